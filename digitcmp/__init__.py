@@ -1,0 +1,21 @@
+"""digitcmp: which network compares two handwritten digits best, and how sure are we?
+
+The command line is ``python -m digitcmp``; from Python, `load_model` gives a trained network back.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from digitcmp.rounds.saved import load_model as load_model
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    # load_model needs torch, which takes seconds to import and which --help must not wait for
+    if name == "load_model":
+        from digitcmp.rounds.saved import load_model
+
+        return load_model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

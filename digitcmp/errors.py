@@ -1,0 +1,20 @@
+"""What can go wrong for a user: one exception class, one line of text."""
+
+
+class DigitcmpError(Exception):
+    """A problem that the user can mend: its text is one line that quotes the value and says what would be right.
+
+    The command line prints the text on stderr and ends with exit code 1; ``HYDRA_FULL_ERROR=1`` shows the trace too.
+    """
+
+
+class ConfigError(DigitcmpError):
+    """A configuration that makes no sense, by itself or together with another key."""
+
+
+class DataError(DigitcmpError):
+    """Data that is missing, damaged or too small for what was asked of it."""
+
+
+class RunError(DigitcmpError):
+    """A run that could not be started, or that ended with failed rounds."""
