@@ -1,0 +1,1 @@
+"""Digits in, tensors of pairs out. Nothing here knows about configuration objects."""

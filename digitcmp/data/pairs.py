@@ -1,0 +1,105 @@
+"""From a data set and a seed to the pairs of a round, and from rounds to one stack of tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from digitcmp.data.sources import Source, Split
+from digitcmp.errors import DataError
+from digitcmp.seeding import Stream, generator
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of digits. For one round: images [N, 2, 14, 14], target int64 [N], digits int64 [N, 2]; stacked: with [S] in front."""
+
+    images: Tensor
+    target: Tensor
+    digits: Tensor
+
+
+@dataclass(frozen=True)
+class RoundPairs:
+    """The pairs of a round (or of stacked rounds), normalised with the mean and deviation of its training images."""
+
+    train: Pairs
+    test: Pairs
+    val: Pairs | None
+    mean: Tensor
+    std: Tensor
+
+
+def make_round(source: Source, seed: int, train: int, test: int, val: int, target: str, normalize_test: bool = True) -> RoundPairs:
+    """Draw the pairs of one round from its seed alone.
+
+    `train` counts the training pairs of which the last `val` are held out for validation; `target` is "le" (1 means
+    first <= second) or "gt". No image is used twice, unless the source allows it; even then none is shared between
+    training, validation and test pairs. Raises DataError when the source has too few images.
+    """
+    random = generator(seed, Stream.PAIRS)
+    learn, held_out = draw(source, source.train, train, val, random, "train")
+    shown, _ = draw(source, source.test, test, 0, random, "test")
+    pairs = [select(source.train, learn, target), select(source.test, shown, target)]
+    mean, std = pairs[0].images.mean(), pairs[0].images.std()
+    normalise = [True, normalize_test]
+    if val:
+        pairs.append(select(source.train, held_out, target))
+        normalise.append(normalize_test)
+    done = [scale(part, mean, std) if wanted else part for part, wanted in zip(pairs, normalise, strict=True)]
+    return RoundPairs(done[0], done[1], done[2] if val else None, mean, std)
+
+
+def draw(source: Source, split: Split, pairs: int, held_out: int, random: torch.Generator, name: str) -> tuple[Tensor, Tensor]:
+    """Image indices [pairs - held_out, 2] and [held_out, 2]; the two sets of images are disjoint."""
+    available = len(split.labels)
+    order = torch.randperm(available, generator=random)
+    if 2 * pairs <= available:
+        chosen = order[: 2 * pairs].view(pairs, 2)
+        return chosen[: pairs - held_out], chosen[pairs - held_out :]
+    if not source.repeat:
+        raise DataError(
+            f"data.{name}_pairs={pairs}: {source.name} has {available:,} {name} images, which make at most {available // 2:,} pairs"
+        )
+    # too few images: the held-out pairs get images of their own, and each part goes through its images again and again
+    share = 2 * -(-available * held_out // (2 * pairs))
+    if available - share < 2:
+        raise DataError(f"data.val_pairs={held_out}: leaves too few of the {available:,} {name} images of {source.name} for training")
+    return recycle(order[share:], pairs - held_out, random), recycle(order[:share], held_out, random)
+
+
+def recycle(images: Tensor, pairs: int, random: torch.Generator) -> Tensor:
+    """Pairs [pairs, 2] from few images: one random pass over all of them after another, two different images in each pair."""
+    per_pass = len(images) // 2
+    passes = -(-pairs // per_pass) if pairs else 0
+    chosen = [images[torch.randperm(len(images), generator=random)][: 2 * per_pass].view(per_pass, 2) for _ in range(passes)]
+    return torch.cat([images.new_empty((0, 2)), *chosen])[:pairs]
+
+
+def select(split: Split, chosen: Tensor, target: str) -> Pairs:
+    """The pairs with the given image indices [N, 2]."""
+    digits = split.labels[chosen]
+    ordered = digits[:, 0] <= digits[:, 1]
+    return Pairs(split.images[chosen], (ordered if target == "le" else ~ordered).to(torch.int64), digits)
+
+
+def scale(pairs: Pairs, mean: Tensor, std: Tensor) -> Pairs:
+    """The same pairs with images shifted and divided to mean 0 and deviation 1 (of the images that gave mean and std)."""
+    return Pairs((pairs.images - mean) / std, pairs.target, pairs.digits)
+
+
+def stack(rounds: Sequence[RoundPairs], device: torch.device) -> RoundPairs:
+    """Rounds as one, with the rounds axis [S] in front of every tensor, on the device."""
+
+    def together(parts: Sequence[Pairs]) -> Pairs:
+        return Pairs(*(torch.stack([getattr(part, name) for part in parts]).to(device) for name in ("images", "target", "digits")))
+
+    vals = [pairs.val for pairs in rounds if pairs.val is not None]
+    return RoundPairs(
+        train=together([pairs.train for pairs in rounds]),
+        test=together([pairs.test for pairs in rounds]),
+        val=together(vals) if vals else None,
+        mean=torch.stack([pairs.mean for pairs in rounds]),
+        std=torch.stack([pairs.std for pairs in rounds]),
+    )
