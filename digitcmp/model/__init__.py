@@ -1,0 +1,1 @@
+"""One declarative pair network and its parts."""

@@ -1,0 +1,127 @@
+"""The parts of a pair network: small modules that read their layer's configuration.
+
+Every part is called with `noise`: the int32 keys [number of dropouts] of this step in training, None in evaluation.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from digitcmp.config import ConvLayer, DenseLayer, ModelConfig
+from digitcmp.seeding import uniform
+
+
+class Dropout(nn.Module):
+    """Dropout (Srivastava et al. 2014) whose masks come from explicit keys instead of a global generator.
+
+    `index` says which of the step's keys is this layer's; the network numbers those of its dropouts that do something.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+        self.index = 0
+
+    def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
+        if noise is None or self.probability == 0:
+            return x
+        keep = uniform(noise[self.index], tuple(x.shape)) >= self.probability
+        return x * keep / (1 - self.probability)
+
+    def extra_repr(self) -> str:
+        return f"{self.probability}"
+
+
+def make_norm(kind: type[nn.BatchNorm1d] | type[nn.BatchNorm2d], features: int, wanted: bool, model: ModelConfig) -> nn.Module:
+    """Batch norm where the layer is marked for it and the network has it switched on."""
+    if not (wanted and model.batchnorm):
+        return nn.Identity()
+    return kind(features, track_running_stats=not model.batch_statistics)
+
+
+class Conv(nn.Module):
+    """Convolution -> norm -> max pooling -> ReLU: [n, in, h, w] -> [n, channels, h', w']."""
+
+    def __init__(self, inputs: int, layer: ConvLayer, model: ModelConfig) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, layer.channels, layer.kernel, padding=layer.padding)
+        self.norm = make_norm(nn.BatchNorm2d, layer.channels, layer.norm, model)
+        self.pool = layer.pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.conv(x))
+        # ReLU and max pooling commute; after pooling there is less left to do
+        return F.relu(F.max_pool2d(x, self.pool) if self.pool > 1 else x)
+
+
+class Tower(nn.Module):
+    """Convolutions, then flat features: [n, channels, 14, 14] -> [n, features]."""
+
+    def __init__(self, inputs: int, model: ModelConfig) -> None:
+        super().__init__()
+        channels = [inputs, *(layer.channels for layer in model.tower)]
+        self.layers = nn.ModuleList(Conv(before, layer, model) for before, layer in zip(channels, model.tower, strict=False))
+        self.features = channels[-1] * output_size(model.tower) ** 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        # pixels first, channels last: the order in which channels-last tensors lie in memory, so nothing is copied
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class Dense(nn.Module):
+    """Dense layers, each: linear -> norm -> ReLU -> dropout. [n, inputs] -> [n, outputs]."""
+
+    def __init__(self, inputs: int, layers: Sequence[DenseLayer], model: ModelConfig) -> None:
+        super().__init__()
+        units = [inputs, *(layer.units for layer in layers)]
+        self.linear = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(units))
+        self.norms = nn.ModuleList(make_norm(nn.BatchNorm1d, layer.units, layer.norm, model) for layer in layers)
+        self.drops = nn.ModuleList(Dropout(model.dropout if layer.drop else 0.0) for layer in layers)
+        self.relus = [layer.relu for layer in layers]
+        self.outputs = units[-1]
+
+    def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
+        for linear, norm, drop, relu in zip(self.linear, self.norms, self.drops, self.relus, strict=True):
+            x = norm(linear(x))
+            x = drop(F.relu(x) if relu else x, noise)
+        return x
+
+
+class Logits(nn.Module):
+    """A linear layer that gives logits, with norm and ReLU where a published network has them: [n, inputs] -> [n, outputs]."""
+
+    def __init__(self, inputs: int, outputs: int, norm: bool, relu: bool, model: ModelConfig) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs)
+        self.norm = make_norm(nn.BatchNorm1d, outputs, norm, model)
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.linear(x))
+        return F.relu(x) if self.relu else x
+
+
+def output_size(tower: Sequence[ConvLayer], size: int = 14) -> int:
+    """Height (and width) of what a tower leaves of an image with this height."""
+    for layer in tower:
+        size = (size + 2 * layer.padding - layer.kernel + 1) // layer.pool
+    return size
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, random: torch.Generator) -> None:
+    """Draw all weights and biases uniformly from ±1 / sqrt(fan-in), PyTorch's own default, but from an explicit generator."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            bound = module.weight[0].numel() ** -0.5
+            for parameter in (module.weight, module.bias):
+                if parameter is not None:
+                    # drawn in float32 on the CPU, whatever the network's own type and device are
+                    parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=random))
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.reset_parameters()  # ones and zeros, nothing random

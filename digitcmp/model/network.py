@@ -1,0 +1,132 @@
+"""The pair network: two digits in, a comparison (and perhaps two digits' classes) out."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from digitcmp.config import ModelConfig
+from digitcmp.model.blocks import Dense, Dropout, Logits, Tower, initialise
+
+CLASSES = 10
+
+
+class Outputs(NamedTuple):
+    """What a pair network says: comparison logits [..., B, 1 or 2] and digit logits [..., B, 2, 10], or None without digit head."""
+
+    comparison: Tensor
+    digits: Tensor | None
+
+
+class Branch(nn.Module):
+    """What reads one digit: tower, dense layers and the digit head, if it has one per digit. [n, 1, 14, 14] -> [n, features], [n, 10]."""
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__()
+        self.tower = Tower(1, model)
+        self.dense = Dense(self.tower.features, model.digit_dense, model)
+        head = model.digit_head
+        self.head = Logits(self.dense.outputs, CLASSES, head.norm, head.relu, model) if head.reads == "digit" else None
+        self.outputs = self.dense.outputs
+
+    def forward(self, x: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        features = self.dense(self.tower(x), noise)
+        return features, None if self.head is None else self.head(features)
+
+
+class SharedDigits(nn.Module):
+    """Both digits through one branch (weight sharing): [B, 2, 14, 14] -> [B, 2 x features], [B, 2, 10]."""
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__()
+        self.branch = Branch(model)
+        self.outputs = 2 * self.branch.outputs
+
+    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        pairs = len(images)
+        # two digits of a pair are two images of one batch; both views cost nothing
+        features, digits = self.branch(images.reshape(2 * pairs, 1, *images.shape[2:]), noise)
+        return features.reshape(pairs, -1), None if digits is None else digits.reshape(pairs, 2, CLASSES)
+
+
+class SeparateDigits(nn.Module):
+    """A branch of its own for each digit: [B, 2, 14, 14] -> [B, 2 x features], [B, 2, 10]."""
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__()
+        first, second = Branch(model), Branch(model)
+        self.branches = nn.ModuleList([first, second])
+        self.outputs = first.outputs + second.outputs
+
+    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        read = [branch(images[:, place : place + 1], noise) for place, branch in enumerate(self.branches)]
+        digits = [logits for _, logits in read if logits is not None]
+        return torch.cat([features for features, _ in read], dim=1), torch.stack(digits, dim=1) if digits else None
+
+
+class JointImage(nn.Module):
+    """One tower over the two-channel image: [B, 2, 14, 14] -> [B, features], no digits."""
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__()
+        self.tower = Tower(2, model)
+        self.outputs = self.tower.features
+
+    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        del noise
+        return self.tower(images), None
+
+
+def make_reader(model: ModelConfig) -> SharedDigits | SeparateDigits | JointImage:
+    """How the network looks at its two digits."""
+    if model.joint:
+        return JointImage(model)
+    return SharedDigits(model) if model.weight_sharing else SeparateDigits(model)
+
+
+class PairNetwork(nn.Module):
+    """The network that a ModelConfig declares. Its weights are undefined until `initialise` or a state dict fills them."""
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__()
+        self.reader = make_reader(model)
+        self.dense = Dense(self.reader.outputs, model.joint_dense, model)
+        head, comparator = model.digit_head, model.comparator
+        self.head = Logits(self.dense.outputs, CLASSES, head.norm, head.relu, model) if head.reads == "joint" else None
+        self.reads, self.detach = comparator.reads, comparator.detach
+        inputs = self.dense.outputs if comparator.reads == "features" else 2 * CLASSES
+        self.comparator = Logits(inputs, comparator.outputs, comparator.norm, comparator.relu, model)
+        self.dropouts = [module for module in self.modules() if isinstance(module, Dropout) and module.probability > 0]
+        for index, dropout in enumerate(self.dropouts):
+            dropout.index = index
+
+    def forward(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
+        """Images [B, 2, 14, 14], normalised; noise: int32 dropout keys [len(self.dropouts)], None for no dropout."""
+        features, digits = self.reader(images, noise)
+        features = self.dense(features, noise)
+        if self.head is not None:
+            digits = self.head(features).unsqueeze(1).expand(-1, 2, -1)
+        read = self.comparator_input(features, digits)
+        return Outputs(self.comparator(read.detach() if self.detach else read), digits)
+
+    def comparator_input(self, features: Tensor, digits: Tensor | None) -> Tensor:
+        """What the comparator reads: features [B, F], or digit logits or probabilities [B, 20]."""
+        if self.reads == "features" or digits is None:
+            return features
+        return (digits if self.reads == "digit_logits" else F.softmax(digits, dim=2)).flatten(1)
+
+
+def build(model: ModelConfig, random: torch.Generator, device: torch.device) -> PairNetwork:
+    """A network with fresh weights. Nothing is drawn from a global generator."""
+    with torch.device("meta"):
+        network = PairNetwork(model)
+    network = network.to_empty(device=device)
+    initialise(network, random)
+    return network.to(memory_format=torch.channels_last)
+
+
+def count_parameters(model: ModelConfig) -> int:
+    """How many numbers the network learns. Takes no memory."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in PairNetwork(model).parameters())

@@ -1,0 +1,39 @@
+"""Accuracy on pairs that are not trained on."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from digitcmp.data.pairs import Pairs
+from digitcmp.train.losses import decide
+from digitcmp.train.program import Program
+
+BATCH = 100  # pairs; small enough for the activations to stay in a core's cache
+
+
+class Scores(NamedTuple):
+    """Fractions per round: right comparisons, and right digits (of both places together; None without digit head)."""
+
+    accuracy: list[float]
+    digit_accuracy: list[float] | None
+
+
+@torch.no_grad()
+def evaluate(program: Program, pairs: Pairs) -> Scores:
+    """Test the rounds' networks in evaluation mode on their pairs, [S, N, ...]."""
+    program.train(False)
+    right, digits_right = [], []
+    for start in range(0, pairs.target.shape[1], BATCH):
+        batch = slice(start, start + BATCH)
+        outputs = program(pairs.images[:, batch], None)
+        right.append((decide(outputs.comparison) == pairs.target[:, batch]).sum(dim=1))
+        if outputs.digits is not None:
+            digits_right.append((outputs.digits.argmax(dim=-1) == pairs.digits[:, batch]).sum(dim=(1, 2)))
+    count = pairs.target.shape[1]
+    return Scores(fractions(right, count), fractions(digits_right, 2 * count) if digits_right else None)
+
+
+def fractions(counts: list[Tensor], total: int) -> list[float]:
+    """Counts [S] of several batches as fractions of the total, in double precision."""
+    return (torch.stack(counts).sum(dim=0).double() / total).tolist()

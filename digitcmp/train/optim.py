@@ -1,0 +1,33 @@
+"""The optimiser of a stack of rounds: any class of torch.optim, with a learning rate of its own for the comparator."""
+
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from digitcmp.errors import ConfigError
+from digitcmp.train.program import Program
+
+# Those that work element by element and so treat stacked rounds as independent; LBFGS or Adafactor look at whole tensors.
+ALGORITHMS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax")
+
+
+def find_algorithm(name: str) -> type[Optimizer]:
+    """The class of torch.optim with this name. Raises ConfigError for one that is unknown or would mix rounds."""
+    if name not in ALGORITHMS:
+        raise ConfigError(f"optimizer.algorithm={name}: choose one of {', '.join(ALGORITHMS)}")
+    found: type[Optimizer] = getattr(torch.optim, name)
+    return found
+
+
+def make_optimizer(program: Program, algorithm: str, lr: float, comparator_lr: float | None, options: dict[str, Any]) -> Optimizer:
+    """An optimiser over the parameters of all rounds. `options` are the algorithm's own.
+
+    Raises ConfigError for an unknown algorithm or option.
+    """
+    reader, comparator = program.parameters()
+    groups: list[dict[str, Any]] = [{"params": list(reader)}, {"params": list(comparator), "lr": comparator_lr or lr}]
+    try:
+        return find_algorithm(algorithm)(groups, lr=lr, **options)  # type: ignore[call-arg]
+    except TypeError as error:
+        raise ConfigError(f"optimizer.algorithm={algorithm}: {error}") from error
