@@ -1,0 +1,64 @@
+"""The typed rows of epochs.csv and rounds.csv, and how they are written and read."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from typing import TypeVar
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One epoch of one round. Accuracies are fractions; empty where there is no digit head or no validation pairs."""
+
+    seed: int
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_accuracy: float
+    digit_accuracy: float | None
+    val_accuracy: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RoundRow:
+    """One round: its figures at the last epoch, and how it ended.
+
+    status: done or failed. best_epoch: the epoch with the highest validation accuracy, or the highest test accuracy
+    where there are no validation pairs (a description, never a choice of what is reported). majority_accuracy: what
+    always giving the more frequent answer would reach on the test pairs. A failed round has figures up to its last epoch.
+    """
+
+    seed: int
+    status: str
+    epochs: int
+    train_loss: float | None
+    train_accuracy: float | None
+    test_accuracy: float | None
+    digit_accuracy: float | None
+    val_accuracy: float | None
+    best_epoch: int | None
+    best_accuracy: float | None
+    majority_accuracy: float | None
+    seconds: float
+    error: str
+
+
+Row = TypeVar("Row", EpochRow, RoundRow)
+
+
+def to_csv(kind: type[Row], rows: Iterable[Row]) -> str:
+    """Rows as CSV text with a header. Numbers have 8 significant digits: all that single precision knows."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in fields(kind)])
+    writer.writerows([[cell(value) for value in astuple(row)] for row in rows])
+    return text.getvalue()
+
+
+def cell(value: float | int | str | None) -> str:
+    """One value as text; None is empty."""
+    if value is None:
+        return ""
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
