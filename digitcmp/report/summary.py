@@ -1,0 +1,54 @@
+"""The small table at the end of a run."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from digitcmp.report.frames import read_rows, read_run
+
+FILES = ("run.json", "rounds.csv", "epochs.csv", "curves.png", "model.safetensors", "digitcmp.log")
+
+
+def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str, str]]:
+    """Names and values of the table, worked out from a run's records."""
+    done, seeds, configuration = rounds[rounds["status"] == "done"], about["seeds"], about["configuration"]
+    model, optimizer, data, aux_weight = (configuration[name] for name in ("model", "optimizer", "data", "aux_weight"))
+    many = f"{len(done)} of {len(seeds)} done, seeds {seeds[0]} to {seeds[-1]}"
+    rows = [
+        ("network", f"{model['name']}, {about['parameters']:,} parameters"),
+        ("training", f"{configuration['epochs']} epochs, {optimizer['algorithm']} at {optimizer['lr']:g}, aux_weight {aux_weight:g}"),
+        ("data", f"{data['source']}, {data['train_pairs'] - data['val_pairs']} training and {data['test_pairs']} test pairs"),
+        ("rounds", many if len(seeds) > 1 else f"seed {seeds[0]}"),
+    ]
+    for name, title in (("test_accuracy", "test accuracy"), ("val_accuracy", "validation accuracy"), ("digit_accuracy", "digit accuracy")):
+        values = done[name].dropna()
+        if len(values):
+            rows.append((title, mean_and_deviation(values)))
+    if len(done):
+        each = f", {done['seconds'].median():.1f} s a round" if len(done) > 1 else ""
+        rows.append(("time", f"{rounds['seconds'].sum():.1f} s of training{each}"))
+    return rows
+
+
+def mean_and_deviation(fractions: pd.Series) -> str:
+    """Fractions in per cent: the value of one round, mean ± standard deviation (of the sample) of more."""
+    mean = f"{100 * fractions.mean():.2f}"
+    return f"{mean} %" if len(fractions) == 1 else f"{mean} ± {100 * fractions.std():.2f} %"
+
+
+def print_summary(directory: Path, console: Console) -> None:
+    """Print the table of a run from its records, and where its files are."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in summary_rows(read_run(directory), read_rows(directory / "rounds.csv")):
+        table.add_row(name, f"[bold]{value}[/bold]" if name == "test accuracy" else value)
+    shown = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
+    console.print(table)
+    # outside the table, which would break a long path in two
+    console.print(f"[dim]files[/dim]  {escape(str(shown))}/", soft_wrap=True, highlight=False)
+    console.print("       " + " ".join(name for name in FILES if (directory / name).exists()), soft_wrap=True, highlight=False)

@@ -1,0 +1,110 @@
+"""Statistics and figures of a single run, from what is on disk."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from digitcmp.errors import RunError
+from digitcmp.report.curves import curve_statistics, draw_curves, write_curves
+from digitcmp.report.frames import read_rows, read_run
+from digitcmp.report.summary import mean_and_deviation, summary_rows
+from digitcmp.rounds.records import Records
+from digitcmp.rounds.round import RoundResult
+from digitcmp.rounds.rows import EpochRow, RoundRow
+
+
+def epochs(accuracies: dict[int, list[float]]) -> list[EpochRow]:
+    """Epoch rows of made-up rounds: test accuracies by seed."""
+    return [
+        EpochRow(seed, epoch, 1 / epoch, 0.5, value, None, None, 0.1)
+        for seed, values in accuracies.items()
+        for epoch, value in enumerate(values, 1)
+    ]
+
+
+def test_statistics_are_mean_and_sample_deviation() -> None:
+    """Known answers: 0.6 and 0.8 have mean 0.7 and sample deviation 0.1 * sqrt(2); absent figures are left out."""
+    frame = pd.DataFrame([vars(row) for row in epochs({0: [0.5, 0.6], 1: [0.5, 0.8]})])
+    statistics = curve_statistics(frame.astype({"digit_accuracy": float, "val_accuracy": float}))
+    assert set(statistics["figure"]) == {"train_loss", "train_accuracy", "test_accuracy"}
+    last = statistics[(statistics["figure"] == "test_accuracy") & (statistics["epoch"] == 2)].iloc[0]
+    assert (last["mean"], last["std"], last["rounds"]) == (pytest.approx(0.7), pytest.approx(0.1 * 2**0.5), 2)
+
+
+def test_figure_draws_what_the_statistics_say() -> None:
+    """A line per figure through its means, a band where there are several rounds."""
+    frame = pd.DataFrame([vars(row) for row in epochs({0: [0.5, 0.6], 1: [0.5, 0.8]})]).astype(
+        {"digit_accuracy": float, "val_accuracy": float}
+    )
+    accuracy, loss = draw_curves(curve_statistics(frame), "title").axes
+    assert [line.get_label() for line in accuracy.lines] == ["training pairs", "test pairs"]
+    assert list(accuracy.lines[1].get_ydata()) == pytest.approx([0.5, 0.7])
+    assert (len(accuracy.collections), len(loss.collections)) == (2, 1)
+
+
+def test_figure_of_one_epoch_shows_a_point() -> None:
+    """One epoch has no line; a marker shows it."""
+    frame = pd.DataFrame([vars(row) for row in epochs({0: [0.5]})]).astype({"digit_accuracy": float, "val_accuracy": float})
+    assert all(line.get_marker() == "o" for axes in draw_curves(curve_statistics(frame), "title").axes for line in axes.lines)
+
+
+def records(directory: Path) -> Records:
+    """A run of two rounds and a failed one, on disk."""
+    configuration = {
+        "epochs": 2,
+        "aux_weight": 0.5,
+        "model": {"name": "wsn"},
+        "optimizer": {"algorithm": "SGD", "lr": 0.55},
+        "data": {"source": "digits", "train_pairs": 1000, "test_pairs": 500, "val_pairs": 200},
+    }
+    made = Records.start(directory, {"configuration": configuration, "parameters": 27884, "seeds": [0, 1, 2]})
+    row = RoundRow(0, "done", 2, 0.5, 0.5, 0.6, 0.9, None, 2, 0.6, 0.55, 2.0, "")
+    for seed, accuracy in ((0, 0.6), (1, 0.8)):
+        made.add(RoundResult(replace(row, seed=seed, test_accuracy=accuracy), epochs({seed: [0.5, accuracy]})))
+    made.add(RoundResult(replace(row, seed=2, status="failed", test_accuracy=None, digit_accuracy=None, error="broke")))
+    made.finish("failed")
+    return made
+
+
+def test_summary_counts_and_averages_the_done_rounds(tmp_path: Path) -> None:
+    """Mean ± sample deviation in per cent over the rounds that are done, and how many those are."""
+    records(tmp_path)
+    rows = dict(summary_rows(read_run(tmp_path), read_rows(tmp_path / "rounds.csv")))
+    assert rows["network"] == "wsn, 27,884 parameters"
+    assert rows["training"] == "2 epochs, SGD at 0.55, aux_weight 0.5"
+    assert rows["data"] == "digits, 800 training and 500 test pairs"
+    assert rows["rounds"] == "2 of 3 done, seeds 0 to 2"
+    assert rows["test accuracy"] == "70.00 ± 14.14 %"
+    assert mean_and_deviation(pd.Series([0.8875])) == "88.75 %"
+
+
+def test_curves_are_a_readable_picture(tmp_path: Path) -> None:
+    """curves.png is a picture of some size that is not empty."""
+    records(tmp_path)
+    with Image.open(write_curves(tmp_path)) as picture:
+        assert picture.size[0] >= 1000
+        assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 50
+    assert not list(tmp_path.glob(".*tmp*"))
+
+
+def test_damaged_records_are_named(tmp_path: Path) -> None:
+    """No run, half a run.json, a CSV that is none."""
+    with pytest.raises(RunError, match="holds no run"):
+        read_run(tmp_path)
+    (tmp_path / "run.json").write_text('{"status":')
+    with pytest.raises(RunError, match="holds no run"):
+        read_run(tmp_path)
+    (tmp_path / "rounds.csv").write_text("seed,status\nzero,done\n")
+    with pytest.raises(RunError, match=r"rounds\.csv cannot be read"):
+        read_rows(tmp_path / "rounds.csv")
+
+
+def test_reports_do_not_import_torch() -> None:
+    """Whoever only reads results does not wait for torch."""
+    code = "import sys, digitcmp.report.curves, digitcmp.report.summary; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
