@@ -1,0 +1,169 @@
+"""The command line: the only place where Hydra meets the program."""
+
+import os
+import re
+import shlex
+import signal
+import sys
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from digitcmp import __version__, config, messages
+from digitcmp.errors import DigitcmpError
+
+PACKAGE = Path(__file__).resolve().parent
+NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def find(folder: str) -> Path:
+    """conf/ or sweeps/: inside the package when it was installed from a wheel, beside it in a checkout."""
+    inside = PACKAGE / folder
+    return inside if inside.is_dir() else PACKAGE.parent / folder
+
+
+class CheckBeforeRun(Callback):
+    """Refuses a bad configuration, missing data or a missing device before Hydra makes a directory for the run.
+
+    Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries the message out.
+    """
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        del kwargs
+        try:
+            checked = typed(config)
+            from digitcmp.rounds.run import check_means
+
+            check_means(checked)
+        except (DigitcmpError, OmegaConfBaseException) as error:
+            raise Refused(error) from error
+
+
+class Refused(SystemExit):
+    """An error on its way out of a callback."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(1)
+        self.error = error
+
+
+def typed(composed: DictConfig) -> config.Config:
+    """The typed configuration of what Hydra composed. Raises ConfigError."""
+    task = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
+    return config.from_composed(task)
+
+
+@hydra.main(
+    config_path=str(find("conf")),
+    config_name="config",
+    execution_whitelist=["digitcmp.cli.CheckBeforeRun", "logging.StreamHandler", "logging.FileHandler"],
+)
+def job(composed: DictConfig) -> float:
+    """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.rounds.run.objective`)."""
+    checked = typed(composed)
+    from rich.console import Console
+
+    from digitcmp.report.curves import write_curves
+    from digitcmp.report.summary import print_summary
+    from digitcmp.rounds.run import objective, run
+
+    settings, console = HydraConfig.get(), Console()
+    directory = Path(settings.runtime.output_dir)
+    records = run(checked, directory, command_of(settings.overrides.task), console)
+    if records.epochs:
+        write_curves(directory)
+    print_summary(directory, console)
+    if records.failed:
+        error = messages.failed_rounds([row.seed for row in records.failed], len(records.rounds), records.failed[0].error, directory)
+        # the other jobs of a sweep go on after an ordinary error; where there are none, Hydra need not comment on it
+        raise error if settings.mode == RunMode.MULTIRUN else Refused(error)
+    return objective(records)
+
+
+def command_of(overrides: list[str]) -> str:
+    """The command that runs the same job again, with the seeds and choices it had."""
+    return shlex.join(["python", "-m", "digitcmp", *overrides])
+
+
+def run_name(before: str, overrides: list[str]) -> str:
+    """A readable folder name made of what was chosen on the command line, after `before`; empty without overrides.
+
+    Long names are shortened; a name that lost something by that, or by replacing characters that folders should not
+    have, ends with a hash of the whole, so that different choices never share a folder.
+    """
+    whole = ",".join(override.lstrip("+") for override in overrides if not override.startswith("+sweeps="))
+    name = re.sub(r"[^\w.,=+\[\]-]", "-", whole.replace("'", "").replace('"', ""), flags=re.ASCII)
+    if name != whole or len(name) > NAME_LENGTH:
+        name = f"{name[: NAME_LENGTH - 9]}-{sha256(whole.encode()).hexdigest()[:8]}"
+    return before + name if whole else ""
+
+
+def groups() -> str:
+    """The groups and their choices, as `--help` shows them; groups of a folder given with --config-dir included."""
+    loader = GlobalHydra.instance().config_loader()
+    lines = []
+    for group in loader.list_groups(""):
+        choices = loader.get_group_options(group)
+        if choices and group not in ("hydra", "schema"):
+            name = f"+{group}" if group in ("experiment", "sweeps") else group
+            lines.append(messages.hanging(f"  {name:<12} ", " ".join(choices)))
+    return "\n".join(lines)
+
+
+def register() -> None:
+    """Tell Hydra and OmegaConf what the YAML files refer to: schemas, sweeps, and the resolvers of names and groups."""
+    store = ConfigStore.instance()
+    store.store(group="schema", name="config", node=config.Config, package="_global_", provider="digitcmp", replace=True)
+    for group, choices in config.GROUP_SCHEMAS.items():
+        for name, node in choices.items():
+            store.store(group=f"schema/{group}", name=name, node=node, provider="digitcmp", replace=True)
+    for path in sorted(find("sweeps").glob("*.yaml")):
+        store.store(group="sweeps", name=path.stem, node=OmegaConf.load(path), package="_global_", provider="digitcmp", replace=True)
+
+    def name_of(before: str = "", *, _root_: DictConfig) -> str:
+        return run_name(before, list(_root_.hydra.overrides.task))
+
+    OmegaConf.register_resolver("digitcmp.run_name", name_of, replace=True)
+    OmegaConf.register_resolver("digitcmp.groups", groups, replace=True)
+
+
+def main() -> None:
+    """Run the command line. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"digitcmp {__version__} (Hydra {version('hydra-core')})")
+        return
+    full_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
+    try:
+        register()
+        job()
+    except Refused as refused:
+        fail(refused.error, full_trace)
+    except (DigitcmpError, HydraException, OmegaConfBaseException, OSError) as error:
+        fail(error, full_trace)
+    except KeyboardInterrupt as interrupt:
+        print(f"\ndigitcmp: interrupted; {interrupt or 'nothing was trained'}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    finally:
+        if not full_trace:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def fail(error: BaseException, full_trace: bool) -> NoReturn:
+    """End with exit code 1 and one line, or with the whole trace where that was asked for."""
+    if full_trace:
+        raise error
+    print(f"digitcmp: {messages.one_line(error)}", file=sys.stderr)
+    sys.exit(1)

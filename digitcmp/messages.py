@@ -1,0 +1,119 @@
+"""Errors in one line: Hydra's and OmegaConf's own texts, rewritten so that they quote the value and name what would be right."""
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
+
+from digitcmp.config import GROUP_SCHEMAS, Config
+from digitcmp.errors import DigitcmpError, RunError
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, DigitcmpError):
+        return " ".join(str(error).split())
+    if isinstance(error, MissingConfigException):
+        return missing_choice(error)
+    if isinstance(error, OSError):
+        return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir=FOLDER"
+    source = omegaconf_error(error)
+    if isinstance(source, ValidationError):
+        return wrong_type(source)
+    if isinstance(source, ConfigKeyError) and source.full_key:
+        return unknown_key(source.full_key, str(error))
+    if isinstance(error, ConfigCompositionException) and (
+        found := re.search(r"Could not (override|append to config|delete from config) ?'?([\w./@-]+)'?", str(error))
+    ):
+        return unknown_key(found[2], str(error))
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters"
+    return other(str(error))
+
+
+def first(text: str) -> str:
+    """The first line that says something."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "an error without a text")
+
+
+def other(text: str) -> str:
+    """Texts of Hydra that come without a class of their own."""
+    if found := re.search(r"Ambiguous value for argument '(.*)'", text):
+        return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
+    return first(text)
+
+
+def omegaconf_error(error: BaseException) -> OmegaConfBaseException | None:
+    """The OmegaConf error behind an error, if there is one."""
+    current: BaseException | None = error
+    while current is not None and not isinstance(current, OmegaConfBaseException):
+        current = current.__cause__
+    return current
+
+
+def missing_choice(error: MissingConfigException) -> str:
+    """model=wsm: no such choice; the nearest one and all of them."""
+    group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+    options = list(error.options or ())
+    if not options:
+        return first(str(error))
+    return f"{group}={choice}: there is no such choice{suggestion(choice, options)}; choose one of {', '.join(options)}"
+
+
+def wrong_type(error: ValidationError) -> str:
+    """optimizer.lr=abc: what kind of value the key takes."""
+    found = re.search(r"Value '(.*)' (?:of type '.*' could not be converted to|is not a valid) (\w+)", str(error))
+    if not found:
+        return f"{error.full_key}: {first(str(error))}"
+    kinds = {"Float": "a number", "Integer": "a whole number", "bool": "true or false"}
+    return f"{error.full_key}={found[1]}: must be {kinds.get(found[2], found[2])}"
+
+
+def unknown_key(path: str, text: str) -> str:
+    """A key that no schema has: the nearest one that exists, or the plus sign that adds a group."""
+    value = re.search(rf"use \+({re.escape(path)}=\S*)", text)
+    shown = value[1] if value else path
+    if path in ("experiment", "sweeps"):
+        return f"{shown}: this group is added with a plus sign: +{shown}"
+    group, _, name = path.rpartition(".")
+    owners = [choice for choice, schema in GROUP_SCHEMAS.get(group, {}).items() if name in {item.name for item in fields(schema)}]
+    if owners:
+        return f"{shown}: the chosen {group} has no such key; it belongs to {', '.join(f'{group}={choice}' for choice in owners)}"
+    return f"{shown}: there is no such key{suggestion(path, known_keys())}; --cfg job shows all keys"
+
+
+def suggestion(wrong: str, known: Sequence[str]) -> str:
+    """', did you mean …?' for a near miss, else nothing."""
+    # a key is also known by its last part, and the learning rate by its name
+    names = {"learning_rate": "optimizer.lr", **{name.rpartition(".")[2]: name for name in known}, **{name: name for name in known}}
+    close = get_close_matches(wrong, names, n=1, cutoff=0.6)
+    return f", did you mean {names[close[0]]}?" if close and names[close[0]] in known else ""
+
+
+def known_keys(node: Any = Config, prefix: str = "") -> list[str]:
+    """All dotted keys of the schema, those of every choice of a group included, and the groups themselves."""
+    keys: list[str] = []
+    hints: dict[str, Any] = get_type_hints(node)
+    for item in fields(node):
+        keys.append(prefix + item.name)
+        kinds = [kind for kind in (hints[item.name], *get_args(hints[item.name])) if is_dataclass(kind)]
+        for kind in [*kinds, *GROUP_SCHEMAS.get(prefix + item.name, {}).values()]:
+            keys += known_keys(kind, f"{prefix}{item.name}.")
+    return keys
+
+
+def hanging(lead: str, text: str, width: int = 80) -> str:
+    """A paragraph whose first line begins with `lead` and whose other lines are indented as far."""
+    return textwrap.fill(text, width, initial_indent=lead, subsequent_indent=" " * len(lead))
+
+
+def failed_rounds(seeds: list[int], total: int, reason: str, directory: Path) -> RunError:
+    """The error at the end of a run in which rounds failed."""
+    named = ", ".join(map(str, seeds[:10])) + (", …" if len(seeds) > 10 else "")
+    return RunError(f"{len(seeds)} of {total} rounds failed (seed {named}): {reason}; see {directory / 'digitcmp.log'}")

@@ -1,0 +1,79 @@
+"""What tests share: composing a configuration, running the command line, and where the real MNIST lies."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from digitcmp import cli
+from digitcmp.config import Config, from_composed
+
+ROOT = Path(__file__).resolve().parents[1]
+CONF, SWEEPS = ROOT / "conf", ROOT / "sweeps"
+
+
+def choices(group: str) -> list[str]:
+    """The choices of a group: the names of its YAML files."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+MODELS = choices("model")
+MNIST_ROOT = os.environ.get("DIGITCMP_DATA", "data")
+MNIST_FILE = Path(MNIST_ROOT) / "MNIST" / "raw" / "train-images-idx3-ubyte"
+needs_mnist = pytest.mark.skipif(not MNIST_FILE.is_file(), reason=f"needs the MNIST files in {MNIST_ROOT} (set DIGITCMP_DATA)")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Two threads on busy cores are far slower than one."""
+    torch.set_num_threads(1)
+
+
+def compose_tree(*overrides: str) -> DictConfig:
+    """The YAML tree that the command line composes from these overrides, without Hydra's own part."""
+    cli.register()
+    with initialize_config_dir(str(CONF)):
+        return compose("config", overrides=list(overrides))
+
+
+def compose_config(*overrides: str) -> Config:
+    """The typed configuration of these overrides."""
+    return from_composed(compose_tree(*overrides))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Ended]:
+    """Run `digitcmp` in this process, in an empty folder, as the console script would."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["digitcmp", *arguments])
+        capfd.readouterr()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        finally:
+            GlobalHydra.instance().clear()
+        out, err = capfd.readouterr()
+        return Ended(code, out, err)
+
+    return run

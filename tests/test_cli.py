@@ -1,0 +1,274 @@
+"""The command line as its users meet it: good commands, wrong ones, and what either leaves behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from digitcmp import __version__
+from digitcmp.cli import run_name
+from tests.conftest import MNIST_ROOT, ROOT, Ended, choices, needs_mnist
+
+Cli = Callable[..., Ended]
+QUICK = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100"]
+PYTHON = [sys.executable, "-m", "digitcmp"]
+
+BAD = {
+    "model=wsm": "no such choice, did you mean wsn?; choose one of auxmodel,",
+    "aux_weight=-1": "aux_weight=-1.0: must be a finite number, at least 0",
+    "aux_weight=nan": "aux_weight=nan: must be a finite number",
+    "aux_weight=inf": "aux_weight=inf: must be a finite number",
+    "aux_weight=0.5 model=net2": "aux_weight=0.5: net2 has no digit head",
+    "model=splitnet aux_weight=0": "aux_weight=0: splitnet has a detached comparator: its digit part would never train",
+    "model.dropout=1.5": "model.dropout=1.5: must be a finite number, at least 0, below 1",
+    "model=wosn model.weight_sharing=true": "model.weight_sharing=true: wosn has one joint tower",
+    "model=net1 model.weight_sharing=null": "model.weight_sharing=null: net1 looks at one digit at a time; choose true or false",
+    "model.batchnorm=maybe": "model.batchnorm=maybe: must be true or false",
+    "model.tower=[{channels:8,kernel:15}]": "model.tower[0]: nothing is left of the image",
+    "model.comparator.reads=digit_logits": "model.comparator.reads=digit_logits: net2 has no digit head",
+    "model.comparator.outputs=3": "model.comparator.outputs=3: choose one of 1, 2",
+    "epochs=0": "epochs=0: must be a whole number, at least 1",
+    "batch_size=0": "batch_size=0: must be a whole number, at least 1",
+    "batch_size=5000": "batch_size=5000: there are 1000 training pairs",
+    "model=net4 batch_size=999": "batch_size=999: 1000 pairs leave a batch of one pair",
+    "seed=-1": "seed=-1: must be a whole number, at least 0",
+    "seed=1.5": "seed=1.5: must be a whole number",
+    "seed=1,2": "seed=1,2: several values make a sweep; add --multirun",
+    "rounds=0": "rounds=0: must be a whole number, at least 1",
+    "workers=0": "workers=0: must be a whole number, at least 1",
+    "data.train_pairs=0": "data.train_pairs=0: must be a whole number, at least 1",
+    "data.val_pairs=1000": "data.val_pairs=1000: must leave some of data.train_pairs=1000",
+    "data.target=less": "data.target=less: choose one of le, gt",
+    "data.source=mnst": "data.source=mnst: choose one of digits, mnist",
+    "optimizer.lr=abc": "optimizer.lr=abc: must be a number",
+    "optimizer.lr=-0.1": "optimizer.lr=-0.1: must be a finite number, above 0",
+    "optimizer=sgd optimizer.nesterov=true": "optimizer.nesterov=true: needs optimizer.momentum above 0",
+    "optimizer=adam optimizer.momentum=0.9": "the chosen optimizer has no such key; it belongs to optimizer=sgd",
+    "optimizer.betas=[0.9,1]": "optimizer.betas=[0.9, 1.0]: each must be at least 0 and below 1",
+    "optimizer.algorithm=LBFGS": "optimizer.algorithm=LBFGS: choose one of SGD, Adam",
+    "scheduler.shape=square": "scheduler.shape=square: choose one of constant, cosine, onecycle",
+    "lerning_rate=1": "lerning_rate=1: there is no such key, did you mean optimizer.lr?",
+    "modle=wsn": "modle=wsn: there is no such key, did you mean model?",
+    "+model.foo=1": "model.foo=1: there is no such key",
+    "+foo=1": "foo: there is no such key",
+    "experiment=net4": "experiment=net4: this group is added with a plus sign: +experiment=net4",
+    "+experiment=net5": "experiment=net5: there is no such choice, did you mean net",
+    "device=gpu": "device=gpu: choose one of auto, cpu, cuda",
+    "engine=stacked": "engine=stacked: choose one of auto, serial, processes",
+    "engine=serial workers=2": "workers=2: engine=serial has no workers",
+    "nonsense": "nonsense: this is not KEY=VALUE",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD)
+def test_bad_input_is_one_line_and_leaves_nothing(arguments: str, run_cli: Cli, tmp_path: Path) -> None:
+    """Exit code 1, one line that quotes the value and says what would be right, no traceback, no folder."""
+    ended = run_cli(*arguments.split())
+    assert ended.code == 1
+    assert BAD[arguments] in ended.err
+    assert ended.err.startswith("digitcmp: ")
+    assert ended.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_gpu(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """device=cuda without a GPU says so before a folder is made."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    ended = run_cli("device=cuda")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "device=cuda: torch" in ended.err
+    assert "finds no usable GPU here" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_mnist_missing_without_network(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """data=mnist without files and network names the folder, the four files and the way out."""
+    monkeypatch.setenv("DIGITCMP_DATA", str(tmp_path / "nothing"))
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # a closed port: every download is refused at once
+    ended = run_cli("data=mnist")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    for part in (str(tmp_path / "nothing"), "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte", "data=digits", "DIGITCMP_DATA"):
+        assert part in ended.err
+    assert not (tmp_path / "outputs").exists()
+
+
+@needs_mnist
+def test_mnist_damaged(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One truncated file among the four is named, and not used."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file in (ROOT / MNIST_ROOT / "MNIST" / "raw").iterdir():
+        (raw / file.name).symlink_to(file)
+    labels = raw / "t10k-labels-idx1-ubyte"
+    content = labels.read_bytes()
+    labels.unlink()
+    labels.write_bytes(content[:5000])
+    monkeypatch.setenv("DIGITCMP_DATA", str(tmp_path))
+    ended = run_cli("data=mnist")
+    assert ended.code == 1
+    assert f"{labels} is damaged or truncated (5000 bytes" in ended.err
+    assert not (tmp_path / "outputs").exists()
+
+
+@needs_mnist
+def test_too_many_pairs_for_mnist(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """40,000 training pairs need more images than there are."""
+    monkeypatch.setenv("DIGITCMP_DATA", str(ROOT / MNIST_ROOT))
+    ended = run_cli("data=mnist", "data.train_pairs=40000")
+    assert ended.code == 1
+    assert "data.train_pairs=40000: mnist has 60,000 train images, which make at most 30,000 pairs" in ended.err
+
+
+def test_torch_and_torchvision_that_do_not_fit(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The import error of a torchvision built for another torch becomes advice."""
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name.startswith("torchvision"):
+                raise RuntimeError("operator torchvision::nms does not exist")
+
+    for name in [name for name in sys.modules if name.startswith("torchvision")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    ended = run_cli("data=mnist", "data.root=elsewhere")
+    assert ended.code == 1
+    assert "do not fit together (operator torchvision::nms does not exist)" in ended.err
+    assert "pip install" in ended.err
+
+
+def test_unwritable_folder(run_cli: Cli, tmp_path: Path) -> None:
+    """A run directory that cannot be made is named."""
+    (tmp_path / "file").write_text("in the way")
+    ended = run_cli(*QUICK, f"hydra.run.dir={tmp_path}/file/run")
+    assert ended.code == 1
+    assert f"cannot write or read {tmp_path}/file/run: Not a directory" in ended.err.splitlines()[-1]
+
+
+def test_a_run_is_never_written_over(run_cli: Cli, tmp_path: Path) -> None:
+    """The same folder twice is refused, and the first run's files stay as they were."""
+    assert run_cli(*QUICK, "hydra.run.dir=here").code == 0
+    before = (tmp_path / "here" / "rounds.csv").read_bytes()
+    ended = run_cli(*QUICK, "seed=1", "hydra.run.dir=here")
+    assert ended.code == 1
+    assert "already holds a run" in ended.err
+    assert (tmp_path / "here" / "rounds.csv").read_bytes() == before
+
+
+def test_full_trace_on_request(tmp_path: Path) -> None:
+    """HYDRA_FULL_ERROR=1 brings the traceback back."""
+    env = {**os.environ, "HYDRA_FULL_ERROR": "1"}
+    done = subprocess.run([*PYTHON, "model=wsm"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+
+
+def test_a_round_that_diverges_is_on_record(run_cli: Cli, tmp_path: Path) -> None:
+    """A loss that is no number: the round is recorded failed with its epoch, exit code 1, the files are there."""
+    ended = run_cli(*QUICK, "optimizer=sgd", "optimizer.lr=1e30", "epochs=4", "hydra.run.dir=here")
+    assert ended.code == 1
+    assert "1 of 1 rounds failed (seed 0): the loss became" in ended.err
+    assert ended.err.count("\n") == 1
+    rows = (tmp_path / "here" / "rounds.csv").read_text().splitlines()
+    assert re.match(r"0,failed,\d,.*the loss became (nan|inf) in epoch \d", rows[1])
+    assert json.loads((tmp_path / "here" / "run.json").read_text())["status"] == "failed"
+
+
+def test_multirun_goes_on_after_a_bad_job(run_cli: Cli, tmp_path: Path) -> None:
+    """In a sweep the bad configuration fails alone; the exit code tells."""
+    ended = run_cli("--multirun", *QUICK, "aux_weight=-1,0", "hydra.sweep.dir=sweep")
+    assert ended.code == 1
+    assert "aux_weight=-1.0: must be" in ended.err
+    assert [path.parent.name for path in tmp_path.glob("sweep/*/run.json")] == [
+        "epochs=1,data.train_pairs=100,data.test_pairs=100,aux_weight=0"
+    ]
+
+
+def test_help_fits_one_screen_and_lists_every_choice(run_cli: Cli) -> None:
+    """At most 40 lines of 100 columns; every group and choice; five commands that compose."""
+    ended = run_cli("--help")
+    lines = ended.out.rstrip().splitlines()
+    assert ended.code == 0
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    words = set(ended.out.split())
+    for group in ("model", "optimizer", "scheduler", "data", "experiment"):
+        assert set(choices(group)) <= words
+    assert len([line for line in lines if line.startswith("  python -m digitcmp")]) == 5
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["model=wsm"], ["aux_weight=-1"], ["--cfg", "job"]])
+def test_quick_answers_do_not_import_torch(arguments: list[str], tmp_path: Path) -> None:
+    """Help and configuration errors never wait for torch (nor pandas, nor matplotlib)."""
+    code = (
+        "import sys; from digitcmp.cli import main\n"
+        "try: main()\n"
+        "finally: print('HEAVY', [name for name in ('torch', 'pandas', 'matplotlib', 'sklearn', 'optuna') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "HEAVY []" in done.stdout
+
+
+def test_info_version_and_completion(tmp_path: Path) -> None:
+    """Hydra's own extras work: --info, tab completion; --version is ours."""
+    info = subprocess.run([*PYTHON, "--info", "defaults"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "model/net2" in info.stdout
+    env = {**os.environ, "COMP_LINE": "digitcmp model=ws", "COMP_POINT": "17"}
+    completed = subprocess.run([*PYTHON, "-sc", "query=bash"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert completed.stdout.split() == ["model=wsmodel", "model=wsmodel1", "model=wsn"]
+    version = subprocess.run([*PYTHON, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert version.stdout.startswith(f"digitcmp {__version__} (Hydra 1.4")
+
+
+def test_yaml_cannot_run_code(tmp_path: Path) -> None:
+    """A configuration folder from elsewhere cannot make Hydra call what it likes."""
+    folder = tmp_path / "conf" / "data"
+    folder.mkdir(parents=True)
+    (folder / "evil.yaml").write_text(
+        "# @package _global_\nhydra: {callbacks: {evil: {_target_: os.system, command: 'touch owned'}}}\ndata: {source: digits}\n"
+    )
+    arguments = ["--config-dir", str(tmp_path / "conf"), "data=evil", *QUICK]
+    done = subprocess.run([*PYTHON, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "os.system" in done.stderr
+    assert not (tmp_path / "owned").exists()
+
+
+def test_ctrl_c_keeps_finished_rounds(tmp_path: Path) -> None:
+    """Ctrl-C between rounds: exit code 130, the finished rounds on disk, the run marked interrupted."""
+    command = [*PYTHON, "engine=serial", "rounds=1000", "data.train_pairs=100", "data.test_pairs=100", "epochs=2", "hydra.run.dir=here"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    record = tmp_path / "here" / "rounds.csv"
+    deadline = time.monotonic() + 120
+    while not record.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    rows = record.read_text().splitlines()[1:]
+    assert all(row.split(",")[1] == "done" for row in rows)
+    assert len(rows) in range(1, 1000)
+    assert json.loads((tmp_path / "here" / "run.json").read_text())["status"] == "interrupted"
+
+
+def test_run_names_are_short_and_never_shared() -> None:
+    """Folder names are readable; long or unusual ones end with a hash of the whole."""
+    assert run_name("_", []) == ""
+    assert run_name("_", ["model=wsn", "aux_weight=0.5"]) == "_model=wsn,aux_weight=0.5"
+    assert run_name("", ["+experiment=net4", "+sweeps=smoke"]) == "experiment=net4"
+    odd = [run_name("", [f"data.root={text}"]) for text in ("a/b", "a b", "a-b")]
+    assert len(set(odd)) == 3
+    assert all("/" not in name and " " not in name for name in odd)
+    long = [run_name("", [f"model.tower=[{'x' * 300}{end}]"]) for end in "ab"]
+    assert len(set(long)) == 2
+    assert max(map(len, long)) <= 100
