@@ -1,0 +1,98 @@
+"""The plain loop that digitcmp is measured against: the networks of the published Table 1 as a straightforward script has them.
+
+Written for this project after the published description: the two digits pass the tower one after the other, tensors
+have the default memory layout, every epoch ends with a test of one pair after the other. It gives the same kind of
+result, not the same numbers (it draws its weights from torch's global generator).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ReferenceNet(nn.Module):
+    """Models 1 to 4: two convolutions per digit, three hidden dense layers, one logit, perhaps ten digit logits."""
+
+    def __init__(self, shared: bool, digits: bool, batchnorm: bool) -> None:
+        super().__init__()
+        self.towers = nn.ModuleList(self.tower(batchnorm) for _ in range(1 if shared else 2))
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((1600, 32), (32, 64), (64, 128)):
+            layers += [nn.Linear(inputs, outputs), *([nn.BatchNorm1d(outputs)] if batchnorm else []), nn.ReLU()]
+        self.dense = nn.Sequential(*layers)
+        self.compare = nn.Linear(128, 1)
+        self.digit = nn.Linear(128, 10) if digits else None
+
+    @staticmethod
+    def tower(batchnorm: bool) -> nn.Sequential:
+        """One digit's convolutions."""
+        first, second = ([nn.BatchNorm2d(channels)] if batchnorm else [] for channels in (16, 32))
+        return nn.Sequential(
+            nn.Conv2d(1, 16, 3), *first, nn.ReLU(), nn.Conv2d(16, 32, 3), *second, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()
+        )
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Images [B, 2, 14, 14] -> comparison logit [B], digit logits [B, 10] or None."""
+        first, second = self.towers[0](images[:, :1]), self.towers[-1](images[:, 1:])
+        features = self.dense(torch.cat([first, second], dim=1))
+        return self.compare(features)[:, 0], None if self.digit is None else self.digit(features)
+
+
+class ReferenceJointNet(nn.Module):
+    """The wsn of seed 001: a tower and dense layers per digit, compared by their digit logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = nn.Sequential(
+            nn.Conv2d(1, 32, 5), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(32, 49, 2), nn.MaxPool2d(2), nn.ReLU(), nn.Flatten()
+        )
+        self.dense = nn.Sequential(nn.Linear(196, 100), nn.ReLU(), nn.Linear(100, 10))
+        self.compare = nn.Linear(20, 1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Images [B, 2, 14, 14] -> comparison logit [B], no digits (the published main variant without auxiliary loss)."""
+        first, second = self.dense(self.read(images[:, :1])), self.dense(self.read(images[:, 1:]))
+        return self.compare(torch.cat([first, second], dim=1))[:, 0], None
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "net1": lambda: ReferenceNet(shared=False, digits=False, batchnorm=False),
+    "net2": lambda: ReferenceNet(shared=True, digits=False, batchnorm=False),
+    "net3": lambda: ReferenceNet(shared=True, digits=True, batchnorm=False),
+    "net4": lambda: ReferenceNet(shared=True, digits=True, batchnorm=True),
+    "wsn": ReferenceJointNet,
+}
+
+
+def train_reference(name: str, train: tuple[Tensor, Tensor, Tensor], test: tuple[Tensor, Tensor], epochs: int, lr: float) -> float:
+    """Train one round on images [N, 2, 14, 14], targets [N] and digits [N, 2]; returns the test accuracy after the last epoch."""
+    network = NETWORKS[name]()
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
+    images, target, digits = train
+    accuracy = 0.0
+    for _ in range(epochs):
+        network.train()
+        for start in range(0, len(images), 100):
+            batch = slice(start, start + 100)
+            comparison, read = network(images[batch])
+            loss = F.binary_cross_entropy_with_logits(comparison, target[batch].float())
+            if read is not None:
+                loss = loss + F.cross_entropy(read, digits[batch, 0]) + F.cross_entropy(read, digits[batch, 1])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        accuracy = test_one_by_one(network, *test)
+    return accuracy
+
+
+@torch.no_grad()
+def test_one_by_one(network: nn.Module, images: Tensor, target: Tensor) -> float:
+    """The fraction of right answers, asked pair by pair."""
+    network.eval()
+    right = 0
+    for place in range(len(images)):
+        comparison, _ = network(images[place : place + 1])
+        right += int((comparison.item() > 0) == bool(target[place]))
+    return right / len(images)
