@@ -39,8 +39,9 @@ def make_round(source: Source, seed: int, train: int, test: int, val: int, targe
     training, validation and test pairs. Raises DataError when the source has too few images.
     """
     random = generator(seed, Stream.PAIRS)
-    learn, held_out = draw(source, source.train, train, val, random, "train")
+    # test pairs first: they stay the same however many pairs are trained on or held out
     shown, _ = draw(source, source.test, test, 0, random, "test")
+    learn, held_out = draw(source, source.train, train, val, random, "train")
     pairs = [select(source.train, learn, target), select(source.test, shown, target)]
     mean, std = pairs[0].images.mean(), pairs[0].images.std()
     normalise = [True, normalize_test]

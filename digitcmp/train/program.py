@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -49,4 +50,6 @@ class SingleProgram:
     def state(self, index: int) -> dict[str, Tensor]:
         if index:
             raise IndexError(f"a single program has one round, not number {index}")
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+        return {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in self.network.state_dict().items()
+        }

@@ -182,3 +182,11 @@ def test_stacked_rounds_have_their_axis_in_front() -> None:
                 assert torch.equal(getattr(getattr(stacked, part), name)[place], getattr(getattr(pairs, part), name))
         assert (stacked.mean[place], stacked.std[place]) == (pairs.mean, pairs.std)
     assert stack([drawn(synthetic())], torch.device("cpu")).val is None
+
+
+def test_test_pairs_do_not_depend_on_the_training_pairs() -> None:
+    """A search with validation pairs is tested on the same pairs as the final run with the same seed, small data set or not."""
+    source = load("digits", None)
+    reference = make_round(source, 0, 1000, 100, 0, "le").test.digits
+    for train, val in ((1000, 200), (100, 0), (2500, 300)):
+        assert torch.equal(make_round(source, 0, train, 100, val, "le").test.digits, reference)

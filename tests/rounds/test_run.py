@@ -132,7 +132,6 @@ def test_load_model_gives_the_trained_network_back(tmp_path: Path) -> None:
     source = load("digits", None)
     for row in records.rounds:
         random = generator(row.seed, Stream.PAIRS)
-        draw(source, source.train, 200, 0, random, "train")
         test = select(source.test, draw(source, source.test, 100, 0, random, "test")[0], "le")
         network = digitcmp.load_model(tmp_path, row.seed)
         assert not network.training

@@ -247,3 +247,14 @@ def test_a_constant_answer_reaches_the_majority_accuracy(target: str) -> None:
     ones = pairs.test.target.sum().item() / 30
     assert accuracy == pytest.approx([ones, 1 - ones])
     assert run_round(config).row.majority_accuracy == pytest.approx(max(accuracy))
+
+
+def test_a_kept_state_does_not_follow_the_network() -> None:
+    """What `state` returns is a copy: training on does not change it."""
+    program = SingleProgram(build(compose_config().model, generator(0, Stream.WEIGHTS), torch.device("cpu")))
+    state = program.state(0)
+    kept = {name: tensor.clone() for name, tensor in state.items()}
+    with torch.no_grad():
+        for parameter in program.network.parameters():
+            parameter.add_(1)
+    assert all(torch.equal(state[name], tensor) for name, tensor in kept.items())
