@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import signal
 import sys
 from hashlib import sha256
@@ -21,11 +20,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp import __version__, config, messages
+from digitcmp.config import typed
 from digitcmp.errors import DigitcmpError
+from digitcmp.rounds import launcher
+from digitcmp.rounds.launcher import command_of
 
 PACKAGE = Path(__file__).resolve().parent
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
 INTERRUPTED = 128 + signal.SIGINT
+# what says where, how or how often, and so does not belong into the name of what is computed
+UNNAMED = {"sweeps", "rounds", "device", "engine", "workers", "retry_failed", "dry_run", "save_model", "data.root"}
 
 
 def find(folder: str) -> Path:
@@ -34,21 +38,34 @@ def find(folder: str) -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / folder
 
 
-class CheckBeforeRun(Callback):
-    """Refuses a bad configuration, missing data or a missing device before Hydra makes a directory for the run.
+class Hooks(Callback):
+    """What happens around Hydra's runs: a check before a single one, the failures of a sweep after it.
 
-    Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries the message out.
+    Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
         try:
             checked = typed(config)
+            if checked.dry_run:
+                show_plan(checked, Path(config.hydra.run.dir))
+                raise SystemExit(0)
             from digitcmp.rounds.run import check_means
 
             check_means(checked)
         except (DigitcmpError, OmegaConfBaseException) as error:
             raise Refused(error) from error
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """List the failed rounds of the sweep, and the command that trains just those again."""
+        del kwargs
+        from digitcmp.rounds.plan import failures
+
+        directory = Path(config.hydra.sweep.dir)
+        if failed := failures(directory):
+            print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
 
 
 class Refused(SystemExit):
@@ -59,16 +76,21 @@ class Refused(SystemExit):
         self.error = error
 
 
-def typed(composed: DictConfig) -> config.Config:
-    """The typed configuration of what Hydra composed. Raises ConfigError."""
-    task = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
-    return config.from_composed(task)
+def show_plan(checked: config.Config, directory: Path) -> None:
+    """What a single run would train."""
+    from rich.console import Console
+
+    from digitcmp.rounds.engines import choose, choose_device
+    from digitcmp.rounds.plan import print_plan, standing
+
+    _, workers = choose(checked, checked.rounds, choose_device(checked.device))
+    print_plan([standing(checked, directory)], workers, Console())
 
 
 @hydra.main(
     config_path=str(find("conf")),
     config_name="config",
-    execution_whitelist=["digitcmp.cli.CheckBeforeRun", "logging.StreamHandler", "logging.FileHandler"],
+    execution_whitelist=["digitcmp.cli.Hooks", "logging.StreamHandler", "logging.FileHandler"],
 )
 def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.rounds.run.objective`)."""
@@ -77,24 +99,25 @@ def job(composed: DictConfig) -> float:
 
     from digitcmp.report.curves import write_curves
     from digitcmp.report.summary import print_summary
-    from digitcmp.rounds.run import objective, run
+    from digitcmp.rounds.plan import print_resumed, standing
+    from digitcmp.rounds.run import Run, objective, train_run
 
     settings, console = HydraConfig.get(), Console()
+    alone = settings.mode == RunMode.RUN
     directory = Path(settings.runtime.output_dir)
-    records = run(checked, directory, command_of(settings.overrides.task), console)
+    if alone:
+        print_resumed([standing(checked, directory)], console)
+    records = train_run(Run(checked, directory, command_of(list(settings.overrides.task))), console)
     if records.epochs:
         write_curves(directory)
-    print_summary(directory, console)
-    if records.failed:
-        error = messages.failed_rounds([row.seed for row in records.failed], len(records.rounds), records.failed[0].error, directory)
+    if alone:
+        print_summary(directory, console)
+    failed = [row.seed for row in records.failed if row.seed in checked.seeds]
+    if failed:
+        error = messages.failed_rounds(failed, len(checked.seeds), records.failed[0].error, directory)
         # the other jobs of a sweep go on after an ordinary error; where there are none, Hydra need not comment on it
-        raise error if settings.mode == RunMode.MULTIRUN else Refused(error)
-    return objective(records)
-
-
-def command_of(overrides: list[str]) -> str:
-    """The command that runs the same job again, with the seeds and choices it had."""
-    return shlex.join(["python", "-m", "digitcmp", *overrides])
+        raise Refused(error) if alone else error
+    return objective(records, checked.seeds)
 
 
 def run_name(before: str, overrides: list[str]) -> str:
@@ -103,7 +126,7 @@ def run_name(before: str, overrides: list[str]) -> str:
     Long names are shortened; a name that lost something by that, or by replacing characters that folders should not
     have, ends with a hash of the whole, so that different choices never share a folder.
     """
-    whole = ",".join(override.lstrip("+") for override in overrides if not override.startswith("+sweeps="))
+    whole = ",".join(override.lstrip("+") for override in overrides if override.lstrip("+").split("=")[0] not in UNNAMED)
     name = re.sub(r"[^\w.,=+\[\]-]", "-", whole.replace("'", "").replace('"', ""), flags=re.ASCII)
     if name != whole or len(name) > NAME_LENGTH:
         name = f"{name[: NAME_LENGTH - 9]}-{sha256(whole.encode()).hexdigest()[:8]}"
@@ -124,6 +147,7 @@ def groups() -> str:
 
 def register() -> None:
     """Tell Hydra and OmegaConf what the YAML files refer to: schemas, sweeps, and the resolvers of names and groups."""
+    launcher.register()
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=config.Config, package="_global_", provider="digitcmp", replace=True)
     for group, choices in config.GROUP_SCHEMAS.items():

@@ -171,6 +171,8 @@ class Config:
     engine: str = key("auto", choices=("auto", "serial", "processes"))
     workers: int | None = key(None, at_least=1)
     save_model: bool = False
+    retry_failed: bool = False
+    dry_run: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
@@ -207,6 +209,11 @@ def from_composed(composed: DictConfig) -> Config:
         check_value(path, value, metadata)
     check_rules(config)
     return config
+
+
+def typed(composed: DictConfig) -> Config:
+    """The typed configuration of a job that Hydra composed, its own part (`hydra`) left aside. Raises ConfigError."""
+    return from_composed(OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"]))
 
 
 def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:

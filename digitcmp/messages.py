@@ -1,6 +1,7 @@
 """Errors in one line: Hydra's and OmegaConf's own texts, rewritten so that they quote the value and name what would be right."""
 
 import re
+import shlex
 import textwrap
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -111,6 +112,18 @@ def known_keys(node: Any = Config, prefix: str = "") -> list[str]:
 def hanging(lead: str, text: str, width: int = 80) -> str:
     """A paragraph whose first line begins with `lead` and whose other lines are indented as far."""
     return textwrap.fill(text, width, initial_indent=lead, subsequent_indent=" " * len(lead))
+
+
+def failed_sweep(failed: list[tuple[str, int, str]], arguments: list[str], directory: Path) -> str:
+    """The failed rounds of a sweep, a line each, and the command that trains just those again."""
+    lines = [f"  {run} seed {seed}: {error}" for run, seed, error in failed[:20]]
+    if len(failed) > 20:
+        lines.append(f"  … and {len(failed) - 20} more")
+    again = [*arguments, "retry_failed=true"]
+    if not any(argument.startswith(("+sweeps=", "hydra.sweep.dir=")) for argument in arguments):
+        again.append(f"hydra.sweep.dir={directory}")
+    command = shlex.join(["python", "-m", "digitcmp", *again])
+    return "\n".join([f"{len(failed)} failed:", *lines, f"train just those again: {command}"])
 
 
 def failed_rounds(seeds: list[int], total: int, reason: str, directory: Path) -> RunError:

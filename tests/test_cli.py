@@ -153,13 +153,15 @@ def test_unwritable_folder(run_cli: Cli, tmp_path: Path) -> None:
     assert f"cannot write or read {tmp_path}/file/run: Not a directory" in ended.err.splitlines()[-1]
 
 
-def test_a_run_is_never_written_over(run_cli: Cli, tmp_path: Path) -> None:
-    """The same folder twice is refused, and the first run's files stay as they were."""
+def test_a_run_is_never_mixed_with_another_configuration(run_cli: Cli, tmp_path: Path) -> None:
+    """Another configuration in the same folder is refused with the difference, and the first run's files stay as they were."""
     assert run_cli(*QUICK, "hydra.run.dir=here").code == 0
     before = (tmp_path / "here" / "rounds.csv").read_bytes()
-    ended = run_cli(*QUICK, "seed=1", "hydra.run.dir=here")
-    assert ended.code == 1
-    assert "already holds a run" in ended.err
+    for dry_run in ("false", "true"):
+        ended = run_cli(*QUICK, "batch_size=50", "hydra.run.dir=here", f"dry_run={dry_run}")
+        assert ended.code == 1
+        assert "here holds a run of another configuration (batch_size 100 -> 50)" in ended.err
+        assert ended.err.count("\n") == 1
     assert (tmp_path / "here" / "rounds.csv").read_bytes() == before
 
 

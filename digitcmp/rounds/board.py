@@ -19,7 +19,7 @@ class Board:
     """
 
     def __init__(self, path: Path, rounds: int) -> None:
-        self.path = path
+        self.path, self.rounds = path, rounds
         self.cells: np.memmap[Any, Any] = np.memmap(path, dtype=np.float64, mode="r+", shape=(rounds, COLUMNS))
 
     @classmethod

@@ -45,14 +45,14 @@ class Display:
             console=console,
             transient=True,
         )
-        self.task = self.progress.add_task(title, total=rounds * epochs, figures="starting")
+        self.task = self.progress.add_task(title, total=epochs, figures="starting")
 
     def __enter__(self) -> "Display":
         if self.live:
             self.progress.start()
             self.thread.start()
         else:
-            self.console.print(f"{self.title}: {counted(self.rounds, 'round')} of {counted(self.epochs, 'epoch')}", highlight=False)
+            self.console.print(f"{self.title}: {counted(self.rounds, 'round')}, {counted(self.epochs, 'epoch')} in all", highlight=False)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -86,11 +86,13 @@ class Display:
         line = f"epoch {row.epoch:>3}/{self.epochs}  loss {row.train_loss:.4f}  test {row.test_accuracy:7.2%}"
         self.console.print(line + ("" if row.digit_accuracy is None else f"  digits {row.digit_accuracy:7.2%}"), highlight=False)
 
-    def finish(self, row: RoundRow) -> None:
-        """Say that a round has ended."""
+    def finish(self, row: RoundRow, run: str) -> None:
+        """Say that a round (of the run with this name, if there are several) has ended."""
         self.finished += 1
         if row.status == "failed":
-            self.console.print(f"[red]round of seed {row.seed} failed:[/red] {row.error}", highlight=False, soft_wrap=True)
+            self.console.print(
+                f"{run} seed {row.seed} failed: {row.error}".strip(), style="red", markup=False, highlight=False, soft_wrap=True
+            )
         elif self.rounds > 1 and not self.live:
-            line = f"round {self.finished}/{self.rounds}  seed {row.seed}  test {row.test_accuracy:7.2%}  {row.seconds:.1f} s"
-            self.console.print(line, highlight=False)
+            line = f"round {self.finished}/{self.rounds}  seed {row.seed}  test {row.test_accuracy:7.2%}  {row.seconds:.1f} s  {run}"
+            self.console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)

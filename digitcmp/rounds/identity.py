@@ -8,7 +8,7 @@ from typing import Any
 from digitcmp.config import Config
 
 # where and how a run is executed, not what it computes
-PLACE = ("seed", "rounds", "device", "engine", "workers", "save_model")
+PLACE = ("seed", "rounds", "device", "engine", "workers", "save_model", "retry_failed", "dry_run")
 
 
 def configuration(config: Config) -> dict[str, Any]:
@@ -22,3 +22,20 @@ def configuration_hash(values: dict[str, Any]) -> str:
     """Twelve hexadecimal digits of the SHA-256 sum of the configuration in canonical JSON."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def differences(before: dict[str, Any], after: dict[str, Any], most: int = 4) -> str:
+    """Where two configurations differ, in words: 'epochs 25 -> 60, model.dropout 0.0 -> 0.2'."""
+    old, new = flat(before), flat(after)
+    found = [
+        f"{name} {old.get(name, 'absent')} -> {new.get(name, 'absent')}" for name in sorted({*old, *new}) if old.get(name) != new.get(name)
+    ]
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values under dotted names; lists stay whole."""
+    leaves: dict[str, Any] = {}
+    for name, value in values.items():
+        leaves.update(flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+    return leaves

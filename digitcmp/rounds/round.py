@@ -13,12 +13,23 @@ from digitcmp.data.pairs import RoundPairs, make_round, stack
 from digitcmp.data.sources import load
 from digitcmp.errors import DigitcmpError
 from digitcmp.model.network import build
-from digitcmp.rounds.rows import EpochRow, RoundRow
+from digitcmp.rounds.rows import DistanceRow, EpochRow, RoundRow
 from digitcmp.seeding import Stream, generator
+from digitcmp.train.evaluate import evaluate_distances
 from digitcmp.train.loop import Epoch, Recipe, train
 from digitcmp.train.optim import find_algorithm, make_optimizer
 from digitcmp.train.program import Program, SingleProgram
 from digitcmp.train.schedule import make_shape
+
+
+@dataclass(frozen=True)
+class Task:
+    """A round to be trained: its configuration, its seed, and its place on the board."""
+
+    config: Config
+    seed: int
+    place: int
+
 
 Watch = Callable[[EpochRow], None]
 
@@ -29,6 +40,7 @@ class RoundResult:
 
     row: RoundRow
     epochs: list[EpochRow] = field(default_factory=list)
+    distances: list[DistanceRow] = field(default_factory=list)
     state: dict[str, Tensor] | None = None
     trace: str = ""
 
@@ -45,16 +57,25 @@ def train_round(config: Config, seed: int, device: torch.device, watch: Watch) -
     try:
         pairs = round_pairs(config, seed)
         program = SingleProgram(build(config.model, generator(seed, Stream.WEIGHTS), device))
-        for epoch in train(program, stack([pairs], device), [seed], recipe(config)):
+        stacked = stack([pairs], device)
+        for epoch in train(program, stacked, [seed], recipe(config)):
             epochs.append(epoch_row(seed, epoch))
             watch(epochs[-1])
+        distances = distance_rows(seed, *evaluate_distances(program, stacked.test))
     except DigitcmpError:
         raise
     except Exception as error:  # whatever it is, it is on record, and it is this round's alone
         row = round_row(config, seed, epochs, None, time.perf_counter() - start, f"{type(error).__name__}: {first_line(error)}")
         return RoundResult(row, epochs, trace=traceback.format_exc())
     row = round_row(config, seed, epochs, majority(pairs), time.perf_counter() - start, diverged(epochs))
-    return RoundResult(row, epochs, kept_state(program, pairs) if config.save_model and row.status == "done" else None)
+    if row.status == "failed":
+        return RoundResult(row, epochs)
+    return RoundResult(row, epochs, distances, kept_state(program, pairs) if config.save_model else None)
+
+
+def crashed_round(task: Task, reason: str) -> RoundResult:
+    """The failed result of a round whose process is gone."""
+    return RoundResult(round_row(task.config, task.seed, [], None, 0.0, reason))
 
 
 def round_pairs(config: Config, seed: int) -> RoundPairs:
@@ -91,6 +112,12 @@ def epoch_row(seed: int, epoch: Epoch, index: int = 0) -> EpochRow:
         val_accuracy=None if epoch.val is None else epoch.val.accuracy[index],
         seconds=epoch.seconds,
     )
+
+
+def distance_rows(seed: int, pairs: list[list[int]], right: list[list[int]], index: int = 0) -> list[DistanceRow]:
+    """The rows of the round at this place of the stack; distances that no pair has are left out."""
+    counts = enumerate(zip(pairs[index], right[index], strict=True))
+    return [DistanceRow(seed, distance, total, hits) for distance, (total, hits) in counts if total]
 
 
 def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accuracy: float | None, seconds: float, error: str) -> RoundRow:

@@ -1,8 +1,10 @@
-"""The typed rows of epochs.csv and rounds.csv, and how they are written and read."""
+"""The typed rows of epochs.csv, rounds.csv and distances.csv, and how they are written and read."""
+
+from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, fields
 from typing import TypeVar
 
@@ -45,7 +47,17 @@ class RoundRow:
     error: str
 
 
-Row = TypeVar("Row", EpochRow, RoundRow)
+@dataclass(frozen=True)
+class DistanceRow:
+    """One distance |first - second| in one round: how many test pairs have it, and how many were answered rightly after the last epoch."""
+
+    seed: int
+    distance: int
+    pairs: int
+    right: int
+
+
+Row = TypeVar("Row", EpochRow, RoundRow, DistanceRow)
 
 
 def to_csv(kind: type[Row], rows: Iterable[Row]) -> str:
@@ -55,6 +67,24 @@ def to_csv(kind: type[Row], rows: Iterable[Row]) -> str:
     writer.writerow([field.name for field in fields(kind)])
     writer.writerows([[cell(value) for value in astuple(row)] for row in rows])
     return text.getvalue()
+
+
+def from_csv(kind: type[Row], text: str) -> list[Row]:
+    """The rows of a text that `to_csv` made. Raises ValueError when it is something else."""
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    if reader.fieldnames != [field.name for field in fields(kind)]:
+        raise ValueError(f"the columns are {reader.fieldnames}")
+    make: Callable[..., Row] = kind
+    return [make(**{field.name: value(str(field.type), cells[field.name]) for field in fields(kind)}) for cells in reader]
+
+
+def value(kind: str, text: str | None) -> float | int | str | None:
+    """One value from its text; empty is None where the column allows it. Raises ValueError for text of another kind."""
+    if text is None:
+        raise ValueError("a row ends too early")
+    if text == "" and kind.endswith("None"):
+        return None
+    return text if kind.startswith("str") else int(text) if kind.startswith("int") else float(text)
 
 
 def cell(value: float | int | str | None) -> str:

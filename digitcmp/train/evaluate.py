@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from digitcmp.data.pairs import Pairs
+from digitcmp.model.network import CLASSES
 from digitcmp.train.losses import decide
 from digitcmp.train.program import Program
 
@@ -32,6 +33,18 @@ def evaluate(program: Program, pairs: Pairs) -> Scores:
             digits_right.append((outputs.digits.argmax(dim=-1) == pairs.digits[:, batch]).sum(dim=(1, 2)))
     count = pairs.target.shape[1]
     return Scores(fractions(right, count), fractions(digits_right, 2 * count) if digits_right else None)
+
+
+@torch.no_grad()
+def evaluate_distances(program: Program, pairs: Pairs) -> tuple[list[list[int]], list[list[int]]]:
+    """How many pairs have each distance |first - second| in 0 … 9, and how many of them are answered rightly: two [S][10]."""
+    program.train(False)
+    batches = range(0, pairs.target.shape[1], BATCH)
+    answers = torch.cat([decide(program(pairs.images[:, start : start + BATCH], None).comparison) for start in batches], dim=1)
+    distance = (pairs.digits[..., 0] - pairs.digits[..., 1]).abs()
+    member = distance[..., None] == torch.arange(CLASSES, device=distance.device)  # [S, N, 10]
+    right = member & (answers == pairs.target)[..., None]
+    return member.sum(dim=1).tolist(), right.sum(dim=1).tolist()
 
 
 def fractions(counts: list[Tensor], total: int) -> list[float]:

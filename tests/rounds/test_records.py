@@ -10,8 +10,9 @@ import pytest
 
 from digitcmp.errors import RunError
 from digitcmp.report.frames import read_rows
+from digitcmp.rounds.files import write_whole
 from digitcmp.rounds.identity import configuration, configuration_hash
-from digitcmp.rounds.records import Records, write_whole
+from digitcmp.rounds.records import Records
 from digitcmp.rounds.round import RoundResult
 from digitcmp.rounds.rows import EpochRow, RoundRow, to_csv
 from tests.conftest import compose_config
@@ -41,7 +42,7 @@ def test_headers_are_the_promised_columns() -> None:
 
 def test_rounds_are_in_order_of_seed_whenever_they_finish(tmp_path: Path) -> None:
     """Workers finish in any order; the files don't show it."""
-    records = Records.start(tmp_path, {})
+    records = Records.open(tmp_path, {"seeds": [0, 1, 2]})
     for seed in (2, 0, 1):
         records.add(RoundResult(replace(ROUND, seed=seed), [replace(EPOCH, seed=seed, epoch=epoch) for epoch in (1, 2)]))
     assert list(read_rows(tmp_path / "rounds.csv")["seed"]) == [0, 1, 2]
@@ -64,10 +65,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 def test_run_json_tells_running_from_done(tmp_path: Path) -> None:
     """A killed run says running for ever; a finished one says when."""
-    records = Records.start(tmp_path, {"seeds": [0]})
+    records = Records.open(tmp_path, {"seeds": [0]})
     started = json.loads((tmp_path / "run.json").read_text())
     assert (started["status"], started["finished"]) == ("running", None)
-    records.finish("done")
+    records.add(RoundResult(ROUND))
+    records.finish()
     ended = json.loads((tmp_path / "run.json").read_text())
     assert ended["status"] == "done"
     assert ended["finished"] >= ended["started"]

@@ -17,18 +17,23 @@ from digitcmp.errors import RunError
 from digitcmp.report.frames import read_rows
 from digitcmp.rounds import engines
 from digitcmp.rounds.board import Board
+from digitcmp.rounds.records import Records
 from digitcmp.rounds.rows import EpochRow
-from digitcmp.rounds.run import objective, run
+from digitcmp.rounds.run import Run, objective, train_run
 from tests.conftest import MNIST_ROOT, ROOT, Ended, compose_config, needs_mnist
 
 SMALL = ["epochs=2", "data.train_pairs=200", "data.test_pairs=100", "engine=serial"]
-QUIET = Console(quiet=True)
+
+
+def train(config: Config, directory: Path) -> Records:
+    """Train a run without a word."""
+    return train_run(Run(config, directory, "test"), Console(quiet=True))
 
 
 def without_seconds(path: Path) -> list[str]:
     """The lines of a CSV file without the `seconds` column."""
     lines = path.read_text().splitlines()
-    place = lines[0].split(",").index("seconds")
+    place = lines[0].split(",").index("seconds") if "seconds" in lines[0] else -1
     return [",".join(cell for number, cell in enumerate(line.split(",")) if number != place) for line in lines]
 
 
@@ -39,7 +44,7 @@ def test_a_run_leaves_the_promised_files(run_cli: Callable[..., Ended], tmp_path
     (directory,) = tmp_path.glob("outputs/*/*")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", directory.parent.name)
     assert re.fullmatch(r"\d\d-\d\d-\d\d_model=wsn,aux_weight=0\.5,.*", directory.name)
-    files = {".hydra", "run.json", "epochs.csv", "rounds.csv", "curves.png", "digitcmp.log", "model.safetensors"}
+    files = {".hydra", ".lock", "run.json", "epochs.csv", "rounds.csv", "distances.csv", "curves.png", "digitcmp.log", "model.safetensors"}
     assert {path.name for path in directory.iterdir()} == files
     about = json.loads((directory / "run.json").read_text())
     assert {
@@ -69,8 +74,8 @@ def test_the_same_command_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     config = compose_config("model=net4", "aux_weight=1", "model.dropout=0.2", "data.shuffle=true", "rounds=2", *SMALL)
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        run(config, tmp_path / name, "test", QUIET)
-    for file in ("rounds.csv", "epochs.csv"):
+        train(config, tmp_path / name)
+    for file in ("rounds.csv", "epochs.csv", "distances.csv"):
         assert without_seconds(tmp_path / "first" / file) == without_seconds(tmp_path / "second" / file)
 
 
@@ -84,8 +89,8 @@ def test_results_do_not_depend_on_the_engine_or_company(tmp_path: Path) -> None:
     }
     for name, config in runs.items():
         (tmp_path / name).mkdir()
-        assert not run(config, tmp_path / name, "test", QUIET).failed
-    for file in ("rounds.csv", "epochs.csv"):
+        assert not train(config, tmp_path / name).failed
+    for file in ("rounds.csv", "epochs.csv", "distances.csv"):
         together = without_seconds(tmp_path / "serial" / file)
         assert together == without_seconds(tmp_path / "processes" / file)
         assert [line for line in together if line.startswith("4,")] == without_seconds(tmp_path / "alone" / file)[1:]
@@ -105,26 +110,26 @@ def test_a_round_that_breaks_does_not_stop_the_others(tmp_path: Path, monkeypatc
         return result
 
     monkeypatch.setattr(engines, "train_round", breaks)
-    records = run(compose_config("rounds=3", *SMALL), tmp_path, "test", QUIET)
+    records = train(compose_config("rounds=3", *SMALL), tmp_path)
     frame = read_rows(tmp_path / "rounds.csv")
     assert list(frame["status"]) == ["done", "failed", "done"]
     assert frame["error"][1] == "ZeroDivisionError: division by zero"
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "failed"
-    assert objective(records) == pytest.approx(frame["test_accuracy"].mean())
+    assert objective(records, [0, 1, 2]) == pytest.approx(frame["test_accuracy"].mean())
 
 
 def test_objective_is_the_validation_accuracy_where_there_is_one(tmp_path: Path) -> None:
     """With validation pairs a search must not see the test pairs."""
-    records = run(compose_config("data.val_pairs=70", *SMALL), tmp_path, "test", QUIET)
+    records = train(compose_config("data.val_pairs=70", *SMALL), tmp_path)
     row = records.rounds[0]
-    assert objective(records) == row.val_accuracy != row.test_accuracy
+    assert objective(records, [0, 1, 2]) == row.val_accuracy != row.test_accuracy
     assert row.best_accuracy == max(epoch.val_accuracy or 0 for epoch in records.epochs)
 
 
 def test_load_model_gives_the_trained_network_back(tmp_path: Path) -> None:
     """The network of each seed answers the raw test images as it did when it was tested."""
     config = compose_config("model=net4", "aux_weight=1", "rounds=2", "save_model=true", *SMALL)
-    records = run(config, tmp_path, "test", QUIET)
+    records = train(config, tmp_path)
     from digitcmp.data.pairs import draw, select
     from digitcmp.rounds.round import generator
     from digitcmp.seeding import Stream
@@ -145,11 +150,11 @@ def test_load_model_says_what_is_missing(tmp_path: Path) -> None:
     """No run, no saved networks, no such seed: an error each."""
     with pytest.raises(RunError, match="holds no run"):
         digitcmp.load_model(tmp_path)
-    run(compose_config(*SMALL), tmp_path, "test", QUIET)
+    train(compose_config(*SMALL), tmp_path)
     with pytest.raises(RunError, match="save_model=true"):
         digitcmp.load_model(tmp_path)
     (tmp_path / "kept").mkdir()
-    run(compose_config("save_model=true", *SMALL), tmp_path / "kept", "test", QUIET)
+    train(compose_config("save_model=true", *SMALL), tmp_path / "kept")
     with pytest.raises(RunError, match=r"seed=9: .*holds the networks of the seeds 0"):
         digitcmp.load_model(tmp_path / "kept", 9)
 
@@ -179,5 +184,5 @@ def test_board_adds_up_what_rounds_note() -> None:
 def test_net4_recipe_reaches_the_published_accuracy(tmp_path: Path) -> None:
     """Model 4 of the published Table 1 (88.94 ± 0.91 %): one round lands between 86 and 93 %."""
     assert os.environ.get("DIGITCMP_DATA", MNIST_ROOT) == MNIST_ROOT
-    records = run(compose_config("+experiment=net4", "epochs=25"), tmp_path, "test", QUIET)
+    records = train(compose_config("+experiment=net4", "epochs=25"), tmp_path)
     assert 0.86 <= (records.rounds[0].test_accuracy or 0) <= 0.93
