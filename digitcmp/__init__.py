@@ -1,15 +1,18 @@
 """digitcmp: which network compares two handwritten digits best, and how sure are we?
 
-The command line is ``python -m digitcmp``; from Python, `load_model` gives a trained network back.
+The command line is ``python -m digitcmp``; from Python, `load_model` gives a trained network back, `load_rounds` and
+`load_epochs` give the records of any number of runs as pandas frames.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from digitcmp.report.frames import load_epochs as load_epochs
+    from digitcmp.report.frames import load_rounds as load_rounds
     from digitcmp.rounds.saved import load_model as load_model
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_model"]
+__all__ = ["__version__", "load_epochs", "load_model", "load_rounds"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from digitcmp.rounds.saved import load_model
 
         return load_model
+    if name in ("load_rounds", "load_epochs"):
+        from digitcmp.report import frames
+
+        return getattr(frames, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -177,6 +177,10 @@ def main() -> None:
         fail(refused.error, full_trace)
     except (DigitcmpError, HydraException, OmegaConfBaseException, OSError) as error:
         fail(error, full_trace)
+    except ValueError as error:
+        if not messages.raised_by_hydra(error):
+            raise
+        fail(error, full_trace)
     except KeyboardInterrupt as interrupt:
         print(f"\ndigitcmp: interrupted; {interrupt or 'nothing was trained'}", file=sys.stderr)
         sys.exit(INTERRUPTED)
@@ -189,5 +193,5 @@ def fail(error: BaseException, full_trace: bool) -> NoReturn:
     """End with exit code 1 and one line, or with the whole trace where that was asked for."""
     if full_trace:
         raise error
-    print(f"digitcmp: {messages.one_line(error)}", file=sys.stderr)
+    print(f"digitcmp: {messages.one_line(error, sys.argv[1:])}", file=sys.stderr)
     sys.exit(1)

@@ -16,8 +16,8 @@ from digitcmp.config import GROUP_SCHEMAS, Config
 from digitcmp.errors import DigitcmpError, RunError
 
 
-def one_line(error: BaseException) -> str:
-    """What went wrong, in one line."""
+def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
+    """What went wrong, in one line. arguments: the command line, from which sweep syntax that Hydra stumbles over is quoted."""
     if isinstance(error, DigitcmpError):
         return " ".join(str(error).split())
     if isinstance(error, MissingConfigException):
@@ -25,6 +25,8 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir=FOLDER"
     source = omegaconf_error(error)
+    if sweep := unreadable_sweep(str(error), arguments):
+        return sweep
     if isinstance(source, ValidationError):
         return wrong_type(source)
     if isinstance(source, ConfigKeyError) and source.full_key:
@@ -35,7 +37,7 @@ def one_line(error: BaseException) -> str:
         return unknown_key(found[2], str(error))
     if isinstance(error, OverrideParseException):
         return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters"
-    return other(str(error))
+    return first(str(error))
 
 
 def first(text: str) -> str:
@@ -43,11 +45,28 @@ def first(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "an error without a text")
 
 
-def other(text: str) -> str:
-    """Texts of Hydra that come without a class of their own."""
+def unreadable_sweep(text: str, arguments: Sequence[str]) -> str:
+    """Sweep syntax that Hydra answers with an internal error, told by its text; empty for any other text."""
     if found := re.search(r"Ambiguous value for argument '(.*)'", text):
         return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
-    return first(text)
+    if "does not support sweep type" in text:
+        return f"{functions(arguments)}: this is for a search; add hydra/sweeper=optuna, or list the values"
+    if text.startswith("tags: ") or "range()" in text:
+        return f"{functions(arguments)}: this sweep cannot be read; write KEY=1,2,5 or KEY=range(START,STOP,STEP), not both in one"
+    return ""
+
+
+def functions(arguments: Sequence[str]) -> str:
+    """The arguments that call one of Hydra's functions, such as range(2)."""
+    return " ".join(argument for argument in arguments if "(" in argument)
+
+
+def raised_by_hydra(error: BaseException) -> bool:
+    """Whether an error comes out of Hydra's reading of the command line, where ordinary exceptions mean wrong input."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("hydra.core.override_parser")
 
 
 def omegaconf_error(error: BaseException) -> OmegaConfBaseException | None:

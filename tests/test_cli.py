@@ -194,6 +194,29 @@ def test_multirun_goes_on_after_a_bad_job(run_cli: Cli, tmp_path: Path) -> None:
     ]
 
 
+BAD_SWEEPS = {
+    "seed=range(2),5": "seed=range(2),5: this sweep cannot be read; write KEY=1,2,5 or KEY=range(START,STOP,STEP)",
+    "seed=range(0,9,0)": "seed=range(0,9,0): this sweep cannot be read",
+    "seed=range(a)": "seed=range(a): this is not KEY=VALUE",
+    "seed=range(5,1)": "the sweep is empty",
+    "model=glob(xyz*)": "the sweep is empty",
+    "model=net1,": "model=net1,: this is not KEY=VALUE",
+    "model=net1,wsm": "model=wsm: there is no such choice, did you mean wsn?",
+    "aux_weight=interval(0,1)": "aux_weight=interval(0,1): this is for a search; add hydra/sweeper=optuna",
+    "+sweeps=tabel1": "sweeps=tabel1: there is no such choice, did you mean table1?",
+}
+
+
+@pytest.mark.parametrize("argument", BAD_SWEEPS)
+def test_bad_sweeps_are_one_line(argument: str, run_cli: Cli, tmp_path: Path) -> None:
+    """Sweep syntax that Hydra answers with an internal error, or with nothing at all."""
+    ended = run_cli("--multirun", argument, "hydra.sweep.dir=sweep")
+    assert ended.code == 1
+    assert ended.err.startswith(f"digitcmp: {BAD_SWEEPS[argument]}")
+    assert ended.err.count("\n") == 1
+    assert not list(tmp_path.glob("sweep/*/*"))
+
+
 def test_help_fits_one_screen_and_lists_every_choice(run_cli: Cli) -> None:
     """At most 40 lines of 100 columns; every group and choice; five commands that compose."""
     ended = run_cli("--help")

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config import Config, typed
-from digitcmp.errors import DigitcmpError
+from digitcmp.errors import DigitcmpError, RunError
 
 
 @dataclass
@@ -45,6 +45,8 @@ class DigitcmpLauncher(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        if not job_overrides:
+            raise RunError("the sweep is empty: a range or a choice has no values, so there is nothing to run")
         setup_globals()
         configure_log(
             self.config.hydra.hydra_logging, self.config.hydra.verbose, execution_whitelist=self.hydra_context.execution_whitelist
