@@ -29,7 +29,7 @@ PACKAGE = Path(__file__).resolve().parent
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
 INTERRUPTED = 128 + signal.SIGINT
 # what says where, how or how often, and so does not belong into the name of what is computed
-UNNAMED = {"sweeps", "rounds", "device", "engine", "workers", "retry_failed", "dry_run", "save_model", "data.root"}
+UNNAMED = {"sweeps", "rounds", "device", "engine", "workers", "retry_failed", "dry_run", "report", "save_model", "data.root"}
 
 
 def find(folder: str) -> Path:
@@ -39,7 +39,7 @@ def find(folder: str) -> Path:
 
 
 class Hooks(Callback):
-    """What happens around Hydra's runs: a check before a single one, the failures of a sweep after it.
+    """What happens around Hydra's runs: a check before a single one, the report and the failures of a sweep after it.
 
     Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
     """
@@ -59,11 +59,18 @@ class Hooks(Callback):
             raise Refused(error) from error
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """List the failed rounds of the sweep, and the command that trains just those again."""
+        """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
         from digitcmp.rounds.plan import failures
 
         directory = Path(config.hydra.sweep.dir)
+        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt) or not any(directory.glob("*/rounds.csv")):
+            return
+        if config.report:
+            from digitcmp.report.build import make_report
+            from digitcmp.report.terminal import print_report
+
+            print_report(make_report([directory]))
         if failed := failures(directory):
             print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
 

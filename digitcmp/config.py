@@ -173,6 +173,7 @@ class Config:
     save_model: bool = False
     retry_failed: bool = False
     dry_run: bool = False
+    report: bool = True
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)

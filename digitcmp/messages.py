@@ -51,7 +51,7 @@ def unreadable_sweep(text: str, arguments: Sequence[str]) -> str:
         return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
     if "does not support sweep type" in text:
         return f"{functions(arguments)}: this is for a search; add hydra/sweeper=optuna, or list the values"
-    if text.startswith("tags: ") or "range()" in text:
+    if "Unexpected type annotation: set" in text or "range()" in text:
         return f"{functions(arguments)}: this sweep cannot be read; write KEY=1,2,5 or KEY=range(START,STOP,STEP), not both in one"
     return ""
 

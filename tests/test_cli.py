@@ -186,7 +186,7 @@ def test_a_round_that_diverges_is_on_record(run_cli: Cli, tmp_path: Path) -> Non
 
 def test_multirun_goes_on_after_a_bad_job(run_cli: Cli, tmp_path: Path) -> None:
     """In a sweep the bad configuration fails alone; the exit code tells."""
-    ended = run_cli("--multirun", *QUICK, "aux_weight=-1,0", "hydra.sweep.dir=sweep")
+    ended = run_cli("--multirun", *QUICK, "aux_weight=-1,0", "hydra.sweep.dir=sweep", "report=false")
     assert ended.code == 1
     assert "aux_weight=-1.0: must be" in ended.err
     assert [path.parent.name for path in tmp_path.glob("sweep/*/run.json")] == [

@@ -95,7 +95,7 @@ def test_every_sweep_runs(path: Path, run_cli: Callable[..., Ended], tmp_path: P
     assert lines[1] == f"# python -m digitcmp --multirun +sweeps={path.stem}"
     assert lines[2].startswith("# ")
     assert yaml.safe_load(path.read_text())["hydra"]["sweep"]["dir"] == f"outputs/{path.stem}"
-    ended = run_cli("--multirun", f"+sweeps={path.stem}", "data=digits", *TINY, "seed=0", "rounds=1")
+    ended = run_cli("--multirun", f"+sweeps={path.stem}", "data=digits", *TINY, "seed=0", "rounds=1", "report=false")
     assert ended.code == 0, ended.err
     assert list((tmp_path / "outputs" / path.stem).glob("*/rounds.csv"))
 

@@ -27,7 +27,7 @@ from tests.rounds.test_records import EPOCH, ROUND
 from tests.rounds.test_run import without_seconds
 
 Cli = Callable[..., Ended]
-TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100"]
+TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "report=false"]
 QUIET = Console(quiet=True)
 PYTHON = [sys.executable, "-m", "digitcmp"]
 ABOUT = {"configuration": {}, "configuration_hash": "0", "seeds": [0, 1, 2]}
@@ -154,7 +154,7 @@ def test_a_killed_worker_costs_its_round_only(tmp_path: Path) -> None:
 
 def test_kill_9_and_the_same_command_again(tmp_path: Path) -> None:
     """The parent is killed at random moments; the same command each time ends with what an uninterrupted sweep gives."""
-    sweep = ["--multirun", "model=net1,wsn", "rounds=6", "epochs=3", "data.train_pairs=300", "data.test_pairs=100", "workers=2"]
+    sweep = ["--multirun", "model=net1,wsn", "rounds=6", "epochs=3", "data.train_pairs=300", "data.test_pairs=100", "workers=2", "report=false"]
     subprocess.run([*PYTHON, *sweep, "hydra.sweep.dir=whole"], cwd=tmp_path, check=True, capture_output=True)
     moments = random.Random(0)
     for _ in range(3):
@@ -175,7 +175,7 @@ def test_kill_9_and_the_same_command_again(tmp_path: Path) -> None:
 
 def test_two_processes_share_a_sweep(tmp_path: Path) -> None:
     """Two commands in one folder at the same time: together they train every round once, and agree with one alone."""
-    sweep = ["--multirun", "model=net1", "rounds=10", "epochs=4", "data.train_pairs=400", "data.test_pairs=100", "engine=serial"]
+    sweep = ["--multirun", "model=net1", "rounds=10", "epochs=4", "data.train_pairs=400", "data.test_pairs=100", "engine=serial", "report=false"]
     pair = [
         subprocess.Popen([*PYTHON, *sweep, "hydra.sweep.dir=shared"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]

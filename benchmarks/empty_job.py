@@ -1,0 +1,18 @@
+"""A Hydra application with digitcmp's configuration and a job that does nothing: what Hydra itself costs."""
+
+import hydra
+from omegaconf import DictConfig
+
+from digitcmp import cli
+
+
+@hydra.main(config_path=str(cli.find("conf")), config_name="config", execution_whitelist=["digitcmp.cli.Hooks", "logging.FileHandler"])
+def empty(composed: DictConfig) -> float:
+    """Nothing."""
+    del composed
+    return 0.0
+
+
+if __name__ == "__main__":
+    cli.register()
+    empty()

@@ -1,0 +1,97 @@
+"""What a sweep costs beyond training: per job, against Hydra's basic launcher with an empty job.
+
+python -m benchmarks.overhead --jobs 5 45 --repeat 3
+
+Each launcher runs a sweep of few and a sweep of many jobs; the slope is the time per job, start-up excluded. From the
+slope of the training sweeps the time that their rounds took (column `seconds` of rounds.csv) is taken away. Also: the time
+until --help and until a configuration error are on the screen.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import describe_machine
+
+OURS = [sys.executable, "-m", "digitcmp"]
+EMPTY = [sys.executable, "-m", "benchmarks.empty_job"]
+TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial"]
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def timed(command: list[str]) -> float:
+    """Wall seconds of a command, which may fail."""
+    start = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    return time.perf_counter() - start
+
+
+def sweep(command: list[str], jobs: int, folder: Path) -> tuple[float, float]:
+    """Wall seconds of a sweep over this many seeds, and the seconds that its rounds took."""
+    directory = folder / f"{len(list(folder.iterdir()))}"
+    wall = timed([*command, "--multirun", f"seed=range({jobs})", f"hydra.sweep.dir={directory}"])
+    rows = [row for path in directory.glob("*/rounds.csv") for row in csv.DictReader(path.open())]
+    return wall, sum(float(row["seconds"]) for row in rows)
+
+
+def per_job(command: list[str], few: int, many: int, folder: Path) -> float:
+    """Milliseconds per job beyond training."""
+    (wall_few, rounds_few), (wall_many, rounds_many) = (sweep(command, jobs, folder) for jobs in (few, many))
+    return 1000 * ((wall_many - rounds_many) - (wall_few - rounds_few)) / (many - few)
+
+
+def measure(few: int, many: int, repeat: int, folder: Path) -> dict[str, list[float]]:
+    """All measurements, in turn."""
+    commands = {
+        "basic launcher, empty job [ms/job]": [*EMPTY, "hydra/launcher=basic"],
+        "basic launcher, training [ms/job]": [*OURS, *TINY, "hydra/launcher=basic"],
+        "digitcmp launcher, training [ms/job]": [*OURS, *TINY],
+    }
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    answers = {"--help [ms]": [*OURS, "--help"], "configuration error [ms]": [*OURS, "aux_weight=-1"]}
+    for _ in range(repeat):
+        for name, command in commands.items():
+            found[name].append(per_job(command, few, many, folder))
+        for name, command in answers.items():
+            found.setdefault(name, []).append(1000 * timed(command))
+    return found
+
+
+def show(found: dict[str, list[float]], machine: dict[str, Any], console: Console) -> None:
+    """Print the table."""
+    table = Table(title=f"overhead, {machine['processor']}, {machine['cores']} cores", title_justify="left")
+    for column in ("what", "median", "mean", "min", "max"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for name, values in found.items():
+        table.add_row(name, *(f"{value:.0f}" for value in (median(values), mean(values), min(values), max(values))))
+    console.print(table)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, nargs=2, default=[5, 45], metavar=("FEW", "MANY"), help="default: 5 45")
+    parser.add_argument("--repeat", type=int, default=3, help="default: 3")
+    parser.add_argument("--json", type=Path, help="write the measurements to this file")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        few, many = options.jobs
+        found = measure(few, many, options.repeat, Path(folder))
+    machine = describe_machine()
+    show(found, machine, Console())
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine, "results": found}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
