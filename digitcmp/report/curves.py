@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from digitcmp.report.frames import read_rows, read_run
+from digitcmp.report.runs import read_rows, read_run
 
 # Okabe and Ito's colours, told apart by colour-blind readers; line styles tell them apart in grey
 STYLES: dict[str, dict[str, Any]] = {

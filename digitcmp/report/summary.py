@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digitcmp.report.frames import read_rows, read_run
+from digitcmp.report.runs import read_rows, read_run
 
 FILES = ("run.json", "rounds.csv", "epochs.csv", "curves.png", "model.safetensors", "digitcmp.log")
 

@@ -1,0 +1,103 @@
+"""Every configuration against a baseline, paired by seed."""
+
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
+
+from digitcmp.errors import RunError
+from digitcmp.report.statistics import DECIMALS, half_width
+
+Differences = np.ndarray[tuple[int], np.dtype[np.floating[Any]]]
+
+
+def find_baseline(configurations: pd.DataFrame, wanted: str | None) -> str:
+    """The label of the baseline, given as a label or a configuration hash; the first one by default. Raises RunError."""
+    labels = [str(label) for label in configurations["label"]]
+    if wanted is None:
+        return labels[0]
+    found = configurations[(configurations["label"] == wanted) | (configurations["configuration_hash"] == wanted)]
+    if len(found):
+        return str(found["label"].iloc[0])
+    close = get_close_matches(wanted, labels, n=1, cutoff=0.4)
+    nearest = f", did you mean {close[0]!r}?" if close else ""
+    raise RunError(f"baseline {wanted!r}: there is no such configuration{nearest}; choose one of {', '.join(map(repr, labels))}")
+
+
+def compare(rounds: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """One row a label other than the baseline, in the order of the report.
+
+    rounds: as in `digitcmp.report.statistics`. Columns: label, baseline, pairs (seeds done on both sides), only_here,
+    only_baseline (seeds left out), mean, low, high (difference to the baseline, a fraction, with its paired 95 % t interval),
+    p (Wilcoxon), p_holm (over the rows that have a p), d_z, rank_biserial, won, tied, lost (rounds). NaN below 2 pairs.
+    """
+    done = rounds[rounds["status"] == "done"]
+    wide = done.pivot(index="seed", columns="label", values="test_accuracy").reindex(columns=done["label"].cat.categories)
+    others = [label for label in wide.columns if label != baseline]
+    rows = [{"label": label, "baseline": baseline, **paired(wide[label], wide[baseline])} for label in others]
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    frame["p_holm"] = holm(frame["p"].astype("float64"))
+    return frame
+
+
+COLUMNS = ["label", "baseline", "pairs", "only_here", "only_baseline", "mean", "low", "high"]
+COLUMNS += ["p", "p_holm", "d_z", "rank_biserial", "won", "tied", "lost"]
+
+
+def paired(here: "pd.Series[float]", there: "pd.Series[float]") -> dict[str, float]:
+    """One comparison of accuracies by seed, [seeds] and [seeds] with NaN where a seed is missing; keys as in `compare`."""
+    both = here.notna() & there.notna()
+    # rounded, so that 0.9 - 0.8 and 0.8 - 0.7 tie as they should
+    differences = (here - there)[both].round(DECIMALS).to_numpy(dtype="float64")
+    counts = {
+        "pairs": len(differences),
+        "only_here": int((here.notna() & ~both).sum()),
+        "only_baseline": int((there.notna() & ~both).sum()),
+    }
+    won, lost = int((differences > 0).sum()), int((differences < 0).sum())
+    return {**counts, **tests(differences), "won": won, "tied": len(differences) - won - lost, "lost": lost}
+
+
+def tests(differences: Differences) -> dict[str, float]:
+    """Mean, interval, p and effect sizes of paired differences [n]; NaN below 2 of them (but the mean of one)."""
+    mean = float(differences.mean()) if len(differences) else np.nan
+    if len(differences) < 2:
+        return {"mean": mean, **dict.fromkeys(("low", "high", "p", "d_z", "rank_biserial"), np.nan)}
+    std = float(differences.std(ddof=1))
+    half = float(half_width(pd.Series([std]), pd.Series([len(differences)])).iloc[0])
+    effects = {"p": wilcoxon_p(differences), "d_z": standardised(mean, std), "rank_biserial": rank_biserial(differences)}
+    return {"mean": mean, "low": mean - half, "high": mean + half, **effects}
+
+
+def wilcoxon_p(differences: Differences) -> float:
+    """Two-sided p of the signed-rank test (Wilcoxon 1945): zeros are dropped, ties share their mean rank; 1 if all are zero.
+
+    scipy chooses: exact up to 50 differences without ties, permutations for few with ties, else the normal approximation.
+    """
+    return float(stats.wilcoxon(differences, zero_method="wilcox").pvalue) if differences.any() else 1.0
+
+
+def standardised(mean: float, std: float) -> float:
+    """Cohen's d_z = mean / std of the differences (Cohen 1988, section 2.3.5); 0 if all are zero, NaN if all are equal but not zero."""
+    if std > 0.1**DECIMALS:
+        return mean / std
+    return 0.0 if mean == 0 else np.nan
+
+
+def rank_biserial(differences: Differences) -> float:
+    """(W+ - W-) / (W+ + W-), with the rank sums of the differences above and below zero (Kerby 2014); 0 if all are zero."""
+    some = differences[differences != 0]
+    ranks = stats.rankdata(np.abs(some))
+    return float((ranks * np.sign(some)).sum() / ranks.sum()) if len(some) else 0.0
+
+
+def holm(p: "pd.Series[float]") -> "pd.Series[float]":
+    """Holm's step-down correction (Holm 1979) over the p values that are there; NaN stays NaN."""
+    known = p.notna()
+    corrected = p.copy()
+    if known.any():
+        corrected[known] = multipletests(p[known], method="holm")[1]
+    return corrected

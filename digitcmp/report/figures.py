@@ -1,0 +1,227 @@
+"""The figures of a report. They draw what the statistics say and work nothing out.
+
+Configurations are told apart by Okabe and Ito's colours (colour-blind readers) and by line styles and markers (grey prints).
+"""
+
+import io
+import math
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from digitcmp.report.cautions import DRAWN
+
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+LINES: list[Any] = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1))]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+GREY = "#777777"
+FIRST: dict[str, Any] = {"color": COLOURS[0], "linestyle": "-"}
+DISTANCE = "|first digit − second digit|"
+TOGETHER = 6  # so many curves share a panel; more get one each
+POINTS = 3000  # more are drawn as pixels, which keeps SVG files small
+WIDTH = 8.0  # inches
+GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def new_figure(height: float) -> Figure:
+    """An empty figure that belongs to no window."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained", dpi=150)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def style(place: int) -> dict[str, Any]:
+    """Colour and line of the configuration at this place; no two of the first 49 are the same."""
+    return {"color": COLOURS[place % len(COLOURS)], "linestyle": LINES[(place + place // len(COLOURS)) % len(LINES)]}
+
+
+def wrapped(label: str, width: int = 30) -> str:
+    """A label in short lines, with dollar signs that do not start mathematics."""
+    return textwrap.fill(label.replace("$", r"\$"), width)
+
+
+def in_percent(value: float, _: float = 0) -> str:
+    """A fraction on an axis: 92.5 %."""
+    return f"{100 * value:.6g} %"
+
+
+def tidy(axes: Axes, along: str) -> None:
+    """What all axes share: no box, a light grid; `along` is x, y or both."""
+    axes.grid(axis=along, alpha=0.3, linewidth=0.7)  # type: ignore[arg-type]
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def labels_of(frame: pd.DataFrame) -> list[str]:
+    """The labels in a frame of statistics, in order, as many as a figure shows."""
+    return [str(label) for label in frame["label"].unique()][:DRAWN]
+
+
+def curves(means: pd.DataFrame) -> Figure:
+    """Test accuracy per epoch: a line for the mean over rounds, a band of ± one standard deviation (the published Figure 1).
+
+    means: label, epoch, mean, std, count. More than six configurations get a panel each, in which the first one is dotted.
+    """
+    labels = labels_of(means)
+    parts = {label: means[means["label"] == label] for label in labels}
+    if len(labels) > TOGETHER:
+        return small_multiples(parts, "epoch", "epoch", lambda axes, part: draw_band(axes, part, FIRST))
+    figure = new_figure(4.2)
+    axes = figure.subplots()
+    for place, (label, part) in enumerate(parts.items()):
+        draw_band(axes, part, {**style(place), "label": wrapped(label)})
+    dress(axes)
+    axes.set(xlabel="epoch", ylabel="test accuracy")
+    figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def small_multiples(parts: dict[str, pd.DataFrame], across: str, xlabel: str, draw: Callable[[Axes, pd.DataFrame], None]) -> Figure:
+    """A panel a configuration, drawn by `draw`, the first one's mean dotted in each. across: the column of the x axis."""
+    columns = 4
+    figure = new_figure(0.5 + 1.75 * math.ceil(len(parts) / columns))
+    panels = figure.subplots(math.ceil(len(parts) / columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
+    first, reference = next(iter(parts.items()))
+    for place, (axes, (label, part)) in enumerate(zip(panels, parts.items(), strict=False)):
+        if place:
+            axes.plot(reference[across], reference["mean"], color=GREY, linestyle=":", linewidth=1.2)
+        draw(axes, part)
+        axes.set_title(wrapped(label, 26), fontsize=8)
+        dress(axes)
+        axes.tick_params(labelsize=8, labelbottom=place + columns >= len(parts))
+    for axes in panels[len(parts) :]:
+        axes.set_visible(False)
+    figure.supxlabel(f"{xlabel} (dotted: {wrapped(first, 60)})", fontsize=9)
+    figure.supylabel("test accuracy", fontsize=9)
+    return figure
+
+
+def draw_band(axes: Axes, part: pd.DataFrame, look: dict[str, Any]) -> None:
+    """One mean with its band; a marker where a single epoch makes no line."""
+    axes.plot(part["epoch"], part["mean"], marker="o" if len(part) == 1 else None, linewidth=1.6, **look)
+    low, high = part["mean"] - part["std"], part["mean"] + part["std"]
+    axes.fill_between(part["epoch"], low, high, facecolor=look["color"], alpha=0.15, linewidth=0)
+    for edge in (low, high):  # a grey print shows these where bands overlap
+        axes.plot(part["epoch"], edge, color=look["color"], linestyle=look["linestyle"], alpha=0.35, linewidth=0.7)
+
+
+def draw_intervals(axes: Axes, part: pd.DataFrame, look: dict[str, Any], shift: float = 0.0) -> None:
+    """Means with 95 % intervals by distance."""
+    error = [part["mean"] - part["low"], part["high"] - part["mean"]]
+    axes.errorbar(part["distance"] + shift, part["mean"], yerr=error, markersize=4, capsize=2, linewidth=1.2, elinewidth=0.9, **look)
+
+
+def dress(axes: Axes) -> None:
+    """Per cent upwards, whole numbers across."""
+    axes.yaxis.set_major_formatter(in_percent)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
+    tidy(axes, "both")
+
+
+def rows_figure(labels: list[str], xlabel: str) -> tuple[Figure, Axes]:
+    """An empty figure with a row per label, the first one on top."""
+    lines = sum(1 + wrapped(label).count("\n") for label in labels)
+    figure = new_figure(1.0 + 0.3 * len(labels) + 0.12 * lines)
+    axes = figure.subplots()
+    axes.set_yticks(range(len(labels)), [wrapped(label) for label in labels])
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_xlabel(xlabel)
+    tidy(axes, "x")
+    return figure, axes
+
+
+def distribution(rounds: pd.DataFrame, spread: pd.DataFrame) -> Figure:
+    """A box and all rounds as points, a row per configuration. rounds: label, status, test_accuracy; spread: the boxes."""
+    labels = labels_of(spread)
+    figure, axes = rows_figure(labels, "test accuracy at the last epoch (each point a round)")
+    boxes = [
+        {"med": box.median, "q1": box.q1, "q3": box.q3, "whislo": box.low, "whishi": box.high}
+        for box in spread.head(len(labels)).itertuples()
+    ]
+    thick = {"color": "black", "linewidth": 1.8}
+    axes.bxp(
+        boxes, positions=range(len(labels)), widths=0.5, orientation="horizontal", showfliers=False, manage_ticks=False, medianprops=thick
+    )
+    done = rounds[rounds["status"] == "done"]
+    for place, label in enumerate(labels):
+        values = done.loc[done["label"] == label, "test_accuracy"].to_numpy()
+        # golden section: points next to each other in the file are never next to each other in the figure
+        offsets = (np.arange(1, len(values) + 1) * GOLDEN % 1 - 0.5) * 0.44
+        # many points are small and faint, and lie below the box
+        many = len(values) > 200
+        faint = min(0.55, max(0.02, 60 / max(len(values), 1)))
+        look: dict[str, Any] = {"s": 6 if many else 14, "alpha": faint, "linewidth": 0, "zorder": 1, "rasterized": len(done) > POINTS}
+        axes.scatter(values, place + offsets, color=COLOURS[place % len(COLOURS)], **look)
+    axes.xaxis.set_major_formatter(in_percent)
+    return figure
+
+
+def differences(comparisons: pd.DataFrame) -> Figure:
+    """Mean paired differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`."""
+    labels = labels_of(comparisons)
+    baseline = wrapped(str(comparisons["baseline"].iloc[0]), 60)
+    figure, axes = rows_figure(labels, f"difference in test accuracy to {baseline}, paired by seed [percentage points]")
+    axes.axvline(0, color="black", linewidth=1)
+    for place, row in enumerate(comparisons.head(len(labels)).to_dict("records")):
+        axes.plot([100 * row["low"], 100 * row["high"]], [place, place], color=COLOURS[0], linewidth=2.2, solid_capstyle="butt")
+        filled = COLOURS[0] if row["p_holm"] < 0.05 else "white"
+        axes.plot(100 * row["mean"], place, marker="o", markersize=7, color=COLOURS[0], markerfacecolor=filled)
+    axes.set_title("filled: Holm-corrected p < 0.05; bars: 95 % intervals", fontsize=9, loc="left", color="#444444")
+    return figure
+
+
+def swept(statistics: pd.DataFrame) -> Figure:
+    """Mean accuracy with 95 % intervals against the swept number. statistics: key, value, mean, low, high."""
+    figure = new_figure(3.8)
+    axes = figure.subplots()
+    values, error = statistics["value"], [statistics["mean"] - statistics["low"], statistics["high"] - statistics["mean"]]
+    axes.errorbar(values, statistics["mean"], yerr=error, color=COLOURS[0], marker="o", markersize=5, capsize=3, linewidth=1.4)
+    positive = values[values > 0]
+    if len(positive) and positive.max() / positive.min() >= 50:
+        axes.set_xscale("symlog", linthresh=positive.min(), linscale=0.5)
+        axes.xaxis.set_minor_locator(NullLocator())
+    if len(values) <= 12:
+        axes.set_xticks(values.tolist())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_major_formatter(in_percent)
+    axes.set(xlabel=str(statistics["key"].iloc[0]), ylabel="test accuracy (mean, 95 % interval)")
+    tidy(axes, "both")
+    return figure
+
+
+def distances(statistics: pd.DataFrame) -> Figure:
+    """Mean accuracy by the distance |first - second| of the digits, with 95 % intervals. statistics: as `by_distance`.
+
+    More than six configurations get a panel each, in which the first one is dotted.
+    """
+    labels = labels_of(statistics)
+    parts = {label: statistics[statistics["label"] == label] for label in labels}
+    if len(labels) > TOGETHER:
+        return small_multiples(parts, "distance", DISTANCE, lambda axes, part: draw_intervals(axes, part, {**FIRST, "marker": "o"}))
+    figure = new_figure(4.2)
+    axes = figure.subplots()
+    for place, (label, part) in enumerate(parts.items()):
+        # side by side, so that intervals don't hide each other
+        look = {**style(place), "marker": MARKERS[place % len(MARKERS)], "label": wrapped(label)}
+        draw_intervals(axes, part, look, 0.06 * (place - (len(labels) - 1) / 2))
+    dress(axes)
+    axes.set_xticks(range(10))
+    axes.set(xlabel=DISTANCE, ylabel="test accuracy (mean, 95 % interval)")
+    figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """A figure as the bytes of a PNG or SVG file, the same bytes each time."""
+    file = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "digitcmp"}):
+        figure.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    figure.set_layout_engine("none")  # laid out once is enough for all kinds of files, and takes as long as drawing
+    return file.getvalue()

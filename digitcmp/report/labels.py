@@ -1,0 +1,132 @@
+"""Short names for configurations, which say only what differs between them, and the order in which they are reported."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from digitcmp.report.frames import Sweep
+
+Values = dict[str, Any]  # dotted key to a plain value, None where the configuration has no such key
+# keys whose value stands for all that comes with it: net4 is enough, its layers need not be told
+HEADS = ("model.name", "optimizer.algorithm", "scheduler.shape", "data.source")
+LONGEST = 32  # longer texts (lists of layers) are not shown
+PLAIN = "plain"  # nothing of what differs is switched on
+
+
+def configurations(sweep: Sweep) -> pd.DataFrame:
+    """One row a configuration, in the order of the report: label, configuration_hash, parameters and the configuration's columns.
+
+    The order is that in which the networks were first started, and within a network that of its configurations.
+    """
+    first = sweep.runs.drop_duplicates("configuration_hash")
+    if "model.name" in first:
+        places = {name: place for place, name in enumerate(first["model.name"].unique())}
+        first = first.iloc[first["model.name"].map(places).argsort(kind="stable")]
+    frame = first[["configuration_hash", "parameters", *sweep.keys]].reset_index(drop=True)
+    labels = label_all({row["configuration_hash"]: plain(row, sweep.keys) for row in frame.to_dict("records")})
+    frame.insert(0, "label", [labels[name] for name in frame["configuration_hash"]])
+    return frame
+
+
+def plain(row: dict[Any, Any], keys: Sequence[str]) -> Values:
+    """A frame's row as plain values, missing ones as None."""
+    return {key: None if pd.isna(row[key]) else row[key] for key in keys}
+
+
+def label_all(values: dict[str, Values]) -> dict[str, str]:
+    """A label for every configuration, by hash: what differs, in few words, never the same for two.
+
+    True booleans are flags, false ones are silent; so is a number that is either 0 or one other value, where it is 0,
+    unless it is all that differs.
+    """
+    parts: dict[str, list[str]] = {name: [] for name in values}
+    Namer(values, parts).name(list(values), HEADS)
+    some = next(iter(values.values()))
+    alone = shown(some.get("model.name")) if len(values) == 1 and some.get("model.name") else PLAIN
+    labels = {name: " ".join(words) or alone for name, words in parts.items()}
+    again = Counter(labels.values())
+    return {name: f"{label} ({name})" if again[label] > 1 else label for name, label in labels.items()}
+
+
+@dataclass
+class Namer:
+    """Fills `parts` with the words that tell the configurations of `values` apart."""
+
+    values: dict[str, Values]
+    parts: dict[str, list[str]]
+    short: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.short = short_names(list(dict.fromkeys(key for values in self.values.values() for key in values)))
+
+    def name(self, group: list[str], heads: tuple[str, ...]) -> None:
+        """Name the members of a group that earlier heads do not tell apart: by the next head, at last by single keys."""
+        if len(group) == 1:
+            return
+        if not heads:
+            self.name_keys(group)
+            return
+        members: dict[str, list[str]] = {}
+        for one in group:
+            members.setdefault(shown(self.values[one].get(heads[0])), []).append(one)
+        for text, inside in members.items():
+            for one in inside if len(members) > 1 and text else []:
+                self.parts[one].append(text)
+            self.name(inside, heads[1:])
+
+    def name_keys(self, group: list[str]) -> None:
+        """Name the members of a group by every key that varies in it, those of the network first."""
+        found = {key: [self.values[one].get(key) for one in group] for key in self.short if key not in HEADS}
+        varying = [key for key, values in found.items() if len(set(map(shown, values))) > 1]
+        needed = len(varying) == 1 and not self.parts[group[0]]  # else nothing would be left to say
+        for key in sorted(varying, key=lambda key: not key.startswith("model.")):
+            switch = is_switch(found[key]) and not needed
+            for one, value, text in zip(group, found[key], briefly(found[key]), strict=True):
+                self.parts[one] += words(self.short[key], value, text, switch)
+
+
+def briefly(values: list[Any]) -> list[str]:
+    """Values as texts, floats with as few of 4, 6 or all digits as tell them apart."""
+    whole = [shown(value) for value in values]
+    for form in (".4g", ".6g"):
+        brief = [format(value, form) if isinstance(value, float) else text for value, text in zip(values, whole, strict=True)]
+        if len(set(brief)) == len(set(whole)):
+            return brief
+    return whole
+
+
+def is_switch(values: list[Any]) -> bool:
+    """Whether numbers are 0 or one other value: dropout of 0 or 0.2, but not the ten weights of a curve."""
+    numbers = {value for value in values if value is not None}
+    return not any(isinstance(value, str) for value in numbers) and len(numbers) <= 2 and 0 in numbers
+
+
+def words(name: str, value: Any, text: str, switch: bool) -> list[str]:
+    """How one value is told: not at all, as a flag, or as name=text."""
+    if not text or value is False or len(text) > LONGEST or (switch and value == 0):
+        return []
+    return [name if value is True else f"{name}={text}"]
+
+
+def shown(value: Any) -> str:
+    """A value as short text: 0.4, 60, true, net1; empty for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return format(value, ".12g") if isinstance(value, float) else str(value)
+
+
+def short_names(keys: list[str]) -> dict[str, str]:
+    """Each dotted key with as few of its last parts as tell it from the other keys: lr, comparator.relu."""
+    ends = Counter(end for key in keys for end in endings(key))
+    return {key: next(end for end in endings(key) if ends[end] == 1 or end == key) for key in keys}
+
+
+def endings(key: str) -> list[str]:
+    """c, b.c, a.b.c of a.b.c."""
+    parts = key.split(".")
+    return [".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1)]

@@ -1,0 +1,94 @@
+"""The report as one HTML page that needs nothing else: tables, figures, how it was made, and a link to every run."""
+
+import base64
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from digitcmp.report.frames import VERSIONS
+from digitcmp.report.labels import PLAIN
+from digitcmp.report.statistics import METHODS
+from digitcmp.report.study import Study
+from digitcmp.report.tables import COMPARISONS, TABLE, lines_of, show
+
+LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
+CAPTIONS = {
+    "curves": "Test accuracy per epoch: mean over rounds, and ± one standard deviation.",
+    "distribution": "Test accuracy of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
+    "differences": "Difference to the baseline, paired by seed, with 95 % intervals.",
+    "swept": "Test accuracy against the number that varies, with 95 % intervals of the mean.",
+    "distances": "Test accuracy by the distance of the two digits, with 95 % intervals over rounds.",
+}
+PLAIN_NOTE = f"{PLAIN}: nothing of what the other configurations name is switched on."
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as the page shows it."""
+
+    name: str
+    caption: str
+    source: str
+
+
+def page(study: Study, figures: dict[str, dict[str, bytes]], out: Path) -> str:
+    """The page as text. figures: by name, the bytes of its svg and png. Links are relative to the folder `out`."""
+    loader = FileSystemLoader(Path(__file__).parent)
+    # autoescape: names of networks and folders are the user's
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("page.html.j2").render(
+        title=title(study),
+        warnings=study.warnings,
+        baseline=study.baseline,
+        table=lines_of(show(study.table, TABLE)),
+        comparisons=lines_of(show(study.comparisons, COMPARISONS)) if len(study.comparisons) else [],
+        pictures=[picture(name, files) for name, files in figures.items()],
+        methods=notes(study),
+        commands=study.sweep.runs["command"].dropna().unique().tolist(),
+        versions=versions(study),
+        runs=run_links(study, out),
+    )
+
+
+def title(study: Study) -> str:
+    """What is reported, and how much."""
+    rounds, count = int(study.table["rounds"].sum()), len(study.table)
+    return f"{study.name}: {count} {'configuration' if count == 1 else 'configurations'}, {rounds:,} {'round' if rounds == 1 else 'rounds'}"
+
+
+def notes(study: Study) -> list[str]:
+    """How the numbers were worked out."""
+    return [*METHODS, *([PLAIN_NOTE] if PLAIN in set(study.table["label"]) else [])]
+
+
+def picture(name: str, files: dict[str, bytes]) -> Picture:
+    """A figure as a data URI: SVG, or PNG where that would be large."""
+    kind, mime = ("png", "image/png") if len(files["svg"]) > LARGEST_SVG else ("svg", "image/svg+xml")
+    return Picture(name, CAPTIONS[name], f"data:{mime};base64,{base64.b64encode(files[kind]).decode()}")
+
+
+def versions(study: Study) -> list[tuple[str, str]]:
+    """What the rounds were made with: name and values."""
+    columns = study.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
+    return [(name, ", ".join(columns[name].unique())) for name in columns.columns]
+
+
+def run_links(study: Study, out: Path) -> list[dict[str, str]]:
+    """A row a run: its configuration, state, and a link relative to the page."""
+    labels = dict(zip(study.configurations["configuration_hash"], study.configurations["label"], strict=True))
+    rows = []
+    for index, run in study.sweep.runs.iterrows():
+        link = Path(os.path.relpath(Path(str(run["directory"])).resolve(), out.resolve())).as_posix()
+        done = int(study.sweep.recorded.get(index, 0))
+        told = {"label": labels[run["configuration_hash"]], "rounds": f"{done} of {run['seeds']}", "status": run["run_status"]}
+        rows.append({**told, "run": run["run"], "link": quote(link) + "/", "started": started(run)})
+    return rows
+
+
+def started(run: "pd.Series[str]") -> str:
+    """When a run was started, to the second."""
+    return "" if pd.isna(run["started"]) else str(run["started"])[:19].replace("T", " ")

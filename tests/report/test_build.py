@@ -1,0 +1,198 @@
+"""The whole report: its files, its page in a browser, and its command line."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from digitcmp.errors import RunError
+from digitcmp.report import __main__ as command
+from digitcmp.report import build
+from digitcmp.report.build import write_report
+from tests.report.made import configuration, write_distances, write_run
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+FLAGS += " --disable-component-update --disable-sync"
+FIGURES = ("curves", "distribution", "differences", "swept", "distances")
+NAME = "<b>net & co</b>"
+
+
+def write_sweep(folder: Path) -> Path:
+    """Two configurations that differ in one number, with an awkward name, and a run that is still running."""
+    for weight, shift in ((0.0, 0.0), (0.5, 0.05)):
+        seeds = {seed: 0.8 + shift + (seed * 7 % 5) / 100 for seed in range(8)}
+        status = "running" if weight else "done"
+        made = configuration(model__name=NAME, aux_weight=weight)
+        run = write_run(folder / f"aux_weight={weight},50%#1", seeds, made, status=status, seeds=list(range(10 if weight else 8)))
+        write_distances(run, list(seeds), range(90, 100))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on disk."""
+    return write_report([write_sweep(tmp_path_factory.mktemp("sweep"))]).parent
+
+
+class Links(HTMLParser):
+    """Collects what a page refers to, its tables and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tables: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.tags.add(tag)
+        self.links += [values[name] for name in ("src", "href", "srcset", "data", "action") if name in values]
+        if tag == "table":
+            self.tables.append(values.get("id", ""))
+
+
+def test_all_files_are_there(summary: Path) -> None:
+    """Tables and figures; nothing temporary is left."""
+    pictures = {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
+    tables = {"table.csv", "table.md", "table.tex", "comparisons.csv", "comparisons.md", "report.html"}
+    assert {path.name for path in summary.iterdir()} == pictures | tables
+
+
+def test_tables_carry_warnings_and_methods(summary: Path) -> None:
+    """Whoever copies the table copies the doubt too."""
+    text = (summary / "table.md").read_text()
+    assert "**Warning:** 1 run is still running (or killed): aux_weight=0.5,50%#1 (8 of 10 rounds)" in text
+    assert "scipy.stats.t" in text
+    assert "Wilcoxon" in (summary / "comparisons.md").read_text()
+    assert "still running" in (summary / "table.tex").read_text()
+
+
+def check_page(text: str, summary: Path) -> None:
+    """Tables, figures as data, links to every run, and nothing from elsewhere."""
+    page = Links(text)
+    assert {"table", "comparisons", "runs", "versions"} <= set(page.tables)
+    assert "b" not in page.tags
+    assert sum(link.startswith("data:image/svg+xml;base64,") for link in page.links) == len(FIGURES)
+    runs = [link for link in page.links if not link.startswith("data:")]
+    assert len(runs) == 2
+    assert all("#" not in link and "%23" in link for link in runs)
+    assert all((summary / unquote(link) / "run.json").is_file() for link in runs)
+    assert not re.search(r"https?://", text)
+    assert "still running" in text
+
+
+def test_page_is_self_contained(summary: Path) -> None:
+    """As it was written; names are text, never markup."""
+    check_page((summary / "report.html").read_text(), summary)
+    assert "aux_weight=0.5" in (summary / "report.html").read_text()
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    """A network called <b>…</b> is shown, not obeyed, also in figures."""
+    write_run(tmp_path / "a", {0: 0.8, 1: 0.9}, configuration(model__name=NAME), command="python <script>alert(1)</script>")
+    text = write_report([tmp_path]).read_text()
+    assert "&lt;b&gt;net &amp; co&lt;/b&gt;" in text
+    assert not Links(text).tags & {"b", "script"}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")
+def test_page_in_a_browser(summary: Path, tmp_path: Path) -> None:
+    """Headless Chromium shows the tables and takes a screenshot that is not empty."""
+    shot, page = tmp_path / "shot.png", (summary / "report.html").as_uri()
+    start = [str(CHROMIUM), *FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run([*start, "--dump-dom", page], capture_output=True, text=True, timeout=120, check=True)
+    check_page(done.stdout, summary)
+    subprocess.run([*start, f"--screenshot={shot}", "--window-size=400,1200", page], capture_output=True, timeout=120, check=True)
+    assert shot.stat().st_size > 10_000
+
+
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process: exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["digitcmp.report", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "120")
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        code = 0
+        try:
+            command.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_command_line(tmp_path: Path, main: Callable[..., tuple[int, str, str]]) -> None:
+    """The table, the warnings and the page's place; the baseline is the one asked for; the folder is the one asked for."""
+    code, out, err = main(write_sweep(tmp_path / "s"), "--baseline", "aux_weight=0.5", "--out", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert "compared with aux_weight=0.5, paired by seed" in out
+    assert "warning: 1 run is still running" in out
+    assert str(tmp_path / "out" / "report.html") in out
+    assert (tmp_path / "out" / "comparisons.csv").read_text().splitlines()[1].startswith("aux_weight=0,aux_weight=0.5,8,0,0,-5,")
+    assert not (tmp_path / "s" / "summary").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "digitcmp: nowhere: there is no such folder\n"),
+        (["empty"], "digitcmp: empty holds no run (there is no run.json in it or below it)\n"),
+        (["s", "--baseline", "aux_weight=0.4"], "did you mean 'aux_weight=0.5'?; choose one of 'aux_weight=0', 'aux_weight=0.5'\n"),
+        (["s", "--out", "s/aux_weight=0.0,50%#1/run.json"], "choose another folder with --out FOLDER\n"),
+    ],
+)
+def test_errors_are_one_line(
+    arguments: list[str], message: str, tmp_path: Path, main: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 1, one line on stderr."""
+    monkeypatch.chdir(tmp_path)
+    write_sweep(tmp_path / "s")
+    (tmp_path / "empty").mkdir()
+    code, out, err = main(*arguments)
+    assert (code, out) == (1, "")
+    assert err.startswith("digitcmp: ")
+    assert err.endswith(message)
+    assert err.count("\n") == 1
+
+
+def test_help_and_interrupt(main: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """--help explains and gives examples; Ctrl-C ends with 130 and no trace."""
+    code, out, _ = main("--help")
+    assert code == 0
+    assert "python -m digitcmp.report outputs/table1 --baseline net2" in out
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "make_report", interrupt)
+    code, _, err = main(tmp_path)
+    assert (code, err) == (130, "\ndigitcmp: interrupted; no run was touched\n")
+
+
+def test_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report that can't be written names the file, and the one before it stays whole."""
+    write_sweep(tmp_path)
+    page = write_report([tmp_path])
+    before = page.read_bytes()
+    whole = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        whole(path, content[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(RunError, match=r"cannot write .*table\.csv: No space left on device"):
+        write_report([tmp_path])
+    assert page.read_bytes() == before
+    assert not list(page.parent.glob(".*"))

@@ -1,0 +1,107 @@
+"""Labels say what differs, in few words, and are never the same for two configurations."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from digitcmp.report.frames import read_sweep
+from digitcmp.report.labels import configurations, label_all, short_names
+from digitcmp.report.runs import flatten
+from tests.report.made import configuration, write_run
+
+
+def labels(*changes: dict[str, Any]) -> list[str]:
+    """Labels of configurations that differ from the made-up one by these changes."""
+    return list(label_all({f"hash{place}": flatten(configuration(**change)) for place, change in enumerate(changes)}).values())
+
+
+CASES: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
+    "alone": ([{}], ["net1"]),
+    "the network's name stands for all that comes with it": (
+        [{}, {"model__name": "net4", "model__batchnorm": True, "aux_weight": 1.0, "model__tower": []}],
+        ["net1", "net4"],
+    ),
+    "only what differs within a network": (
+        [{}, {"model__name": "wsn"}, {"model__name": "wsn", "model__batchnorm": True, "model__dropout": 0.2}],
+        ["net1", "wsn", "wsn batchnorm dropout=0.2"],
+    ),
+    "a curve shows all its values, 0 included": (
+        [{"aux_weight": weight} for weight in (0.0, 0.1, 1.0)],
+        ["aux_weight=0", "aux_weight=0.1", "aux_weight=1"],
+    ),
+    "a single number is told even where it is 0": ([{}, {"aux_weight": 0.5}], ["aux_weight=0", "aux_weight=0.5"]),
+    "few digits": ([{"optimizer__lr": 0.123456}, {"optimizer__lr": 0.2}], ["lr=0.1235", "lr=0.2"]),
+    "all digits where they are needed": (
+        [{"optimizer__lr": 0.123456}, {"optimizer__lr": 0.123457}],
+        ["lr=0.123456", "lr=0.123457"],
+    ),
+    "a single flag": ([{}, {"model__batchnorm": True}], ["plain", "batchnorm"]),
+    "switches": ([{}, {"model__batchnorm": True}, {"aux_weight": 1.0}], ["plain", "batchnorm", "aux_weight=1"]),
+    "as many parts of the key as needed": ([{}, {"model__comparator__relu": True}], ["plain", "comparator.relu"]),
+    "an optimiser stands for its keys": (
+        [{}, {"optimizer": {"algorithm": "Adam", "lr": 0.001, "betas": [0.9, 0.999]}}, {"optimizer__lr": 0.1}],
+        ["SGD lr=0.4", "Adam", "SGD lr=0.1"],
+    ),
+    "lists too long to show": (
+        [{}, {"model__tower": [{"channels": 7, "kernel": 5, "padding": 2}] * 3}],
+        ["plain (hash0)", "plain (hash1)"],
+    ),
+    "nothing and false look alike": (
+        [{"model__weight_sharing": None}, {"model__weight_sharing": False}, {"model__weight_sharing": True}],
+        ["plain (hash0)", "plain (hash1)", "weight_sharing"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_labels(case: str) -> None:
+    """The cases above."""
+    changes, expected = CASES[case]
+    assert labels(*changes) == expected
+
+
+def test_random_sets_of_configurations_are_told_apart() -> None:
+    """Whatever varies, no two labels are the same, and none is empty."""
+    choices: dict[str, list[Any]] = {
+        "model__name": ["net1", "wsn", "plain"],
+        "model__weight_sharing": [None, False, True],
+        "model__dropout": [0.0, 0.2, 0.5],
+        "aux_weight": [0.0, 1.0, 1e-7, 1.00000001],
+        "model__comparator__relu": [False, True],
+        "optimizer": [
+            {"algorithm": "SGD", "lr": 0.4},
+            {"algorithm": "Adam", "lr": 0.4, "betas": [0.9, 0.99]},
+            {"algorithm": "Adam", "lr": 1},
+        ],
+        "epochs": [25, 60],
+    }
+    everything = list(itertools.product(*choices.values()))
+    random = np.random.default_rng(3)
+    for size in [*range(2, 40), 400]:
+        picked = random.choice(len(everything), size, replace=False)
+        made = labels(*(dict(zip(choices, everything[index], strict=True)) for index in picked))
+        assert len(set(made)) == size
+        assert all(made)
+
+
+def test_order_is_that_of_the_first_start(tmp_path: Path) -> None:
+    """Networks in the order in which they were first started, a network's configurations beside each other."""
+    for hour, (name, weight) in enumerate([("wsn", 0.0), ("net1", 0.0), ("wsn", 1.0), ("net1", 0.5)]):
+        made = configuration(model__name=name, aux_weight=weight)
+        write_run(tmp_path / f"z{9 - hour}", {0: 0.8}, made, started=f"2026-01-01T0{hour}:00:00+00:00")
+    frame = configurations(read_sweep([tmp_path]))
+    assert frame["label"].tolist() == ["wsn", "wsn aux_weight=1", "net1", "net1 aux_weight=0.5"]
+
+
+def test_short_names() -> None:
+    """The last part alone where no other key ends so."""
+    assert short_names(["lr", "optimizer.lr", "a.relu", "b.relu", "c.d"]) == {
+        "lr": "lr",
+        "optimizer.lr": "optimizer.lr",
+        "a.relu": "a.relu",
+        "b.relu": "b.relu",
+        "c.d": "d",
+    }

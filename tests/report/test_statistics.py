@@ -1,0 +1,105 @@
+"""Statistics against values worked out independently."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from digitcmp.report.statistics import by_distance, curve_means, moments, spread, summarise, swept
+
+
+def frame(accuracies: dict[str, list[float | None]], **columns: object) -> pd.DataFrame:
+    """Rounds of made-up accuracies by label, seeds counting from 0; None for a failed round."""
+    rows = [
+        {"label": label, "seed": seed, "status": "failed" if value is None else "done", "test_accuracy": value}
+        for label, values in accuracies.items()
+        for seed, value in enumerate(values)
+    ]
+    made = pd.DataFrame(rows).astype({"test_accuracy": float})
+    made["label"] = pd.Categorical(made["label"], categories=list(accuracies), ordered=True)
+    return made.assign(**{"digit_accuracy": np.nan, "majority_accuracy": 0.55, "seconds": 2.0, **columns})
+
+
+def known(*labels: str) -> pd.DataFrame:
+    """The configurations of these labels."""
+    return pd.DataFrame({"label": labels, "configuration_hash": [f"hash {label}" for label in labels], "parameters": 100})
+
+
+def test_table_by_hand() -> None:
+    """Every column of one configuration, worked out by hand; Student's t with one degree of freedom is Cauchy: tan(0.475 pi)."""
+    rounds = frame(
+        {"a": [0.6, 0.8, None], "b": [0.57, 0.9, 0.9]}, seconds=[1.0, 3.0, 9.0, 4.0, 4.0, 1.0], digit_accuracy=[0.5, 0.7, np.nan] * 2
+    )
+    first, second = summarise(rounds, known("a", "b")).to_dict("records")
+    half = math.tan(0.475 * math.pi) * 0.1
+    expected = {"rounds": 2, "failed": 1, "mean": 0.7, "std": 0.1 * 2**0.5, "low": 0.7 - half, "high": 0.7 + half, "median": 0.7}
+    expected |= {"min": 0.6, "max": 0.8, "untrained": 0, "digit_accuracy": 0.6, "seconds": 2.0, "normalised_time": 100.0, "parameters": 100}
+    assert {name: first[name] for name in expected} == pytest.approx(expected)
+    assert (second["untrained"], second["median"], second["normalised_time"]) == (1, 0.9, 200.0)
+
+
+def test_untrained_means_within_three_points_of_the_majority() -> None:
+    """0.58 and 0.52 are within 3 points of 0.55 though binary fractions say otherwise; 0.581 is not."""
+    table = summarise(frame({"a": [0.58, 0.52, 0.581, 0.519, 0.9]}), known("a"))
+    assert table["untrained"].item() == 2
+
+
+def test_interval_agrees_with_scipy() -> None:
+    """The interval of the mean is that of scipy's one-sample t test."""
+    values = [0.83, 0.84, 0.79, 0.851, 0.86]
+    table = summarise(frame({"a": values}), known("a"))
+    interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (table["low"].item(), table["high"].item()) == (pytest.approx(interval.low), pytest.approx(interval.high))
+
+
+def test_interval_covers_the_mean_as_often_as_it_says() -> None:
+    """Of 2000 intervals over 8 normal draws each, 93 to 97 % hold the true mean."""
+    random = np.random.default_rng(20260101)
+    draws = pd.Series(random.normal(0.85, 0.02, 16000))
+    intervals = moments(draws.groupby(np.repeat(np.arange(2000), 8)))
+    covered = ((intervals["low"] <= 0.85) & (intervals["high"] >= 0.85)).mean()
+    assert 0.93 <= covered <= 0.97
+
+
+def test_one_round_and_none() -> None:
+    """One round has a mean and no deviation; a configuration whose rounds all failed has nothing, and stays in the table."""
+    one, none = summarise(frame({"a": [0.8], "b": [None]}), known("a", "b")).to_dict("records")
+    assert (one["rounds"], one["mean"]) == (1, 0.8)
+    assert all(math.isnan(one[name]) for name in ("std", "low", "high"))
+    assert (none["rounds"], none["failed"], none["untrained"]) == (0, 1, 0)
+    assert all(math.isnan(none[name]) for name in ("mean", "median", "seconds"))
+
+
+def test_curves_and_distances() -> None:
+    """Mean, deviation and count per epoch; accuracy by distance is a mean over rounds, not over pairs."""
+    epochs = pd.DataFrame({"label": ["a"] * 4, "seed": [0, 0, 1, 1], "epoch": [1, 2, 1, 2], "test_accuracy": [0.5, 0.6, 0.7, 0.8]})
+    assert curve_means(epochs).to_numpy().tolist() == [
+        ["a", 1, pytest.approx(0.6), pytest.approx(0.02**0.5), 2],
+        ["a", 2, 0.7, pytest.approx(0.02**0.5), 2],
+    ]
+    distances = pd.DataFrame(
+        {"label": ["a"] * 4, "seed": [0, 1, 0, 1], "distance": [0, 0, 9, 9], "pairs": [10, 90, 5, 0], "right": [10, 45, 4, 0]}
+    )
+    near, far = by_distance(distances).to_dict("records")
+    assert (near["mean"], near["count"], far["mean"], far["count"]) == (0.75, 2, 0.8, 1)
+
+
+def test_boxes_are_tukeys() -> None:
+    """Quartiles by linear interpolation; whiskers stop at the last point within 1.5 box lengths, and never inside the box."""
+    box = spread(frame({"a": [0.1, 0.5, 0.6, 0.7, 0.8]})).iloc[0]
+    assert box[["q1", "median", "q3", "low", "high"]].tolist() == [0.5, 0.6, 0.7, 0.5, 0.8]
+    outlying = spread(frame({"a": [0.0, 0.88, 0.89, 0.9]})).iloc[0]
+    assert outlying["low"] <= outlying["q1"]
+
+
+def test_swept_number() -> None:
+    """Only when exactly one number varies: then against it, in its order, with the table's values."""
+    table = summarise(frame({"b": [0.8, 0.9], "a": [0.6, 0.8]}), known("b", "a"))
+    configurations = known("b", "a").assign(weight=[2.0, 0.5], name="net", flag=True)
+    curve = swept(table, configurations, ["weight", "name", "flag"])
+    assert curve is not None
+    assert curve[["value", "mean"]].to_numpy().tolist() == [[0.5, pytest.approx(0.7)], [2.0, pytest.approx(0.85)]]
+    for change in ({"name": ["x", "y"]}, {"weight": [2.0, 2.0]}, {"flag": [True, False]}, {"weight": [True, False]}):
+        assert swept(table, configurations.assign(**change), ["weight", "name", "flag"]) is None

@@ -1,0 +1,66 @@
+"""Tables as files."""
+
+import io
+
+import pandas as pd
+import pytest
+
+from digitcmp.report.comparisons import compare
+from digitcmp.report.statistics import summarise
+from digitcmp.report.tables import (
+    COMPARISONS,
+    COMPARISONS_CSV,
+    TABLE,
+    TABLE_CSV,
+    escape_latex,
+    p_value,
+    show,
+    to_csv,
+    to_latex,
+    to_markdown,
+)
+from tests.report.test_statistics import frame, known
+
+ROUNDS = frame({"a_b": [0.6, 0.8], "<b>|": [0.8375, None]})
+TABLE_FRAME = summarise(ROUNDS, known("a_b", "<b>|"))
+
+
+def test_shown_in_per_cent() -> None:
+    """mean ± std, a dash where there is none, no column without values."""
+    shown = show(TABLE_FRAME, TABLE)
+    assert shown["test accuracy [%]"].tolist() == ["70.00 ± 14.14", "83.75"]
+    assert shown["95 % interval"].tolist() == ["-57.06 to 197.06", "–"]
+    assert shown["failed"].tolist() == ["–", "1"]
+    assert "digits [%]" not in shown
+    assert [p_value(p) for p in (0.00009, 0.0001, 0.04126, float("nan"))] == ["< 0.0001", "0.0001", "0.0413", "–"]
+
+
+def test_csv_has_the_numbers() -> None:
+    """In per cent and points, as the names say; missing ones are empty."""
+    table = pd.read_csv(io.StringIO(to_csv(TABLE_FRAME, TABLE_CSV)))
+    assert table["configuration"].tolist() == ["a_b", "<b>|"]
+    assert table["test_accuracy_percent"].tolist() == pytest.approx([70, 83.75])
+    assert table["std_percent"].isna().tolist() == [False, True]
+    comparisons = pd.read_csv(io.StringIO(to_csv(compare(ROUNDS, "a_b"), COMPARISONS_CSV)))
+    assert comparisons["difference_points"].tolist() == pytest.approx([23.75])
+    assert set(TABLE_CSV) == set(TABLE_FRAME.columns)
+
+
+def test_markdown_keeps_its_columns() -> None:
+    """A bar or a tag in a name is text."""
+    lines = to_markdown(show(TABLE_FRAME, TABLE)).splitlines()
+    assert len(lines) == 4
+    assert lines[3].startswith(r"| &lt;b>\| | 100 |")
+    assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
+
+
+def test_latex_escapes() -> None:
+    """Underscores, per cent signs and the like are text; rows have as many cells as columns."""
+    assert escape_latex("a_b 5% {x} #1 & $ ~ ^ \\ ± –") == (
+        r"a\_b 5\% \{x\} \#1 \& \$ \textasciitilde{} \textasciicircum{} \textbackslash{} $\pm$ --"
+    )
+    text = to_latex(show(compare(ROUNDS, "a_b"), COMPARISONS), ["a note"])
+    assert text.startswith("% needs \\usepackage{booktabs}\n% a note\n\\begin{tabular}{lr")
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {row.replace(r"\&", "").count("&") for row in rows} == {len(show(compare(ROUNDS, "a_b"), COMPARISONS).columns) - 1}
+    assert r"a\_b" in to_latex(show(TABLE_FRAME, TABLE), [])
