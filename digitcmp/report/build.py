@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from digitcmp.files import write_whole
 from digitcmp.report import figures
-from digitcmp.report.files import write_whole
 from digitcmp.report.page import notes, page
 from digitcmp.report.study import Study, study
 from digitcmp.report.tables import COMPARISONS, COMPARISONS_CSV, TABLE, TABLE_CSV, show, to_csv, to_latex, to_markdown

@@ -15,7 +15,8 @@ TESTED = ["data.source", "data.target", "data.test_pairs"]  # what makes the tes
 
 def cautions(sweep: Sweep, rounds: pd.DataFrame, configurations: pd.DataFrame, table: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     """All warnings of a report: what reading noted, mixed versions, unfinished runs, failed and too few rounds."""
-    own = [*mixtures(sweep, rounds), *uncommitted(sweep), *unfinished(sweep), *short_of_rounds(sweep), *other_pairs(configurations)]
+    code = [*mixtures(sweep, rounds), *uncommitted(sweep), *resumed(sweep)]
+    own = [*code, *unfinished(sweep), *short_of_rounds(sweep), *other_pairs(configurations)]
     return [*sweep.warnings, *own, *failures(table), *too_few(table), *few_pairs(comparisons), *not_drawn(table)]
 
 
@@ -45,6 +46,12 @@ def uncommitted(sweep: Sweep) -> list[str]:
     """Runs of a checkout with changes: nobody can get their code back."""
     count = int(sweep.runs["git_dirty"].fillna(False).sum())
     return [f"{count} of {len(sweep.runs)} runs were made with uncommitted changes in the code (git_dirty)"] if count else []
+
+
+def resumed(sweep: Sweep) -> list[str]:
+    """Runs that were begun with one version of the code and finished with another: their rounds cannot be told apart."""
+    runs = sweep.runs[sweep.runs["resumed"] > 0]
+    return [f"{len(runs)} resumed with other code than they began with: {some(runs['run'])}"] if len(runs) else []
 
 
 def unfinished(sweep: Sweep) -> list[str]:

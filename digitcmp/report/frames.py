@@ -76,7 +76,7 @@ def read_abouts(tops: list[Path], notes: list[str]) -> tuple[list[Path], list[di
     return [directory for directory, _ in found], [about for _, about in found]
 
 
-RUN_COLUMNS = ["run", "directory", "run_status", "seeds", "started", "command"]
+RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "started", "command"]
 
 
 def run_frame(tops: list[Path], directories: list[Path], abouts: list[dict[str, Any]]) -> pd.DataFrame:
@@ -85,7 +85,12 @@ def run_frame(tops: list[Path], directories: list[Path], abouts: list[dict[str, 
     base = base.parent if base in {directory.resolve() for directory in directories} else base
     rows = []
     for directory, about in zip(directories, abouts, strict=True):
-        own = {"run": str(directory.resolve().relative_to(base)), "directory": str(directory), "run_status": about["status"]}
+        own = {
+            "run": str(directory.resolve().relative_to(base)),
+            "directory": str(directory),
+            "run_status": about["status"],
+            "resumed": len(about.get("resumed", [])),
+        }
         rest = {name: about.get(name) for name in ("started", "command", *ABOUT)}
         rows.append({**own, **rest, "seeds": len(about["seeds"]), **flatten(about["configuration"])})
     names = dict.fromkeys(name for row in rows for name in row)

@@ -46,7 +46,7 @@ def read_rows(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         with path.open() as file:
             header = file.readline().rstrip("\n").split(",")
         numbers = dict.fromkeys([name for name in header if name not in kinds], "float64")
-        return pd.read_csv(path, dtype={**kinds, **numbers}, usecols=columns, keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, dtype={**kinds, **numbers}, usecols=columns, keep_default_na=False, na_values=["", "nan"])
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
 

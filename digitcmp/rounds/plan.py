@@ -10,9 +10,8 @@ from rich.table import Table
 
 from digitcmp.config import Config
 from digitcmp.errors import RunError
-from digitcmp.rounds.files import read_rows
 from digitcmp.rounds.identity import configuration, configuration_hash, differences
-from digitcmp.rounds.rows import RoundRow
+from digitcmp.rounds.rows import RoundRow, read_rows
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from digitcmp.errors import RunError
-from digitcmp.rounds.files import read_rows, write_whole
+from digitcmp.files import write_whole
 from digitcmp.rounds.identity import differences
 from digitcmp.rounds.provenance import now, versions
 from digitcmp.rounds.round import RoundResult
-from digitcmp.rounds.rows import DistanceRow, EpochRow, RoundRow, to_csv
+from digitcmp.rounds.rows import DistanceRow, EpochRow, RoundRow, read_rows, to_csv
 
 Status = Literal["running", "done", "failed", "interrupted"]
 

@@ -6,7 +6,10 @@ import csv
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, fields
+from pathlib import Path
 from typing import TypeVar
+
+from digitcmp.errors import RunError
 
 
 @dataclass(frozen=True)
@@ -92,3 +95,13 @@ def cell(value: float | int | str | None) -> str:
     if value is None:
         return ""
     return f"{value:.8g}" if isinstance(value, float) else str(value)
+
+
+def read_rows(kind: type[Row], path: Path) -> list[Row]:
+    """The rows of a file, none when there is no file yet. Raises RunError when it is damaged."""
+    try:
+        return from_csv(kind, path.read_text())
+    except FileNotFoundError:
+        return []
+    except (ValueError, OSError) as error:
+        raise RunError(f"{path} cannot be read ({error}); delete it to train its rounds again") from error

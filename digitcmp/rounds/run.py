@@ -17,6 +17,7 @@ from digitcmp.model.network import count_parameters
 from digitcmp.rounds.display import Display, counted
 from digitcmp.rounds.engines import ENGINES, choose, choose_device
 from digitcmp.rounds.identity import configuration, configuration_hash
+from digitcmp.rounds.plan import standing
 from digitcmp.rounds.provenance import versions
 from digitcmp.rounds.records import Records
 from digitcmp.rounds.round import RoundResult, Task, recipe, round_pairs
@@ -58,10 +59,11 @@ def check_means(config: Config) -> torch.device:
 def train_run(run: Run, console: Console) -> Records:
     """Train what is missing of a run and return its records.
 
-    Raises what `check_means` raises, before anything is written, and RunError when the directory cannot be written or
-    holds another configuration. On Ctrl-C the finished rounds stay, and the run is marked interrupted.
+    Raises what `check_means` raises, if anything is missing, before anything is written, and RunError when the directory
+    cannot be written or holds another configuration. On Ctrl-C the finished rounds stay, and the run is marked interrupted.
     """
-    check_means(run.config)
+    if standing(run.config, run.directory).missing:
+        check_means(run.config)
     (records,) = [records for _, records in train_runs([run], console)]
     return records
 

@@ -8,9 +8,13 @@ does not say whose task it was.)
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -18,17 +22,32 @@ import torch
 from digitcmp.rounds.board import Board
 from digitcmp.rounds.round import RoundResult, Task, crashed_round, train_round
 
-# a fresh interpreter: forking a process in which torch has threads can hang
-CONTEXT = multiprocessing.get_context("spawn")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+def make_context() -> BaseContext:
+    """How worker processes are started: forked from a server process that has imported torch once and done nothing since.
+
+    Workers then start in milliseconds and share the memory of torch's libraries (some 300 MB of CUDA builds) and of what
+    this process has imported to read its data. Forking this process itself could hang, since torch has threads in it.
+    Where the system has no fork, each worker imports for itself.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *(name for name in ("torchvision.datasets", "sklearn.datasets") if name in sys.modules)])
+    return context
 
 
 class Worker:
     """One process, ready for a task."""
 
-    def __init__(self, device: torch.device, board: Board) -> None:
-        self.connection, theirs = CONTEXT.Pipe()
-        self.process = CONTEXT.Process(target=serve, args=(theirs, str(device), board.path, board.rounds), daemon=True)
-        self.process.start()
+    def __init__(self, context: BaseContext, device: torch.device, board: Board) -> None:
+        self.connection, theirs = context.Pipe()
+        # not every context's type says that it has processes
+        self.process: BaseProcess = context.Process(target=serve, args=(theirs, str(device), board.path, board.rounds), daemon=True)  # type: ignore[attr-defined]
+        with env_override(ONE_THREAD):  # read by the libraries when they are loaded, in the server or the worker
+            self.process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
         self.task: Task | None = None
 
@@ -61,6 +80,21 @@ class Worker:
         self.connection.close()
 
 
+@contextmanager
+def env_override(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the time being."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def serve(connection: Connection, device: str, board: Path, rounds: int) -> None:
     """What a worker process does: train a round for every task that comes, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
@@ -90,14 +124,14 @@ def train_side_by_side(
     tasks: Iterable[Task], device: torch.device, workers: int, board: Board
 ) -> Generator[tuple[Task, RoundResult], None, None]:
     """Train tasks in this many worker processes; yields each as it finishes. A task is taken when a worker is free."""
-    waiting = iter(tasks)
+    waiting, context = iter(tasks), make_context()
     busy: dict[Connection, Worker] = {}
     free: list[Worker] = []
     held: list[tuple[Task, RoundResult]] = []
     try:
         while True:
             while len(busy) < workers and (task := next(waiting, None)) is not None:
-                worker = free.pop() if free else Worker(device, board)
+                worker = free.pop() if free else Worker(context, device, board)
                 busy[worker.connection] = worker
                 worker.give(task)
             # only now, with all workers busy again: whoever takes results may take their time

@@ -149,7 +149,7 @@ def test_command_line(tmp_path: Path, main: Callable[..., tuple[int, str, str]])
         (["nowhere"], "digitcmp: nowhere: there is no such folder\n"),
         (["empty"], "digitcmp: empty holds no run (there is no run.json in it or below it)\n"),
         (["s", "--baseline", "aux_weight=0.4"], "did you mean 'aux_weight=0.5'?; choose one of 'aux_weight=0', 'aux_weight=0.5'\n"),
-        (["s", "--out", "s/aux_weight=0.0,50%#1/run.json"], "choose another folder with --out FOLDER\n"),
+        (["s", "--out", "s/aux_weight=0.0,50%#1/run.json"], "what was written before is kept\n"),
     ],
 )
 def test_errors_are_one_line(

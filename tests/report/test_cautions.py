@@ -46,6 +46,12 @@ def test_uncommitted_changes(tmp_path: Path) -> None:
     assert warnings(tmp_path) == ["1 of 1 runs were made with uncommitted changes in the code (git_dirty)"]
 
 
+def test_runs_that_were_resumed_with_other_code(tmp_path: Path) -> None:
+    """Their rounds come from two versions and can't be told apart."""
+    write_run(tmp_path / "a", SEEDS, resumed=[{"git_commit": "abc", "until": "2026-11-22T10:00:00+00:00"}])
+    assert warnings(tmp_path) == ["1 resumed with other code than they began with: a"]
+
+
 @pytest.mark.parametrize(("status", "word"), [("running", "still running (or killed)"), ("interrupted", "interrupted")])
 def test_unfinished_runs(tmp_path: Path, status: str, word: str) -> None:
     """How far they are; a run that has just begun has no rounds."""

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 
 from digitcmp.errors import RunError
+from digitcmp.files import write_whole
 from digitcmp.report.frames import read_rows
-from digitcmp.rounds.files import write_whole
 from digitcmp.rounds.identity import configuration, configuration_hash
+from digitcmp.rounds.provenance import versions
 from digitcmp.rounds.records import Records
 from digitcmp.rounds.round import RoundResult
-from digitcmp.rounds.rows import EpochRow, RoundRow, to_csv
+from digitcmp.rounds.rows import DistanceRow, EpochRow, RoundRow, from_csv, to_csv
 from tests.conftest import compose_config
 
 EPOCH = EpochRow(0, 1, 0.5, 0.75, 0.5, None, None, 0.25)
@@ -105,3 +106,29 @@ def test_equal_values_have_equal_hashes() -> None:
     """1 and 1.0 are the same auxiliary weight."""
     hashes = {configuration_hash(configuration(compose_config("model=wsn", f"aux_weight={text}"))) for text in ("1", "1.0", "1e0")}
     assert len(hashes) == 1
+
+
+def test_a_loss_that_is_no_number_survives(tmp_path: Path) -> None:
+    """A diverged round's NaN and infinity are read back by both readers."""
+    for loss in (float("nan"), float("inf")):
+        (tmp_path / "epochs.csv").write_text(to_csv(EpochRow, [EPOCH, replace(EPOCH, seed=1, train_loss=loss)]))
+        assert repr(from_csv(EpochRow, (tmp_path / "epochs.csv").read_text())[1].train_loss) == repr(loss)
+        assert repr(float(read_rows(tmp_path / "epochs.csv")["train_loss"][1])) == repr(loss)
+
+
+def test_rows_survive_the_disk() -> None:
+    """Every kind of row comes back as it was."""
+    failed = replace(ROUND, status="failed", test_accuracy=None, best_epoch=None, error='a "quoted", comma\nand line')
+    for kind, rows in ((EpochRow, [EPOCH]), (RoundRow, [ROUND, failed]), (DistanceRow, [DistanceRow(0, 9, 12, 11)])):
+        assert from_csv(kind, to_csv(kind, rows)) == rows
+
+
+def test_other_code_on_resume_is_on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that goes on with another version says so; with the same one it does not."""
+    about = {"configuration": {}, "configuration_hash": "0", "seeds": [0], **versions()}
+    Records.open(tmp_path, about)
+    assert Records.open(tmp_path, about).about["resumed"] == []
+    monkeypatch.setattr("digitcmp.rounds.records.versions", lambda: {**versions(), "torch": "9.9"})
+    (before,) = Records.open(tmp_path, {**about, "torch": "9.9"}).about["resumed"]
+    assert before["torch"] == versions()["torch"]
+    assert set(before) == {*versions(), "until"}

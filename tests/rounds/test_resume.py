@@ -16,11 +16,10 @@ import pytest
 from rich.console import Console
 
 from digitcmp.errors import RunError
-from digitcmp.rounds.files import read_rows
 from digitcmp.rounds.plan import Standing, estimate, standing, words
 from digitcmp.rounds.records import Records
 from digitcmp.rounds.round import RoundResult
-from digitcmp.rounds.rows import RoundRow
+from digitcmp.rounds.rows import RoundRow, read_rows
 from digitcmp.rounds.run import Run, train_run
 from tests.conftest import Ended, compose_config
 from tests.rounds.test_records import EPOCH, ROUND
@@ -154,7 +153,16 @@ def test_a_killed_worker_costs_its_round_only(tmp_path: Path) -> None:
 
 def test_kill_9_and_the_same_command_again(tmp_path: Path) -> None:
     """The parent is killed at random moments; the same command each time ends with what an uninterrupted sweep gives."""
-    sweep = ["--multirun", "model=net1,wsn", "rounds=6", "epochs=3", "data.train_pairs=300", "data.test_pairs=100", "workers=2", "report=false"]
+    sweep = [
+        "--multirun",
+        "model=net1,wsn",
+        "rounds=6",
+        "epochs=3",
+        "data.train_pairs=300",
+        "data.test_pairs=100",
+        "workers=2",
+        "report=false",
+    ]
     subprocess.run([*PYTHON, *sweep, "hydra.sweep.dir=whole"], cwd=tmp_path, check=True, capture_output=True)
     moments = random.Random(0)
     for _ in range(3):
@@ -175,7 +183,16 @@ def test_kill_9_and_the_same_command_again(tmp_path: Path) -> None:
 
 def test_two_processes_share_a_sweep(tmp_path: Path) -> None:
     """Two commands in one folder at the same time: together they train every round once, and agree with one alone."""
-    sweep = ["--multirun", "model=net1", "rounds=10", "epochs=4", "data.train_pairs=400", "data.test_pairs=100", "engine=serial", "report=false"]
+    sweep = [
+        "--multirun",
+        "model=net1",
+        "rounds=10",
+        "epochs=4",
+        "data.train_pairs=400",
+        "data.test_pairs=100",
+        "engine=serial",
+        "report=false",
+    ]
     pair = [
         subprocess.Popen([*PYTHON, *sweep, "hydra.sweep.dir=shared"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
