@@ -52,8 +52,10 @@ class Hooks(Callback):
             if checked.dry_run:
                 show_plan(checked, Path(config.hydra.run.dir))
                 raise SystemExit(0)
+            from digitcmp.rounds.plan import standing
             from digitcmp.rounds.run import check_means
 
+            standing(checked, Path(config.hydra.run.dir))  # refuses a folder that holds another configuration
             check_means(checked)
         except (DigitcmpError, OmegaConfBaseException) as error:
             raise Refused(error) from error

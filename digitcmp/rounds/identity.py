@@ -15,7 +15,8 @@ def configuration(config: Config) -> dict[str, Any]:
     """Everything that can change a round's numbers, except the seed, as plain nested values."""
     values = {name: value for name, value in asdict(config).items() if name not in PLACE}
     del values["data"]["root"]  # the same files elsewhere are the same data
-    return values
+    plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))  # as it is read back from disk: no tuples
+    return plain
 
 
 def configuration_hash(values: dict[str, Any]) -> str:
