@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
+import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -121,9 +122,9 @@ def job(composed: DictConfig) -> float:
         write_curves(directory)
     if alone:
         print_summary(directory, console)
-    failed = [row.seed for row in records.failed if row.seed in checked.seeds]
+    failed = [row for row in records.failed if row.seed in checked.seeds]
     if failed:
-        error = messages.failed_rounds(failed, len(checked.seeds), records.failed[0].error, directory)
+        error = messages.failed_rounds([row.seed for row in failed], len(checked.seeds), failed[0].error, directory)
         # the other jobs of a sweep go on after an ordinary error; where there are none, Hydra need not comment on it
         raise Refused(error) if alone else error
     return objective(records, checked.seeds)
@@ -139,7 +140,7 @@ def run_name(before: str, overrides: list[str]) -> str:
     name = re.sub(r"[^\w.,=+\[\]-]", "-", whole.replace("'", "").replace('"', ""), flags=re.ASCII)
     if name != whole or len(name) > NAME_LENGTH:
         name = f"{name[: NAME_LENGTH - 9]}-{sha256(whole.encode()).hexdigest()[:8]}"
-    return before + name if whole else ""
+    return before + name if whole else "" if before else "run"
 
 
 def groups() -> str:
@@ -186,12 +187,14 @@ def main() -> None:
         fail(refused.error, full_trace)
     except (DigitcmpError, HydraException, OmegaConfBaseException, OSError) as error:
         fail(error, full_trace)
+    except yaml.YAMLError as error:
+        fail(error, full_trace)
     except ValueError as error:
         if not messages.raised_by_hydra(error):
             raise
         fail(error, full_trace)
     except KeyboardInterrupt as interrupt:
-        print(f"\ndigitcmp: interrupted; {interrupt or 'nothing was trained'}", file=sys.stderr)
+        print(f"\ndigitcmp: interrupted; {str(interrupt) or 'finished rounds are kept'}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     finally:
         if not full_trace:

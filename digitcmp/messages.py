@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+import yaml
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
 
 from digitcmp.config import GROUP_SCHEMAS, Config
@@ -23,21 +24,40 @@ def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
     if isinstance(error, MissingConfigException):
         return missing_choice(error)
     if isinstance(error, OSError):
-        return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir=FOLDER"
+        return no_file(error)
+    return known_text(str(error), arguments) or by_class(error) or first(str(error))
+
+
+def no_file(error: OSError) -> str:
+    """A file or folder that cannot be used."""
+    if error.filename is None:
+        return first(str(error))
+    return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
+
+
+def by_class(error: BaseException) -> str:
+    """Errors that are known by their class, or by that of the OmegaConf error behind them; empty for any other."""
     source = omegaconf_error(error)
-    if sweep := unreadable_sweep(str(error), arguments):
-        return sweep
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: this is not YAML ({error.problem})"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters twice, as in 'KEY=\"~/a\"'"
     if isinstance(source, ValidationError):
         return wrong_type(source)
     if isinstance(source, ConfigKeyError) and source.full_key:
         return unknown_key(source.full_key, str(error))
-    if isinstance(error, ConfigCompositionException) and (
-        found := re.search(r"Could not (override|append to config|delete from config) ?'?([\w./@-]+)'?", str(error))
-    ):
-        return unknown_key(found[2], str(error))
-    if isinstance(error, OverrideParseException):
-        return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters"
-    return first(str(error))
+    return ""
+
+
+def known_text(text: str, arguments: Sequence[str]) -> str:
+    """Errors that are known by their text alone; empty for any other."""
+    if found := re.search(r"In '(.*)': \w+ raised while composing config:\s+(.*)", text):
+        return f"{found[1]}.yaml: {found[2]}"
+    if found := re.search(r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'", text):
+        return f"+{found[1]}={found[2]}: choose it without the plus sign: {found[1]}={found[2]}"
+    if found := re.search(r"Could not (?:override|append to config|delete from config) ?'?([\w./@-]+)'?", text):
+        return unknown_key(found[1], text)
+    return unreadable_sweep(text, arguments)
 
 
 def first(text: str) -> str:
@@ -112,7 +132,7 @@ def suggestion(wrong: str, known: Sequence[str]) -> str:
     """', did you mean …?' for a near miss, else nothing."""
     # a key is also known by its last part, and the learning rate by its name
     names = {"learning_rate": "optimizer.lr", **{name.rpartition(".")[2]: name for name in known}, **{name: name for name in known}}
-    close = get_close_matches(wrong, names, n=1, cutoff=0.6)
+    close = get_close_matches(wrong.lower(), names, n=1, cutoff=0.6)
     return f", did you mean {names[close[0]]}?" if close and names[close[0]] in known else ""
 
 
@@ -138,8 +158,8 @@ def failed_sweep(failed: list[tuple[str, int, str]], arguments: list[str], direc
     lines = [f"  {run} seed {seed}: {error}" for run, seed, error in failed[:20]]
     if len(failed) > 20:
         lines.append(f"  … and {len(failed) - 20} more")
-    again = [*arguments, "retry_failed=true"]
-    if not any(argument.startswith(("+sweeps=", "hydra.sweep.dir=")) for argument in arguments):
+    again = [*(argument for argument in arguments if argument != "retry_failed=true"), "retry_failed=true"]
+    if not any(argument.startswith("hydra.sweep.dir=") for argument in arguments):
         again.append(f"hydra.sweep.dir={directory}")
     command = shlex.join(["python", "-m", "digitcmp", *again])
     return "\n".join([f"{len(failed)} failed:", *lines, f"train just those again: {command}"])

@@ -64,6 +64,14 @@ BAD = {
     "engine=stacked": "engine=stacked: choose one of auto, serial, processes",
     "engine=serial workers=2": "workers=2: engine=serial has no workers",
     "nonsense": "nonsense: this is not KEY=VALUE",
+    "+model=wsn": "+model=wsn: choose it without the plus sign: model=wsn",
+    "model=WSN": "model=WSN: there is no such choice, did you mean wsn?",
+}
+BAD_FILES = {
+    "name: a\ntower: [{chanels: 8}]": "model/mine.yaml: Key 'chanels' not in 'ConvLayer'. Did you mean: 'channels'?",
+    "name: a\ndigit_dens: []": "model/mine.yaml: Key 'digit_dens' not in 'ModelConfig'",
+    "name: a\ntower: [{channels: many}]": "model/mine.yaml: Value 'many' of type 'str' could not be converted to Integer",
+    "name: a\ntower: [": "mine.yaml, line 3: this is not YAML",
 }
 
 
@@ -76,6 +84,16 @@ def test_bad_input_is_one_line_and_leaves_nothing(arguments: str, run_cli: Cli, 
     assert ended.err.startswith("digitcmp: ")
     assert ended.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", BAD_FILES)
+def test_a_mistake_in_a_yaml_file_is_named(text: str, run_cli: Cli, tmp_path: Path) -> None:
+    """A stranger's own network with a wrong key, a wrong value, or no YAML at all: the file and what is wrong with it."""
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "mine.yaml").write_text(text)
+    ended = run_cli("--config-dir", "mine", "model=mine")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert BAD_FILES[text] in ended.err
 
 
 def test_no_gpu(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +309,7 @@ def test_run_names_are_short_and_never_shared() -> None:
     assert run_name("_", []) == ""
     assert run_name("_", ["model=wsn", "aux_weight=0.5"]) == "_model=wsn,aux_weight=0.5"
     assert run_name("", ["+experiment=net4", "+sweeps=smoke"]) == "experiment=net4"
-    odd = [run_name("", [f"data.root={text}"]) for text in ("a/b", "a b", "a-b")]
+    odd = [run_name("", [f"data.source={text}"]) for text in ("a/b", "a b", "a-b")]
     assert len(set(odd)) == 3
     assert all("/" not in name and " " not in name for name in odd)
     long = [run_name("", [f"model.tower=[{'x' * 300}{end}]"]) for end in "ab"]

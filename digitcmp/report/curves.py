@@ -1,5 +1,6 @@
 """Accuracy and loss per epoch: the statistics, and the figure that only draws them."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from digitcmp.files import write_whole
 from digitcmp.report.runs import read_rows, read_run
 
 # Okabe and Ito's colours, told apart by colour-blind readers; line styles tell them apart in grey
@@ -68,7 +70,6 @@ def write_curves(directory: Path) -> Path:
     title = f"{about['configuration']['model']['name']} on {about['configuration']['data']['source']}"
     title += f", seed {about['seeds'][0]}" if rounds == 1 else f", mean ± standard deviation over {rounds} rounds"
     figure = draw_curves(curve_statistics(epochs), title)
-    path, temporary = directory / "curves.png", directory / ".curves.tmp.png"
-    figure.savefig(temporary)
-    temporary.replace(path)
-    return path
+    picture = BytesIO()
+    figure.savefig(picture)
+    return write_whole(directory / "curves.png", picture.getvalue())

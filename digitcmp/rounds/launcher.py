@@ -6,6 +6,7 @@ callbacks and return value are what they are with Hydra's basic launcher. Import
 """
 
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +32,12 @@ class LauncherConfig:
 
 @dataclass
 class Job:
-    """One job of a sweep: what Hydra composed, and, when it is valid and not a copy of an earlier job, what it trains."""
+    """One job of a sweep: what Hydra composed, and what it trains, unless it is refused or a copy of an earlier job."""
 
     composed: DictConfig
     directory: Path
     config: Config | None
+    error: Exception | None = None
 
 
 class DigitcmpLauncher(Launcher):
@@ -69,8 +71,13 @@ class DigitcmpLauncher(Launcher):
                 composed.hydra.job.id, composed.hydra.job.num = str(number), number
             HydraConfig.instance().set_config(composed)
             directory = (Path(str(composed.hydra.sweep.dir)) / str(composed.hydra.sweep.subdir)).absolute()
+            try:
+                config = typed(composed)
+            except (DigitcmpError, OmegaConfBaseException) as error:
+                jobs.append(Job(composed, directory, None, error))
+                continue
             copy = any(job.directory == directory for job in jobs)
-            jobs.append(Job(composed, directory, None if copy else valid_config(composed)))
+            jobs.append(Job(composed, directory, None if copy else config))
         HydraConfig.instance().set_config(self.config)
         return jobs
 
@@ -82,17 +89,29 @@ class DigitcmpLauncher(Launcher):
         from digitcmp.rounds.run import Run, check_means, train_runs
 
         runs, by_directory = [], {job.directory: job for job in jobs}
+        refused: dict[tuple[str, str | None, str], DigitcmpError] = {}
         for job in jobs:
             assert job.config is not None
+            means = (job.config.data.source, job.config.data.root, job.config.device)
             try:
-                check_means(job.config)
-            except DigitcmpError:
+                if means not in refused:
+                    check_means(job.config)
+            except DigitcmpError as error:
+                refused[means] = error
+            if means in refused:
                 continue  # the job itself will say so
             runs.append(Run(job.config, job.directory, command_of(list(job.composed.hydra.overrides.task))))
+        if refused and not runs:
+            raise next(iter(refused.values()))
         console = Console()
         print_resumed([standing(run.config, run.directory) for run in runs], console)
-        for run, _ in train_runs(runs, console):
-            finished(by_directory[run.directory])
+        through = train_runs(runs, console)
+        try:
+            for run, _ in through:
+                finished(by_directory[run.directory])
+        except KeyboardInterrupt as interrupt:
+            through.close()
+            raise KeyboardInterrupt(str(interrupt) or f"finished rounds are kept in {self.config.hydra.sweep.dir}") from None
 
     def run(self, job: Job) -> JobReturn:
         """Let Hydra run a job."""
@@ -115,20 +134,20 @@ class DigitcmpLauncher(Launcher):
         total = sum(config.rounds for config, _ in configs)
         _, workers = choose(configs[0][0], total, choose_device(configs[0][0].device))
         print_plan([standing(config, directory) for config, directory in configs], workers, Console())
-        return [JobReturn(status=JobStatus.COMPLETED, _return_value=None) for _ in jobs]
-
-
-def valid_config(composed: DictConfig) -> Config | None:
-    """The typed configuration of a job, None when it is refused (the job then fails with the reason)."""
-    try:
-        return typed(composed)
-    except (DigitcmpError, OmegaConfBaseException):
-        return None
+        refused = [JobReturn(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
+        return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
 
 def command_of(overrides: list[str]) -> str:
-    """The command that runs the same job again, with the seeds and choices it had."""
-    return shlex.join(["python", "-m", "digitcmp", *overrides])
+    """The command that runs the same job again, with the seeds and choices it had, and the folder of its YAML files."""
+    return shlex.join(["python", "-m", "digitcmp", *own_folder(sys.argv[1:]), *overrides])
+
+
+def own_folder(arguments: list[str]) -> list[str]:
+    """--config-dir and its like, where they were given."""
+    flags = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
+    places = [place for place, argument in enumerate(arguments) if argument.split("=")[0] in flags]
+    return [part for place in places for part in arguments[place : place + (1 if "=" in arguments[place] else 2)]]
 
 
 def register() -> None:

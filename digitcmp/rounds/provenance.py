@@ -3,6 +3,7 @@
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,12 @@ import torch
 from digitcmp import __version__
 
 
+@cache
 def versions() -> dict[str, Any]:
-    """Versions of what computes, and the commit where the package runs from a checkout."""
+    """Versions of what computes, and the commit where the package runs from a checkout; as they were when first asked for.
+
+    A checkout may change while a sweep is running; the code that runs does not.
+    """
     return {"torch": torch.__version__, "digitcmp": __version__, "python": platform.python_version(), **checkout()}
 
 

@@ -38,18 +38,18 @@ class Records:
     version: tuple[int, int] | None = None
 
     @classmethod
-    def open(cls, directory: Path, about: dict[str, Any]) -> "Records":
+    def open(cls, directory: Path, about: dict[str, Any], retry_failed: bool = False) -> "Records":
         """Begin a run, or go on with the one that the directory holds: its finished rounds stay, its seeds are joined.
 
-        Raises RunError when the directory holds a run of another configuration (the text shows the difference), or
-        cannot be written.
+        Where nothing is missing, what made the rounds stays on record as it is. Raises RunError when the directory holds
+        a run of another configuration (the text shows the difference), or cannot be written.
         """
         records = cls(directory, {**about, "status": "running", "started": now(), "finished": None})
         directory.mkdir(parents=True, exist_ok=True)
         with records.lock():
-            if (directory / "run.json").exists():
-                records.join(read_about(directory))
             records.refresh()
+            if (directory / "run.json").exists():
+                records.join(read_about(directory), retry_failed)
             records.write_about()
         return records
 
@@ -57,13 +57,17 @@ class Records:
         """The lock under which files are read and written anew."""
         return FileLock(self.directory / ".lock")
 
-    def join(self, before: dict[str, Any]) -> None:
+    def join(self, before: dict[str, Any], retry_failed: bool) -> None:
         """Go on with an earlier run of the same configuration. Raises RunError when it had another one."""
         if before["configuration_hash"] != self.about["configuration_hash"]:
             difference = differences(before["configuration"], self.about["configuration"])
             raise RunError(f"{self.directory} holds a run of another configuration ({difference}); choose another folder, or delete it")
+        nothing_to_do = not self.missing(self.about["seeds"], retry_failed)
         used = {name: before.get(name) for name in versions()}
         self.about["seeds"] = sorted({*before["seeds"], *self.about["seeds"]})
+        if nothing_to_do:
+            self.about = {**before, "seeds": self.about["seeds"]}
+            return
         self.about["started"] = before["started"]
         self.about["resumed"] = before.get("resumed", [])
         if used != versions():  # the rounds of one run then come from different code: say so
@@ -135,16 +139,16 @@ class Records:
         for seed in list(self.claims):
             self.release(seed)
         with self.lock():
-            before = read_about(self.directory)
-            self.about["seeds"] = sorted({*before["seeds"], *self.about["seeds"]})
+            self.about = read_about(self.directory)  # another process may have joined
             self.refresh()
             complete = {row.seed for row in self.rounds} >= set(self.about["seeds"])
             status: Status = "interrupted" if interrupted else "running"
             if complete:
                 status = "failed" if self.failed else "done"
                 shutil.rmtree(self.directory / ".claims", ignore_errors=True)
-            self.about.update(status=status, finished=None if status == "running" else now())
-            self.write_about()
+            if status != self.about["status"]:
+                self.about.update(status=status, finished=None if status == "running" else now())
+                self.write_about()
 
     def write_about(self) -> None:
         """Write run.json."""

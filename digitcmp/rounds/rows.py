@@ -101,7 +101,7 @@ def read_rows(kind: type[Row], path: Path) -> list[Row]:
     """The rows of a file, none when there is no file yet. Raises RunError when it is damaged."""
     try:
         return from_csv(kind, path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except (ValueError, OSError) as error:
-        raise RunError(f"{path} cannot be read ({error}); delete it to train its rounds again") from error
+        raise RunError(f"{path} cannot be read ({error}); delete its folder to train the rounds again") from error

@@ -1,7 +1,7 @@
 """Runs: a configuration each, trained over one or more rounds, each in its directory; one run or a sweep of them."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -68,7 +68,7 @@ def train_run(run: Run, console: Console) -> Records:
     return records
 
 
-def train_runs(runs: Sequence[Run], console: Console) -> Iterator[tuple[Run, Records]]:
+def train_runs(runs: Sequence[Run], console: Console) -> Generator[tuple[Run, Records], None, None]:
     """Train what is missing of several runs, their rounds side by side; yields each run when this process is through with it.
 
     A round that another process is training is left to it. Raises RunError when a directory cannot be used.
@@ -87,7 +87,7 @@ def train_alike(runs: list[Run], device: torch.device, console: Console) -> Iter
     engine, workers = choose(runs[0].config, sum(run.config.rounds for run in runs), device)
     opened = []
     for run in runs:
-        records = Records.open(run.directory, about(run, engine, workers, device))
+        records = Records.open(run.directory, about(run, engine, workers, device), run.config.retry_failed)
         opened.append(Open(run, records, records.missing(run.config.seeds, run.config.retry_failed)))
     plan = Plan(opened)
     if plan.rounds:
@@ -97,6 +97,9 @@ def train_alike(runs: list[Run], device: torch.device, console: Console) -> Iter
                 yield from plan.train(engine, device, min(workers, len(plan.rounds)), display)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(plan.interrupt()) from None
+        except GeneratorExit:  # who takes the finished runs was interrupted
+            plan.interrupt()
+            raise
         if plan.left:
             console.print(f"{counted(plan.left, 'round')} left to another process that is training in the same folder", highlight=False)
     yield from [item.close() for item in plan.remaining]

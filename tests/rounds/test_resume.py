@@ -20,7 +20,7 @@ from digitcmp.rounds.plan import Standing, estimate, standing, words
 from digitcmp.rounds.records import Records
 from digitcmp.rounds.round import RoundResult
 from digitcmp.rounds.rows import RoundRow, read_rows
-from digitcmp.rounds.run import Run, train_run
+from digitcmp.rounds.run import Run, train_run, train_runs
 from tests.conftest import Ended, compose_config
 from tests.rounds.test_records import EPOCH, ROUND
 from tests.rounds.test_run import without_seconds
@@ -62,10 +62,43 @@ def test_failed_rounds_are_trained_again_only_on_request(run_cli: Cli, tmp_path:
     again = run_cli(*command)
     assert again.code == 1
     assert "seed 0: it broke" in again.err
-    assert f"train just those again: python -m digitcmp {' '.join(command)} retry_failed=true" in again.err
+    assert f"train just those again: python -m digitcmp {' '.join(command)} retry_failed=true\n" in again.err
     assert ",failed," in path.read_text()
     assert run_cli(*command, "retry_failed=true").code == 0
     assert without_seconds(path)[1].split(",")[:3] == good.splitlines()[1].split(",")[:3]
+
+
+def test_opening_a_finished_run_leaves_its_provenance(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who only looks at a finished run does not become its author: run.json stays as it was, byte by byte."""
+    command = ["--multirun", *TINY, "model=net1,wsn", "rounds=2", "workers=2", "hydra.sweep.dir=sweep"]
+    assert run_cli(*command).code == 0
+    before = {path: path.read_text() for path in tmp_path.glob("sweep/*/run.json")}
+    assert {json.loads(text)["engine"] for text in before.values()} == {"processes"}
+    monkeypatch.setattr("digitcmp.rounds.records.versions", lambda: {"torch": "9.9"})
+    assert run_cli(*command, "engine=serial", "workers=null").code == 0
+    assert {path: path.read_text() for path in tmp_path.glob("sweep/*/run.json")} == before
+
+
+def test_a_sweep_without_a_choice_has_a_run_folder(run_cli: Cli, tmp_path: Path) -> None:
+    """Nothing that names a run was typed: it is called run, and the report finds it."""
+    assert run_cli("--multirun", "rounds=1", "hydra.sweep.dir=sweep", "epochs=1", "data.train_pairs=100", "data.test_pairs=100").code == 0
+    assert (tmp_path / "sweep" / "summary" / "report.html").exists()
+
+
+def test_a_dry_run_tells_what_would_be_refused(run_cli: Cli) -> None:
+    """A plan that leaves out a job that is going to fail would be no plan."""
+    ended = run_cli("--multirun", *TINY, "aux_weight=-1,0", "dry_run=true", "hydra.sweep.dir=sweep")
+    assert ended.code == 1
+    assert "aux_weight=-1.0: must be" in ended.err
+
+
+def test_a_reader_that_is_interrupted_ends_all_runs(tmp_path: Path) -> None:
+    """Ctrl-C while somebody works with a finished run: what is open is marked interrupted, nothing stays running."""
+    runs = [Run(compose_config(*TINY, f"seed={seed}", "engine=serial"), tmp_path / str(seed), "test") for seed in range(3)]
+    through = train_runs(runs, QUIET)
+    next(through)
+    through.close()
+    assert [json.loads((run.directory / "run.json").read_text())["status"] for run in runs] == ["done", "interrupted", "interrupted"]
 
 
 def test_dry_run_trains_nothing(run_cli: Cli, tmp_path: Path) -> None:
