@@ -1,5 +1,6 @@
 """One round, from its seed to its rows."""
 
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -54,6 +55,7 @@ def train_round(config: Config, seed: int, device: torch.device, watch: Watch) -
     load(config.data.source, config.data.root)  # once per process, so it is not part of any round's time
     start = time.perf_counter()
     epochs: list[EpochRow] = []
+    error = ""
     try:
         pairs = round_pairs(config, seed)
         program = SingleProgram(build(config.model, generator(seed, Stream.WEIGHTS), device))
@@ -61,13 +63,14 @@ def train_round(config: Config, seed: int, device: torch.device, watch: Watch) -
         for epoch in train(program, stacked, [seed], recipe(config)):
             epochs.append(epoch_row(seed, epoch))
             watch(epochs[-1])
+            error = "" if epoch.healthy[0] else diverged(epochs[-1])
         distances = distance_rows(seed, *evaluate_distances(program, stacked.test))
     except DigitcmpError:
         raise
-    except Exception as error:  # whatever it is, it is on record, and it is this round's alone
-        row = round_row(config, seed, epochs, None, time.perf_counter() - start, f"{type(error).__name__}: {first_line(error)}")
+    except Exception as broken:  # whatever it is, it is on record, and it is this round's alone
+        row = round_row(config, seed, epochs, None, time.perf_counter() - start, f"{type(broken).__name__}: {first_line(broken)}")
         return RoundResult(row, epochs, trace=traceback.format_exc())
-    row = round_row(config, seed, epochs, majority(pairs), time.perf_counter() - start, diverged(epochs))
+    row = round_row(config, seed, epochs, majority(pairs), time.perf_counter() - start, error)
     if row.status == "failed":
         return RoundResult(row, epochs)
     return RoundResult(row, epochs, distances, kept_state(program, pairs) if config.save_model else None)
@@ -142,12 +145,10 @@ def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accura
     )
 
 
-def diverged(epochs: list[EpochRow]) -> str:
-    """An error text when the loss stopped being a number, else nothing."""
-    last = epochs[-1]
-    if last.train_loss - last.train_loss == 0:  # false for NaN and infinity
-        return ""
-    return f"the loss became {last.train_loss} in epoch {last.epoch}; a smaller optimizer.lr may help"
+def diverged(last: EpochRow) -> str:
+    """The error text of a round that became unhealthy in this epoch."""
+    what = f"the loss became {last.train_loss}" if not math.isfinite(last.train_loss) else "the network's outputs became infinite or nan"
+    return f"{what} in epoch {last.epoch}; a smaller optimizer.lr may help"
 
 
 def majority(pairs: RoundPairs) -> float:

@@ -14,10 +14,12 @@ BATCH = 100  # pairs; small enough for the activations to stay in a core's cache
 
 
 class Scores(NamedTuple):
-    """Fractions per round: right comparisons, and right digits (of both places together; None without digit head)."""
+    """Per round: the fractions of right comparisons and of right digits (of both places together; None without digit head),
+    and whether all comparison logits are finite: a network that diverged in its last step answers, but has no opinion."""
 
     accuracy: list[float]
     digit_accuracy: list[float] | None
+    finite: list[bool]
 
 
 @torch.no_grad()
@@ -25,14 +27,16 @@ def evaluate(program: Program, pairs: Pairs) -> Scores:
     """Test the rounds' networks in evaluation mode on their pairs, [S, N, ...]."""
     program.train(False)
     right, digits_right = [], []
+    finite = torch.ones(len(pairs.target), dtype=torch.bool, device=pairs.target.device)
     for start in range(0, pairs.target.shape[1], BATCH):
         batch = slice(start, start + BATCH)
         outputs = program(pairs.images[:, batch], None)
+        finite &= outputs.comparison.isfinite().all(dim=2).all(dim=1)
         right.append((decide(outputs.comparison) == pairs.target[:, batch]).sum(dim=1))
         if outputs.digits is not None:
             digits_right.append((outputs.digits.argmax(dim=-1) == pairs.digits[:, batch]).sum(dim=(1, 2)))
     count = pairs.target.shape[1]
-    return Scores(fractions(right, count), fractions(digits_right, 2 * count) if digits_right else None)
+    return Scores(fractions(right, count), fractions(digits_right, 2 * count) if digits_right else None, finite.tolist())
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """The one training loop: a generator that yields the figures of each epoch, for S rounds at once."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Epoch:
     """What one epoch gave. Lists have one entry per round; accuracies are fractions.
 
     train_loss and train_accuracy are means over the epoch's batches, as they were when each batch was trained on;
-    the others are measured after the epoch. `seconds` is the epoch's wall time, shared by all rounds of the stack.
+    the others are measured after the epoch. `healthy`: loss and test logits are finite numbers. `seconds` is the epoch's
+    wall time, shared by all rounds of the stack.
     """
 
     epoch: int
@@ -42,13 +44,14 @@ class Epoch:
     train_accuracy: list[float]
     test: Scores
     val: Scores | None
+    healthy: list[bool]
     seconds: float
 
 
 def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe) -> Iterator[Epoch]:
     """Train the rounds with these seeds on their pairs (leading axis S = len(seeds)); yields after every epoch.
 
-    A round's numbers depend on its own seed only. Ends early when the losses of all rounds have become NaN or infinite.
+    A round's numbers depend on its own seed only. Ends early when no round is healthy any more.
     """
     steps = -(-pairs.train.target.shape[1] // recipe.batch_size)
     optimizer = recipe.optimizer(program)
@@ -64,8 +67,9 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe)
         test = evaluate(program, pairs.test)
         val = None if pairs.val is None else evaluate(program, pairs.val)
         loss, accuracy = figures.tolist()
-        yield Epoch(epoch + 1, loss, accuracy, test, val, time.perf_counter() - start)
-        if not figures[0].isfinite().any():
+        healthy = [math.isfinite(value) and finite for value, finite in zip(loss, test.finite, strict=True)]
+        yield Epoch(epoch + 1, loss, accuracy, test, val, healthy, time.perf_counter() - start)
+        if not any(healthy):
             return
 
 

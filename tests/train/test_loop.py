@@ -1,5 +1,6 @@
 """The training loop and its evaluation."""
 
+import math
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
@@ -219,7 +220,7 @@ def test_accuracies_do_not_depend_on_the_evaluation_batch(batch: int, monkeypatc
     digits = (outputs.digits.argmax(dim=2) == pairs.test.digits[0]).sum().item()
     monkeypatch.setattr(evaluation, "BATCH", batch)
     program.train(True)
-    assert evaluate(program, pairs.test) == ([right / 30], [digits / 60])
+    assert evaluate(program, pairs.test) == ([right / 30], [digits / 60], [True])
 
 
 def test_a_loss_that_is_no_number_ends_the_round() -> None:
@@ -258,3 +259,13 @@ def test_a_kept_state_does_not_follow_the_network() -> None:
         for parameter in program.network.parameters():
             parameter.add_(1)
     assert all(torch.equal(state[name], tensor) for name, tensor in kept.items())
+
+
+def test_a_network_that_diverges_in_its_last_step_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last loss is finite, the weights after the last step are not: the round must not pass for a done one."""
+    config = compose_config("epochs=1", "data.train_pairs=100", "data.test_pairs=50")  # one step: its loss is still finite
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: [p.data.fill_(float("nan")) for g in self.param_groups for p in g["params"]])
+    row = train_round(config, 0, torch.device("cpu"), lambda _: None).row
+    assert row.train_loss is not None
+    assert math.isfinite(row.train_loss)
+    assert (row.status, row.error) == ("failed", "the network's outputs became infinite or nan in epoch 1; a smaller optimizer.lr may help")
