@@ -199,7 +199,6 @@ def from_composed(composed: DictConfig) -> Config:
     """
     from digitcmp.rules import check_rules
 
-    # composing gives the groups their types, but not the tree as a whole
     tree = OmegaConf.merge(OmegaConf.structured(Config), composed)
     missing = sorted(OmegaConf.missing_keys(tree))
     if missing:
@@ -218,10 +217,7 @@ def typed(composed: DictConfig) -> Config:
 
 
 def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Every leaf of a configuration: its dotted path, its value and what `key(...)` declared about it.
-
-    Raises ConfigError for a key that the schema does not have (a plus sign on the command line can add one).
-    """
+    """Every leaf: its dotted path, its value, what `key(...)` declared. Raises ConfigError for a key that the schema does not have."""
     for unknown in sorted(set(vars(node)) - {item.name for item in fields(node)}):
         raise ConfigError(f"{prefix}{unknown}={getattr(node, unknown)}: there is no such key; --cfg job shows all keys")
     for item in fields(node):
