@@ -53,12 +53,12 @@ def per_job(command: list[str], few: int, many: int, folder: Path) -> float:
 def measure(few: int, many: int, repeat: int, folder: Path) -> dict[str, list[float]]:
     """All measurements, in turn."""
     commands = {
-        "basic launcher, empty job [ms/job]": [*EMPTY, "hydra/launcher=basic"],
-        "basic launcher, training [ms/job]": [*OURS, *TINY, "hydra/launcher=basic"],
-        "digitcmp launcher, training [ms/job]": [*OURS, *TINY],
+        "basic launcher, empty job, ms per job": [*EMPTY, "hydra/launcher=basic"],
+        "basic launcher, training, ms per job": [*OURS, *TINY, "hydra/launcher=basic"],
+        "digitcmp launcher, training, ms per job": [*OURS, *TINY],
     }
     found: dict[str, list[float]] = {name: [] for name in commands}
-    answers = {"--help [ms]": [*OURS, "--help"], "configuration error [ms]": [*OURS, "aux_weight=-1"]}
+    answers = {"--help, ms": [*OURS, "--help"], "configuration error, ms": [*OURS, "aux_weight=-1"]}
     for _ in range(repeat):
         for name, command in commands.items():
             found[name].append(per_job(command, few, many, folder))
