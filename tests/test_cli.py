@@ -235,6 +235,14 @@ def test_bad_sweeps_are_one_line(argument: str, run_cli: Cli, tmp_path: Path) ->
     assert not list(tmp_path.glob("sweep/*/*"))
 
 
+def test_a_job_without_means_does_not_stop_the_others(run_cli: Cli, tmp_path: Path) -> None:
+    """A job that is refused only when its parts are made (here: its schedule) fails alone, also when it comes first."""
+    ended = run_cli("--multirun", *QUICK, "scheduler.shape=square,constant", "hydra.sweep.dir=sweep", "report=false")
+    assert ended.code == 1
+    assert "scheduler.shape=square: choose one of" in ended.err
+    assert len(list(tmp_path.glob("sweep/*/rounds.csv"))) == 1
+
+
 def test_help_fits_one_screen_and_lists_every_choice(run_cli: Cli) -> None:
     """At most 40 lines of 100 columns; every group and choice; five commands that compose."""
     ended = run_cli("--help")

@@ -89,10 +89,10 @@ class DigitcmpLauncher(Launcher):
         from digitcmp.rounds.run import Run, check_means, train_runs
 
         runs, by_directory = [], {job.directory: job for job in jobs}
-        refused: dict[tuple[str, str | None, str], DigitcmpError] = {}
+        refused: dict[str, DigitcmpError] = {}  # so that missing data is looked for once, and not for every seed
         for job in jobs:
             assert job.config is not None
-            means = (job.config.data.source, job.config.data.root, job.config.device)
+            means = repr((job.config.data, job.config.optimizer, job.config.scheduler, job.config.device))
             try:
                 if means not in refused:
                     check_means(job.config)
