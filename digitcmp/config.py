@@ -172,6 +172,7 @@ class Config:
     workers: int | None = key(None, at_least=1)
     save_model: bool = False
     retry_failed: bool = False
+    test: bool = True
     dry_run: bool = False
     report: bool = True
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -89,6 +89,12 @@ def pairs_fill_a_batch(config: Config) -> None:
         )
 
 
+def something_is_measured(config: Config) -> None:
+    """A network that is not tested is at least validated."""
+    if not config.test and config.data.val_pairs == 0:
+        raise ConfigError("test=false: nothing would say how good the network is; hold out validation pairs, as in data.val_pairs=200")
+
+
 def optimizer_is_consistent(config: Config) -> None:
     """Nesterov's momentum needs momentum; Adam's betas are fractions."""
     optimizer = config.optimizer
@@ -112,6 +118,7 @@ RULES: tuple[Callable[[Config], None], ...] = (
     comparator_has_input,
     auxiliary_loss_is_possible,
     pairs_fill_a_batch,
+    something_is_measured,
     optimizer_is_consistent,
     rounds_fit_the_engine,
 )

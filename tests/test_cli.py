@@ -45,6 +45,7 @@ BAD = {
     "workers=0": "workers=0: must be a whole number, at least 1",
     "data.train_pairs=0": "data.train_pairs=0: must be a whole number, at least 1",
     "data.val_pairs=1000": "data.val_pairs=1000: must leave some of data.train_pairs=1000",
+    "test=false": "test=false: nothing would say how good the network is; hold out validation pairs, as in data.val_pairs=200",
     "data.target=less": "data.target=less: choose one of le, gt",
     "data.source=mnst": "data.source=mnst: choose one of digits, mnist",
     "optimizer.lr=abc": "optimizer.lr=abc: must be a number",

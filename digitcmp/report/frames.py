@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from digitcmp.errors import RunError
-from digitcmp.report.runs import checked_run, find_runs, flatten, natural, read_rounds, read_whole, typed
+from digitcmp.report.runs import checked_run, find_runs, flatten, natural, read_rounds, read_whole, typed, was_tested
 from digitcmp.report.runs import read_rows as read_rows
 from digitcmp.report.runs import read_run as read_run
 
@@ -43,11 +43,13 @@ def read_sweep(folders: Iterable[str | Path], detail: Literal["rounds", "report"
     """Read all runs at or below the folders.
 
     detail: rounds alone; for a report, with the test accuracy per epoch and the distances of the rounds that are done; or
-    all that is on record. Damaged files are left out and named in `warnings`. Raises RunError when there is no readable run.
+    all that is on record. A report leaves out runs that were not tested (test=false). Damaged files are left out and named in
+    `warnings`. Raises RunError when there is no readable run.
     """
     tops = [Path(folder) for folder in folders]
     notes: list[str] = []
-    directories, abouts = read_abouts(tops, notes)
+    found = read_abouts(tops, notes)
+    directories, abouts = zip(*(tested_runs(found, tops, notes) if detail == "report" else found), strict=True)
     tables = [rounds_of(directory, about, notes) for directory, about in zip(directories, abouts, strict=True)]
     recorded = pd.Series({index: len(table) for index, table in enumerate(tables) if len(table)}, dtype="int64")
     runs = run_frame(tops, directories, abouts)
@@ -61,7 +63,7 @@ def read_sweep(folders: Iterable[str | Path], detail: Literal["rounds", "report"
     return Sweep(runs, rounds, epochs, distances, recorded, keys, notes)
 
 
-def read_abouts(tops: list[Path], notes: list[str]) -> tuple[list[Path], list[dict[str, Any]]]:
+def read_abouts(tops: list[Path], notes: list[str]) -> list[tuple[Path, dict[str, Any]]]:
     """The readable runs, oldest first, each once: their folders and their run.json. Raises RunError when there is none."""
     found, damaged = [], []
     for directory in {path.resolve(): path for top in tops for path in find_runs(top)}.values():
@@ -73,13 +75,23 @@ def read_abouts(tops: list[Path], notes: list[str]) -> tuple[list[Path], list[di
         raise RunError(f"{tops[0]} holds no readable run, {len(damaged)} damaged: {damaged[0]}")
     notes += damaged
     found.sort(key=lambda item: (str(item[1].get("started") or ""), natural(str(item[0]))))
-    return [directory for directory, _ in found], [about for _, about in found]
+    return found
+
+
+def tested_runs(found: list[tuple[Path, dict[str, Any]]], tops: list[Path], notes: list[str]) -> list[tuple[Path, dict[str, Any]]]:
+    """The runs that were tested, the others counted in a note. Raises RunError when none was."""
+    tested = [(directory, about) for directory, about in found if was_tested(about)]
+    if not tested:
+        raise RunError(f"{tops[0]} holds no tested run: all {len(found)} have test=false (as in a search), so there is nothing to report")
+    if len(tested) < len(found):
+        notes.append(f"{len(found) - len(tested)} runs were not tested (test=false); they are left out")
+    return tested
 
 
 RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "started", "command"]
 
 
-def run_frame(tops: list[Path], directories: list[Path], abouts: list[dict[str, Any]]) -> pd.DataFrame:
+def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """One row a run, as `Sweep` describes it."""
     base = Path(os.path.commonpath([top.resolve() for top in tops]))
     base = base.parent if base in {directory.resolve() for directory in directories} else base
@@ -104,7 +116,7 @@ def rounds_of(directory: Path, about: dict[str, Any], notes: list[str]) -> pd.Da
     if not (directory / "rounds.csv").exists() and about["status"] in ("running", "interrupted"):
         return empty
     try:
-        return read_rounds(directory).rename(columns={"epochs": "epochs_trained"})
+        return read_rounds(directory, was_tested(about)).rename(columns={"epochs": "epochs_trained"})
     except RunError as error:
         notes.append(f"{error}; its {len(about['seeds'])} rounds are left out")
         return empty
@@ -114,7 +126,7 @@ def epochs_of(directory: str, rounds: pd.DataFrame, columns: list[str] | None, n
     """The epochs of the rounds that count (a writer puts a round's epochs on disk before the round itself)."""
     path, done = Path(directory) / "epochs.csv", rounds[rounds["status"] == "done"]
     try:
-        frame = of_seeds(read_whole(path, columns, ["seed", "epoch", "test_accuracy"]), rounds)
+        frame = of_seeds(read_whole(path, columns, ["seed", "epoch", "train_accuracy"] if columns is None else columns), rounds)
         found, expected = len(of_seeds(frame, done)), int(done["epochs_trained"].sum())
         if found < expected:
             raise RunError(f"{path} cannot be read: it has {found} of {expected} epochs")

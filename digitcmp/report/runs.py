@@ -66,14 +66,22 @@ def read_whole(path: Path, columns: list[str] | None, filled: list[str]) -> pd.D
     return frame
 
 
-def read_rounds(directory: Path) -> pd.DataFrame:
-    """rounds.csv of a run. Raises RunError when it is damaged, or when a round that is done has no accuracy between 0 and 1."""
+def was_tested(about: dict[str, Any]) -> bool:
+    """Whether the networks of a run were shown their test pairs: not with test=false, as in a search."""
+    return bool(about["configuration"].get("test", True))  # runs that are older than the key were tested
+
+
+def read_rounds(directory: Path, tested: bool = True) -> pd.DataFrame:
+    """rounds.csv of a run, which has validation accuracies alone where it was not tested.
+
+    Raises RunError when it is damaged, or when a round that is done has no accuracy between 0 and 1.
+    """
     path = directory / "rounds.csv"
     rounds = read_whole(path, None, ["seed", "status", "epochs", "seconds"])
-    if not {"test_accuracy", "majority_accuracy", "digit_accuracy"} <= set(rounds.columns):
+    if not {"test_accuracy", "majority_accuracy", "digit_accuracy", "val_accuracy"} <= set(rounds.columns):
         raise RunError(f"{path} cannot be read: columns are missing")
-    done = rounds["status"] == "done"
-    if not (done | (rounds["status"] == "failed")).all() or not rounds.loc[done, "test_accuracy"].between(0, 1).all():
+    done, accuracy = rounds["status"] == "done", "test_accuracy" if tested else "val_accuracy"
+    if not (done | (rounds["status"] == "failed")).all() or not rounds.loc[done, accuracy].between(0, 1).all():
         raise RunError(f"{path} cannot be read: a status is neither done nor failed, or an accuracy is not between 0 and 1")
     return rounds
 

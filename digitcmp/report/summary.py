@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digitcmp.report.runs import read_rows, read_run
+from digitcmp.report.runs import read_rows, read_run, was_tested
 
 FILES = ("run.json", "rounds.csv", "epochs.csv", "curves.png", "model.safetensors", "digitcmp.log")
 
@@ -18,10 +18,11 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
     done, seeds, configuration = rounds[rounds["status"] == "done"], about["seeds"], about["configuration"]
     model, optimizer, data, aux_weight = (configuration[name] for name in ("model", "optimizer", "data", "aux_weight"))
     many = f"{len(done)} of {len(seeds)} done, seeds {seeds[0]} to {seeds[-1]}"
+    measured = f"{data['test_pairs']} test pairs" if was_tested(about) else f"{data['val_pairs']} validation pairs, test pairs unseen"
     rows = [
         ("network", f"{model['name']}, {about['parameters']:,} parameters"),
         ("training", f"{configuration['epochs']} epochs, {optimizer['algorithm']} at {optimizer['lr']:g}, aux_weight {aux_weight:g}"),
-        ("data", f"{data['source']}, {data['train_pairs'] - data['val_pairs']} training and {data['test_pairs']} test pairs"),
+        ("data", f"{data['source']}, {data['train_pairs'] - data['val_pairs']} training and {measured}"),
         ("rounds", many if len(seeds) > 1 else f"seed {seeds[0]}"),
     ]
     for name, title in (("test_accuracy", "test accuracy"), ("val_accuracy", "validation accuracy"), ("digit_accuracy", "digit accuracy")):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from digitcmp.rounds.rows import EpochRow
+from digitcmp.rounds.rows import EpochRow, accuracy_of
 
-COLUMNS = 3  # epochs done, last training loss, last test accuracy
+COLUMNS = 3  # epochs done, last training loss, last test accuracy (validation accuracy where the test pairs stay unseen)
 
 
 class Board:
@@ -33,12 +33,12 @@ class Board:
         """A function that notes an epoch of the round at this place."""
 
         def note(row: EpochRow) -> None:
-            self.cells[place] = (row.epoch, row.train_loss, row.test_accuracy)
+            self.cells[place] = (row.epoch, row.train_loss, accuracy_of(row)[1])
 
         return note
 
     def standing(self) -> tuple[int, float, float]:
-        """Epochs done by all rounds together, and means of the last loss and test accuracy of the rounds that have begun."""
+        """Epochs done by all rounds together, and means of the last loss and accuracy of the rounds that have begun."""
         cells = np.array(self.cells)
         begun = cells[cells[:, 0] > 0]
         if not len(begun):

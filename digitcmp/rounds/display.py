@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from digitcmp.rounds.board import Board
-from digitcmp.rounds.rows import EpochRow, RoundRow
+from digitcmp.rounds.rows import EpochRow, RoundRow, accuracy_of
 
 REFRESH = 0.2  # seconds
 
@@ -68,7 +68,7 @@ class Display:
             done, loss, accuracy = self.board.standing()
             if done:
                 mean = "" if self.rounds == 1 else "mean "
-                self.progress.update(self.task, completed=done, figures=f"{mean}loss {loss:.3f} · {mean}test {accuracy:.1%}")
+                self.progress.update(self.task, completed=done, figures=f"{mean}loss {loss:.3f} · {mean}accuracy {accuracy:.1%}")
 
     def watch(self, place: int) -> Callable[[EpochRow], None]:
         """A function to be told about every epoch of the round at this place, in this process."""
@@ -83,7 +83,8 @@ class Display:
 
     def print_epoch(self, row: EpochRow) -> None:
         """A line for one epoch."""
-        line = f"epoch {row.epoch:>3}/{self.epochs}  loss {row.train_loss:.4f}  test {row.test_accuracy:7.2%}"
+        name, accuracy = accuracy_of(row)
+        line = f"epoch {row.epoch:>3}/{self.epochs}  loss {row.train_loss:.4f}  {name} {accuracy:7.2%}"
         self.console.print(line + ("" if row.digit_accuracy is None else f"  digits {row.digit_accuracy:7.2%}"), highlight=False)
 
     def finish(self, row: RoundRow, run: str) -> None:
@@ -94,5 +95,6 @@ class Display:
                 f"{run} seed {row.seed} failed: {row.error}".strip(), style="red", markup=False, highlight=False, soft_wrap=True
             )
         elif self.rounds > 1 and not self.live:
-            line = f"round {self.finished}/{self.rounds}  seed {row.seed}  test {row.test_accuracy:7.2%}  {row.seconds:.1f} s  {run}"
+            name, accuracy = accuracy_of(row)
+            line = f"round {self.finished}/{self.rounds}  seed {row.seed}  {name} {accuracy:7.2%}  {row.seconds:.1f} s  {run}"
             self.console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)

@@ -64,13 +64,13 @@ def train_round(config: Config, seed: int, device: torch.device, watch: Watch) -
             epochs.append(epoch_row(seed, epoch))
             watch(epochs[-1])
             error = "" if epoch.healthy[0] else diverged(epochs[-1])
-        distances = distance_rows(seed, *evaluate_distances(program, stacked.test))
+        distances = distance_rows(seed, *evaluate_distances(program, stacked.test)) if config.test else []
     except DigitcmpError:
         raise
     except Exception as broken:  # whatever it is, it is on record, and it is this round's alone
         row = round_row(config, seed, epochs, None, time.perf_counter() - start, f"{type(broken).__name__}: {first_line(broken)}")
         return RoundResult(row, epochs, trace=traceback.format_exc())
-    row = round_row(config, seed, epochs, majority(pairs), time.perf_counter() - start, error)
+    row = round_row(config, seed, epochs, majority(pairs) if config.test else None, time.perf_counter() - start, error)
     if row.status == "failed":
         return RoundResult(row, epochs)
     return RoundResult(row, epochs, distances, kept_state(program, pairs) if config.save_model else None)
@@ -100,6 +100,7 @@ def recipe(config: Config) -> Recipe:
         shuffle=config.data.shuffle,
         optimizer=lambda program: make_optimizer(program, algorithm, lr, comparator_lr, options),
         shape=make_shape(shape.pop("shape"), shape),
+        test=config.test,
     )
 
 
@@ -110,8 +111,8 @@ def epoch_row(seed: int, epoch: Epoch, index: int = 0) -> EpochRow:
         epoch=epoch.epoch,
         train_loss=epoch.train_loss[index],
         train_accuracy=epoch.train_accuracy[index],
-        test_accuracy=epoch.test.accuracy[index],
-        digit_accuracy=None if epoch.test.digit_accuracy is None else epoch.test.digit_accuracy[index],
+        test_accuracy=None if epoch.test is None else epoch.test.accuracy[index],
+        digit_accuracy=None if epoch.test is None or epoch.test.digit_accuracy is None else epoch.test.digit_accuracy[index],
         val_accuracy=None if epoch.val is None else epoch.val.accuracy[index],
         seconds=epoch.seconds,
     )
@@ -126,7 +127,7 @@ def distance_rows(seed: int, pairs: list[list[int]], right: list[list[int]], ind
 def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accuracy: float | None, seconds: float, error: str) -> RoundRow:
     """The row of a round that ended with these epochs."""
     last = epochs[-1] if epochs else None
-    score = [row.test_accuracy if row.val_accuracy is None else row.val_accuracy for row in epochs]
+    score = [row.val_accuracy if row.val_accuracy is not None else row.test_accuracy or 0.0 for row in epochs]
     best = score.index(max(score)) if score else None
     return RoundRow(
         seed=seed,

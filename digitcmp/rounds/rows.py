@@ -14,13 +14,13 @@ from digitcmp.errors import RunError
 
 @dataclass(frozen=True)
 class EpochRow:
-    """One epoch of one round. Accuracies are fractions; empty where there is no digit head or no validation pairs."""
+    """One epoch of one round. Accuracies are fractions; empty where there is no digit head, no validation pairs, or no test."""
 
     seed: int
     epoch: int
     train_loss: float
     train_accuracy: float
-    test_accuracy: float
+    test_accuracy: float | None
     digit_accuracy: float | None
     val_accuracy: float | None
     seconds: float
@@ -58,6 +58,12 @@ class DistanceRow:
     distance: int
     pairs: int
     right: int
+
+
+def accuracy_of(row: EpochRow | RoundRow) -> tuple[str, float]:
+    """What there is to show: "test" and the test accuracy or, where the test pairs stay unseen, "val" and the validation accuracy."""
+    name, accuracy = ("val", row.val_accuracy) if row.test_accuracy is None else ("test", row.test_accuracy)
+    return name, float("nan") if accuracy is None else accuracy
 
 
 Row = TypeVar("Row", EpochRow, RoundRow, DistanceRow)

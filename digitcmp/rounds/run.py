@@ -21,6 +21,7 @@ from digitcmp.rounds.plan import standing
 from digitcmp.rounds.provenance import versions
 from digitcmp.rounds.records import Records
 from digitcmp.rounds.round import RoundResult, Task, recipe, round_pairs
+from digitcmp.rounds.rows import accuracy_of
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +168,7 @@ def note(result: RoundResult, directory: Path) -> None:
     row = result.row
     with logging_to(directory):
         if row.status == "done":
-            log.info("seed %d: test accuracy %.4f after %d epochs, %.1f s", row.seed, row.test_accuracy, row.epochs, row.seconds)
+            log.info("seed %d: %s accuracy %.4f after %d epochs, %.1f s", row.seed, *accuracy_of(row), row.epochs, row.seconds)
         else:
             log.error("seed %d failed: %s%s", row.seed, row.error, f"\n{result.trace}" if result.trace else "")
 

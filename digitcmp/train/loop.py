@@ -28,6 +28,7 @@ class Recipe:
     shuffle: bool
     optimizer: Callable[[Program], Optimizer]
     shape: Shape
+    test: bool
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,14 @@ class Epoch:
     """What one epoch gave. Lists have one entry per round; accuracies are fractions.
 
     train_loss and train_accuracy are means over the epoch's batches, as they were when each batch was trained on;
-    the others are measured after the epoch. `healthy`: loss and test logits are finite numbers. `seconds` is the epoch's
+    the others are measured after the epoch. `healthy`: loss and logits are finite numbers. `seconds` is the epoch's
     wall time, shared by all rounds of the stack.
     """
 
     epoch: int
     train_loss: list[float]
     train_accuracy: list[float]
-    test: Scores
+    test: Scores | None
     val: Scores | None
     healthy: list[bool]
     seconds: float
@@ -64,10 +65,11 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe)
         start = time.perf_counter()
         examples = shuffled(pairs.train, orders) if recipe.shuffle else pairs.train
         figures = train_epoch(program, examples, noise[epoch], recipe, optimizer, scheduler)
-        test = evaluate(program, pairs.test)
+        test = evaluate(program, pairs.test) if recipe.test else None
         val = None if pairs.val is None else evaluate(program, pairs.val)
         loss, accuracy = figures.tolist()
-        healthy = [math.isfinite(value) and finite for value, finite in zip(loss, test.finite, strict=True)]
+        finite = [scores.finite for scores in (test, val) if scores is not None]
+        healthy = [math.isfinite(value) and all(sound) for value, *sound in zip(loss, *finite, strict=True)]
         yield Epoch(epoch + 1, loss, accuracy, test, val, healthy, time.perf_counter() - start)
         if not any(healthy):
             return

@@ -14,7 +14,7 @@ import digitcmp
 from digitcmp.config import Config
 from digitcmp.data.sources import load
 from digitcmp.errors import RunError
-from digitcmp.report.frames import read_rows
+from digitcmp.report.frames import read_rows, read_sweep
 from digitcmp.rounds import engines
 from digitcmp.rounds.board import Board
 from digitcmp.rounds.records import Records
@@ -186,3 +186,25 @@ def test_net4_recipe_reaches_the_published_accuracy(tmp_path: Path) -> None:
     assert os.environ.get("DIGITCMP_DATA", MNIST_ROOT) == MNIST_ROOT
     records = train(compose_config("+experiment=net4", "epochs=25"), tmp_path)
     assert 0.86 <= (records.rounds[0].test_accuracy or 0) <= 0.93
+
+
+def test_an_untested_run_trains_alike_and_never_sees_its_test_pairs(tmp_path: Path) -> None:
+    """test=false: the same training and validation, and no test accuracy anywhere; a report has nothing to tell."""
+    runs = {}
+    for name, overrides in {"seen": (), "unseen": ("test=false",)}.items():
+        (tmp_path / name).mkdir()
+        runs[name] = train(compose_config("model=wsn", "aux_weight=0.5", "data.val_pairs=50", *SMALL, *overrides), tmp_path / name)
+    seen, unseen = ([(row.train_loss, row.val_accuracy) for row in runs[name].epochs] for name in ("seen", "unseen"))
+    assert seen == unseen
+    (row,) = runs["unseen"].rounds
+    assert (row.status, row.test_accuracy, row.digit_accuracy, row.majority_accuracy) == ("done", None, None, None)
+    assert not runs["unseen"].distances
+    assert all(epoch.test_accuracy is None and epoch.digit_accuracy is None for epoch in runs["unseen"].epochs)
+    frame = digitcmp.load_rounds(tmp_path)
+    assert frame["val_accuracy"].nunique() == 1
+    assert frame["test_accuracy"].isna().sum() == 1
+    assert [note for note in read_sweep([tmp_path], "report").warnings if "test=false" in note] == [
+        "1 runs were not tested (test=false); they are left out"
+    ]
+    with pytest.raises(RunError, match="holds no tested run"):
+        read_sweep([tmp_path / "unseen"], "report")
