@@ -24,7 +24,7 @@ from digitcmp import __version__, config, messages
 from digitcmp.config import typed
 from digitcmp.errors import DigitcmpError
 from digitcmp.rounds import launcher
-from digitcmp.rounds.launcher import command_of
+from digitcmp.rounds.jobs import command_of
 
 PACKAGE = Path(__file__).resolve().parent
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
