@@ -71,5 +71,5 @@ def write_curves(directory: Path) -> Path:
     title += f", seed {about['seeds'][0]}" if rounds == 1 else f", mean ± standard deviation over {rounds} rounds"
     figure = draw_curves(curve_statistics(epochs), title)
     picture = BytesIO()
-    figure.savefig(picture)
+    FigureCanvasAgg(figure).print_png(picture)  # type: ignore[no-untyped-call]  # savefig would draw it twice
     return write_whole(directory / "curves.png", picture.getvalue())

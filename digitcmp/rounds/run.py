@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from digitcmp.config import Config
+from digitcmp.messages import failed_rounds
 from digitcmp.model.network import count_parameters
 from digitcmp.rounds.display import Display, counted
 from digitcmp.rounds.engines import choose, choose_device
@@ -20,7 +21,7 @@ from digitcmp.rounds.records import Records
 from digitcmp.rounds.round import recipe, round_pairs
 from digitcmp.rounds.work import Open, Run, Watcher, Work
 
-__all__ = ["Run", "Watcher", "check_means", "objective", "train_run", "train_runs", "train_stream"]
+__all__ = ["Run", "Watcher", "check_means", "objective", "outcome", "train_run", "train_runs", "train_stream"]
 
 Manner = tuple[str, torch.device, int | None]  # engine, device, workers: runs that differ in them are trained one after the other
 
@@ -144,6 +145,14 @@ def about(run: Run, engine: str, workers: int, device: torch.device) -> dict[str
         **versions(),
         "command": run.command,
     }
+
+
+def outcome(records: Records, seeds: Sequence[int]) -> float:
+    """What a job returns to Hydra: what a search maximises (see `objective`). Raises RunError when rounds have failed."""
+    failed = [row for row in records.failed if row.seed in set(seeds)]
+    if failed:
+        raise failed_rounds([row.seed for row in failed], len(seeds), failed[0].error, records.directory)
+    return objective(records, seeds)
 
 
 def objective(records: Records, seeds: Sequence[int]) -> float:
