@@ -116,13 +116,12 @@ class Refused(SystemExit):
 
 def show_plan(checked: config.Config, directory: Path) -> None:
     """What a single run would train."""
-    from rich.console import Console
-
     from digitcmp.rounds.engines import choose, choose_device
     from digitcmp.rounds.plan import print_plan, standing
+    from digitcmp.terminal import Terminal
 
     _, workers = choose(checked, checked.rounds, choose_device(checked.device))
-    print_plan([standing(checked, directory)], workers, Console())
+    print_plan([standing(checked, directory)], workers, Terminal())
 
 
 @hydra.main(
@@ -133,14 +132,13 @@ def show_plan(checked: config.Config, directory: Path) -> None:
 def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.rounds.run.outcome`)."""
     checked = typed(composed)
-    from rich.console import Console
-
     from digitcmp.report.curves import write_curves
     from digitcmp.report.summary import print_summary
     from digitcmp.rounds.plan import print_resumed, standing
     from digitcmp.rounds.run import Run, outcome, train_run
+    from digitcmp.terminal import Terminal
 
-    settings, console = HydraConfig.get(), Console()
+    settings, console = HydraConfig.get(), Terminal()
     alone = settings.mode == RunMode.RUN
     directory = Path(settings.runtime.output_dir)
     if alone:
@@ -210,6 +208,11 @@ def main() -> None:
     try:
         register()
         job()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from digitcmp.terminal import end_quietly
+
+        end_quietly()
     except Refused as refused:
         fail(refused.error, full_trace)
     except (DigitcmpError, HydraException, OmegaConfBaseException, OSError) as error:

@@ -8,13 +8,29 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from hydra._internal.execution_policy import execution_whitelist
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from digitcmp.errors import DigitcmpError
+
+
+class Return(JobReturn):
+    """A JobReturn whose error is raised as it is: Hydra prints a line of its own before any other."""
+
+    @property
+    def return_value(self) -> Any:
+        if self.status is JobStatus.FAILED and isinstance(self._return_value, DigitcmpError):
+            raise self._return_value
+        return JobReturn.return_value.fget(self)  # type: ignore[attr-defined]
+
+    @return_value.setter
+    def return_value(self, value: Any) -> None:
+        self._return_value = value
 
 
 def is_plain(config: DictConfig) -> bool:
@@ -25,7 +41,7 @@ def is_plain(config: DictConfig) -> bool:
 def conclude(context: HydraContext, task_function: TaskFunction, config: DictConfig, directory: Path, value: float) -> JobReturn:
     """Files, log and callbacks of a job that has returned this value. config: as it was composed, not used elsewhere."""
     with execution_whitelist(context.execution_whitelist, reset=True), hydra_config_of(config, directory) as hydra:
-        result = JobReturn(
+        result = Return(
             overrides=[str(override) for override in config.hydra.overrides.task],
             cfg=own_part(config),
             hydra_cfg=hydra,

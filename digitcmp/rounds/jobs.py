@@ -135,7 +135,7 @@ class Desk:
         """Why there is no way to train this configuration here, if there is none; data that is missing is looked for once."""
         from digitcmp.rounds.run import check_means
 
-        means = repr((config.data, config.optimizer, config.scheduler, config.device))
+        means = repr((config.data, config.optimizer, config.scheduler, config.device, config.workers))
         if means not in self.refusals:
             try:
                 check_means(config)

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.errors import RunError
 from digitcmp.rounds.composing import SeedLoader
-from digitcmp.rounds.hydra_job import conclude, is_plain, log_kept
+from digitcmp.rounds.hydra_job import Return, conclude, is_plain, log_kept
 from digitcmp.rounds.jobs import Desk, Job, compose
 from digitcmp.rounds.rows import EpochRow
 
@@ -97,12 +97,11 @@ class DigitcmpLauncher(Launcher):
 
     def work(self, desk: Desk, runs: Iterable["Run | None"], watcher: JobWatcher | None = None, rounds: int | None = None) -> Returns:
         """Train runs, and let Hydra run each job that is through with that, or that has nothing to train."""
-        from rich.console import Console
-
         from digitcmp.rounds.run import train_stream
+        from digitcmp.terminal import Terminal
 
         watch = None if watcher is None else lambda run, row: watcher(desk.training[run.directory][0].number, row)
-        through = train_stream(runs, Console(), watch, rounds)
+        through = train_stream(runs, Terminal(), watch, rounds)
         try:
             for ended in through:
                 yield from self.run_all([*(desk.through(*ended) if ended else ()), *desk.idle()])
@@ -123,29 +122,29 @@ class DigitcmpLauncher(Launcher):
     def run(self, job: Job) -> JobReturn:
         """Let Hydra run a job. What has been trained for it is its result; what could not be trained says so itself."""
         if job.composed is None:
-            return JobReturn(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
+            return Return(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
         if job.value is not None and is_plain(job.composed):
             return conclude(self.hydra_context, self.task_function, job.composed, job.directory, job.value)
-        return run_job(
+        ended = run_job(
             hydra_context=self.hydra_context,
             task_function=self.task_function if job.value is None and not job.ended else lambda _: job.result(),
             config=job.composed,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
+        return Return(**vars(ended))
 
     def show_plan(self, jobs: list[Job]) -> list[JobReturn]:
         """Print how the jobs stand; nothing runs."""
-        from rich.console import Console
-
         from digitcmp.rounds.engines import choose, choose_device
         from digitcmp.rounds.plan import print_plan, standing
+        from digitcmp.terminal import Terminal
 
         configs = [(job.config, job.directory) for job in jobs if job.config is not None]
         total = sum(config.rounds for config, _ in configs)
         _, workers = choose(configs[0][0], total, choose_device(configs[0][0].device))
-        print_plan([standing(config, directory) for config, directory in configs], workers, Console())
-        refused = [JobReturn(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
+        print_plan([standing(config, directory) for config, directory in configs], workers, Terminal())
+        refused: list[JobReturn] = [Return(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
 
@@ -161,11 +160,10 @@ def alike_together(runs: list["Run"]) -> list["Run"]:
 
 def show_resumed(runs: list["Run"]) -> None:
     """Say what is on disk already. Raises RunError for a folder that holds another configuration."""
-    from rich.console import Console
-
     from digitcmp.rounds.plan import print_resumed, standing
+    from digitcmp.terminal import Terminal
 
-    print_resumed([standing(run.config, run.directory) for run in runs], Console())
+    print_resumed([standing(run.config, run.directory) for run in runs], Terminal())
 
 
 def register() -> None:

@@ -13,7 +13,7 @@ from digitcmp.config import Config
 from digitcmp.messages import failed_rounds
 from digitcmp.model.network import count_parameters
 from digitcmp.rounds.display import Display, counted
-from digitcmp.rounds.engines import choose, choose_device
+from digitcmp.rounds.engines import check_workers, choose, choose_device
 from digitcmp.rounds.identity import configuration, configuration_hash
 from digitcmp.rounds.plan import standing
 from digitcmp.rounds.provenance import versions
@@ -27,8 +27,12 @@ Manner = tuple[str, torch.device, int | None]  # engine, device, workers: runs t
 
 
 def check_means(config: Config) -> torch.device:
-    """The device to train on. Raises ConfigError when there is no such device, optimiser or schedule, DataError for the data."""
+    """The device to train on. Raises ConfigError when there is no such device, optimiser or schedule, DataError for the data.
+
+    Too many workers are a ConfigError, too.
+    """
     device = choose_device(config.device)
+    check_workers(config.workers)
     recipe(config)
     round_pairs(config, config.seed)  # a problem with the data is found here, once, and not in every worker
     return device
@@ -124,7 +128,7 @@ def train_shown(work: Work, engine: str, device: torch.device, workers: int, dis
             yield from work.train(engine, device, workers, display)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(work.interrupt()) from None
-    except GeneratorExit:  # who takes the finished runs was interrupted
+    except (GeneratorExit, SystemExit):  # who takes the finished runs was interrupted, or nobody reads what is printed
         work.interrupt()
         raise
     if work.left:
