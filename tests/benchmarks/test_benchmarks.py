@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as listing
 from benchmarks import hundred, limit
-from benchmarks.arithmetic import count
+from benchmarks.arithmetic import Operations, count
 from benchmarks.common import configuration
 from benchmarks.reference import NETWORKS, train_reference
 from benchmarks.step import PARTS, Work
@@ -27,7 +27,6 @@ from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram, cut_pairs
 from tests.conftest import ROOT, choices, compose_config
 
-RECIPES = choices("experiment")
 NAMES = list(listing.benchmarks())
 
 
@@ -71,19 +70,25 @@ def test_count_by_hand() -> None:
     assert operations.step == operations.forward + operations.weights + operations.inputs
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_count_is_what_torch_counts(recipe: str) -> None:
-    """One real step of every published recipe, under torch's own counter."""
-    config = compose_config(f"+experiment={recipe}", "data=digits", "data.train_pairs=20", "batch_size=20", "data.test_pairs=20")
+def step_operations(recipe: str, pairs: int) -> tuple[Operations, tuple[int, int]]:
+    """One real step of a published recipe: our count, and torch's forward and backward."""
+    overrides = [f"{name}={pairs}" for name in ("data.train_pairs", "data.test_pairs", "batch_size")]
+    config = compose_config(f"+experiment={recipe}", "data=digits", *overrides)
     program = SingleProgram(build(config.model, generator(0, Stream.WEIGHTS), torch.device("cpu")))
-    pairs = cut_pairs(program, stack([round_pairs(config, 0)], torch.device("cpu")).train)
+    drawn = cut_pairs(program, stack([round_pairs(config, 0)], torch.device("cpu")).train)
     noise = step_keys(0, Stream.DROPOUT, 1, program.dropouts)
     with FlopCounterMode(display=False) as forward:
-        losses = total_loss(program(pairs.images, noise), pairs.target, pairs.digits, config.aux_weight)
+        losses = total_loss(program(drawn.images, noise), drawn.target, drawn.digits, config.aux_weight)
     with FlopCounterMode(display=False) as backward:
         losses.sum().backward()  # type: ignore[no-untyped-call]
-    counted = count(config.model, 20, config.aux_weight)
-    assert (counted.forward, counted.backward) == (forward.get_total_flops(), backward.get_total_flops())
+    return count(config.model, pairs, config.aux_weight), (forward.get_total_flops(), backward.get_total_flops())
+
+
+def test_count_is_what_torch_counts() -> None:
+    """Every published recipe, under torch's own counter (one test, since its import takes seconds)."""
+    for recipe in choices("experiment"):
+        counted, torchs = step_operations(recipe, pairs=20)
+        assert (counted.forward, counted.backward) == torchs, recipe
 
 
 def test_parts_are_the_whole_step() -> None:
@@ -108,9 +113,11 @@ def test_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         operations = result["operations"][what]
         total = sum(operations.values()) if what == "step" else operations
         assert result[what]["rate"][0] == pytest.approx(total / 1e6 / result[what]["ms"][0])
-        assert len(result["operators"][what]) == 10
-        assert 0 < result[what]["share"][0] < 1
-    assert {"aten::convolution_backward", "aten::addmm"} <= {operator["name"] for operator in result["operators"]["step"]}
+        assert result[what]["share"][0] > 0
+        times = [operator["ms"] for operator in result["operators"][what]]
+        assert len(times) == 10
+        assert times == sorted(times, reverse=True)
+    assert any(operator["name"].startswith("aten::") for operator in result["operators"]["step"])
     assert "wsn, test: operators" in capsys.readouterr().out
 
 
