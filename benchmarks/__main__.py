@@ -1,31 +1,40 @@
-"""The benchmarks: what there is to measure, and how each is run."""
+"""The benchmarks of digitcmp.
+
+python -m benchmarks BENCHMARK --help     what a benchmark measures, and its options
+python -m benchmarks BENCHMARK [OPTION]   run it; the same as python -m benchmarks.BENCHMARK
+
+Each prints a small table with medians and the machine, and writes its measurements with --json FILE.
+"""
 
 import argparse
 import ast
+import runpy
+import sys
 from pathlib import Path
 
-OWN = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parent
 
 
 def benchmarks() -> dict[str, str]:
-    """Every module here that can be run, and the first line of what it says of itself."""
-    found = {}
-    for path in sorted(OWN.glob("*.py")):
-        text = path.read_text()
-        if "argparse" in text and path.stem != "__main__":
-            found[path.stem] = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
-    return found
+    """The modules of this folder that have a `main`, this one aside, with the first lines of their docstrings. Nothing is imported."""
+    trees = {path.stem: ast.parse(path.read_text()) for path in sorted(FOLDER.glob("*.py")) if path.stem != "__main__"}
+    runnable = {
+        name: tree for name, tree in trees.items() if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body)
+    }
+    return {name: (ast.get_docstring(tree) or "").partition("\n")[0] for name, tree in runnable.items()}
 
 
 def main() -> None:
-    """List them."""
-    lines = [f"  python -m benchmarks.{name:<10} {first}" for name, first in benchmarks().items()]
-    epilog = "\n".join([*lines, "", "each has --help"])
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.parse_args()
-    parser.print_help()
+    """List the benchmarks, or run one."""
+    found = benchmarks()
+    listed = "\n".join(f"  {name:<10} {line}" for name, line in found.items())
+    description = f"{(__doc__ or '').strip()}\n\nbenchmarks:\n{listed}"
+    parser = argparse.ArgumentParser("python -m benchmarks", description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("benchmark", choices=list(found), metavar="BENCHMARK", help=", ".join(found))
+    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="OPTION", help="the benchmark's own")
+    chosen = parser.parse_args()
+    sys.argv = [f"python -m benchmarks.{chosen.benchmark}", *chosen.options]
+    runpy.run_module(f"benchmarks.{chosen.benchmark}", run_name="__main__", alter_sys=False)
 
 
 if __name__ == "__main__":
