@@ -21,10 +21,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp import __version__, config, messages
-from digitcmp.config import typed
+from digitcmp.composed import typed
 from digitcmp.errors import DigitcmpError
 from digitcmp.rounds import launcher
 from digitcmp.rounds.launcher import command_of
+from digitcmp.search import plugin
 
 PACKAGE = Path(__file__).resolve().parent
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
@@ -158,6 +159,7 @@ def groups() -> str:
 def register() -> None:
     """Tell Hydra and OmegaConf what the YAML files refer to: schemas, sweeps, and the resolvers of names and groups."""
     launcher.register()
+    plugin.register()
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=config.Config, package="_global_", provider="digitcmp", replace=True)
     for group, choices in config.GROUP_SCHEMAS.items():

@@ -18,3 +18,7 @@ class DataError(DigitcmpError):
 
 class RunError(DigitcmpError):
     """A run that could not be started, or that ended with failed rounds."""
+
+
+class SearchError(DigitcmpError):
+    """A search that cannot be begun, continued or concluded."""

@@ -19,7 +19,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config import Config, typed
+from digitcmp.composed import typed
+from digitcmp.config import Config
 from digitcmp.errors import DigitcmpError, RunError
 
 
