@@ -24,7 +24,7 @@ from digitcmp import __version__, config, messages
 from digitcmp.composed import typed
 from digitcmp.errors import DigitcmpError
 from digitcmp.rounds import launcher
-from digitcmp.rounds.launcher import command_of
+from digitcmp.rounds.jobs import command_of
 from digitcmp.search import plugin
 
 PACKAGE = Path(__file__).resolve().parent

@@ -22,3 +22,7 @@ class RunError(DigitcmpError):
 
 class SearchError(DigitcmpError):
     """A search that cannot be begun, continued or concluded."""
+
+
+class Pruned(DigitcmpError):  # noqa: N818 (an outcome, as in Optuna, not a fault)
+    """A round or a run that was ended early because whoever watches it expects nothing of it any more."""

@@ -55,9 +55,9 @@ def resumed(sweep: Sweep) -> list[str]:
 
 
 def unfinished(sweep: Sweep) -> list[str]:
-    """Runs that are still running or were interrupted, with how far they are."""
+    """Runs that are still running or were ended before their last round, with how far they are."""
     lines = []
-    for status, word in (("running", "still running (or killed)"), ("interrupted", "interrupted")):
+    for status, word in (("running", "still running (or killed)"), ("interrupted", "interrupted"), ("pruned", "ended early by a search")):
         runs = sweep.runs[sweep.runs["run_status"] == status]
         if len(runs):
             progress = (

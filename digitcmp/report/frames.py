@@ -113,7 +113,7 @@ def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[di
 def rounds_of(directory: Path, about: dict[str, Any], notes: list[str]) -> pd.DataFrame:
     """The rounds of a run; none, and a note, where the file is damaged or a finished run lacks it."""
     empty = pd.DataFrame()
-    if not (directory / "rounds.csv").exists() and about["status"] in ("running", "interrupted"):
+    if not (directory / "rounds.csv").exists() and about["status"] in ("running", "interrupted", "pruned"):
         return empty
     try:
         return read_rounds(directory, was_tested(about)).rename(columns={"epochs": "epochs_trained"})

@@ -1,27 +1,32 @@
 """The Hydra launcher that trains the jobs of a sweep side by side. The default of conf/config.yaml.
 
-It composes all jobs first, trains whatever is missing of all of them with every core, and hands each job to Hydra's own
-`run_job` as soon as its rounds are on disk. The job then finds its rounds finished, so that Hydra's files, log,
-callbacks and return value are what they are with Hydra's basic launcher. Imports neither torch nor a model.
+It trains whatever is missing of the jobs' rounds with every core, and hands each job to Hydra's own `run_job` as soon as
+its rounds are on disk. The job then finds its rounds finished, so that Hydra's files, log, callbacks and return value
+are what they are with Hydra's basic launcher. A sweep's jobs are known from the beginning (`launch`); a search asks for
+one job after the other, and may end it early (`stream`). Imports neither torch nor a model.
 """
 
-import shlex
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.composed import typed
-from digitcmp.config import Config
-from digitcmp.errors import DigitcmpError, RunError
+from digitcmp.errors import Pruned, RunError
+from digitcmp.rounds.jobs import Desk, Job, compose
+from digitcmp.rounds.rows import EpochRow
+
+if TYPE_CHECKING:
+    from digitcmp.rounds.work import Run
+
+JobWatcher = Callable[[int, EpochRow], bool]
+Returns = Generator[tuple[int, JobReturn], None, None]
 
 
 @dataclass
@@ -29,16 +34,6 @@ class LauncherConfig:
     """`hydra/launcher=digitcmp`."""
 
     _target_: str = "digitcmp.rounds.launcher.DigitcmpLauncher"
-
-
-@dataclass
-class Job:
-    """One job of a sweep: what Hydra composed, and what it trains, unless it is refused or a copy of an earlier job."""
-
-    composed: DictConfig
-    directory: Path
-    config: Config | None
-    error: Exception | None = None
 
 
 class DigitcmpLauncher(Launcher):
@@ -50,75 +45,86 @@ class DigitcmpLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         if not job_overrides:
             raise RunError("the sweep is empty: a range or a choice has no values, so there is nothing to run")
-        setup_globals()
-        configure_log(
-            self.config.hydra.hydra_logging, self.config.hydra.verbose, execution_whitelist=self.hydra_context.execution_whitelist
-        )
-        jobs = self.compose(job_overrides, initial_job_idx)
+        self.prepare()
+        jobs = [self.compose(number, overrides) for number, overrides in enumerate(job_overrides, initial_job_idx)]
         valid = [job for job in jobs if job.config is not None]
         if valid and all(job.config.dry_run for job in valid if job.config):
             return self.show_plan(jobs)
-        returns: dict[int, JobReturn] = {}
-        self.train(valid, lambda job: returns.update({id(job): self.run(job)}))
-        # what has nothing to train runs too: it fails with its own error, or finds what it is a copy of
-        return [returns[id(job)] if id(job) in returns else self.run(job) for job in jobs]
+        desk = Desk()
+        runs = [run for job in jobs if (run := desk.take(job)) is not None]
+        if not runs and any(desk.refusals.values()):
+            raise next(refusal for refusal in desk.refusals.values() if refusal)
+        show_resumed(runs)
+        returns = dict(self.work(desk, alike_together(runs)))
+        return [returns[job.number] for job in jobs]
 
-    def compose(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
-        """All jobs, each with its directory."""
-        jobs: list[Job] = []
-        for number, overrides in enumerate(job_overrides, first):
-            composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-            with open_dict(composed):
-                composed.hydra.job.id, composed.hydra.job.num = str(number), number
-            HydraConfig.instance().set_config(composed)
-            directory = (Path(str(composed.hydra.sweep.dir)) / str(composed.hydra.sweep.subdir)).absolute()
-            try:
-                config = typed(composed)
-            except (DigitcmpError, OmegaConfBaseException) as error:
-                jobs.append(Job(composed, directory, None, error))
-                continue
-            copy = any(job.directory == directory for job in jobs)
-            jobs.append(Job(composed, directory, None if copy else config))
-        HydraConfig.instance().set_config(self.config)
-        return jobs
+    def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], watcher: JobWatcher | None = None, rounds: int | None = None) -> Returns:
+        """Train jobs as they come: (number, overrides) in, (number, return) out, in the order in which jobs end.
 
-    def train(self, jobs: list[Job], finished: Callable[[Job], None]) -> None:
-        """Train what the jobs lack; `finished` is called with each job whose rounds are through."""
+        The next job is taken only when there is room for its rounds, after everything that has ended has been yielded.
+        watcher: is told about every epoch of a job, in this process; when it returns False, the job ends early: its return
+        has the status FAILED and `Pruned` as its error. rounds: how many rounds all jobs will have, if anybody knows.
+        A job that cannot be composed, or whose data, device or folder is refused, fails by itself. Closing the generator
+        ends everything at once; finished rounds are kept.
+        """
+        self.prepare()
+        desk = Desk()
+        runs = (desk.take_alone(self.compose_alone(number, overrides)) for number, overrides in jobs)
+        yield from self.work(desk, runs, watcher, rounds)
+
+    def prepare(self) -> None:
+        """What Hydra's own launchers do first."""
+        setup_globals()
+        self.log_as_sweep()
+
+    def log_as_sweep(self) -> None:
+        """Log as the sweep does, and not as the job that was run last."""
+        hydra = self.config.hydra
+        configure_log(hydra.hydra_logging, hydra.verbose, execution_whitelist=self.hydra_context.execution_whitelist)
+
+    def compose(self, number: int, overrides: Sequence[str]) -> Job:
+        """One job. Raises what Hydra raises when it cannot be composed."""
+        return compose(self.hydra_context, self.config, number, overrides)
+
+    def compose_alone(self, number: int, overrides: Sequence[str]) -> Job:
+        """One job, with its error where it cannot be composed."""
+        try:
+            return self.compose(number, overrides)
+        except (HydraException, OmegaConfBaseException) as error:
+            return Job(number, list(overrides), error=error)
+
+    def work(self, desk: Desk, runs: Iterable["Run | None"], watcher: JobWatcher | None = None, rounds: int | None = None) -> Returns:
+        """Train runs, and let Hydra run each job that is through with that, or that has nothing to train."""
         from rich.console import Console
 
-        from digitcmp.rounds.plan import print_resumed, standing
-        from digitcmp.rounds.run import Run, check_means, train_runs
+        from digitcmp.rounds.run import train_stream
 
-        runs, by_directory = [], {job.directory: job for job in jobs}
-        refused: dict[str, DigitcmpError] = {}  # so that missing data is looked for once, and not for every seed
-        for job in jobs:
-            assert job.config is not None
-            means = repr((job.config.data, job.config.optimizer, job.config.scheduler, job.config.device))
-            try:
-                if means not in refused:
-                    check_means(job.config)
-            except DigitcmpError as error:
-                refused[means] = error
-            if means in refused:
-                continue  # the job itself will say so
-            runs.append(Run(job.config, job.directory, command_of(list(job.composed.hydra.overrides.task))))
-        if refused and not runs:
-            raise next(iter(refused.values()))
-        console = Console()
-        print_resumed([standing(run.config, run.directory) for run in runs], console)
-        through = train_runs(runs, console)
+        watch = None if watcher is None else lambda run, row: watcher(desk.training[run.directory][0].number, row)
+        through = train_stream(runs, Console(), watch, rounds)
         try:
-            for run, _ in through:
-                finished(by_directory[run.directory])
+            for ended in through:
+                yield from self.run_all([*(desk.through(*ended) if ended else ()), *desk.idle()])
+            yield from self.run_all(desk.idle())
         except KeyboardInterrupt as interrupt:
             through.close()
             raise KeyboardInterrupt(str(interrupt) or f"finished rounds are kept in {self.config.hydra.sweep.dir}") from None
+        finally:
+            through.close()
+
+    def run_all(self, jobs: Iterable[Job]) -> Returns:
+        """Let Hydra run jobs, one after the other."""
+        for job in jobs:
+            yield job.number, self.run(job)
+            self.log_as_sweep()
 
     def run(self, job: Job) -> JobReturn:
-        """Let Hydra run a job."""
+        """Let Hydra run a job; one that was ended early fails with that, since the job itself would train what is missing."""
+        if job.composed is None:
+            return JobReturn(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
+
         return run_job(
             hydra_context=self.hydra_context,
-            task_function=self.task_function,
+            task_function=ending_with(job.error) if isinstance(job.error, Pruned) else self.task_function,
             config=job.composed,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
@@ -139,16 +145,32 @@ class DigitcmpLauncher(Launcher):
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
 
-def command_of(overrides: list[str]) -> str:
-    """The command that runs the same job again, with the seeds and choices it had, and the folder of its YAML files."""
-    return shlex.join(["python", "-m", "digitcmp", *own_folder(sys.argv[1:]), *overrides])
+def ending_with(error: Exception) -> TaskFunction:
+    """A job that does nothing but fail."""
+
+    def fail(_: DictConfig) -> None:
+        raise error
+
+    return fail
 
 
-def own_folder(arguments: list[str]) -> list[str]:
-    """--config-dir and its like, where they were given."""
-    flags = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
-    places = [place for place, argument in enumerate(arguments) if argument.split("=")[0] in flags]
-    return [part for place in places for part in arguments[place : place + (1 if "=" in arguments[place] else 2)]]
+def alike_together(runs: list["Run"]) -> list["Run"]:
+    """Runs with their replicates, which differ from them in the seed alone, right behind them."""
+    from digitcmp.rounds.identity import configuration
+
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(repr(configuration(run.config)), []).append(run)
+    return [run for group in groups.values() for run in group]
+
+
+def show_resumed(runs: list["Run"]) -> None:
+    """Say what is on disk already. Raises RunError for a folder that holds another configuration."""
+    from rich.console import Console
+
+    from digitcmp.rounds.plan import print_resumed, standing
+
+    print_resumed([standing(run.config, run.directory) for run in runs], Console())
 
 
 def register() -> None:

@@ -22,7 +22,7 @@ from digitcmp.rounds.provenance import now, versions
 from digitcmp.rounds.round import RoundResult
 from digitcmp.rounds.rows import DistanceRow, EpochRow, RoundRow, read_rows, to_csv
 
-Status = Literal["running", "done", "failed", "interrupted"]
+Status = Literal["running", "done", "failed", "interrupted", "pruned"]
 
 
 @dataclass
@@ -134,15 +134,18 @@ class Records:
         if seed in self.claims:
             self.claims.pop(seed).release()
 
-    def finish(self, interrupted: bool = False) -> None:
-        """Say how the run stands: done, failed (some rounds are), interrupted, or running (another process has the rest)."""
+    def finish(self, otherwise: Status = "running") -> None:
+        """Say how the run stands: done or failed (some rounds are) when it is complete.
+
+        Otherwise: running (another process has the rest), or interrupted or pruned, as whoever ends it knows.
+        """
         for seed in list(self.claims):
             self.release(seed)
         with self.lock():
             self.about = read_about(self.directory)  # another process may have joined
             self.refresh()
             complete = {row.seed for row in self.rounds} >= set(self.about["seeds"])
-            status: Status = "interrupted" if interrupted else "running"
+            status = otherwise
             if complete:
                 status = "failed" if self.failed else "done"
                 shutil.rmtree(self.directory / ".claims", ignore_errors=True)

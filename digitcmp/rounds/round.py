@@ -25,14 +25,14 @@ from digitcmp.train.schedule import make_shape
 
 @dataclass(frozen=True)
 class Task:
-    """A round to be trained: its configuration, its seed, and its place on the board."""
+    """A round to be trained: its configuration, its seed, and a number of its own among all that are trained together."""
 
     config: Config
     seed: int
     place: int
 
 
-Watch = Callable[[EpochRow], None]
+Watch = Callable[[EpochRow], None]  # called after each epoch; raises Pruned to stop the round
 
 
 @dataclass

@@ -1,11 +1,8 @@
 """Runs: a configuration each, trained over one or more rounds, each in its directory; one run or a sweep of them."""
 
-import logging
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from itertools import groupby
-from pathlib import Path
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import chain, groupby
 from statistics import fmean
 from typing import Any
 
@@ -15,38 +12,17 @@ from rich.console import Console
 from digitcmp.config import Config
 from digitcmp.model.network import count_parameters
 from digitcmp.rounds.display import Display, counted
-from digitcmp.rounds.engines import ENGINES, choose, choose_device
+from digitcmp.rounds.engines import choose, choose_device
 from digitcmp.rounds.identity import configuration, configuration_hash
 from digitcmp.rounds.plan import standing
 from digitcmp.rounds.provenance import versions
 from digitcmp.rounds.records import Records
-from digitcmp.rounds.round import RoundResult, Task, recipe, round_pairs
-from digitcmp.rounds.rows import accuracy_of
+from digitcmp.rounds.round import recipe, round_pairs
+from digitcmp.rounds.work import Open, Run, Watcher, Work
 
-log = logging.getLogger(__name__)
+__all__ = ["Run", "Watcher", "check_means", "objective", "train_run", "train_runs", "train_stream"]
 
-
-@dataclass
-class Run:
-    """One configuration and where its records go."""
-
-    config: Config
-    directory: Path
-    command: str
-
-
-@dataclass
-class Open:
-    """A run that is being worked on: its records, and the seeds that it lacked when it was opened."""
-
-    run: Run
-    records: Records
-    missing: list[int]
-
-    def close(self) -> tuple[Run, Records]:
-        """End this process's work on the run."""
-        self.records.finish()
-        return self.run, self.records
+Manner = tuple[str, torch.device, int | None]  # engine, device, workers: runs that differ in them are trained one after the other
 
 
 def check_means(config: Config) -> torch.device:
@@ -69,82 +45,89 @@ def train_run(run: Run, console: Console) -> Records:
     return records
 
 
-def train_runs(runs: Sequence[Run], console: Console) -> Generator[tuple[Run, Records], None, None]:
+def train_runs(
+    runs: Iterable[Run], console: Console, watcher: Watcher | None = None, rounds: int | None = None
+) -> Generator[tuple[Run, Records], None, None]:
     """Train what is missing of several runs, their rounds side by side; yields each run when this process is through with it.
 
+    runs: a sequence, or an iterator, of which the next run is taken only when there is room for its rounds, after everything
+    that has ended has been yielded; rounds: how many rounds it will have in all, if anybody knows.
+    watcher: is told about every epoch, in this process; when it returns False, the run's rounds in flight are stopped and not
+    recorded, the others are not begun, and its status is `pruned`.
     A round that another process is training is left to it. Raises RunError when a directory cannot be used.
     """
-    means = {id(run): choose_device(run.config.device) for run in runs}
-
-    def manner(run: Run) -> tuple[str, torch.device, int | None]:
-        return run.config.engine, means[id(run)], run.config.workers
-
-    for (_, device, _), part in groupby(runs, manner):
-        yield from train_alike(list(part), device, console)
+    stream = train_stream(runs, console, watcher, rounds)
+    with closing(stream):
+        yield from (ended for ended in stream if ended is not None)
 
 
-def train_alike(runs: list[Run], device: torch.device, console: Console) -> Iterator[tuple[Run, Records]]:
-    """Train runs that share device, engine and workers."""
+def train_stream(
+    runs: Iterable[Run | None], console: Console, watcher: Watcher | None = None, rounds: int | None = None
+) -> Generator[tuple[Run, Records] | None, None, None]:
+    """As `train_runs`; a None among runs that come one by one is handed on: whoever provides them wants to get a word in."""
+    last: Manner | None = None
+
+    def manner(run: Run | None) -> Manner | None:
+        nonlocal last
+        if run is not None:
+            last = run.config.engine, choose_device(run.config.device), run.config.workers
+        return last
+
+    if isinstance(runs, Sequence):
+        manners = {id(run): manner(run) for run in runs}  # a device that is not there is found before anything is trained
+        for _, part in groupby(runs, lambda run: manners[id(run)]):
+            yield from train_all([run for run in part if run is not None], console, watcher)
+    else:
+        for _, part in groupby(runs, manner):
+            yield from train_as_they_come(part, console, watcher, rounds)
+
+
+def train_all(runs: list[Run], console: Console, watcher: Watcher | None) -> Iterator[tuple[Run, Records] | None]:
+    """Train runs that share device, engine and workers, and are known: all are opened at once."""
+    device = choose_device(runs[0].config.device)
     engine, workers = choose(runs[0].config, sum(run.config.rounds for run in runs), device)
-    opened = []
-    for run in runs:
-        records = Records.open(run.directory, about(run, engine, workers, device), run.config.retry_failed)
-        opened.append(Open(run, records, records.missing(run.config.seeds, run.config.retry_failed)))
-    plan = Plan(opened)
-    if plan.rounds:
-        epochs = sum(item.run.config.epochs for item, _ in plan.rounds)
-        try:
-            with Display(plan.title, len(plan.rounds), epochs, console) as display:
-                yield from plan.train(engine, device, min(workers, len(plan.rounds)), display)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(plan.interrupt()) from None
-        except GeneratorExit:  # who takes the finished runs was interrupted
-            plan.interrupt()
-            raise
-        if plan.left:
-            console.print(f"{counted(plan.left, 'round')} left to another process that is training in the same folder", highlight=False)
-    yield from [item.close() for item in plan.remaining]
+    work = Work(iter(()), lambda run: open_run(run, engine, workers, device), watcher)
+    work.begin(runs)
+    rounds, epochs = work.size()
+    if rounds:
+        title = runs[0].config.model.name if len(runs) == 1 else counted(len(runs), "run")
+        yield from train_shown(work, engine, device, min(workers, rounds), Display(title, rounds, epochs, console))
+    yield from work.rest()
 
 
-class Plan:
-    """The rounds that several runs lack, in the order in which they are trained."""
+def train_as_they_come(
+    runs: Iterator[Run | None], console: Console, watcher: Watcher | None, rounds: int | None
+) -> Iterator[tuple[Run, Records] | None]:
+    """Train runs that share device, engine and workers, each opened when there is room for its rounds."""
+    if (first := next(runs)) is None:  # no run has come so far
+        yield from chain([None], (None for _ in runs))
+        return
+    device = choose_device(first.config.device)
+    engine, workers = choose(first.config, rounds, device)
+    work = Work(chain([first], runs), lambda run: open_run(run, engine, workers, device), watcher)
+    epochs = None if rounds is None else rounds * first.config.epochs
+    yield from train_shown(work, engine, device, workers, Display("runs as they are asked for", rounds, epochs, console))
+    yield from work.rest()
 
-    def __init__(self, opened: list[Open]) -> None:
-        self.opened = opened
-        self.rounds = [(item, seed) for item in opened for seed in item.missing]
-        self.remaining = list(opened)  # runs that have not been closed
-        self.left = 0  # rounds that another process has claimed
-        self.title = opened[0].run.config.model.name if len(opened) == 1 else counted(len(opened), "run")
 
-    def train(self, engine: str, device: torch.device, workers: int, display: Display) -> Iterator[tuple[Run, Records]]:
-        """Train the rounds; closes and yields each run when its last round is on record."""
-        pending = {id(item): len(item.missing) for item in self.opened}
-        with closing(ENGINES[engine](self.tasks(), device, workers, display)) as results:
-            for task, result in results:
-                item, _ = self.rounds[task.place]
-                item.records.add(result)
-                note(result, item.run.directory)
-                display.finish(result.row, item.run.directory.name if len(self.opened) > 1 else "")
-                pending[id(item)] -= 1
-                if not pending[id(item)]:
-                    self.remaining.remove(item)
-                    yield item.close()
+def open_run(run: Run, engine: str, workers: int, device: torch.device) -> Open:
+    """Begin a run, or go on with it. Raises RunError (see `Records.open`)."""
+    records = Records.open(run.directory, about(run, engine, workers, device), run.config.retry_failed)
+    return Open(run, records, records.missing(run.config.seeds, run.config.retry_failed))
 
-    def tasks(self) -> Iterator[Task]:
-        """The rounds that no other process has claimed; each is claimed when it is taken."""
-        for place, (item, seed) in enumerate(self.rounds):
-            if item.records.claim(seed, item.run.config.retry_failed):
-                yield Task(item.run.config, seed, place)
-            else:
-                self.left += 1
 
-    def interrupt(self) -> str:
-        """End everything at once; returns what is kept, in words."""
-        for item in self.remaining:
-            item.records.finish(interrupted=True)
-        finished = sum(len(item.records.rounds) for item in self.opened)
-        first = self.opened[0].run.directory
-        return f"{counted(finished, 'finished round')} kept in {first if len(self.opened) == 1 else first.parent}"
+def train_shown(work: Work, engine: str, device: torch.device, workers: int, display: Display) -> Iterator[tuple[Run, Records] | None]:
+    """Train the rounds of this work while the display is up; on Ctrl-C all open runs are marked interrupted."""
+    try:
+        with display:
+            yield from work.train(engine, device, workers, display)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(work.interrupt()) from None
+    except GeneratorExit:  # who takes the finished runs was interrupted
+        work.interrupt()
+        raise
+    if work.left:
+        display.console.print(f"{counted(work.left, 'round')} left to another process that is training in the same folder", highlight=False)
 
 
 def about(run: Run, engine: str, workers: int, device: torch.device) -> dict[str, Any]:
@@ -161,37 +144,6 @@ def about(run: Run, engine: str, workers: int, device: torch.device) -> dict[str
         **versions(),
         "command": run.command,
     }
-
-
-def note(result: RoundResult, directory: Path) -> None:
-    """Log how a round ended, in the log of its run."""
-    row = result.row
-    with logging_to(directory):
-        if row.status == "done":
-            log.info("seed %d: %s accuracy %.4f after %d epochs, %.1f s", row.seed, *accuracy_of(row), row.epochs, row.seconds)
-        else:
-            log.error("seed %d failed: %s%s", row.seed, row.error, f"\n{result.trace}" if result.trace else "")
-
-
-@contextmanager
-def logging_to(directory: Path) -> Iterator[None]:
-    """Send what is logged to the run's digitcmp.log, unless Hydra does so already (it does for one job at a time)."""
-    path, root = directory / "digitcmp.log", logging.getLogger()
-    if any(isinstance(handler, logging.FileHandler) and Path(handler.baseFilename) == path for handler in root.handlers):
-        yield
-        return
-    handler = logging.FileHandler(path)
-    handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
-    level, log.propagate = log.level, False
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        handler.close()
-        log.setLevel(level)
-        log.propagate = True
 
 
 def objective(records: Records, seeds: Sequence[int]) -> float:

@@ -11,16 +11,18 @@ import signal
 import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 import torch
 
-from digitcmp.rounds.board import Board
-from digitcmp.rounds.round import RoundResult, Task, crashed_round, train_round
+from digitcmp.errors import Pruned
+from digitcmp.rounds.audience import Audience
+from digitcmp.rounds.round import RoundResult, Task, Watch, crashed_round, train_round
+from digitcmp.rounds.rows import EpochRow
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
@@ -39,45 +41,90 @@ def make_context() -> BaseContext:
     return context
 
 
-class Worker:
-    """One process, ready for a task."""
+@dataclass(frozen=True)
+class Stop:
+    """What the parent sends to a worker whose round is to be stopped."""
 
-    def __init__(self, context: BaseContext, device: torch.device, board: Board) -> None:
+    place: int
+
+
+class Worker:
+    """One process, ready for a task. listens: whether it is to send every epoch."""
+
+    def __init__(self, context: BaseContext, device: torch.device, listens: bool) -> None:
         self.connection, theirs = context.Pipe()
         # not every context's type says that it has processes
-        self.process: BaseProcess = context.Process(target=serve, args=(theirs, str(device), board.path, board.rounds), daemon=True)  # type: ignore[attr-defined]
+        self.process: BaseProcess = context.Process(target=serve, args=(theirs, str(device), listens), daemon=True)  # type: ignore[attr-defined]
         with env_override(ONE_THREAD):  # read by the libraries when they are loaded, in the server or the worker
             self.process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
-        self.task: Task | None = None
 
-    def give(self, task: Task) -> None:
-        """Start a task. A worker that has died meanwhile is noticed when its result is taken."""
-        self.task = task
-        try:
-            self.connection.send(task)
-        except BrokenPipeError:
-            return
+    def send(self, message: Task | Stop) -> None:
+        """Send something. A worker that has died meanwhile is noticed when it is heard."""
+        with suppress(BrokenPipeError):
+            self.connection.send(message)
 
-    def take(self) -> tuple[Task, RoundResult]:
-        """The task and its result; a failed one when the process died. Raises what the round raised (DigitcmpError)."""
-        assert self.task is not None
-        task, self.task = self.task, None
+    def hear(self, task: Task) -> EpochRow | RoundResult | None:
+        """What comes next from the worker with this task: an epoch, or the result, None of a round that was stopped.
+
+        The result is a failed one when the process died. Raises what the round raised (DigitcmpError).
+        """
         try:
-            result = self.connection.recv()
+            message: EpochRow | RoundResult | BaseException | None = self.connection.recv()
         except (EOFError, ConnectionResetError):
             self.process.join()
             reason = f"its worker process ended with exit code {self.process.exitcode}"
-            return task, crashed_round(task, f"{reason} (killed, or out of memory)" if self.process.exitcode == -signal.SIGKILL else reason)
-        if isinstance(result, BaseException):
-            raise result
-        return task, result
+            return crashed_round(task, f"{reason} (killed, or out of memory)" if self.process.exitcode == -signal.SIGKILL else reason)
+        if isinstance(message, BaseException):
+            raise message
+        return message
 
     def end(self) -> None:
         """Stop the process, whatever it does."""
         self.process.kill()
         self.process.join()
         self.connection.close()
+
+
+class Crew:
+    """At most `size` workers, started when there is something to do for them."""
+
+    def __init__(self, size: int, device: torch.device, audience: Audience) -> None:
+        self.size, self.device, self.audience, self.context = size, device, audience, make_context()
+        self.busy: dict[Connection, tuple[Worker, Task]] = {}
+        self.free: list[Worker] = []
+
+    def give(self, task: Task) -> None:
+        """Let a worker that is free, or a new one, train a round."""
+        worker = self.free.pop() if self.free else Worker(self.context, self.device, self.audience.listens)
+        self.busy[worker.connection] = worker, task
+        worker.send(task)
+
+    def collect(self) -> list[tuple[Task, RoundResult | None]]:
+        """Wait until at least one round has ended; returns those that have. Epochs that are heard meanwhile are passed on."""
+        ended: list[tuple[Task, RoundResult | None]] = []
+        while not ended:
+            for connection in wait(list(self.busy)):
+                assert isinstance(connection, Connection)
+                worker, task = self.busy[connection]
+                heard = worker.hear(task)
+                if not isinstance(heard, EpochRow):
+                    self.release(worker)
+                    ended.append((task, heard))
+                elif not self.audience.hear(task, heard):
+                    worker.send(Stop(task.place))
+        return ended
+
+    def release(self, worker: Worker) -> None:
+        """A worker's round has ended: it is free, unless it is dead."""
+        del self.busy[worker.connection]
+        if worker.process.exitcode is None:
+            self.free.append(worker)
+
+    def end(self) -> None:
+        """Stop all processes."""
+        for worker in [*(worker for worker, _ in self.busy.values()), *self.free]:
+            worker.end()
 
 
 @contextmanager
@@ -95,21 +142,42 @@ def env_override(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def serve(connection: Connection, device: str, board: Path, rounds: int) -> None:
+def serve(connection: Connection, device: str, listens: bool) -> None:
     """What a worker process does: train a round for every task that comes, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
     threading.Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
-    notes = Board(board, rounds)
     while True:
         try:
-            task: Task = connection.recv()
+            message: Task | Stop = connection.recv()
         except EOFError:
             return
+        if isinstance(message, Stop):
+            continue  # it came after the last epoch of its round
+        watch = report_to(connection, message.place) if listens else ignore
         try:
-            connection.send(train_round(task.config, task.seed, torch.device(device), notes.watch(task.place)))
+            connection.send(train_round(message.config, message.seed, torch.device(device), watch))
+        except Pruned:
+            connection.send(None)
         except Exception as error:
             connection.send(error)
+
+
+def report_to(connection: Connection, place: int) -> Watch:
+    """Send epochs of the task at this place to the parent; raises Pruned when the parent has asked to stop it."""
+
+    def note(row: EpochRow) -> None:
+        connection.send(row)
+        while connection.poll():
+            if connection.recv() == Stop(place):
+                raise Pruned(f"seed {row.seed} was stopped after epoch {row.epoch}")
+
+    return note
+
+
+def ignore(row: EpochRow) -> None:
+    """Nobody wants to know."""
+    del row
 
 
 def end_with_parent() -> None:
@@ -121,29 +189,26 @@ def end_with_parent() -> None:
 
 
 def train_side_by_side(
-    tasks: Iterable[Task], device: torch.device, workers: int, board: Board
-) -> Generator[tuple[Task, RoundResult], None, None]:
-    """Train tasks in this many worker processes; yields each as it finishes. A task is taken when a worker is free."""
-    waiting, context = iter(tasks), make_context()
-    busy: dict[Connection, Worker] = {}
-    free: list[Worker] = []
-    held: list[tuple[Task, RoundResult]] = []
+    tasks: Iterable[Task | None], device: torch.device, workers: int, audience: Audience
+) -> Generator[tuple[Task, RoundResult | None] | None, None, None]:
+    """Train tasks in this many worker processes; see `digitcmp.rounds.engines` for what is taken and yielded."""
+    crew = Crew(workers, device, audience)
+    ended: list[tuple[Task, RoundResult | None]] = []
     try:
-        while True:
-            while len(busy) < workers and (task := next(waiting, None)) is not None:
-                worker = free.pop() if free else Worker(context, device, board)
-                busy[worker.connection] = worker
-                worker.give(task)
-            # only now, with all workers busy again: whoever takes results may take their time
-            yield from held
-            held = []
-            if not busy:
-                return
-            ready = [busy.pop(connection) for connection in wait(list(busy)) if isinstance(connection, Connection)]
-            free += ready
-            finished = [worker.take() for worker in ready]
-            free = [worker for worker in free if worker.process.exitcode is None]
-            held += finished
+        for task in tasks:
+            if task is not None:
+                crew.give(task)
+                if len(crew.busy) < crew.size:
+                    continue
+            # only now, with all workers busy again or nothing to give: whoever takes results may take their time
+            yield from ended
+            ended = []
+            if task is None:
+                yield None
+            else:
+                ended = crew.collect()
+        yield from ended
+        while crew.busy:
+            yield from crew.collect()
     finally:
-        for worker in [*busy.values(), *free]:
-            worker.end()
+        crew.end()

@@ -16,7 +16,7 @@ from digitcmp.data.sources import load
 from digitcmp.errors import RunError
 from digitcmp.report.frames import read_rows, read_sweep
 from digitcmp.rounds import engines
-from digitcmp.rounds.board import Board
+from digitcmp.rounds.display import Display
 from digitcmp.rounds.records import Records
 from digitcmp.rounds.rows import EpochRow
 from digitcmp.rounds.run import Run, objective, train_run
@@ -169,15 +169,16 @@ def test_auto_engine() -> None:
     assert engines.choose(compose_config(), 4, torch.device("cuda")) == ("serial", 1)
 
 
-def test_board_adds_up_what_rounds_note() -> None:
-    """Epochs of all rounds together; means over the rounds that have begun; the file goes away."""
-    board = Board.create(3)
-    assert board.standing()[0] == 0
-    board.watch(0)(EpochRow(5, 4, 1.0, 0.5, 0.6, None, None, 0.1))
-    Board(board.path, 3).watch(2)(EpochRow(7, 2, 2.0, 0.5, 0.8, None, None, 0.1))
-    assert board.standing() == (6, 1.5, pytest.approx(0.7))
-    board.close()
-    assert not board.path.exists()
+def test_the_bar_adds_up_what_rounds_tell() -> None:
+    """Epochs of all rounds together, means over the rounds that have begun; rounds that are dropped are not waited for."""
+    display = Display("a sweep", 3, 15, Console(quiet=True, force_terminal=True))
+    display.note(0, EpochRow(5, 4, 1.0, 0.5, 0.6, None, None, 0.1))
+    display.note(2, EpochRow(7, 2, 2.0, 0.5, 0.8, None, None, 0.1))
+    bar = display.progress.tasks[0]
+    assert (bar.completed, bar.total, bar.fields["figures"]) == (6, 15, "mean loss 1.500 · mean test 70.0%")
+    display.drop(2, 5)
+    display.note(0, EpochRow(5, 5, 1.0, 0.5, 0.6, None, None, 0.1))
+    assert (bar.completed, bar.total) == (7, 12)
 
 
 @needs_mnist

@@ -1,0 +1,130 @@
+"""The jobs of a sweep: how each is composed, and which of them have something to train. Imports neither torch nor a model."""
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import HydraContext
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from digitcmp.composed import typed
+from digitcmp.config import Config
+from digitcmp.errors import DigitcmpError, Pruned, RunError
+
+if TYPE_CHECKING:
+    from digitcmp.rounds.records import Records
+    from digitcmp.rounds.work import Run
+
+
+@dataclass
+class Job:
+    """One job of a sweep: what Hydra composed, where it goes, and what it trains.
+
+    composed is None for a job that cannot be composed; config is None for that and for one that is refused.
+    """
+
+    number: int
+    overrides: list[str]
+    composed: DictConfig | None = None
+    directory: Path = Path()
+    config: Config | None = None
+    error: Exception | None = None
+
+    @property
+    def task_overrides(self) -> list[str]:
+        """Its overrides but for those that concern Hydra."""
+        return [] if self.composed is None else list(self.composed.hydra.overrides.task)
+
+
+def compose(context: HydraContext, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Job:
+    """The job that these overrides make of the sweep's configuration. Raises what Hydra raises when they cannot be composed."""
+    composed = context.config_loader.load_sweep_config(sweep, list(overrides))
+    with open_dict(composed):
+        composed.hydra.job.id, composed.hydra.job.num = str(number), number
+    HydraConfig.instance().set_config(composed)
+    try:
+        directory = (Path(str(composed.hydra.sweep.dir)) / str(composed.hydra.sweep.subdir)).absolute()
+        try:
+            config, error = typed(composed), None
+        except (DigitcmpError, OmegaConfBaseException) as refused:
+            config, error = None, refused
+        return Job(number, list(overrides), composed, directory, config, error)
+    finally:
+        HydraConfig.instance().set_config(sweep)
+
+
+@dataclass
+class Desk:
+    """Where jobs are on their way: those whose rounds are trained, by folder, and those that Hydra has only to run."""
+
+    training: dict[Path, list[Job]] = field(default_factory=dict)
+    others: list[Job] = field(default_factory=list)
+    refusals: dict[str, DigitcmpError | None] = field(default_factory=dict)
+
+    def take(self, job: Job) -> "Run | None":
+        """What is to be trained for a job; None when it is refused, or shares the folder of one whose rounds are being trained."""
+        from digitcmp.rounds.work import Run
+
+        if job.directory in self.training:
+            self.training[job.directory].append(job)
+        elif job.config is None or self.refusal(job.config):
+            self.others.append(job)
+        else:
+            self.training[job.directory] = [job]
+            return Run(job.config, job.directory, command_of(job.task_overrides))
+        return None
+
+    def take_alone(self, job: Job) -> "Run | None":
+        """As `take`; a job whose folder holds another configuration is refused, too."""
+        from digitcmp.rounds.plan import standing
+
+        try:
+            if job.config is not None:
+                standing(job.config, job.directory)
+        except RunError:
+            self.others.append(job)  # the job itself will say so
+            return None
+        return self.take(job)
+
+    def through(self, run: "Run", records: "Records") -> list[Job]:
+        """The jobs for which a run was trained; it has ended."""
+        jobs = self.training.pop(run.directory)
+        if records.about["status"] == "pruned":
+            for job in jobs:
+                job.error = Pruned(f"{run.directory.name} was ended early, with {len(records.rounds)} of {len(run.config.seeds)} rounds")
+        return jobs
+
+    def idle(self) -> Iterator[Job]:
+        """The jobs that only have to be run, as long as there are any."""
+        while self.others:
+            yield self.others.pop(0)
+
+    def refusal(self, config: Config) -> DigitcmpError | None:
+        """Why there is no way to train this configuration here, if there is none; data that is missing is looked for once."""
+        from digitcmp.rounds.run import check_means
+
+        means = repr((config.data, config.optimizer, config.scheduler, config.device))
+        if means not in self.refusals:
+            try:
+                check_means(config)
+                self.refusals[means] = None
+            except DigitcmpError as error:
+                self.refusals[means] = error
+        return self.refusals[means]
+
+
+def command_of(overrides: list[str]) -> str:
+    """The command that runs the same job again, with the seeds and choices it had, and the folder of its YAML files."""
+    return shlex.join(["python", "-m", "digitcmp", *own_folder(sys.argv[1:]), *overrides])
+
+
+def own_folder(arguments: list[str]) -> list[str]:
+    """--config-dir and its like, where they were given."""
+    flags = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
+    places = [place for place, argument in enumerate(arguments) if argument.split("=")[0] in flags]
+    return [part for place in places for part in arguments[place : place + (1 if "=" in arguments[place] else 2)]]
