@@ -21,11 +21,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp import __version__, config, messages
-from digitcmp.composed import typed
+from digitcmp.composed import official, typed
 from digitcmp.errors import DigitcmpError
 from digitcmp.rounds import launcher
 from digitcmp.rounds.jobs import command_of
 from digitcmp.search import plugin
+from digitcmp.search.config import TARGET as SEARCHING
 
 PACKAGE = Path(__file__).resolve().parent
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
@@ -70,6 +71,11 @@ class Hooks(Callback):
         directory = Path(config.hydra.sweep.dir)
         if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt) or not any(directory.glob("*/rounds.csv")):
             return
+        if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
+            return
+        if official(config.hydra):
+            print_found(directory)
+            return
         if config.report:
             from digitcmp.report.build import make_report
             from digitcmp.report.terminal import print_report
@@ -85,6 +91,15 @@ class Refused(SystemExit):
     def __init__(self, error: Exception) -> None:
         super().__init__(1)
         self.error = error
+
+
+def print_found(directory: Path) -> None:
+    """What a search of the official sweeper has found."""
+    results = directory / "optimization_results.yaml"
+    if results.exists():
+        found = yaml.safe_load(results.read_text())
+        told = " ".join(f"{name}={value}" for name, value in found.get("best_params", {}).items())
+        print(f"best validation accuracy {found.get('best_value', float('nan')):.2%}: {told}; see {results}")
 
 
 def show_plan(checked: config.Config, directory: Path) -> None:
@@ -105,7 +120,7 @@ def show_plan(checked: config.Config, directory: Path) -> None:
 )
 def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.rounds.run.objective`)."""
-    checked = typed(composed)
+    checked = typed(composed, HydraConfig.get())
     from rich.console import Console
 
     from digitcmp.report.curves import write_curves

@@ -48,7 +48,7 @@ def search(settings: Settings, context: HydraContext, config: DictConfig, launch
         show_space(setting, console)
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    url = settings.search.storage or f"sqlite:///{(setting.folder / 'study.db').absolute()}"
+    url = settings.search.storage or f"sqlite:///{setting.folder / 'study.db'}"
     with open_place(url) as place:
         pruner = make_pruner(settings.pruner, setting.course.steps)
         name = settings.search.study_name or setting.folder.absolute().name

@@ -67,11 +67,13 @@ def open_place(url: str) -> Iterator[Place]:
     name = without_password(url)
     with told(name):
         if url.startswith("journal:///"):
-            yield journal(Path(url.removeprefix("journal:///")), name)
+            yield journal(Path(url.removeprefix("journal:///")).absolute(), name)
             return
         parsed = sqlalchemy.make_url(url)
         if parsed.drivername == "sqlite" and parsed.database:
-            yield sqlite(parsed, Path(parsed.database), name)
+            # absolute: a job may change the working directory
+            path = Path(parsed.database).absolute()
+            yield sqlite(parsed.set(database=str(path)), path, name)
         else:
             with postgres(parsed, name) as place:
                 yield place
