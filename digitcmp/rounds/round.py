@@ -19,7 +19,7 @@ from digitcmp.seeding import Stream, generator
 from digitcmp.train.evaluate import evaluate_distances
 from digitcmp.train.loop import Epoch, Recipe, train
 from digitcmp.train.optim import find_algorithm, make_optimizer
-from digitcmp.train.program import Program, SingleProgram
+from digitcmp.train.program import Program, SingleProgram, cut_pairs
 from digitcmp.train.schedule import make_shape
 
 
@@ -64,7 +64,7 @@ def train_round(config: Config, seed: int, device: torch.device, watch: Watch) -
             epochs.append(epoch_row(seed, epoch))
             watch(epochs[-1])
             error = "" if epoch.healthy[0] else diverged(epochs[-1])
-        distances = distance_rows(seed, *evaluate_distances(program, stacked.test)) if config.test else []
+        distances = distance_rows(seed, *evaluate_distances(program, cut_pairs(program, stacked.test))) if config.test else []
     except DigitcmpError:
         raise
     except Exception as broken:  # whatever it is, it is on record, and it is this round's alone

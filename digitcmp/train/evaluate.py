@@ -10,7 +10,7 @@ from digitcmp.model.network import CLASSES
 from digitcmp.train.losses import decide
 from digitcmp.train.program import Program
 
-BATCH = 100  # pairs; small enough for the activations to stay in a core's cache
+BATCH = 200  # pairs; larger batches gain nothing and take more memory
 
 
 class Scores(NamedTuple):
@@ -24,7 +24,7 @@ class Scores(NamedTuple):
 
 @torch.no_grad()
 def evaluate(program: Program, pairs: Pairs) -> Scores:
-    """Test the rounds' networks in evaluation mode on their pairs, [S, N, ...]."""
+    """Test the rounds' networks in evaluation mode on their pairs, [S, N, ...], as the program reads them (`cut_pairs`)."""
     program.train(False)
     right, digits_right = [], []
     finite = torch.ones(len(pairs.target), dtype=torch.bool, device=pairs.target.device)
@@ -41,7 +41,10 @@ def evaluate(program: Program, pairs: Pairs) -> Scores:
 
 @torch.no_grad()
 def evaluate_distances(program: Program, pairs: Pairs) -> tuple[list[list[int]], list[list[int]]]:
-    """How many pairs have each distance |first - second| in 0 … 9, and how many of them are answered rightly: two [S][10]."""
+    """How many pairs have each distance |first - second| in 0 … 9, and how many of them are answered rightly: two [S][10].
+
+    The pairs come as the program reads them (`cut_pairs`).
+    """
     program.train(False)
     batches = range(0, pairs.target.shape[1], BATCH)
     answers = torch.cat([decide(program(pairs.images[:, start : start + BATCH], None).comparison) for start in batches], dim=1)

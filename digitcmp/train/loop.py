@@ -14,7 +14,7 @@ from digitcmp.data.pairs import Pairs, RoundPairs
 from digitcmp.seeding import Stream, generator, step_keys
 from digitcmp.train.evaluate import Scores, evaluate
 from digitcmp.train.losses import decide, total_loss
-from digitcmp.train.program import Program
+from digitcmp.train.program import Program, cut_pairs
 from digitcmp.train.schedule import Shape, schedule
 
 
@@ -54,6 +54,9 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe)
 
     A round's numbers depend on its own seed only. Ends early when no round is healthy any more.
     """
+    known = cut_pairs(program, pairs.train)
+    tests = cut_pairs(program, pairs.test) if recipe.test else None
+    vals = None if pairs.val is None else cut_pairs(program, pairs.val)
     steps = -(-pairs.train.target.shape[1] // recipe.batch_size)
     optimizer = recipe.optimizer(program)
     scheduler = schedule(optimizer, recipe.shape, recipe.epochs * steps)
@@ -63,10 +66,9 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe)
     noise = torch.stack(keys, dim=1).to(device).view(recipe.epochs, steps, len(seeds), -1)
     for epoch in range(recipe.epochs):
         start = time.perf_counter()
-        examples = shuffled(pairs.train, orders) if recipe.shuffle else pairs.train
+        examples = shuffled(known, orders) if recipe.shuffle else known
         figures = train_epoch(program, examples, noise[epoch], recipe, optimizer, scheduler)
-        test = evaluate(program, pairs.test) if recipe.test else None
-        val = None if pairs.val is None else evaluate(program, pairs.val)
+        test, val = (None if part is None else evaluate(program, part) for part in (tests, vals))
         loss, accuracy = figures.tolist()
         finite = [scores.finite for scores in (test, val) if scores is not None]
         healthy = [math.isfinite(value) and all(sound) for value, *sound in zip(loss, *finite, strict=True)]
@@ -79,20 +81,22 @@ def train_epoch(program: Program, examples: Pairs, noise: Tensor, recipe: Recipe
     """One pass over the examples [S, N, ...]. Returns loss and accuracy, [2, S], without having waited for the device."""
     program.train(True)
     total, size = examples.target.shape[1], recipe.batch_size
-    figures = torch.zeros(2, len(examples.target), dtype=torch.float64, device=examples.images.device)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    lost, right = [], []
     for step, start in enumerate(range(0, total, size)):
         batch = slice(start, start + size)
         target = examples.target[:, batch]
         outputs = program(examples.images[:, batch], noise[step])
         losses = total_loss(outputs, target, examples.digits[:, batch], recipe.aux_weight)
-        optimizer.zero_grad()
+        for parameter in parameters:  # optimizer.zero_grad() takes longer to do this than the optimiser takes for its step
+            parameter.grad = None
         # a sum, not a mean: no round's gradient depends on how many others are stacked beside it
         losses.sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         scheduler.step()
-        right = (decide(outputs.comparison.detach()) == target).sum(dim=1)
-        figures += torch.stack([losses.detach().double() * target.shape[1], right.double()])
-    return figures / total
+        lost.append(losses.detach() * target.shape[1])
+        right.append((decide(outputs.comparison.detach()) == target).sum(dim=1))
+    return torch.stack([torch.stack(values).double().sum(dim=0) for values in (lost, right)]) / total
 
 
 def shuffled(examples: Pairs, orders: list[torch.Generator]) -> Pairs:

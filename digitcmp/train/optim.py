@@ -9,6 +9,7 @@ from digitcmp.errors import ConfigError
 from digitcmp.train.program import Program
 
 # Those that work element by element and so treat stacked rounds as independent; LBFGS or Adafactor look at whole tensors.
+FUSED = ("SGD", "Adam", "AdamW", "Adagrad")  # all parameters in one kernel: a quarter of the time of a step per parameter
 ALGORITHMS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax")
 
 
@@ -27,7 +28,8 @@ def make_optimizer(program: Program, algorithm: str, lr: float, comparator_lr: f
     """
     reader, comparator = program.parameters()
     groups: list[dict[str, Any]] = [{"params": list(reader)}, {"params": list(comparator), "lr": comparator_lr or lr}]
+    fused: dict[str, Any] = {"fused": True} if algorithm in FUSED else {}
     try:
-        return find_algorithm(algorithm)(groups, lr=lr, **options)  # type: ignore[call-arg]
+        return find_algorithm(algorithm)(groups, lr=lr, **fused, **options)  # type: ignore[call-arg]
     except TypeError as error:
         raise ConfigError(f"optimizer.algorithm={algorithm}: {error}") from error

@@ -82,7 +82,7 @@ def fit(model: ModelConfig, steps: int) -> list[float]:
     optimizer = make_optimizer(program, "Adam", lr=0.002, comparator_lr=None, options={})
     losses = []
     for noise in step_keys(0, Stream.DROPOUT, steps, program.dropouts):
-        loss = total_loss(program(images, noise[None]), target, digits, aux_weight(model))
+        loss = total_loss(program(program.cut(images), noise[None]), target, digits, aux_weight(model))
         optimizer.zero_grad()
         loss.sum().backward()
         optimizer.step()
@@ -93,7 +93,8 @@ def fit(model: ModelConfig, steps: int) -> list[float]:
 def gradients(name: str, weight: float, batchnorm: bool = False) -> dict[str, Tensor | None]:
     """The gradient of every parameter, by name."""
     network, (images, target, digits) = fresh(variant(name, batchnorm=batchnorm)), some_pairs()
-    total_loss(SingleProgram(network)(images, None), target, digits, weight).sum().backward()
+    program = SingleProgram(network)
+    total_loss(program(program.cut(images), None), target, digits, weight).sum().backward()
     return {key: parameter.grad for key, parameter in network.named_parameters()}
 
 

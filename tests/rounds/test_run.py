@@ -175,7 +175,7 @@ def test_the_bar_adds_up_what_rounds_tell() -> None:
     display.note(0, EpochRow(5, 4, 1.0, 0.5, 0.6, None, None, 0.1))
     display.note(2, EpochRow(7, 2, 2.0, 0.5, 0.8, None, None, 0.1))
     bar = display.progress.tasks[0]
-    assert (bar.completed, bar.total, bar.fields["figures"]) == (6, 15, "mean loss 1.500 · mean test 70.0%")
+    assert (bar.completed, bar.total, bar.fields["figures"]) == (6, 15, "mean loss 1.500 · mean accuracy 70.0%")
     display.drop(2, 5)
     display.note(0, EpochRow(5, 5, 1.0, 0.5, 0.6, None, None, 0.1))
     assert (bar.completed, bar.total) == (7, 12)
