@@ -206,8 +206,8 @@ def main() -> None:
         fail(error, full_trace)
     except yaml.YAMLError as error:
         fail(error, full_trace)
-    except ValueError as error:
-        if not messages.raised_by_hydra(error):
+    except Exception as error:
+        if not messages.raised_by_reading(error):
             raise
         fail(error, full_trace)
     except KeyboardInterrupt as interrupt:

@@ -81,12 +81,16 @@ def functions(arguments: Sequence[str]) -> str:
     return " ".join(argument for argument in arguments if "(" in argument)
 
 
-def raised_by_hydra(error: BaseException) -> bool:
-    """Whether an error comes out of Hydra's reading of the command line, where ordinary exceptions mean wrong input."""
+# where ordinary exceptions mean wrong input: Hydra's reading of the command line, the official Optuna sweeper and what it calls
+READERS = ("hydra.core.override_parser", "hydra_plugins.hydra_optuna_sweeper", "optuna.", "sqlalchemy.")
+
+
+def raised_by_reading(error: BaseException) -> bool:
+    """Whether an error comes out of code in which ordinary exceptions mean wrong input."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("hydra.core.override_parser")
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith(READERS)
 
 
 def omegaconf_error(error: BaseException) -> OmegaConfBaseException | None:

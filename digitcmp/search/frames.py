@@ -30,8 +30,8 @@ class Epochs:
         return 1 - self.trained / self.full if self.full else 0.0
 
 
-def trials(study: Study) -> pd.DataFrame:
-    """One row a trial: COLUMNS, then the parameters under their names. Columns:
+def trials(study: Study, steps: int) -> pd.DataFrame:
+    """One row a trial: COLUMNS, then the parameters under their names. steps: the epochs of a complete trial, over all rounds.
 
     state: complete, pruned, failed, running, waiting. value: the objective; of a pruned trial, its last intermediate value.
     best: the best objective of the complete trials so far. seconds: from its last beginning to its end.
@@ -44,7 +44,7 @@ def trials(study: Study) -> pd.DataFrame:
         known = {"trial": trial.number, "state": "failed" if trial.state == TrialState.FAIL else trial.state.name.lower()}
         told = {
             "value": trial.value,
-            "epochs": trial.user_attrs.get("epochs"),
+            "epochs": steps if trial.state == TrialState.COMPLETE else trial.user_attrs.get("epochs"),
             "seconds": spent,
             "reason": trial.user_attrs.get("reason", ""),
         }

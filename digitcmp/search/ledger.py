@@ -101,14 +101,15 @@ class Ledger:
     def end(self, number: int, ending: Ending, value: float | None, epochs: int, reason: str = "") -> bool:
         """Put on record how a trial of this process ended; False when another process has taken it over meanwhile.
 
-        epochs: how many were trained, over all rounds; reason: why it failed.
+        epochs: how many were trained, over all rounds (a complete trial has them all); reason: why it failed.
         """
         trial_id = self.held.pop(number)
         with self.place.turn():
             trial = self.place.storage.get_trial(trial_id)
             if trial.state != TrialState.RUNNING or trial.user_attrs.get(OWNER) != self.worker.id:
                 return False
-            self.place.storage.set_trial_user_attr(trial_id, "epochs", epochs)
+            if ending != "complete":
+                self.place.storage.set_trial_user_attr(trial_id, "epochs", epochs)
             if reason:
                 self.place.storage.set_trial_user_attr(trial_id, "reason", reason[:500])
             state = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[ending]

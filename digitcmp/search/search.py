@@ -25,7 +25,7 @@ from digitcmp.search.ledger import Counts, Ending, Ledger, open_study
 from digitcmp.search.samplers import make_pruner, make_sampler
 from digitcmp.search.setting import Setting, make_setting
 from digitcmp.search.steps import Flight
-from digitcmp.search.storage import open_place
+from digitcmp.search.storage import open_place, without_passwords
 
 Job = tuple[int, Sequence[str]]
 POLL = 0.5  # seconds between looks at what other processes are doing
@@ -98,8 +98,8 @@ def last_reason(ledger: Ledger) -> str:
 
 
 def command() -> str:
-    """The command that was given."""
-    return shlex.join(["python", "-m", "digitcmp", *sys.argv[1:]])
+    """The command that was given, without passwords."""
+    return without_passwords(shlex.join(["python", "-m", "digitcmp", *sys.argv[1:]]))
 
 
 def show_space(setting: Setting, console: Console) -> None:
@@ -197,13 +197,12 @@ class Search:
     def tell(self, number: int, flight: Flight, value: float | None, reason: str = "") -> None:
         """Put a trial's ending on record, and on the screen."""
         ending: Ending = "failed" if reason else "pruned" if value is None else "complete"
-        epochs = self.setting.course.steps if ending == "complete" else flight.epochs
-        if not self.ledger.end(number, ending, value, epochs, reason):
+        if not self.ledger.end(number, ending, value, flight.epochs, reason):
             self.console.print(f"trial {number}: another process has taken it over", highlight=False)
             return
         said = {
             "failed": f"failed: {reason}",
-            "pruned": f"pruned after {epochs} epochs",
+            "pruned": f"pruned after {flight.epochs} epochs",
             "complete": f"validation accuracy {value or 0:.2%}",
         }
         parameters = " ".join(f"{name}={short(one)}" for name, one in flight.trial.params.items())

@@ -1,5 +1,6 @@
 """Where a study is kept: one sqlite file, a journal, or PostgreSQL; and turns, in which a single process looks and acts."""
 
+import gc
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -41,12 +42,15 @@ def told(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        hint = "; install it with pip install 'digitcmp[postgres]'" if "psycopg" in str(error) else ""
-        raise SearchError(f"storage={name}: needs a package that is not installed ({error.name}){hint}") from error
-    except RuntimeError as error:
-        if "optuna storage upgrade" not in str(error) and "updating optuna" not in str(error):
+        if "psycopg" not in str(error):
             raise
-        raise SearchError(f"storage={name}: its tables are of another Optuna version; run optuna storage upgrade --storage URL") from error
+        raise SearchError(f"storage={name}: needs psycopg; pip install 'digitcmp[postgres]'") from error
+    except RuntimeError as error:
+        if "table schema" not in str(error):
+            raise
+        older = "optuna storage upgrade" in str(error)
+        advice = "run optuna storage upgrade --storage URL" if older else "install a newer Optuna: pip install -U optuna"
+        raise SearchError(f"storage={name}: its tables are of another Optuna version; {advice}") from error
     except (SQLAlchemyError, StorageInternalError) as error:
         raise SearchError(f"storage={name}: {reason(error)}; is it there, and may it be written?") from error
 
@@ -73,10 +77,16 @@ def open_place(url: str) -> Iterator[Place]:
         if parsed.drivername == "sqlite" and parsed.database:
             # absolute: a job may change the working directory
             path = Path(parsed.database).absolute()
-            yield sqlite(parsed.set(database=str(path)), path, name)
+            with sqlite(parsed.set(database=str(path)), path, name) as place:
+                yield place
         else:
             with postgres(parsed, name) as place:
                 yield place
+
+
+def without_passwords(text: str) -> str:
+    """A text, such as a command, in which the passwords of URLs are hidden."""
+    return re.sub(r"(://[^:/@\s]+:)[^@/\s]+@", r"\1***@", text)
 
 
 def without_password(url: str) -> str:
@@ -116,13 +126,24 @@ def journal(path: Path, name: str) -> Place:
         return Place(JournalStorage(JournalFileBackend(str(path), lock_obj=SystemLock(path))), name, file_turn(path))
 
 
-def sqlite(url: sqlalchemy.URL, path: Path, name: str) -> Place:
+@contextmanager
+def sqlite(url: sqlalchemy.URL, path: Path, name: str) -> Iterator[Place]:
     """One sqlite file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     turn = file_turn(path)
     with turn():  # the tables are made once
         made = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs={"connect_args": {"timeout": PATIENCE}})
-    return Place(get_storage(made), name, turn)
+    try:
+        yield Place(get_storage(made), name, turn)
+    finally:
+        close(made)
+
+
+def close(made: RDBStorage) -> None:
+    """Close all connections of a storage."""
+    made.remove_session()
+    gc.collect()  # Optuna forgets the connection with which it looks at the version; collected, it is in the pool again
+    made.engine.dispose()
 
 
 def file_turn(path: Path) -> Turn:
@@ -155,5 +176,5 @@ def postgres(url: sqlalchemy.URL, name: str) -> Iterator[Place]:
         try:
             yield Place(get_storage(made), name, turn)
         finally:
-            made.engine.dispose()
+            close(made)
             engine.dispose()

@@ -21,7 +21,7 @@ def write_summary(setting: Setting, ledger: Ledger, command: str, confirmed: Con
 
     With report=false only search.md and trials.csv.
     """
-    folder, table = setting.folder / "summary", frames.trials(ledger.study)
+    folder, table = setting.folder / "summary", frames.trials(ledger.study, setting.course.steps)
     importance = frames.importances(ledger.study)
     write_whole(folder / "trials.csv", table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
     drawn = draw(ledger, table, importance, folder) if setting.base.report else []
