@@ -1,6 +1,5 @@
 """Where a study is kept: one sqlite file, a journal, or PostgreSQL; and turns, in which a single process looks and acts."""
 
-import gc
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -142,7 +141,6 @@ def sqlite(url: sqlalchemy.URL, path: Path, name: str) -> Iterator[Place]:
 def close(made: RDBStorage) -> None:
     """Close all connections of a storage."""
     made.remove_session()
-    gc.collect()  # Optuna forgets the connection with which it looks at the version; collected, it is in the pool again
     made.engine.dispose()
 
 
@@ -153,6 +151,15 @@ def file_turn(path: Path) -> Turn:
 
 
 @contextmanager
+def closing_engine(engine: sqlalchemy.Engine) -> Iterator[None]:
+    """Close an engine's connections at the end, which must be after they have been given back."""
+    try:
+        yield
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def postgres(url: sqlalchemy.URL, name: str) -> Iterator[Place]:
     """A PostgreSQL database. Its turns are an advisory lock, which the server releases when the connection ends."""
     driven = url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
@@ -160,7 +167,7 @@ def postgres(url: sqlalchemy.URL, name: str) -> Iterator[Place]:
     engine = sqlalchemy.create_engine(text, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 10})
     number = int.from_bytes(sha256(b"digitcmp").digest()[:8], signed=True)
     guard = threading.Lock()
-    with engine.connect() as connection:
+    with closing_engine(engine), engine.connect() as connection:
 
         @contextmanager
         def turn() -> Iterator[None]:
@@ -177,4 +184,3 @@ def postgres(url: sqlalchemy.URL, name: str) -> Iterator[Place]:
             yield Place(get_storage(made), name, turn)
         finally:
             close(made)
-            engine.dispose()
