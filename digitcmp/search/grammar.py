@@ -10,7 +10,7 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from digitcmp.errors import ConfigError
@@ -59,7 +59,7 @@ def parse(parser: OverridesParser, text: str) -> Override:
     """One override. Raises ConfigError with the reason that Hydra has."""
     try:
         return parser.parse_override(text)
-    except OverrideParseException as error:
+    except HydraException as error:
         reasons = [line.split(": ", 1)[-1] for line in str(error).splitlines() if "while evaluating" in line]
         reason = reasons[0] if reasons else "it cannot be read"
         raise ConfigError(f"{text}: this is neither a space nor a value ({reason}); write it as docs/searching.md shows") from error

@@ -120,16 +120,15 @@ class SystemLock(JournalFileOpenLock):
 
 def journal(path: Path, name: str) -> Place:
     """A journal file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with file_turn(path)():
-        return Place(JournalStorage(JournalFileBackend(str(path), lock_obj=SystemLock(path))), name, file_turn(path))
+    turn = file_turn(path, name)
+    with turn():
+        return Place(JournalStorage(JournalFileBackend(str(path), lock_obj=SystemLock(path))), name, turn)
 
 
 @contextmanager
 def sqlite(url: sqlalchemy.URL, path: Path, name: str) -> Iterator[Place]:
     """One sqlite file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    turn = file_turn(path)
+    turn = file_turn(path, name)
     with turn():  # the tables are made once
         made = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs={"connect_args": {"timeout": PATIENCE}})
     try:
@@ -144,8 +143,13 @@ def close(made: RDBStorage) -> None:
     made.engine.dispose()
 
 
-def file_turn(path: Path) -> Turn:
-    """Turns by a lock beside a file."""
+def file_turn(path: Path, name: str) -> Turn:
+    """Turns by a lock beside a file. Raises SearchError where none can be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Path(f"{path}.turn").touch()
+    except OSError as error:
+        raise SearchError(f"storage={name}: cannot write {path.parent}: {error.strerror}; choose a folder that can be written") from error
     lock = FileLock(f"{path}.turn", thread_local=False)
     return lambda: lock
 
