@@ -39,8 +39,9 @@ def scatter(axes: Axes, table: pd.DataFrame, across: str) -> None:
 def frame_complete(axes: Axes, table: pd.DataFrame) -> None:
     """Show the upper part of what there is where hopeless trials would squeeze it: from a little below the worse half."""
     values = table["value"].dropna()
-    if len(values) and values.median() - values.min() > 3 * (values.max() - values.median()):
-        low = values.median() - 3 * (values.max() - values.median())
+    upper = max(values.max() - values.median(), 0.01) if len(values) else 0.0
+    if len(values) and values.median() - values.min() > 3 * upper:
+        low = values.median() - 3 * upper
         axes.set_ylim(low, values.max() + 0.1 * (values.max() - low))
         axes.set_title(f"{int((values < low).sum())} trials lie below", fontsize=9, loc="left", color="#444444")
 

@@ -228,8 +228,8 @@ WRONG = [
     (["hydra.sweeper.sampler=tpee", SPACE], "hydra.sweeper.sampler=tpee: choose one of tpe, random, qmc, gp, cmaes"),
     (["hydra.sweeper.pruner=medium", SPACE], "hydra.sweeper.pruner=medium: choose one of none, median"),
     (
-        ["hydra.sweeper.sampler_options.n_startup=3", SPACE],
-        "sampler_options.n_startup=3: sampler=tpe has no such option; it has n_startup_trials",
+        ["hydra.sweeper.sampler_options.n_start=3", SPACE],
+        "sampler_options.n_start=3: sampler=tpe has no such option; it has n_startup_trials",
     ),
     (["hydra.sweeper.pruner_options.warmup=-1", SPACE], "hydra.sweeper.pruner_options.warmup=-1: must be a whole number, at least 0"),
     (["optimizer.lr=interval(1,0)"], "optimizer.lr=interval(1,0): this space cannot be searched (`low <= high` must hold"),
