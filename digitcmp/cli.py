@@ -32,7 +32,7 @@ PACKAGE = Path(__file__).resolve().parent
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
 INTERRUPTED = 128 + signal.SIGINT
 # what says where, how or how often, and so does not belong into the name of what is computed
-UNNAMED = {"sweeps", "rounds", "device", "engine", "workers", "retry_failed", "dry_run", "report", "save_model", "data.root"}
+UNNAMED = {"sweeps", "rounds", "device", "engine", "workers", "stack_size", "retry_failed", "dry_run", "report", "save_model", "data.root"}
 
 
 def find(folder: str) -> Path:

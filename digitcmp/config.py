@@ -168,8 +168,9 @@ class Config:
     batch_size: int = key(100, at_least=1)
     aux_weight: float = key(0.0, at_least=0)
     device: str = key("auto", choices=("auto", "cpu", "cuda"))
-    engine: str = key("auto", choices=("auto", "serial", "processes"))
+    engine: str = key("auto", choices=("auto", "serial", "processes", "stacked"))
     workers: int | None = key(None, at_least=1)
+    stack_size: int | None = key(None, at_least=1)
     save_model: bool = False
     retry_failed: bool = False
     test: bool = True

@@ -106,9 +106,12 @@ def optimizer_is_consistent(config: Config) -> None:
 
 
 def rounds_fit_the_engine(config: Config) -> None:
-    """Workers are for the engine that has them."""
-    if config.workers is not None and config.workers > 1 and config.engine == "serial":
-        raise ConfigError(f"workers={config.workers}: engine=serial has no workers; use engine=processes")
+    """Workers and stacks are for the engines that have them."""
+    engine = config.engine
+    if config.workers is not None and config.workers > 1 and engine in ("serial", "stacked"):
+        raise ConfigError(f"workers={config.workers}: engine={engine} has no workers; use engine=processes")
+    if config.stack_size is not None and engine not in ("stacked", "auto"):
+        raise ConfigError(f"stack_size={config.stack_size}: engine={engine} has no stacks; use engine=stacked")
 
 
 RULES: tuple[Callable[[Config], None], ...] = (

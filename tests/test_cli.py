@@ -62,7 +62,7 @@ BAD = {
     "experiment=net4": "experiment=net4: this group is added with a plus sign: +experiment=net4",
     "+experiment=net5": "experiment=net5: there is no such choice, did you mean net",
     "device=gpu": "device=gpu: choose one of auto, cpu, cuda",
-    "engine=stacked": "engine=stacked: choose one of auto, serial, processes",
+    "engine=stack": "engine=stack: choose one of auto, serial, processes, stacked",
     "engine=serial workers=2": "workers=2: engine=serial has no workers",
     "nonsense": "nonsense: this is not KEY=VALUE",
     "+model=wsn": "+model=wsn: choose it without the plus sign: model=wsn",

@@ -35,6 +35,10 @@ class Audience:
         except Exception as error:  # not to be taken for an error of the round
             raise RunError(f"what watches the epochs of the rounds failed: {type(error).__name__}: {error}") from error
 
+    def say(self, line: str) -> None:
+        """Tell whoever looks at the screen."""
+        self.display.console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
     def watch(self, task: Task) -> Watch:
         """What a round that is trained in this process calls after every epoch. Raises Pruned when the round is to be stopped."""
 

@@ -8,14 +8,17 @@ decides what comes next can wait for it to be needed, and knows all that is know
 
 import warnings
 from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
+from itertools import groupby, islice
 
 import torch
 from joblib import cpu_count
 
 from digitcmp.config import Config
-from digitcmp.errors import ConfigError, Pruned
+from digitcmp.errors import ConfigError, DigitcmpError, Pruned
 from digitcmp.rounds.audience import Audience
-from digitcmp.rounds.round import RoundResult, Task, train_round
+from digitcmp.rounds.round import Round, RoundResult, Task, first_line, train_round, train_stack
+from digitcmp.rounds.stacking import stack_limit
 from digitcmp.rounds.workers import train_side_by_side
 
 Results = Generator[tuple[Task, RoundResult | None] | None, None, None]
@@ -46,7 +49,43 @@ def processes(tasks: Iterable[Task | None], device: torch.device, workers: int, 
     return train_side_by_side(tasks, device, workers, audience)
 
 
-ENGINES: dict[str, Engine] = {"serial": serial, "processes": processes}
+def stacked(tasks: Iterable[Task | None], device: torch.device, workers: int, audience: Audience) -> Results:
+    """Rounds of one configuration as one program on the device, as many at a time as its memory takes (or stack_size)."""
+    del workers
+    torch.set_num_threads(1)
+    for alike, group in groupby(tasks, lambda task: None if task is None else replace(task.config, seed=0, rounds=1)):
+        if alike is None:
+            yield from (None for _ in group)
+            continue
+        limit = stack_limit(alike, device)
+        while stack := [task for task in islice(group, limit) if task is not None]:
+            yield from attempt_stack(stack, device, audience)
+
+
+def attempt_stack(tasks: list[Task], device: torch.device, audience: Audience) -> Results:
+    """The results of rounds of one configuration. A stack that breaks goes on as two halves, for which there may be memory
+    enough; a round that breaks alone has failed."""
+    if len(tasks) == 1:
+        yield tasks[0], attempt(tasks[0], device, audience)
+        return
+    try:
+        results = train_stack(tasks[0].config, [Round(task.seed, audience.watch(task)) for task in tasks], device)
+    except DigitcmpError:
+        raise
+    except Exception as broken:
+        problem = f"{type(broken).__name__}: {first_line(broken)}"
+    else:
+        yield from zip(tasks, results, strict=True)
+        return
+    # only here, where the error and the tensors that it holds on to are gone
+    torch.cuda.empty_cache()
+    half = len(tasks) // 2
+    audience.say(f"a stack of {len(tasks)} rounds broke ({problem}); going on with {len(tasks) - half} at a time")
+    for part in (tasks[:half], tasks[half:]):
+        yield from attempt_stack(part, device, audience)
+
+
+ENGINES: dict[str, Engine] = {"serial": serial, "processes": processes, "stacked": stacked}
 
 
 def choose(config: Config, rounds: int | None, device: torch.device) -> tuple[str, int]:
@@ -54,8 +93,10 @@ def choose(config: Config, rounds: int | None, device: torch.device) -> tuple[st
     workers = config.workers or cpu_count()
     if rounds is not None:
         workers = min(workers, max(1, rounds))
+    if config.engine == "auto" and device.type == "cuda":
+        return "stacked", 1
     if config.engine == "auto":
-        side_by_side = rounds != 1 and workers > 1 and device.type == "cpu"
+        side_by_side = rounds != 1 and workers > 1
         return ("processes", workers) if side_by_side else ("serial", 1)
     return config.engine, workers if config.engine == "processes" else 1
 

@@ -8,7 +8,7 @@ from typing import Any
 from digitcmp.config import Config
 
 # where and how a run is executed, not what it computes
-PLACE = ("seed", "rounds", "device", "engine", "workers", "save_model", "retry_failed", "dry_run", "report")
+PLACE = ("seed", "rounds", "device", "engine", "workers", "stack_size", "save_model", "retry_failed", "dry_run", "report")
 
 
 def configuration(config: Config) -> dict[str, Any]:

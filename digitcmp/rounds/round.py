@@ -12,14 +12,14 @@ from torch import Tensor
 from digitcmp.config import Config
 from digitcmp.data.pairs import RoundPairs, make_round, stack
 from digitcmp.data.sources import load
-from digitcmp.errors import DigitcmpError
+from digitcmp.errors import DigitcmpError, Pruned
 from digitcmp.model.network import build
 from digitcmp.rounds.rows import DistanceRow, EpochRow, RoundRow
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.evaluate import evaluate_distances
 from digitcmp.train.loop import Epoch, Recipe, train
 from digitcmp.train.optim import find_algorithm, make_optimizer
-from digitcmp.train.program import Program, SingleProgram, cut_pairs
+from digitcmp.train.program import Program, cut_pairs, make_program
 from digitcmp.train.schedule import make_shape
 
 
@@ -46,34 +46,80 @@ class RoundResult:
     trace: str = ""
 
 
+@dataclass
+class Round:
+    """A round on its way: what it has told so far, and whether it has come to an early end."""
+
+    seed: int
+    watch: Watch
+    epochs: list[EpochRow] = field(default_factory=list)
+    error: str = ""
+    stopped: Pruned | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the round diverged or was stopped: its network goes on in its stack, but nothing of it counts any more."""
+        return bool(self.error) or self.stopped is not None
+
+    def note(self, row: EpochRow, healthy: bool) -> None:
+        """An epoch is through."""
+        if self.over:
+            return
+        self.epochs.append(row)
+        self.error = "" if healthy else diverged(row)
+        try:
+            self.watch(row)
+        except Pruned as stopped:
+            self.stopped = stopped
+
+
 def train_round(config: Config, seed: int, device: torch.device, watch: Watch) -> RoundResult:
-    """Train and test the round of this seed; `watch` is told about every epoch.
+    """Train and test the round of this seed; `watch` is told about every epoch, and may raise Pruned to stop the round.
 
     A problem that the user can mend is raised (DigitcmpError); a round that breaks for another reason is returned as
     failed, with the trace, so that the other rounds go on.
     """
-    load(config.data.source, config.data.root)  # once per process, so it is not part of any round's time
-    start = time.perf_counter()
-    epochs: list[EpochRow] = []
-    error = ""
+    start, only = time.perf_counter(), Round(seed, watch)
     try:
-        pairs = round_pairs(config, seed)
-        program = SingleProgram(build(config.model, generator(seed, Stream.WEIGHTS), device))
-        stacked = stack([pairs], device)
-        for epoch in train(program, stacked, [seed], recipe(config)):
-            epochs.append(epoch_row(seed, epoch))
-            watch(epochs[-1])
-            error = "" if epoch.healthy[0] else diverged(epochs[-1])
-        distances = distance_rows(seed, *evaluate_distances(program, cut_pairs(program, stacked.test))) if config.test else []
+        (result,) = train_stack(config, [only], device)
     except DigitcmpError:
         raise
     except Exception as broken:  # whatever it is, it is on record, and it is this round's alone
-        row = round_row(config, seed, epochs, None, time.perf_counter() - start, f"{type(broken).__name__}: {first_line(broken)}")
-        return RoundResult(row, epochs, trace=traceback.format_exc())
-    row = round_row(config, seed, epochs, majority(pairs) if config.test else None, time.perf_counter() - start, error)
-    if row.status == "failed":
-        return RoundResult(row, epochs)
-    return RoundResult(row, epochs, distances, kept_state(program, pairs) if config.save_model else None)
+        error = f"{type(broken).__name__}: {first_line(broken)}"
+        row = round_row(config, seed, only.epochs, None, time.perf_counter() - start, error)
+        return RoundResult(row, only.epochs, trace=traceback.format_exc())
+    if result is None:
+        assert only.stopped is not None
+        raise only.stopped
+    return result
+
+
+def train_stack(config: Config, rounds: list[Round], device: torch.device) -> list[RoundResult | None]:
+    """Train and test rounds as one program; returns a result for each, None for one that was stopped.
+
+    Their seconds are equal shares of the stack's. Raises whatever breaks; the rounds then have the epochs that they had.
+    """
+    load(config.data.source, config.data.root)  # once per process, so it is not part of any round's time
+    start, seeds = time.perf_counter(), [one.seed for one in rounds]
+    drawn = [round_pairs(config, seed) for seed in seeds]
+    program = make_program([build(config.model, generator(seed, Stream.WEIGHTS), device) for seed in seeds])
+    pairs = stack(drawn, device)
+    for epoch in train(program, pairs, seeds, recipe(config)):
+        for index, one in enumerate(rounds):
+            one.note(epoch_row(one.seed, epoch, index), epoch.healthy[index])
+        if all(one.over for one in rounds):
+            break
+    measured = evaluate_distances(program, cut_pairs(program, pairs.test)) if config.test else None
+    seconds = (time.perf_counter() - start) / len(rounds)
+    results: list[RoundResult | None] = []
+    for index, (one, own) in enumerate(zip(rounds, drawn, strict=True)):
+        row = round_row(config, one.seed, one.epochs, majority(own) if config.test else None, seconds, one.error)
+        result = RoundResult(row, one.epochs)
+        if row.status == "done":
+            result.distances = distance_rows(one.seed, *measured, index) if measured else []
+            result.state = kept_state(program, own, index) if config.save_model else None
+        results.append(None if one.stopped else result)
+    return results
 
 
 def crashed_round(task: Task, reason: str) -> RoundResult:
@@ -104,8 +150,8 @@ def recipe(config: Config) -> Recipe:
     )
 
 
-def epoch_row(seed: int, epoch: Epoch, index: int = 0) -> EpochRow:
-    """The row of the round at this place of the stack."""
+def epoch_row(seed: int, epoch: Epoch, index: int) -> EpochRow:
+    """The row of the round at this place of the stack; its seconds are an equal share of the stack's."""
     return EpochRow(
         seed=seed,
         epoch=epoch.epoch,
@@ -114,11 +160,11 @@ def epoch_row(seed: int, epoch: Epoch, index: int = 0) -> EpochRow:
         test_accuracy=None if epoch.test is None else epoch.test.accuracy[index],
         digit_accuracy=None if epoch.test is None or epoch.test.digit_accuracy is None else epoch.test.digit_accuracy[index],
         val_accuracy=None if epoch.val is None else epoch.val.accuracy[index],
-        seconds=epoch.seconds,
+        seconds=epoch.seconds / len(epoch.healthy),
     )
 
 
-def distance_rows(seed: int, pairs: list[list[int]], right: list[list[int]], index: int = 0) -> list[DistanceRow]:
+def distance_rows(seed: int, pairs: list[list[int]], right: list[list[int]], index: int) -> list[DistanceRow]:
     """The rows of the round at this place of the stack; distances that no pair has are left out."""
     counts = enumerate(zip(pairs[index], right[index], strict=True))
     return [DistanceRow(seed, distance, total, hits) for distance, (total, hits) in counts if total]
@@ -158,9 +204,9 @@ def majority(pairs: RoundPairs) -> float:
     return max(ones, 1 - ones)
 
 
-def kept_state(program: Program, pairs: RoundPairs) -> dict[str, Tensor]:
-    """The trained state of the one round of a program, with the mean and deviation that its images were normalised with."""
-    return {**program.state(0), "input.mean": pairs.mean, "input.std": pairs.std}
+def kept_state(program: Program, pairs: RoundPairs, index: int) -> dict[str, Tensor]:
+    """The trained state of the round at this place of the stack, with the mean and deviation that its images were normalised with."""
+    return {**program.state(index), "input.mean": pairs.mean, "input.std": pairs.std}
 
 
 def first_line(error: BaseException) -> str:

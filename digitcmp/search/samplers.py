@@ -11,7 +11,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from digitcmp.errors import SearchError
+from digitcmp.errors import ConfigError, SearchError
 from digitcmp.search.config import Choice
 
 MADE: dict[str, Callable[..., BaseSampler]] = {
@@ -38,7 +38,9 @@ def make_sampler(choice: Choice, seed: int) -> BaseSampler:
 
 
 def make_pruner(choice: Choice, steps: int) -> BasePruner:
-    """The pruner, for trials that have this many steps when they are not pruned."""
+    """The pruner, for trials that have this many steps when they are not pruned. Raises ConfigError when it asks for more."""
+    if (least := getattr(choice.options, "min_resource", 1)) > steps:
+        raise ConfigError(f"hydra.sweeper.pruner_options.min_resource={least}: a trial has {steps} steps (epochs × rounds); use fewer")
     given: dict[str, Any] = {name: value for name, value in asdict(choice.options).items() if name != "warmup"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

@@ -160,13 +160,13 @@ def test_load_model_says_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_auto_engine() -> None:
-    """One round stays in this process; several go to as many workers as there are cores and rounds; a GPU takes them one by one."""
+    """One round stays in this process; several go to as many workers as there are cores and rounds; a GPU stacks them."""
     cpu, several = torch.device("cpu"), min(4, engines.cpu_count())
     assert engines.choose(compose_config(), 1, cpu) == ("serial", 1)
     assert engines.choose(compose_config("workers=3"), 2, cpu) == ("processes", 2)
     assert engines.choose(compose_config("workers=1"), 4, cpu) == ("serial", 1)
     assert engines.choose(compose_config(), 4, cpu) == (("processes", several) if several > 1 else ("serial", 1))
-    assert engines.choose(compose_config(), 4, torch.device("cuda")) == ("serial", 1)
+    assert engines.choose(compose_config("workers=2"), 4, torch.device("cuda")) == ("stacked", 1)
 
 
 def test_the_bar_adds_up_what_rounds_tell() -> None:

@@ -1,0 +1,110 @@
+"""One program for many rounds: the same numbers as one network after the other."""
+
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from digitcmp.config import Config
+from digitcmp.data.pairs import Pairs, RoundPairs, stack
+from digitcmp.model.network import build
+from digitcmp.rounds.round import recipe, round_pairs
+from digitcmp.seeding import Stream, generator
+from digitcmp.train.loop import Epoch, train
+from digitcmp.train.program import Program, SingleProgram, StackedProgram, cut_pairs, make_program
+from tests.conftest import MODELS, compose_config
+
+CPU = torch.device("cpu")
+SMALL = ("epochs=3", "batch_size=20", "data.train_pairs=50", "data.test_pairs=30", "data.val_pairs=7", "data.shuffle=true")
+OPTIMIZERS = {"sgd": ("optimizer=sgd", "optimizer.lr=0.02", "optimizer.momentum=0.5"), "adam": ("optimizer=adam",)}
+
+
+@cache
+def configured(model: str, *overrides: str) -> Config:
+    """A small training with an auxiliary loss wherever there is a digit head, batch norm, and dropout where there is a place."""
+    plain = compose_config(f"model={model}", "aux_weight=1" if model in ("splitnet", "auxmodel", "auxmodel1") else "aux_weight=0")
+    layers = [*plain.model.digit_dense, *plain.model.joint_dense]
+    extra = [f"aux_weight={int(plain.model.digit_head.reads != 'none')}", "model.batchnorm=true"]
+    extra += ["model.dropout=0.3"] if any(layer.drop for layer in layers) else []
+    return compose_config(f"model={model}", *extra, *SMALL, *overrides)
+
+
+def in_double(pairs: RoundPairs) -> RoundPairs:
+    """The same pairs with images in double precision."""
+
+    def double(part: Pairs) -> Pairs:
+        return Pairs(part.images.double(), part.target, part.digits)
+
+    return RoundPairs(double(pairs.train), double(pairs.test), double(pairs.val) if pairs.val else None, pairs.mean, pairs.std)
+
+
+def trained(config: Config, seeds: list[int], single: bool = False) -> tuple[Program, list[Epoch], Tensor]:
+    """The rounds of these seeds, trained in double precision: the program, its epochs, its logits of the test pairs."""
+    networks = [build(config.model, generator(seed, Stream.WEIGHTS), CPU).double() for seed in seeds]
+    pairs = in_double(stack([round_pairs(config, seed) for seed in seeds], CPU))
+    program = SingleProgram(networks[0]) if single else StackedProgram(networks)
+    epochs = list(train(program, pairs, seeds, recipe(config)))
+    program.train(False)
+    with torch.no_grad():
+        return program, epochs, program(cut_pairs(program, pairs.test).images, None).comparison
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_stacked_rounds_are_those_of_single_networks(model: str, optimizer: str) -> None:
+    """In double precision losses, logits and weights agree to 1e-9 after 3 epochs, with batch norm, dropout and shuffling.
+
+    Biases before a norm are left out of the comparison: their gradient is nothing but rounding, of which Adam makes steps,
+    and the norm takes them away again.
+    """
+    config = configured(model, *OPTIMIZERS[optimizer])
+    together, epochs, logits = trained(config, [3, 4, 5])
+    for place, seed in enumerate((3, 4, 5)):
+        alone, own_epochs, own_logits = trained(config, [seed], single=True)
+        torch.testing.assert_close(logits[place], own_logits[0], rtol=0, atol=1e-9)
+        state, own_state = together.state(place), alone.state(0)
+        assert state.keys() == own_state.keys()
+        for name in (name for name in state if name.endswith("weight")):
+            torch.testing.assert_close(state[name], own_state[name], rtol=0, atol=1e-9, msg=name)
+        for epoch, own in zip(epochs, own_epochs, strict=True):
+            assert epoch.train_loss[place] == pytest.approx(own.train_loss[0], abs=1e-9)
+            assert (epoch.train_accuracy[place], epoch.healthy[place]) == (own.train_accuracy[0], own.healthy[0])
+            for scores, own_scores in ((epoch.test, own.test), (epoch.val, own.val)):
+                assert scores.accuracy[place] == own_scores.accuracy[0]
+                assert (scores.digit_accuracy is None) == (own_scores.digit_accuracy is None)
+
+
+def test_a_round_does_not_depend_on_its_neighbours() -> None:
+    """Seed 5 in two different stacks, at two different places."""
+    config = configured("net4", "aux_weight=1")
+    (one, _, logits), (other, _, other_logits) = trained(config, [3, 4, 5]), trained(config, [5, 9])
+    torch.testing.assert_close(logits[2], other_logits[0], rtol=0, atol=1e-9)
+    assert one.state(2).keys() == other.state(0).keys()
+    assert not torch.allclose(logits[2], other_logits[1])
+
+
+def test_a_round_that_diverges_leaves_its_neighbours_alone() -> None:
+    """One network of the stack starts with weights that are no numbers: the others' numbers are the same as without it."""
+    config = configured("net2")
+    pairs = in_double(stack([round_pairs(config, seed) for seed in (0, 1, 2)], CPU))
+
+    def losses(broken: bool) -> list[Epoch]:
+        networks = [build(config.model, generator(seed, Stream.WEIGHTS), CPU).double() for seed in (0, 1, 2)]
+        if broken:
+            networks[1].comparator.linear.weight.data.fill_(float("nan"))
+        return list(train(StackedProgram(networks), pairs, [0, 1, 2], recipe(config)))
+
+    for sound, sick in zip(losses(False), losses(True), strict=True):
+        assert (sound.healthy, sick.healthy) == ([True] * 3, [True, False, True])
+        assert (sound.train_loss[0], sound.train_loss[2]) == pytest.approx((sick.train_loss[0], sick.train_loss[2]), abs=1e-12)
+
+
+def test_a_stack_of_one_is_a_plain_network() -> None:
+    """There is nothing to stack."""
+    config = compose_config()
+    networks = [build(config.model, generator(seed, Stream.WEIGHTS), CPU) for seed in (0, 1)]
+    assert isinstance(make_program(networks[:1]), SingleProgram)
+    assert isinstance(make_program(networks), StackedProgram)
+    with pytest.raises(IndexError, match="one round"):
+        SingleProgram(networks[0]).state(1)
