@@ -1,12 +1,11 @@
 """The schema of `hydra/sweeper=digitcmp_optuna`: every key of a search, its type, default and range."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.config import check_value, key, walk
-from digitcmp.errors import ConfigError
 
 TARGET = "digitcmp.search.plugin.DigitcmpOptunaSweeper"
 
@@ -95,14 +94,26 @@ class Wilcoxon:
     n_startup_steps: int = key(2, at_least=0)  # rounds
 
 
-SAMPLERS: dict[str, type] = {"tpe": Tpe, "random": Random, "qmc": Qmc, "gp": Gp, "cmaes": CmaEs}
-PRUNERS: dict[str, type] = {
-    "none": NoPruner,
-    "median": Median,
-    "successive_halving": SuccessiveHalving,
-    "hyperband": Hyperband,
-    "wilcoxon": Wilcoxon,
-}
+@dataclass
+class Samplers:
+    """The options of every sampler; those of the chosen one are used."""
+
+    tpe: Tpe = field(default_factory=Tpe)
+    random: Random = field(default_factory=Random)
+    qmc: Qmc = field(default_factory=Qmc)
+    gp: Gp = field(default_factory=Gp)
+    cmaes: CmaEs = field(default_factory=CmaEs)
+
+
+@dataclass
+class Pruners:
+    """The options of every pruner; those of the chosen one are used."""
+
+    none: NoPruner = field(default_factory=NoPruner)
+    median: Median = field(default_factory=Median)
+    successive_halving: SuccessiveHalving = field(default_factory=SuccessiveHalving)
+    hyperband: Hyperband = field(default_factory=Hyperband)
+    wilcoxon: Wilcoxon = field(default_factory=Wilcoxon)
 
 
 @dataclass
@@ -118,18 +129,18 @@ class SearchConfig:
     timeout: float | None = key(None, above=0)  # seconds after which no trial is begun; those that are running finish
     max_failed: int | None = key(None, at_least=1)  # the search gives up after so many failed trials; null: n_trials
     direction: str = key("maximize", choices=("maximize", "minimize"))
-    sampler: str = key("tpe", choices=tuple(SAMPLERS))
-    sampler_options: dict[str, Any] = field(default_factory=dict)  # see the classes above
+    sampler: str = key("tpe", choices=tuple(item.name for item in fields(Samplers)))
+    samplers: Samplers = field(default_factory=Samplers)
     seed: int = key(0, at_least=0)  # of the sampler
-    pruner: str = key("median", choices=tuple(PRUNERS))
-    pruner_options: dict[str, Any] = field(default_factory=dict)
+    pruner: str = key("median", choices=tuple(item.name for item in fields(Pruners)))
+    pruners: Pruners = field(default_factory=Pruners)
     params: dict[str, Any] = field(default_factory=dict)  # KEY: SPACE, KEY: {when: KEY=CHOICE, space: SPACE}, or KEY: VALUE
     enqueue: list[dict[str, Any]] = field(default_factory=list)  # points to begin with; the first one is what the best is compared with
     lease: float = key(60.0, above=0)  # seconds without a sign of life after which a process on another machine is taken for dead
     confirm: int = key(0, at_least=0)  # fresh rounds in which the best and the first starting point are compared at the end; 0: none
 
 
-@dataclass
+@dataclass(frozen=True)
 class Choice:
     """A sampler or pruner by name, with its options as an object of its class above."""
 
@@ -137,34 +148,30 @@ class Choice:
     options: Any
 
 
-@dataclass
+@dataclass(frozen=True)
 class Settings:
     """The checked keys of a search."""
 
     search: SearchConfig
-    sampler: Choice
-    pruner: Choice
+
+    @property
+    def sampler(self) -> Choice:
+        """The chosen sampler."""
+        return Choice(self.search.sampler, getattr(self.search.samplers, self.search.sampler))
+
+    @property
+    def pruner(self) -> Choice:
+        """The chosen pruner."""
+        return Choice(self.search.pruner, getattr(self.search.pruners, self.search.pruner))
 
 
 def settings(sweeper: DictConfig) -> Settings:
-    """The checked keys of `hydra.sweeper`. Raises ConfigError for a value out of its range, an unknown choice or option."""
+    """The checked keys of `hydra.sweeper`. Raises ConfigError for a value out of its range and for an unknown choice."""
     search = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SearchConfig), sweeper))
     assert isinstance(search, SearchConfig)
     for item in fields(search):
-        check_value(f"hydra.sweeper.{item.name}", getattr(search, item.name), item.metadata)
-    sampler = options("sampler", search.sampler, SAMPLERS, search.sampler_options)
-    return Settings(search, sampler, options("pruner", search.pruner, PRUNERS, search.pruner_options))
-
-
-def options(kind: str, name: str, known: dict[str, type], given: dict[str, Any]) -> Choice:
-    """The options of a sampler or pruner. Raises ConfigError for one that it does not have or whose value is out of range."""
-    schema = OmegaConf.structured(known[name])
-    path = f"hydra.sweeper.{kind}_options"
-    for option in given:
-        if option not in schema:
-            own = ", ".join(map(str, schema)) or "none"
-            raise ConfigError(f"{path}.{option}={given[option]}: {kind}={name} has no such option; it has {own}")
-    checked = OmegaConf.to_object(OmegaConf.merge(schema, given))
-    for place, value, metadata in walk(checked, f"{path}."):
-        check_value(place, value, metadata)
-    return Choice(name, checked)
+        path, value = f"hydra.sweeper.{item.name}", getattr(search, item.name)
+        leaves = walk(value, f"{path}.") if is_dataclass(value) else [(path, value, item.metadata)]
+        for leaf in leaves:
+            check_value(*leaf)
+    return Settings(search)

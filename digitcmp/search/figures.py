@@ -53,6 +53,7 @@ def importances(frame: pd.DataFrame) -> Figure:
     axes.barh(range(len(names)), frame["importance"], height=0.55, color=COLOURS[0])
     axes.xaxis.set_major_formatter(in_percent)
     axes.set_xlim(0, None)
+    axes.set_axisbelow(True)
     return figure
 
 

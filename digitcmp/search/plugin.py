@@ -6,7 +6,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from digitcmp.search.config import SearchConfig, settings
 
@@ -35,10 +35,7 @@ def register() -> None:
 
     store = ConfigStore.instance()
     Plugins.instance().register(DigitcmpOptunaSweeper)
-    ours = OmegaConf.structured(SearchConfig)
-    for options in (ours.sampler_options, ours.pruner_options):
-        OmegaConf.set_struct(options, False)  # which options there are depends on the name; `settings` checks them
-    store.store(group="hydra/sweeper", name="digitcmp_optuna", node=ours, provider="digitcmp", replace=True)
+    store.store(group="hydra/sweeper", name="digitcmp_optuna", node=SearchConfig, provider="digitcmp", replace=True)
     # the objective is an accuracy: the official sweeper, left to itself, would look for the worst
     official = OptunaSweeperConf(direction=Direction.maximize)
     store.store(group="hydra/sweeper", name="optuna", node=official, provider="digitcmp", replace=True)

@@ -40,7 +40,8 @@ def make_sampler(choice: Choice, seed: int) -> BaseSampler:
 def make_pruner(choice: Choice, steps: int) -> BasePruner:
     """The pruner, for trials that have this many steps when they are not pruned. Raises ConfigError when it asks for more."""
     if (least := getattr(choice.options, "min_resource", 1)) > steps:
-        raise ConfigError(f"hydra.sweeper.pruner_options.min_resource={least}: a trial has {steps} steps (epochs × rounds); use fewer")
+        path = f"hydra.sweeper.pruners.{choice.name}.min_resource"
+        raise ConfigError(f"{path}={least}: a trial has {steps} steps (epochs × rounds); use at most that")
     given: dict[str, Any] = {name: value for name, value in asdict(choice.options).items() if name != "warmup"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.study import Study
 from optuna.trial import Trial
 
@@ -95,7 +95,7 @@ class Flight:
         if step not in self.reported:
             self.trial.report(value, step)
             self.reported.add(step)
-        if within <= self.course.warmup:
+        if within <= self.course.warmup or isinstance(self.pruner, NopPruner):
             return False
         frozen = self.trial.storage.get_trial(self.trial._trial_id)
         if not self.course.by_round:

@@ -104,6 +104,7 @@ def luck(ledger: Ledger, confirmed: Confirmed) -> str:
         {
             "": name,
             "rounds": str(int(one["rounds"])),
+            "failed": str(int(one["failed"])),
             "test accuracy [%]": percent(one["mean"]),
             "95 % interval": span(one["low"], one["high"]),
         }

@@ -1,6 +1,7 @@
 """What pruners are told, and that each of them ends hopeless trials and leaves promising ones alone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -9,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from digitcmp.rounds.rows import EpochRow
-from digitcmp.search.config import PRUNERS, Choice
+from digitcmp.search.config import Choice, Pruners
 from digitcmp.search.samplers import make_pruner
 from digitcmp.search.steps import Course, Flight
 
@@ -28,7 +29,7 @@ def begin(study: Study, course: Course) -> Flight:
 
 def make_study(pruner: str, rounds: int = 2, **options: Any) -> tuple[Study, Course]:
     """A study with this pruner."""
-    checked = PRUNERS[pruner](**options)
+    checked = replace(getattr(Pruners(), pruner), **options)
     course = Course(list(range(rounds)), EPOCHS, pruner == "wilcoxon", getattr(checked, "warmup", 0))
     return optuna.create_study(direction="maximize", pruner=make_pruner(Choice(pruner, checked), course.steps)), course
 

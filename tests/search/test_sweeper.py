@@ -65,7 +65,7 @@ def test_a_search_needs_validation_pairs(run_cli: Cli, sweeper: str) -> None:
 def test_a_search_and_what_it_leaves(run_cli: Cli) -> None:
     """Trials with the same seeds, never tested; a table, figures, a recipe that composes to the best trial's configuration."""
     space = ["optimizer=choice(adam,sgd)", SPACE, "aux_weight=interval(0,1)", "model=wsn", "rounds=2", "model.dropout=choice(0,0.3)"]
-    ended = run_cli(*OURS, *space, few(6), "hydra.sweeper.pruner_options={n_startup_trials:2,warmup:1}")
+    ended = run_cli(*OURS, *space, few(6), "hydra.sweeper.pruners.median={n_startup_trials:2,warmup:1}")
     assert ended.code == 0, ended.err
     assert "Trials: 6 of 6" in ended.out
     best = study().best_trial
@@ -227,11 +227,9 @@ def test_ctrl_c_leaves_a_study_that_goes_on(tmp_path: Path, monkeypatch: pytest.
 WRONG = [
     (["hydra.sweeper.sampler=tpee", SPACE], "hydra.sweeper.sampler=tpee: choose one of tpe, random, qmc, gp, cmaes"),
     (["hydra.sweeper.pruner=medium", SPACE], "hydra.sweeper.pruner=medium: choose one of none, median"),
-    (
-        ["hydra.sweeper.sampler_options.n_start=3", SPACE],
-        "sampler_options.n_start=3: sampler=tpe has no such option; it has n_startup_trials",
-    ),
-    (["hydra.sweeper.pruner_options.warmup=-1", SPACE], "hydra.sweeper.pruner_options.warmup=-1: must be a whole number, at least 0"),
+    (["hydra.sweeper.samplers.tpe.n_start=3", SPACE], "hydra.sweeper.samplers.tpe.n_start=3: there is no such key"),
+    (["hydra.sweeper.pruners.median.warmup=-1", SPACE], "hydra.sweeper.pruners.median.warmup=-1: must be a whole number, at least 0"),
+    (["hydra.sweeper.pruner=hyperband", SPACE], "hydra.sweeper.pruners.hyperband.min_resource=5: a trial has 2 steps"),
     (["optimizer.lr=interval(1,0)"], "optimizer.lr=interval(1,0): this space cannot be searched (`low <= high` must hold"),
     (["optimizer.lr=choice()"], "optimizer.lr=choice()"),
     (["optimizer.learning=interval(0,1)"], "optimizer.learning"),
