@@ -3,7 +3,8 @@
 python -m benchmarks.search --trials 1000 --samplers random tpe
 
 Trials that do nothing but report two epochs, in a sqlite study with the median pruner; figures for the last tenth of them, when
-the study is full. On a busy machine only processor time says anything. A random draw costs nothing, so that what another sampler takes more than `random` is the sampler's own.
+the study is full. On a busy machine only processor time says anything. A random draw costs nothing, so that what another
+sampler takes more than `random` is the sampler's own.
 """
 
 import argparse
