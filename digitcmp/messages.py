@@ -40,6 +40,8 @@ def by_class(error: BaseException) -> str:
     source = omegaconf_error(error)
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: this is not YAML ({error.problem})"
+    if isinstance(error, OverrideParseException) and (found := re.search(r"while evaluating '(?:.*)': (.*)", str(error))):
+        return f"{error.override}: {found[1]}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters twice, as in 'KEY=\"~/a\"'"
     if isinstance(source, ValidationError):
