@@ -1,1 +1,1 @@
-"""Runnable measurements, each with a plain reference to compare with. Not tests: nothing here asserts a time."""
+"""Runnable measurements, each with a reference to compare with. Not tests: nothing here asserts a time."""

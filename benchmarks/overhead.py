@@ -3,8 +3,9 @@
 python -m benchmarks.overhead --jobs 5 45 --repeat 3
 
 Each launcher runs a sweep of few and a sweep of many jobs; the slope is the time per job, start-up excluded. From the
-slope of the training sweeps the time that their rounds took (column `seconds` of rounds.csv) is taken away. Also: the time
-until --help and until a configuration error are on the screen.
+slope of the training sweeps the time that their rounds took (column `seconds` of rounds.csv) is taken away. The report is
+left out (report=false), the curves of every run are drawn. Also: the time until --help and until a configuration error are
+on the screen, and what it takes to import the command line and torch, each in a fresh process.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from benchmarks.machine import describe_machine
 
 OURS = [sys.executable, "-m", "digitcmp"]
 EMPTY = [sys.executable, "-m", "benchmarks.empty_job"]
-TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial"]
+TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "report=false"]
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -58,7 +59,15 @@ def measure(few: int, many: int, repeat: int, folder: Path) -> dict[str, list[fl
         "digitcmp launcher, training, ms per job": [*OURS, *TINY],
     }
     found: dict[str, list[float]] = {name: [] for name in commands}
-    answers = {"--help, ms": [*OURS, "--help"], "configuration error, ms": [*OURS, "aux_weight=-1"]}
+    python = [sys.executable, "-c"]
+    answers = {
+        "--help, ms": [*OURS, "--help"],
+        "configuration error, ms": [*OURS, "aux_weight=-1"],
+        "python alone, ms": [*python, ""],
+        "import digitcmp.cli, ms": [*python, "import digitcmp.cli"],
+        "import digitcmp.rounds.run (with torch), ms": [*python, "import digitcmp.rounds.run"],
+        "import digitcmp.report.build, ms": [*python, "import digitcmp.report.build"],
+    }
     for _ in range(repeat):
         for name, command in commands.items():
             found[name].append(per_job(command, few, many, folder))

@@ -5,7 +5,7 @@ have the default memory layout, every epoch ends with a test of one pair after t
 result, not the same numbers (it draws its weights from torch's global generator).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -66,13 +66,19 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def train_reference(name: str, train: tuple[Tensor, Tensor, Tensor], test: tuple[Tensor, Tensor], epochs: int, lr: float) -> float:
-    """Train one round on images [N, 2, 14, 14], targets [N] and digits [N, 2]; returns the test accuracy after the last epoch."""
-    network = NETWORKS[name]()
+def train_reference(
+    name: str, train: tuple[Tensor, Tensor, Tensor], test: tuple[Tensor, Tensor], lr: float, device: str = "cpu", one_batch: bool = False
+) -> Iterator[float]:
+    """Train one round on images [N, 2, 14, 14], targets [N] and digits [N, 2]; yields the test accuracy after every epoch, without end.
+
+    one_batch: test all pairs at once, which a script does not do that asks for one answer after the other.
+    """
+    network = NETWORKS[name]().to(device)
     optimizer = torch.optim.SGD(network.parameters(), lr=lr)
-    images, target, digits = train
-    accuracy = 0.0
-    for _ in range(epochs):
+    images, target, digits = (tensor.to(device) for tensor in train)
+    test_images, test_target = (tensor.to(device) for tensor in test)
+    ask = test_at_once if one_batch else test_one_by_one
+    while True:
         network.train()
         for start in range(0, len(images), 100):
             batch = slice(start, start + 100)
@@ -83,16 +89,22 @@ def train_reference(name: str, train: tuple[Tensor, Tensor, Tensor], test: tuple
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        accuracy = test_one_by_one(network, *test)
-    return accuracy
+        network.eval()
+        yield ask(network, test_images, test_target)
 
 
 @torch.no_grad()
 def test_one_by_one(network: nn.Module, images: Tensor, target: Tensor) -> float:
     """The fraction of right answers, asked pair by pair."""
-    network.eval()
     right = 0
     for place in range(len(images)):
         comparison, _ = network(images[place : place + 1])
         right += int((comparison.item() > 0) == bool(target[place]))
     return right / len(images)
+
+
+@torch.no_grad()
+def test_at_once(network: nn.Module, images: Tensor, target: Tensor) -> float:
+    """The fraction of right answers, asked all at once."""
+    comparison, _ = network(images)
+    return float(((comparison > 0) == target.bool()).double().mean().item())

@@ -1,113 +1,123 @@
-"""One round of digitcmp against the plain reference loop, side by side.
+"""Rounds per minute, with all cores: digitcmp's worker processes against the plain reference loop.
 
-python -m benchmarks.round --networks net2 --epochs 60 --repeat 3
+python -m benchmarks.round --networks net1 net2 net3 net4 wsn --repeat 3
 
-Both train on the same pairs and test after every epoch. The two are run in turn, `--repeat` times, and the table shows
-medians and the ratio of each turn's times, so that a machine that drifts does so for both. With --json FILE the
-measurements are written, too.
+Three ways to use the same cores, in turn, `--repeat` times: digitcmp with a worker process per core; the plain loop in one
+process with as many threads as there are cores (what torch does by itself); the plain loop in one process of one thread
+per core (the best that a user of the script can do). All train on the same pairs and test after every epoch. A round of
+the published length (60 epochs; wsn: 25) is worked out from what it takes beside its epochs and the median of its epochs,
+of which a few are trained (`--epochs`): threads that wait for a busy core can make an epoch thirty times as long. Starting
+processes and reading the data is in neither; `python -m benchmarks.hundred` has it.
 """
 
 import argparse
-import json
-import time
-from collections.abc import Callable
-from pathlib import Path
-from statistics import median
+import io
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from statistics import mean, median
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.machine import describe_machine
-from benchmarks.reference import NETWORKS, train_reference
-from digitcmp import cli
-from digitcmp.config import Config, from_composed
-from digitcmp.rounds.round import round_pairs, train_round
+from benchmarks.common import add_data, configuration, make_console, make_parser, make_table, print_table, run, spread, whole, write
+from benchmarks.machine import cores, describe_machine, in_words
+from benchmarks.reference import NETWORKS
+from benchmarks.workload import Pace, fresh, pace, plain_round
+from digitcmp.config import Config
+from digitcmp.rounds.audience import Audience
+from digitcmp.rounds.display import Display
+from digitcmp.rounds.engines import processes
+from digitcmp.rounds.round import Task, round_pairs
 
-
-def configuration(network: str, epochs: int, data: str) -> Config:
-    """The published recipe of a network with this number of epochs."""
-    cli.register()
-    overrides = [f"+experiment={network}", f"epochs={epochs}", f"data={data}"]
-    if network == "wsn":
-        overrides.append("aux_weight=0")
-    with initialize_config_dir(str(cli.find("conf"))):
-        return from_composed(compose("config", overrides=overrides))
+OURS, THREADS, PROCESSES = "ours", "plain, threads", "plain, processes"
+LIMIT = 3.0  # seconds after which the plain loop begins no other epoch
+CPU = torch.device("cpu")
 
 
-def time_ours(config: Config) -> tuple[float, float]:
-    """Seconds and test accuracy of one round, drawing its pairs included."""
-    start = time.perf_counter()
-    row = train_round(config, config.seed, torch.device("cpu"), lambda _: None).row
-    return time.perf_counter() - start, row.test_accuracy or 0.0
+def ours(config: Config, workers: int) -> Pace:
+    """A round in each of this many worker processes, at the same time."""
+    audience = Audience(Display("", workers, None, Console(file=io.StringIO())))
+    ended = processes((Task(config, seed, seed) for seed in range(workers)), CPU, workers, audience)
+    results = [result for one in ended if one for result in one[1:] if not isinstance(result, Task | None)]
+    return pace(config.model.name, [result.row for result in results], [row for result in results for row in result.epochs])
 
 
-def time_reference(config: Config) -> tuple[float, float]:
-    """The same of the reference loop."""
-    start = time.perf_counter()
-    pairs = round_pairs(config, config.seed)
-    train, test = pairs.train, pairs.test
-    examples = (train.images, train.target, train.digits)
-    accuracy = train_reference(config.model.name, examples, (test.images, test.target), config.epochs, config.optimizer.lr)
-    return time.perf_counter() - start, accuracy
+def plain(config: Config, pool: ProcessPoolExecutor, workers: int) -> Pace:
+    """A round of the plain loop in each of the pool's processes, at the same time."""
+    rounds = list(pool.map(plain_round, [config] * workers, range(workers), [False] * workers, [LIMIT] * workers))
+    epochs = [seconds for one in rounds for seconds in one.epochs]
+    return Pace(config.model.name, mean(one.before for one in rounds), median(epochs), mean(one.accuracy for one in rounds))
 
 
-def with_threads(threads: int, timed: Callable[[Config], tuple[float, float]], config: Config) -> tuple[float, float]:
-    """Time with this number of intra-op threads."""
-    torch.set_num_threads(threads)
-    return timed(config)
-
-
-def measure(network: str, epochs: int, data: str, repeat: int, threads: int) -> dict[str, Any]:
-    """Times of both, in turn; `threads` are the reference's."""
-    config = configuration(network, epochs, data)
-    round_pairs(config, config.seed)  # reads the data set, once for both
-    turns = [(with_threads(1, time_ours, config), with_threads(threads, time_reference, config)) for _ in range(repeat)]
+def measure(network: str, options: argparse.Namespace, pools: dict[str, ProcessPoolExecutor]) -> dict[str, Any]:
+    """Rounds per minute of all three, turn by turn."""
+    recipe = configuration(network, options.data, "device=cpu")
+    config, workers = replace(recipe, epochs=options.epochs), options.workers
+    round_pairs(config, config.seed)  # a problem with the data is found here
+    for name, side in ((THREADS, 1), (PROCESSES, workers)):
+        list(pools[name].map(round_pairs, [config] * side, range(side)))  # they read the data
+    turns: list[dict[str, tuple[Pace, int]]] = [
+        {
+            OURS: (ours(config, workers), workers),
+            PROCESSES: (plain(config, pools[PROCESSES], workers), workers),
+            THREADS: (plain(config, pools[THREADS], 1), 1),
+        }
+        for _ in range(options.repeat)
+    ]
+    speed = {name: [60 * turn[name][1] / turn[name][0].seconds(recipe.epochs) for turn in turns] for name in turns[0]}
     return {
         "network": network,
-        "epochs": epochs,
-        "reference_threads": threads,
-        "ours": [ours for (ours, _), _ in turns],
-        "reference": [reference for _, (reference, _) in turns],
-        "accuracy_ours": turns[0][0][1],
-        "accuracy_reference": turns[0][1][1],
+        "epochs": recipe.epochs,
+        "epochs_trained": options.epochs,
+        "rounds_per_minute": speed,
+        "ratio": ratios(speed),
+        "accuracy": {name: turns[0][name][0].accuracy for name in turns[0]},
     }
 
 
-def show(results: list[dict[str, Any]], machine: dict[str, Any], console: Console) -> None:
+def ratios(speed: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Ours against each way of the plain loop, and against the better one, turn by turn."""
+    against = {name: [mine / theirs for mine, theirs in zip(speed[OURS], speed[name], strict=True)] for name in (THREADS, PROCESSES)}
+    return {**against, "plain, better": [min(both) for both in zip(*against.values(), strict=True)]}
+
+
+def show(results: list[dict[str, Any]], options: argparse.Namespace, machine: dict[str, Any], console: Console) -> None:
     """Print the table."""
-    threads = results[0]["reference_threads"]
-    title = f"one round, {machine['processor']}, {machine['cores']} cores, torch {machine['torch']}; threads: ours 1, plain {threads}"
-    table = Table(title=title, title_justify="left")
-    for column in ("network", "epochs", "ours [s]", "plain [s]", "ratio (min, max)", "accuracy", "plain"):
-        table.add_column(column, justify="right")
+    title = f"rounds per minute on {options.data}, from rounds of {options.epochs} epochs; {in_words(machine)}"
+    columns = [f"ours, {options.workers} processes", f"plain, {options.workers} processes", f"plain, {options.threads} threads"]
+    table = make_table(["network"], ["epochs", *columns, "× better plain", "× threads"])
     for result in results:
-        ratios = sorted(reference / ours for ours, reference in zip(result["ours"], result["reference"], strict=True))
-        times = [f"{median(result[name]):.2f}" for name in ("ours", "reference")]
-        spread = f"{median(ratios):.2f} ({ratios[0]:.2f}, {ratios[-1]:.2f})"
-        accuracies = [f"{result[name]:.1%}" for name in ("accuracy_ours", "accuracy_reference")]
-        table.add_row(result["network"], str(result["epochs"]), *times, spread, *accuracies)
-    console.print(table)
+        speeds = [spread(result["rounds_per_minute"][name], ".1f") for name in (OURS, PROCESSES, THREADS)]
+        against = [spread(result["ratio"][name]) for name in ("plain, better", THREADS)]
+        table.add_row(result["network"], str(result["epochs"]), *speeds, *against)
+    print_table(title, table, console)
+
+
+def parse() -> argparse.Namespace:
+    """The options."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS), help="default: all of them")
+    parser.add_argument("--epochs", type=whole, default=6, help="of each round that is trained, default: 6")
+    parser.add_argument("--repeat", type=whole, default=3, help="turns of all three, default: 3")
+    parser.add_argument("--workers", type=whole, default=cores(), help="processes, ours and plain, default: one per core")
+    parser.add_argument("--threads", type=whole, default=cores(), help="of the plain loop in one process, default: one per core")
+    add_data(parser)
+    return parser.parse_args()
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", default=["net2"], choices=list(NETWORKS), help="default: net2")
-    parser.add_argument("--epochs", type=int, default=60, help="default: 60")
-    parser.add_argument("--repeat", type=int, default=3, help="turns of both, default: 3")
-    parser.add_argument("--data", default="mnist", choices=["mnist", "digits"], help="default: mnist")
-    parser.add_argument("--threads", type=int, default=1, help="intra-op threads of the reference (ours has 1), default: 1")
-    parser.add_argument("--json", type=Path, help="write the measurements to this file")
-    options = parser.parse_args()
-    machine = describe_machine()
-    results = [measure(network, options.epochs, options.data, options.repeat, options.threads) for network in options.networks]
-    show(results, machine, Console())
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
+    options = parse()
+    machine, console = describe_machine(), make_console()
+    with ExitStack() as stack:
+        sizes = {THREADS: (options.threads, 1), PROCESSES: (1, options.workers)}
+        pools = {name: stack.enter_context(fresh(*size)) for name, size in sizes.items()}
+        results = [measure(network, options, pools) for network in options.networks]
+    show(results, options, machine, console)
+    write(options.json, "round", machine, results)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -7,13 +7,14 @@ import sys
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hydra
 import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -27,6 +28,9 @@ from digitcmp.rounds import launcher
 from digitcmp.rounds.jobs import command_of
 from digitcmp.search import plugin
 from digitcmp.search.config import TARGET as SEARCHING
+
+if TYPE_CHECKING:
+    from digitcmp.report.illustrator import Illustrator
 
 PACKAGE = Path(__file__).resolve().parent
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
@@ -42,10 +46,13 @@ def find(folder: str) -> Path:
 
 
 class Hooks(Callback):
-    """What happens around Hydra's runs: a check before a single one, the report and the failures of a sweep after it.
+    """What happens around Hydra's runs: a check before a single one; the curves, the report and the failures of a sweep.
 
     Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
     """
+
+    def __init__(self) -> None:
+        self.illustrator: Illustrator | None = None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
@@ -63,13 +70,25 @@ class Hooks(Callback):
         except (DigitcmpError, OmegaConfBaseException) as error:
             raise Refused(error) from error
 
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Let the curves of a sweep's run be drawn, unless the job has done so."""
+        del job_return, kwargs
+        from digitcmp.report.illustrator import Illustrator, outdated
+
+        directory = Path(config.hydra.runtime.output_dir)
+        if config.hydra.mode == RunMode.MULTIRUN and outdated(directory):
+            self.illustrator = self.illustrator or Illustrator()
+            self.illustrator.draw(directory)
+
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
         from digitcmp.rounds.plan import failures
 
+        interrupted = isinstance(sys.exception(), KeyboardInterrupt)
+        self.end_drawing(interrupted)
         directory = Path(config.hydra.sweep.dir)
-        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt) or not any(directory.glob("*/rounds.csv")):
+        if config.dry_run or interrupted or not any(directory.glob("*/rounds.csv")):
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return
@@ -83,6 +102,15 @@ class Hooks(Callback):
             print_report(make_report([directory]))
         if failed := failures(directory):
             print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
+
+    def end_drawing(self, interrupted: bool) -> None:
+        """Wait for the curves; after Ctrl-C those that are missing are left to the next time."""
+        if self.illustrator is None:
+            return
+        try:
+            self.illustrator.stop() if interrupted else self.illustrator.finish()
+        except DigitcmpError as error:
+            raise Refused(error) from error
 
 
 class Refused(SystemExit):
@@ -104,13 +132,12 @@ def print_found(directory: Path) -> None:
 
 def show_plan(checked: config.Config, directory: Path) -> None:
     """What a single run would train."""
-    from rich.console import Console
-
     from digitcmp.rounds.engines import choose, choose_device
     from digitcmp.rounds.plan import print_plan, standing
+    from digitcmp.terminal import Terminal
 
     _, workers = choose(checked, checked.rounds, choose_device(checked.device))
-    print_plan([standing(checked, directory)], workers, Console())
+    print_plan([standing(checked, directory)], workers, Terminal())
 
 
 @hydra.main(
@@ -119,16 +146,15 @@ def show_plan(checked: config.Config, directory: Path) -> None:
     execution_whitelist=["digitcmp.cli.Hooks", "logging.StreamHandler", "logging.FileHandler"],
 )
 def job(composed: DictConfig) -> float:
-    """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.rounds.run.objective`)."""
+    """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.rounds.run.outcome`)."""
     checked = typed(composed, HydraConfig.get())
-    from rich.console import Console
-
     from digitcmp.report.curves import write_curves
     from digitcmp.report.summary import print_summary
     from digitcmp.rounds.plan import print_resumed, standing
-    from digitcmp.rounds.run import Run, objective, train_run
+    from digitcmp.rounds.run import Run, outcome, train_run
+    from digitcmp.terminal import Terminal
 
-    settings, console = HydraConfig.get(), Console()
+    settings, console = HydraConfig.get(), Terminal()
     alone = settings.mode == RunMode.RUN
     directory = Path(settings.runtime.output_dir)
     if alone:
@@ -138,12 +164,11 @@ def job(composed: DictConfig) -> float:
         write_curves(directory)
     if alone:
         print_summary(directory, console)
-    failed = [row for row in records.failed if row.seed in checked.seeds]
-    if failed:
-        error = messages.failed_rounds([row.seed for row in failed], len(checked.seeds), failed[0].error, directory)
+    try:
+        return outcome(records, checked.seeds)
+    except DigitcmpError as error:
         # the other jobs of a sweep go on after an ordinary error; where there are none, Hydra need not comment on it
-        raise Refused(error) if alone else error
-    return objective(records, checked.seeds)
+        raise (Refused(error) if alone else error) from None
 
 
 def run_name(before: str, overrides: list[str]) -> str:
@@ -200,6 +225,11 @@ def main() -> None:
     try:
         register()
         job()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from digitcmp.terminal import end_quietly
+
+        end_quietly()
     except Refused as refused:
         fail(refused.error, full_trace)
     except (DigitcmpError, HydraException, OmegaConfBaseException, OSError) as error:

@@ -20,6 +20,7 @@ class Stream(IntEnum):
     ORDER = 2
     DROPOUT = 3
     AUGMENT = 4
+    PAIRING = 5
 
 
 def sequence(seed: int, stream: Stream) -> np.random.SeedSequence:

@@ -52,7 +52,7 @@ def test_a_seed_always_gives_the_same_numbers(seed: int) -> None:
 
 def test_streams_keep_their_numbers() -> None:
     """Stored results depend on them."""
-    expected = {"PAIRS": 0, "WEIGHTS": 1, "ORDER": 2, "DROPOUT": 3, "AUGMENT": 4}
+    expected = {"PAIRS": 0, "WEIGHTS": 1, "ORDER": 2, "DROPOUT": 3, "AUGMENT": 4, "PAIRING": 5}
     assert expected.items() <= {stream.name: stream.value for stream in Stream}.items()
 
 

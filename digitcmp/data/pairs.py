@@ -81,8 +81,32 @@ def recycle(images: Tensor, pairs: int, random: torch.Generator) -> Tensor:
 def select(split: Split, chosen: Tensor, target: str) -> Pairs:
     """The pairs with the given image indices [N, 2]."""
     digits = split.labels[chosen]
-    ordered = digits[:, 0] <= digits[:, 1]
-    return Pairs(split.images[chosen], (ordered if target == "le" else ~ordered).to(torch.int64), digits)
+    return Pairs(split.images[chosen], answers(digits, target), digits)
+
+
+def answers(digits: Tensor, target: str) -> Tensor:
+    """The target int64 [...] of pairs of digits [..., 2]: whether first <= second (le), or first > second (gt)."""
+    ordered = digits[..., 0] <= digits[..., 1]
+    return (ordered if target == "le" else ~ordered).to(torch.int64)
+
+
+def recombined(pairs: Pairs, orders: Sequence[torch.Generator], target: str) -> Pairs:
+    """The digits of each round of [S, N] pairs in new pairs, drawn from the round's own generator: no digit lost or used twice."""
+    count = 2 * pairs.target.shape[1]
+    index = torch.stack([torch.randperm(count, generator=order) for order in orders]).to(pairs.target.device)
+    rows = torch.arange(len(orders), device=index.device)[:, None]
+    images, digits = pairs.images.flatten(1, 2)[rows, index], pairs.digits.flatten(1, 2)[rows, index]
+    digits = digits.view(pairs.digits.shape)
+    return Pairs(images.view(pairs.images.shape), answers(digits, target), digits)
+
+
+def swapped(pairs: Pairs, orders: Sequence[torch.Generator], target: str) -> Pairs:
+    """[S, N] pairs of which a random half has its two digits exchanged, drawn from the round's own generator."""
+    count = pairs.target.shape[1]
+    swap = torch.stack([torch.rand(count, generator=order) < 0.5 for order in orders]).to(pairs.target.device)
+    digits = torch.where(swap[..., None], pairs.digits.flip(2), pairs.digits)
+    images = torch.where(swap[..., None, None, None], pairs.images.flip(2), pairs.images)
+    return Pairs(images, answers(digits, target), digits)
 
 
 def scale(pairs: Pairs, mean: Tensor, std: Tensor) -> Pairs:

@@ -1,14 +1,21 @@
 """Accuracy and loss per epoch: the statistics, and the figure that only draws them."""
 
+from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
+from math import floor, log10
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from PIL import Image
 
 from digitcmp.files import write_whole
 from digitcmp.report.runs import read_rows, read_run
@@ -32,35 +39,111 @@ def curve_statistics(epochs: pd.DataFrame) -> pd.DataFrame:
     return long.groupby(["epoch", "figure"])["value"].agg(["mean", "std", "count"]).rename(columns={"count": "rounds"}).reset_index()
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What the figures of many runs have in common: which lines they have, and the ends of their axes.
+
+    The ends are round numbers, so that the runs of a sweep share a frame, and can be compared at a glance.
+    """
+
+    names: tuple[str, ...]
+    epochs: int
+    accuracy: float  # the lowest one; the highest is 1
+    loss: float  # the highest one; the lowest is 0
+
+    @classmethod
+    def around(cls, statistics: pd.DataFrame) -> "Frame":
+        """The frame that holds these lines and bands."""
+        spread, is_loss = statistics["std"].fillna(0), statistics["figure"] == "train_loss"
+        low, high = statistics["mean"] - spread, statistics["mean"] + spread
+        lowest = low[~is_loss & np.isfinite(low)].min()
+        loss = high[is_loss & np.isfinite(high)].max()
+        names = tuple(name for name in STYLES if name in set(statistics["figure"]))
+        floor_of_accuracy = max(0.0, floor(5 * lowest - 0.05) / 5) if lowest > 0 else 0.0
+        return cls(names, int(statistics["epoch"].max()), floor_of_accuracy, round_up(loss) if loss > 0 else 1.0)
+
+
+def round_up(value: float) -> float:
+    """The next of 1, 1.5, 2, 3, 5, 7 or 10 times a power of ten, with some room above the value."""
+    power = 10.0 ** floor(log10(1.02 * value))
+    return float(power * next(step for step in (1, 1.5, 2, 3, 5, 7, 10) if step * power >= 1.02 * value))
+
+
 def draw_curves(statistics: pd.DataFrame, title: str) -> Figure:
     """Two panels, accuracies and loss: a line for the mean over rounds, a band of one standard deviation around it."""
+    figure = draw_frame(Frame.around(statistics), title)
+    draw_lines(figure, statistics)
+    return figure
+
+
+def draw_frame(frame: Frame, title: str) -> Figure:
+    """The two panels without lines."""
     figure = Figure(figsize=(9, 3.6), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     accuracy, loss = figure.subplots(1, 2)
-    for name, style in STYLES.items():
-        part = statistics[statistics["figure"] == name]
-        if not part.empty:
-            draw_line(loss if name == "train_loss" else accuracy, part, style)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    accuracy.set(xlabel="epoch", ylabel="accuracy")
-    loss.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
-    for axes in (accuracy, loss):
+    accuracy.set(xlabel="epoch", ylabel="accuracy", ylim=(frame.accuracy, 1.0))
+    loss.set(xlabel="epoch", ylabel="loss", ylim=(0, frame.loss))
+    margin = max(0.05 * (frame.epochs - 1), 0.05)
+    for axes, place, own in ((accuracy, "lower right", False), (loss, "upper right", True)):
+        axes.set_xlim(1 - margin, frame.epochs + margin)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        if axes.lines:  # a round may have broken before there was anything to draw
-            axes.legend(frameon=False)
+        if lines := [Line2D([], [], **STYLES[name]) for name in frame.names if (name == "train_loss") == own]:
+            axes.legend(handles=lines, frameon=False, loc=place)
     figure.suptitle(title, fontsize="medium")
     return figure
 
 
-def draw_line(axes: Axes, part: pd.DataFrame, style: dict[str, Any]) -> None:
+def draw_lines(figure: Figure, statistics: pd.DataFrame) -> list[tuple[Axes, Artist]]:
+    """Put the lines and bands into a frame; returns them with their panels."""
+    accuracy, loss = figure.axes
+    drawn: list[tuple[Axes, Artist]] = []
+    for name, style in STYLES.items():
+        part, axes = statistics[statistics["figure"] == name], loss if name == "train_loss" else accuracy
+        if not part.empty:
+            drawn += [(axes, artist) for artist in draw_line(axes, part, style)]
+    return drawn
+
+
+def draw_line(axes: Axes, part: pd.DataFrame, style: dict[str, Any]) -> list[Artist]:
     """One mean with its band; a marker where there is a single epoch, which no line can show."""
-    axes.plot(part["epoch"], part["mean"], marker="o" if len(part) == 1 else None, **style)
+    artists: list[Artist] = []
     if (part["rounds"] > 1).any():
-        axes.fill_between(
-            part["epoch"], part["mean"] - part["std"], part["mean"] + part["std"], color=style["color"], alpha=0.18, linewidth=0
-        )
+        low, high = part["mean"] - part["std"], part["mean"] + part["std"]
+        artists.append(axes.fill_between(part["epoch"], low, high, color=style["color"], alpha=0.18, linewidth=0))
+    return [*artists, *axes.plot(part["epoch"], part["mean"], marker="o" if len(part) == 1 else None, **style)]
+
+
+class Paper:
+    """The picture of a frame, to draw lines on again and again: nine tenths of a figure's time go into axes and their numbers."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.figure = draw_frame(frame, "title")
+        self.canvas = cast(Any, self.figure.canvas)
+        self.canvas.draw()  # arranges the panels
+        self.figure.set_layout_engine("none")
+        (self.title,) = self.figure.texts
+        self.title.set_visible(False)
+        self.canvas.draw()
+        self.empty = self.canvas.copy_from_bbox(self.figure.bbox)
+
+    def picture(self, statistics: pd.DataFrame, title: str) -> bytes:
+        """These lines on a clean sheet, as PNG."""
+        self.canvas.restore_region(self.empty)
+        for axes, artist in draw_lines(self.figure, statistics):
+            axes.draw_artist(artist)
+            artist.remove()
+        self.title.set(text=title, visible=True)
+        self.figure.draw_artist(self.title)
+        self.title.set_visible(False)
+        file = BytesIO()
+        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(file, format="png", compress_level=1, dpi=(150, 150))
+        return file.getvalue()
+
+
+paper = lru_cache(maxsize=16)(Paper)
 
 
 def write_curves(directory: Path) -> Path:
@@ -69,7 +152,5 @@ def write_curves(directory: Path) -> Path:
     rounds = epochs["seed"].nunique()
     title = f"{about['configuration']['model']['name']} on {about['configuration']['data']['source']}"
     title += f", seed {about['seeds'][0]}" if rounds == 1 else f", mean ± standard deviation over {rounds} rounds"
-    figure = draw_curves(curve_statistics(epochs), title)
-    picture = BytesIO()
-    figure.savefig(picture)
-    return write_whole(directory / "curves.png", picture.getvalue())
+    statistics = curve_statistics(epochs)
+    return write_whole(directory / "curves.png", paper(Frame.around(statistics)).picture(statistics, title))

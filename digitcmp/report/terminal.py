@@ -7,6 +7,7 @@ from rich.table import Table
 
 from digitcmp.report.build import Report
 from digitcmp.report.tables import COMPARISONS, TABLE, Column, show
+from digitcmp.terminal import Terminal
 
 SHORT = ["configuration", "rounds", "failed", "test accuracy [%]", "95 % interval", "median", "untrained"]
 SHORT_COMPARISONS = ["configuration", "pairs", "left out", "difference [points]", "95 % interval", "p (Holm)", "won-tied-lost"]
@@ -14,7 +15,7 @@ SHORT_COMPARISONS = ["configuration", "pairs", "left out", "difference [points]"
 
 def print_report(report: Report, console: Console | None = None) -> None:
     """Print what fits a terminal: the table, the comparisons, the warnings, and where the rest is."""
-    where, results = console or Console(), report.study
+    where, results = console or Terminal(), report.study
     where.print(rich_table(results.table, [column for column in TABLE if column.title in SHORT]))
     if len(results.comparisons):
         where.print(f"\ncompared with [bold]{escape(results.baseline)}[/bold], paired by seed", highlight=False)

@@ -21,6 +21,8 @@ from digitcmp.rounds.round import Round, RoundResult, Task, first_line, train_ro
 from digitcmp.rounds.stacking import stack_limit
 from digitcmp.rounds.workers import train_side_by_side
 
+CROWD = 8  # workers per core at most
+
 Results = Generator[tuple[Task, RoundResult | None] | None, None, None]
 Engine = Callable[[Iterable[Task | None], torch.device, int, Audience], Results]
 
@@ -99,6 +101,13 @@ def choose(config: Config, rounds: int | None, device: torch.device) -> tuple[st
         side_by_side = rounds != 1 and workers > 1
         return ("processes", workers) if side_by_side else ("serial", 1)
     return config.engine, workers if config.engine == "processes" else 1
+
+
+def check_workers(workers: int | None) -> None:
+    """Raise ConfigError for more worker processes than can be of use: each has a core to itself while it trains."""
+    cores = cpu_count()
+    if workers is not None and workers > CROWD * cores:
+        raise ConfigError(f"workers={workers}: there are {cores} cores; use at most {CROWD * cores}, or leave it null for one per core")
 
 
 def choose_device(name: str) -> torch.device:

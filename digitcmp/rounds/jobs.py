@@ -3,18 +3,20 @@
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.composed import typed
 from digitcmp.config import Config
 from digitcmp.errors import DigitcmpError, Pruned, RunError
+from digitcmp.rounds.composing import SeedLoader
 
 if TYPE_CHECKING:
     from digitcmp.rounds.records import Records
@@ -34,6 +36,15 @@ class Job:
     directory: Path = Path()
     config: Config | None = None
     error: Exception | None = None
+    value: float | None = None  # what it has come to, when all its rounds are through
+    ended: bool = False  # it has come to its error
+
+    def result(self) -> float:
+        """What the job returns. Raises what it has come to instead."""
+        if self.error is not None:
+            raise self.error
+        assert self.value is not None
+        return self.value
 
     @property
     def task_overrides(self) -> list[str]:
@@ -41,21 +52,30 @@ class Job:
         return [] if self.composed is None else list(self.composed.hydra.overrides.task)
 
 
-def compose(context: HydraContext, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Job:
+def compose(loader: SeedLoader, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Job:
     """The job that these overrides make of the sweep's configuration. Raises what Hydra raises when they cannot be composed."""
-    composed = context.config_loader.load_sweep_config(sweep, list(overrides))
+    composed, template = loader.compose(sweep, overrides)
     with open_dict(composed):
         composed.hydra.job.id, composed.hydra.job.num = str(number), number
-    HydraConfig.instance().set_config(composed)
-    try:
+    with hydra_config(composed):
         directory = (Path(str(composed.hydra.sweep.dir)) / str(composed.hydra.sweep.subdir)).absolute()
+        job = Job(number, list(overrides), composed, directory)
         try:
-            config, error = typed(composed), None
+            job.config = typed(composed) if template is None else template.typed(composed.seed)
         except (DigitcmpError, OmegaConfBaseException) as refused:
-            config, error = None, refused
-        return Job(number, list(overrides), composed, directory, config, error)
+            job.error = refused
+    return job
+
+
+@contextmanager
+def hydra_config(composed: DictConfig) -> Iterator[None]:
+    """What `${hydra:...}` refers to meanwhile. Lighter than `HydraConfig.set_config`, which copies."""
+    instance = HydraConfig.instance()
+    before, instance.cfg = instance.cfg, cast(HydraConf, composed)
+    try:
+        yield
     finally:
-        HydraConfig.instance().set_config(sweep)
+        instance.cfg = before
 
 
 @dataclass
@@ -93,10 +113,18 @@ class Desk:
 
     def through(self, run: "Run", records: "Records") -> list[Job]:
         """The jobs for which a run was trained; it has ended."""
-        jobs = self.training.pop(run.directory)
-        if records.about["status"] == "pruned":
-            for job in jobs:
-                job.error = Pruned(f"{run.directory.name} was ended early, with {len(records.rounds)} of {len(run.config.seeds)} rounds")
+        from digitcmp.rounds.run import outcome
+
+        jobs, seeds = self.training.pop(run.directory), run.config.seeds
+        for job in jobs:
+            if records.about["status"] == "pruned":
+                job.error = Pruned(f"{run.directory.name} was ended early, with {len(records.rounds)} of {len(seeds)} rounds")
+                job.ended = True
+            elif not records.missing(seeds, False):  # otherwise another process has the rest, and the job itself looks again
+                try:
+                    job.value = outcome(records, seeds)
+                except DigitcmpError as error:
+                    job.error, job.ended = error, True
         return jobs
 
     def idle(self) -> Iterator[Job]:
@@ -108,7 +136,7 @@ class Desk:
         """Why there is no way to train this configuration here, if there is none; data that is missing is looked for once."""
         from digitcmp.rounds.run import check_means
 
-        means = repr((config.data, config.optimizer, config.scheduler, config.device))
+        means = repr((config.data, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers))
         if means not in self.refusals:
             try:
                 check_means(config)

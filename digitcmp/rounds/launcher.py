@@ -8,8 +8,9 @@ one job after the other, and may end it early (`stream`). Imports neither torch 
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.errors import HydraException
@@ -18,7 +19,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.errors import Pruned, RunError
+from digitcmp.errors import RunError
+from digitcmp.rounds.composing import SeedLoader
+from digitcmp.rounds.hydra_job import Return, conclude, is_plain, log_kept
 from digitcmp.rounds.jobs import Desk, Job, compose
 from digitcmp.rounds.rows import EpochRow
 
@@ -41,6 +44,9 @@ class DigitcmpLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self.loader = SeedLoader(hydra_context.config_loader)
+        # the sweeper has the same context, and so composes with this too when it looks whether its jobs can be composed
+        hydra_context.config_loader = cast(ConfigLoader, self.loader)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         if not job_overrides:
@@ -75,16 +81,12 @@ class DigitcmpLauncher(Launcher):
     def prepare(self) -> None:
         """What Hydra's own launchers do first."""
         setup_globals()
-        self.log_as_sweep()
-
-    def log_as_sweep(self) -> None:
-        """Log as the sweep does, and not as the job that was run last."""
         hydra = self.config.hydra
         configure_log(hydra.hydra_logging, hydra.verbose, execution_whitelist=self.hydra_context.execution_whitelist)
 
     def compose(self, number: int, overrides: Sequence[str]) -> Job:
         """One job. Raises what Hydra raises when it cannot be composed."""
-        return compose(self.hydra_context, self.config, number, overrides)
+        return compose(self.loader, self.config, number, overrides)
 
     def compose_alone(self, number: int, overrides: Sequence[str]) -> Job:
         """One job, with its error where it cannot be composed."""
@@ -95,12 +97,11 @@ class DigitcmpLauncher(Launcher):
 
     def work(self, desk: Desk, runs: Iterable["Run | None"], watcher: JobWatcher | None = None, rounds: int | None = None) -> Returns:
         """Train runs, and let Hydra run each job that is through with that, or that has nothing to train."""
-        from rich.console import Console
-
         from digitcmp.rounds.run import train_stream
+        from digitcmp.terminal import Terminal
 
         watch = None if watcher is None else lambda run, row: watcher(desk.training[run.directory][0].number, row)
-        through = train_stream(runs, Console(), watch, rounds)
+        through = train_stream(runs, Terminal(), watch, rounds)
         try:
             for ended in through:
                 yield from self.run_all([*(desk.through(*ended) if ended else ()), *desk.idle()])
@@ -114,44 +115,37 @@ class DigitcmpLauncher(Launcher):
     def run_all(self, jobs: Iterable[Job]) -> Returns:
         """Let Hydra run jobs, one after the other."""
         for job in jobs:
-            yield job.number, self.run(job)
-            self.log_as_sweep()
+            with log_kept():
+                ended = self.run(job)
+            yield job.number, ended
 
     def run(self, job: Job) -> JobReturn:
-        """Let Hydra run a job; one that was ended early fails with that, since the job itself would train what is missing."""
+        """Let Hydra run a job. What has been trained for it is its result; what could not be trained says so itself."""
         if job.composed is None:
-            return JobReturn(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
-
-        return run_job(
+            return Return(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
+        if job.value is not None and is_plain(job.composed):
+            return conclude(self.hydra_context, self.task_function, job.composed, job.directory, job.value)
+        ended = run_job(
             hydra_context=self.hydra_context,
-            task_function=ending_with(job.error) if isinstance(job.error, Pruned) else self.task_function,
+            task_function=self.task_function if job.value is None and not job.ended else lambda _: job.result(),
             config=job.composed,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
+        return Return(**vars(ended))
 
     def show_plan(self, jobs: list[Job]) -> list[JobReturn]:
         """Print how the jobs stand; nothing runs."""
-        from rich.console import Console
-
         from digitcmp.rounds.engines import choose, choose_device
         from digitcmp.rounds.plan import print_plan, standing
+        from digitcmp.terminal import Terminal
 
         configs = [(job.config, job.directory) for job in jobs if job.config is not None]
         total = sum(config.rounds for config, _ in configs)
         _, workers = choose(configs[0][0], total, choose_device(configs[0][0].device))
-        print_plan([standing(config, directory) for config, directory in configs], workers, Console())
-        refused = [JobReturn(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
+        print_plan([standing(config, directory) for config, directory in configs], workers, Terminal())
+        refused: list[JobReturn] = [Return(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
-
-
-def ending_with(error: Exception) -> TaskFunction:
-    """A job that does nothing but fail."""
-
-    def fail(_: DictConfig) -> None:
-        raise error
-
-    return fail
 
 
 def alike_together(runs: list["Run"]) -> list["Run"]:
@@ -166,11 +160,10 @@ def alike_together(runs: list["Run"]) -> list["Run"]:
 
 def show_resumed(runs: list["Run"]) -> None:
     """Say what is on disk already. Raises RunError for a folder that holds another configuration."""
-    from rich.console import Console
-
     from digitcmp.rounds.plan import print_resumed, standing
+    from digitcmp.terminal import Terminal
 
-    print_resumed([standing(run.config, run.directory) for run in runs], Console())
+    print_resumed([standing(run.config, run.directory) for run in runs], Terminal())
 
 
 def register() -> None:

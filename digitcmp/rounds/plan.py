@@ -23,6 +23,7 @@ class Standing:
     failed: int
     missing: int
     seconds: list[float]
+    unsaved: int = 0  # finished without keeping the network that is asked for now
 
 
 def standing(config: Config, directory: Path) -> Standing:
@@ -37,7 +38,20 @@ def standing(config: Config, directory: Path) -> Standing:
     rows = [row for row in read_rows(RoundRow, directory / "rounds.csv") if row.seed in set(config.seeds)]
     done, failed = ([row for row in rows if row.status == status] for status in ("done", "failed"))
     again = len(failed) if config.retry_failed else 0
-    return Standing(directory.name, len(done), len(failed), len(config.seeds) - len(rows) + again, [row.seconds for row in done])
+    seconds, missing = [row.seconds for row in done], len(config.seeds) - len(rows) + again
+    unsaved = len({row.seed for row in done} - saved_seeds(directory)) if config.save_model else 0
+    return Standing(directory.name, len(done), len(failed), missing, seconds, unsaved)
+
+
+def saved_seeds(directory: Path) -> set[int]:
+    """The seeds whose trained networks are kept."""
+    from safetensors import safe_open
+
+    path = directory / "model.safetensors"
+    if not path.exists():
+        return set()
+    with safe_open(path, framework="np") as file:
+        return {int(name.split("/", 1)[0]) for name in file.keys()}  # noqa: SIM118 (not a mapping)
 
 
 def estimate(standings: Sequence[Standing], workers: int) -> float | None:
@@ -72,6 +86,9 @@ def print_resumed(standings: Sequence[Standing], console: Console) -> None:
         broken = f" and {failed} failed (retry_failed=true trains them again)" if failed else ""
         missing = sum(item.missing for item in standings)
         console.print(f"{finished} rounds are finished already{broken}, {missing} to train", highlight=False)
+    if unsaved := sum(item.unsaved for item in standings):
+        lost = f"save_model=true: {unsaved} of them were trained without it, so their networks are not kept"
+        console.print(f"{lost}; a new folder trains them again", highlight=False, soft_wrap=True)
 
 
 def words(seconds: float) -> str:

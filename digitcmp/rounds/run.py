@@ -10,26 +10,33 @@ import torch
 from rich.console import Console
 
 from digitcmp.config import Config
+from digitcmp.messages import failed_rounds
 from digitcmp.model.network import count_parameters
 from digitcmp.rounds.display import Display, counted
-from digitcmp.rounds.engines import choose, choose_device
+from digitcmp.rounds.engines import check_workers, choose, choose_device
 from digitcmp.rounds.identity import configuration, configuration_hash
 from digitcmp.rounds.plan import standing
 from digitcmp.rounds.provenance import versions
 from digitcmp.rounds.records import Records
 from digitcmp.rounds.round import recipe, round_pairs
+from digitcmp.rounds.stacking import round_memory
 from digitcmp.rounds.work import Open, Run, Watcher, Work
 
-__all__ = ["Run", "Watcher", "check_means", "objective", "train_run", "train_runs", "train_stream"]
+__all__ = ["Run", "Watcher", "check_means", "objective", "outcome", "train_run", "train_runs", "train_stream"]
 
 Manner = tuple[str, torch.device, int | None]  # engine, device, workers: runs that differ in them are trained one after the other
 
 
 def check_means(config: Config) -> torch.device:
-    """The device to train on. Raises ConfigError when there is no such device, optimiser or schedule, DataError for the data."""
+    """The device to train on. Raises ConfigError when there is no such device, optimiser or schedule, or for too many workers
+    or a network that cannot be stacked where it is to be; DataError for the data.
+    """
     device = choose_device(config.device)
+    check_workers(config.workers)
     recipe(config)
     round_pairs(config, config.seed)  # a problem with the data is found here, once, and not in every worker
+    if choose(config, config.rounds, device)[0] == "stacked":
+        round_memory(config)
     return device
 
 
@@ -123,7 +130,7 @@ def train_shown(work: Work, engine: str, device: torch.device, workers: int, dis
             yield from work.train(engine, device, workers, display)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(work.interrupt()) from None
-    except GeneratorExit:  # who takes the finished runs was interrupted
+    except (GeneratorExit, SystemExit):  # who takes the finished runs was interrupted, or nobody reads what is printed
         work.interrupt()
         raise
     if work.left:
@@ -144,6 +151,14 @@ def about(run: Run, engine: str, workers: int, device: torch.device) -> dict[str
         **versions(),
         "command": run.command,
     }
+
+
+def outcome(records: Records, seeds: Sequence[int]) -> float:
+    """What a job returns to Hydra: what a search maximises (see `objective`). Raises RunError when rounds have failed."""
+    failed = [row for row in records.failed if row.seed in set(seeds)]
+    if failed:
+        raise failed_rounds([row.seed for row in failed], len(seeds), failed[0].error, records.directory)
+    return objective(records, seeds)
 
 
 def objective(records: Records, seeds: Sequence[int]) -> float:

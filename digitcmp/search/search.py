@@ -26,6 +26,7 @@ from digitcmp.search.samplers import make_pruner, make_sampler
 from digitcmp.search.setting import Setting, make_setting
 from digitcmp.search.steps import Flight
 from digitcmp.search.storage import open_place, without_passwords
+from digitcmp.terminal import Terminal
 
 Job = tuple[int, Sequence[str]]
 POLL = 0.5  # seconds between looks at what other processes are doing
@@ -43,7 +44,7 @@ def search(settings: Settings, context: HydraContext, config: DictConfig, launch
             f"hydra.sweeper.pruner={settings.pruner.name}: pruning needs hydra/launcher=digitcmp; use it, or hydra.sweeper.pruner=none"
         )
     setting = make_setting(settings, make_space(settings.search.params, arguments), context, config)
-    console = Console()
+    console = Terminal()
     if setting.base.dry_run:
         show_space(setting, console)
         return

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from digitcmp.data.pairs import Pairs, RoundPairs, make_round, recycle, stack
+from digitcmp.data.pairs import Pairs, RoundPairs, make_round, recombined, recycle, stack, swapped
 from digitcmp.data.sources import Source, Split, load
 from digitcmp.errors import DataError
 from digitcmp.rounds.round import round_pairs
+from digitcmp.seeding import Stream, generator
 from tests.conftest import MNIST_ROOT, compose_config, needs_mnist
 
 
@@ -190,3 +191,38 @@ def test_test_pairs_do_not_depend_on_the_training_pairs() -> None:
     reference = make_round(source, 0, 1000, 100, 0, "le").test.digits
     for train, val in ((1000, 200), (100, 0), (2500, 300)):
         assert torch.equal(make_round(source, 0, train, 100, val, "le").test.digits, reference)
+
+
+@pytest.mark.parametrize("target", ["le", "gt"])
+def test_recombined_pairs_use_every_digit_once(target: str) -> None:
+    """Other pairs of the same digits, answered anew; each round's from its own generator, and the given ones stay as they are."""
+    rounds = [drawn(synthetic(), seed, target=target) for seed in (0, 1)]
+    before = stack(rounds, torch.device("cpu")).train
+    given = Pairs(before.images.clone(), before.target.clone(), before.digits.clone())
+    made = recombined(before, [generator(seed, Stream.PAIRING) for seed in (0, 1)], target)
+    alone = recombined(stack(rounds[1:], torch.device("cpu")).train, [generator(1, Stream.PAIRING)], target)
+    for place, one in enumerate(rounds):
+        numbers_before, numbers_after = (numbers(Pairs(part.images[place], part.target, part.digits), one) for part in (given, made))
+        assert numbers_after.flatten().sort().values.tolist() == numbers_before.flatten().sort().values.tolist()
+        assert (numbers_after != numbers_before).any(dim=1).double().mean() > 0.9
+        assert torch.equal(made.digits[place], numbers_after % 10)
+    ordered = made.digits[..., 0] <= made.digits[..., 1]
+    assert torch.equal(made.target.bool(), ordered if target == "le" else ~ordered)
+    assert torch.equal(made.images[1], alone.images[0])
+    assert all(torch.equal(getattr(before, name), getattr(given, name)) for name in ("images", "target", "digits"))
+
+
+@pytest.mark.parametrize("target", ["le", "gt"])
+def test_swapped_pairs_are_the_same_pairs_in_either_order(target: str) -> None:
+    """About half of them the other way round, with the answer that then is right."""
+    one = drawn(synthetic(), target=target)
+    before = stack([one], torch.device("cpu")).train
+    made = swapped(before, [generator(0, Stream.PAIRING)], target)
+    turned = (made.images[0] != before.images[0]).flatten(1).any(dim=1)
+    assert 0.4 < turned.double().mean() < 0.6
+    for place, images in enumerate(made.images[0]):
+        expected, digits = before.images[0, place], before.digits[0, place]
+        assert torch.equal(images, expected.flip(0) if turned[place] else expected)
+        assert torch.equal(made.digits[0, place], digits.flip(0) if turned[place] else digits)
+    ordered = made.digits[..., 0] <= made.digits[..., 1]
+    assert torch.equal(made.target.bool(), ordered if target == "le" else ~ordered)

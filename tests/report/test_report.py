@@ -1,17 +1,21 @@
 """Statistics and figures of a single run, from what is on disk."""
 
+import io
 import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from digitcmp.errors import RunError
-from digitcmp.report.curves import curve_statistics, draw_curves, write_curves
+from digitcmp.report.curves import Frame, Paper, curve_statistics, draw_curves, round_up, write_curves
 from digitcmp.report.frames import read_rows, read_run
 from digitcmp.report.summary import mean_and_deviation, summary_rows
 from digitcmp.rounds.rows import EpochRow, RoundRow, to_csv
@@ -44,6 +48,33 @@ def test_figure_draws_what_the_statistics_say() -> None:
     assert [line.get_label() for line in accuracy.lines] == ["training pairs", "test pairs"]
     assert list(accuracy.lines[1].get_ydata()) == pytest.approx([0.5, 0.7])
     assert (len(accuracy.collections), len(loss.collections)) == (2, 1)
+
+
+def test_a_sheet_is_clean_again_for_every_run() -> None:
+    """The second picture of a frame is what a figure of its own would be: nothing of the first is left on it."""
+    frames = [
+        pd.DataFrame([vars(row) for row in epochs(accuracies)]).astype({"digit_accuracy": float, "val_accuracy": float})
+        for accuracies in ({0: [0.5, 0.6, 0.8], 1: [0.5, 0.7, 0.9]}, {0: [0.52, 0.55, 0.85], 1: [0.5, 0.65, 0.8]})
+    ]
+    one, other = (curve_statistics(frame) for frame in frames)
+    assert Frame.around(one) == Frame.around(other)
+    paper = Paper(Frame.around(one))
+    first, second = paper.picture(one, "a title"), paper.picture(other, "b title")
+    assert first != second
+    assert second == Paper(Frame.around(other)).picture(other, "b title")
+    canvas: Any = FigureCanvasAgg(draw_curves(other, "b title"))
+    canvas.draw()
+    whole, drawn = np.asarray(canvas.buffer_rgba()).astype(int), np.asarray(Image.open(io.BytesIO(second))).astype(int)
+    assert (abs(whole - drawn).max(axis=2) > 32).mean() < 0.01  # where lines cross the grid, and a pixel of arrangement
+
+
+def test_frames_hold_everything_in_round_numbers() -> None:
+    """Bands within the axes; the same ends for runs that are alike; a loss that is no number does not matter."""
+    frame = pd.DataFrame([vars(row) for row in epochs({0: [0.51, 0.93]})]).astype({"digit_accuracy": float, "val_accuracy": float})
+    assert Frame.around(curve_statistics(frame)) == Frame(("train_accuracy", "test_accuracy", "train_loss"), 2, 0.4, 1.5)
+    assert [round_up(value) for value in (0.69, 1.0, 2.9, 0.011, 98.5)] == [1.0, 1.5, 3.0, 0.015, 150.0]
+    frame.loc[1, "train_loss"] = float("inf")
+    assert Frame.around(curve_statistics(frame)).loss == 1.5
 
 
 def test_figure_of_one_epoch_shows_a_point() -> None:

@@ -243,16 +243,3 @@ def test_standing_counts_by_state(tmp_path: Path) -> None:
     train_run(Run(replace(config, rounds=2), tmp_path, "test"), QUIET)
     found = standing(config, tmp_path)
     assert (found.finished, found.failed, found.missing, len(found.seconds)) == (2, 0, 2, 2)
-
-
-def test_the_stock_launcher_gives_the_same_results(run_cli: Cli, tmp_path: Path) -> None:
-    """Hydra's basic launcher and ours leave the same folders with the same contents."""
-    for launcher in ("basic", "digitcmp"):
-        assert (
-            run_cli("--multirun", *TINY, "model=net1,wsn", "seed=0,1", f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}").code
-            == 0
-        )
-    assert results(tmp_path / "basic") == results(tmp_path / "digitcmp")
-    for path in tmp_path.glob("basic/*/*"):
-        assert (tmp_path / "digitcmp" / path.parent.name / path.name).exists() or path.name == ".claims"
-    assert len(list(tmp_path.glob("digitcmp/*/.hydra/config.yaml"))) == 4

@@ -1,0 +1,91 @@
+"""Augmentation of training images: every image anew in every epoch, all rounds at once, from the rounds' own keys.
+
+An augmentation is a function (images [S, N, 2, 14, 14], keys int32 [S]) -> images of the same shape, on the images' device.
+Values stay within those of the image: pixels are interpolated between neighbours, and the border goes on outside. A new
+augmentation is one function here, one entry in AUGMENTATIONS, one schema (digitcmp.config) and one YAML file.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from digitcmp.errors import ConfigError
+from digitcmp.seeding import uniform
+
+Augmentation = Callable[[Tensor, Tensor], Tensor]
+
+
+def shift(images: Tensor, keys: Tensor, pixels: float) -> Tensor:
+    """Move each digit by up to `pixels` in both directions, fractions of a pixel included."""
+    random = draws(images, keys, 2)
+    return resample(images, pixel_grid(images) + pixels * random[:, None, None])
+
+
+def affine(images: Tensor, keys: Tensor, rotation: float, scale: float, shear: float, pixels: float) -> Tensor:
+    """Rotate by up to `rotation` degrees, scale by a factor within 1 ± `scale`, shear by up to `shear` degrees, move by up to
+    `pixels`: each drawn uniformly for each digit."""
+    return resample(images, affine_points(images, draws(images, keys, 5), rotation, scale, shear, pixels))
+
+
+def elastic(
+    images: Tensor, keys: Tensor, rotation: float, scale: float, shear: float, pixels: float, displacement: float, grid: int
+) -> Tensor:
+    """An affine map, and on top of it a smooth field that moves each pixel by up to about `displacement` pixels.
+
+    Method: a random displacement field that is smoothed (Simard et al. 2003); here smooth because it is drawn at
+    `grid` x `grid` points and interpolated with cubic polynomials between them.
+    """
+    random = draws(images, keys, 5 + 2 * grid**2)
+    points = affine_points(images, random[:, :5], rotation, scale, shear, pixels)
+    coarse = random[:, 5:].view(-1, 2, grid, grid)
+    field = F.interpolate(coarse, size=images.shape[-2:], mode="bicubic", align_corners=True)
+    return resample(images, points + displacement * field.permute(0, 2, 3, 1))
+
+
+AUGMENTATIONS: dict[str, Callable[..., Tensor]] = {"shift": shift, "affine": affine, "elastic": elastic}
+
+
+def make_augmentation(kind: str, options: dict[str, Any]) -> Augmentation | None:
+    """The augmentation of this name with its options; None for "none". Raises ConfigError for an unknown name."""
+    if kind == "none":
+        return None
+    if kind not in AUGMENTATIONS:
+        raise ConfigError(f"augment.kind={kind}: choose one of none, {', '.join(AUGMENTATIONS)}")
+    return partial(AUGMENTATIONS[kind], **options)
+
+
+def draws(images: Tensor, keys: Tensor, count: int) -> Tensor:
+    """Numbers in [-1, 1) for every digit, [S x N x 2, count], of the images' type; each round's from its own key."""
+    digits = math.prod(images.shape[1:3])
+    random = torch.stack([uniform(key, (digits, count)) for key in keys])
+    return (2 * random - 1).flatten(0, 1).to(images.dtype)
+
+
+def pixel_grid(images: Tensor) -> Tensor:
+    """Where each pixel lies, (x, y) in pixels from the centre: [h, w, 2]."""
+    height, width = images.shape[-2:]
+    y, x = (torch.arange(size, dtype=images.dtype, device=images.device) - (size - 1) / 2 for size in (height, width))
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=-1)
+
+
+def affine_points(images: Tensor, random: Tensor, rotation: float, scale: float, shear: float, pixels: float) -> Tensor:
+    """Where each pixel of each digit comes from, [S x N x 2, h, w, 2]. random: [S x N x 2, 5], in [-1, 1)."""
+    angle, slant = math.radians(rotation) * random[:, 0], torch.tan(math.radians(shear) * random[:, 1])
+    size = 1 + scale * random[:, 2]
+    cosine, sine = size * torch.cos(angle), size * torch.sin(angle)
+    matrix = torch.stack([torch.stack([cosine, cosine * slant - sine], 1), torch.stack([sine, sine * slant + cosine], 1)], 1)
+    turned = pixel_grid(images).flatten(0, 1) @ matrix.transpose(1, 2)
+    return (turned + pixels * random[:, None, 3:5]).view(-1, *images.shape[-2:], 2)
+
+
+def resample(images: Tensor, points: Tensor) -> Tensor:
+    """Images read at these points (pixels from the centre), interpolated between the four pixels around each."""
+    half = (torch.tensor(images.shape[-2:][::-1], dtype=points.dtype, device=points.device) - 1) / 2
+    digits = images.reshape(-1, 1, *images.shape[-2:])
+    read = F.grid_sample(digits, points.expand(len(digits), -1, -1, -1) / half, padding_mode="border", align_corners=True)
+    return read.view(images.shape)

@@ -1,0 +1,106 @@
+"""What Hydra does for a job whose result is known: its files, its log, its callbacks, its return value.
+
+The same as `hydra.core.utils.run_job`, which copies the whole configuration four times for a job that may change it
+while it is running: half of what a short job costs. A test compares the two.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from hydra._internal.execution_policy import execution_whitelist
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from digitcmp.errors import DigitcmpError
+
+
+class Return(JobReturn):
+    """A JobReturn whose error is raised as it is: Hydra prints a line of its own before any other."""
+
+    @property
+    def return_value(self) -> Any:
+        if self.status is JobStatus.FAILED and isinstance(self._return_value, DigitcmpError):
+            raise self._return_value
+        return JobReturn.return_value.fget(self)  # type: ignore[attr-defined]
+
+    @return_value.setter
+    def return_value(self, value: Any) -> None:
+        self._return_value = value
+
+
+def is_plain(config: DictConfig) -> bool:
+    """Whether the job needs nothing but files, log and callbacks: no other working directory, no environment variables."""
+    return not config.hydra.job.chdir and not config.hydra.job.env_set and config.hydra.output_subdir is not None
+
+
+def conclude(context: HydraContext, task_function: TaskFunction, config: DictConfig, directory: Path, value: float) -> JobReturn:
+    """Files, log and callbacks of a job that has returned this value. config: as it was composed, not used elsewhere."""
+    with execution_whitelist(context.execution_whitelist, reset=True), hydra_config_of(config, directory) as hydra:
+        result = Return(
+            overrides=[str(override) for override in config.hydra.overrides.task],
+            cfg=own_part(config),
+            hydra_cfg=hydra,
+            working_dir=str(Path.cwd()),
+            task_name=JobRuntime.instance().get("name"),
+        )
+        directory.mkdir(parents=True, exist_ok=True)
+        configure_log(config.hydra.job_logging, config.hydra.verbose, execution_whitelist=context.execution_whitelist)
+        folder = directory / str(config.hydra.output_subdir)
+        folder.mkdir(exist_ok=True)
+        for name, part in {"config": result.cfg, "hydra": hydra, "overrides": config.hydra.overrides.task}.items():
+            (folder / f"{name}.yaml").write_text(OmegaConf.to_yaml(part), encoding="utf-8")
+        call(context, task_function, config, result, value)
+    return result
+
+
+def call(context: HydraContext, task_function: TaskFunction, config: DictConfig, result: JobReturn, value: float) -> None:
+    """The callbacks at the start and at the end of a job, and its value between them."""
+    try:
+        context.callbacks.on_job_start(config=config, task_function=task_function)
+        result.return_value, result.status = value, JobStatus.COMPLETED
+    except BaseException as error:  # a callback may end the program: the others are told
+        result.return_value, result.status = error, JobStatus.FAILED
+        raise
+    finally:
+        context.callbacks.on_job_end(config=config, job_return=result)
+
+
+@contextmanager
+def hydra_config_of(config: DictConfig, directory: Path) -> Iterator[DictConfig]:
+    """Hydra's part of the job's configuration, which is what `HydraConfig.get` gives meanwhile."""
+    instance = HydraConfig.instance()
+    before = instance.cfg
+    with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
+        config.hydra.runtime.output_dir = str(directory)
+    try:
+        instance.set_config(config)
+        yield cast(DictConfig, instance.cfg)
+    finally:
+        instance.cfg = before
+
+
+def own_part(config: DictConfig) -> DictConfig:
+    """A copy of the job's own part of the configuration: all but `hydra`."""
+    own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
+    OmegaConf.set_struct(own, OmegaConf.is_struct(config))
+    OmegaConf.set_readonly(own, OmegaConf.is_readonly(config))
+    return own
+
+
+@contextmanager
+def log_kept() -> Iterator[None]:
+    """What is logged goes on where it went before, after a job has had its own log."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        for handler in set(root.handlers) - set(handlers):
+            handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)

@@ -1,0 +1,173 @@
+"""The benchmarks run, say how they are used, and count what they say they count. No time is asserted."""
+
+import ast
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import __main__ as listing
+from benchmarks import hundred, limit
+from benchmarks.arithmetic import Operations, count
+from benchmarks.common import configuration
+from benchmarks.reference import NETWORKS, train_reference
+from benchmarks.step import PARTS, Work
+from benchmarks.workload import Measured, Pace, pace
+from digitcmp.data.pairs import stack
+from digitcmp.errors import RunError
+from digitcmp.model.network import build
+from digitcmp.rounds.round import round_pairs
+from digitcmp.rounds.rows import EpochRow, RoundRow
+from digitcmp.seeding import Stream, generator, step_keys
+from digitcmp.train.losses import total_loss
+from digitcmp.train.program import SingleProgram, cut_pairs
+from tests.conftest import ROOT, choices, compose_config
+
+NAMES = list(listing.benchmarks())
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> None:
+    """Run a benchmark in this process, as `python -m benchmarks.NAME` would."""
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    importlib.import_module(f"benchmarks.{name}").main()
+
+
+def test_all_benchmarks_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m benchmarks --help` has a line for each, without importing any."""
+    assert {"round", "hundred", "overhead", "limit"} <= set(NAMES)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        listing.main()
+    lines = capsys.readouterr().out.splitlines()
+    for name in NAMES:
+        assert any(line.split()[:1] == [name] and len(line.split()) > 5 for line in lines), name
+    imported = [node.module or "" for node in ast.walk(ast.parse(Path(listing.__file__).read_text())) if isinstance(node, ast.ImportFrom)]
+    assert not any(module.startswith(("torch", "digitcmp", "benchmarks")) for module in imported)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every benchmark says what it measures, and can write JSON."""
+    with pytest.raises(SystemExit, match="0"):
+        run(monkeypatch, name, "--help")
+    out = capsys.readouterr().out
+    assert "--json" in out
+    assert f"python -m benchmarks.{name}" in out
+
+
+def test_count_by_hand() -> None:
+    """net2 on 100 pairs, layer by layer: 200 images of 14 x 14, then 100 rows of 1,600 features."""
+    operations = count(compose_config("model=net2").model, 100, 0.0)
+    first, second = 200 * 12 * 12 * 16 * 9, 200 * 10 * 10 * 32 * 16 * 9
+    dense = 100 * (1600 * 32 + 32 * 64 + 64 * 128 + 128 * 1)
+    assert operations.forward == 2 * (first + second + dense)
+    assert operations.weights == operations.forward
+    assert operations.inputs == 2 * (second + dense)
+    assert operations.step == operations.forward + operations.weights + operations.inputs
+
+
+def step_operations(recipe: str, pairs: int) -> tuple[Operations, tuple[int, int]]:
+    """One real step of a published recipe: our count, and torch's forward and backward."""
+    overrides = [f"{name}={pairs}" for name in ("data.train_pairs", "data.test_pairs", "batch_size")]
+    config = compose_config(f"+experiment={recipe}", "data=digits", *overrides)
+    program = SingleProgram(build(config.model, generator(0, Stream.WEIGHTS), torch.device("cpu")))
+    drawn = cut_pairs(program, stack([round_pairs(config, 0)], torch.device("cpu")).train)
+    noise = step_keys(0, Stream.DROPOUT, 1, program.dropouts)
+    with FlopCounterMode(display=False) as forward:
+        losses = total_loss(program(drawn.images, noise), drawn.target, drawn.digits, config.aux_weight)
+    with FlopCounterMode(display=False) as backward:
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+    return count(config.model, pairs, config.aux_weight), (forward.get_total_flops(), backward.get_total_flops())
+
+
+def test_count_is_what_torch_counts() -> None:
+    """Every published recipe, under torch's own counter (one test, since its import takes seconds)."""
+    for recipe in choices("experiment"):
+        counted, torchs = step_operations(recipe, pairs=20)
+        assert (counted.forward, counted.backward) == torchs, recipe
+
+
+def test_parts_are_the_whole_step() -> None:
+    """A timed epoch is the real loop: it trains the network, and every part has some of its time."""
+    work = Work(configuration("net2", "digits", "data.train_pairs=200", "data.test_pairs=100"))
+    before = work.program.state(0)
+    parts = work.train()
+    assert set(parts) == set(PARTS)
+    assert all(seconds > 0 for seconds in parts.values())
+    assert work.steps == 2
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in work.program.state(0).items())
+    assert work.test()["forward"] > 0
+
+
+def test_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rates, parts and operators of a step and a test."""
+    monkeypatch.setattr(limit, "PRODUCTS", 1)
+    monkeypatch.setattr(limit, "EPOCHS", 1)
+    run(monkeypatch, "limit", "--networks", "wsn", "--repeat", "1", "--data", "digits", "--json", str(tmp_path / "limit.json"))
+    (result,) = json.loads((tmp_path / "limit.json").read_text())["results"]
+    for what in ("step", "test"):
+        operations = result["operations"][what]
+        total = sum(operations.values()) if what == "step" else operations
+        assert result[what]["rate"][0] == pytest.approx(total / 1e6 / result[what]["ms"][0])
+        assert result[what]["share"][0] > 0
+        times = [operator["ms"] for operator in result["operators"][what]]
+        assert len(times) == 10
+        assert times == sorted(times, reverse=True)
+    assert any(operator["name"].startswith("aten::") for operator in result["operators"]["step"])
+    assert "wsn, test: operators" in capsys.readouterr().out
+
+
+def test_hundred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One round of one epoch, with an engine and with the plain loop: extrapolated, and told so."""
+    options = ["--networks", "net4", "--rounds", "1", "--epochs", "1", "--data", "digits", "--device", "cpu"]
+    kept, folder = tmp_path / "hundred.json", tmp_path / "records"
+    run(monkeypatch, "hundred", *options, "--engines", "serial", "reference-batch", "--folder", str(folder), "--json", str(kept))
+    written = json.loads(kept.read_text())
+    assert written["command"].startswith("python -m benchmarks.hundred --networks net4")
+    serial, plain = written["results"]
+    assert (serial["in_full"], serial["rounds"], serial["epochs"], plain["engine"]) == (False, 1, 1, "reference-batch")
+    one = serial["measured"]["paces"][0]
+    assert serial["seconds"] == pytest.approx(serial["measured"]["start"] + 100 * (one["round"] + 60 * one["epoch"]))
+    assert (folder / "serial" / "net4" / "rounds.csv").read_text().count("\n") == 2
+    assert "extrapolated from 1 × 1 epochs a network" in capsys.readouterr().out
+    with pytest.raises(RunError, match="is there already"):
+        run(monkeypatch, "hundred", *options, "--engines", "serial", "--folder", str(folder))
+
+
+def test_full_is_what_the_sweep_trains() -> None:
+    """With --full: the networks, rounds and epochs of sweeps/table1.yaml, at its published recipes."""
+    sweep = (ROOT / "sweeps" / "table1.yaml").read_text()
+    assert f"rounds: {hundred.ROUNDS}\n" in sweep
+    assert f"+experiment: {','.join(hundred.NETWORKS)}\n" in sweep
+    assert all(configuration(network, "mnist").epochs == hundred.EPOCHS for network in hundred.NETWORKS)
+
+
+def test_extrapolation() -> None:
+    """The start counts once, rounds go on side by side, and a round has a fixed part and its epochs."""
+    rows = [
+        EpochRow(seed, epoch, 0.0, 0.0, 0.5, None, None, seconds) for seed in (0, 1) for epoch, seconds in ((1, 2.0), (2, 3.0), (3, 3.0))
+    ]
+    rounds = [RoundRow(seed, "done", 3, 0.0, 0.0, 0.5, None, None, 1, 0.5, 0.5, 9.0, "") for seed in (0, 1)]
+    found = pace("net2", rounds, rows)
+    assert found == Pace("net2", 1.0, 3.0, 0.5)
+    assert Measured("cpu", 12.0, 3.0, 2, 0, [found, found]).extrapolated(100, 60) == 3.0 + 100 * 2 * 181.0 / 2
+
+
+@pytest.mark.parametrize("network", list(NETWORKS))
+def test_reference_learns(network: str) -> None:
+    """The plain loop trains what digitcmp trains, and its two ways of testing agree."""
+    config = configuration(network, "digits", "data.train_pairs=300", "data.test_pairs=100")
+    pairs = round_pairs(config, 0)
+    train, test = (pairs.train.images, pairs.train.target, pairs.train.digits), (pairs.test.images, pairs.test.target)
+    for one_batch in (False, True):
+        torch.manual_seed(0)
+        epochs = train_reference(network, train, test, config.optimizer.lr, "cpu", one_batch)
+        accuracies = [next(epochs) for _ in range(2)]
+        if not one_batch:
+            asked = accuracies
+    assert accuracies == pytest.approx(asked, abs=0.011)
+    assert all(0 < accuracy <= 1 for accuracy in accuracies)

@@ -1,0 +1,118 @@
+"""Augmentation: the contract that every one keeps, and what single ones do to known images."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from digitcmp.data.augment import AUGMENTATIONS, make_augmentation
+from digitcmp.errors import ConfigError
+
+AFFINE = {"rotation": 15.0, "scale": 0.1, "shear": 10.0, "pixels": 1.5}
+STRONG: dict[str, dict[str, Any]] = {
+    "shift": {"pixels": 2.0},
+    "affine": AFFINE,
+    "elastic": {**AFFINE, "displacement": 1.0, "grid": 4},
+}
+NOTHING = {name: {key: 0.0 if isinstance(value, float) else value for key, value in options.items()} for name, options in STRONG.items()}
+NAMES = sorted(AUGMENTATIONS)
+
+
+def some_images(rounds: int = 2, pairs: int = 6) -> Tensor:
+    """Images with values of all sizes."""
+    return torch.randn(rounds, pairs, 2, 14, 14, generator=torch.Generator().manual_seed(1))
+
+
+def keys(*values: int) -> Tensor:
+    """A key per round."""
+    return torch.tensor(values, dtype=torch.int32)
+
+
+def test_every_augmentation_is_tested() -> None:
+    """A new one needs an entry here."""
+    assert set(STRONG) == set(AUGMENTATIONS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_key_same_images(name: str) -> None:
+    """Another key gives other images, and every digit of a round gets its own."""
+    augment, images = make_augmentation(name, STRONG[name]), some_images()
+    once, again, other = augment(images, keys(3, 4)), augment(images, keys(3, 4)), augment(images, keys(3, 5))
+    assert torch.equal(once, again)
+    assert torch.equal(once[0], other[0])
+    assert not torch.allclose(once[1], other[1])
+    alike = augment(images[:1, :1, :1].expand(1, 6, 2, 14, 14), keys(3))
+    flat = alike.flatten(0, 2)
+    assert all(not torch.allclose(flat[0], flat[place]) for place in range(1, 12))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_round_does_not_depend_on_the_stack(name: str) -> None:
+    """The images of a key are the same beside other rounds and alone; the input stays as it is."""
+    augment, images = make_augmentation(name, STRONG[name]), some_images(3)
+    before = images.clone()
+    together, alone = augment(images, keys(1, 2, 3)), augment(images[1:2], keys(2))
+    assert torch.equal(images, before)
+    torch.testing.assert_close(together[1], alone[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_at_strength_zero(name: str) -> None:
+    """Then images come back as they were, but for rounding."""
+    images = some_images()
+    torch.testing.assert_close(make_augmentation(name, NOTHING[name])(images, keys(0, 1)), images, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_stay_in_range(name: str) -> None:
+    """No pixel is brighter or darker than the brightest and darkest of its digit, and the type stays."""
+    images = some_images()
+    for given in (images, images.double()):
+        made = make_augmentation(name, STRONG[name])(given, keys(0, 1))
+        assert (made.shape, made.dtype) == (given.shape, given.dtype)
+        assert (made.amax(dim=(3, 4)) <= given.amax(dim=(3, 4)) + 1e-5).all()
+        assert (made.amin(dim=(3, 4)) >= given.amin(dim=(3, 4)) - 1e-5).all()
+
+
+def centre_of_mass(images: Tensor) -> Tensor:
+    """(x, y) of each digit, in pixels."""
+    place = torch.arange(14.0)
+    total = images.sum(dim=(3, 4))
+    return torch.stack([(images.sum(dim=3) * place).sum(dim=3) / total, (images.sum(dim=4) * place).sum(dim=3) / total], dim=-1)
+
+
+def test_shifts_are_uniform_up_to_the_limit() -> None:
+    """The centre of a spot moves by up to 2 pixels in both directions, on average not at all."""
+    images = torch.zeros(1, 500, 2, 14, 14)
+    images[..., 6:8, 6:8] = 1
+    moved = (centre_of_mass(make_augmentation("shift", {"pixels": 2.0})(images, keys(7))) - 6.5).flatten(0, 2)
+    assert moved.abs().max() <= 2.001
+    assert (moved.amax(dim=0) > 1.9).all()
+    assert (moved.amin(dim=0) < -1.9).all()
+    assert moved.mean(dim=0).abs().max() < 3 * 2 / math.sqrt(3) / math.sqrt(1000)
+
+
+def test_rotation_turns_and_scale_stretches() -> None:
+    """A bar's angle varies up to the limit and its length does not, and the other way round."""
+    images = torch.zeros(1, 200, 2, 14, 14)
+    images[..., 6:8, 3:11] = 1
+    still = {"rotation": 0.0, "scale": 0.0, "shear": 0.0, "pixels": 0.0}
+    for change, angle, size in (({"rotation": 30.0}, 30.0, 0.0), ({"scale": 0.3}, 0.0, 0.3)):
+        made = make_augmentation("affine", {**still, **change})(images, keys(1)).flatten(0, 2)
+        grid = torch.arange(14.0) - 6.5
+        total = made.sum(dim=(1, 2))
+        xx, yy = (made * grid**2).sum(dim=(1, 2)) / total, (made * grid[:, None] ** 2).sum(dim=(1, 2)) / total
+        xy = (made * grid * grid[:, None]).sum(dim=(1, 2)) / total
+        angles = torch.rad2deg(torch.atan2(2 * xy, xx - yy) / 2)
+        lengths = torch.sqrt(xx + yy) / torch.sqrt(xx + yy).median()
+        assert angles.abs().max() == pytest.approx(angle, abs=3)
+        assert (lengths.max() - lengths.min()) / 2 == pytest.approx(size, abs=0.12)
+
+
+def test_no_augmentation_and_an_unknown_one() -> None:
+    """None is no function at all."""
+    assert make_augmentation("none", {}) is None
+    with pytest.raises(ConfigError, match=r"^augment\.kind=blur: choose one of none, shift, affine, elastic$"):
+        make_augmentation("blur", {})
