@@ -5,16 +5,17 @@ while it is running: half of what a short job costs. A test compares the two.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from hydra._internal.execution_policy import execution_whitelist
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, Node, OmegaConf, open_dict, read_write
 
 from digitcmp.errors import DigitcmpError
 
@@ -43,7 +44,7 @@ def conclude(context: HydraContext, task_function: TaskFunction, config: DictCon
     with execution_whitelist(context.execution_whitelist, reset=True), hydra_config_of(config, directory) as hydra:
         result = Return(
             overrides=[str(override) for override in config.hydra.overrides.task],
-            cfg=own_part(config),
+            cfg=view(config, [str(name) for name in config if name != "hydra"]),
             hydra_cfg=hydra,
             working_dir=str(Path.cwd()),
             task_name=JobRuntime.instance().get("name"),
@@ -77,19 +78,21 @@ def hydra_config_of(config: DictConfig, directory: Path) -> Iterator[DictConfig]
     before = instance.cfg
     with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
         config.hydra.runtime.output_dir = str(directory)
+    OmegaConf.set_readonly(config.hydra, True)
+    own = view(config, ["hydra"])
+    instance.cfg = cast(HydraConf, own)
     try:
-        instance.set_config(config)
-        yield cast(DictConfig, instance.cfg)
+        yield own
     finally:
         instance.cfg = before
 
 
-def own_part(config: DictConfig) -> DictConfig:
-    """A copy of the job's own part of the configuration: all but `hydra`."""
-    own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
-    OmegaConf.set_struct(own, OmegaConf.is_struct(config))
-    OmegaConf.set_readonly(own, OmegaConf.is_readonly(config))
-    return own
+def view(config: DictConfig, names: Iterable[str]) -> DictConfig:
+    """Some entries of a configuration under a root of their own; not copies, they still refer to the whole."""
+    part = DictConfig({}, flags=dict(config._metadata.flags or {}))
+    content = cast(dict[str, Node], part._content)
+    content.update({name: cast(Node, config._get_node(name)) for name in names})
+    return part
 
 
 @contextmanager
