@@ -22,10 +22,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp import __version__, config, messages
-from digitcmp.config import typed
+from digitcmp.composed import official, typed
 from digitcmp.errors import DigitcmpError
 from digitcmp.rounds import launcher
 from digitcmp.rounds.jobs import command_of
+from digitcmp.search import plugin
+from digitcmp.search.config import TARGET as SEARCHING
 
 if TYPE_CHECKING:
     from digitcmp.report.illustrator import Illustrator
@@ -88,6 +90,11 @@ class Hooks(Callback):
         directory = Path(config.hydra.sweep.dir)
         if config.dry_run or interrupted or not any(directory.glob("*/rounds.csv")):
             return
+        if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
+            return
+        if official(config.hydra):
+            print_found(directory)
+            return
         if config.report:
             from digitcmp.report.build import make_report
             from digitcmp.report.terminal import print_report
@@ -114,6 +121,15 @@ class Refused(SystemExit):
         self.error = error
 
 
+def print_found(directory: Path) -> None:
+    """What a search of the official sweeper has found."""
+    results = directory / "optimization_results.yaml"
+    if results.exists():
+        found = yaml.safe_load(results.read_text())
+        told = " ".join(f"{name}={value}" for name, value in found.get("best_params", {}).items())
+        print(f"best validation accuracy {found.get('best_value', float('nan')):.2%}: {told}; see {results}")
+
+
 def show_plan(checked: config.Config, directory: Path) -> None:
     """What a single run would train."""
     from digitcmp.rounds.engines import choose, choose_device
@@ -131,7 +147,7 @@ def show_plan(checked: config.Config, directory: Path) -> None:
 )
 def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.rounds.run.outcome`)."""
-    checked = typed(composed)
+    checked = typed(composed, HydraConfig.get())
     from digitcmp.report.curves import write_curves
     from digitcmp.report.summary import print_summary
     from digitcmp.rounds.plan import print_resumed, standing
@@ -183,6 +199,7 @@ def groups() -> str:
 def register() -> None:
     """Tell Hydra and OmegaConf what the YAML files refer to: schemas, sweeps, and the resolvers of names and groups."""
     launcher.register()
+    plugin.register()
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=config.Config, package="_global_", provider="digitcmp", replace=True)
     for group, choices in config.GROUP_SCHEMAS.items():
@@ -219,8 +236,8 @@ def main() -> None:
         fail(error, full_trace)
     except yaml.YAMLError as error:
         fail(error, full_trace)
-    except ValueError as error:
-        if not messages.raised_by_hydra(error):
+    except Exception as error:
+        if not messages.raised_by_reading(error):
             raise
         fail(error, full_trace)
     except KeyboardInterrupt as interrupt:

@@ -213,11 +213,6 @@ def from_composed(composed: DictConfig) -> Config:
     return config
 
 
-def typed(composed: DictConfig) -> Config:
-    """The typed configuration of a job that Hydra composed, its own part (`hydra`) left aside. Raises ConfigError."""
-    return from_composed(OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"]))
-
-
 def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Every leaf: its dotted path, its value, what `key(...)` declared. Raises ConfigError for a key that the schema does not have."""
     for unknown in sorted(set(vars(node)) - {item.name for item in fields(node)}):

@@ -20,5 +20,9 @@ class RunError(DigitcmpError):
     """A run that could not be started, or that ended with failed rounds."""
 
 
+class SearchError(DigitcmpError):
+    """A search that cannot be begun, continued or concluded."""
+
+
 class Pruned(DigitcmpError):  # noqa: N818 (an outcome, as in Optuna, not a fault)
     """A round or a run that was ended early because whoever watches it expects nothing of it any more."""

@@ -40,6 +40,8 @@ def by_class(error: BaseException) -> str:
     source = omegaconf_error(error)
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: this is not YAML ({error.problem})"
+    if isinstance(error, OverrideParseException) and (found := re.search(r"while evaluating '(?:.*)': (.*)", str(error))):
+        return f"{error.override}: {found[1]}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters twice, as in 'KEY=\"~/a\"'"
     if isinstance(source, ValidationError):
@@ -81,12 +83,16 @@ def functions(arguments: Sequence[str]) -> str:
     return " ".join(argument for argument in arguments if "(" in argument)
 
 
-def raised_by_hydra(error: BaseException) -> bool:
-    """Whether an error comes out of Hydra's reading of the command line, where ordinary exceptions mean wrong input."""
+# where ordinary exceptions mean wrong input: Hydra's reading of the command line, the official Optuna sweeper and what it calls
+READERS = ("hydra.core.override_parser", "hydra_plugins.hydra_optuna_sweeper", "optuna.", "sqlalchemy.")
+
+
+def raised_by_reading(error: BaseException) -> bool:
+    """Whether an error comes out of code in which ordinary exceptions mean wrong input."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("hydra.core.override_parser")
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith(READERS)
 
 
 def omegaconf_error(error: BaseException) -> OmegaConfBaseException | None:

@@ -15,7 +15,8 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from digitcmp.config import Config, typed
+from digitcmp.composed import typed
+from digitcmp.config import Config
 
 SEED = re.compile(r"seed=(0|[1-9]\d*)")
 KEPT = 100  # compositions; each is some 160 KB
@@ -36,7 +37,7 @@ class Template:
         return self.composed
 
     def typed(self, seed: int) -> Config:
-        """The typed configuration for this seed; checked once. Raises what `digitcmp.config.typed` raises."""
+        """The typed configuration for this seed; checked once. Raises what `digitcmp.composed.typed` raises."""
         if self.config is None:
             config = typed(self.composed)
             if has_interpolations(self.composed):

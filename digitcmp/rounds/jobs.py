@@ -13,7 +13,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config import Config, typed
+from digitcmp.composed import typed
+from digitcmp.config import Config
 from digitcmp.errors import DigitcmpError, Pruned, RunError
 from digitcmp.rounds.composing import SeedLoader
 

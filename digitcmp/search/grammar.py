@@ -1,0 +1,119 @@
+"""How a space is written: Hydra's own override grammar, understood as the official Optuna sweeper understands it.
+
+`interval(0,1)`, `tag(log,interval(0.01,1))`, `int(interval(1,5))`, `range(1,5)`, `choice(a,b)` or `a,b`. What a sweep file says
+under `hydra.sweeper.params` comes first; the command line adds to it and overrides it, key by key.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from digitcmp.errors import ConfigError
+from digitcmp.search.space import Condition, Dimension, Space, as_text
+
+INSTEAD = {
+    "seed": "every trial is trained on the same seeds; rounds=R takes R of them",
+    "rounds": "every trial is trained on the same seeds; give their number once, as in rounds=3",
+    "test": "a search never looks at the test pairs",
+}
+
+
+def make_space(params: Mapping[str, Any], arguments: Sequence[str]) -> Space:
+    """The space of a sweep file's params and the command line's arguments. Raises ConfigError for what makes no sense."""
+    parser = OverridesParser.create()
+    found: dict[str, Dimension] = {}
+    verbatim: list[str] = []
+    for text, when in [*map(entry, params.items()), *((argument, None) for argument in arguments)]:
+        override = parse(parser, text)
+        if override.is_delete() or override.key_or_group.startswith("hydra"):
+            verbatim.append(text)
+            continue
+        dimension = make_dimension(override, text)
+        before = found.get(dimension.name)
+        # a condition belongs to the key: another space or value for it on the command line leaves it in place
+        conditions = before.when if before is not None and when is None else conditions_of(dimension.name, when)
+        found[dimension.name] = replace(dimension, when=conditions)
+    check_conditions(found)
+    space = Space(tuple(in_order(found)), tuple(verbatim))
+    if not space.searched:
+        raise ConfigError("there is nothing to search; give a key a space, as in 'optimizer.lr=tag(log,interval(0.01,1))'")
+    return space
+
+
+def entry(item: tuple[Any, Any]) -> tuple[str, Any]:
+    """One of the params as an override and its condition (None: none)."""
+    key, value = item
+    if not isinstance(value, Mapping):
+        return f"{key}={as_text(value)}", None
+    if sorted(value) != ["space", "when"]:
+        raise ConfigError(f"hydra.sweeper.params.{key}={dict(value)}: write {{when: KEY=CHOICE, space: SPACE}}")
+    return f"{key}={as_text(value['space'])}", value["when"]
+
+
+def parse(parser: OverridesParser, text: str) -> Override:
+    """One override. Raises ConfigError with the reason that Hydra has."""
+    try:
+        return parser.parse_override(text)
+    except HydraException as error:
+        reasons = [line.split(": ", 1)[-1] for line in str(error).splitlines() if "while evaluating" in line]
+        reason = reasons[0] if reasons else "it cannot be read"
+        raise ConfigError(f"{text}: this is neither a space nor a value ({reason}); write it as docs/searching.md shows") from error
+
+
+def make_dimension(override: Override, text: str) -> Dimension:
+    """The dimension that an override describes. Raises ConfigError for one that cannot be searched."""
+    from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override as understood
+
+    key = override.get_key_element()
+    if (name := key.lstrip("+")) in INSTEAD and (override.is_sweep_override() or name == "test"):
+        raise ConfigError(f"{text}: {INSTEAD[name]}")
+    try:
+        made = understood(override)
+    except (ValueError, AssertionError, NotImplementedError, TypeError) as error:
+        raise ConfigError(f"{text}: this space cannot be searched ({str(error).rstrip('.')})") from error
+    if isinstance(made, BaseDistribution):
+        return Dimension(key, made, "")
+    return Dimension(key, None, str(made))
+
+
+def conditions_of(name: str, when: Any) -> tuple[Condition, ...]:
+    """`when: KEY=A,B` or a list of such, as conditions. Raises ConfigError for anything else."""
+    made = []
+    for text in [] if when is None else [when] if isinstance(when, str) else list(when):
+        key, equals, values = str(text).partition("=")
+        if not equals or not values:
+            raise ConfigError(f"hydra.sweeper.params.{name}: when: {text} is no condition; write when: KEY=CHOICE")
+        made.append(Condition(key.strip().lstrip("+"), tuple(value.strip() for value in values.split(","))))
+    return tuple(made)
+
+
+def check_conditions(dimensions: Mapping[str, Dimension]) -> None:
+    """Raise ConfigError for a condition on a key that is not in the space or never has one of the values."""
+    for dimension in dimensions.values():
+        for condition in dimension.when:
+            told = f"{dimension.name}: when: {condition}"
+            if (parent := dimensions.get(condition.key)) is None:
+                raise ConfigError(f"{told}: {condition.key} is neither searched nor given a value here")
+            if parent.distribution is None:
+                continue
+            if not isinstance(parent.distribution, CategoricalDistribution):
+                raise ConfigError(f"{told}: {condition.key} is no choice; a condition needs one, as in choice(a,b)")
+            if not set(condition.values) & {as_text(choice) for choice in parent.distribution.choices}:
+                raise ConfigError(f"{told}: {condition.key} is never that")
+
+
+def in_order(dimensions: Mapping[str, Dimension]) -> list[Dimension]:
+    """Every dimension after those that its conditions name, else as they were written. Raises ConfigError for a circle."""
+    ordered: dict[str, Dimension] = {}
+    while len(ordered) < len(dimensions):
+        ready = [item for name, item in dimensions.items() if name not in ordered and all(part.key in ordered for part in item.when)]
+        if not ready:
+            names = ", ".join(name for name in dimensions if name not in ordered)
+            raise ConfigError(f"the conditions of {names} wait for each other; leave one of them out")
+        ordered[ready[0].name] = ready[0]
+    return list(ordered.values())

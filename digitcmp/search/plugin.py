@@ -1,0 +1,41 @@
+"""The Hydra sweeper `digitcmp_optuna`, and the official one with accuracy as what it maximises. Imports Optuna only to search."""
+
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from digitcmp.search.config import SearchConfig, settings
+
+
+class DigitcmpOptunaSweeper(Sweeper):
+    """Asks Optuna for trials, lets the launcher run them, and tells Optuna how they ended. See docs/searching.md."""
+
+    def __init__(self, **keys: Any) -> None:
+        del keys  # the same values are in the configuration that `setup` gets, with their types
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.where = hydra_context, config
+        self.starter = Plugins.instance().instantiate_launcher(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def sweep(self, arguments: list[str]) -> None:
+        context, config = self.where
+        checked = settings(config.hydra.sweeper)
+        from digitcmp.search.search import search
+
+        search(checked, context, config, self.starter, arguments)
+
+
+def register() -> None:
+    """Make the sweepers known to Hydra."""
+    from hydra_plugins.hydra_optuna_sweeper.config import Direction, OptunaSweeperConf
+
+    store = ConfigStore.instance()
+    Plugins.instance().register(DigitcmpOptunaSweeper)
+    store.store(group="hydra/sweeper", name="digitcmp_optuna", node=SearchConfig, provider="digitcmp", replace=True)
+    # the objective is an accuracy: the official sweeper, left to itself, would look for the worst
+    official = OptunaSweeperConf(direction=Direction.maximize)
+    store.store(group="hydra/sweeper", name="optuna", node=official, provider="digitcmp", replace=True)

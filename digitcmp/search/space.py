@@ -1,0 +1,170 @@
+"""The space of a search: what is searched, within what, under which condition, and what stays fixed.
+
+How spaces are written: `digitcmp.search.grammar`.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution, distribution_to_json
+from optuna.trial import Trial
+
+from digitcmp.errors import ConfigError
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Holds when this key has one of these values, given as text."""
+
+    key: str
+    values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.key}={','.join(self.values)}"
+
+    def holds(self, values: Mapping[str, str]) -> bool:
+        """Whether it holds among these values, as text by key; false where there is no such key."""
+        return values.get(self.key) in self.values
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One key: a distribution to search, or a fixed value (as text); used only when all conditions hold. `key` has its plus sign."""
+
+    key: str
+    distribution: BaseDistribution | None
+    fixed: str
+    when: tuple[Condition, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The key without the plus sign."""
+        return self.key.lstrip("+")
+
+
+@dataclass(frozen=True)
+class Space:
+    """All dimensions, each after those that its conditions name, and what Hydra gets as it is (deletions, keys of Hydra itself)."""
+
+    dimensions: tuple[Dimension, ...]
+    verbatim: tuple[str, ...]
+
+    @property
+    def searched(self) -> list[Dimension]:
+        """The dimensions that have something to search."""
+        return [dimension for dimension in self.dimensions if dimension.distribution is not None]
+
+    def active(self, choose: Callable[[Dimension], Any]) -> Values:
+        """The values of a point, by name: `choose` is called with each searched dimension whose conditions hold."""
+        texts: dict[str, str] = {}
+        chosen: Values = {}
+        for dimension in self.dimensions:
+            if not all(condition.holds(texts) for condition in dimension.when):
+                continue
+            if dimension.distribution is None:
+                texts[dimension.name] = dimension.fixed
+                continue
+            chosen[dimension.name] = choose(dimension)
+            texts[dimension.name] = as_text(chosen[dimension.name])
+        return chosen
+
+    def suggest(self, trial: Trial) -> Values:
+        """The values that a trial gets for what is active in it; those that it has already stay."""
+        return self.active(lambda dimension: suggest(trial, dimension))
+
+    def complete(self, point: Values) -> Values:
+        """A point with the first value of everything that is active and that it does not name."""
+        return self.active(lambda dimension: point.get(dimension.name, first(dimension.distribution)))
+
+    def overrides(self, values: Values) -> list[str]:
+        """A point as the overrides of a job, what is fixed included."""
+        texts = {name: as_text(value) for name, value in values.items()}
+        lines = []
+        for dimension in self.dimensions:
+            if dimension.distribution is None and all(condition.holds(texts) for condition in dimension.when):
+                texts[dimension.name] = dimension.fixed
+            if dimension.name in texts:
+                lines.append(f"{dimension.key}={texts[dimension.name]}")
+        return [*lines, *self.verbatim]
+
+    def samples(self) -> Iterator[Values]:
+        """Points that between them take every choice and use every dimension."""
+        for dimension in self.searched:
+            forced = self.needed(dimension)
+            choices = dimension.distribution.choices if isinstance(dimension.distribution, CategoricalDistribution) else [None]
+            for choice in choices:
+                yield self.complete({**forced, **({} if choice is None else {dimension.name: choice})})
+
+    def needed(self, dimension: Dimension) -> Values:
+        """Values for which all conditions of a dimension hold."""
+        found: Values = {}
+        for condition in dimension.when:
+            (parent,) = (other for other in self.dimensions if other.name == condition.key)
+            found.update(self.needed(parent))
+            if isinstance(parent.distribution, CategoricalDistribution):
+                found[parent.name] = next(choice for choice in parent.distribution.choices if as_text(choice) in condition.values)
+        return found
+
+    def check_point(self, point: Mapping[str, Any]) -> None:
+        """Raise ConfigError unless a starting point has only searched keys, with values of the space."""
+        known = {dimension.name: dimension.distribution for dimension in self.searched}
+        for name, value in point.items():
+            if (distribution := known.get(name)) is None:
+                raise ConfigError(f"enqueue {name}={value}: this key is not searched; searched are {', '.join(known)}")
+            if not contains(distribution, value):
+                raise ConfigError(f"enqueue {name}={value}: this is outside its space, {shown(distribution)}")
+
+    def describe(self) -> dict[str, Any]:
+        """What makes the space itself, as plain values."""
+        described = {}
+        for dimension in self.searched:
+            assert dimension.distribution is not None
+            conditions = [str(condition) for condition in dimension.when]
+            described[dimension.name] = {"space": json.loads(distribution_to_json(dimension.distribution)), "when": conditions}
+        return described
+
+
+def suggest(trial: Trial, dimension: Dimension) -> Any:
+    """The trial's value for a dimension."""
+    made = dimension.distribution
+    if isinstance(made, FloatDistribution):
+        return trial.suggest_float(dimension.name, made.low, made.high, step=made.step, log=made.log)
+    if isinstance(made, IntDistribution):
+        return trial.suggest_int(dimension.name, made.low, made.high, step=made.step, log=made.log)
+    assert isinstance(made, CategoricalDistribution)
+    return trial.suggest_categorical(dimension.name, made.choices)
+
+
+def first(distribution: BaseDistribution | None) -> Any:
+    """The first choice or the lowest number."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return distribution.low
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a value is one of a distribution's."""
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except (ValueError, TypeError):
+        return False
+
+
+def shown(distribution: BaseDistribution) -> str:
+    """A distribution for people to read."""
+    if isinstance(distribution, CategoricalDistribution):
+        return ", ".join(map(as_text, distribution.choices))
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return f"{distribution.low:g} to {distribution.high:g}" + (", logarithmic" if distribution.log else "")
+
+
+def as_text(value: Any) -> str:
+    """A value as Hydra's command line takes it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

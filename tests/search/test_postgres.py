@@ -1,0 +1,154 @@
+"""A study in a real PostgreSQL server, started for these tests in a temporary folder, behind a Unix socket."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from digitcmp.errors import SearchError
+from digitcmp.search.storage import open_place
+from tests.search.crashes import check_accounts, check_kills, check_restarts
+from tests.search.made import open_ledger
+
+PASSWORD = "a-secret"
+
+
+def find_programs() -> Path | None:
+    """The folder of PostgreSQL's own programs, the newest version."""
+    folders = [Path(path).parent for path in [shutil.which("initdb")] if path] + sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), reverse=True
+    )
+    return next((folder for folder in folders if (folder / "initdb").exists()), None)
+
+
+def refused() -> str:
+    """Why there can be no server here, empty when there can."""
+    if find_programs() is None:
+        return "PostgreSQL is not installed (apt-get install postgresql)"
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        return f"psycopg cannot be used: {error}"
+    try:
+        pwd.getpwnam("postgres")
+    except KeyError:
+        return "" if os.geteuid() else "PostgreSQL does not run as root, and there is no user postgres"
+    return ""
+
+
+pytestmark = pytest.mark.skipif(bool(refused()), reason=refused() or "it can be used")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Path]:
+    """The folder of a running server's socket; the server asks for a password."""
+    programs = find_programs()
+    assert programs is not None
+    top = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path must be short
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if as_user:
+        shutil.chown(top, "postgres")
+
+    def run(program: str, *arguments: str) -> None:
+        done = subprocess.run([*as_user, str(programs / program), *arguments], capture_output=True, text=True, check=False, cwd=top)
+        assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
+
+    (top / "password").write_text(PASSWORD)
+    if as_user:
+        shutil.chown(top / "password", "postgres")
+    data, log = str(top / "data"), str(top / "log")
+    run("initdb", "-D", data, "-U", "digitcmp", "--auth=scram-sha-256", f"--pwfile={top / 'password'}", "--no-sync")
+    run("pg_ctl", "-D", data, "-l", log, "-w", "-o", f"-k {top} -c listen_addresses='' -c fsync=off", "start")
+    try:
+        yield top
+    finally:
+        run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(top)
+
+
+def url_of(server: Path, database: str = "postgres", password: str = PASSWORD) -> str:
+    """The URL of a database."""
+    return f"postgresql://digitcmp:{password}@/{database}?host={server}"
+
+
+@pytest.fixture
+def url(server: Path, request: pytest.FixtureRequest) -> str:
+    """The URL of a database of the test's own."""
+    import psycopg
+
+    name = f"t{abs(hash(request.node.name))}"
+    with psycopg.connect(url_of(server), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+    return url_of(server, name)
+
+
+def test_four_processes_two_killed(url: str, tmp_path: Path) -> None:
+    """Every trial is accounted for, none is lost, none is counted twice."""
+    check_kills(url, tmp_path)
+
+
+def test_killed_and_started_again(url: str, tmp_path: Path) -> None:
+    """One process, killed six times at random moments."""
+    check_restarts(url, tmp_path)
+
+
+def test_the_command_line_shares_a_study(url: str, tmp_path: Path) -> None:
+    """Two commands, one of them killed while it trains: together they train n_trials, and the study is of use afterwards."""
+    options = ["model=net2", "epochs=2", "batch_size=20", "data.train_pairs=60", "data.val_pairs=20", "data.test_pairs=20", "engine=serial"]
+    sweeper = ["hydra/sweeper=digitcmp_optuna", f"hydra.sweeper.storage='{url}'", "hydra.sweeper.n_trials=8", "hydra.sweeper.study_name=s"]
+    command = [sys.executable, "-m", "digitcmp", "--multirun", *sweeper, *options, "report=false", "optimizer.lr=interval(0.001,0.01)"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
+    folders = [f"hydra.sweep.dir={tmp_path / name}" for name in ("one", "two")]
+    victim = subprocess.Popen([*command, folders[0]], env=environment, stdout=subprocess.PIPE, text=True)
+    assert victim.stdout is not None
+    assert any("trial" in line for line in victim.stdout)  # the first trial has ended
+    victim.kill()
+    victim.communicate()
+    done = subprocess.run([*command, folders[1]], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Trials: 8 of 8" in done.stdout
+    assert PASSWORD not in done.stdout
+    found = [path for path in (tmp_path / "two").glob("*.yaml") if path.name != "multirun.yaml"]  # Hydra's own copy of the command
+    found += [path for path in (tmp_path / "two" / "summary").iterdir() if path.suffix in (".md", ".csv")]
+    assert not [path for path in found if PASSWORD in path.read_text()]
+
+
+@pytest.mark.parametrize(
+    ("database", "password", "words"),
+    [("postgres", "wrong", "password authentication failed"), ("nowhere", PASSWORD, 'database "nowhere" does not exist')],
+)
+def test_a_refusal_is_told_without_the_password(server: Path, database: str, password: str, words: str) -> None:
+    """One line, with what the server said."""
+    with pytest.raises(SearchError) as caught, open_place(url_of(server, database, password)):
+        pass
+    assert words in str(caught.value)
+    assert password not in str(caught.value).replace(words, "")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    """One line."""
+    with pytest.raises(SearchError, match=r"storage=postgresql://.*\*\*\*.*: .*(No such file|refused)"), open_place(url_of(tmp_path)):
+        pass
+
+
+def test_studies_in_one_database_keep_apart(url: str) -> None:
+    """Two studies, each with its own total."""
+    for name in ("one", "two"):
+        with open_ledger(url, 1, name=name) as ledger:
+            assert ledger.claim() is not None
+            assert ledger.end(0, "complete", 0.5, 1)
+            assert ledger.claim() is None
+
+
+def test_accounts_notice_what_is_missing(url: str, tmp_path: Path) -> None:
+    """The check of these tests itself fails for a study that lacks a trial."""
+    (tmp_path / "log").write_text("ended 0\n")
+    with pytest.raises(AssertionError):
+        check_accounts(url, tmp_path / "log", 1)

@@ -1,0 +1,140 @@
+"""Spaces: how they are read, what they suggest, what is refused."""
+
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from digitcmp.errors import ConfigError
+from digitcmp.search.grammar import make_space
+from digitcmp.search.space import Space, as_text
+from tests.search.made import PARAMS
+
+
+def distributions(space: Space) -> dict[str, Any]:
+    """The distribution of each searched key."""
+    return {dimension.name: dimension.distribution for dimension in space.searched}
+
+
+def test_hydras_grammar_is_understood() -> None:
+    """Each way of writing a space gives the distribution that the official sweeper makes of it."""
+    space = make_space(
+        {
+            "a": "interval(0,2)",
+            "b": "tag(log,interval(0.01,1))",
+            "c": "int(interval(1,5))",
+            "d": "range(1,5)",
+            "e": "x,y",
+            "f": "choice(0,0.5)",
+        },
+        ["g=tag(log,int(interval(1,100)))", "h=range(0,1,0.25)"],
+    )
+    assert distributions(space) == {
+        "a": FloatDistribution(0.0, 2.0),
+        "b": FloatDistribution(0.01, 1.0, log=True),
+        "c": IntDistribution(1, 5),
+        "d": IntDistribution(1, 4),
+        "e": CategoricalDistribution(("x", "y")),
+        "f": CategoricalDistribution((0, 0.5)),
+        "g": IntDistribution(1, 100, log=True),
+        "h": FloatDistribution(0.0, 0.75, step=0.25),
+    }
+
+
+def test_the_command_line_adds_and_overrides() -> None:
+    """A space for a new key, another one for a known key, a value that ends the search of a key; conditions stay with their key."""
+    space = make_space(
+        PARAMS, ["aux_weight=interval(0,1)", "optimizer.lr=interval(0.1,0.2)", "optimizer.momentum=0.5", "epochs=3", "~model"]
+    )
+    assert list(distributions(space)) == ["optimizer", "optimizer.lr", "aux_weight"]
+    assert distributions(space)["optimizer.lr"] == FloatDistribution(0.1, 0.2)
+    point = {"optimizer": "sgd", "optimizer.lr": 0.1, "aux_weight": 0.0}
+    assert space.overrides(point) == ["optimizer=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.5", "aux_weight=0.0", "epochs=3", "~model"]
+    assert "optimizer.momentum=0.5" not in space.overrides({**point, "optimizer": "adam"})
+
+
+def test_a_condition_decides_what_is_suggested() -> None:
+    """Momentum with SGD, and never with Adam; a plus sign belongs to the override and not to the name."""
+    space = make_space({**PARAMS, "+experiment": "choice(wsn,wosn)"}, [])
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    seen = set()
+    for _ in range(30):
+        trial = study.ask()
+        values = space.suggest(trial)
+        assert ("optimizer.momentum" in values) == (values["optimizer"] == "sgd")
+        assert values == trial.params
+        assert f"+experiment={values['experiment']}" in space.overrides(values)
+        seen.add(values["optimizer"])
+    assert seen == {"sgd", "adam"}
+
+
+def test_conditions_follow_conditions() -> None:
+    """A key under a condition may itself be one; the order in which they are written does not matter; a fixed key counts, too."""
+    params = {
+        "optimizer.nesterov": {"when": "optimizer.momentum=0.9", "space": "true,false"},
+        "optimizer.momentum": {"when": ["optimizer=sgd", "model=net2,net3"], "space": "choice(0,0.9)"},
+        "optimizer": "sgd,adam",
+        "model": "net3",
+    }
+    space = make_space(params, [])
+    assert space.complete({}) == {"optimizer": "sgd", "optimizer.momentum": 0}
+    assert space.complete({"optimizer.momentum": 0.9}) == {"optimizer": "sgd", "optimizer.momentum": 0.9, "optimizer.nesterov": True}
+    assert make_space({**params, "model": "wsn"}, []).complete({}) == {"optimizer": "sgd"}
+
+
+def test_samples_use_every_choice_and_every_dimension() -> None:
+    """So that a mistake in any of them is found before the first trial."""
+    space = make_space({**PARAMS, "optimizer": "choice(adam,sgd)"}, [])
+    samples = list(space.samples())
+    assert {sample["optimizer"] for sample in samples} == {"sgd", "adam"}
+    assert any("optimizer.momentum" in sample for sample in samples)
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "null"), (True, "true"), (1e-5, "1e-05"), ("sgd", "sgd"), (3, "3")])
+def test_values_as_text(value: Any, text: str) -> None:
+    """As Hydra's command line takes them."""
+    assert as_text(value) == text
+
+
+WRONG = [
+    ({"a": "interval(1,0)"}, "a=interval(1,0): this space cannot be searched (`low <= high` must hold"),
+    ({"a": "choice()"}, "a=choice(): this is neither a space nor a value (empty choice is not legal)"),
+    ({"a": "tag(log,interval(0,1))"}, "a=tag(log,interval(0,1)): this space cannot be searched (`low > 0` must hold"),
+    ({"a": "range(3,0)"}, "a=range(3,0): this space cannot be searched"),
+    ({"a": "wibble(1)"}, "Unknown function 'wibble'"),
+    ({"a": 1}, "there is nothing to search"),
+    ({"seed": "range(0,5)", "a": "1,2"}, "seed=range(0,5): every trial is trained on the same seeds; rounds=R"),
+    ({"rounds": "1,2"}, "rounds=1,2: every trial is trained on the same seeds; give their number once"),
+    ({"test": "true", "a": "1,2"}, "test=true: a search never looks at the test pairs"),
+    ({"a": {"space": "1,2"}}, "write {when: KEY=CHOICE, space: SPACE}"),
+    ({"a": {"space": "1,2", "when": "b"}}, "when: b is no condition; write when: KEY=CHOICE"),
+    ({"a": {"space": "1,2", "when": "b=1"}}, "b is neither searched nor given a value here"),
+    ({"a": {"space": "1,2", "when": "b=1"}, "b": "interval(0,1)"}, "b is no choice"),
+    ({"a": {"space": "1,2", "when": "b=3"}, "b": "1,2"}, "b is never that"),
+    ({"a": {"space": "1,2", "when": "b=1"}, "b": {"space": "1,2", "when": "a=1"}}, "the conditions of a, b wait for each other"),
+]
+
+
+@pytest.mark.parametrize(("params", "words"), WRONG, ids=[words for _, words in WRONG])
+def test_what_makes_no_sense_is_refused(params: dict[str, Any], words: str) -> None:
+    """One line that quotes it."""
+    with pytest.raises(ConfigError) as caught:
+        make_space(params, [])
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("point", "words"),
+    [
+        ({"lr": 0.1}, "enqueue lr=0.1: this key is not searched; searched are optimizer, optimizer.lr, optimizer.momentum"),
+        ({"optimizer.lr": 5}, "enqueue optimizer.lr=5: this is outside its space, 0.001 to 1, logarithmic"),
+        ({"optimizer": "rmsprop"}, "enqueue optimizer=rmsprop: this is outside its space, sgd, adam"),
+    ],
+)
+def test_starting_points_lie_in_the_space(point: dict[str, Any], words: str) -> None:
+    """One line that quotes the point."""
+    with pytest.raises(ConfigError) as caught:
+        make_space(PARAMS, []).check_point(point)
+    assert words == str(caught.value)

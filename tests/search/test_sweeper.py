@@ -1,0 +1,324 @@
+"""Searches from the command line: what they leave behind, how they go on, and what they say about wrong input."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+import sqlalchemy
+from optuna.trial import TrialState
+
+from digitcmp.report.runs import read_run
+from digitcmp.rounds.identity import differences
+from tests.conftest import ROOT, Ended
+
+TINY = ["model=net2", "epochs=2", "batch_size=20", "data.train_pairs=60", "data.val_pairs=20", "data.test_pairs=20", "engine=serial"]
+OURS = ["--multirun", "hydra/sweeper=digitcmp_optuna", "hydra.sweep.dir=out", *TINY]
+SPACE = "optimizer.lr=tag(log,interval(0.001,0.1))"
+Cli = Callable[..., Ended]
+
+
+def few(trials: int) -> str:
+    """So many trials."""
+    return f"hydra.sweeper.n_trials={trials}"
+
+
+def study(folder: Path = Path("out")) -> optuna.Study:
+    """The study of a sweep's folder."""
+    return optuna.load_study(study_name=folder.name, storage=f"sqlite:///{folder}/study.db")
+
+
+def states() -> list[str]:
+    """How the trials ended."""
+    return [trial.state.name for trial in study().trials]
+
+
+def test_the_official_sweeper_works_as_it_is(run_cli: Cli) -> None:
+    """It maximises the mean validation accuracy over the run's rounds, and nothing is tested."""
+    options = ["--multirun", "hydra/sweeper=optuna", "hydra.sweep.dir=out", *TINY, "rounds=2", few(4), "hydra.sweeper.n_jobs=2"]
+    options += ["hydra.sweeper.storage=sqlite:///study.db", "hydra.sweeper.study_name=s"]
+    ended = run_cli(*options, "optimizer.lr=interval(0.001,0.1)", "model=wsn", "aux_weight=interval(0,2)")
+    assert ended.code == 0, ended.err
+    found = optuna.load_study(study_name="s", storage="sqlite:///study.db")
+    assert found.direction.name == "MAXIMIZE"
+    runs = [pd.read_csv(path) for path in Path("out").glob("*/rounds.csv")]
+    assert all(rounds["test_accuracy"].isna().all() and len(rounds) == 2 for rounds in runs)
+    assert sorted(trial.value for trial in found.trials) == pytest.approx(sorted(rounds["val_accuracy"].mean() for rounds in runs))
+    assert "best validation accuracy" in ended.out
+
+
+@pytest.mark.parametrize("sweeper", ["optuna", "digitcmp_optuna"])
+def test_a_search_needs_validation_pairs(run_cli: Cli, sweeper: str) -> None:
+    """And says which key."""
+    ended = run_cli("--multirun", f"hydra/sweeper={sweeper}", *TINY, "data.val_pairs=0", SPACE)
+    assert ended.code == 1
+    assert "data.val_pairs=200" in ended.err.splitlines()[-1]
+
+
+def test_a_search_and_what_it_leaves(run_cli: Cli) -> None:
+    """Trials with the same seeds, never tested; a table, figures, a recipe that composes to the best trial's configuration."""
+    space = ["optimizer=choice(adam,sgd)", SPACE, "aux_weight=interval(0,1)", "model=wsn", "rounds=2", "model.dropout=choice(0,0.3)"]
+    ended = run_cli(*OURS, *space, few(6), "hydra.sweeper.pruners.median={n_startup_trials:2,warmup:1}")
+    assert ended.code == 0, ended.err
+    assert "Trials: 6 of 6" in ended.out
+    best = study().best_trial
+    for folder in sorted(Path("out").glob("trial_*")):
+        about = read_run(folder)
+        assert about["seeds"] == [0, 1]
+        assert about["configuration"]["test"] is False
+        assert about["status"] in ("done", "pruned")
+    summary = Path("out/summary")
+    assert {"search.md", "trials.csv", "history.png", "slices.svg"} <= {path.name for path in summary.iterdir()}
+    table = pd.read_csv(summary / "trials.csv")
+    assert list(table["state"]) == [state.lower() for state in states()]
+    assert table["best"].iloc[-1] == pytest.approx(best.value)
+    assert "optuna-dashboard sqlite:///out/study.db" in (summary / "search.md").read_text()
+
+    Path("my/experiment").mkdir(parents=True)
+    Path("my/experiment/found.yaml").write_text(Path("out/best.yaml").read_text())
+    done = run_cli("--config-dir", "my", "+experiment=found", "hydra.run.dir=again", "data.val_pairs=20", "test=false", "rounds=2")
+    assert done.code == 0, done.err
+    again, trial = read_run(Path("again")), read_run(Path(f"out/trial_{best.number:04d}"))
+    assert again["configuration_hash"] == trial["configuration_hash"], differences(trial["configuration"], again["configuration"])
+    assert pd.read_csv("again/rounds.csv")["val_accuracy"].mean() == pytest.approx(best.value)
+    assert run_cli("--config-dir", ".", "+out=best", "--cfg", "job").code == 0  # as best.yaml itself says
+
+
+def test_n_trials_is_the_total(run_cli: Cli) -> None:
+    """The same command does nothing more; a larger total goes on; different points come, although the seed is the same."""
+    for trials in (3, 3, 5):
+        ended = run_cli(*OURS, SPACE, few(trials), "report=false")
+        assert ended.code == 0, ended.err
+        assert len(states()) == trials
+    values = [trial.params["optimizer.lr"] for trial in study().trials]
+    assert len(set(values)) == 5
+
+
+def test_starting_points_come_first_and_are_confirmed_on_fresh_seeds(run_cli: Cli) -> None:
+    """The best and the first starting point, tested on seeds that no trial has seen, with all training pairs."""
+    options = ["rounds=2", few(3), "hydra.sweeper.confirm=3", "hydra.sweeper.enqueue=[{optimizer.lr:0.0005},{optimizer.lr:0.05}]"]
+    ended = run_cli(*OURS, "optimizer.lr=tag(log,interval(0.0001,0.1))", *options, "epochs=4")
+    assert ended.code == 0, ended.err
+    assert [trial.params["optimizer.lr"] for trial in study().trials][:2] == [0.0005, 0.05]
+    folders = sorted(path.parent for path in Path("out/confirm").glob("*/run.json"))
+    assert folders[-1].name == "start"
+    for folder in folders:
+        about = read_run(folder)
+        assert about["seeds"] == [2, 3, 4]
+        assert (about["configuration"]["test"], about["configuration"]["data"]["val_pairs"]) == (True, 0)
+    assert read_run(folders[-1])["configuration"]["optimizer"]["lr"] == 0.0005
+    text = Path("out/summary/search.md").read_text()
+    assert "3 fresh rounds (seeds 2 to 4)" in text
+    assert len(folders) == 1 or "Paired difference, best minus start" in text
+
+
+def test_other_launchers_run_without_pruning(run_cli: Cli) -> None:
+    """Hydra's own launcher, one trial after the other; a pruner is refused there."""
+    refused = run_cli(*OURS, SPACE, "hydra/launcher=basic")
+    assert refused.code == 1
+    assert refused.err.startswith("digitcmp: hydra.sweeper.pruner=median: pruning needs hydra/launcher=digitcmp")
+    ended = run_cli(*OURS, SPACE, "hydra/launcher=basic", "hydra.sweeper.pruner=none", few(2), "report=false")
+    assert ended.code == 0, ended.err
+    assert states() == ["COMPLETE"] * 2
+
+
+def test_a_failed_trial_does_not_end_a_search(run_cli: Cli) -> None:
+    """A learning rate that diverges: that trial has failed, with its reason; the others count."""
+    start = "hydra.sweeper.enqueue=[{optimizer.lr:1e30},{optimizer.lr:0.01},{optimizer.lr:0.02}]"
+    ended = run_cli(*OURS, "optimizer=sgd", "optimizer.lr=choice(1e30,0.01,0.02)", start, few(2), "report=false", "hydra.sweeper.seed=1")
+    assert ended.code == 0, ended.err
+    assert states() == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert "nan" in study().trials[0].user_attrs["reason"] or "infinite" in study().trials[0].user_attrs["reason"]
+
+
+def test_when_all_trials_fail_there_is_no_best(run_cli: Cli) -> None:
+    """It says so and why, with exit code 1, after as many failures as there should have been trials."""
+    ended = run_cli(*OURS, "optimizer=sgd", "optimizer.lr=choice(1e30,1e31)", few(3))
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1].startswith("digitcmp: all 3 trials failed, so there is no best one: seed 0: the ")
+    assert states() == ["FAIL"] * 3
+    assert not Path("out/best.yaml").exists()
+
+
+def test_a_time_budget(run_cli: Cli) -> None:
+    """No trial is begun after it; what there is is reported, and the same command goes on."""
+    ended = run_cli(*OURS, SPACE, few(1000), "hydra.sweeper.timeout=1.5", "report=false")
+    assert ended.code == 0, ended.err
+    before = len(states())
+    assert 1 <= before < 100
+    assert states().count("RUNNING") == 0
+    run_cli(*OURS, SPACE, few(before + 1), "report=false")
+    assert len(states()) == before + 1
+
+
+def test_a_dry_run_shows_the_space(run_cli: Cli) -> None:
+    """And makes nothing."""
+    ended = run_cli(*OURS, SPACE, "dry_run=true")
+    assert ended.code == 0, ended.err
+    assert "optimizer.lr: 0.001 to 0.1, logarithmic" in ended.out
+    assert not Path("out").exists()
+
+
+COMMAND = [sys.executable, "-m", "digitcmp", *OURS, SPACE, "report=false", "rounds=2"]
+
+
+def spawn(folder: Path, trials: int) -> "subprocess.Popen[str]":
+    """A search in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([*COMMAND, few(trials)], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for_trials(folder: Path, begun: int) -> None:
+    """Wait until so many trials have a folder."""
+    end = time.monotonic() + 120
+    while len(list(folder.glob("out/trial_*/run.json"))) < begun:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kill -9, three times; the command, given again, ends with exactly n_trials."""
+    chance = random.Random(0)
+    for _ in range(3):
+        search, before = spawn(tmp_path, 10), len(list(tmp_path.glob("out/trial_*/run.json")))
+        wait_for_trials(tmp_path, before + 1)
+        time.sleep(0.3 * chance.random())
+        search.kill()
+        search.communicate()
+    search = spawn(tmp_path, 10)
+    _, errors = search.communicate()
+    assert search.returncode == 0, errors
+    monkeypatch.chdir(tmp_path)
+    assert len(states()) == 10
+    assert set(states()) <= {"COMPLETE", "PRUNED"}
+    for trial in study().get_trials(states=(TrialState.COMPLETE,)):
+        rounds = pd.read_csv(f"out/trial_{trial.number:04d}/rounds.csv")
+        assert trial.value == pytest.approx(rounds["val_accuracy"].mean())
+        assert len(trial.intermediate_values) == 4
+
+
+def test_ctrl_c_leaves_a_study_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trial in flight is back in the queue; exit code 130; the same command goes on with it."""
+    search = spawn(tmp_path, 200)
+    wait_for_trials(tmp_path, 3)
+    search.send_signal(signal.SIGINT)
+    _, errors = search.communicate()
+    assert search.returncode == 130, errors
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    monkeypatch.chdir(tmp_path)
+    left = states()
+    assert "RUNNING" not in left
+    assert "FAIL" not in left
+    search = spawn(tmp_path, len(left))
+    assert search.wait() == 0
+    search.communicate()
+    assert set(states()) <= {"COMPLETE", "PRUNED"}
+    assert len(states()) == len(left)
+
+
+WRONG = [
+    (["hydra.sweeper.sampler=tpee", SPACE], "hydra.sweeper.sampler=tpee: choose one of tpe, random, qmc, gp, cmaes"),
+    (["hydra.sweeper.pruner=medium", SPACE], "hydra.sweeper.pruner=medium: choose one of none, median"),
+    (["hydra.sweeper.samplers.tpe.n_start=3", SPACE], "hydra.sweeper.samplers.tpe.n_start=3: there is no such key"),
+    (["hydra.sweeper.pruners.median.warmup=-1", SPACE], "hydra.sweeper.pruners.median.warmup=-1: must be a whole number, at least 0"),
+    (["hydra.sweeper.pruner=hyperband", SPACE], "hydra.sweeper.pruners.hyperband.min_resource=5: a trial has 2 steps"),
+    (["optimizer.lr=interval(1,0)"], "optimizer.lr=interval(1,0): this space cannot be searched (`low <= high` must hold"),
+    (["optimizer.lr=choice()"], "optimizer.lr=choice()"),
+    (["optimizer.learning=interval(0,1)"], "optimizer.learning"),
+    (["optimizer=sgd,adma"], "optimizer=adma: there is no such choice, did you mean adam?"),
+    (["optimizer.momentum=interval(0,1)", "optimizer=adam"], "optimizer.momentum"),
+    (["seed=range(5)"], "seed=range(5): every trial is trained on the same seeds; rounds=R"),
+    (["epochs=range(2,5)"], "epochs: trials of different length cannot be compared epoch by epoch, as pruner=median does"),
+    ([SPACE, "test=true"], "test=true: a search never looks at the test pairs"),
+    ([SPACE, few(0)], "hydra.sweeper.n_trials=0: must be a whole number, at least 1"),
+    ([SPACE, "hydra.sweeper.direction=up"], "hydra.sweeper.direction=up: choose one of maximize, minimize"),
+    ([SPACE, "hydra.sweeper.enqueue=[{lr:1}]"], "enqueue lr=1: this key is not searched; searched are optimizer.lr"),
+    ([], "there is nothing to search"),
+    ([SPACE, "hydra.sweeper.storage=redis://localhost"], "storage=redis://localhost: use sqlite:///FILE, journal:///FILE or postgresql://"),
+    ([SPACE, "hydra.sweeper.storage=study.db"], "storage=study.db: use sqlite:///FILE"),
+    ([SPACE, "hydra.sweeper.storage=sqlite:////proc/study.db"], "/proc/study.db"),
+    ([SPACE, "hydra.sweeper.storage='postgresql://me:secret@127.0.0.1:1/x'"], "storage=postgresql://me:***@127.0.0.1:1/x: "),
+    ([SPACE, "optimizer.lr=-1"], "there is nothing to search"),
+    ([SPACE, "hydra.sweeper.wibble=1"], "hydra.sweeper.wibble"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG, ids=[" ".join(arguments) or "nothing" for arguments, _ in WRONG])
+def test_wrong_input_is_told_in_one_line(run_cli: Cli, arguments: list[str], words: str) -> None:
+    """The value, and what would be right; exit code 1."""
+    ended = run_cli(*OURS, *arguments)
+    assert ended.code == 1
+    assert words in ended.err
+    assert len(ended.err.splitlines()) == 1, ended.err
+    assert ended.err.startswith("digitcmp: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["optimizer.lr=interval(0.001,0.2)"], "has another search space"),
+        (["hydra.sweeper.direction=minimize"], "hydra.sweeper.direction=minimize: the study out in sqlite:///out/study.db is to maximize"),
+        (["epochs=3"], "has another configuration (epochs 2 -> 3)"),
+        (["rounds=3"], "has other seeds"),
+        (["hydra.sweeper.pruner=wilcoxon"], "has other steps (steps epochs -> rounds)"),
+    ],
+)
+def test_another_search_in_the_same_study(run_cli: Cli, change: list[str], words: str) -> None:
+    """Trials that could not be compared are not mixed."""
+    assert run_cli(*OURS, SPACE, few(1), "report=false").code == 0
+    ended = run_cli(*OURS, SPACE, few(2), *change)
+    assert ended.code == 1
+    assert words in ended.err
+    assert "choose another hydra.sweeper.study_name" in ended.err
+
+
+def test_a_study_made_by_something_else(run_cli: Cli) -> None:
+    """Its trials are not taken for ours."""
+    Path("out").mkdir()
+    made = optuna.create_study(study_name="out", storage="sqlite:///out/study.db", direction="maximize")
+    made.optimize(lambda trial: trial.suggest_float("optimizer.lr", 0.001, 0.1), n_trials=1)
+    ended = run_cli(*OURS, SPACE)
+    assert ended.code == 1
+    assert "the study out in sqlite:///out/study.db was not made by hydra/sweeper=digitcmp_optuna" in ended.err
+
+
+@pytest.mark.parametrize(("version", "words"), [("v3.0.0.d", "optuna storage upgrade"), ("v99", "install a newer Optuna")])
+def test_a_schema_of_another_optuna(run_cli: Cli, version: str, words: str) -> None:
+    """The command that upgrades it."""
+    Path("out").mkdir()
+    optuna.create_study(study_name="out", storage="sqlite:///out/study.db")
+    engine = sqlalchemy.create_engine("sqlite:///out/study.db")
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text(f"UPDATE alembic_version SET version_num = '{version}'"))
+    engine.dispose()
+    ended = run_cli(*OURS, SPACE)
+    assert ended.code == 1
+    assert "storage=sqlite:///out/study.db: its tables are of another Optuna version" in ended.err
+    assert words in ended.err
+
+
+def test_a_file_that_is_no_database(run_cli: Cli) -> None:
+    """One line."""
+    Path("out").mkdir()
+    Path("out/study.db").write_text("this is a text\n" * 100)
+    ended = run_cli(*OURS, SPACE)
+    assert ended.code == 1
+    assert ended.err == "digitcmp: storage=sqlite:///out/study.db: file is not a database; is it there, and may it be written?\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere (the folder /proc above is read-only for root, too)")
+def test_a_read_only_folder(run_cli: Cli) -> None:
+    """One line."""
+    Path("out").mkdir(mode=0o555)
+    ended = run_cli(*OURS, SPACE)
+    assert ended.code == 1
+    assert "out/study.db" in ended.err
+    assert len(ended.err.splitlines()) == 1
