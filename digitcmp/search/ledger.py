@@ -67,26 +67,31 @@ class Ledger:
         with self.worker:
             yield before
 
-    def claim(self) -> tuple[Trial, FrozenTrial] | None:
-        """The next trial, from the queue or a new one; None when enough trials count or run, or too many have failed."""
+    def claim(self) -> tuple[Trial, set[int]] | None:
+        """The next trial, from the queue or a new one, and the steps that it has told already.
+
+        None when enough trials count or run, or too many have failed.
+        """
         with self.place.turn():
-            self.requeue()
+            trials = self.study.get_trials(deepcopy=False)
+            self.requeue(trials)
             counts = self.counts()
             if counts.counted + counts.running >= self.search.n_trials or counts.failed >= self.limit:
                 return None
             trial = self.study.ask()
             trial.set_user_attr(OWNER, self.worker.id)
         self.held[trial.number] = trial._trial_id
-        return trial, self.place.storage.get_trial(trial._trial_id)
+        before = trials[trial.number : trial.number + 1]  # Optuna numbers without gaps; a new trial is not among them
+        return trial, set(before[0].intermediate_values) if before else set()
 
-    def requeue(self) -> None:
+    def requeue(self, trials: list[FrozenTrial]) -> None:
         """Put the trials of dead processes back into the queue. Within a turn."""
-        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        signatures = self.study.user_attrs if running else {}
-        for trial in running:
+        others = [trial for trial in trials if trial.state == TrialState.RUNNING and trial.number not in self.held]
+        signatures = self.study.user_attrs if others else {}
+        for trial in others:
             # a trial without an owner was begun in a turn that its process did not survive
             owner = trial.user_attrs.get(OWNER)
-            if trial.number not in self.held and (owner is None or self.observer.dead(owner, signatures.get(WORKER + owner))):
+            if owner is None or self.observer.dead(owner, signatures.get(WORKER + owner)):
                 self.place.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def counts(self) -> Counts:
@@ -103,10 +108,11 @@ class Ledger:
 
         epochs: how many were trained, over all rounds (a complete trial has them all); reason: why it failed.
         """
-        trial_id = self.held.pop(number)
+        trial_id = self.held[number]
         with self.place.turn():
             trial = self.place.storage.get_trial(trial_id)
             if trial.state != TrialState.RUNNING or trial.user_attrs.get(OWNER) != self.worker.id:
+                del self.held[number]
                 return False
             if ending != "complete":
                 self.place.storage.set_trial_user_attr(trial_id, "epochs", epochs)
@@ -114,6 +120,7 @@ class Ledger:
                 self.place.storage.set_trial_user_attr(trial_id, "reason", reason[:500])
             state = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[ending]
             self.study.tell(number, value, state=state)
+        del self.held[number]  # not before: an interrupt in between gives it back
         return True
 
     def give_back(self, *numbers: int) -> None:

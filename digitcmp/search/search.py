@@ -160,10 +160,10 @@ class Search:
     def jobs(self) -> Iterator[Job]:
         """The next trials, each asked for when there is room for it."""
         while time.monotonic() < self.deadline and (claimed := self.ledger.claim()):
-            trial, frozen = claimed
+            trial, told = claimed
             values = self.setting.space.suggest(trial)
             folder = self.setting.trial_folder(trial.number)
-            flight = Flight(self.ledger.study, self.ledger.study.pruner, trial, self.setting.course, set(frozen.intermediate_values))
+            flight = Flight(self.ledger.study, self.ledger.study.pruner, trial, self.setting.course, told)
             flight.recall(self.finished_epochs(folder))
             self.flights[trial.number] = flight
             yield trial.number, [*self.setting.overrides(values), f"hydra.sweep.subdir={folder}"]
