@@ -20,12 +20,15 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     """
     own = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
     if official(composed.hydra if hydra is None else hydra):
-        if own.data.val_pairs == 0:
-            raise ConfigError(
-                "data.val_pairs=0: a search compares validation accuracies; hold pairs out for that, as in data.val_pairs=200"
-            )
+        check_validated(own)
         own.test = False
     return from_composed(own)
+
+
+def check_validated(composed: DictConfig) -> None:
+    """Raise ConfigError when a search would have nothing to compare."""
+    if composed.data.val_pairs == 0:
+        raise ConfigError("data.val_pairs=0: a search compares validation accuracies; hold pairs out for that, as in data.val_pairs=200")
 
 
 def official(hydra: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from digitcmp.composed import typed
+from digitcmp.composed import check_validated, typed
 from digitcmp.config import Config
 from digitcmp.errors import ConfigError
 from digitcmp.rounds.identity import configuration, flat
@@ -66,6 +66,7 @@ def make_setting(settings: Settings, space: Space, context: HydraContext, config
         space.check_point(point)
     start = space.complete(settings.search.enqueue[0] if settings.search.enqueue else {})
     composed = compose(context, config, [*space.overrides(start), "test=false"])
+    check_validated(composed)
     for point in [*space.samples(), *map(space.complete, settings.search.enqueue)]:
         compose(context, config, space.overrides(point))
     setting = Setting(settings, space, start, typed(composed), Path(str(config.hydra.sweep.dir)))
