@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks.machine import describe_machine
 from digitcmp import cli
-from digitcmp.config import from_composed
+from digitcmp.composed import from_composed
 from digitcmp.rounds.launcher import DigitcmpLauncher, Returns
 from digitcmp.rounds.rows import EpochRow
 from digitcmp.search.config import Median, Samplers, SearchConfig, Settings

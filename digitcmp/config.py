@@ -1,18 +1,14 @@
 """The schema of a configuration: every key, its type, its default and its range.
 
 The dataclasses are what YAML is composed into (types are checked by OmegaConf while composing), what the program
-receives (`from_composed`) and what `--help` and error messages know about. Ranges stand beside the keys, as `key(...)`;
+receives (`digitcmp.composed`) and what `--help` and error messages know about. Ranges stand beside the keys, as `key(...)`;
 rules that concern several keys at once are in `digitcmp.rules`. This module imports neither torch nor Hydra.
 """
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import MISSING, DictConfig, OmegaConf
-
-from digitcmp.errors import ConfigError
+from omegaconf import MISSING
 
 
 def key(
@@ -145,6 +141,39 @@ class OneCycle(SchedulerConfig):
 
 
 @dataclass
+class AugmentConfig:
+    """How the training images are changed anew in every epoch; `kind` names a function of digitcmp.data.augment."""
+
+    kind: str = MISSING
+
+
+@dataclass
+class NoAugment(AugmentConfig):
+    kind: str = "none"
+
+
+@dataclass
+class Shift(AugmentConfig):
+    kind: str = "shift"
+    pixels: float = key(1.0, at_least=0, at_most=7)  # at most so far, in both directions
+
+
+@dataclass
+class Affine(Shift):
+    kind: str = "affine"
+    rotation: float = key(10.0, at_least=0, at_most=180)  # degrees, at most so far to either side
+    scale: float = key(0.1, at_least=0, below=1)  # sizes from 1 - scale to 1 + scale
+    shear: float = key(10.0, at_least=0, below=90)  # degrees
+
+
+@dataclass
+class Elastic(Affine):
+    kind: str = "elastic"
+    displacement: float = key(0.7, at_least=0, at_most=7)  # pixels, of a smooth random field
+    grid: int = key(4, at_least=2, at_most=14)  # the field is drawn at so many points in both directions
+
+
+@dataclass
 class DataConfig:
     """Where digits come from (`source`: a name in digitcmp.data.sources) and how a round's pairs are made of them."""
 
@@ -154,6 +183,8 @@ class DataConfig:
     test_pairs: int = key(1000, at_least=1)
     val_pairs: int = key(0, at_least=0)  # held out of the training pairs
     shuffle: bool = False  # a new batch order in every epoch
+    repair: bool = False  # the digits of the training pairs in new pairs in every epoch
+    swap: bool = False  # the two digits of a random half of the training pairs exchanged in every epoch
     target: str = key("le", choices=("le", "gt"))  # 1 means: first <= second (le), first > second (gt)
     normalize_test: bool = True  # false is a published quirk of seed 001: only the training images are normalised
 
@@ -180,6 +211,7 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     @property
     def seeds(self) -> list[int]:
@@ -190,57 +222,6 @@ class Config:
 # Choices of a group that bring keys of their own; a YAML file takes one with `defaults: [/schema/GROUP/NAME@_here_]`.
 GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     "optimizer": {"sgd": Sgd, "adam": Adam, "adamw": AdamW},
+    "augment": {"none": NoAugment, "shift": Shift, "affine": Affine, "elastic": Elastic},
     "scheduler": {"constant": Constant, "cosine": Cosine, "onecycle": OneCycle},
 }
-
-
-def from_composed(composed: DictConfig) -> Config:
-    """The typed configuration of a composed YAML tree.
-
-    Raises ConfigError when a required key has no value, a value lies outside its range or keys contradict each other.
-    """
-    from digitcmp.rules import check_rules
-
-    tree = OmegaConf.merge(OmegaConf.structured(Config), composed)
-    missing = sorted(OmegaConf.missing_keys(tree))
-    if missing:
-        raise ConfigError(f"{missing[0]} has no value; give it one, as in {missing[0]}=VALUE")
-    config = OmegaConf.to_object(tree)
-    assert isinstance(config, Config)
-    for path, value, metadata in walk(config):
-        check_value(path, value, metadata)
-    check_rules(config)
-    return config
-
-
-def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Every leaf: its dotted path, its value, what `key(...)` declared. Raises ConfigError for a key that the schema does not have."""
-    for unknown in sorted(set(vars(node)) - {item.name for item in fields(node)}):
-        raise ConfigError(f"{prefix}{unknown}={getattr(node, unknown)}: there is no such key; --cfg job shows all keys")
-    for item in fields(node):
-        value, path = getattr(node, item.name), f"{prefix}{item.name}"
-        if is_dataclass(value):
-            yield from walk(value, f"{path}.")
-        elif isinstance(value, list):
-            for index, element in enumerate(value):
-                yield from walk(element, f"{path}[{index}].")
-        else:
-            yield path, value, item.metadata
-
-
-def check_value(path: str, value: Any, metadata: Any) -> None:
-    """Raise ConfigError unless the value is finite and within the limits or among the choices declared for its key."""
-    choices = metadata.get("choices", ())
-    if choices and value not in choices:
-        raise ConfigError(f"{path}={value}: choose one of {', '.join(map(str, choices))}")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return
-    limits = metadata.get("limits", {})
-    if not math.isfinite(value) or any(not holds(value, name, limit) for name, limit in limits.items()):
-        kind = "a whole number" if isinstance(value, int) else "a finite number"
-        raise ConfigError(f"{path}={value}: must be {', '.join([kind, *(f'{name} {limit}' for name, limit in limits.items())])}")
-
-
-def holds(value: float, name: str, limit: float) -> bool:
-    """Whether the value keeps one limit (see `key`)."""
-    return {"at least": value >= limit, "above": value > limit, "at most": value <= limit, "below": value < limit}[name]

@@ -95,6 +95,12 @@ def something_is_measured(config: Config) -> None:
         raise ConfigError("test=false: nothing would say how good the network is; hold out validation pairs, as in data.val_pairs=200")
 
 
+def pairs_change_in_one_way(config: Config) -> None:
+    """New pairs are in either order anyway."""
+    if config.data.repair and config.data.swap:
+        raise ConfigError("data.swap=true: data.repair=true makes new pairs in every epoch, in either order; choose one of them")
+
+
 def optimizer_is_consistent(config: Config) -> None:
     """Nesterov's momentum needs momentum; Adam's betas are fractions."""
     optimizer = config.optimizer
@@ -122,6 +128,7 @@ RULES: tuple[Callable[[Config], None], ...] = (
     auxiliary_loss_is_possible,
     pairs_fill_a_batch,
     something_is_measured,
+    pairs_change_in_one_way,
     optimizer_is_consistent,
     rounds_fit_the_engine,
 )

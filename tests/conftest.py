@@ -13,7 +13,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from digitcmp import cli
-from digitcmp.config import Config, from_composed
+from digitcmp.composed import from_composed
+from digitcmp.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF, SWEEPS = ROOT / "conf", ROOT / "sweeps"

@@ -9,13 +9,14 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
-from digitcmp.config import GROUP_SCHEMAS, Config, from_composed
+from digitcmp.composed import from_composed
+from digitcmp.config import GROUP_SCHEMAS, Config
 from digitcmp.messages import known_keys
 from digitcmp.rounds.round import train_round
 from tests.conftest import CONF, MODELS, SWEEPS, Ended, choices, compose_config, compose_tree, needs_mnist
 
 TINY = ["epochs=1", "batch_size=20", "data.train_pairs=40", "data.test_pairs=40"]
-GROUPS = ["model", "optimizer", "scheduler", "data", "experiment"]
+GROUPS = ["model", "optimizer", "scheduler", "data", "augment", "experiment"]
 
 # lr, epochs, aux_weight, comparator_lr: the published recipes
 RECIPES = {
@@ -62,9 +63,9 @@ def test_every_model_trains_with_every_option(name: str, option: str) -> None:
     check_tiny_round(compose_config(f"model={name}", aux, *TINY, *filter(None, [option])))
 
 
-@pytest.mark.parametrize("group", ["optimizer", "scheduler"])
+@pytest.mark.parametrize("group", ["optimizer", "scheduler", "augment"])
 def test_every_choice_trains(group: str) -> None:
-    """Every optimiser and scheduler file."""
+    """Every optimiser, scheduler and augmentation file."""
     for name in choices(group):
         check_tiny_round(compose_config(f"{group}={name}", *TINY))
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from digitcmp.config import Config
+from digitcmp.data.augment import make_augmentation
 from digitcmp.data.pairs import RoundPairs, make_round, stack
 from digitcmp.data.sources import load
 from digitcmp.errors import DigitcmpError, Pruned
@@ -17,6 +18,7 @@ from digitcmp.model.network import build
 from digitcmp.rounds.rows import DistanceRow, EpochRow, RoundRow
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.evaluate import evaluate_distances
+from digitcmp.train.examples import Diet
 from digitcmp.train.loop import Epoch, Recipe, train
 from digitcmp.train.optim import find_algorithm, make_optimizer
 from digitcmp.train.program import Program, cut_pairs, make_program
@@ -143,11 +145,18 @@ def recipe(config: Config) -> Recipe:
         epochs=config.epochs,
         batch_size=config.batch_size,
         aux_weight=config.aux_weight,
-        shuffle=config.data.shuffle,
+        diet=diet(config),
         optimizer=lambda program: make_optimizer(program, algorithm, lr, comparator_lr, options),
         shape=make_shape(shape.pop("shape"), shape),
         test=config.test,
     )
+
+
+def diet(config: Config) -> Diet:
+    """How the training pairs change from epoch to epoch. Raises ConfigError for an unknown augmentation."""
+    data, options = config.data, asdict(config.augment)
+    augment = make_augmentation(options.pop("kind"), options)
+    return Diet(data.target, data.shuffle, data.repair, data.swap, augment)
 
 
 def epoch_row(seed: int, epoch: Epoch, index: int) -> EpochRow:

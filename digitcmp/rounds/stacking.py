@@ -55,7 +55,7 @@ def round_memory(config: Config) -> int:
     pair = (images.numel() + patches.numel()) * 4 // (PROBE * config.batch_size)
     pairs = config.data.train_pairs + (config.data.test_pairs if config.test else 0)
     weights = sum(parameter.numel() * 4 for group in program.parameters() for parameter in group) // PROBE
-    copies = 2 if config.data.shuffle else 1  # of the training pairs: as drawn, and in the order of the epoch
+    copies = 4 if config.augment.kind != "none" else 2  # of the training pairs: as drawn, augmented, cut, in the order of the epoch
     return copies * pairs * pair + COPIES * weights + 2 * sum(kept.values()) // PROBE
 
 

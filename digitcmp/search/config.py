@@ -5,7 +5,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from digitcmp.config import check_value, key, walk
+from digitcmp.composed import check_value, walk
+from digitcmp.config import key
 
 TARGET = "digitcmp.search.plugin.DigitcmpOptunaSweeper"
 

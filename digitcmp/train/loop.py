@@ -11,8 +11,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from digitcmp.data.pairs import Pairs, RoundPairs
-from digitcmp.seeding import Stream, generator, step_keys
+from digitcmp.seeding import Stream, step_keys
 from digitcmp.train.evaluate import Scores, evaluate
+from digitcmp.train.examples import Diet, examples
 from digitcmp.train.losses import decide, total_loss
 from digitcmp.train.program import Program, cut_pairs
 from digitcmp.train.schedule import Shape, schedule
@@ -25,7 +26,7 @@ class Recipe:
     epochs: int
     batch_size: int
     aux_weight: float
-    shuffle: bool
+    diet: Diet
     optimizer: Callable[[Program], Optimizer]
     shape: Shape
     test: bool
@@ -54,20 +55,17 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe)
 
     A round's numbers depend on its own seed only. Ends early when no round is healthy any more.
     """
-    known = cut_pairs(program, pairs.train)
     tests = cut_pairs(program, pairs.test) if recipe.test else None
     vals = None if pairs.val is None else cut_pairs(program, pairs.val)
     steps = -(-pairs.train.target.shape[1] // recipe.batch_size)
     optimizer = recipe.optimizer(program)
     scheduler = schedule(optimizer, recipe.shape, recipe.epochs * steps)
-    orders = [generator(seed, Stream.ORDER) for seed in seeds]
     device = pairs.train.images.device
     keys = [step_keys(seed, Stream.DROPOUT, recipe.epochs * steps, program.dropouts) for seed in seeds]
     noise = torch.stack(keys, dim=1).to(device).view(recipe.epochs, steps, len(seeds), -1)
-    for epoch in range(recipe.epochs):
-        start = time.perf_counter()
-        examples = shuffled(known, orders) if recipe.shuffle else known
-        figures = train_epoch(program, examples, noise[epoch], recipe, optimizer, scheduler)
+    start = time.perf_counter()
+    for epoch, ready in enumerate(examples(program, pairs.train, seeds, recipe.diet, recipe.epochs)):
+        figures = train_epoch(program, ready, noise[epoch], recipe, optimizer, scheduler)
         test, val = (None if part is None else evaluate(program, part) for part in (tests, vals))
         loss, accuracy = figures.tolist()
         finite = [scores.finite for scores in (test, val) if scores is not None]
@@ -75,19 +73,20 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe)
         yield Epoch(epoch + 1, loss, accuracy, test, val, healthy, time.perf_counter() - start)
         if not any(healthy):
             return
+        start = time.perf_counter()
 
 
-def train_epoch(program: Program, examples: Pairs, noise: Tensor, recipe: Recipe, optimizer: Optimizer, scheduler: LRScheduler) -> Tensor:
-    """One pass over the examples [S, N, ...]. Returns loss and accuracy, [2, S], without having waited for the device."""
+def train_epoch(program: Program, pairs: Pairs, noise: Tensor, recipe: Recipe, optimizer: Optimizer, scheduler: LRScheduler) -> Tensor:
+    """One pass over the pairs [S, N, ...]. Returns loss and accuracy, [2, S], without having waited for the device."""
     program.train(True)
-    total, size = examples.target.shape[1], recipe.batch_size
+    total, size = pairs.target.shape[1], recipe.batch_size
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     lost, right = [], []
     for step, start in enumerate(range(0, total, size)):
         batch = slice(start, start + size)
-        target = examples.target[:, batch]
-        outputs = program(examples.images[:, batch], noise[step])
-        losses = total_loss(outputs, target, examples.digits[:, batch], recipe.aux_weight)
+        target = pairs.target[:, batch]
+        outputs = program(pairs.images[:, batch], noise[step])
+        losses = total_loss(outputs, target, pairs.digits[:, batch], recipe.aux_weight)
         for parameter in parameters:  # optimizer.zero_grad() takes longer to do this than the optimiser takes for its step
             parameter.grad = None
         # a sum, not a mean: no round's gradient depends on how many others are stacked beside it
@@ -97,11 +96,3 @@ def train_epoch(program: Program, examples: Pairs, noise: Tensor, recipe: Recipe
         lost.append(losses.detach() * target.shape[1])
         right.append((decide(outputs.comparison.detach()) == target).sum(dim=1))
     return torch.stack([torch.stack(values).double().sum(dim=0) for values in (lost, right)]) / total
-
-
-def shuffled(examples: Pairs, orders: list[torch.Generator]) -> Pairs:
-    """The examples of each round in a new order, drawn from the round's own generator."""
-    count = examples.target.shape[1]
-    index = torch.stack([torch.randperm(count, generator=order) for order in orders]).to(examples.target.device)
-    rows = torch.arange(len(orders), device=index.device)[:, None]
-    return Pairs(examples.images[rows, index], examples.target[rows, index], examples.digits[rows, index])

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from digitcmp.config import Adam, Config, ModelConfig, from_composed
+from digitcmp.composed import from_composed
+from digitcmp.config import Adam, Config, ModelConfig
 from digitcmp.model.network import PairNetwork, build, count_parameters
 from digitcmp.rules import check_rules, has_digit_head
 from digitcmp.seeding import Stream, generator, step_keys

@@ -18,7 +18,8 @@ from digitcmp.rounds.round import RoundResult, recipe, round_pairs, train_round
 from digitcmp.seeding import Stream, generator
 from digitcmp.train import evaluate as evaluation
 from digitcmp.train.evaluate import evaluate
-from digitcmp.train.loop import Epoch, shuffled, train
+from digitcmp.train.examples import shuffled
+from digitcmp.train.loop import Epoch, train
 from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram, cut_pairs
 from tests.conftest import compose_config

@@ -75,6 +75,19 @@ def test_stacked_rounds_are_those_of_single_networks(model: str, optimizer: str)
                 assert (scores.digit_accuracy is None) == (own_scores.digit_accuracy is None)
 
 
+@pytest.mark.parametrize("change", ["data.swap=true", "data.repair=true"])
+def test_new_pairs_and_images_are_each_rounds_own(change: str) -> None:
+    """Stacked or alone, the same training images, other ones in every epoch."""
+    config = configured("wsn", "augment=elastic", change)
+    together, epochs, logits = trained(config, [3, 4])
+    for place, seed in enumerate((3, 4)):
+        alone, own_epochs, own_logits = trained(config, [seed], single=True)
+        torch.testing.assert_close(logits[place], own_logits[0], rtol=0, atol=1e-9)
+        assert [epoch.train_loss[place] for epoch in epochs] == pytest.approx([epoch.train_loss[0] for epoch in own_epochs], abs=1e-9)
+        assert together.state(place).keys() == alone.state(0).keys()
+    assert logits.sub(trained(configured("wsn"), [3, 4])[2]).abs().max() > 1e-6
+
+
 def test_a_round_does_not_depend_on_its_neighbours() -> None:
     """Seed 5 in two different stacks, at two different places."""
     config = configured("net4", "aux_weight=1")
