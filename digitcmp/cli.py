@@ -93,7 +93,7 @@ class Hooks(Callback):
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return
         if official(config.hydra):
-            print_found(directory)
+            plugin.print_found(directory)
             return
         if config.report:
             from digitcmp.report.build import make_report
@@ -119,15 +119,6 @@ class Refused(SystemExit):
     def __init__(self, error: Exception) -> None:
         super().__init__(1)
         self.error = error
-
-
-def print_found(directory: Path) -> None:
-    """What a search of the official sweeper has found."""
-    results = directory / "optimization_results.yaml"
-    if results.exists():
-        found = yaml.safe_load(results.read_text())
-        told = " ".join(f"{name}={value}" for name, value in found.get("best_params", {}).items())
-        print(f"best validation accuracy {found.get('best_value', float('nan')):.2%}: {told}; see {results}")
 
 
 def show_plan(checked: config.Config, directory: Path) -> None:

@@ -1,7 +1,9 @@
 """The Hydra sweeper `digitcmp_optuna`, and the official one with accuracy as what it maximises. Imports Optuna only to search."""
 
+from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
@@ -39,3 +41,12 @@ def register() -> None:
     # the objective is an accuracy: the official sweeper, left to itself, would look for the worst
     official = OptunaSweeperConf(direction=Direction.maximize)
     store.store(group="hydra/sweeper", name="optuna", node=official, provider="digitcmp", replace=True)
+
+
+def print_found(directory: Path) -> None:
+    """Print what a search of the official sweeper has found, where it has left its results in this folder."""
+    results = directory / "optimization_results.yaml"
+    if results.exists():
+        found = yaml.safe_load(results.read_text())
+        told = " ".join(f"{name}={value}" for name, value in found.get("best_params", {}).items())
+        print(f"best validation accuracy {found.get('best_value', float('nan')):.2%}: {told}; see {results}")
