@@ -136,7 +136,9 @@ class Desk:
         """Why there is no way to train this configuration here, if there is none; data that is missing is looked for once."""
         from digitcmp.rounds.run import check_means
 
-        means = repr((config.data, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers))
+        means = repr(
+            (config.data, config.augment, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers)
+        )
         if means not in self.refusals:
             try:
                 check_means(config)
