@@ -91,7 +91,7 @@ def draw_frame(frame: Frame, title: str) -> Figure:
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         if lines := [Line2D([], [], **STYLES[name]) for name in frame.names if (name == "train_loss") == own]:
-            axes.legend(handles=lines, frameon=False, loc=place)
+            axes.legend(handles=lines, frameon=True, framealpha=0.85, edgecolor="none", loc=place)
     figure.suptitle(title, fontsize="medium")
     return figure
 
