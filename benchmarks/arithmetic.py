@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from digitcmp.config import DenseLayer, ModelConfig
 from digitcmp.model.blocks import output_size
-from digitcmp.model.network import CLASSES
+from digitcmp.model.posterior import CLASSES
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,15 @@ from digitcmp.config import Config
 from digitcmp.data.pairs import stack
 from digitcmp.model.network import Outputs, PairNetwork, build
 from digitcmp.rounds.round import recipe, round_pairs
-from digitcmp.seeding import Stream, generator, step_keys
+from digitcmp.seeding import Origin, Stream, generator
 from digitcmp.train import loop
 from digitcmp.train.evaluate import evaluate
+from digitcmp.train.loop import Learner
 from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram, cut_pairs
-from digitcmp.train.schedule import schedule
 
 PARTS = ("forward", "loss", "backward", "optimiser", "bookkeeping")
 CPU = torch.device("cpu")
-LONG = 10**6  # steps; as long as a measurement may take
 
 
 @dataclass
@@ -77,23 +76,21 @@ class Work:
         self.program = TimedProgram(build(config.model, generator(config.seed, Stream.WEIGHTS), CPU), self.clock)
         self.known, self.shown = (cut_pairs(self.program, part) for part in (pairs.train, pairs.test))
         self.steps, self.tested = -(-config.data.train_pairs // config.batch_size), config.data.test_pairs
-        self.noise = step_keys(config.seed, Stream.DROPOUT, self.steps, self.program.dropouts)[:, None]
-        self.optimizer = self.recipe.optimizer(self.program)
-        self.optimizer.register_step_pre_hook(lambda *_: self.clock.enter("optimiser"))
-        self.optimizer.register_step_post_hook(lambda *_: self.clock.enter("bookkeeping"))
-        self.scheduler = schedule(self.optimizer, self.recipe.shape, LONG)
+        self.learner = Learner(self.program, self.recipe, [Origin(config.seed)], pairs.train)
+        self.learner.optimizer.register_step_pre_hook(lambda *_: self.clock.enter("optimiser"))
+        self.learner.optimizer.register_step_post_hook(lambda *_: self.clock.enter("bookkeeping"))
 
     def train(self) -> dict[str, float]:
         """Seconds of each part of a step, mean over the steps of one epoch."""
         self.clock.begin()
         with patch.object(loop, "total_loss", self.timed_loss):
-            loop.train_epoch(self.program, self.known, self.noise, self.recipe, self.optimizer, self.scheduler)
+            self.learner.learn(self.known, epoch=0)
         self.clock.enter("bookkeeping")
         return {part: seconds / self.steps for part, seconds in self.clock.spent.items()}
 
-    def timed_loss(self, outputs: Outputs, target: Tensor, digits: Tensor, aux_weight: float) -> Tensor:
+    def timed_loss(self, outputs: Outputs, target: Tensor, digits: Tensor, aux_weight: float, smoothing: float) -> Tensor:
         """The loss; what follows it in the loop is the backward pass."""
-        losses = total_loss(outputs, target, digits, aux_weight)
+        losses = total_loss(outputs, target, digits, aux_weight, smoothing)
         self.clock.enter("backward")
         return losses
 

@@ -55,14 +55,19 @@ class DigitHead:
     reads: str = key("none", choices=("none", "digit", "joint"))
     relu: bool = False
     norm: bool = False
+    drop: bool = False  # dropout sits in front of it when model.dropout is above 0
 
 
 @dataclass
 class Comparator:
-    """The last layer, which answers the question: 1 logit (binary cross-entropy) or 2 (cross-entropy)."""
+    """The last layer, which answers the question: 1 logit (binary cross-entropy) or 2 (cross-entropy).
 
-    reads: str = key("features", choices=("features", "digit_logits", "digit_probabilities"))
+    `posterior` has no parameters: it computes the probability of the target from the posteriors of the two digits.
+    """
+
+    reads: str = key("features", choices=("features", "digit_logits", "digit_probabilities", "posterior"))
     outputs: int = key(1, choices=(1, 2))
+    target: str = key("le", choices=("le", "gt"))  # what posterior computes the probability of: data.target
     detach: bool = False  # read a copy that sends no gradient back
     relu: bool = False  # published quirk of seed 001: the output passes a ReLU, so that its gradient can die
     norm: bool = False
@@ -198,6 +203,11 @@ class Config:
     epochs: int = key(25, at_least=1)
     batch_size: int = key(100, at_least=1)
     aux_weight: float = key(0.0, at_least=0)
+    label_smoothing: float = key(0.0, at_least=0, below=1)
+    ema: float = key(0.0, at_least=0, below=1)
+    ensemble: int = key(1, at_least=1)
+    tta_shift: float = key(0.0, at_least=0, at_most=7)
+    test_every: int = key(1, at_least=1)
     device: str = key("auto", choices=("auto", "cpu", "cuda"))
     engine: str = key("auto", choices=("auto", "serial", "processes", "stacked"))
     workers: int | None = key(None, at_least=1)

@@ -47,19 +47,25 @@ def norm_and_dropout_have_a_place(config: Config) -> None:
     places = [layer.norm for layer in model.tower] + [layer.norm for layer in dense] + [model.digit_head.norm, model.comparator.norm]
     if model.batchnorm and not any(places):
         raise ConfigError(f"model.batchnorm=true: no layer of {model.name} is marked norm: true, so there is no place for it")
-    if model.dropout > 0 and not any(layer.drop for layer in dense):
-        raise ConfigError(
-            f"model.dropout={model.dropout}: no dense layer of {model.name} is marked drop: true, so there is no place for it"
-        )
+    if model.dropout > 0 and not any([*(layer.drop for layer in dense), model.digit_head.drop]):
+        raise ConfigError(f"model.dropout={model.dropout}: no layer of {model.name} is marked drop: true, so there is no place for it")
 
 
 def comparator_has_input(config: Config) -> None:
-    """A comparator that reads digits needs a digit head."""
-    reads = config.model.comparator.reads
+    """A comparator that reads digits needs a digit head; one without parameters answers what is asked, with one logit."""
+    comparator, reads = config.model.comparator, config.model.comparator.reads
     if reads != "features" and config.model.digit_head.reads == "none":
         raise ConfigError(
             f"model.comparator.reads={reads}: {config.model.name} has no digit head; set model.digit_head.reads to digit or joint"
         )
+    if reads != "posterior":
+        return
+    if comparator.target != config.data.target:
+        raise ConfigError(
+            f"model.comparator.target={comparator.target}: the question is data.target={config.data.target}; give both the same value"
+        )
+    if comparator.outputs != 1 or comparator.norm or comparator.relu:
+        raise ConfigError("model.comparator.reads=posterior: has no layer; leave model.comparator.outputs=1, and norm and relu false")
 
 
 def auxiliary_loss_is_possible(config: Config) -> None:
@@ -68,6 +74,10 @@ def auxiliary_loss_is_possible(config: Config) -> None:
     if config.aux_weight > 0 and model.digit_head.reads == "none":
         raise ConfigError(
             f"aux_weight={config.aux_weight}: {model.name} has no digit head to weigh; use aux_weight=0, or a network such as wsn"
+        )
+    if config.aux_weight == 0 and model.comparator.reads == "posterior":
+        raise ConfigError(
+            f"aux_weight={config.aux_weight:g}: nothing would train {model.name}, whose answer follows from its digits; use aux_weight=1"
         )
     if config.aux_weight == 0 and model.comparator.detach:
         raise ConfigError(

@@ -7,6 +7,7 @@ neighbouring seeds apart.
 """
 
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,20 +24,31 @@ class Stream(IntEnum):
     PAIRING = 5
 
 
-def sequence(seed: int, stream: Stream) -> np.random.SeedSequence:
-    """The seed sequence of one stream of one round."""
-    return np.random.SeedSequence(entropy=seed, spawn_key=(int(stream),))
+class Origin(NamedTuple):
+    """Where a network's random numbers come from: the seed of its round, and its place in the round's ensemble.
+
+    The first member has the numbers of a network without ensemble, so that an ensemble of one changes nothing.
+    """
+
+    seed: int
+    member: int = 0
 
 
-def generator(seed: int, stream: Stream) -> torch.Generator:
-    """A CPU generator at the start of one stream of one round."""
-    state = int(sequence(seed, stream).generate_state(1, np.uint64)[0])
+def sequence(origin: int | Origin, stream: Stream) -> np.random.SeedSequence:
+    """The seed sequence of one stream of one round (given as its seed), or of one member of its ensemble."""
+    seed, member = origin if isinstance(origin, Origin) else Origin(origin)
+    return np.random.SeedSequence(entropy=seed, spawn_key=(int(stream), member) if member else (int(stream),))
+
+
+def generator(origin: int | Origin, stream: Stream) -> torch.Generator:
+    """A CPU generator at the start of one stream of one round or member."""
+    state = int(sequence(origin, stream).generate_state(1, np.uint64)[0])
     return torch.Generator().manual_seed(state)
 
 
-def step_keys(seed: int, stream: Stream, steps: int, uses: int) -> torch.Tensor:
+def step_keys(origin: int | Origin, stream: Stream, steps: int, uses: int) -> torch.Tensor:
     """One 32-bit key per step and use, shape [steps, uses] int32: the input of counter-based random numbers (see `uniform`)."""
-    words = sequence(seed, stream).generate_state(max(1, steps * uses), np.uint32)[: steps * uses]
+    words = sequence(origin, stream).generate_state(max(1, steps * uses), np.uint32)[: steps * uses]
     return torch.from_numpy(words.astype(np.int64).reshape(steps, uses)).to(torch.int32)
 
 

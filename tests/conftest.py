@@ -26,6 +26,7 @@ def choices(group: str) -> list[str]:
 
 
 MODELS = choices("model")
+NEEDS_AUX = ("splitnet", "decoder", "decoder_small")  # nothing but the auxiliary loss trains how they read digits
 MNIST_ROOT = os.environ.get("DIGITCMP_DATA", "data")
 MNIST_FILE = Path(MNIST_ROOT) / "MNIST" / "raw" / "train-images-idx3-ubyte"
 needs_mnist = pytest.mark.skipif(not MNIST_FILE.is_file(), reason=f"needs the MNIST files in {MNIST_ROOT} (set DIGITCMP_DATA)")

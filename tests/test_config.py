@@ -13,7 +13,7 @@ from digitcmp.composed import from_composed
 from digitcmp.config import GROUP_SCHEMAS, Config
 from digitcmp.messages import known_keys
 from digitcmp.rounds.round import train_round
-from tests.conftest import CONF, MODELS, SWEEPS, Ended, choices, compose_config, compose_tree, needs_mnist
+from tests.conftest import CONF, MODELS, NEEDS_AUX, SWEEPS, Ended, choices, compose_config, compose_tree, needs_mnist
 
 TINY = ["epochs=1", "batch_size=20", "data.train_pairs=40", "data.test_pairs=40"]
 GROUPS = ["model", "optimizer", "scheduler", "data", "augment", "experiment"]
@@ -56,10 +56,10 @@ def test_every_model_trains_with_every_option(name: str, option: str) -> None:
     """Batch norm and dropout on every network, weight sharing off on every one that has any."""
     if (
         option.startswith("model.weight_sharing")
-        and compose_config(f"model={name}", "aux_weight=1" if name == "splitnet" else "seed=0").model.joint
+        and compose_config(f"model={name}", "aux_weight=1" if name in NEEDS_AUX else "seed=0").model.joint
     ):
         pytest.skip(f"{name} has one joint tower: no weights to share")
-    aux = "aux_weight=1" if name == "splitnet" else "aux_weight=0"
+    aux = f"aux_weight={int(name in NEEDS_AUX)}"
     check_tiny_round(compose_config(f"model={name}", aux, *TINY, *filter(None, [option])))
 
 

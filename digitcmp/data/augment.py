@@ -59,6 +59,11 @@ def make_augmentation(kind: str, options: dict[str, Any]) -> Augmentation | None
     return partial(AUGMENTATIONS[kind], **options)
 
 
+def moved(images: Tensor, x: float, y: float) -> Tensor:
+    """Images [..., h, w] read this many pixels further to the right and below: the same shift for all of them."""
+    return resample(images, pixel_grid(images) + torch.tensor([x, y], dtype=images.dtype, device=images.device))
+
+
 def draws(images: Tensor, keys: Tensor, count: int) -> Tensor:
     """Numbers in [-1, 1) for every digit, [S x N x 2, count], of the images' type; each round's from its own key."""
     digits = math.prod(images.shape[1:3])

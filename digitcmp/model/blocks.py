@@ -132,16 +132,20 @@ class Dense(nn.Module):
 
 
 class Logits(nn.Module):
-    """A linear layer that gives logits, with norm and ReLU where a published network has them: [n, inputs] -> [n, outputs]."""
+    """A linear layer that gives logits, with norm and ReLU where a published network has them: [n, inputs] -> [n, outputs].
 
-    def __init__(self, inputs: int, outputs: int, norm: bool, relu: bool, model: ModelConfig) -> None:
+    drop: whether dropout sits in front of it.
+    """
+
+    def __init__(self, inputs: int, outputs: int, norm: bool, relu: bool, model: ModelConfig, drop: bool = False) -> None:
         super().__init__()
+        self.drop = Dropout(model.dropout if drop else 0.0)
         self.linear = nn.Linear(inputs, outputs)
         self.norm = make_norm(nn.BatchNorm1d, outputs, norm, model)
         self.relu = relu
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(self.linear(x))
+    def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
+        x = self.norm(self.linear(self.drop(x, noise)))
         return F.relu_(x) if self.relu else x
 
 

@@ -8,8 +8,7 @@ from torch.nn import functional as F
 
 from digitcmp.config import ModelConfig
 from digitcmp.model.blocks import Dense, Dropout, Logits, Tower, initialise
-
-CLASSES = 10
+from digitcmp.model.posterior import CLASSES, Posterior
 
 
 class Outputs(NamedTuple):
@@ -27,12 +26,12 @@ class Branch(nn.Module):
         self.tower = Tower(1, model)
         self.dense = Dense(self.tower.features, model.digit_dense, model)
         head = model.digit_head
-        self.head = Logits(self.dense.outputs, CLASSES, head.norm, head.relu, model) if head.reads == "digit" else None
+        self.head = Logits(self.dense.outputs, CLASSES, head.norm, head.relu, model, head.drop) if head.reads == "digit" else None
         self.outputs = self.dense.outputs
 
     def forward(self, patches: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
         features = self.dense(self.tower(patches), noise)
-        return features, None if self.head is None else self.head(features)
+        return features, None if self.head is None else self.head(features, noise)
 
 
 def per_digit(tower: Tower, images: Tensor) -> Tensor:
@@ -113,10 +112,9 @@ class PairNetwork(nn.Module):
         self.reader = make_reader(model)
         self.dense = Dense(self.reader.outputs, model.joint_dense, model)
         head, comparator = model.digit_head, model.comparator
-        self.head = Logits(self.dense.outputs, CLASSES, head.norm, head.relu, model) if head.reads == "joint" else None
+        self.head = Logits(self.dense.outputs, CLASSES, head.norm, head.relu, model, head.drop) if head.reads == "joint" else None
         self.reads, self.detach = comparator.reads, comparator.detach
-        inputs = self.dense.outputs if comparator.reads == "features" else 2 * CLASSES
-        self.comparator = Logits(inputs, comparator.outputs, comparator.norm, comparator.relu, model)
+        self.comparator = make_comparator(self.dense.outputs, model)
         self.dropouts = [module for module in self.modules() if isinstance(module, Dropout) and module.probability > 0]
         for index, dropout in enumerate(self.dropouts):
             dropout.index = index
@@ -134,15 +132,27 @@ class PairNetwork(nn.Module):
         features, digits = self.reader(patches, noise)
         features = self.dense(features, noise)
         if self.head is not None:
-            digits = self.head(features).unsqueeze(1).expand(-1, 2, -1)
+            digits = self.head(features, noise).unsqueeze(1).expand(-1, 2, -1)
         read = self.comparator_input(features, digits)
-        return Outputs(self.comparator(read.detach() if self.detach else read), digits)
+        read = read.detach() if self.detach else read
+        return Outputs(self.comparator(read) if isinstance(self.comparator, Posterior) else self.comparator(read, noise), digits)
 
     def comparator_input(self, features: Tensor, digits: Tensor | None) -> Tensor:
-        """What the comparator reads: features [B, F], or digit logits or probabilities [B, 20]."""
+        """What the comparator reads: features [B, F], digit logits or probabilities [B, 20], or all of the posteriors [B, 2, 10]."""
         if self.reads == "features" or digits is None:
             return features
+        if self.reads == "posterior":
+            return digits
         return (digits if self.reads == "digit_logits" else F.softmax(digits, dim=2)).flatten(1)
+
+
+def make_comparator(features: int, model: ModelConfig) -> Logits | Posterior:
+    """What answers the question: a linear layer over features [B, features] or digits [B, 20], or the comparison of posteriors."""
+    comparator = model.comparator
+    if comparator.reads == "posterior":
+        return Posterior(comparator.target)
+    inputs = features if comparator.reads == "features" else 2 * CLASSES
+    return Logits(inputs, comparator.outputs, comparator.norm, comparator.relu, model)
 
 
 def build(model: ModelConfig, random: torch.Generator, device: torch.device) -> PairNetwork:

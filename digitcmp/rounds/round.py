@@ -16,9 +16,10 @@ from digitcmp.data.sources import load
 from digitcmp.errors import DigitcmpError, Pruned
 from digitcmp.model.network import build
 from digitcmp.rounds.rows import DistanceRow, EpochRow, RoundRow
-from digitcmp.seeding import Stream, generator
+from digitcmp.seeding import Origin, Stream, generator
 from digitcmp.train.evaluate import evaluate_distances
 from digitcmp.train.examples import Diet
+from digitcmp.train.jury import make_judge
 from digitcmp.train.loop import Epoch, Recipe, train
 from digitcmp.train.optim import find_algorithm, make_optimizer
 from digitcmp.train.program import Program, cut_pairs, make_program
@@ -104,14 +105,17 @@ def train_stack(config: Config, rounds: list[Round], device: torch.device) -> li
     load(config.data.source, config.data.root)  # once per process, so it is not part of any round's time
     start, seeds = time.perf_counter(), [one.seed for one in rounds]
     drawn = [round_pairs(config, seed) for seed in seeds]
-    program = make_program([build(config.model, generator(seed, Stream.WEIGHTS), device) for seed in seeds])
+    origins = [Origin(seed, member) for seed in seeds for member in range(config.ensemble)]
+    networks = [build(config.model, generator(origin, Stream.WEIGHTS), device) for origin in origins]
+    program = make_program(networks, together=len(rounds) > 1 or device.type != "cpu")
     pairs = stack(drawn, device)
     for epoch in train(program, pairs, seeds, recipe(config)):
         for index, one in enumerate(rounds):
             one.note(epoch_row(one.seed, epoch, index), epoch.healthy[index])
         if all(one.over for one in rounds):
             break
-    measured = evaluate_distances(program, cut_pairs(program, pairs.test)) if config.test else None
+    judge = make_judge(program, config.ensemble, config.tta_shift)
+    measured = evaluate_distances(judge, cut_pairs(judge, pairs.test)) if config.test else None
     seconds = (time.perf_counter() - start) / len(rounds)
     results: list[RoundResult | None] = []
     for index, (one, own) in enumerate(zip(rounds, drawn, strict=True)):
@@ -119,7 +123,7 @@ def train_stack(config: Config, rounds: list[Round], device: torch.device) -> li
         result = RoundResult(row, one.epochs)
         if row.status == "done":
             result.distances = distance_rows(one.seed, *measured, index) if measured else []
-            result.state = kept_state(program, own, index) if config.save_model else None
+            result.state = kept_state(program, own, index, config.ensemble) if config.save_model else None
         results.append(None if one.stopped else result)
     return results
 
@@ -145,6 +149,11 @@ def recipe(config: Config) -> Recipe:
         epochs=config.epochs,
         batch_size=config.batch_size,
         aux_weight=config.aux_weight,
+        label_smoothing=config.label_smoothing,
+        ema=config.ema,
+        members=config.ensemble,
+        tta_shift=config.tta_shift,
+        test_every=config.test_every,
         diet=diet(config),
         optimizer=lambda program: make_optimizer(program, algorithm, lr, comparator_lr, options),
         shape=make_shape(shape.pop("shape"), shape),
@@ -213,9 +222,16 @@ def majority(pairs: RoundPairs) -> float:
     return max(ones, 1 - ones)
 
 
-def kept_state(program: Program, pairs: RoundPairs, index: int) -> dict[str, Tensor]:
-    """The trained state of the round at this place of the stack, with the mean and deviation that its images were normalised with."""
-    return {**program.state(index), "input.mean": pairs.mean, "input.std": pairs.std}
+def kept_state(program: Program, pairs: RoundPairs, index: int, members: int) -> dict[str, Tensor]:
+    """The trained state of the round at this place of the stack, with the mean and deviation that its images were normalised with.
+
+    The names of an ensemble's members begin with their number.
+    """
+    normalisation = {"input.mean": pairs.mean, "input.std": pairs.std}
+    if members == 1:
+        return {**program.state(index), **normalisation}
+    states = [program.state(index * members + member) for member in range(members)]
+    return {**{f"{member}.{name}": value for member, state in enumerate(states) for name, value in state.items()}, **normalisation}
 
 
 def first_line(error: BaseException) -> str:

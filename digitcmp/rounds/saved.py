@@ -1,6 +1,7 @@
 """Trained networks back from disk."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,28 @@ from torch import Tensor, nn
 from digitcmp.config import ModelConfig
 from digitcmp.errors import RunError
 from digitcmp.model.network import Outputs, PairNetwork
+from digitcmp.train.jury import make_judge
 from digitcmp.train.losses import decide
+from digitcmp.train.program import make_program
 
 
 class TrainedNetwork(nn.Module):
-    """A trained pair network together with the normalisation of its training images, in evaluation mode."""
+    """What a round trained: a pair network, or an ensemble of them, with the normalisation of the training images, in evaluation mode.
 
-    def __init__(self, network: PairNetwork, mean: Tensor, std: Tensor, seed: int, target: str) -> None:
+    It answers as it was tested: averaged over its networks, and over the shifted views of test-time augmentation.
+    """
+
+    def __init__(self, networks: Sequence[PairNetwork], mean: Tensor, std: Tensor, seed: int, target: str, tta_shift: float) -> None:
         super().__init__()
-        self.network, self.seed, self.target = network, seed, target
+        self.networks, self.seed, self.target = nn.ModuleList(networks), seed, target
         self.mean, self.std = nn.Buffer(mean), nn.Buffer(std)
+        self.judge = make_judge(make_program(networks, together=False), len(networks), tta_shift)
         self.eval()
 
     def forward(self, images: Tensor) -> Outputs:
         """Grey images [B, 2, 14, 14] in [0, 1], not normalised -> comparison logits [B, 1 or 2], digit logits [B, 2, 10] or None."""
-        return self.network((images - self.mean) / self.std)  # type: ignore[no-any-return]
+        comparison, digits = self.judge(self.judge.cut(((images - self.mean) / self.std)[None]), None)
+        return Outputs(comparison[0], None if digits is None else digits[0])
 
     @torch.no_grad()
     def compare(self, images: Tensor) -> Tensor:
@@ -61,7 +69,11 @@ def restore(about: dict[str, Any], state: dict[str, Tensor], seed: int) -> Train
     model = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ModelConfig), about["configuration"]["model"]))
     if not isinstance(model, ModelConfig):
         raise TypeError(f"expected a ModelConfig, got {type(model).__name__}")
+    configuration = about["configuration"]
     mean, std = state.pop("input.mean"), state.pop("input.std")
-    network = PairNetwork(model)
-    network.load_state_dict(state)
-    return TrainedNetwork(network, mean, std, seed, about["configuration"]["data"]["target"])
+    members = configuration.get("ensemble", 1)  # runs of earlier versions do not say
+    networks = [PairNetwork(model) for _ in range(members)]
+    for member, network in enumerate(networks):
+        begin = f"{member}." if members > 1 else ""
+        network.load_state_dict({name.removeprefix(begin): tensor for name, tensor in state.items() if name.startswith(begin)})
+    return TrainedNetwork(networks, mean, std, seed, configuration["data"]["target"], configuration.get("tta_shift", 0.0))

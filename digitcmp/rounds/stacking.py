@@ -7,6 +7,7 @@ from torch import Tensor
 from digitcmp.config import Config
 from digitcmp.errors import ConfigError
 from digitcmp.model.network import PairNetwork
+from digitcmp.train.jury import shifts
 from digitcmp.train.losses import total_loss
 from digitcmp.train.program import StackedProgram
 
@@ -45,7 +46,7 @@ def round_memory(config: Config) -> int:
         patches = program.cut(images)
         try:
             with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-                losses = total_loss(program(patches, noise), target, digits, config.aux_weight)
+                losses = total_loss(program(patches, noise), target, digits, config.aux_weight, config.label_smoothing)
             assert losses.shape == (PROBE,)
         except (RuntimeError, ValueError, TypeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -53,10 +54,11 @@ def round_memory(config: Config) -> int:
                 f"engine=stacked: {config.model.name} cannot be stacked ({reason}); use engine=serial or engine=processes"
             ) from error
     pair = (images.numel() + patches.numel()) * 4 // (PROBE * config.batch_size)
-    pairs = config.data.train_pairs + (config.data.test_pairs if config.test else 0)
+    views = len(shifts(config.tta_shift))
+    pairs = config.ensemble * config.data.train_pairs + views * (config.data.test_pairs if config.test else 0)
     weights = sum(parameter.numel() * 4 for group in program.parameters() for parameter in group) // PROBE
     copies = 4 if config.augment.kind != "none" else 2  # of the training pairs: as drawn, augmented, cut, in the order of the epoch
-    return copies * pairs * pair + COPIES * weights + 2 * sum(kept.values()) // PROBE
+    return copies * pairs * pair + config.ensemble * (COPIES * weights + 2 * sum(kept.values()) // PROBE)
 
 
 def free_memory(device: torch.device) -> int:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from digitcmp.data.pairs import Pairs
-from digitcmp.model.network import CLASSES
+from digitcmp.model.posterior import CLASSES
+from digitcmp.train.jury import Judge
 from digitcmp.train.losses import decide
-from digitcmp.train.program import Program
 
 BATCH = 200  # pairs; larger batches gain nothing and take more memory
 
@@ -23,14 +23,14 @@ class Scores(NamedTuple):
 
 
 @torch.no_grad()
-def evaluate(program: Program, pairs: Pairs) -> Scores:
-    """Test the rounds' networks in evaluation mode on their pairs, [S, N, ...], as the program reads them (`cut_pairs`)."""
-    program.train(False)
+def evaluate(judge: Judge, pairs: Pairs) -> Scores:
+    """Test the rounds' networks in evaluation mode on their pairs, [S, N, ...], as the judge reads them (`cut_pairs`)."""
+    judge.train(False)
     right, digits_right = [], []
     finite = torch.ones(len(pairs.target), dtype=torch.bool, device=pairs.target.device)
     for start in range(0, pairs.target.shape[1], BATCH):
         batch = slice(start, start + BATCH)
-        outputs = program(pairs.images[:, batch], None)
+        outputs = judge(pairs.images[:, batch], None)
         finite &= outputs.comparison.isfinite().all(dim=2).all(dim=1)
         right.append((decide(outputs.comparison) == pairs.target[:, batch]).sum(dim=1))
         if outputs.digits is not None:
@@ -40,14 +40,14 @@ def evaluate(program: Program, pairs: Pairs) -> Scores:
 
 
 @torch.no_grad()
-def evaluate_distances(program: Program, pairs: Pairs) -> tuple[list[list[int]], list[list[int]]]:
+def evaluate_distances(judge: Judge, pairs: Pairs) -> tuple[list[list[int]], list[list[int]]]:
     """How many pairs have each distance |first - second| in 0 … 9, and how many of them are answered rightly: two [S][10].
 
-    The pairs come as the program reads them (`cut_pairs`).
+    The pairs come as the judge reads them (`cut_pairs`).
     """
-    program.train(False)
+    judge.train(False)
     batches = range(0, pairs.target.shape[1], BATCH)
-    answers = torch.cat([decide(program(pairs.images[:, start : start + BATCH], None).comparison) for start in batches], dim=1)
+    answers = torch.cat([decide(judge(pairs.images[:, start : start + BATCH], None).comparison) for start in batches], dim=1)
     distance = (pairs.digits[..., 0] - pairs.digits[..., 1]).abs()
     member = distance[..., None] == torch.arange(CLASSES, device=distance.device)  # [S, N, 10]
     right = member & (answers == pairs.target)[..., None]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from digitcmp.data.augment import Augmentation
 from digitcmp.data.pairs import Pairs, recombined, swapped
-from digitcmp.seeding import Stream, generator, step_keys
+from digitcmp.seeding import Origin, Stream, generator, step_keys
 from digitcmp.train.program import Program, cut_pairs
 
 
@@ -28,10 +28,10 @@ class Diet:
         return self.repair or self.swap or self.augment is not None
 
 
-def examples(program: Program, pairs: Pairs, seeds: list[int], diet: Diet, epochs: int) -> Iterator[Pairs]:
-    """The training pairs [S, N, ...] of each epoch as the program reads them. Each round's depend on its own seed alone."""
-    orders, pairings = ([generator(seed, stream) for seed in seeds] for stream in (Stream.ORDER, Stream.PAIRING))
-    keys = torch.stack([step_keys(seed, Stream.AUGMENT, epochs, 1)[:, 0] for seed in seeds], dim=1).to(pairs.images.device)
+def examples(program: Program, pairs: Pairs, origins: list[Origin], diet: Diet, epochs: int) -> Iterator[Pairs]:
+    """The training pairs [S, N, ...] of each epoch as the program reads them. Those of each network depend on its own origin alone."""
+    orders, pairings = ([generator(origin, stream) for origin in origins] for stream in (Stream.ORDER, Stream.PAIRING))
+    keys = torch.stack([step_keys(origin, Stream.AUGMENT, epochs, 1)[:, 0] for origin in origins], dim=1).to(pairs.images.device)
     known = None if diet.changes else cut_pairs(program, pairs)
     for epoch in range(epochs):
         ready = cut_pairs(program, changed(pairs, pairings, keys[epoch], diet)) if known is None else known

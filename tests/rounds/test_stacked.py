@@ -19,12 +19,12 @@ from digitcmp.rounds.records import Records
 from digitcmp.rounds.round import Round, RoundResult
 from digitcmp.rounds.rows import RoundRow
 from digitcmp.rounds.run import Run, train_runs
-from tests.conftest import MNIST_ROOT, MODELS, Ended, compose_config, needs_mnist
+from tests.conftest import MNIST_ROOT, MODELS, NEEDS_AUX, Ended, compose_config, needs_mnist
 
 CPU = torch.device("cpu")
 TINY = ("epochs=2", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40", "rounds=3")
 AUXILIARY = {
-    name: compose_config(f"model={name}", "aux_weight=1").aux_weight for name in ("splitnet", "auxmodel", "auxmodel1", "wsn", "net4")
+    name: compose_config(f"model={name}", "aux_weight=1").aux_weight for name in (*NEEDS_AUX, "auxmodel", "auxmodel1", "wsn", "net4")
 }
 
 

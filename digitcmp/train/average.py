@@ -1,0 +1,43 @@
+"""The exponential moving average of what is learned."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from digitcmp.train.program import Program
+
+
+class Average:
+    """After every step, average = decay x average + (1 - decay) x weights; the same for batch norm's running statistics.
+
+    Method: Polyak and Juditsky 1992, in the exponential form. decay 0: no average, the weights themselves are used.
+    """
+
+    def __init__(self, program: Program, decay: float) -> None:
+        self.weights: Sequence[Tensor] = [tensor.detach() for tensor in program.tensors()] if decay > 0 else []
+        self.mean = [tensor.clone() for tensor in self.weights]
+        self.mix = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    def update(self) -> None:
+        """A step was taken."""
+        if self.mean:
+            self.mix(self.mean, self.weights, None)
+
+    @contextmanager
+    def used(self, for_good: bool) -> Iterator[None]:
+        """Within the block (and after it, if it is for good) the networks have the averages instead of their weights."""
+        before = [tensor.clone() for tensor in self.weights]
+        put(self.weights, self.mean)
+        yield
+        if not for_good:
+            put(self.weights, before)
+
+
+@torch.no_grad()
+def put(where: Sequence[Tensor], what: Sequence[Tensor]) -> None:
+    """Copy tensors into others."""
+    for tensor, value in zip(where, what, strict=True):
+        tensor.copy_(value)
