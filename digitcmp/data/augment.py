@@ -1,8 +1,9 @@
 """Augmentation of training images: every image anew in every epoch, all rounds at once, from the rounds' own keys.
 
 An augmentation is a function (images [S, N, 2, 14, 14], keys int32 [S]) -> images of the same shape, on the images' device.
-Values stay within those of the image: pixels are interpolated between neighbours, and the border goes on outside. A new
-augmentation is one function here, one entry in AUGMENTATIONS, one schema (digitcmp.config) and one YAML file.
+Pixels are interpolated with cubic polynomials, which keep strokes sharp where linear ones blur them, and values stay within
+those of the digit; the border goes on outside. A new augmentation is one function here, one entry in AUGMENTATIONS, one
+schema (digitcmp.config) and one YAML file.
 """
 
 import math
@@ -89,8 +90,10 @@ def affine_points(images: Tensor, random: Tensor, rotation: float, scale: float,
 
 
 def resample(images: Tensor, points: Tensor) -> Tensor:
-    """Images read at these points (pixels from the centre), interpolated between the four pixels around each."""
+    """Images read at these points (pixels from the centre), interpolated between the sixteen pixels around each."""
     half = (torch.tensor(images.shape[-2:][::-1], dtype=points.dtype, device=points.device) - 1) / 2
     digits = images.reshape(-1, 1, *images.shape[-2:])
-    read = F.grid_sample(digits, points.expand(len(digits), -1, -1, -1) / half, padding_mode="border", align_corners=True)
-    return read.view(images.shape)
+    where = points.expand(len(digits), -1, -1, -1) / half
+    read = F.grid_sample(digits, where, mode="bicubic", padding_mode="border", align_corners=True)
+    darkest, brightest = (limit(digits, dim=(2, 3), keepdim=True) for limit in (torch.amin, torch.amax))
+    return torch.clamp(read, darkest, brightest).view(images.shape)  # cubic polynomials overshoot at edges

@@ -57,7 +57,8 @@ def read_sweep(folders: Iterable[str | Path], detail: Literal["rounds", "report"
     wanted = {"rounds": rounds[:0], "report": rounds[rounds["status"] == "done"], "all": rounds}[detail]
     kept = {cast(int, index): part for index, part in wanted.groupby("run_index")}
     columns = None if detail == "all" else ["seed", "epoch", "test_accuracy"]
-    epochs = stack([epochs_of(runs["directory"][index], part, columns, notes) for index, part in kept.items()], kept)
+    every = {index: int(about["configuration"].get("test_every", 1)) for index, about in enumerate(abouts)}  # older runs do not say
+    epochs = stack([epochs_of(runs["directory"][index], part, columns, every[index], notes) for index, part in kept.items()], kept)
     distances = stack([distances_of(runs["directory"][index], part, notes) for index, part in kept.items()], kept)
     keys = [name for name in runs.columns if name not in {*RUN_COLUMNS, *ABOUT}]
     return Sweep(runs, rounds, epochs, distances, recorded, keys, notes)
@@ -122,12 +123,17 @@ def rounds_of(directory: Path, about: dict[str, Any], notes: list[str]) -> pd.Da
         return empty
 
 
-def epochs_of(directory: str, rounds: pd.DataFrame, columns: list[str] | None, notes: list[str]) -> pd.DataFrame:
-    """The epochs of the rounds that count (a writer puts a round's epochs on disk before the round itself)."""
+def epochs_of(directory: str, rounds: pd.DataFrame, columns: list[str] | None, every: int, notes: list[str]) -> pd.DataFrame:
+    """The epochs of the rounds that count (a writer puts a round's epochs on disk before the round itself).
+
+    every: how many epochs lie between two looks at the test pairs.
+    """
     path, done = Path(directory) / "epochs.csv", rounds[rounds["status"] == "done"]
     try:
-        frame = of_seeds(read_whole(path, columns, ["seed", "epoch", "train_accuracy"] if columns is None else columns), rounds)
+        frame = of_seeds(read_whole(path, columns, ["seed", "epoch"] + ["train_accuracy"] * (columns is None)), rounds)
         found, expected = len(of_seeds(frame, done)), int(done["epochs_trained"].sum())
+        if columns is not None and frame.loc[frame["epoch"] % every == 0, "test_accuracy"].isna().any():
+            raise RunError(f"{path} cannot be read: it has gaps")
         if found < expected:
             raise RunError(f"{path} cannot be read: it has {found} of {expected} epochs")
     except RunError as error:

@@ -64,8 +64,11 @@ def summarise(rounds: pd.DataFrame, configurations: pd.DataFrame) -> pd.DataFram
 
 
 def curve_means(epochs: pd.DataFrame) -> pd.DataFrame:
-    """Epochs (label, epoch, test_accuracy) -> one row a (label, epoch): mean and std (of the sample) over rounds, count."""
-    groups = epochs.groupby(["label", "epoch"], observed=True)["test_accuracy"]
+    """Epochs (label, epoch, test_accuracy) -> one row a (label, epoch): mean and std (of the sample) over rounds, count.
+
+    Epochs without a test (test_every) are left out.
+    """
+    groups = epochs.dropna(subset="test_accuracy").groupby(["label", "epoch"], observed=True)["test_accuracy"]
     return groups.agg(["mean", "std", "count"]).reset_index()
 
 

@@ -1,6 +1,7 @@
 """What the user sees while rounds are trained: a live bar in a terminal, plain lines elsewhere."""
 
 from dataclasses import dataclass, replace
+from math import isnan
 from types import TracebackType
 
 from rich.console import Console
@@ -16,17 +17,20 @@ def counted(number: int, noun: str) -> str:
 
 @dataclass
 class Sums:
-    """Over the last epochs of some rounds."""
+    """Over the last epochs of some rounds. tested: those of which an accuracy is known."""
 
     rounds: int = 0
     epochs: int = 0
+    tested: int = 0
     loss: float = 0.0
     accuracy: float = 0.0
 
     def add(self, row: EpochRow) -> None:
         """One round more."""
         self.rounds, self.epochs = self.rounds + 1, self.epochs + row.epoch
-        self.loss, self.accuracy = self.loss + row.train_loss, self.accuracy + accuracy_of(row)[1]
+        self.loss += row.train_loss
+        if not isnan(accuracy := accuracy_of(row)[1]):
+            self.tested, self.accuracy = self.tested + 1, self.accuracy + accuracy
 
 
 class Display:
@@ -70,8 +74,10 @@ class Display:
             self.progress.stop()
 
     def note(self, place: int, row: EpochRow) -> None:
-        """An epoch of the round at this place is through."""
-        self.last[place] = row
+        """An epoch of the round at this place is through. Between two tests (test_every) the last one still counts."""
+        before = self.last.get(place)
+        untested = isnan(accuracy_of(row)[1])
+        self.last[place] = replace(row, test_accuracy=before.test_accuracy) if untested and before is not None else row
         if self.live:
             self.show()
         elif self.rounds == 1:
@@ -84,7 +90,8 @@ class Display:
             sums.add(row)
         if sums.rounds:
             mean = "" if self.rounds == 1 else "mean "
-            figures = f"{mean}loss {sums.loss / sums.rounds:.3f} · {mean}accuracy {sums.accuracy / sums.rounds:.1%}"
+            figures = f"{mean}loss {sums.loss / sums.rounds:.3f}"
+            figures += f" · {mean}accuracy {sums.accuracy / sums.tested:.1%}" if sums.tested else ""
             self.progress.update(self.task, completed=sums.epochs, total=self.epochs, figures=figures)
 
     def leave(self, place: int) -> int:
@@ -97,7 +104,8 @@ class Display:
     def print_epoch(self, row: EpochRow) -> None:
         """A line for one epoch."""
         name, accuracy = accuracy_of(row)
-        line = f"epoch {row.epoch:>3}/{self.epochs}  loss {row.train_loss:.4f}  {name} {accuracy:7.2%}"
+        line = f"epoch {row.epoch:>3}/{self.epochs}  loss {row.train_loss:.4f}"
+        line += "" if isnan(accuracy) else f"  {name} {accuracy:7.2%}"
         self.console.print(line + ("" if row.digit_accuracy is None else f"  digits {row.digit_accuracy:7.2%}"), highlight=False)
 
     def finish(self, place: int, row: RoundRow, run: str) -> None:

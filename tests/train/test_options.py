@@ -1,0 +1,141 @@
+"""Training options: ensembles, the average of weights, label smoothing, tests now and then."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from torch.nn import functional as F
+
+import digitcmp
+from digitcmp.model.network import Outputs, build
+from digitcmp.rounds.records import Records
+from digitcmp.rounds.round import Round, round_pairs, train_round, train_stack
+from digitcmp.rounds.run import Run, train_runs
+from digitcmp.seeding import Stream, generator
+from digitcmp.train.average import Average
+from digitcmp.train.losses import comparison_loss, digit_loss, total_loss
+from digitcmp.train.program import SingleProgram
+from tests.conftest import compose_config
+
+CPU = torch.device("cpu")
+SMALL = ("epochs=4", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40")
+DECODER = ("model=decoder_small", "aux_weight=1", "model.dropout=0.2", "data.shuffle=true", "augment=affine")
+
+
+def trained(folder: Path, *overrides: str) -> Records:
+    """The records of a small run."""
+    run = Run(compose_config(*SMALL, "engine=serial", *overrides), folder, "")
+    ((_, records),) = train_runs([run], Console(quiet=True))
+    return records
+
+
+def test_an_ensemble_of_one_is_the_network_itself() -> None:
+    """The first member has the random numbers of the plain round; more members have others, of everything random."""
+    plain = train_round(compose_config(*SMALL, *DECODER, "save_model=true"), 3, CPU, lambda _: None)
+    many = train_round(compose_config(*SMALL, *DECODER, "save_model=true", "ensemble=2"), 3, CPU, lambda _: None)
+    assert plain.state.keys() == {name.removeprefix("0.") for name in many.state if not name.startswith("1.")}
+    for name, tensor in plain.state.items():
+        other = many.state[name if name.startswith("input") else f"0.{name}"]
+        torch.testing.assert_close(tensor, other, rtol=0, atol=1e-5, msg=name)
+    weight = "reader.branch.head.linear.weight"
+    assert (many.state[f"0.{weight}"] - many.state[f"1.{weight}"]).abs().max() > 1e-3
+
+
+def test_an_ensemble_is_the_same_stacked() -> None:
+    """Members stacked beside those of other rounds give what they give alone."""
+    config = compose_config(*SMALL, "model=wsn", "aux_weight=1", "ensemble=2", "save_model=true", "tta_shift=1", "ema=0.5")
+    together = train_stack(config, [Round(seed, lambda _: None) for seed in (3, 4)], CPU)
+    for seed, stacked in zip((3, 4), together, strict=True):
+        alone = train_round(config, seed, CPU, lambda _: None)
+        assert stacked.state.keys() == alone.state.keys()
+        for name in (name for name in alone.state if name.endswith("weight")):
+            torch.testing.assert_close(stacked.state[name], alone.state[name], rtol=0, atol=1e-4)
+        assert [row.train_loss for row in stacked.epochs] == pytest.approx([row.train_loss for row in alone.epochs], abs=1e-4)
+
+
+@pytest.mark.parametrize("extra", [(), ("ensemble=2",), ("tta_shift=1",), ("ensemble=2", "tta_shift=0.5", "ema=0.8", "data.target=gt")])
+def test_a_saved_round_answers_as_it_was_tested(extra: tuple[str, ...], tmp_path: Path) -> None:
+    """`load_model` brings back members, views and averaged weights: the accuracy on record, to the pair."""
+    config = compose_config(*SMALL, *DECODER, *extra)
+    records = trained(tmp_path, *DECODER, *extra, "save_model=true", "seed=5")
+    network = digitcmp.load_model(tmp_path, 5)
+    assert len(network.networks) == config.ensemble
+    pairs = round_pairs(config, 5)
+    grey = pairs.test.images * pairs.std + pairs.mean
+    right = (network.compare(grey).long() == pairs.test.target).double().mean().item()
+    assert right == pytest.approx(records.rounds[0].test_accuracy, abs=1e-9)
+    digits = (network(grey).digits.argmax(dim=-1) == pairs.test.digits).double().mean().item()
+    assert digits == pytest.approx(records.rounds[0].digit_accuracy, abs=1e-9)
+
+
+def test_average_follows_its_formula() -> None:
+    """decay x average + (1 - decay) x weights at every step, batch norm's statistics included; counts stay as they are."""
+    network = build(compose_config("model=net4").model, generator(0, Stream.WEIGHTS), CPU)
+    program = SingleProgram(network)
+    average, expected = Average(program, 0.75), [tensor.detach().clone() for tensor in program.tensors()]
+    assert len(expected) > len(list(network.parameters()))
+    for step in (1.0, 2.0):
+        with torch.no_grad():
+            for tensor in program.tensors():
+                tensor.add_(step)
+        average.update()
+        expected = [0.75 * mean + 0.25 * tensor.detach() for mean, tensor in zip(expected, program.tensors(), strict=True)]
+    weights = [tensor.detach().clone() for tensor in program.tensors()]
+    with average.used(for_good=False):
+        for tensor, value in zip(program.tensors(), expected, strict=True):
+            torch.testing.assert_close(tensor.detach(), value)
+    assert all(torch.equal(tensor, value) for tensor, value in zip(program.tensors(), weights, strict=True))
+    with average.used(for_good=True):
+        pass
+    assert not any(torch.equal(tensor, value) for tensor, value in zip(program.tensors(), weights, strict=True))
+
+
+def test_average_changes_what_is_tested_not_what_is_trained() -> None:
+    """The losses of training are those without an average; the tested weights are not."""
+    plain, averaged = (
+        train_round(compose_config(*SMALL, "model=wsn", "aux_weight=1", "save_model=true", f"ema={decay}"), 0, CPU, lambda _: None)
+        for decay in (0, 0.9)
+    )
+    assert [row.train_loss for row in averaged.epochs] == [row.train_loss for row in plain.epochs]
+    name = "comparator.linear.weight"
+    assert (plain.state[name] - averaged.state[name]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_label_smoothing_mixes_in_all_answers(outputs: int) -> None:
+    """The loss against labels of which a share is spread evenly: (1 - s) x loss + s x mean of the losses of all answers."""
+    random = torch.Generator().manual_seed(2)
+    logits, target = torch.randn(2, 7, outputs, generator=random), torch.randint(2, (2, 7), generator=random)
+    plain = comparison_loss(logits, target)
+    either = (comparison_loss(logits, torch.zeros_like(target)) + comparison_loss(logits, torch.ones_like(target))) / 2
+    torch.testing.assert_close(comparison_loss(logits, target, 0.3), 0.7 * plain + 0.3 * either)
+    digit, digits = torch.randn(2, 7, 2, 10, generator=random), torch.randint(10, (2, 7, 2), generator=random)
+    spread = -F.log_softmax(digit, dim=-1).mean(dim=-1).mean(dim=1).sum(dim=1)
+    torch.testing.assert_close(digit_loss(digit, digits, 0.3), 0.7 * digit_loss(digit, digits) + 0.3 * spread)
+    whole = total_loss(Outputs(logits, digit), target, digits, 2.0, 0.3)
+    torch.testing.assert_close(whole, comparison_loss(logits, target, 0.3) + 2 * digit_loss(digit, digits, 0.3))
+
+
+def test_label_smoothing_reaches_training() -> None:
+    """It changes what is learned."""
+    plain, smooth = (
+        train_round(compose_config(*SMALL, "model=wsn", "aux_weight=1", f"label_smoothing={share}"), 0, CPU, lambda _: None)
+        for share in (0, 0.2)
+    )
+    assert plain.row.train_loss != smooth.row.train_loss
+
+
+def test_tests_now_and_then(tmp_path: Path) -> None:
+    """Every third epoch and the last one are tested, validation is looked at in each; nothing else changes, and a report has the curves."""
+    often = trained(tmp_path / "often", "model=wsn", "aux_weight=1", "data.val_pairs=10", "epochs=7")
+    seldom = trained(tmp_path / "seldom", "model=wsn", "aux_weight=1", "data.val_pairs=10", "epochs=7", "test_every=3")
+    tested = [row.epoch for row in seldom.epochs if row.test_accuracy is not None]
+    assert tested == [3, 6, 7]
+    assert all(row.val_accuracy is not None for row in seldom.epochs)
+    for row, other in zip(often.epochs, seldom.epochs, strict=True):
+        assert (row.train_loss, row.val_accuracy) == (other.train_loss, other.val_accuracy)
+        assert other.test_accuracy in (None, row.test_accuracy)
+    assert often.rounds[0].test_accuracy == seldom.rounds[0].test_accuracy
+    curve = digitcmp.load_epochs(tmp_path / "seldom").dropna(subset="test_accuracy")
+    assert curve["epoch"].tolist() == tested
