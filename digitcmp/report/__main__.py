@@ -1,12 +1,9 @@
 """``python -m digitcmp.report FOLDER…``: tables, tests and figures of all runs below some folders, from what is on disk."""
 
 import argparse
-import os
-import signal
-import sys
 from pathlib import Path
 
-from digitcmp.errors import DigitcmpError
+from digitcmp.report.command import run
 
 DESCRIPTION = """\
 Report on every run found at or below the folders: a table with intervals, comparisons paired by seed, figures, and one
@@ -42,17 +39,7 @@ def report(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Run the command line. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C."""
-    arguments = parser().parse_args()
-    try:
-        report(arguments)
-    except DigitcmpError as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
-        print(f"digitcmp: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("\ndigitcmp: interrupted; no run was touched", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+    run(lambda: report(parser().parse_args()))
 
 
 if __name__ == "__main__":

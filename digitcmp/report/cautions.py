@@ -14,10 +14,17 @@ TESTED = ["data.source", "data.target", "data.test_pairs"]  # what makes the tes
 
 
 def cautions(sweep: Sweep, rounds: pd.DataFrame, configurations: pd.DataFrame, table: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
-    """All warnings of a report: what reading noted, mixed versions, unfinished runs, failed and too few rounds."""
+    """All warnings of a report: those of its numbers, and what its figures leave out."""
+    return [*of_numbers(sweep, rounds, configurations, table, comparisons), *not_drawn(table)]
+
+
+def of_numbers(
+    sweep: Sweep, rounds: pd.DataFrame, configurations: pd.DataFrame, table: pd.DataFrame, comparisons: pd.DataFrame
+) -> list[str]:
+    """What reading noted, mixed versions, unfinished runs, failed and too few rounds."""
     code = [*mixtures(sweep, rounds), *uncommitted(sweep), *resumed(sweep)]
     own = [*code, *unfinished(sweep), *short_of_rounds(sweep), *other_pairs(configurations)]
-    return [*sweep.warnings, *own, *failures(table), *too_few(table), *few_pairs(comparisons), *not_drawn(table)]
+    return [*sweep.warnings, *own, *failures(table), *too_few(table), *few_pairs(comparisons)]
 
 
 def some(items: Iterable[str]) -> str:

@@ -34,8 +34,7 @@ def compare(rounds: pd.DataFrame, baseline: str) -> pd.DataFrame:
     only_baseline (seeds left out), mean, low, high (difference to the baseline, a fraction, with its paired 95 % t interval),
     p (Wilcoxon), p_holm (over the rows that have a p), d_z, rank_biserial, won, tied, lost (rounds). NaN below 2 pairs.
     """
-    done = rounds[rounds["status"] == "done"]
-    wide = done.pivot(index="seed", columns="label", values="test_accuracy").reindex(columns=done["label"].cat.categories)
+    wide = by_seed(rounds)
     others = [label for label in wide.columns if label != baseline]
     rows = [{"label": label, "baseline": baseline, **paired(wide[label], wide[baseline])} for label in others]
     frame = pd.DataFrame(rows, columns=COLUMNS)
@@ -45,6 +44,12 @@ def compare(rounds: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 COLUMNS = ["label", "baseline", "pairs", "only_here", "only_baseline", "mean", "low", "high"]
 COLUMNS += ["p", "p_holm", "d_z", "rank_biserial", "won", "tied", "lost"]
+
+
+def by_seed(rounds: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracies of the rounds that are done: a row a seed, a column a label in the order of the report, NaN where there is none."""
+    done = rounds[rounds["status"] == "done"]
+    return done.pivot(index="seed", columns="label", values="test_accuracy").reindex(columns=done["label"].cat.categories)
 
 
 def paired(here: "pd.Series[float]", there: "pd.Series[float]") -> dict[str, float]:

@@ -137,6 +137,11 @@ def rows_figure(labels: list[str], xlabel: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def scattered(count: int) -> np.ndarray[tuple[int], np.dtype[np.floating[Any]]]:
+    """Offsets [count] from -0.5 to 0.5: points next to each other in the file are never next to each other in the figure."""
+    return np.arange(1, count + 1) * GOLDEN % 1 - 0.5  # golden section
+
+
 def distribution(rounds: pd.DataFrame, spread: pd.DataFrame) -> Figure:
     """A box and all rounds as points, a row per configuration. rounds: label, status, test_accuracy; spread: the boxes."""
     labels = labels_of(spread)
@@ -152,8 +157,7 @@ def distribution(rounds: pd.DataFrame, spread: pd.DataFrame) -> Figure:
     done = rounds[rounds["status"] == "done"]
     for place, label in enumerate(labels):
         values = done.loc[done["label"] == label, "test_accuracy"].to_numpy()
-        # golden section: points next to each other in the file are never next to each other in the figure
-        offsets = (np.arange(1, len(values) + 1) * GOLDEN % 1 - 0.5) * 0.44
+        offsets = scattered(len(values)) * 0.44
         # many points are small and faint, and lie below the box
         many = len(values) > 200
         faint = min(0.55, max(0.02, 60 / max(len(values), 1)))

@@ -1,0 +1,22 @@
+"""How the report's commands end: errors in one line, exit codes."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from digitcmp.errors import DigitcmpError
+
+
+def run(act: Callable[[], None]) -> None:
+    """Run a command. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C."""
+    try:
+        act()
+    except DigitcmpError as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        print(f"digitcmp: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\ndigitcmp: interrupted; no run was touched", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
