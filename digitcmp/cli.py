@@ -182,8 +182,9 @@ def groups() -> str:
     for group in loader.list_groups(""):
         choices = loader.get_group_options(group)
         if choices and group not in ("hydra", "schema"):
-            name = f"+{group}" if group in ("experiment", "sweeps") else group
-            lines.append(messages.hanging(f"  {name:<12} ", " ".join(choices)))
+            name = f"+{group}" if group in ("experiment", "ladder", "sweeps") else group
+            numbered = all(choice[0].isdigit() for choice in choices)  # the rungs of a ladder: too many to tell
+            lines.append(messages.hanging(f"  {name:<12} ", f"{choices[0]} … {choices[-1]}" if numbered else " ".join(choices)))
     return "\n".join(lines)
 
 

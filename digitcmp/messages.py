@@ -125,7 +125,7 @@ def unknown_key(path: str, text: str) -> str:
     """A key that no schema has: the nearest one that exists, or the plus sign that adds a group."""
     value = re.search(rf"use \+({re.escape(path)}=\S*)", text)
     shown = value[1] if value else path
-    if path in ("experiment", "sweeps"):
+    if path in ("experiment", "ladder", "sweeps"):
         return f"{shown}: this group is added with a plus sign: +{shown}"
     group, _, name = path.rpartition(".")
     owners = [choice for choice, schema in GROUP_SCHEMAS.get(group, {}).items() if name in {item.name for item in fields(schema)}]

@@ -66,6 +66,8 @@ def comparator_has_input(config: Config) -> None:
         )
     if comparator.outputs != 1 or comparator.norm or comparator.relu:
         raise ConfigError("model.comparator.reads=posterior: has no layer; leave model.comparator.outputs=1, and norm and relu false")
+    if config.model.joint_dense and config.model.digit_head.reads != "joint":
+        raise ConfigError("model.comparator.reads=posterior: nothing would read model.joint_dense; make it [], or choose features")
 
 
 def auxiliary_loss_is_possible(config: Config) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +13,12 @@ from omegaconf import OmegaConf
 from digitcmp.composed import from_composed
 from digitcmp.config import GROUP_SCHEMAS, Config
 from digitcmp.messages import known_keys
+from digitcmp.rounds.identity import configuration, flat
 from digitcmp.rounds.round import train_round
 from tests.conftest import CONF, MODELS, NEEDS_AUX, SWEEPS, Ended, choices, compose_config, compose_tree, needs_mnist
 
 TINY = ["epochs=1", "batch_size=20", "data.train_pairs=40", "data.test_pairs=40"]
-GROUPS = ["model", "optimizer", "scheduler", "data", "augment", "experiment"]
+GROUPS = ["model", "optimizer", "scheduler", "data", "augment", "experiment", "ladder"]
 
 # lr, epochs, aux_weight, comparator_lr: the published recipes
 RECIPES = {
@@ -33,6 +35,14 @@ RECIPES = {
     "wsmodel1": (0.1, 25, 0.0, None),
     "auxmodel": (0.1, 25, 0.5, None),
     "auxmodel1": (0.1, 25, 0.5, None),
+}
+
+
+# rungs of the ladder whose one change shows in several groups of keys
+ONE_THING = {
+    "03_auxiliary_loss": [{"aux_weight", "model"}],  # a head and its loss
+    "09_one_cycle": [{"epochs", "scheduler"}],  # a schedule and its length
+    "15d_new_pairs": [{"data", "model"}],  # new pairs, and a loss that sees them
 }
 
 
@@ -76,7 +86,10 @@ def test_every_data_file_trains(name: str) -> None:
     check_tiny_round(compose_config(f"data={name}", *TINY, "data.val_pairs=10", "data.shuffle=true", "data.target=gt", "batch_size=15"))
 
 
-@pytest.mark.parametrize("name", choices("experiment"))
+OWN = ("best", "best_small")
+
+
+@pytest.mark.parametrize("name", sorted({*choices("experiment")} - {*OWN}))
 def test_every_experiment_is_the_published_recipe(name: str) -> None:
     """Network, learning rates, epochs and auxiliary weight as published, plain SGD on MNIST; and it trains (on digits)."""
     config = compose_config(f"+experiment={name}")
@@ -87,6 +100,38 @@ def test_every_experiment_is_the_published_recipe(name: str) -> None:
     assert (config.data.source, config.data.shuffle, config.scheduler.shape) == ("mnist", False, "constant")
     assert config.model.name == name.removesuffix("_no_aux")
     check_tiny_round(compose_config(f"+experiment={name}", "data=digits", *TINY))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_own_experiments_train(name: str) -> None:
+    """With all that is averaged in their tests."""
+    check_tiny_round(compose_config(f"+experiment={name}", "data=digits", *TINY))
+
+
+def leaves(name: str) -> dict[str, Any]:
+    """The configuration of a rung of the ladder, under dotted names."""
+    return flat(configuration(compose_config(f"+ladder={name}")))
+
+
+def test_the_ladder_leads_from_the_published_network_to_the_best_recipe() -> None:
+    """Its ends are the two experiments (but for when the best one is tested on the way); its rungs count without a gap."""
+    first, *_, last = [name for name in choices("ladder") if name[2] == "_"]
+    assert leaves(first) == flat(configuration(compose_config("+experiment=net1")))
+    assert {**leaves(last), "test_every": 10} == flat(configuration(compose_config("+experiment=best")))
+    assert sorted({int(name[:2]) for name in choices("ladder")}) == list(range(1, int(last[:2]) + 1))
+    sweep = yaml.safe_load((SWEEPS / "ladder.yaml").read_text())["hydra"]["sweeper"]["params"]["+ladder"]
+    assert [name.strip() for name in sweep.split(",")] == choices("ladder")
+
+
+@pytest.mark.parametrize("name", choices("ladder")[1:])
+def test_every_rung_changes_one_thing(name: str) -> None:
+    """Whatever differs from the rung below (for a side branch, from its own) belongs to one group of keys; and it trains."""
+    plain = [other for other in choices("ladder") if other[2] == "_"]
+    before = next(other for other in plain if other[:2] == name[:2]) if name[2] != "_" else plain[plain.index(name) - 1]
+    old, new = leaves(before), leaves(name)
+    changed = {key.split(".")[0] for key in {*old, *new} if old.get(key) != new.get(key)}
+    assert changed in ONE_THING.get(name, [{group} for group in changed])
+    check_tiny_round(compose_config(f"+ladder={name}", "data=digits", *TINY))
 
 
 @pytest.mark.parametrize("path", sorted(SWEEPS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -17,12 +17,11 @@ from digitcmp.errors import DigitcmpError, Pruned
 from digitcmp.model.network import build
 from digitcmp.rounds.rows import DistanceRow, EpochRow, RoundRow
 from digitcmp.seeding import Origin, Stream, generator
-from digitcmp.train.evaluate import evaluate_distances
+from digitcmp.train.evaluate import Scores, by_distance
 from digitcmp.train.examples import Diet
-from digitcmp.train.jury import make_judge
 from digitcmp.train.loop import Epoch, Recipe, train
 from digitcmp.train.optim import find_algorithm, make_optimizer
-from digitcmp.train.program import Program, cut_pairs, make_program
+from digitcmp.train.program import Program, make_program
 from digitcmp.train.schedule import make_shape
 
 
@@ -109,13 +108,14 @@ def train_stack(config: Config, rounds: list[Round], device: torch.device) -> li
     networks = [build(config.model, generator(origin, Stream.WEIGHTS), device) for origin in origins]
     program = make_program(networks, together=len(rounds) > 1 or device.type != "cpu")
     pairs = stack(drawn, device)
+    tested: Scores | None = None
     for epoch in train(program, pairs, seeds, recipe(config)):
+        tested = epoch.test
         for index, one in enumerate(rounds):
             one.note(epoch_row(one.seed, epoch, index), epoch.healthy[index])
         if all(one.over for one in rounds):
             break
-    judge = make_judge(program, config.ensemble, config.tta_shift)
-    measured = evaluate_distances(judge, cut_pairs(judge, pairs.test)) if config.test else None
+    measured = None if tested is None else by_distance(tested.right, pairs.test.digits)
     seconds = (time.perf_counter() - start) / len(rounds)
     results: list[RoundResult | None] = []
     for index, (one, own) in enumerate(zip(rounds, drawn, strict=True)):

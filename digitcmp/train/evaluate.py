@@ -1,6 +1,6 @@
 """Accuracy on pairs that are not trained on."""
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -13,13 +13,18 @@ from digitcmp.train.losses import decide
 BATCH = 200  # pairs; larger batches gain nothing and take more memory
 
 
-class Scores(NamedTuple):
+@dataclass(frozen=True)
+class Scores:
     """Per round: the fractions of right comparisons and of right digits (of both places together; None without digit head),
-    and whether all comparison logits are finite: a network that diverged in its last step answers, but has no opinion."""
+    and whether all comparison logits are finite: a network that diverged in its last step answers, but has no opinion.
+
+    right: bool [S, N], which pairs were answered rightly.
+    """
 
     accuracy: list[float]
     digit_accuracy: list[float] | None
     finite: list[bool]
+    right: Tensor = field(compare=False, repr=False)
 
 
 @torch.no_grad()
@@ -32,26 +37,23 @@ def evaluate(judge: Judge, pairs: Pairs) -> Scores:
         batch = slice(start, start + BATCH)
         outputs = judge(pairs.images[:, batch], None)
         finite &= outputs.comparison.isfinite().all(dim=2).all(dim=1)
-        right.append((decide(outputs.comparison) == pairs.target[:, batch]).sum(dim=1))
+        right.append(decide(outputs.comparison) == pairs.target[:, batch])
         if outputs.digits is not None:
             digits_right.append((outputs.digits.argmax(dim=-1) == pairs.digits[:, batch]).sum(dim=(1, 2)))
     count = pairs.target.shape[1]
-    return Scores(fractions(right, count), fractions(digits_right, 2 * count) if digits_right else None, finite.tolist())
+    answers = torch.cat(right, dim=1)
+    digits = fractions(digits_right, 2 * count) if digits_right else None
+    return Scores(fractions([answers.sum(dim=1)], count), digits, finite.tolist(), answers)
 
 
-@torch.no_grad()
-def evaluate_distances(judge: Judge, pairs: Pairs) -> tuple[list[list[int]], list[list[int]]]:
+def by_distance(right: Tensor, digits: Tensor) -> tuple[list[list[int]], list[list[int]]]:
     """How many pairs have each distance |first - second| in 0 … 9, and how many of them are answered rightly: two [S][10].
 
-    The pairs come as the judge reads them (`cut_pairs`).
+    right: bool [S, N]; digits: int64 [S, N, 2].
     """
-    judge.train(False)
-    batches = range(0, pairs.target.shape[1], BATCH)
-    answers = torch.cat([decide(judge(pairs.images[:, start : start + BATCH], None).comparison) for start in batches], dim=1)
-    distance = (pairs.digits[..., 0] - pairs.digits[..., 1]).abs()
+    distance = (digits[..., 0] - digits[..., 1]).abs()
     member = distance[..., None] == torch.arange(CLASSES, device=distance.device)  # [S, N, 10]
-    right = member & (answers == pairs.target)[..., None]
-    return member.sum(dim=1).tolist(), right.sum(dim=1).tolist()
+    return member.sum(dim=1).tolist(), (member & right[..., None]).sum(dim=1).tolist()
 
 
 def fractions(counts: list[Tensor], total: int) -> list[float]:

@@ -164,4 +164,4 @@ def test_a_jury_is_evaluated_as_a_network_is() -> None:
     seeds = [3, 4]
     jury = Jury(make_program(networks("decoder", seeds, members=2)), 2, 0.5)
     scores = evaluate(jury, cut_pairs(jury, some_pairs("decoder", seeds).test))
-    assert [len(part) for part in scores] == [2, 2, 2]
+    assert [len(part) for part in (scores.accuracy, scores.digit_accuracy, scores.finite, scores.right)] == [2, 2, 2, 2]

@@ -221,7 +221,9 @@ def test_accuracies_do_not_depend_on_the_evaluation_batch(batch: int, monkeypatc
     digits = (outputs.digits.argmax(dim=2) == pairs.test.digits[0]).sum().item()
     monkeypatch.setattr(evaluation, "BATCH", batch)
     program.train(True)
-    assert evaluate(program, cut_pairs(program, pairs.test)) == ([right / 30], [digits / 60], [True])
+    scores = evaluate(program, cut_pairs(program, pairs.test))
+    assert (scores.accuracy, scores.digit_accuracy, scores.finite) == ([right / 30], [digits / 60], [True])
+    assert scores.right.sum().item() == right
 
 
 def test_a_loss_that_is_no_number_ends_the_round() -> None:
