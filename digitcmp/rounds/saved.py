@@ -33,7 +33,11 @@ class TrainedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Outputs:
         """Grey images [B, 2, 14, 14] in [0, 1], not normalised -> comparison logits [B, 1 or 2], digit logits [B, 2, 10] or None."""
-        comparison, digits = self.judge(self.judge.cut(((images - self.mean) / self.std)[None]), None)
+        return self.read((images - self.mean) / self.std)
+
+    def read(self, images: Tensor) -> Outputs:
+        """As `forward`, for images as a round's test pairs have them: normalised, unless data.normalize_test=false."""
+        comparison, digits = self.judge(self.judge.cut(images[None]), None)
         return Outputs(comparison[0], None if digits is None else digits[0])
 
     @torch.no_grad()

@@ -1,0 +1,121 @@
+"""The figure of mistakes: what the network saw, and what it made of it. It draws what was found and works nothing out."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from digitcmp.mistakes.findings import Findings, Mistake, Numbers
+from digitcmp.mistakes.words import kinds, question, sureness, wrong
+from digitcmp.report.figures import COLOURS, GREY, WIDTH, new_figure
+
+MOST = 60  # pairs in the figure
+COLUMNS = 6
+TRUE, READ, OTHER = COLOURS[0], COLOURS[1], "#BBBBBB"
+QUIET = "#444444"
+
+# inches, from the left and from the top; all is drawn in one panel, as two hundred panels would take a minute
+MARGIN = 0.15
+CELL = (WIDTH - 2 * MARGIN) / COLUMNS
+SIDE = 0.53  # of an image
+GAP = 0.07  # between the images of a pair
+TITLE = 0.19
+BARS = 0.34  # height of a bar of probability 1
+AIR = 0.05  # between an image and the highest bar
+NAMES = 0.11  # below the bars
+BETWEEN = 0.17  # rows
+LINE = 0.17  # of text at the top
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The lines at the top, and whether there are bars to be explained."""
+
+    lines: list[str]
+    bars: bool
+
+    @property
+    def height(self) -> float:
+        """In inches."""
+        return self.line(len(self.lines) + self.bars) + 0.12
+
+    def line(self, place: int) -> float:
+        """How far below the top a line begins, in inches; the first one is large."""
+        return MARGIN + LINE * place + (0.06 if place else 0)
+
+
+def figure(findings: Findings) -> Figure:
+    """At most 60 pairs that are answered wrongly, those first of which the network was surest; there must be one."""
+    shown = findings.surest(MOST)
+    bars = shown[0].posteriors is not None
+    heading = Heading(list(filter(None, [wrong(findings), kinds(findings), caption(len(shown), len(findings.mistakes))])), bars)
+    row_height = TITLE + SIDE + (AIR + BARS + NAMES) * bars + BETWEEN
+    drawn = new_figure(heading.height + row_height * math.ceil(len(shown) / COLUMNS))
+    drawn.set_layout_engine("none")  # everything has its place
+    axes = drawn.add_axes((0, 0, 1, 1))
+    draw_heading(axes, heading)
+    for place, mistake in enumerate(shown):
+        row, column = divmod(place, COLUMNS)
+        draw_pair(axes, mistake, findings.relation, MARGIN + column * CELL, heading.height + row * row_height)
+    axes.set(xlim=(0, WIDTH), ylim=(drawn.get_figheight(), 0), aspect="auto")  # images change all three
+    axes.set_axis_off()
+    return drawn
+
+
+def caption(shown: int, mistakes: int) -> str:
+    """Which pairs are shown, and in what order."""
+    which = "all of them" if shown == mistakes else f"the {shown} of which the network was surest"
+    return f"shown: {which}, surest first; per cent: the probability that the network gave to its wrong answer"
+
+
+def draw_heading(axes: Axes, heading: Heading) -> None:
+    """The lines of text, the first one large, and what the colours of the bars mean."""
+    for place, line in enumerate(heading.lines):
+        draw_text(axes, MARGIN, heading.line(place), line, **({} if place else {"fontsize": 10, "color": "black"}))
+    if not heading.bars:
+        return
+    x, y = MARGIN, heading.line(len(heading.lines))
+    draw_text(axes, x, y, "bars: its probabilities of the digits 0 to 9,")
+    for colour, text, inches in ((TRUE, "the true digit", 2.5), (READ, "the digit read instead", 3.5)):
+        axes.bar(x + inches - 0.08, 0.09, width=0.09, bottom=y + 0.015, color=colour)
+        draw_text(axes, x + inches, y, text)
+
+
+def draw_text(axes: Axes, left: float, top: float, text: str, **look: Any) -> None:
+    """A line of the heading."""
+    axes.text(left, top, text, **{"fontsize": 8, "color": QUIET, "verticalalignment": "top", **look})
+
+
+def draw_pair(axes: Axes, mistake: Mistake, relation: str, left: float, top: float) -> None:
+    """A pair in its cell: the question and the answer, both images, the posteriors of both digits."""
+    row, width = mistake.row, 2 * SIDE + GAP
+    axes.text(left, top + TITLE - 0.05, question(row, relation), fontsize=7)
+    axes.text(left + width, top + TITLE - 0.05, sureness(row), fontsize=6, color=GREY, horizontalalignment="right")
+    for place, true in enumerate((row.first, row.second)):
+        x, y = left + place * (SIDE + GAP), top + TITLE
+        draw_digit(axes, mistake.images[place], x, y)
+        if mistake.posteriors is not None:
+            draw_posterior(axes, mistake.posteriors[place], true, x, y + SIDE + AIR + BARS)
+
+
+def draw_digit(axes: Axes, image: Numbers, left: float, top: float) -> None:
+    """An image [14, 14] in [0, 1] as ink on paper, with a thin frame."""
+    axes.imshow(image, cmap="gray_r", vmin=0, vmax=1, extent=(left, left + SIDE, top + SIDE, top), aspect="auto", interpolation="nearest")
+    across, down = np.array([0, 1, 1, 0, 0]), np.array([0, 0, 1, 1, 0])
+    axes.plot(left + SIDE * across, top + SIDE * down, color=GREY, linewidth=0.5)
+
+
+def draw_posterior(axes: Axes, posterior: Numbers, true: int, left: float, base: float) -> None:
+    """The probabilities of the ten digits [10] as bars on a line; the true digit and the one that was read are named."""
+    read = int(posterior.argmax())
+    colours = [TRUE if digit == true else READ if digit == read else OTHER for digit in range(10)]
+    centres = left + SIDE * (np.arange(10) + 0.5) / 10
+    axes.bar(centres, -BARS * posterior, width=0.8 * SIDE / 10, bottom=base, color=colours)
+    axes.plot([left, left + SIDE], [base, base], color=GREY, linewidth=0.5)
+    look: dict[str, Any] = {"fontsize": 6, "horizontalalignment": "center", "verticalalignment": "top"}
+    for digit, other in {(true, read), (read, true)}:
+        apart = 0.012 * (digit - other) if abs(digit - other) == 1 else 0  # neighbours' names would touch
+        axes.text(centres[digit] + apart, base + 0.02, str(digit), color=colours[digit], **look)
