@@ -21,11 +21,16 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     A job of the official Optuna sweeper is not tested, whatever it was told: a search must not look at the test pairs.
     (`digitcmp_optuna` says so in the overrides of its jobs.)
     """
-    own = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
+    own = without_hydra(composed)
     if official(composed.hydra if hydra is None else hydra):
         check_validated(own)
         own.test = False
     return from_composed(own)
+
+
+def without_hydra(composed: DictConfig) -> DictConfig:
+    """A composed tree without Hydra's own part."""
+    return OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
 
 
 def check_validated(composed: DictConfig) -> None:
@@ -46,15 +51,21 @@ def from_composed(composed: DictConfig) -> Config:
     """
     from digitcmp.rules import check_rules
 
+    config = unchecked(composed)
+    for path, value, metadata in walk(config):
+        check_value(path, value, metadata)
+    check_rules(config)
+    return config
+
+
+def unchecked(composed: DictConfig) -> Config:
+    """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value."""
     tree = OmegaConf.merge(OmegaConf.structured(Config), composed)
     missing = sorted(OmegaConf.missing_keys(tree))
     if missing:
         raise ConfigError(f"{missing[0]} has no value; give it one, as in {missing[0]}=VALUE")
     config = OmegaConf.to_object(tree)
     assert isinstance(config, Config)
-    for path, value, metadata in walk(config):
-        check_value(path, value, metadata)
-    check_rules(config)
     return config
 
 

@@ -9,7 +9,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial
 
-from digitcmp.composed import typed
+from digitcmp.composed import typed, unchecked, without_hydra
 from digitcmp.config import Config
 from digitcmp.files import write_whole
 from digitcmp.rounds.identity import configuration, flat
@@ -40,7 +40,8 @@ def recipe(setting: Setting, composed: DictConfig, context: HydraContext, config
     choices = {group: str(composed.hydra.runtime.choices[group]) for group in groups()}
     chosen = [f"{group}={choice}" for group, choice in choices.items()]
     plain = context.config_loader.load_configuration(config.hydra.job.config_name, chosen, run_mode=RunMode.RUN)
-    before, now_ = flat(configuration(typed(plain))), flat(configuration(typed(composed)))
+    # the choices alone need not make a recipe: decoder, for one, wants a weight for its digit loss
+    before, now_ = flat(configuration(unchecked(without_hydra(plain)))), flat(configuration(typed(composed)))
     searched = [dimension.name for dimension in setting.space.searched if dimension.name not in choices]
     told = {
         name: value
