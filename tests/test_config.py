@@ -42,9 +42,7 @@ RECIPES = {
 ONE_THING = {
     "03_auxiliary_loss": [{"aux_weight", "model"}],  # a head and its loss
     "09_one_cycle": [{"epochs", "scheduler"}],  # a schedule and its length
-    "17_shifted_views": [{"tta_shift", "test_every"}],  # a longer test, and how often it is made
-    "17a_ensemble": [{"ensemble", "epochs"}],  # the same time, divided
-    "15d_new_pairs": [{"data", "model"}],  # new pairs, and a loss that sees them
+    "16_shifted_views": [{"tta_shift", "test_every"}],  # a longer test, and how often it is made
 }
 
 
