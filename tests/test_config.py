@@ -42,7 +42,7 @@ RECIPES = {
 ONE_THING = {
     "03_auxiliary_loss": [{"aux_weight", "model"}],  # a head and its loss
     "09_one_cycle": [{"epochs", "scheduler"}],  # a schedule and its length
-    "16_shifted_views": [{"tta_shift", "test_every"}],  # a longer test, and how often it is made
+    "17_shifted_views": [{"tta_shift", "test_every"}],  # a longer test, and how often it is made
 }
 
 
