@@ -53,20 +53,30 @@ def norm_and_dropout_have_a_place(config: Config) -> None:
 
 def comparator_has_input(config: Config) -> None:
     """A comparator that reads digits needs a digit head; one without parameters answers what is asked, with one logit."""
-    comparator, reads = config.model.comparator, config.model.comparator.reads
-    if reads != "features" and config.model.digit_head.reads == "none":
+    reads = config.model.comparator.reads
+    head = config.model.digit_head.reads
+    if reads != "features" and head == "none":
+        which = "digit" if reads == "posterior" else "digit or joint"
+        raise ConfigError(f"model.comparator.reads={reads}: {config.model.name} has no digit head; set model.digit_head.reads to {which}")
+    if reads == "posterior":
+        posterior_is_possible(config)
+
+
+def posterior_is_possible(config: Config) -> None:
+    """A comparison without parameters needs a head per digit, the question that is asked, and nothing that it would not use."""
+    comparator, head = config.model.comparator, config.model.digit_head.reads
+    if head != "digit":
         raise ConfigError(
-            f"model.comparator.reads={reads}: {config.model.name} has no digit head; set model.digit_head.reads to digit or joint"
+            f"model.digit_head.reads={head}: model.comparator.reads=posterior compares the digits, which are the same for both; "
+            "set model.digit_head.reads=digit"
         )
-    if reads != "posterior":
-        return
     if comparator.target != config.data.target:
         raise ConfigError(
             f"model.comparator.target={comparator.target}: the question is data.target={config.data.target}; give both the same value"
         )
     if comparator.outputs != 1 or comparator.norm or comparator.relu:
         raise ConfigError("model.comparator.reads=posterior: has no layer; leave model.comparator.outputs=1, and norm and relu false")
-    if config.model.joint_dense and config.model.digit_head.reads != "joint":
+    if config.model.joint_dense:
         raise ConfigError("model.comparator.reads=posterior: nothing would read model.joint_dense; make it [], or choose features")
 
 
@@ -77,9 +87,10 @@ def auxiliary_loss_is_possible(config: Config) -> None:
         raise ConfigError(
             f"aux_weight={config.aux_weight}: {model.name} has no digit head to weigh; use aux_weight=0, or a network such as wsn"
         )
-    if config.aux_weight == 0 and model.comparator.reads == "posterior":
+    if config.aux_weight == 0 and model.comparator.detach and model.comparator.reads == "posterior":
         raise ConfigError(
-            f"aux_weight={config.aux_weight:g}: nothing would train {model.name}, whose answer follows from its digits; use aux_weight=1"
+            f"aux_weight={config.aux_weight:g}: nothing would train {model.name}, whose answer follows from its digits; use aux_weight=1, "
+            "or model.comparator.detach=false to train them by the comparison alone"
         )
     if config.aux_weight == 0 and model.comparator.detach:
         raise ConfigError(
@@ -114,8 +125,10 @@ def pairs_change_in_one_way(config: Config) -> None:
 
 
 def optimizer_is_consistent(config: Config) -> None:
-    """Nesterov's momentum needs momentum; Adam's betas are fractions."""
+    """Nesterov's momentum needs momentum; Adam's betas are fractions; a comparator with a learning rate has parameters."""
     optimizer = config.optimizer
+    if optimizer.comparator_lr is not None and config.model.comparator.reads == "posterior":
+        raise ConfigError(f"optimizer.comparator_lr={optimizer.comparator_lr}: the comparator of {config.model.name} has no parameters")
     if getattr(optimizer, "nesterov", False) and getattr(optimizer, "momentum", 0) == 0:
         raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0")
     for beta in getattr(optimizer, "betas", ()):

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,6 @@ def choices(group: str) -> list[str]:
 
 
 MODELS = choices("model")
-NEEDS_AUX = ("splitnet", "decoder", "decoder_small")  # nothing but the auxiliary loss trains how they read digits
 MNIST_ROOT = os.environ.get("DIGITCMP_DATA", "data")
 MNIST_FILE = Path(MNIST_ROOT) / "MNIST" / "raw" / "train-images-idx3-ubyte"
 needs_mnist = pytest.mark.skipif(not MNIST_FILE.is_file(), reason=f"needs the MNIST files in {MNIST_ROOT} (set DIGITCMP_DATA)")
@@ -48,6 +48,12 @@ def compose_tree(*overrides: str) -> DictConfig:
 def compose_config(*overrides: str) -> Config:
     """The typed configuration of these overrides."""
     return from_composed(compose_tree(*overrides))
+
+
+@cache
+def needs_aux(name: str) -> bool:
+    """Whether nothing but the auxiliary loss trains how this network reads digits."""
+    return bool(compose_tree(f"model={name}").model.comparator.detach)
 
 
 @dataclass(frozen=True)

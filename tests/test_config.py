@@ -15,7 +15,7 @@ from digitcmp.config import GROUP_SCHEMAS, Config
 from digitcmp.messages import known_keys
 from digitcmp.rounds.identity import configuration, flat
 from digitcmp.rounds.round import train_round
-from tests.conftest import CONF, MODELS, NEEDS_AUX, SWEEPS, Ended, choices, compose_config, compose_tree, needs_mnist
+from tests.conftest import CONF, MODELS, SWEEPS, Ended, choices, compose_config, compose_tree, needs_aux, needs_mnist
 
 TINY = ["epochs=1", "batch_size=20", "data.train_pairs=40", "data.test_pairs=40"]
 GROUPS = ["model", "optimizer", "scheduler", "data", "augment", "experiment", "ladder"]
@@ -42,7 +42,7 @@ RECIPES = {
 ONE_THING = {
     "03_auxiliary_loss": [{"aux_weight", "model"}],  # a head and its loss
     "09_one_cycle": [{"epochs", "scheduler"}],  # a schedule and its length
-    "17_shifted_views": [{"tta_shift", "test_every"}],  # a longer test, and how often it is made
+    "12_depth": [{"model", "test_every"}],  # a longer test, and how often it is made
 }
 
 
@@ -66,10 +66,10 @@ def test_every_model_trains_with_every_option(name: str, option: str) -> None:
     """Batch norm and dropout on every network, weight sharing off on every one that has any."""
     if (
         option.startswith("model.weight_sharing")
-        and compose_config(f"model={name}", "aux_weight=1" if name in NEEDS_AUX else "seed=0").model.joint
+        and compose_config(f"model={name}", "aux_weight=1" if needs_aux(name) else "seed=0").model.joint
     ):
         pytest.skip(f"{name} has one joint tower: no weights to share")
-    aux = f"aux_weight={int(name in NEEDS_AUX)}"
+    aux = f"aux_weight={int(needs_aux(name))}"
     check_tiny_round(compose_config(f"model={name}", aux, *TINY, *filter(None, [option])))
 
 

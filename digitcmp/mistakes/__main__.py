@@ -2,11 +2,10 @@
 
 import argparse
 import os
-import signal
-import sys
 from pathlib import Path
 
-from digitcmp.errors import DigitcmpError, RunError
+from digitcmp.errors import RunError
+from digitcmp.report.command import run
 
 DESCRIPTION = """\
 Ask the networks of a run that was started with save_model=true about their test pairs again, and write the pairs that
@@ -47,16 +46,7 @@ def mistakes(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Run the command line. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C."""
     arguments = parser().parse_args()
-    try:
-        mistakes(arguments)
-    except DigitcmpError as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
-        print(f"digitcmp: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("\ndigitcmp: interrupted; no round was touched", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+    run(lambda: mistakes(arguments), "no round was touched")
 
 
 if __name__ == "__main__":

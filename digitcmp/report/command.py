@@ -8,8 +8,11 @@ from collections.abc import Callable
 from digitcmp.errors import DigitcmpError
 
 
-def run(act: Callable[[], None]) -> None:
-    """Run a command. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C."""
+def run(act: Callable[[], None], interrupted: str = "no run was touched") -> None:
+    """Run a command. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C.
+
+    interrupted: the end of the line that Ctrl-C leaves.
+    """
     try:
         act()
     except DigitcmpError as error:
@@ -18,5 +21,5 @@ def run(act: Callable[[], None]) -> None:
         print(f"digitcmp: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("\ndigitcmp: interrupted; no run was touched", file=sys.stderr)
+        print(f"\ndigitcmp: interrupted; {interrupted}", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

@@ -14,6 +14,7 @@ from digitcmp.errors import RunError
 from digitcmp.report.runs import checked_run, find_runs, flatten, natural, read_rounds, read_whole, typed, was_tested
 from digitcmp.report.runs import read_rows as read_rows
 from digitcmp.report.runs import read_run as read_run
+from digitcmp.rounds.identity import completed
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
 ABOUT = ["configuration_hash", "parameters", "engine", "device", *VERSIONS]
@@ -57,7 +58,7 @@ def read_sweep(folders: Iterable[str | Path], detail: Literal["rounds", "report"
     wanted = {"rounds": rounds[:0], "report": rounds[rounds["status"] == "done"], "all": rounds}[detail]
     kept = {cast(int, index): part for index, part in wanted.groupby("run_index")}
     columns = None if detail == "all" else ["seed", "epoch", "test_accuracy"]
-    every = {index: int(about["configuration"].get("test_every", 1)) for index, about in enumerate(abouts)}  # older runs do not say
+    every = {index: int(completed(about["configuration"])["test_every"]) for index, about in enumerate(abouts)}
     epochs = stack([epochs_of(runs["directory"][index], part, columns, every[index], notes) for index, part in kept.items()], kept)
     distances = stack([distances_of(runs["directory"][index], part, notes) for index, part in kept.items()], kept)
     keys = [name for name in runs.columns if name not in {*RUN_COLUMNS, *ABOUT}]

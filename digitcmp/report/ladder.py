@@ -8,7 +8,7 @@ from digitcmp.report.command import run
 DESCRIPTION = """\
 Report on a ladder: runs that lead from a first configuration to a last one, one change at a time, and changes that were
 tried from one of its rungs. A run's folder is named by two digits and words, as in ladder=02_weight_sharing, and is compared
-with the rung before it; with a letter, as in ladder=12a_label_smoothing, with rung 12. Gains are paired by seed. Nothing is
+with the rung before it; with a letter, as in ladder=15a_averaged_weights, with rung 15. Gains are paired by seed. Nothing is
 trained and no run is touched.
 """
 EXAMPLES = """\

@@ -1,7 +1,7 @@
 """A ladder of runs worked out: from a first configuration to a last one, one change at a time, with side branches.
 
 The folder of a run ends in NN_words for a rung and NNx_words for a side branch, a change that was tried from rung NN;
-what stands before the last equals sign does not count: ladder=02_weight_sharing, ladder=12a_label_smoothing.
+what stands before the last equals sign does not count: ladder=02_weight_sharing, ladder=15a_averaged_weights.
 """
 
 import math
@@ -21,7 +21,7 @@ from digitcmp.report.statistics import summarise
 from digitcmp.report.study import labelled
 
 NAME = re.compile(r"([0-9]{2})([a-z]?)_([^\W_]+(?:_[^\W_]+)*)")
-EXPECTED = "a run is named by two digits and words, ladder=02_weight_sharing, or, tried from rung 12, ladder=12a_label_smoothing"
+EXPECTED = "a run is named by two digits and words, ladder=02_weight_sharing, or, tried from rung 15, ladder=15a_averaged_weights"
 GAIN, LOSS, NOT_SHOWN = "gain", "loss", "not shown"
 
 
@@ -68,13 +68,14 @@ def ladder(folder: Path) -> Ladder:
     rounds = labelled(sweep.rounds, sweep, known)
     table = gains(summarise(rounds, known), rounds, rungs, before)
     steps = table[table["predecessor"] != ""].astype({"pairs": "int64"})
-    warnings = [*of_numbers(sweep, rounds, known, table, steps), *fewer_rounds(table), *unpaired(steps)]
+    warnings = [*of_numbers(sweep, rounds, known, table, steps), *fewer_rounds(table), *unpaired(steps), *skipped(rungs)]
     return Ladder(folder.resolve().name, table, rounds, warnings)
 
 
 def parse(run_index: int, folder: str) -> Rung:
     """The place of a run, from its folder's name. Raises RunError for a name that is not that of a rung."""
-    found = NAME.fullmatch(folder.rpartition("=")[2])
+    # other overrides of the command line stand beside the rung: ladder=01_net1,data=digits
+    found = next(filter(None, (NAME.fullmatch(part.rpartition("=")[2]) for part in folder.split(","))), None)
     if not found:
         raise RunError(f"{folder!r} is no rung of a ladder: {EXPECTED}")
     return Rung(found[1], found[2], found[3].replace("_", " "), run_index)
@@ -100,6 +101,15 @@ def predecessors(rungs: Sequence[Rung]) -> dict[str, str]:
             raise RunError(f"{one.label!r} was tried from rung {one.number}, but no run is that rung: {there}; {EXPECTED}")
         before[one.label] = numbers[one.number]
     return before
+
+
+def skipped(rungs: Sequence[Rung]) -> list[str]:
+    """A line for every gap in the numbers: what is then called one step is several."""
+    plain = [one for one in rungs if not one.letter]
+    gaps = [(one, other) for one, other in pairwise(plain) if int(other.number) != int(one.number) + 1]
+    return [
+        f"there is no rung between {one.number} and {other.number}: {other.label!r} is compared with {one.label!r}" for one, other in gaps
+    ]
 
 
 def configurations(sweep: Sweep, rungs: Sequence[Rung]) -> pd.DataFrame:

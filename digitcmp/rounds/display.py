@@ -76,8 +76,8 @@ class Display:
     def note(self, place: int, row: EpochRow) -> None:
         """An epoch of the round at this place is through. Between two tests (test_every) the last one still counts."""
         before = self.last.get(place)
-        untested = isnan(accuracy_of(row)[1])
-        self.last[place] = replace(row, test_accuracy=before.test_accuracy) if untested and before is not None else row
+        keeps = before is not None and row.test_accuracy is None
+        self.last[place] = replace(row, test_accuracy=before.test_accuracy) if keeps and before else row
         if self.live:
             self.show()
         elif self.rounds == 1:

@@ -5,6 +5,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from omegaconf import MISSING
+
 from digitcmp.config import Config
 
 # where and how a run is executed, not what it computes
@@ -17,6 +19,20 @@ def configuration(config: Config) -> dict[str, Any]:
     del values["data"]["root"]  # the same files elsewhere are the same data
     plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))  # as it is read back from disk: no tuples
     return plain
+
+
+def completed(values: dict[str, Any]) -> dict[str, Any]:
+    """A configuration as an earlier version wrote it, with the keys that came later at their defaults: what that version did."""
+    return over(configuration(Config()), values)
+
+
+def over(defaults: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Nested values, and the defaults of keys that they lack; a default that must be given (???) is none."""
+    whole = {name: value for name, value in defaults.items() if value != MISSING}
+    for name, value in values.items():
+        default = defaults.get(name)
+        whole[name] = over(default, value) if isinstance(default, dict) and isinstance(value, dict) else value
+    return whole
 
 
 def configuration_hash(values: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from digitcmp.config import Config
 from digitcmp.errors import RunError
-from digitcmp.rounds.identity import configuration, configuration_hash, differences
+from digitcmp.rounds.identity import completed, configuration, configuration_hash, differences
 from digitcmp.rounds.rows import RoundRow, read_rows
 
 
@@ -31,9 +31,9 @@ def standing(config: Config, directory: Path) -> Standing:
     from digitcmp.rounds.records import read_about
 
     if (directory / "run.json").exists():
-        before, now = read_about(directory), configuration(config)
-        if before["configuration_hash"] != configuration_hash(now):
-            difference = differences(before["configuration"], now)
+        before, now = completed(read_about(directory)["configuration"]), configuration(config)
+        if configuration_hash(before) != configuration_hash(now):
+            difference = differences(before, now)
             raise RunError(f"{directory} holds a run of another configuration ({difference}); choose another folder, or delete it")
     rows = [row for row in read_rows(RoundRow, directory / "rounds.csv") if row.seed in set(config.seeds)]
     done, failed = ([row for row in rows if row.status == status] for status in ("done", "failed"))

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from digitcmp.errors import RunError
 from digitcmp.files import write_whole
-from digitcmp.rounds.identity import differences
+from digitcmp.rounds.identity import completed, configuration_hash, differences
 from digitcmp.rounds.provenance import now, versions
 from digitcmp.rounds.round import RoundResult
 from digitcmp.rounds.rows import DistanceRow, EpochRow, RoundRow, read_rows, to_csv
@@ -59,8 +59,9 @@ class Records:
 
     def join(self, before: dict[str, Any], retry_failed: bool) -> None:
         """Go on with an earlier run of the same configuration. Raises RunError when it had another one."""
-        if before["configuration_hash"] != self.about["configuration_hash"]:
-            difference = differences(before["configuration"], self.about["configuration"])
+        configured, wanted = completed(before["configuration"]), self.about["configuration_hash"]
+        if wanted not in (before["configuration_hash"], configuration_hash(configured)):
+            difference = differences(configured, self.about["configuration"])
             raise RunError(f"{self.directory} holds a run of another configuration ({difference}); choose another folder, or delete it")
         nothing_to_do = not self.missing(self.about["seeds"], retry_failed)
         used = {name: before.get(name) for name in versions()}

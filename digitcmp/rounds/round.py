@@ -191,8 +191,9 @@ def distance_rows(seed: int, pairs: list[list[int]], right: list[list[int]], ind
 def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accuracy: float | None, seconds: float, error: str) -> RoundRow:
     """The row of a round that ended with these epochs."""
     last = epochs[-1] if epochs else None
-    score = [row.val_accuracy if row.val_accuracy is not None else row.test_accuracy or 0.0 for row in epochs]
-    best = score.index(max(score)) if score else None
+    measured = [(row.test_accuracy if row.val_accuracy is None else row.val_accuracy, row.epoch) for row in epochs]
+    scores = [(accuracy, -epoch) for accuracy, epoch in measured if accuracy is not None]
+    best, place = max(scores, default=(None, None))  # the first of equal ones
     return RoundRow(
         seed=seed,
         status="failed" if error or len(epochs) < config.epochs else "done",
@@ -202,8 +203,8 @@ def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accura
         test_accuracy=last.test_accuracy if last else None,
         digit_accuracy=last.digit_accuracy if last else None,
         val_accuracy=last.val_accuracy if last else None,
-        best_epoch=None if best is None else epochs[best].epoch,
-        best_accuracy=None if best is None else score[best],
+        best_epoch=None if place is None else -place,
+        best_accuracy=best,
         majority_accuracy=majority_accuracy,
         seconds=seconds,
         error=error,

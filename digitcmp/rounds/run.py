@@ -143,7 +143,7 @@ def about(run: Run, engine: str, workers: int, device: torch.device) -> dict[str
     return {
         "configuration": values,
         "configuration_hash": configuration_hash(values),
-        "parameters": count_parameters(run.config.model),
+        "parameters": run.config.ensemble * count_parameters(run.config.model),
         "seeds": run.config.seeds,
         "engine": engine,
         "workers": workers,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from digitcmp.config import ModelConfig
 from digitcmp.errors import RunError
 from digitcmp.model.network import Outputs, PairNetwork
+from digitcmp.rounds.identity import completed
 from digitcmp.train.jury import make_judge
 from digitcmp.train.losses import decide
 from digitcmp.train.program import make_program
@@ -73,11 +74,11 @@ def restore(about: dict[str, Any], state: dict[str, Tensor], seed: int) -> Train
     model = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ModelConfig), about["configuration"]["model"]))
     if not isinstance(model, ModelConfig):
         raise TypeError(f"expected a ModelConfig, got {type(model).__name__}")
-    configuration = about["configuration"]
+    configuration = completed(about["configuration"])
     mean, std = state.pop("input.mean"), state.pop("input.std")
-    members = configuration.get("ensemble", 1)  # runs of earlier versions do not say
+    members = configuration["ensemble"]
     networks = [PairNetwork(model) for _ in range(members)]
     for member, network in enumerate(networks):
         begin = f"{member}." if members > 1 else ""
         network.load_state_dict({name.removeprefix(begin): tensor for name, tensor in state.items() if name.startswith(begin)})
-    return TrainedNetwork(networks, mean, std, seed, configuration["data"]["target"], configuration.get("tta_shift", 0.0))
+    return TrainedNetwork(networks, mean, std, seed, configuration["data"]["target"], configuration["tta_shift"])

@@ -55,10 +55,12 @@ def round_memory(config: Config) -> int:
             ) from error
     pair = (images.numel() + patches.numel()) * 4 // (PROBE * config.batch_size)
     views = len(shifts(config.tta_shift))
-    pairs = config.ensemble * config.data.train_pairs + views * (config.data.test_pairs if config.test else 0)
+    data = config.data
+    tested = data.val_pairs + (data.test_pairs if config.test else 0)
+    pairs = config.ensemble * (data.train_pairs - data.val_pairs) + views * tested
     weights = sum(parameter.numel() * 4 for group in program.parameters() for parameter in group) // PROBE
     copies = 4 if config.augment.kind != "none" else 2  # of the training pairs: as drawn, augmented, cut, in the order of the epoch
-    return copies * pairs * pair + config.ensemble * (COPIES * weights + 2 * sum(kept.values()) // PROBE)
+    return copies * pairs * pair + config.ensemble * ((COPIES + 2 * (config.ema > 0)) * weights + 2 * sum(kept.values()) // PROBE)
 
 
 def free_memory(device: torch.device) -> int:

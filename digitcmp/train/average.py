@@ -11,20 +11,23 @@ from digitcmp.train.program import Program
 
 
 class Average:
-    """After every step, average = decay x average + (1 - decay) x weights; the same for batch norm's running statistics.
+    """After step t, average = d x average + (1 - d) x weights; the same for batch norm's running statistics.
 
-    Method: Polyak and Juditsky 1992, in the exponential form. decay 0: no average, the weights themselves are used.
+    d is the decay, but at first no more than (1 + t) / (10 + t): otherwise a short training would be tested with what is left of
+    the initial weights. Method: Polyak and Juditsky 1992, in the exponential form. decay 0: no average, the weights themselves are used.
     """
 
     def __init__(self, program: Program, decay: float) -> None:
         self.weights: Sequence[Tensor] = [tensor.detach() for tensor in program.tensors()] if decay > 0 else []
         self.mean = [tensor.clone() for tensor in self.weights]
-        self.mix = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        self.decay, self.steps = decay, 0
 
     def update(self) -> None:
         """A step was taken."""
+        self.steps += 1
         if self.mean:
-            self.mix(self.mean, self.weights, None)
+            decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+            get_ema_multi_avg_fn(decay)(self.mean, self.weights, None)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def used(self, for_good: bool) -> Iterator[None]:

@@ -16,7 +16,7 @@ from digitcmp.seeding import Stream, generator, step_keys
 from digitcmp.train.losses import total_loss
 from digitcmp.train.optim import make_optimizer
 from digitcmp.train.program import SingleProgram
-from tests.conftest import MODELS, compose_tree
+from tests.conftest import MODELS, compose_tree, needs_aux
 
 CPU = torch.device("cpu")
 PARAMETERS = {  # as published; the decoders are our own
@@ -44,7 +44,7 @@ VARIANTS = [
 ]
 JOINT = {"wosn", "simplecnn"}  # one tower over both digits: no weights to share
 # what gets no gradient without the auxiliary loss
-UNTRAINED = {"net3": "head.", "net4": "head.", "splitnet": "reader.", "decoder": "reader.", "decoder_small": "reader."}
+UNTRAINED = {"net3": "head.", "net4": "head."} | {name: "reader." for name in MODELS if needs_aux(name)}
 
 
 @cache

@@ -104,7 +104,7 @@ def test_verdicts_and_holm(results: Ladder) -> None:
         "ladder=01",
         "ladder=01_",
         "ladder=01ab_net1",
-        "ladder=01_net1,seed=0",
+        "seed=0,data=digits",
         "01A_net1",
         "02_net2_",
         "02_net2 (copy)",
@@ -118,11 +118,14 @@ def test_other_names_are_refused(tmp_path: Path, name: str) -> None:
         read(tmp_path)
 
 
-def test_names_without_an_equals_sign(tmp_path: Path) -> None:
-    """The last part of the path counts, and of that what comes after the last equals sign."""
+def test_names_with_other_overrides_and_without_any(tmp_path: Path) -> None:
+    """The last part of the path counts, and of that the override that is a rung's name, or the name itself."""
     write_run(tmp_path / "seed=3" / "02_b", dict(enumerate(BASE)), configuration(model__name="b"))
     write_run(tmp_path / "aux_weight=1,ladder=01_a", dict(enumerate(BASE)), configuration(model__name="a"))
-    assert read(tmp_path).table["label"].tolist() == ["01 a", "02 b"]
+    write_run(tmp_path / "ladder=04_d,data=digits,epochs=1", dict(enumerate(BASE)), configuration(model__name="d"))
+    found = read(tmp_path)
+    assert found.table["label"].tolist() == ["01 a", "02 b", "04 d"]
+    assert "no rung between 02 and 04: '04 d' is compared with '02 b'" in found.warnings
 
 
 def test_missing_predecessor(tmp_path: Path) -> None:

@@ -209,3 +209,28 @@ def test_an_untested_run_trains_alike_and_never_sees_its_test_pairs(tmp_path: Pa
     ]
     with pytest.raises(RunError, match="holds no tested run"):
         read_sweep([tmp_path / "unseen"], "report")
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    """Keys that came later are taken at their defaults: what that version did. Another value than the default is another run."""
+
+    def config(*more: str) -> Config:
+        return compose_config("model=decoder_small", "aux_weight=1", *SMALL, *more)
+
+    trained = train(config(), tmp_path)
+    path = tmp_path / "run.json"
+    about = json.loads(path.read_text())
+    for key in ("ema", "ensemble", "tta_shift", "test_every", "label_smoothing"):
+        del about["configuration"][key]
+    del about["configuration"]["model"]["digit_head"]["drop"]
+    about["configuration_hash"] = "of then"
+    path.write_text(json.dumps(about))
+    again = train(config("rounds=2"), tmp_path)
+    assert again.rounds[0] == trained.rounds[0]
+    assert len(again.rounds) == 2
+    assert digitcmp.load_rounds(tmp_path)["seed"].tolist() == [0, 1]
+    about = json.loads(path.read_text())
+    del about["configuration"]["ema"]
+    path.write_text(json.dumps(about))
+    with pytest.raises(RunError, match=r"ema 0.0 -> 0.5"):
+        train(config("ema=0.5"), tmp_path)

@@ -19,20 +19,20 @@ from digitcmp.rounds.records import Records
 from digitcmp.rounds.round import Round, RoundResult
 from digitcmp.rounds.rows import RoundRow
 from digitcmp.rounds.run import Run, train_runs
-from tests.conftest import MNIST_ROOT, MODELS, NEEDS_AUX, Ended, compose_config, needs_mnist
+from tests.conftest import MNIST_ROOT, MODELS, Ended, compose_config, needs_aux, needs_mnist
 
 CPU = torch.device("cpu")
+AUXILIARY = ("auxmodel", "auxmodel1", "wsn", "net4")  # are trained with an auxiliary loss though they need none
 TINY = ("epochs=2", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40", "rounds=3")
-AUXILIARY = {
-    name: compose_config(f"model={name}", "aux_weight=1").aux_weight for name in (*NEEDS_AUX, "auxmodel", "auxmodel1", "wsn", "net4")
-}
 
 
 def runs(engine: str, folder: Path, *overrides: str, models: list[str] | None = None) -> dict[str, Records]:
     """The records of a run of every network under one engine."""
     made = [
         Run(
-            compose_config(f"model={name}", f"aux_weight={AUXILIARY.get(name, 0)}", f"engine={engine}", *TINY, *overrides),
+            compose_config(
+                f"model={name}", f"aux_weight={int(needs_aux(name) or name in AUXILIARY)}", f"engine={engine}", *TINY, *overrides
+            ),
             folder / name,
             "",
         )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from digitcmp.data.augment import make_augmentation
+from digitcmp.data.augment import AUGMENTATIONS, make_augmentation
 from digitcmp.data.pairs import Pairs, stack
 from digitcmp.model.network import build
 from digitcmp.rounds.round import diet, round_pairs
@@ -57,10 +57,11 @@ def test_every_epoch_is_another_and_every_run_the_same(changes: Diet) -> None:
         assert torch.equal(epoch.target, (epoch.digits[..., 0] <= epoch.digits[..., 1]).long())
 
 
-def test_augmentation_leaves_labels_and_order_alone() -> None:
+@pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
+def test_augmentation_leaves_labels_and_order_alone(name: str) -> None:
     """Only the pixels change, and each image remains near itself."""
     _, pairs = prepared()
-    for epoch in epochs(Diet("le", augment=SHIFT)):
+    for epoch in epochs(diet(compose_config(f"augment={name}"))):
         assert torch.equal(epoch.target, pairs.target)
         assert torch.equal(epoch.digits, pairs.digits)
         assert not torch.equal(epoch.images, pairs.images)

@@ -92,17 +92,20 @@ def some_pairs(model: str, seeds: list[int]) -> RoundPairs:
 
 
 @pytest.mark.parametrize("together", [False, True])
-@pytest.mark.parametrize("model", ["decoder", "net1", "auxmodel", "splitnet"])
+@pytest.mark.parametrize(
+    ("model", "shift"), [("decoder", 0.0), ("decoder", 1.0), ("net1", 0.0), ("net1", 1.0), ("auxmodel", 0.5), ("splitnet", 0.0)]
+)
 @torch.no_grad()
-def test_a_jury_averages_its_members(model: str, together: bool) -> None:
-    """Each round has the mean of its own members: of digits, compared where the comparator has no parameters, else of answers."""
+def test_a_jury_averages_members_and_views(model: str, shift: float, together: bool) -> None:
+    """Each round has the mean of its own members and views: of digits, compared where the comparator has no parameters, else of answers."""
     seeds, members = [3, 4], networks(model, [3, 4], members=3)
     pairs = some_pairs(model, seeds).test
-    jury = Jury(make_program(members, together), 3, 0.0)
+    jury = Jury(make_program(members, together), 3, shift)
     jury.train(False)
     found = jury(jury.cut(pairs.images), None)
     for place, images in enumerate(pairs.images):
-        own = [network.eval()(images) for network in members[3 * place : 3 * place + 3]]
+        views = [moved(images, x, y) for x, y in shifts(shift)]
+        own = [network.eval()(view) for network in members[3 * place : 3 * place + 3] for view in views]
         if own[0].digits is None:
             assert found.digits is None
         else:

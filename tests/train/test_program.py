@@ -13,7 +13,7 @@ from digitcmp.rounds.round import recipe, round_pairs
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.loop import Epoch, train
 from digitcmp.train.program import Program, SingleProgram, StackedProgram, cut_pairs, make_program
-from tests.conftest import MODELS, NEEDS_AUX, compose_config
+from tests.conftest import MODELS, compose_config, needs_aux
 
 CPU = torch.device("cpu")
 SMALL = ("epochs=3", "batch_size=20", "data.train_pairs=50", "data.test_pairs=30", "data.val_pairs=7", "data.shuffle=true")
@@ -23,7 +23,7 @@ OPTIMIZERS = {"sgd": ("optimizer=sgd", "optimizer.lr=0.02", "optimizer.momentum=
 @cache
 def configured(model: str, *overrides: str) -> Config:
     """A small training with an auxiliary loss wherever there is a digit head, batch norm, and dropout where there is a place."""
-    plain = compose_config(f"model={model}", f"aux_weight={int(model in NEEDS_AUX)}")
+    plain = compose_config(f"model={model}", f"aux_weight={int(needs_aux(model))}")
     layers = [*plain.model.digit_dense, *plain.model.joint_dense]
     extra = [f"aux_weight={int(plain.model.digit_head.reads != 'none')}", "model.batchnorm=true"]
     extra += ["model.dropout=0.3"] if any([*(layer.drop for layer in layers), plain.model.digit_head.drop]) else []
