@@ -10,7 +10,7 @@ from torch.nn import functional as F
 import digitcmp
 from digitcmp.model.network import Outputs, build
 from digitcmp.rounds.records import Records
-from digitcmp.rounds.round import Round, round_pairs, train_round, train_stack
+from digitcmp.rounds.round import round_pairs, train_round
 from digitcmp.rounds.run import Run, train_runs
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.average import Average
@@ -40,21 +40,6 @@ def test_an_ensemble_of_one_is_the_network_itself() -> None:
         torch.testing.assert_close(tensor, other, rtol=0, atol=1e-5, msg=name)
     weight = "reader.branch.head.linear.weight"
     assert (many.state[f"0.{weight}"] - many.state[f"1.{weight}"]).abs().max() > 1e-3
-
-
-def test_an_ensemble_is_the_same_stacked() -> None:
-    """Members stacked beside those of other rounds give what they give alone."""
-    config = compose_config(*SMALL, *DECODER, "optimizer.lr=0.0001", "ensemble=2", "save_model=true", "tta_shift=1", "ema=0.5")
-    together = train_stack(config, [Round(seed, lambda _: None) for seed in (3, 4)], CPU)
-    for seed, stacked in zip((3, 4), together, strict=True):
-        alone = train_round(config, seed, CPU, lambda _: None)
-        assert stacked.state.keys() == alone.state.keys()
-        for name in (name for name in alone.state if name.endswith("weight")):
-            torch.testing.assert_close(stacked.state[name], alone.state[name], rtol=0, atol=1e-4)
-        assert [row.train_loss for row in stacked.epochs] == pytest.approx([row.train_loss for row in alone.epochs], abs=1e-3)
-        assert [row.test_accuracy for row in stacked.epochs] == pytest.approx([row.test_accuracy for row in alone.epochs], abs=0.026)
-        assert [row.distance for row in stacked.distances] == [row.distance for row in alone.distances]
-        assert [row.pairs for row in stacked.distances] == [row.pairs for row in alone.distances]
 
 
 @pytest.mark.parametrize("extra", [(), ("ensemble=2",), ("tta_shift=1",), ("ensemble=2", "tta_shift=0.5", "ema=0.8", "data.target=gt")])

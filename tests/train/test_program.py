@@ -10,7 +10,8 @@ from digitcmp.config import Config
 from digitcmp.data.pairs import Pairs, RoundPairs, stack
 from digitcmp.model.network import build
 from digitcmp.rounds.round import recipe, round_pairs
-from digitcmp.seeding import Stream, generator
+from digitcmp.seeding import Origin, Stream, generator
+from digitcmp.train.jury import make_judge
 from digitcmp.train.loop import Epoch, train
 from digitcmp.train.program import Program, SingleProgram, StackedProgram, cut_pairs, make_program
 from tests.conftest import MODELS, compose_config, needs_aux
@@ -41,13 +42,15 @@ def in_double(pairs: RoundPairs) -> RoundPairs:
 
 def trained(config: Config, seeds: list[int], single: bool = False) -> tuple[Program, list[Epoch], Tensor]:
     """The rounds of these seeds, trained in double precision: the program, its epochs, its logits of the test pairs."""
-    networks = [build(config.model, generator(seed, Stream.WEIGHTS), CPU).double() for seed in seeds]
+    origins = [Origin(seed, member) for seed in seeds for member in range(config.ensemble)]
+    networks = [build(config.model, generator(origin, Stream.WEIGHTS), CPU).double() for origin in origins]
     pairs = in_double(stack([round_pairs(config, seed) for seed in seeds], CPU))
-    program = SingleProgram(networks[0]) if single else StackedProgram(networks)
+    program = make_program(networks, together=False) if single else StackedProgram(networks)
     epochs = list(train(program, pairs, seeds, recipe(config)))
-    program.train(False)
+    judge = make_judge(program, config.ensemble, config.tta_shift)
+    judge.train(False)
     with torch.no_grad():
-        return program, epochs, program(cut_pairs(program, pairs.test).images, None).comparison
+        return program, epochs, judge(cut_pairs(judge, pairs.test).images, None).comparison
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -73,6 +76,22 @@ def test_stacked_rounds_are_those_of_single_networks(model: str, optimizer: str)
             for scores, own_scores in ((epoch.test, own.test), (epoch.val, own.val)):
                 assert scores.accuracy[place] == own_scores.accuracy[0]
                 assert (scores.digit_accuracy is None) == (own_scores.digit_accuracy is None)
+
+
+def test_stacked_ensembles_are_those_of_networks_that_take_turns() -> None:
+    """The members of two rounds, averaged over their weights' past and over shifted views, agree to 1e-9 with those of each round alone."""
+    config = configured("decoder_small", "ensemble=2", "tta_shift=1", "ema=0.5", "augment=affine", "label_smoothing=0.1")
+    together, epochs, logits = trained(config, [3, 4])
+    for place, seed in enumerate((3, 4)):
+        alone, own_epochs, own_logits = trained(config, [seed], single=True)
+        torch.testing.assert_close(logits[place], own_logits[0], rtol=0, atol=1e-9)
+        for member in (0, 1):
+            state, own = together.state(2 * place + member), alone.state(member)
+            assert all(torch.allclose(state[name], own[name], rtol=0, atol=1e-9) for name in state if name.endswith("weight"))
+        for epoch, other in zip(epochs, own_epochs, strict=True):
+            assert epoch.train_loss[place] == pytest.approx(other.train_loss[0], abs=1e-9)
+            assert (epoch.test.accuracy[place], epoch.val.accuracy[place]) == (other.test.accuracy[0], other.val.accuracy[0])
+    assert logits.sub(trained(configured("decoder_small", "tta_shift=1"), [3, 4])[2]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("change", ["data.swap=true", "data.repair=true"])
