@@ -68,6 +68,7 @@ class Comparator:
     reads: str = key("features", choices=("features", "digit_logits", "digit_probabilities", "posterior"))
     outputs: int = key(1, choices=(1, 2))
     target: str = key("le", choices=("le", "gt"))  # what posterior computes the probability of: data.target
+    temperature: float = key(1.0, above=0)  # of posterior: logits are divided by it, so that below 1 likely digits weigh more
     detach: bool = False  # read a copy that sends no gradient back
     relu: bool = False  # published quirk of seed 001: the output passes a ReLU, so that its gradient can die
     norm: bool = False

@@ -60,6 +60,10 @@ def comparator_has_input(config: Config) -> None:
         raise ConfigError(f"model.comparator.reads={reads}: {config.model.name} has no digit head; set model.digit_head.reads to {which}")
     if reads == "posterior":
         posterior_is_possible(config)
+    elif config.model.comparator.temperature != 1:
+        raise ConfigError(
+            f"model.comparator.temperature={config.model.comparator.temperature}: is for model.comparator.reads=posterior, not {reads}"
+        )
 
 
 def posterior_is_possible(config: Config) -> None:

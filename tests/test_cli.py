@@ -35,6 +35,8 @@ BAD = {
     "model=net3 aux_weight=1 model.digit_head.reads=digit model.comparator.reads=posterior": "nothing would read model.joint_dense",
     "model=net1 model.comparator.reads=posterior": "net1 has no digit head; set model.digit_head.reads to digit",
     "model.comparator.reads=posteriors": "choose one of features, digit_logits, digit_probabilities, posterior",
+    "model.comparator.temperature=0.5": "model.comparator.temperature=0.5: is for model.comparator.reads=posterior, not features",
+    "model=decoder aux_weight=1 model.comparator.temperature=0": "model.comparator.temperature=0.0: must be a finite number, above 0",
     "ensemble=0": "ensemble=0: must be a whole number, at least 1",
     "tta_shift=-1": "tta_shift=-1.0: must be a finite number, at least 0, at most 7",
     "ema=1": "ema=1.0: must be a finite number, at least 0, below 1",

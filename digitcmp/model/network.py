@@ -150,7 +150,7 @@ def make_comparator(features: int, model: ModelConfig) -> Logits | Posterior:
     """What answers the question: a linear layer over features [B, features] or digits [B, 20], or the comparison of posteriors."""
     comparator = model.comparator
     if comparator.reads == "posterior":
-        return Posterior(comparator.target)
+        return Posterior(comparator.target, comparator.temperature)
     inputs = features if comparator.reads == "features" else 2 * CLASSES
     return Logits(inputs, comparator.outputs, comparator.norm, comparator.relu, model)
 

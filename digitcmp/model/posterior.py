@@ -13,15 +13,20 @@ class Posterior(nn.Module):
     With the posteriors p and q of the two digits, taken as independent, P(first <= second) is the sum of p(i) q(j) over
     i <= j. The logit is the logarithm of P / (1 - P), worked out from logarithms, so that it stays finite and has a
     gradient however sure the network is. `target` "gt" asks whether first > second, the opposite sign.
+
+    temperature: the logits are divided by it. Label smoothing and averages over views spread every posterior over digits that
+    nobody saw, and the sum over them can outweigh the digit that was read; a temperature below 1 takes that back (temperature
+    scaling, Guo et al. 2017).
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, temperature: float = 1.0) -> None:
         super().__init__()
         self.sign = 1.0 if target == "le" else -1.0
+        self.temperature = temperature
 
     def forward(self, digits: Tensor) -> Tensor:
         """digits: logits or log probabilities, [..., 2, 10]."""
-        known = F.log_softmax(digits, dim=-1)
+        known = F.log_softmax(digits / self.temperature, dim=-1)
         joint = known[..., 0, :, None] + known[..., 1, None, :]  # [..., first, second]
         place = torch.arange(CLASSES, device=digits.device)
         ordered = place[:, None] <= place

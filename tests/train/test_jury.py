@@ -38,6 +38,15 @@ def test_posterior_adds_up_the_pairs_of_digits(target: str) -> None:
     torch.testing.assert_close(found.sigmoid()[:, 0], torch.stack(expected), rtol=0, atol=1e-12)
 
 
+def test_temperature_is_a_power_of_the_posterior() -> None:
+    """At one half the probabilities count squared, which lets the digit that was read outweigh many that were not."""
+    logits = torch.full((1, 2, 10), 0.0)
+    logits[0, 0, 9], logits[0, 1, 8] = 1.6, 5.0  # 9, with a third of the probability, against a sure 8
+    squared = Posterior("le")(2 * logits)
+    torch.testing.assert_close(Posterior("le", temperature=0.5)(logits), squared)
+    assert Posterior("le")(logits) > 0 > squared
+
+
 def test_posterior_of_even_digits() -> None:
     """With nothing known 55 of 100 pairs are ordered; logits may be shifted by any constant."""
     found = Posterior("le")(torch.full((1, 2, 10), 7.0))
