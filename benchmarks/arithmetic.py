@@ -67,6 +67,8 @@ def all_layers(model: ModelConfig, pairs: int, aux_weight: float) -> Iterator[La
     width = yield from dense("joint_dense", width if model.joint else 2 * width, model.joint_dense, pairs)
     if model.digit_head.reads == "joint":
         yield Layer("digit_head", pairs * width * CLASSES, head_learns, head_learns)
+    if comparator.reads == "posterior":  # a sum over digits, which is no layer
+        return
     inputs = 2 * CLASSES if reads_digits else width
     yield Layer("comparator", pairs * inputs * comparator.outputs, inputs=not comparator.detach)
 

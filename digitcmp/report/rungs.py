@@ -107,9 +107,7 @@ def skipped(rungs: Sequence[Rung]) -> list[str]:
     """A line for every gap in the numbers: what is then called one step is several."""
     plain = [one for one in rungs if not one.letter]
     gaps = [(one, other) for one, other in pairwise(plain) if int(other.number) != int(one.number) + 1]
-    return [
-        f"there is no rung between {one.number} and {other.number}: {other.label!r} is compared with {one.label!r}" for one, other in gaps
-    ]
+    return [f"no rung between {one.number} and {other.number}: {other.label!r} is compared with {one.label!r}" for one, other in gaps]
 
 
 def configurations(sweep: Sweep, rungs: Sequence[Rung]) -> pd.DataFrame:

@@ -215,7 +215,7 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     """Keys that came later are taken at their defaults: what that version did. Another value than the default is another run."""
 
     def config(*more: str) -> Config:
-        return compose_config("model=decoder_small", "aux_weight=1", *SMALL, *more)
+        return compose_config("model=wsn", "aux_weight=1", *SMALL, *more)
 
     trained = train(config(), tmp_path)
     path = tmp_path / "run.json"
@@ -226,7 +226,9 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     about["configuration_hash"] = "of then"
     path.write_text(json.dumps(about))
     again = train(config("rounds=2"), tmp_path)
-    assert again.rounds[0] == trained.rounds[0]
+    assert [row.seconds for row in again.rounds[:1]] == pytest.approx(
+        [row.seconds for row in trained.rounds], abs=1e-6
+    )  # not trained again
     assert len(again.rounds) == 2
     assert digitcmp.load_rounds(tmp_path)["seed"].tolist() == [0, 1]
     about = json.loads(path.read_text())
