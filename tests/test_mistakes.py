@@ -273,7 +273,7 @@ def test_figure_of_many() -> None:
     assert texts[0] == "75 of 76 test pairs are answered wrongly, in 1 round"
     assert texts[1] == "one digit misread: 0, both misread: 75, digits right: 0"
     assert texts[2].startswith("shown: the 60 of which the network was surest, surest first;")
-    assert texts.count("9 ≤ 8?  says yes") == 60
+    assert texts.count("9 ≤ 8? says yes") == 60
     assert [mistake.row.pair for mistake in findings.surest(60)] == list(range(75, 15, -1))
     (axes,) = figure.axes
     assert len(axes.images) == 120
@@ -291,9 +291,9 @@ def test_figure_of_few() -> None:
     read, unread = (drawing.figure(made([(1, 2), (3, 3)], reads)) for reads in ([(1, 2), (3, 3)], []))
     top, shown = "1 of 2 test pairs is answered wrongly, in 1 round", "shown: all of them, surest first"
     texts = legible(unread)
-    assert (texts[0], texts[1].split(";")[0], texts[2:]) == (top, shown, ["3 ≤ 3?  says no", "73 %"])
+    assert (texts[0], texts[1].split(";")[0], texts[2:]) == (top, shown, ["3 ≤ 3? says no", "73 %"])
     assert len(unread.axes[0].patches) == 0
     texts = legible(read)
-    assert (texts[0], texts[2].split(";")[0], texts[6:]) == (top, shown, ["3 ≤ 3?  says no", "73 %", "3", "3"])
+    assert (texts[0], texts[2].split(";")[0], texts[6:]) == (top, shown, ["3 ≤ 3? says no", "73 %", "3", "3"])
     assert len(read.axes[0].patches) == 2 + 20
     assert unread.get_figheight() < read.get_figheight() < drawing.figure(made([(1, 2)] * 8, [(1, 2)] * 8)).get_figheight()

@@ -17,8 +17,8 @@ def kinds(findings: Findings) -> str:
 
 
 def question(row: MistakeRow, relation: str) -> str:
-    """3 ≤ 5?  says no."""
-    return f"{row.first} {relation} {row.second}?  says {'yes' if row.answer else 'no'}"
+    """3 ≤ 5? says no."""
+    return f"{row.first} {relation} {row.second}? says {'yes' if row.answer else 'no'}"
 
 
 def sureness(row: MistakeRow) -> str:
