@@ -195,6 +195,9 @@ class DataConfig:
     normalize_test: bool = True  # false is a published quirk of seed 001: only the training images are normalised
 
 
+COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functions of digitcmp.data.columns
+
+
 @dataclass
 class Config:
     """Everything one run is made of."""
@@ -207,6 +210,7 @@ class Config:
     label_smoothing: float = key(0.0, at_least=0, below=1)
     ema: float = key(0.0, at_least=0, below=1)
     ensemble: int = key(1, at_least=1)
+    columns: list[str] = field(default_factory=lambda: ["plain"], metadata={"choices": COLUMNS})
     tta_shift: float = key(0.0, at_least=0, at_most=7)
     test_every: int = key(1, at_least=1)
     device: str = key("auto", choices=("auto", "cpu", "cuda"))

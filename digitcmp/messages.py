@@ -115,6 +115,8 @@ def missing_choice(error: MissingConfigException) -> str:
 def wrong_type(error: ValidationError) -> str:
     """optimizer.lr=abc: what kind of value the key takes."""
     found = re.search(r"Value '(.*)' (?:of type '.*' could not be converted to|is not a valid) (\w+)", str(error))
+    if "is not a ListConfig" in str(error):
+        return f"{error.full_key}: must be a list, as in {error.full_key}=[A,B]"
     if not found:
         return f"{error.full_key}: {first(str(error))}"
     kinds = {"Float": "a number", "Integer": "a whole number", "bool": "true or false"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from digitcmp.config import Config, ModelConfig
+from digitcmp.config import COLUMNS, Config, ModelConfig
 from digitcmp.errors import ConfigError
 
 IMAGE_SIZE = 14
@@ -128,6 +128,15 @@ def pairs_change_in_one_way(config: Config) -> None:
         raise ConfigError("data.swap=true: data.repair=true makes new pairs in every epoch, in either order; choose one of them")
 
 
+def columns_have_networks(config: Config) -> None:
+    """Every network of the ensemble has a column, and each column as many networks as the others."""
+    columns = f"columns=[{','.join(config.columns)}]"
+    if not config.columns or len(set(config.columns)) < len(config.columns):
+        raise ConfigError(f"{columns}: name one or more of {', '.join(COLUMNS)}, each once")
+    if config.ensemble % len(config.columns):
+        raise ConfigError(f"{columns}: ensemble={config.ensemble} networks cannot take turns at them; use ensemble={len(config.columns)}")
+
+
 def optimizer_is_consistent(config: Config) -> None:
     """Nesterov's momentum needs momentum; Adam's betas are fractions; a comparator with a learning rate has parameters."""
     optimizer = config.optimizer
@@ -158,6 +167,7 @@ RULES: tuple[Callable[[Config], None], ...] = (
     pairs_fill_a_batch,
     something_is_measured,
     pairs_change_in_one_way,
+    columns_have_networks,
     optimizer_is_consistent,
     rounds_fit_the_engine,
 )

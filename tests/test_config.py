@@ -42,8 +42,8 @@ RECIPES = {
 ONE_THING = {
     "03_auxiliary_loss": [{"aux_weight", "model"}],  # a head and its loss
     "07_one_cycle": [{"epochs", "scheduler"}],  # a schedule and its length
-    "15f_sharper_smoothing": [{"label_smoothing", "model"}],  # what the one spreads the other takes back
     "12_depth": [{"model", "test_every"}],  # a longer test, and how often it is made
+    "21_longer": [{"epochs", "test_every"}],
 }
 
 

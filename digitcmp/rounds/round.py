@@ -11,6 +11,7 @@ from torch import Tensor
 
 from digitcmp.config import Config
 from digitcmp.data.augment import make_augmentation
+from digitcmp.data.columns import find_columns
 from digitcmp.data.pairs import RoundPairs, make_round, stack
 from digitcmp.data.sources import load
 from digitcmp.errors import DigitcmpError, Pruned
@@ -152,6 +153,7 @@ def recipe(config: Config) -> Recipe:
         label_smoothing=config.label_smoothing,
         ema=config.ema,
         members=config.ensemble,
+        columns=find_columns(config.columns),
         tta_shift=config.tta_shift,
         test_every=config.test_every,
         diet=diet(config),

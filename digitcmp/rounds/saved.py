@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from digitcmp.config import ModelConfig
+from digitcmp.data.columns import find_columns
 from digitcmp.errors import RunError
 from digitcmp.model.network import Outputs, PairNetwork
 from digitcmp.rounds.identity import completed
@@ -22,14 +23,16 @@ from digitcmp.train.program import make_program
 class TrainedNetwork(nn.Module):
     """What a round trained: a pair network, or an ensemble of them, with the normalisation of the training images, in evaluation mode.
 
-    It answers as it was tested: averaged over its networks, and over the shifted views of test-time augmentation.
+    It answers as it was tested: averaged over its networks, each of which sees its own column, and over shifted views.
     """
 
-    def __init__(self, networks: Sequence[PairNetwork], mean: Tensor, std: Tensor, seed: int, target: str, tta_shift: float) -> None:
+    def __init__(self, networks: Sequence[PairNetwork], mean: Tensor, std: Tensor, seed: int, configuration: dict[str, Any]) -> None:
+        """configuration: that of the run, complete."""
         super().__init__()
-        self.networks, self.seed, self.target = nn.ModuleList(networks), seed, target
+        self.networks, self.seed, self.target = nn.ModuleList(networks), seed, configuration["data"]["target"]
         self.mean, self.std = nn.Buffer(mean), nn.Buffer(std)
-        self.judge = make_judge(make_program(networks, together=False), len(networks), tta_shift)
+        program, columns = make_program(networks, together=False), find_columns(configuration["columns"])
+        self.judge = make_judge(program, len(networks), configuration["tta_shift"], columns)
         self.eval()
 
     def forward(self, images: Tensor) -> Outputs:
@@ -81,4 +84,4 @@ def restore(about: dict[str, Any], state: dict[str, Tensor], seed: int) -> Train
     for member, network in enumerate(networks):
         begin = f"{member}." if members > 1 else ""
         network.load_state_dict({name.removeprefix(begin): tensor for name, tensor in state.items() if name.startswith(begin)})
-    return TrainedNetwork(networks, mean, std, seed, configuration["data"]["target"], configuration["tta_shift"])
+    return TrainedNetwork(networks, mean, std, seed, configuration)

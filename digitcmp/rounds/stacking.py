@@ -54,7 +54,7 @@ def round_memory(config: Config) -> int:
                 f"engine=stacked: {config.model.name} cannot be stacked ({reason}); use engine=serial or engine=processes"
             ) from error
     pair = (images.numel() + patches.numel()) * 4 // (PROBE * config.batch_size)
-    views = len(shifts(config.tta_shift))
+    views = len(shifts(config.tta_shift)) * len(config.columns)
     data = config.data
     tested = data.val_pairs + (data.test_pairs if config.test else 0)
     pairs = config.ensemble * (data.train_pairs - data.val_pairs) + views * tested

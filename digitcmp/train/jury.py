@@ -1,11 +1,13 @@
 """Who answers when rounds are tested: a network alone, or the mean of several members and of several views of each pair."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from digitcmp.data.augment import moved
+from digitcmp.data.columns import Column, plain
 from digitcmp.model.network import Outputs
 from digitcmp.model.posterior import Posterior, mean_comparison, mean_posterior
 from digitcmp.train.program import Cutter, Program
@@ -21,31 +23,39 @@ class Judge(Cutter, Protocol):
         """Switch between training and evaluation."""
 
 
-def make_judge(program: Program, members: int, tta_shift: float) -> Judge:
-    """The networks themselves, or a jury where there is something to average."""
-    return Jury(program, members, tta_shift) if members > 1 or tta_shift > 0 else program
+def make_judge(program: Program, members: int, tta_shift: float, columns: Sequence[Column] = (plain,)) -> Judge:
+    """The networks themselves, or a jury where there is something to average, or to be shown in another form."""
+    alone = members == 1 and tta_shift == 0 and columns[0] is plain
+    return program if alone else Jury(program, members, tta_shift, columns)
 
 
 class Jury:
     """Means over the members of each round's ensemble and over shifted views of each pair (test-time augmentation).
 
+    The members of a round see the digits in these columns, which take turns: member 0 in the first, and so on, over and over.
     Digits are averaged as probabilities. A comparator without parameters compares these means; any other gives
     probabilities that are averaged themselves.
     """
 
-    def __init__(self, program: Program, members: int, tta_shift: float) -> None:
-        self.program, self.members = program, members
+    def __init__(self, program: Program, members: int, tta_shift: float, columns: Sequence[Column] = (plain,)) -> None:
+        self.program, self.members, self.columns = program, members, columns
         self.shifts = shifts(tta_shift)
 
     def cut(self, images: Tensor) -> Tensor:
-        """All views of images [S, N, 2, 14, 14], each cut into patches: [S, N, views, ...]."""
-        return torch.stack([self.program.cut(moved(images, *step) if any(step) else images) for step in self.shifts], dim=2)
+        """All views of images [S, N, 2, 14, 14], each in every column and cut into patches: [S, N, views x columns, ...]."""
+        shown = [column(images) for column in self.columns]
+        return torch.stack([self.program.cut(moved(form, *step) if any(step) else form) for step in self.shifts for form in shown], dim=2)
 
     def __call__(self, patches: Tensor, noise: Tensor | None) -> Outputs:
-        votes = [self.program(view.repeat_interleave(self.members, dim=0), noise) for view in patches.unbind(dim=2)]
+        views = patches.view(*patches.shape[:2], len(self.shifts), len(self.columns), *patches.shape[3:]).unbind(dim=2)
+        votes = [self.program(self.dealt(view), noise) for view in views]
         comparison = self.gather([vote.comparison for vote in votes])
         digits = [vote.digits for vote in votes if vote.digits is not None]
         return combine(comparison, self.gather(digits) if digits else None, self.program.posterior)
+
+    def dealt(self, view: Tensor) -> Tensor:
+        """To every member its column of a view: [S, N, columns, ...] -> [S x members, N, ...]."""
+        return torch.stack([view[:, :, member % len(self.columns)] for member in range(self.members)], dim=1).flatten(0, 1)
 
     def gather(self, votes: list[Tensor]) -> Tensor:
         """From a tensor [S x members, ...] per view to one [views x members, S, ...]."""

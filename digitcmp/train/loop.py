@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from digitcmp.data.columns import Column, for_members
 from digitcmp.data.pairs import Pairs, RoundPairs
 from digitcmp.seeding import Origin, Stream, step_keys
 from digitcmp.train.average import Average
@@ -30,6 +31,7 @@ class Recipe:
     label_smoothing: float
     ema: float
     members: int  # networks per round (an ensemble)
+    columns: Sequence[Column]  # what they are shown, in turn
     tta_shift: float  # pixels
     test_every: int  # epochs
     diet: Diet
@@ -62,13 +64,14 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe)
     The program's networks are those of the rounds' members, S x recipe.members. A round's numbers depend on its own seed
     only. Ends early when no round is healthy any more. After the last epoch the networks have the weights that were tested.
     """
-    judge = make_judge(program, recipe.members, recipe.tta_shift)
+    judge = make_judge(program, recipe.members, recipe.tta_shift, recipe.columns)
     tests = cut_pairs(judge, pairs.test) if recipe.test else None
     vals = None if pairs.val is None else cut_pairs(judge, pairs.val)
     origins = [Origin(seed, member) for seed in seeds for member in range(recipe.members)]
+    shown = for_members(pairs.train, recipe.columns, recipe.members)
     learner = Learner(program, recipe, origins, pairs.train)
     start = time.perf_counter()
-    for epoch, ready in enumerate(examples(program, repeated(pairs.train, recipe.members), origins, recipe.diet, recipe.epochs)):
+    for epoch, ready in enumerate(examples(program, shown, origins, recipe.diet, recipe.epochs)):
         figures = learner.learn(ready, epoch)
         last = epoch + 1 == recipe.epochs
         with learner.average.used(for_good=last):
@@ -81,13 +84,6 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe)
         if not any(healthy):
             return
         start = time.perf_counter()
-
-
-def repeated(pairs: Pairs, members: int) -> Pairs:
-    """The pairs [S, ...] of each round once for every member of its ensemble: [S x members, ...]."""
-    if members == 1:
-        return pairs
-    return Pairs(*(part.repeat_interleave(members, dim=0) for part in (pairs.images, pairs.target, pairs.digits)))
 
 
 class Learner:

@@ -220,7 +220,7 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     trained = train(config(), tmp_path)
     path = tmp_path / "run.json"
     about = json.loads(path.read_text())
-    for key in ("ema", "ensemble", "tta_shift", "test_every", "label_smoothing"):
+    for key in ("ema", "ensemble", "columns", "tta_shift", "test_every", "label_smoothing"):
         del about["configuration"][key]
     del about["configuration"]["model"]["digit_head"]["drop"]
     about["configuration_hash"] = "of then"

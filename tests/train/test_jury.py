@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from digitcmp.config import Config
 from digitcmp.data.augment import moved
+from digitcmp.data.columns import moments, plain
 from digitcmp.data.pairs import RoundPairs, stack
 from digitcmp.model.network import PairNetwork, build
 from digitcmp.model.posterior import Posterior, mean_comparison, mean_posterior
@@ -144,6 +145,24 @@ def test_test_time_augmentation_averages_nine_views() -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     assert len(set(shifts(0.5))) == 9
     assert shifts(0.0) == [(0.0, 0.0)]
+
+
+@pytest.mark.parametrize("together", [False, True])
+@torch.no_grad()
+def test_every_member_sees_its_own_column(together: bool) -> None:
+    """Two members, two columns, nine views: the mean of each member over the views of its own form of the digits."""
+    seeds, members = [3, 4], networks("decoder", [3, 4], members=2)
+    pairs = some_pairs("decoder", seeds).test
+    jury = make_judge(make_program(members, together), 2, 0.5, [plain, moments])
+    jury.train(False)
+    found = jury(jury.cut(pairs.images), None).digits.softmax(dim=-1)
+    for place, images in enumerate(pairs.images):
+        forms = [(members[2 * place].eval(), images), (members[2 * place + 1].eval(), moments(images))]
+        votes = [network(moved(form, x, y)).digits.softmax(dim=-1) for network, form in forms for x, y in shifts(0.5)]
+        torch.testing.assert_close(found[place], torch.stack(votes).mean(dim=0), rtol=0, atol=1e-5)
+    alone = make_judge(SingleProgram(members[0]), 1, 0.0, [moments])
+    seen = alone(alone.cut(pairs.images[:1]), None).digits[0]
+    torch.testing.assert_close(seen.softmax(dim=-1), members[0](moments(pairs.images[0])).digits.softmax(dim=-1), rtol=0, atol=1e-5)
 
 
 def test_moved_by_whole_pixels() -> None:

@@ -42,7 +42,16 @@ def test_an_ensemble_of_one_is_the_network_itself() -> None:
     assert (many.state[f"0.{weight}"] - many.state[f"1.{weight}"]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("extra", [(), ("ensemble=2",), ("tta_shift=1",), ("ensemble=2", "tta_shift=0.5", "ema=0.8", "data.target=gt")])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (),
+        ("ensemble=2",),
+        ("tta_shift=1",),
+        ("columns=[moments]",),
+        ("ensemble=2", "columns=[moments,plain]", "tta_shift=0.5", "ema=0.8", "data.target=gt"),
+    ],
+)
 def test_a_saved_round_answers_as_it_was_tested(extra: tuple[str, ...], tmp_path: Path) -> None:
     """`load_model` brings back members, views and averaged weights: the accuracy on record, to the pair."""
     config = compose_config(*SMALL, *DECODER, *extra)

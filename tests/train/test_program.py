@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from digitcmp.config import Config
+from digitcmp.data.columns import find_columns
 from digitcmp.data.pairs import Pairs, RoundPairs, stack
 from digitcmp.model.network import build
 from digitcmp.rounds.round import recipe, round_pairs
@@ -47,7 +48,7 @@ def trained(config: Config, seeds: list[int], single: bool = False) -> tuple[Pro
     pairs = in_double(stack([round_pairs(config, seed) for seed in seeds], CPU))
     program = make_program(networks, together=False) if single else StackedProgram(networks)
     epochs = list(train(program, pairs, seeds, recipe(config)))
-    judge = make_judge(program, config.ensemble, config.tta_shift)
+    judge = make_judge(program, config.ensemble, config.tta_shift, find_columns(config.columns))
     judge.train(False)
     with torch.no_grad():
         return program, epochs, judge(cut_pairs(judge, pairs.test).images, None).comparison
@@ -80,7 +81,9 @@ def test_stacked_rounds_are_those_of_single_networks(model: str, optimizer: str)
 
 def test_stacked_ensembles_are_those_of_networks_that_take_turns() -> None:
     """The members of two rounds, averaged over their weights' past and over shifted views, agree to 1e-9 with those of each round alone."""
-    config = configured("decoder_small", "ensemble=2", "tta_shift=1", "ema=0.5", "augment=affine", "label_smoothing=0.1")
+    config = configured(
+        "decoder_small", "ensemble=2", "columns=[plain,moments]", "tta_shift=1", "ema=0.5", "augment=affine", "label_smoothing=0.1"
+    )
     together, epochs, logits = trained(config, [3, 4])
     for place, seed in enumerate((3, 4)):
         alone, own_epochs, own_logits = trained(config, [seed], single=True)
