@@ -12,7 +12,7 @@ from digitcmp.report.figures import render
 from digitcmp.report.ladder_figure import ladder_figure
 from digitcmp.report.rungs import Ladder, ladder
 from digitcmp.report.tables import NONE, TABLE, TABLE_CSV, Column, number, p_value, percent, show, span, to_csv, to_markdown
-from digitcmp.report.terminal import rich_table
+from digitcmp.report.terminal import print_table
 from digitcmp.terminal import Terminal
 
 NOTES = [
@@ -83,6 +83,7 @@ def markdown(results: Ladder) -> str:
 
 
 SHORT = ["rung", "tried from", "rounds", "failed", "test accuracy [%]", "digits [%]", "gain [points]", "p (Holm)", "verdict"]
+EXPENDABLE = ["rounds", "p (Holm)", "digits [%]", "verdict"]  # left out first where the terminal is narrow
 
 
 def print_ladder(results: Ladder, where: Path, console: Console | None = None) -> None:
@@ -90,7 +91,7 @@ def print_ladder(results: Ladder, where: Path, console: Console | None = None) -
     terminal = console or Terminal()
     for branch, part in results.table.groupby("branch"):
         terminal.print("\ntried from a rung" if branch else "the ladder", style="bold", highlight=False)
-        terminal.print(rich_table(part, [column for column in columns(bool(branch)) if column.title in SHORT]))
+        print_table(part, [column for column in columns(bool(branch)) if column.title in SHORT], EXPENDABLE, terminal)
     for line in results.warnings:
         terminal.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True, highlight=False)
     terminal.print(f"[dim]ladder[/dim]  {escape(str(where / 'ladder.md'))}", soft_wrap=True, highlight=False)

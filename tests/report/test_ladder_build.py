@@ -12,6 +12,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import same_color
 from PIL import Image
+from rich.console import Console
 
 from digitcmp.report import figures, ladder, ladder_build
 from digitcmp.report.ladder_figure import INK, LOOKS, ladder_figure
@@ -102,6 +103,20 @@ def test_command_line(tmp_path: Path, main: Callable[..., tuple[int, str, str]])
     assert table["rung"].tolist() == ORDER
     assert table["gain_points"][1] == pytest.approx(100 * np.mean(GAINS["02_weight_sharing"]))
     assert table["verdict"][4] == "loss"
+
+
+@pytest.mark.parametrize(("width", "gone"), [(160, []), (80, ["rounds", "p (Holm)"])])
+def test_a_narrow_terminal_has_fewer_columns(width: int, gone: list[str], tmp_path: Path) -> None:
+    """Every rung keeps its name and its gain on one line; what does not fit beside them is left out, and a line says so."""
+    screen = Console(width=width, file=io.StringIO())
+    results = read(write_ladder(tmp_path))
+    ladder_build.print_ladder(results, tmp_path, screen)
+    text = screen.file.getvalue()
+    for label, verdict in zip(results.table["label"], results.table["verdict"], strict=True):
+        assert re.search(rf"^{label} .*{verdict or '–'} *$", text, re.MULTILINE), text
+    assert len(re.findall(r"[+-]\d+\.\d\d \([+-]\d+\.\d\d to [+-]\d+\.\d\d\)", text)) == len(results.table) - 1
+    assert (f"too narrow for: {', '.join(gone)}; the files have them" in text) == bool(gone)
+    assert bool(re.search(r"^rung +rounds ", text, re.MULTILINE)) == (not gone)
 
 
 def test_out_and_warnings(tmp_path: Path, main: Callable[..., tuple[int, str, str]]) -> None:
