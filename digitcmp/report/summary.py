@@ -19,8 +19,9 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
     model, optimizer, data, aux_weight = (configuration[name] for name in ("model", "optimizer", "data", "aux_weight"))
     many = f"{len(done)} of {len(seeds)} done, seeds {seeds[0]} to {seeds[-1]}"
     measured = f"{data['test_pairs']} test pairs" if was_tested(about) else f"{data['val_pairs']} validation pairs, test pairs unseen"
+    members = configuration.get("ensemble", 1)  # runs of earlier versions have one
     rows = [
-        ("network", f"{model['name']}, {about['parameters']:,} parameters"),
+        ("network", f"{model['name']}, {about['parameters']:,} parameters" + (f" in {members} networks" if members > 1 else "")),
         ("training", f"{configuration['epochs']} epochs, {optimizer['algorithm']} at {optimizer['lr']:g}, aux_weight {aux_weight:g}"),
         ("data", f"{data['source']}, {data['train_pairs'] - data['val_pairs']} training and {measured}"),
         ("rounds", many if len(seeds) > 1 else f"seed {seeds[0]}"),

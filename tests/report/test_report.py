@@ -109,6 +109,9 @@ def test_summary_counts_and_averages_the_done_rounds(tmp_path: Path) -> None:
     assert rows["data"] == "digits, 800 training and 500 test pairs"
     assert rows["rounds"] == "2 of 3 done, seeds 0 to 2"
     assert rows["test accuracy"] == "70.00 ± 14.14 %"
+    about = read_run(tmp_path)
+    about["configuration"]["ensemble"] = 2
+    assert dict(summary_rows(about, read_rows(tmp_path / "rounds.csv")))["network"] == "wsn, 27,884 parameters in 2 networks"
     assert mean_and_deviation(pd.Series([0.8875])) == "88.75 %"
 
 
