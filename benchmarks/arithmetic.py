@@ -8,7 +8,7 @@ pooling, ReLU, the loss and the optimiser are not counted: they are what a step 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
-from digitcmp.config import DenseLayer, ModelConfig
+from digitcmp.config.schema import DenseLayer, ModelConfig
 from digitcmp.model.blocks import output_size
 from digitcmp.model.posterior import CLASSES
 

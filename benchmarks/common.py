@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from digitcmp import cli
-from digitcmp.composed import from_composed
-from digitcmp.config import Config
+from digitcmp.config.composed import from_composed
+from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError
 
 PLAIN = {"wsn": ["aux_weight=0"]}  # the variants that the reference loop has

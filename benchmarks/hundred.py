@@ -26,8 +26,8 @@ from rich.console import Console
 from benchmarks.common import add_data, configuration, make_console, make_parser, make_table, print_table, run, whole, write
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.workload import Measured, measure_engine, measure_reference
-from digitcmp.config import Config
-from digitcmp.rounds.engines import choose_device
+from digitcmp.config.schema import Config
+from digitcmp.experiment.engines import choose_device
 
 ROUNDS, EPOCHS = 100, 60
 NETWORKS = ["net1", "net2", "net3", "net4"]

@@ -24,7 +24,7 @@ from benchmarks.common import add_data, configuration, make_console, make_parser
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.step import PARTS, Work, expensive
 from benchmarks.workload import fresh
-from digitcmp.rounds.workers import env_override
+from digitcmp.experiment.workers import env_override
 
 SIZE = 1024  # of the matrices: large enough for the full rate, small enough to be done in some 13 ms
 PRODUCTS = 5

@@ -65,7 +65,7 @@ def measure(few: int, many: int, repeat: int, folder: Path) -> dict[str, list[fl
         "configuration error, ms": [*OURS, "aux_weight=-1"],
         "python alone, ms": [*python, ""],
         "import digitcmp.cli, ms": [*python, "import digitcmp.cli"],
-        "import digitcmp.rounds.run (with torch), ms": [*python, "import digitcmp.rounds.run"],
+        "import digitcmp.experiment.run (with torch), ms": [*python, "import digitcmp.experiment.run"],
         "import digitcmp.report.build, ms": [*python, "import digitcmp.report.build"],
     }
     for _ in range(repeat):

@@ -25,11 +25,11 @@ from benchmarks.common import add_data, configuration, make_console, make_parser
 from benchmarks.machine import cores, describe_machine, in_words
 from benchmarks.reference import NETWORKS
 from benchmarks.workload import Pace, fresh, pace, plain_round
-from digitcmp.config import Config
-from digitcmp.rounds.audience import Audience
-from digitcmp.rounds.display import Display
-from digitcmp.rounds.engines import processes
-from digitcmp.rounds.round import Task, round_pairs
+from digitcmp.config.schema import Config
+from digitcmp.experiment.audience import Audience
+from digitcmp.experiment.engines import processes
+from digitcmp.experiment.progress import Display
+from digitcmp.train.round import Task, round_pairs
 
 OURS, THREADS, PROCESSES = "ours", "plain, threads", "plain, processes"
 LIMIT = 3.0  # seconds after which the plain loop begins no other epoch

@@ -26,16 +26,16 @@ from rich.table import Table
 
 from benchmarks.machine import describe_machine
 from digitcmp import cli
-from digitcmp.composed import from_composed
-from digitcmp.rounds.launcher import DigitcmpLauncher, Returns
-from digitcmp.rounds.rows import EpochRow
+from digitcmp.config.composed import from_composed
+from digitcmp.plugins.launcher import DigitcmpLauncher, Returns
 from digitcmp.search.config import Median, Samplers, SearchConfig, Settings
 from digitcmp.search.grammar import make_space
-from digitcmp.search.ledger import Ledger, open_study
 from digitcmp.search.samplers import make_pruner, make_sampler
 from digitcmp.search.search import Search
-from digitcmp.search.setting import Setting
+from digitcmp.search.spec import Setting
 from digitcmp.search.storage import open_place
+from digitcmp.search.study import Ledger, open_study
+from digitcmp.train.results import EpochRow
 
 EPOCHS = 2
 Times = tuple[float, ...]

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from digitcmp.config import Config
+from digitcmp.config.schema import Config
 from digitcmp.data.pairs import stack
 from digitcmp.model.network import Outputs, PairNetwork, build
-from digitcmp.rounds.round import recipe, round_pairs
 from digitcmp.seeding import Origin, Stream, generator
 from digitcmp.train import loop
 from digitcmp.train.evaluate import evaluate
 from digitcmp.train.loop import Learner
 from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram, cut_pairs
+from digitcmp.train.round import recipe, round_pairs
 
 PARTS = ("forward", "loss", "backward", "optimiser", "bookkeeping")
 CPU = torch.device("cpu")

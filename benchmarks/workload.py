@@ -19,13 +19,13 @@ import torch
 from rich.console import Console
 
 from benchmarks.reference import train_reference
-from digitcmp.config import Config
+from digitcmp.config.schema import Config
 from digitcmp.data.sources import load
 from digitcmp.errors import RunError
-from digitcmp.rounds.engines import choose_device
-from digitcmp.rounds.round import round_pairs
-from digitcmp.rounds.rows import EpochRow, RoundRow
-from digitcmp.rounds.run import Run, train_runs
+from digitcmp.experiment.engines import choose_device
+from digitcmp.experiment.run import Run, train_runs
+from digitcmp.train.results import EpochRow, RoundRow
+from digitcmp.train.round import round_pairs
 
 
 @dataclass(frozen=True)

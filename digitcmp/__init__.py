@@ -7,9 +7,9 @@ The command line is ``python -m digitcmp``; from Python, `load_model` gives a tr
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from digitcmp.experiment.networks import load_model as load_model
     from digitcmp.report.frames import load_epochs as load_epochs
     from digitcmp.report.frames import load_rounds as load_rounds
-    from digitcmp.rounds.saved import load_model as load_model
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load_epochs", "load_model", "load_rounds"]
@@ -18,7 +18,7 @@ __all__ = ["__version__", "load_epochs", "load_model", "load_rounds"]
 def __getattr__(name: str) -> Any:
     # load_model needs torch, which takes seconds to import and which --help must not wait for
     if name == "load_model":
-        from digitcmp.rounds.saved import load_model
+        from digitcmp.experiment.networks import load_model
 
         return load_model
     if name in ("load_rounds", "load_epochs"):

@@ -21,12 +21,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp import __version__, config, messages
-from digitcmp.composed import official, typed
+from digitcmp import __version__
+from digitcmp.config import messages, schema
+from digitcmp.config.composed import official, typed
 from digitcmp.errors import DigitcmpError
-from digitcmp.rounds import launcher
-from digitcmp.rounds.jobs import command_of
-from digitcmp.search import plugin
+from digitcmp.plugins import launcher
+from digitcmp.plugins import sweeper as plugin
+from digitcmp.plugins.jobs import command_of
 from digitcmp.search.config import TARGET as SEARCHING
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ class Hooks(Callback):
             if checked.dry_run:
                 show_plan(checked, Path(config.hydra.run.dir))
                 raise SystemExit(0)
-            from digitcmp.rounds.plan import standing
-            from digitcmp.rounds.run import check_means
+            from digitcmp.experiment.plan import standing
+            from digitcmp.experiment.run import check_means
 
             standing(checked, Path(config.hydra.run.dir))  # refuses a folder that holds another configuration
             check_means(checked)
@@ -83,7 +84,7 @@ class Hooks(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
-        from digitcmp.rounds.plan import failures
+        from digitcmp.experiment.plan import failures
 
         interrupted = isinstance(sys.exception(), KeyboardInterrupt)
         self.end_drawing(interrupted)
@@ -121,10 +122,10 @@ class Refused(SystemExit):
         self.error = error
 
 
-def show_plan(checked: config.Config, directory: Path) -> None:
+def show_plan(checked: schema.Config, directory: Path) -> None:
     """What a single run would train."""
-    from digitcmp.rounds.engines import choose, choose_device
-    from digitcmp.rounds.plan import print_plan, standing
+    from digitcmp.experiment.engines import choose, choose_device
+    from digitcmp.experiment.plan import print_plan, standing
     from digitcmp.terminal import Terminal
 
     _, workers = choose(checked, checked.rounds, choose_device(checked.device))
@@ -137,12 +138,12 @@ def show_plan(checked: config.Config, directory: Path) -> None:
     execution_whitelist=["digitcmp.cli.Hooks", "logging.StreamHandler", "logging.FileHandler"],
 )
 def job(composed: DictConfig) -> float:
-    """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.rounds.run.outcome`)."""
+    """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.outcome`)."""
     checked = typed(composed, HydraConfig.get())
+    from digitcmp.experiment.plan import print_resumed, standing
+    from digitcmp.experiment.run import Run, outcome, train_run
     from digitcmp.report.curves import write_curves
     from digitcmp.report.summary import print_summary
-    from digitcmp.rounds.plan import print_resumed, standing
-    from digitcmp.rounds.run import Run, outcome, train_run
     from digitcmp.terminal import Terminal
 
     settings, console = HydraConfig.get(), Terminal()
@@ -193,8 +194,8 @@ def register() -> None:
     launcher.register()
     plugin.register()
     store = ConfigStore.instance()
-    store.store(group="schema", name="config", node=config.Config, package="_global_", provider="digitcmp", replace=True)
-    for group, choices in config.GROUP_SCHEMAS.items():
+    store.store(group="schema", name="config", node=schema.Config, package="_global_", provider="digitcmp", replace=True)
+    for group, choices in schema.GROUP_SCHEMAS.items():
         for name, node in choices.items():
             store.store(group=f"schema/{group}", name=name, node=node, provider="digitcmp", replace=True)
     for path in sorted(find("sweeps").glob("*.yaml")):

@@ -14,8 +14,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from digitcmp import cli
-from digitcmp.composed import from_composed
-from digitcmp.config import Config
+from digitcmp.config.composed import from_composed
+from digitcmp.config.schema import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF, SWEEPS = ROOT / "conf", ROOT / "sweeps"

@@ -20,16 +20,16 @@ from rich.console import Console
 
 import digitcmp
 from digitcmp.data.pairs import Pairs
+from digitcmp.experiment.run import Run, train_run
+from digitcmp.experiment.store import Records
 from digitcmp.mistakes import __main__ as command
 from digitcmp.mistakes import figure as drawing
 from digitcmp.mistakes.find import find, mistakes_of
 from digitcmp.mistakes.findings import Confusion, Findings, RoundFindings
 from digitcmp.model.network import Outputs
 from digitcmp.report.figures import render
-from digitcmp.rounds.records import Records
-from digitcmp.rounds.round import round_pairs
-from digitcmp.rounds.rows import RoundRow, read_rows, to_csv
-from digitcmp.rounds.run import Run, train_run
+from digitcmp.train.results import RoundRow, read_rows, to_csv
+from digitcmp.train.round import round_pairs
 from tests.conftest import Ended, compose_config
 
 SMALL = ["rounds=2", "save_model=true", "engine=serial", "epochs=2", "data.train_pairs=200", "data.test_pairs=60"]

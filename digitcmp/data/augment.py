@@ -3,7 +3,7 @@
 An augmentation is a function (images [S, N, 2, 14, 14], keys int32 [S]) -> images of the same shape, on the images' device.
 Pixels are interpolated with cubic polynomials, which keep strokes sharp where linear ones blur them, and values stay within
 those of the digit; the border goes on outside. A new augmentation is one function here, one entry in AUGMENTATIONS, one
-schema (digitcmp.config) and one YAML file.
+schema (digitcmp.config.schema) and one YAML file.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 Method: multi-column networks (Cireşan, Meier and Schmidhuber 2012), whose columns differ in how digits are normalised before
 they are trained on, and err on different digits. A column is a function (images [..., 14, 14]) -> images of the same shape. A
-new one is one function here, one entry in COLUMNS, and its name in `digitcmp.config.COLUMNS`.
+new one is one function here, one entry in COLUMNS, and its name in `digitcmp.config.schema.COLUMNS`.
 """
 
 from collections.abc import Callable, Sequence

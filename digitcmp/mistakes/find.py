@@ -11,17 +11,17 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitcmp.config import Config, DataConfig
+from digitcmp.config.schema import Config, DataConfig
 from digitcmp.data.pairs import Pairs
 from digitcmp.errors import RunError
+from digitcmp.experiment.networks import TrainedNetwork, load_model
 from digitcmp.mistakes.findings import Findings, Mistake, MistakeRow, RoundFindings, kind_of
 from digitcmp.model.network import Outputs
 from digitcmp.report.runs import checked_run
-from digitcmp.rounds.round import round_pairs
-from digitcmp.rounds.rows import RoundRow, read_rows
-from digitcmp.rounds.saved import TrainedNetwork, load_model
 from digitcmp.train.evaluate import BATCH
 from digitcmp.train.losses import decide
+from digitcmp.train.results import RoundRow, read_rows
+from digitcmp.train.round import round_pairs
 
 TOLERANCE = 0.002  # of the accuracy; a pair or two may fall to the other side on another device
 

@@ -9,7 +9,7 @@ from digitcmp.files import write_whole
 from digitcmp.mistakes.figure import figure
 from digitcmp.mistakes.findings import Findings, Mistake, MistakeRow
 from digitcmp.report.figures import render
-from digitcmp.rounds.rows import cell
+from digitcmp.train.results import cell
 
 PICTURES = ("png", "svg")
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitcmp.config import ConvLayer, DenseLayer, ModelConfig
+from digitcmp.config.schema import ConvLayer, DenseLayer, ModelConfig
 from digitcmp.seeding import uniform
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitcmp.config import ModelConfig
+from digitcmp.config.schema import ModelConfig
 from digitcmp.model.blocks import Dense, Dropout, Logits, Tower, initialise
 from digitcmp.model.posterior import CLASSES, Posterior
 

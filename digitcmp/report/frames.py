@@ -10,11 +10,11 @@ from typing import Any, Literal, cast
 import numpy as np
 import pandas as pd
 
+from digitcmp.config.identity import completed
 from digitcmp.errors import RunError
 from digitcmp.report.runs import checked_run, find_runs, flatten, natural, read_rounds, read_whole, typed, was_tested
 from digitcmp.report.runs import read_rows as read_rows
 from digitcmp.report.runs import read_run as read_run
-from digitcmp.rounds.identity import completed
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
 ABOUT = ["configuration_hash", "parameters", "engine", "device", *VERSIONS]

@@ -9,13 +9,13 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 from optuna.trial import FrozenTrial
 
-from digitcmp.composed import typed, unchecked, without_hydra
-from digitcmp.config import Config
+from digitcmp.config.composed import typed, unchecked, without_hydra
+from digitcmp.config.identity import configuration, flat
+from digitcmp.config.schema import Config
+from digitcmp.experiment.provenance import now, versions
 from digitcmp.files import write_whole
-from digitcmp.rounds.identity import configuration, flat
-from digitcmp.rounds.provenance import now, versions
-from digitcmp.search.ledger import Ledger
-from digitcmp.search.setting import Setting, compose, under
+from digitcmp.search.spec import Setting, compose, under
+from digitcmp.search.study import Ledger
 
 HELD_OUT = ("test", "data.val_pairs")  # what belongs to a search, and not to a recipe
 TRAINING = ("epochs", "batch_size", "aux_weight")  # what a recipe says even where it is the default

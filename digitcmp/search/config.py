@@ -5,10 +5,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from digitcmp.composed import check_value, walk
-from digitcmp.config import key
+from digitcmp.config.composed import check_value, walk
+from digitcmp.config.schema import key
 
-TARGET = "digitcmp.search.plugin.DigitcmpOptunaSweeper"
+TARGET = "digitcmp.plugins.sweeper.DigitcmpOptunaSweeper"
 
 
 @dataclass

@@ -9,14 +9,14 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from digitcmp.composed import typed
+from digitcmp.config.composed import typed
+from digitcmp.config.identity import configuration, configuration_hash
+from digitcmp.config.messages import one_line
 from digitcmp.errors import SearchError
-from digitcmp.messages import one_line
 from digitcmp.report.build import Report, make_report
-from digitcmp.rounds.identity import configuration, configuration_hash
-from digitcmp.search.ledger import Ledger
-from digitcmp.search.setting import Setting, compose
 from digitcmp.search.space import Values
+from digitcmp.search.spec import Setting, compose
+from digitcmp.search.study import Ledger
 
 FOLDER = "confirm"
 

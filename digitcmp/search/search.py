@@ -15,18 +15,18 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from digitcmp.config.messages import one_line
 from digitcmp.errors import ConfigError, Pruned, SearchError
-from digitcmp.messages import one_line
-from digitcmp.rounds.launcher import DigitcmpLauncher
-from digitcmp.rounds.rows import EpochRow, RoundRow, read_rows
+from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.search.config import Settings
 from digitcmp.search.grammar import make_space
-from digitcmp.search.ledger import Counts, Ending, Ledger, open_study
 from digitcmp.search.samplers import make_pruner, make_sampler
-from digitcmp.search.setting import Setting, make_setting
-from digitcmp.search.steps import Flight
+from digitcmp.search.spec import Setting, make_setting
 from digitcmp.search.storage import open_place, without_passwords
+from digitcmp.search.study import Counts, Ending, Ledger, open_study
+from digitcmp.search.trial import Flight
 from digitcmp.terminal import Terminal
+from digitcmp.train.results import EpochRow, RoundRow, read_rows
 
 Job = tuple[int, Sequence[str]]
 POLL = 0.5  # seconds between looks at what other processes are doing

@@ -12,8 +12,8 @@ from digitcmp.report.figures import render
 from digitcmp.report.tables import p_value, percent, span, to_markdown
 from digitcmp.search import figures, frames
 from digitcmp.search.confirm import FOLDER, Confirmed
-from digitcmp.search.ledger import Ledger
-from digitcmp.search.setting import Setting
+from digitcmp.search.spec import Setting
+from digitcmp.search.study import Ledger
 
 
 def write_summary(setting: Setting, ledger: Ledger, command: str, confirmed: Confirmed | None, console: Console) -> Path:

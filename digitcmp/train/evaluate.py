@@ -7,8 +7,8 @@ from torch import Tensor
 
 from digitcmp.data.pairs import Pairs
 from digitcmp.model.posterior import CLASSES
-from digitcmp.train.jury import Judge
 from digitcmp.train.losses import decide
+from digitcmp.train.predictor import Judge
 
 BATCH = 200  # pairs; larger batches gain nothing and take more memory
 

@@ -14,10 +14,10 @@ from digitcmp.data.pairs import Pairs, RoundPairs
 from digitcmp.seeding import Origin, Stream, step_keys
 from digitcmp.train.average import Average
 from digitcmp.train.evaluate import Scores, evaluate
-from digitcmp.train.examples import Diet, examples
-from digitcmp.train.jury import make_judge
 from digitcmp.train.losses import decide, total_loss
+from digitcmp.train.predictor import make_judge
 from digitcmp.train.program import Program, cut_pairs
+from digitcmp.train.sampler import Diet, examples
 from digitcmp.train.schedule import Shape, schedule
 
 

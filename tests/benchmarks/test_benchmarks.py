@@ -20,11 +20,11 @@ from benchmarks.workload import Measured, Pace, pace
 from digitcmp.data.pairs import stack
 from digitcmp.errors import RunError
 from digitcmp.model.network import build
-from digitcmp.rounds.round import round_pairs
-from digitcmp.rounds.rows import EpochRow, RoundRow
 from digitcmp.seeding import Stream, generator, step_keys
 from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram, cut_pairs
+from digitcmp.train.results import EpochRow, RoundRow
+from digitcmp.train.round import round_pairs
 from tests.conftest import ROOT, choices, compose_config
 
 NAMES = list(listing.benchmarks())

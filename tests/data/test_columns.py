@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitcmp.config import COLUMNS as NAMES
+from digitcmp.config.schema import COLUMNS as NAMES
 from digitcmp.data.columns import COLUMNS, HEIGHT, WIDTH, find_columns, for_members, moments, plain
 from digitcmp.data.pairs import Pairs
 from digitcmp.data.sources import load

@@ -9,8 +9,8 @@ from torch import Tensor
 from digitcmp.data.pairs import Pairs, RoundPairs, make_round, recombined, recycle, stack, swapped
 from digitcmp.data.sources import Source, Split, load
 from digitcmp.errors import DataError
-from digitcmp.rounds.round import round_pairs
 from digitcmp.seeding import Stream, generator
+from digitcmp.train.round import round_pairs
 from tests.conftest import MNIST_ROOT, compose_config, needs_mnist
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitcmp.config import Comparator, ConvLayer, DenseLayer, ModelConfig
+from digitcmp.config.schema import Comparator, ConvLayer, DenseLayer, ModelConfig
 from digitcmp.model.blocks import Conv, Dense, Dropout, Tower, output_size
 from digitcmp.model.network import PairNetwork, build
 from digitcmp.seeding import Stream, generator, step_keys

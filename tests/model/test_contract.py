@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from digitcmp.composed import from_composed
-from digitcmp.config import Adam, Config, ModelConfig
+from digitcmp.config.composed import from_composed
+from digitcmp.config.rules import check_rules, has_digit_head
+from digitcmp.config.schema import Adam, Config, ModelConfig
 from digitcmp.model.network import PairNetwork, build, count_parameters
-from digitcmp.rules import check_rules, has_digit_head
 from digitcmp.seeding import Stream, generator, step_keys
 from digitcmp.train.losses import total_loss
-from digitcmp.train.optim import make_optimizer
+from digitcmp.train.optimizer import make_optimizer
 from digitcmp.train.program import SingleProgram
 from tests.conftest import MODELS, compose_tree, needs_aux
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from digitcmp.rounds.identity import configuration_hash
-from digitcmp.rounds.rows import EpochRow, RoundRow, to_csv
+from digitcmp.config.identity import configuration_hash
+from digitcmp.train.results import EpochRow, RoundRow, to_csv
 
 CONFIGURATION: dict[str, Any] = {
     "epochs": 3,

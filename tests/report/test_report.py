@@ -18,7 +18,7 @@ from digitcmp.errors import RunError
 from digitcmp.report.curves import Frame, Paper, curve_statistics, draw_curves, round_up, write_curves
 from digitcmp.report.frames import read_rows, read_run
 from digitcmp.report.summary import mean_and_deviation, summary_rows
-from digitcmp.rounds.rows import EpochRow, RoundRow, to_csv
+from digitcmp.train.results import EpochRow, RoundRow, to_csv
 
 
 def epochs(accuracies: dict[int, list[float]]) -> list[EpochRow]:

@@ -8,9 +8,9 @@ import optuna
 
 from digitcmp.search.config import Choice, Random, SearchConfig
 from digitcmp.search.grammar import make_space
-from digitcmp.search.ledger import Ledger, open_study
 from digitcmp.search.samplers import make_sampler
 from digitcmp.search.storage import open_place
+from digitcmp.search.study import Ledger, open_study
 
 WORKER = Path(__file__).with_name("worker.py")
 PARAMS = {

@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
+from digitcmp.config.identity import differences
 from digitcmp.report.runs import read_run
-from digitcmp.rounds.identity import differences
 from tests.conftest import ROOT, Ended
 
 TINY = ["model=net2", "epochs=2", "batch_size=20", "data.train_pairs=60", "data.val_pairs=20", "data.test_pairs=20", "engine=serial"]

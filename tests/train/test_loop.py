@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitcmp.config import Config
+from digitcmp.config.schema import Config
 from digitcmp.data.pairs import Pairs, RoundPairs, stack
 from digitcmp.model.network import Outputs, PairNetwork, build
-from digitcmp.rounds.round import RoundResult, recipe, round_pairs, train_round
 from digitcmp.seeding import Stream, generator
 from digitcmp.train import evaluate as evaluation
 from digitcmp.train.evaluate import evaluate
-from digitcmp.train.examples import shuffled
 from digitcmp.train.loop import Epoch, train
 from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram, cut_pairs
+from digitcmp.train.round import RoundResult, recipe, round_pairs, train_round
+from digitcmp.train.sampler import shuffled
 from tests.conftest import compose_config
 
 CPU = torch.device("cpu")

@@ -8,14 +8,14 @@ from rich.console import Console
 from torch.nn import functional as F
 
 import digitcmp
+from digitcmp.experiment.run import Run, train_runs
+from digitcmp.experiment.store import Records
 from digitcmp.model.network import Outputs, build
-from digitcmp.rounds.records import Records
-from digitcmp.rounds.round import round_pairs, train_round
-from digitcmp.rounds.run import Run, train_runs
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.average import Average
 from digitcmp.train.losses import comparison_loss, digit_loss, total_loss
 from digitcmp.train.program import SingleProgram
+from digitcmp.train.round import round_pairs, train_round
 from tests.conftest import compose_config
 
 CPU = torch.device("cpu")

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from digitcmp.config import Config
+from digitcmp.config.schema import Config
 from digitcmp.data.columns import find_columns
 from digitcmp.data.pairs import Pairs, RoundPairs, stack
 from digitcmp.model.network import build
-from digitcmp.rounds.round import recipe, round_pairs
 from digitcmp.seeding import Origin, Stream, generator
-from digitcmp.train.jury import make_judge
 from digitcmp.train.loop import Epoch, train
+from digitcmp.train.predictor import make_judge
 from digitcmp.train.program import Program, SingleProgram, StackedProgram, cut_pairs, make_program
+from digitcmp.train.round import recipe, round_pairs
 from tests.conftest import MODELS, compose_config, needs_aux
 
 CPU = torch.device("cpu")

@@ -9,10 +9,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from digitcmp.errors import ConfigError
 from digitcmp.model.network import build
-from digitcmp.rounds.round import recipe
 from digitcmp.seeding import Stream, generator
-from digitcmp.train.optim import make_optimizer
+from digitcmp.train.optimizer import make_optimizer
 from digitcmp.train.program import SingleProgram
+from digitcmp.train.round import recipe
 from digitcmp.train.schedule import Shape, constant, cosine, make_shape, onecycle, schedule
 from tests.conftest import choices, compose_config
 

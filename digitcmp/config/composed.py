@@ -1,0 +1,103 @@
+"""From the tree that Hydra composed for a job to the typed configuration of its run."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from digitcmp.config.schema import Config
+from digitcmp.errors import ConfigError
+
+OFFICIAL = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+
+
+def typed(composed: DictConfig, hydra: Any = None) -> Config:
+    """The typed configuration of a job, Hydra's own part left aside. Raises ConfigError.
+
+    hydra: that part, where the tree comes without it (Hydra keeps it from the job's function).
+
+    A job of the official Optuna sweeper is not tested, whatever it was told: a search must not look at the test pairs.
+    (`digitcmp_optuna` says so in the overrides of its jobs.)
+    """
+    own = without_hydra(composed)
+    if official(composed.hydra if hydra is None else hydra):
+        check_validated(own)
+        own.test = False
+    return from_composed(own)
+
+
+def without_hydra(composed: DictConfig) -> DictConfig:
+    """A composed tree without Hydra's own part."""
+    return OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
+
+
+def check_validated(composed: DictConfig) -> None:
+    """Raise ConfigError when a search would have nothing to compare."""
+    if composed.data.val_pairs == 0:
+        raise ConfigError("data.val_pairs=0: a search compares validation accuracies; hold pairs out for that, as in data.val_pairs=200")
+
+
+def official(hydra: Any) -> bool:
+    """Whether a job belongs to a search of the official sweeper."""
+    return hydra.mode is not None and hydra.mode.name == "MULTIRUN" and hydra.sweeper._target_ == OFFICIAL
+
+
+def from_composed(composed: DictConfig) -> Config:
+    """The typed configuration of a composed YAML tree.
+
+    Raises ConfigError when a required key has no value, a value lies outside its range or keys contradict each other.
+    """
+    from digitcmp.config.rules import check_rules
+
+    config = unchecked(composed)
+    for path, value, metadata in walk(config):
+        check_value(path, value, metadata)
+    check_rules(config)
+    return config
+
+
+def unchecked(composed: DictConfig) -> Config:
+    """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value."""
+    tree = OmegaConf.merge(OmegaConf.structured(Config), composed)
+    missing = sorted(OmegaConf.missing_keys(tree))
+    if missing:
+        raise ConfigError(f"{missing[0]} has no value; give it one, as in {missing[0]}=VALUE")
+    config = OmegaConf.to_object(tree)
+    assert isinstance(config, Config)
+    return config
+
+
+def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Every leaf: its dotted path, its value, what `key(...)` declared. Raises ConfigError for a key that the schema does not have."""
+    for unknown in sorted(set(vars(node)) - {item.name for item in fields(node)}):
+        raise ConfigError(f"{prefix}{unknown}={getattr(node, unknown)}: there is no such key; --cfg job shows all keys")
+    for item in fields(node):
+        value, path = getattr(node, item.name), f"{prefix}{item.name}"
+        if is_dataclass(value):
+            yield from walk(value, f"{path}.")
+        elif isinstance(value, list):
+            for index, element in enumerate(value):
+                place = f"{path}[{index}]"
+                yield from walk(element, f"{place}.") if is_dataclass(element) else [(place, element, item.metadata)]
+        else:
+            yield path, value, item.metadata
+
+
+def check_value(path: str, value: Any, metadata: Any) -> None:
+    """Raise ConfigError unless the value is finite and within the limits or among the choices declared for its key."""
+    choices = metadata.get("choices", ())
+    if choices and value not in choices:
+        raise ConfigError(f"{path}={value}: choose one of {', '.join(map(str, choices))}")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    limits = metadata.get("limits", {})
+    if not math.isfinite(value) or any(not holds(value, name, limit) for name, limit in limits.items()):
+        kind = "a whole number" if isinstance(value, int) else "a finite number"
+        raise ConfigError(f"{path}={value}: must be {', '.join([kind, *(f'{name} {limit}' for name, limit in limits.items())])}")
+
+
+def holds(value: float, name: str, limit: float) -> bool:
+    """Whether the value keeps one limit (see `key`)."""
+    return {"at least": value >= limit, "above": value > limit, "at most": value <= limit, "below": value < limit}[name]

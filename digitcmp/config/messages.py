@@ -1,0 +1,179 @@
+"""Errors in one line: Hydra's and OmegaConf's own texts, rewritten so that they quote the value and name what would be right."""
+
+import re
+import shlex
+import textwrap
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import yaml
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
+
+from digitcmp.config.schema import GROUP_SCHEMAS, Config
+from digitcmp.errors import DigitcmpError, RunError
+
+
+def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
+    """What went wrong, in one line. arguments: the command line, from which sweep syntax that Hydra stumbles over is quoted."""
+    if isinstance(error, DigitcmpError):
+        return " ".join(str(error).split())
+    if isinstance(error, MissingConfigException):
+        return missing_choice(error)
+    if isinstance(error, OSError):
+        return no_file(error)
+    return known_text(str(error), arguments) or by_class(error) or first(str(error))
+
+
+def no_file(error: OSError) -> str:
+    """A file or folder that cannot be used."""
+    if error.filename is None:
+        return first(str(error))
+    return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
+
+
+def by_class(error: BaseException) -> str:
+    """Errors that are known by their class, or by that of the OmegaConf error behind them; empty for any other."""
+    source = omegaconf_error(error)
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: this is not YAML ({error.problem})"
+    if isinstance(error, OverrideParseException) and (found := re.search(r"while evaluating '(?:.*)': (.*)", str(error))):
+        return f"{error.override}: {found[1]}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters twice, as in 'KEY=\"~/a\"'"
+    if isinstance(source, ValidationError):
+        return wrong_type(source)
+    if isinstance(source, ConfigKeyError) and source.full_key:
+        return unknown_key(source.full_key, str(error))
+    return ""
+
+
+def known_text(text: str, arguments: Sequence[str]) -> str:
+    """Errors that are known by their text alone; empty for any other."""
+    if found := re.search(r"In '(.*)': \w+ raised while composing config:\s+(.*)", text):
+        return f"{found[1]}.yaml: {found[2]}"
+    if found := re.search(r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'", text):
+        return f"+{found[1]}={found[2]}: choose it without the plus sign: {found[1]}={found[2]}"
+    if found := re.search(r"Could not (?:override|append to config|delete from config) ?'?([\w./@-]+)'?", text):
+        return unknown_key(found[1], text)
+    return unreadable_sweep(text, arguments)
+
+
+def first(text: str) -> str:
+    """The first line that says something."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "an error without a text")
+
+
+def unreadable_sweep(text: str, arguments: Sequence[str]) -> str:
+    """Sweep syntax that Hydra answers with an internal error, told by its text; empty for any other text."""
+    if found := re.search(r"Ambiguous value for argument '(.*)'", text):
+        return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
+    if "does not support sweep type" in text:
+        return f"{functions(arguments)}: this is for a search; add hydra/sweeper=optuna, or list the values"
+    if "Unexpected type annotation: set" in text or "range()" in text:
+        return f"{functions(arguments)}: this sweep cannot be read; write KEY=1,2,5 or KEY=range(START,STOP,STEP), not both in one"
+    return ""
+
+
+def functions(arguments: Sequence[str]) -> str:
+    """The arguments that call one of Hydra's functions, such as range(2)."""
+    return " ".join(argument for argument in arguments if "(" in argument)
+
+
+# where ordinary exceptions mean wrong input: Hydra's reading of the command line, the official Optuna sweeper and what it calls
+READERS = ("hydra.core.override_parser", "hydra_plugins.hydra_optuna_sweeper", "optuna.", "sqlalchemy.")
+
+
+def raised_by_reading(error: BaseException) -> bool:
+    """Whether an error comes out of code in which ordinary exceptions mean wrong input."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith(READERS)
+
+
+def omegaconf_error(error: BaseException) -> OmegaConfBaseException | None:
+    """The OmegaConf error behind an error, if there is one."""
+    current: BaseException | None = error
+    while current is not None and not isinstance(current, OmegaConfBaseException):
+        current = current.__cause__
+    return current
+
+
+def missing_choice(error: MissingConfigException) -> str:
+    """model=wsm: no such choice; the nearest one and all of them."""
+    group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+    options = list(error.options or ())
+    if not options:
+        return first(str(error))
+    return f"{group}={choice}: there is no such choice{suggestion(choice, options)}; choose one of {', '.join(options)}"
+
+
+def wrong_type(error: ValidationError) -> str:
+    """optimizer.lr=abc: what kind of value the key takes."""
+    found = re.search(r"Value '(.*)' (?:of type '.*' could not be converted to|is not a valid) (\w+)", str(error))
+    if "is not a ListConfig" in str(error):
+        return f"{error.full_key}: must be a list, as in {error.full_key}=[A,B]"
+    if not found:
+        return f"{error.full_key}: {first(str(error))}"
+    kinds = {"Float": "a number", "Integer": "a whole number", "bool": "true or false"}
+    return f"{error.full_key}={found[1]}: must be {kinds.get(found[2], found[2])}"
+
+
+def unknown_key(path: str, text: str) -> str:
+    """A key that no schema has: the nearest one that exists, or the plus sign that adds a group."""
+    value = re.search(rf"use \+({re.escape(path)}=\S*)", text)
+    shown = value[1] if value else path
+    if path in ("experiment", "ladder", "sweeps"):
+        return f"{shown}: this group is added with a plus sign: +{shown}"
+    group, _, name = path.rpartition(".")
+    owners = [choice for choice, schema in GROUP_SCHEMAS.get(group, {}).items() if name in {item.name for item in fields(schema)}]
+    if owners:
+        return f"{shown}: the chosen {group} has no such key; it belongs to {', '.join(f'{group}={choice}' for choice in owners)}"
+    return f"{shown}: there is no such key{suggestion(path, known_keys())}; --cfg job shows all keys"
+
+
+def suggestion(wrong: str, known: Sequence[str]) -> str:
+    """', did you mean …?' for a near miss, else nothing."""
+    # a key is also known by its last part, and the learning rate by its name
+    names = {"learning_rate": "optimizer.lr", **{name.rpartition(".")[2]: name for name in known}, **{name: name for name in known}}
+    close = get_close_matches(wrong.lower(), names, n=1, cutoff=0.6)
+    return f", did you mean {names[close[0]]}?" if close and names[close[0]] in known else ""
+
+
+def known_keys(node: Any = Config, prefix: str = "") -> list[str]:
+    """All dotted keys of the schema, those of every choice of a group included, and the groups themselves."""
+    keys: list[str] = []
+    hints: dict[str, Any] = get_type_hints(node)
+    for item in fields(node):
+        keys.append(prefix + item.name)
+        kinds = [kind for kind in (hints[item.name], *get_args(hints[item.name])) if is_dataclass(kind)]
+        for kind in [*kinds, *GROUP_SCHEMAS.get(prefix + item.name, {}).values()]:
+            keys += known_keys(kind, f"{prefix}{item.name}.")
+    return keys
+
+
+def hanging(lead: str, text: str, width: int = 80) -> str:
+    """A paragraph whose first line begins with `lead` and whose other lines are indented as far."""
+    return textwrap.fill(text, width, initial_indent=lead, subsequent_indent=" " * len(lead))
+
+
+def failed_sweep(failed: list[tuple[str, int, str]], arguments: list[str], directory: Path) -> str:
+    """The failed rounds of a sweep, a line each, and the command that trains just those again."""
+    lines = [f"  {run} seed {seed}: {error}" for run, seed, error in failed[:20]]
+    if len(failed) > 20:
+        lines.append(f"  … and {len(failed) - 20} more")
+    again = [*(argument for argument in arguments if argument != "retry_failed=true"), "retry_failed=true"]
+    if not any(argument.startswith("hydra.sweep.dir=") for argument in arguments):
+        again.append(f"hydra.sweep.dir={directory}")
+    command = shlex.join(["python", "-m", "digitcmp", *again])
+    return "\n".join([f"{len(failed)} failed:", *lines, f"train just those again: {command}"])
+
+
+def failed_rounds(seeds: list[int], total: int, reason: str, directory: Path) -> RunError:
+    """The error at the end of a run in which rounds failed."""
+    named = ", ".join(map(str, seeds[:10])) + (", …" if len(seeds) > 10 else "")
+    return RunError(f"{len(seeds)} of {total} rounds failed (seed {named}): {reason}; see {directory / 'digitcmp.log'}")

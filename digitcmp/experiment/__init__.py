@@ -1,0 +1,1 @@
+"""Runs: what is trained, by which executor, and what is on disk."""

@@ -1,0 +1,42 @@
+"""What is written into digitcmp.log of a run while its rounds are trained."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from digitcmp.train.results import accuracy_of
+from digitcmp.train.round import RoundResult
+
+log = logging.getLogger(__name__)
+
+
+def note(result: RoundResult, directory: Path) -> None:
+    """Log how a round ended, in the log of its run."""
+    row = result.row
+    with logging_to(directory):
+        if row.status == "done":
+            log.info("seed %d: %s accuracy %.4f after %d epochs, %.1f s", row.seed, *accuracy_of(row), row.epochs, row.seconds)
+        else:
+            log.error("seed %d failed: %s%s", row.seed, row.error, f"\n{result.trace}" if result.trace else "")
+
+
+@contextmanager
+def logging_to(directory: Path) -> Iterator[None]:
+    """Send what is logged to the run's digitcmp.log, unless Hydra does so already (it does for one job at a time)."""
+    path, root = directory / "digitcmp.log", logging.getLogger()
+    if any(isinstance(handler, logging.FileHandler) and Path(handler.baseFilename) == path for handler in root.handlers):
+        yield
+        return
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
+    level, log.propagate = log.level, False
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+        log.setLevel(level)
+        log.propagate = True

@@ -1,0 +1,1 @@
+"""What touches private parts of Hydra, OmegaConf and Optuna; nothing else does."""

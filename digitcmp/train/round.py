@@ -1,0 +1,242 @@
+"""One round, from its seed to its rows."""
+
+import math
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch import Tensor
+
+from digitcmp.config.schema import Config
+from digitcmp.data.augment import make_augmentation
+from digitcmp.data.columns import find_columns
+from digitcmp.data.pairs import RoundPairs, make_round, stack
+from digitcmp.data.sources import load
+from digitcmp.errors import DigitcmpError, Pruned
+from digitcmp.model.network import build
+from digitcmp.seeding import Origin, Stream, generator
+from digitcmp.train.evaluate import Scores, by_distance
+from digitcmp.train.loop import Epoch, Recipe, train
+from digitcmp.train.optimizer import find_algorithm, make_optimizer
+from digitcmp.train.program import Program, make_program
+from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
+from digitcmp.train.sampler import Diet
+from digitcmp.train.schedule import make_shape
+
+
+@dataclass(frozen=True)
+class Task:
+    """A round to be trained: its configuration, its seed, and a number of its own among all that are trained together."""
+
+    config: Config
+    seed: int
+    place: int
+
+
+Watch = Callable[[EpochRow], None]  # called after each epoch; raises Pruned to stop the round
+
+
+@dataclass
+class RoundResult:
+    """What a round leaves: rows for the records, and the trained state with the normalisation it needs, where it is kept."""
+
+    row: RoundRow
+    epochs: list[EpochRow] = field(default_factory=list)
+    distances: list[DistanceRow] = field(default_factory=list)
+    state: dict[str, Tensor] | None = None
+    trace: str = ""
+
+
+@dataclass
+class Round:
+    """A round on its way: what it has told so far, and whether it has come to an early end."""
+
+    seed: int
+    watch: Watch
+    epochs: list[EpochRow] = field(default_factory=list)
+    error: str = ""
+    stopped: Pruned | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the round diverged or was stopped: its network goes on in its stack, but nothing of it counts any more."""
+        return bool(self.error) or self.stopped is not None
+
+    def note(self, row: EpochRow, healthy: bool) -> None:
+        """An epoch is through."""
+        if self.over:
+            return
+        self.epochs.append(row)
+        self.error = "" if healthy else diverged(row)
+        try:
+            self.watch(row)
+        except Pruned as stopped:
+            self.stopped = stopped
+
+
+def train_round(config: Config, seed: int, device: torch.device, watch: Watch) -> RoundResult:
+    """Train and test the round of this seed; `watch` is told about every epoch, and may raise Pruned to stop the round.
+
+    A problem that the user can mend is raised (DigitcmpError); a round that breaks for another reason is returned as
+    failed, with the trace, so that the other rounds go on.
+    """
+    start, only = time.perf_counter(), Round(seed, watch)
+    try:
+        (result,) = train_stack(config, [only], device)
+    except DigitcmpError:
+        raise
+    except Exception as broken:  # whatever it is, it is on record, and it is this round's alone
+        error = f"{type(broken).__name__}: {first_line(broken)}"
+        row = round_row(config, seed, only.epochs, None, time.perf_counter() - start, error)
+        return RoundResult(row, only.epochs, trace=traceback.format_exc())
+    if result is None:
+        assert only.stopped is not None
+        raise only.stopped
+    return result
+
+
+def train_stack(config: Config, rounds: list[Round], device: torch.device) -> list[RoundResult | None]:
+    """Train and test rounds as one program; returns a result for each, None for one that was stopped.
+
+    Their seconds are equal shares of the stack's. Raises whatever breaks; the rounds then have the epochs that they had.
+    """
+    load(config.data.source, config.data.root)  # once per process, so it is not part of any round's time
+    start, seeds = time.perf_counter(), [one.seed for one in rounds]
+    drawn = [round_pairs(config, seed) for seed in seeds]
+    origins = [Origin(seed, member) for seed in seeds for member in range(config.ensemble)]
+    networks = [build(config.model, generator(origin, Stream.WEIGHTS), device) for origin in origins]
+    program = make_program(networks, together=len(rounds) > 1 or device.type != "cpu")
+    pairs = stack(drawn, device)
+    tested: Scores | None = None
+    for epoch in train(program, pairs, seeds, recipe(config)):
+        tested = epoch.test
+        for index, one in enumerate(rounds):
+            one.note(epoch_row(one.seed, epoch, index), epoch.healthy[index])
+        if all(one.over for one in rounds):
+            break
+    measured = None if tested is None else by_distance(tested.right, pairs.test.digits)
+    seconds = (time.perf_counter() - start) / len(rounds)
+    results: list[RoundResult | None] = []
+    for index, (one, own) in enumerate(zip(rounds, drawn, strict=True)):
+        row = round_row(config, one.seed, one.epochs, majority(own) if config.test else None, seconds, one.error)
+        result = RoundResult(row, one.epochs)
+        if row.status == "done":
+            result.distances = distance_rows(one.seed, *measured, index) if measured else []
+            result.state = kept_state(program, own, index, config.ensemble) if config.save_model else None
+        results.append(None if one.stopped else result)
+    return results
+
+
+def crashed_round(task: Task, reason: str) -> RoundResult:
+    """The failed result of a round whose process is gone."""
+    return RoundResult(round_row(task.config, task.seed, [], None, 0.0, reason))
+
+
+def round_pairs(config: Config, seed: int) -> RoundPairs:
+    """The pairs of the round of this seed. Raises DataError when the data set has too few images."""
+    data = config.data
+    source = load(data.source, data.root)
+    return make_round(source, seed, data.train_pairs, data.test_pairs, data.val_pairs, data.target, data.normalize_test)
+
+
+def recipe(config: Config) -> Recipe:
+    """How the configuration trains, as plain values and functions. Raises ConfigError for an unknown algorithm or shape."""
+    options, shape = asdict(config.optimizer), asdict(config.scheduler)
+    algorithm, lr, comparator_lr = options.pop("algorithm"), options.pop("lr"), options.pop("comparator_lr")
+    find_algorithm(algorithm)
+    return Recipe(
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        aux_weight=config.aux_weight,
+        label_smoothing=config.label_smoothing,
+        ema=config.ema,
+        members=config.ensemble,
+        columns=find_columns(config.columns),
+        tta_shift=config.tta_shift,
+        test_every=config.test_every,
+        diet=diet(config),
+        optimizer=lambda program: make_optimizer(program, algorithm, lr, comparator_lr, options),
+        shape=make_shape(shape.pop("shape"), shape),
+        test=config.test,
+    )
+
+
+def diet(config: Config) -> Diet:
+    """How the training pairs change from epoch to epoch. Raises ConfigError for an unknown augmentation."""
+    data, options = config.data, asdict(config.augment)
+    augment = make_augmentation(options.pop("kind"), options)
+    return Diet(data.target, data.shuffle, data.repair, data.swap, augment)
+
+
+def epoch_row(seed: int, epoch: Epoch, index: int) -> EpochRow:
+    """The row of the round at this place of the stack; its seconds are an equal share of the stack's."""
+    return EpochRow(
+        seed=seed,
+        epoch=epoch.epoch,
+        train_loss=epoch.train_loss[index],
+        train_accuracy=epoch.train_accuracy[index],
+        test_accuracy=None if epoch.test is None else epoch.test.accuracy[index],
+        digit_accuracy=None if epoch.test is None or epoch.test.digit_accuracy is None else epoch.test.digit_accuracy[index],
+        val_accuracy=None if epoch.val is None else epoch.val.accuracy[index],
+        seconds=epoch.seconds / len(epoch.healthy),
+    )
+
+
+def distance_rows(seed: int, pairs: list[list[int]], right: list[list[int]], index: int) -> list[DistanceRow]:
+    """The rows of the round at this place of the stack; distances that no pair has are left out."""
+    counts = enumerate(zip(pairs[index], right[index], strict=True))
+    return [DistanceRow(seed, distance, total, hits) for distance, (total, hits) in counts if total]
+
+
+def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accuracy: float | None, seconds: float, error: str) -> RoundRow:
+    """The row of a round that ended with these epochs."""
+    last = epochs[-1] if epochs else None
+    measured = [(row.test_accuracy if row.val_accuracy is None else row.val_accuracy, row.epoch) for row in epochs]
+    scores = [(accuracy, -epoch) for accuracy, epoch in measured if accuracy is not None]
+    best, place = max(scores, default=(None, None))  # the first of equal ones
+    return RoundRow(
+        seed=seed,
+        status="failed" if error or len(epochs) < config.epochs else "done",
+        epochs=len(epochs),
+        train_loss=last.train_loss if last else None,
+        train_accuracy=last.train_accuracy if last else None,
+        test_accuracy=last.test_accuracy if last else None,
+        digit_accuracy=last.digit_accuracy if last else None,
+        val_accuracy=last.val_accuracy if last else None,
+        best_epoch=None if place is None else -place,
+        best_accuracy=best,
+        majority_accuracy=majority_accuracy,
+        seconds=seconds,
+        error=error,
+    )
+
+
+def diverged(last: EpochRow) -> str:
+    """The error text of a round that became unhealthy in this epoch."""
+    what = f"the loss became {last.train_loss}" if not math.isfinite(last.train_loss) else "the network's outputs became infinite or nan"
+    return f"{what} in epoch {last.epoch}; a smaller optimizer.lr may help"
+
+
+def majority(pairs: RoundPairs) -> float:
+    """The accuracy of always giving the more frequent answer of the test pairs."""
+    ones = pairs.test.target.double().mean().item()
+    return max(ones, 1 - ones)
+
+
+def kept_state(program: Program, pairs: RoundPairs, index: int, members: int) -> dict[str, Tensor]:
+    """The trained state of the round at this place of the stack, with the mean and deviation that its images were normalised with.
+
+    The names of an ensemble's members begin with their number.
+    """
+    normalisation = {"input.mean": pairs.mean, "input.std": pairs.std}
+    if members == 1:
+        return {**program.state(index), **normalisation}
+    states = [program.state(index * members + member) for member in range(members)]
+    return {**{f"{member}.{name}": value for member, state in enumerate(states) for name, value in state.items()}, **normalisation}
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its absence in words."""
+    return (str(error).splitlines() or ["(no text)"])[0]

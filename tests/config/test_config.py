@@ -1,0 +1,179 @@
+"""Every YAML file composes and trains a tiny round; the schema, its ranges and the published recipes."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from omegaconf import OmegaConf
+
+from digitcmp.config.composed import from_composed
+from digitcmp.config.identity import configuration, flat
+from digitcmp.config.messages import known_keys
+from digitcmp.config.schema import GROUP_SCHEMAS, Config
+from digitcmp.train.round import train_round
+from tests.conftest import CONF, MODELS, SWEEPS, Ended, choices, compose_config, compose_tree, needs_aux, needs_mnist
+
+TINY = ["epochs=1", "batch_size=20", "data.train_pairs=40", "data.test_pairs=40"]
+GROUPS = ["model", "optimizer", "scheduler", "data", "augment", "experiment", "ladder"]
+
+# lr, epochs, aux_weight, comparator_lr: the published recipes
+RECIPES = {
+    "net1": (0.4, 60, 0.0, None),
+    "net2": (0.4, 60, 0.0, None),
+    "net3": (0.4, 60, 1.0, None),
+    "net4": (0.4, 60, 1.0, None),
+    "wosn": (0.55, 25, 0.0, None),
+    "wsn": (0.55, 25, 0.5, None),
+    "wsn_no_aux": (0.55, 25, 0.0, None),
+    "splitnet": (0.1, 25, 1.0, 0.3),
+    "simplecnn": (0.1, 25, 0.0, None),
+    "wsmodel": (0.1, 25, 0.0, None),
+    "wsmodel1": (0.1, 25, 0.0, None),
+    "auxmodel": (0.1, 25, 0.5, None),
+    "auxmodel1": (0.1, 25, 0.5, None),
+}
+
+
+# rungs of the ladder whose one change shows in several groups of keys
+ONE_THING = {
+    "03_auxiliary_loss": [{"aux_weight", "model"}],  # a head and its loss
+    "07_one_cycle": [{"epochs", "scheduler"}],  # a schedule and its length
+    "12_depth": [{"model", "test_every"}],  # a longer test, and how often it is made
+    "21_longer": [{"epochs", "test_every"}],
+}
+
+
+def test_every_group_is_covered() -> None:
+    """A new group of YAML files must join the contract."""
+    assert sorted(path.name for path in CONF.iterdir() if path.is_dir()) == sorted(GROUPS)
+
+
+def check_tiny_round(config: Config) -> None:
+    """The configuration trains, and its figures are fractions."""
+    result = train_round(config, config.seed, torch.device("cpu"), lambda _: None)
+    assert (result.row.status, result.row.error) == ("done", "")
+    assert result.row.test_accuracy is not None
+    assert 0 <= result.row.test_accuracy <= 1
+    assert len(result.epochs) == config.epochs
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("option", ["", "model.batchnorm=true", "model.dropout=0.3", "model.weight_sharing=false"])
+def test_every_model_trains_with_every_option(name: str, option: str) -> None:
+    """Batch norm and dropout on every network, weight sharing off on every one that has any."""
+    if (
+        option.startswith("model.weight_sharing")
+        and compose_config(f"model={name}", "aux_weight=1" if needs_aux(name) else "seed=0").model.joint
+    ):
+        pytest.skip(f"{name} has one joint tower: no weights to share")
+    aux = f"aux_weight={int(needs_aux(name))}"
+    check_tiny_round(compose_config(f"model={name}", aux, *TINY, *filter(None, [option])))
+
+
+@pytest.mark.parametrize("group", ["optimizer", "scheduler", "augment"])
+def test_every_choice_trains(group: str) -> None:
+    """Every optimiser, scheduler and augmentation file."""
+    for name in choices(group):
+        check_tiny_round(compose_config(f"{group}={name}", *TINY))
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs_mnist if name == "mnist" else ()) for name in choices("data")])
+def test_every_data_file_trains(name: str) -> None:
+    """Every data file, with validation pairs, shuffling and the other target too."""
+    check_tiny_round(compose_config(f"data={name}", *TINY, "data.val_pairs=10", "data.shuffle=true", "data.target=gt", "batch_size=15"))
+
+
+OWN = ("best", "best_small")
+
+
+@pytest.mark.parametrize("name", sorted({*choices("experiment")} - {*OWN}))
+def test_every_experiment_is_the_published_recipe(name: str) -> None:
+    """Network, learning rates, epochs and auxiliary weight as published, plain SGD on MNIST; and it trains (on digits)."""
+    config = compose_config(f"+experiment={name}")
+    lr, epochs, aux_weight, comparator_lr = RECIPES[name]
+    expected = {"algorithm": "SGD", "lr": lr, "comparator_lr": comparator_lr, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False}
+    assert asdict(config.optimizer) == expected
+    assert (config.epochs, config.aux_weight, config.batch_size) == (epochs, aux_weight, 100)
+    assert (config.data.source, config.data.shuffle, config.scheduler.shape) == ("mnist", False, "constant")
+    assert config.model.name == name.removesuffix("_no_aux")
+    check_tiny_round(compose_config(f"+experiment={name}", "data=digits", *TINY))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_own_experiments_train(name: str) -> None:
+    """With all that is averaged in their tests."""
+    check_tiny_round(compose_config(f"+experiment={name}", "data=digits", *TINY))
+
+
+def leaves(name: str) -> dict[str, Any]:
+    """The configuration of a rung of the ladder, under dotted names."""
+    return flat(configuration(compose_config(f"+ladder={name}")))
+
+
+def test_the_ladder_leads_from_the_published_network_to_the_best_recipe() -> None:
+    """Its ends are the two experiments; its rungs count without a gap."""
+    first, *_, last = [name for name in choices("ladder") if name[2] == "_"]
+    assert leaves(first) == flat(configuration(compose_config("+experiment=net1")))
+    assert leaves(last) == flat(configuration(compose_config("+experiment=best")))
+    assert sorted({int(name[:2]) for name in choices("ladder")}) == list(range(1, int(last[:2]) + 1))
+    sweep = yaml.safe_load((SWEEPS / "ladder.yaml").read_text())["hydra"]["sweeper"]["params"]["+ladder"]
+    assert [name.strip() for name in sweep.split(",")] == choices("ladder")
+
+
+@pytest.mark.parametrize("name", choices("ladder")[1:])
+def test_every_rung_changes_one_thing(name: str) -> None:
+    """Whatever differs from the rung below (for a side branch, from its own) belongs to one group of keys; and it trains."""
+    plain = [other for other in choices("ladder") if other[2] == "_"]
+    before = next(other for other in plain if other[:2] == name[:2]) if name[2] != "_" else plain[plain.index(name) - 1]
+    old, new = leaves(before), leaves(name)
+    changed = {key.split(".")[0] for key in {*old, *new} if old.get(key) != new.get(key)}
+    assert changed in ONE_THING.get(name, [{group} for group in changed])
+    check_tiny_round(compose_config(f"+ladder={name}", "data=digits", *TINY))
+
+
+@pytest.mark.parametrize("path", sorted(SWEEPS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_sweep_runs(path: Path, run_cli: Callable[..., Ended], tmp_path: Path) -> None:
+    """Every sweep starts with the command that runs it and what it shows; its jobs train (a tiny round on digits)."""
+    lines = path.read_text().splitlines()
+    assert lines[1] == f"# python -m digitcmp --multirun +sweeps={path.stem}"
+    assert lines[2].startswith("# ")
+    assert yaml.safe_load(path.read_text())["hydra"]["sweep"]["dir"] == f"outputs/{path.stem}"
+    short = ["data.val_pairs=10", "hydra.sweeper.n_trials=2", "hydra.sweeper.pruner=none", "hydra.sweeper.confirm=1"]
+    options = short if path.stem.startswith("search_") else []
+    ended = run_cli("--multirun", f"+sweeps={path.stem}", "data=digits", *TINY, "seed=0", "rounds=1", "report=false", *options)
+    assert ended.code == 0, ended.err
+    assert list((tmp_path / "outputs" / path.stem).glob("*/rounds.csv"))
+
+
+def test_values_survive_composition() -> None:
+    """What is typed on the command line arrives, with its type."""
+    config = compose_config("aux_weight=1", "model=wsn", "optimizer=sgd", "optimizer.momentum=1e-1", "seed=0", "workers=null")
+    assert isinstance(config.aux_weight, float)
+    assert (config.aux_weight, config.optimizer.__class__.__name__, config.workers) == (1.0, "Sgd", None)
+
+
+def test_seeds_count_from_seed() -> None:
+    """rounds=3 seed=5 means the seeds 5, 6, 7."""
+    assert compose_config("seed=5", "rounds=3").seeds == [5, 6, 7]
+
+
+def test_known_keys_are_those_that_compose() -> None:
+    """The keys that error messages suggest are the keys that exist."""
+    tree = compose_tree("optimizer=sgd")
+    for key in ("seed", "model.batchnorm", "data.train_pairs", "optimizer.momentum", "model.comparator.detach"):
+        assert key in known_keys()
+        assert OmegaConf.select(tree, key, default="missing") != "missing"
+    for group, schemas in GROUP_SCHEMAS.items():
+        assert sorted(schemas) == choices(group)
+
+
+def test_a_key_without_value_is_named() -> None:
+    """A required key that no YAML file fills is an error that names it."""
+    tree = compose_tree()
+    tree.model.name = "???"
+    with pytest.raises(Exception, match=r"model\.name has no value"):
+        from_composed(tree)

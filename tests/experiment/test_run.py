@@ -1,0 +1,238 @@
+"""Whole runs: files, reproducibility, engines, failures, saved networks."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+import digitcmp
+from digitcmp.config.schema import Config
+from digitcmp.data.sources import load
+from digitcmp.errors import RunError
+from digitcmp.experiment import engines
+from digitcmp.experiment.progress import Display
+from digitcmp.experiment.run import Run, objective, train_run
+from digitcmp.experiment.store import Records
+from digitcmp.report.frames import read_rows, read_sweep
+from digitcmp.train.results import EpochRow
+from tests.conftest import MNIST_ROOT, ROOT, Ended, compose_config, needs_mnist
+
+SMALL = ["epochs=2", "data.train_pairs=200", "data.test_pairs=100", "engine=serial"]
+
+
+def train(config: Config, directory: Path) -> Records:
+    """Train a run without a word."""
+    return train_run(Run(config, directory, "test"), Console(quiet=True))
+
+
+def without_seconds(path: Path) -> list[str]:
+    """The lines of a CSV file without the `seconds` column."""
+    lines = path.read_text().splitlines()
+    place = lines[0].split(",").index("seconds") if "seconds" in lines[0] else -1
+    return [",".join(cell for number, cell in enumerate(line.split(",")) if number != place) for line in lines]
+
+
+def test_a_run_leaves_the_promised_files(run_cli: Callable[..., Ended], tmp_path: Path) -> None:
+    """The command of the design leaves its files in outputs/<date>/<run>/, and nothing else."""
+    ended = run_cli("model=wsn", "aux_weight=0.5", "save_model=true", *SMALL)
+    assert ended.code == 0
+    (directory,) = tmp_path.glob("outputs/*/*")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", directory.parent.name)
+    assert re.fullmatch(r"\d\d-\d\d-\d\d_model=wsn,aux_weight=0\.5,.*", directory.name)
+    files = {".hydra", ".lock", "run.json", "epochs.csv", "rounds.csv", "distances.csv", "curves.png", "digitcmp.log", "model.safetensors"}
+    assert {path.name for path in directory.iterdir()} == files
+    about = json.loads((directory / "run.json").read_text())
+    assert {
+        "configuration",
+        "configuration_hash",
+        "parameters",
+        "seeds",
+        "status",
+        "engine",
+        "device",
+        "torch",
+        "digitcmp",
+        "python",
+    } <= set(about)
+    assert {"started", "finished", "command"} <= set(about)
+    assert (about["parameters"], about["seeds"], about["status"], about["engine"]) == (27884, [0], "done", "serial")
+    assert about["command"].startswith("python -m digitcmp model=wsn aux_weight=0.5 save_model=true")
+    assert not {"seed", "rounds"} & set(about["configuration"])
+    if (ROOT / ".git").exists():
+        assert re.fullmatch(r"[0-9a-f]{40}", about["git_commit"])
+    for part in ("27,884 parameters", "test accuracy", "digit accuracy", "outputs/", "epoch   1/2", "epoch   2/2"):
+        assert part in ended.out
+
+
+def test_the_same_command_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Byte-identical rounds.csv and epochs.csv, but for the seconds."""
+    config = compose_config("model=net4", "aux_weight=1", "model.dropout=0.2", "data.shuffle=true", "rounds=2", *SMALL)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        train(config, tmp_path / name)
+    for file in ("rounds.csv", "epochs.csv", "distances.csv"):
+        assert without_seconds(tmp_path / "first" / file) == without_seconds(tmp_path / "second" / file)
+
+
+def test_results_do_not_depend_on_the_engine_or_company(tmp_path: Path) -> None:
+    """Worker processes, one process, and a seed on its own give the same bytes."""
+    options = ["model=wsn", "aux_weight=1", "data.shuffle=true", "model.dropout=0.2", "seed=3", *SMALL[:3]]
+    runs = {
+        "serial": compose_config(*options, "rounds=3", "engine=serial"),
+        "processes": compose_config(*options, "rounds=3", "engine=processes", "workers=2"),
+        "alone": compose_config(*options, "seed=4", "engine=serial"),
+    }
+    for name, config in runs.items():
+        (tmp_path / name).mkdir()
+        assert not train(config, tmp_path / name).failed
+    for file in ("rounds.csv", "epochs.csv", "distances.csv"):
+        together = without_seconds(tmp_path / "serial" / file)
+        assert together == without_seconds(tmp_path / "processes" / file)
+        assert [line for line in together if line.startswith("4,")] == without_seconds(tmp_path / "alone" / file)[1:]
+    assert json.loads((tmp_path / "processes" / "run.json").read_text())["engine"] == "processes"
+
+
+def test_a_round_that_breaks_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One broken round: recorded failed with its error, the others done, the run failed, the objective over what is done."""
+    real = engines.train_round
+
+    def breaks(config: Config, seed: int, device: torch.device, watch: Callable[[EpochRow], None]) -> object:
+        if seed == 1:
+            monkeypatch.setattr("digitcmp.train.round.build", lambda *_: 1 / 0)
+        result = real(config, seed, device, watch)
+        monkeypatch.undo()
+        monkeypatch.setattr(engines, "train_round", breaks)
+        return result
+
+    monkeypatch.setattr(engines, "train_round", breaks)
+    records = train(compose_config("rounds=3", *SMALL), tmp_path)
+    frame = read_rows(tmp_path / "rounds.csv")
+    assert list(frame["status"]) == ["done", "failed", "done"]
+    assert frame["error"][1] == "ZeroDivisionError: division by zero"
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "failed"
+    assert objective(records, [0, 1, 2]) == pytest.approx(frame["test_accuracy"].mean())
+
+
+def test_objective_is_the_validation_accuracy_where_there_is_one(tmp_path: Path) -> None:
+    """With validation pairs a search must not see the test pairs."""
+    records = train(compose_config("data.val_pairs=70", *SMALL), tmp_path)
+    row = records.rounds[0]
+    assert objective(records, [0, 1, 2]) == row.val_accuracy != row.test_accuracy
+    assert row.best_accuracy == max(epoch.val_accuracy or 0 for epoch in records.epochs)
+
+
+def test_load_model_gives_the_trained_network_back(tmp_path: Path) -> None:
+    """The network of each seed answers the raw test images as it did when it was tested."""
+    config = compose_config("model=net4", "aux_weight=1", "rounds=2", "save_model=true", *SMALL)
+    records = train(config, tmp_path)
+    from digitcmp.data.pairs import draw, select
+    from digitcmp.seeding import Stream
+    from digitcmp.train.round import generator
+
+    source = load("digits", None)
+    for row in records.rounds:
+        random = generator(row.seed, Stream.PAIRS)
+        test = select(source.test, draw(source, source.test, 100, 0, random, "test")[0], "le")
+        network = digitcmp.load_model(tmp_path, row.seed)
+        assert not network.training
+        answers = network.compare(test.images)
+        assert answers.dtype == torch.bool
+        assert (answers == test.target.bool()).float().mean().item() == pytest.approx(row.test_accuracy, abs=1e-6)
+    assert digitcmp.load_model(tmp_path).seed == 0
+
+
+def test_load_model_says_what_is_missing(tmp_path: Path) -> None:
+    """No run, no saved networks, no such seed: an error each."""
+    with pytest.raises(RunError, match="holds no run"):
+        digitcmp.load_model(tmp_path)
+    train(compose_config(*SMALL), tmp_path)
+    with pytest.raises(RunError, match="save_model=true"):
+        digitcmp.load_model(tmp_path)
+    (tmp_path / "kept").mkdir()
+    train(compose_config("save_model=true", *SMALL), tmp_path / "kept")
+    with pytest.raises(RunError, match=r"seed=9: .*holds the networks of the seeds 0"):
+        digitcmp.load_model(tmp_path / "kept", 9)
+
+
+def test_auto_engine() -> None:
+    """One round stays in this process; several go to as many workers as there are cores and rounds; a GPU stacks them."""
+    cpu, several = torch.device("cpu"), min(4, engines.cpu_count())
+    assert engines.choose(compose_config(), 1, cpu) == ("serial", 1)
+    assert engines.choose(compose_config("workers=3"), 2, cpu) == ("processes", 2)
+    assert engines.choose(compose_config("workers=1"), 4, cpu) == ("serial", 1)
+    assert engines.choose(compose_config(), 4, cpu) == (("processes", several) if several > 1 else ("serial", 1))
+    assert engines.choose(compose_config("workers=2"), 4, torch.device("cuda")) == ("stacked", 1)
+
+
+def test_the_bar_adds_up_what_rounds_tell() -> None:
+    """Epochs of all rounds together, means over the rounds that have begun; rounds that are dropped are not waited for."""
+    display = Display("a sweep", 3, 15, Console(quiet=True, force_terminal=True))
+    display.note(0, EpochRow(5, 4, 1.0, 0.5, 0.6, None, None, 0.1))
+    display.note(2, EpochRow(7, 2, 2.0, 0.5, 0.8, None, None, 0.1))
+    bar = display.progress.tasks[0]
+    assert (bar.completed, bar.total, bar.fields["figures"]) == (6, 15, "mean loss 1.500 · mean accuracy 70.0%")
+    display.drop(2, 5)
+    display.note(0, EpochRow(5, 5, 1.0, 0.5, 0.6, None, None, 0.1))
+    assert (bar.completed, bar.total) == (7, 12)
+
+
+@needs_mnist
+def test_net4_recipe_reaches_the_published_accuracy(tmp_path: Path) -> None:
+    """Model 4 of the published Table 1 (88.94 ± 0.91 %): one round lands between 86 and 93 %."""
+    assert os.environ.get("DIGITCMP_DATA", MNIST_ROOT) == MNIST_ROOT
+    records = train(compose_config("+experiment=net4", "epochs=25"), tmp_path)
+    assert 0.86 <= (records.rounds[0].test_accuracy or 0) <= 0.93
+
+
+def test_an_untested_run_trains_alike_and_never_sees_its_test_pairs(tmp_path: Path) -> None:
+    """test=false: the same training and validation, and no test accuracy anywhere; a report has nothing to tell."""
+    runs = {}
+    for name, overrides in {"seen": (), "unseen": ("test=false",)}.items():
+        (tmp_path / name).mkdir()
+        runs[name] = train(compose_config("model=wsn", "aux_weight=0.5", "data.val_pairs=50", *SMALL, *overrides), tmp_path / name)
+    seen, unseen = ([(row.train_loss, row.val_accuracy) for row in runs[name].epochs] for name in ("seen", "unseen"))
+    assert seen == unseen
+    (row,) = runs["unseen"].rounds
+    assert (row.status, row.test_accuracy, row.digit_accuracy, row.majority_accuracy) == ("done", None, None, None)
+    assert not runs["unseen"].distances
+    assert all(epoch.test_accuracy is None and epoch.digit_accuracy is None for epoch in runs["unseen"].epochs)
+    frame = digitcmp.load_rounds(tmp_path)
+    assert frame["val_accuracy"].nunique() == 1
+    assert frame["test_accuracy"].isna().sum() == 1
+    assert [note for note in read_sweep([tmp_path], "report").warnings if "test=false" in note] == [
+        "1 runs were not tested (test=false); they are left out"
+    ]
+    with pytest.raises(RunError, match="holds no tested run"):
+        read_sweep([tmp_path / "unseen"], "report")
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    """Keys that came later are taken at their defaults: what that version did. Another value than the default is another run."""
+
+    def config(*more: str) -> Config:
+        return compose_config("model=wsn", "aux_weight=1", *SMALL, *more)
+
+    trained = train(config(), tmp_path)
+    path = tmp_path / "run.json"
+    about = json.loads(path.read_text())
+    for key in ("ema", "ensemble", "columns", "tta_shift", "test_every", "label_smoothing"):
+        del about["configuration"][key]
+    del about["configuration"]["model"]["digit_head"]["drop"]
+    about["configuration_hash"] = "of then"
+    path.write_text(json.dumps(about))
+    again = train(config("rounds=2"), tmp_path)
+    assert [row.seconds for row in again.rounds[:1]] == pytest.approx(
+        [row.seconds for row in trained.rounds], abs=1e-6
+    )  # not trained again
+    assert len(again.rounds) == 2
+    assert digitcmp.load_rounds(tmp_path)["seed"].tolist() == [0, 1]
+    about = json.loads(path.read_text())
+    del about["configuration"]["ema"]
+    path.write_text(json.dumps(about))
+    with pytest.raises(RunError, match=r"ema 0.0 -> 0.5"):
+        train(config("ema=0.5"), tmp_path)

@@ -1,0 +1,262 @@
+"""Runs and jobs that come one by one, and runs that are ended early by who watches their epochs."""
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.sweeper import Sweeper
+from omegaconf import DictConfig
+from rich.console import Console
+
+from digitcmp.errors import DigitcmpError, Pruned, RunError
+from digitcmp.experiment.run import Run, train_runs
+from digitcmp.plugins.launcher import DigitcmpLauncher
+from digitcmp.train.results import EpochRow
+from tests.conftest import Ended, compose_config
+from tests.experiment.test_run import without_seconds
+
+QUIET = Console(quiet=True)
+TINY = ["epochs=3", "data.train_pairs=100", "data.test_pairs=100"]
+ENGINES = [["engine=serial"], ["engine=processes", "workers=2"]]
+Cli = Callable[..., Ended]
+
+
+def make_runs(folder: Path, engine: Sequence[str], rounds: Sequence[int], *more: str) -> list[Run]:
+    """A run for each number of rounds, all of one configuration, in folders 0, 1, …"""
+    config = compose_config(*TINY, *engine, *more)
+    return [Run(replace(config, seed=10 * place, rounds=number), folder / str(place), "test") for place, number in enumerate(rounds)]
+
+
+def told(runs: Sequence[Run], events: list[str]) -> Iterator[Run]:
+    """The runs, one by one; every request is noted."""
+    for run in runs:
+        events.append(f"asked for {run.directory.name}")
+        yield run
+
+
+def status(run: Run) -> str:
+    """What run.json says."""
+    return str(json.loads((run.directory / "run.json").read_text())["status"])
+
+
+def seeds(run: Run) -> list[int]:
+    """The seeds on record."""
+    path = run.directory / "rounds.csv"
+    return [int(line.split(",")[0]) for line in path.read_text().splitlines()[1:]] if path.exists() else []
+
+
+def test_the_next_run_is_asked_for_when_the_last_one_has_ended(tmp_path: Path) -> None:
+    """One round at a time: a search knows the result of a run before it is asked for the next."""
+    events: list[str] = []
+    for run, records in train_runs(told(make_runs(tmp_path, ENGINES[0], [1, 2, 1]), events), QUIET):
+        events.append(f"ended {run.directory.name} with {len(records.rounds)}")
+    assert events == ["asked for 0", "ended 0 with 1", "asked for 1", "ended 1 with 2", "asked for 2", "ended 2 with 1"]
+
+
+def test_no_more_runs_are_asked_for_than_there_are_free_workers(tmp_path: Path) -> None:
+    """Two workers: the third run is asked for after one of the first two has ended and has been yielded."""
+    events: list[str] = []
+    for run, _ in train_runs(told(make_runs(tmp_path, ENGINES[1], [1] * 5), events), QUIET):
+        events.append(f"ended {run.directory.name}")
+    assert sorted(event for event in events if event.startswith("ended")) == [f"ended {place}" for place in range(5)]
+    for place, event in enumerate(events):
+        asked = sum(other.startswith("asked") for other in events[: place + 1])
+        assert asked - (place + 1 - asked) <= 2, event
+
+
+def test_a_run_that_lacks_nothing_is_yielded_before_the_next_is_asked_for(tmp_path: Path) -> None:
+    """A resumed search hears of a finished run at once."""
+    runs = make_runs(tmp_path, ENGINES[0], [1, 1, 1])
+    list(train_runs(runs[:2], QUIET))
+    events: list[str] = []
+    for run, _ in train_runs(told(runs, events), QUIET):
+        events.append(f"ended {run.directory.name}")
+    assert events == ["asked for 0", "ended 0", "asked for 1", "ended 1", "asked for 2", "ended 2"]
+
+
+def test_runs_of_another_engine_wait_for_those_before(tmp_path: Path) -> None:
+    """A stream may change its engine: everything is trained nevertheless."""
+    runs = [*make_runs(tmp_path, ENGINES[1], [1, 1, 1]), *make_runs(tmp_path / "other", ENGINES[0], [1])]
+    assert {run.directory for run, _ in train_runs(iter(runs), QUIET)} == {run.directory for run in runs}
+    assert {status(run) for run in runs} == {"done"}
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
+@pytest.mark.parametrize("lazy", [True, False])
+def test_a_run_that_is_ended_early_concerns_no_other(tmp_path: Path, engine: list[str], lazy: bool) -> None:
+    """Pruned in its second round: the first stays, the third is not begun; the other runs' numbers are those of an unwatched sweep."""
+    runs = make_runs(tmp_path / "watched", engine, [2, 3, 2])
+    seen: list[tuple[str, int, int]] = []
+
+    def watch(run: Run, row: EpochRow) -> bool:
+        seen.append((run.directory.name, row.seed, row.epoch))
+        return (row.seed, row.epoch) != (11, 2)
+
+    ended = [run.directory.name for run, _ in train_runs(iter(runs) if lazy else runs, QUIET, watch)]
+    assert sorted(ended) == ["0", "1", "2"]
+    assert [status(run) for run in runs] == ["done", "pruned", "done"]
+    assert 11 not in seeds(runs[1])
+    alone = make_runs(tmp_path / "unwatched", ENGINES[0], [2, 3, 2])
+    list(train_runs(alone, QUIET))
+    for one, other in ((runs[0], alone[0]), (runs[2], alone[2])):
+        for file in ("rounds.csv", "epochs.csv", "distances.csv"):
+            assert without_seconds(one.directory / file) == without_seconds(other.directory / file)
+    expected = {(run.directory.name, seed, epoch) for run in (runs[0], runs[2]) for seed in run.config.seeds for epoch in (1, 2, 3)}
+    assert {event for event in seen if event[0] != "1"} == expected
+    assert ("1", 11, 3) not in seen
+    if engine == ENGINES[0]:
+        assert seeds(runs[1]) == [10]
+        assert ("1", 12, 1) not in seen
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
+def test_a_run_ended_early_can_be_gone_on_with(tmp_path: Path, engine: list[str]) -> None:
+    """Pruned in its last epoch even: that round is not on record; the same run again, unwatched, is completed."""
+    (run,) = make_runs(tmp_path, engine, [2])
+    list(train_runs([run], QUIET, lambda _, row: (row.seed, row.epoch) != (1, 3)))
+    assert status(run) == "pruned"
+    assert 1 not in seeds(run)
+    list(train_runs([run], QUIET))
+    assert (status(run), seeds(run)) == ("done", [0, 1])
+
+
+def test_a_worker_that_is_killed_while_it_is_watched(tmp_path: Path) -> None:
+    """Its round has failed, with the reason; the other runs are trained and watched to the end."""
+    runs = make_runs(tmp_path, ENGINES[1], [1, 1, 1, 1])
+    killed: list[int] = []
+    last: dict[str, int] = {}
+
+    def watch(run: Run, row: EpochRow) -> bool:
+        last[run.directory.name] = row.epoch
+        if not killed:
+            killed.extend(child.pid or 0 for child in multiprocessing.active_children()[:1])
+            os.kill(killed[0], signal.SIGKILL)
+        return True
+
+    list(train_runs(iter(runs), QUIET, watch))
+    states = [status(run) for run in runs]
+    assert sorted(states) == ["done", "done", "done", "failed"]
+    broken = runs[states.index("failed")]
+    assert "ended with exit code -9" in (broken.directory / "rounds.csv").read_text()
+    assert [epoch for name, epoch in last.items() if name != broken.directory.name] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
+def test_ctrl_c_while_watched(tmp_path: Path, engine: list[str]) -> None:
+    """Open runs are marked interrupted, finished rounds stay, no process is left, no further run is asked for."""
+    runs, events = make_runs(tmp_path, engine, [1, 1, 1, 1, 1, 1]), list[str]()
+
+    def watch(run: Run, row: EpochRow) -> bool:
+        del run
+        if row.seed == 20:
+            raise KeyboardInterrupt
+        return True
+
+    with pytest.raises(KeyboardInterrupt, match=r"\d finished rounds? kept in"):
+        list(train_runs(told(runs, events), QUIET, watch))
+    assert status(runs[2]) == "interrupted"
+    assert "done" in {status(run) for run in runs[:2]}
+    assert len(events) <= 4
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
+def test_a_watcher_that_breaks_is_not_a_broken_round(tmp_path: Path, engine: list[str]) -> None:
+    """Its error comes out as what it is; no round is recorded as failed because of it."""
+    (run,) = make_runs(tmp_path, engine, [1])
+
+    def watch(run: Run, row: EpochRow) -> bool:
+        raise ConnectionError(f"no database for {run.directory.name} {row.seed}")
+
+    with pytest.raises(RunError, match="ConnectionError: no database"):
+        list(train_runs(iter([run]), QUIET, watch))
+    assert seeds(run) == []
+
+
+# ---- jobs, through Hydra ----
+
+
+@dataclass
+class ListedConfig:
+    """`hydra/sweeper=listed`."""
+
+    _target_: str = f"{__name__}.Listed"
+
+
+class Listed(Sweeper):
+    """A sweeper that gives its jobs to the launcher's stream, one by one."""
+
+    jobs: ClassVar[list[list[str]]] = []
+    watcher: ClassVar[Callable[[int, EpochRow], bool] | None] = None
+    events: ClassVar[list[Any]] = []
+    returns: ClassVar[dict[int, JobReturn]] = {}
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
+        self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+
+    def sweep(self, arguments: list[str]) -> Any:
+        assert isinstance(self.launcher, DigitcmpLauncher)
+        for number, ended in self.launcher.stream(self.each([*arguments]), type(self).watcher):
+            self.events.append(("ended", number))
+            self.returns[number] = ended
+
+    def each(self, arguments: list[str]) -> Iterator[tuple[int, list[str]]]:
+        for number, job in enumerate(self.jobs):
+            self.events.append(("asked", number))
+            yield number, [*arguments, *job]
+
+
+@pytest.fixture
+def listed() -> Iterator[type[Listed]]:
+    """The sweeper, known to Hydra, without a memory of other tests."""
+    ConfigStore.instance().store(group="hydra/sweeper", name="listed", node=ListedConfig, provider="test")
+    Plugins.instance().register(Listed)
+    Listed.jobs, Listed.watcher, Listed.events, Listed.returns = [], None, [], {}
+    yield Listed
+    del ConfigStore.instance().repo["hydra"]["sweeper"]["listed.yaml"]
+
+
+SWEEP = ["--multirun", "hydra/sweeper=listed", "hydra.sweep.dir=sweep", "report=false", *TINY]
+
+
+def test_jobs_come_and_end_one_by_one(run_cli: Cli, listed: type[Listed], tmp_path: Path) -> None:
+    """Good jobs, one that cannot be composed, one out of range, one without data, and a copy: each has its own return."""
+    bad = {1: ["model=nothing"], 2: ["aux_weight=-1"], 3: ["data=mnist", "data.root=nowhere"]}
+    listed.jobs = [["seed=1"], bad[1], bad[2], bad[3], ["seed=1"], ["seed=2"]]
+    ended = run_cli(*SWEEP, "engine=serial")
+    assert ended.code == 0, ended.err
+    assert listed.events == [(event, number) for number in range(6) for event in ("asked", "ended")]
+    assert {number for number, ended in listed.returns.items() if ended.status == JobStatus.FAILED} == set(bad)
+    for number in (2, 3):
+        with pytest.raises(DigitcmpError, match="aux_weight" if number == 2 else "MNIST"):
+            _ = listed.returns[number].return_value
+    assert listed.returns[0].return_value == listed.returns[4].return_value != listed.returns[5].return_value
+    assert (tmp_path / "sweep" / "seed=2" / ".hydra" / "config.yaml").exists() or len(
+        list(tmp_path.glob("sweep/*/.hydra/config.yaml"))
+    ) == 4
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
+def test_a_pruned_job_is_a_failed_job_with_hydras_files(run_cli: Cli, listed: type[Listed], tmp_path: Path, engine: list[str]) -> None:
+    """Its error is Pruned, its missing rounds are not trained, and Hydra's files and log are there; its neighbours are done."""
+    listed.jobs = [["seed=0"], ["seed=10"], ["seed=20"]]
+    listed.watcher = staticmethod(lambda number, row: (number, row.seed, row.epoch) != (1, 11, 2))  # type: ignore[assignment]
+    ended = run_cli(*SWEEP, *engine, "rounds=3")
+    assert ended.code == 0, ended.err
+    assert [listed.returns[number].status for number in range(3)] == [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.COMPLETED]
+    with pytest.raises(Pruned, match=r"ended early, with [012] of 3 rounds"):
+        _ = listed.returns[1].return_value
+    (folder,) = [path.parent for path in tmp_path.glob("sweep/*/run.json") if json.loads(path.read_text())["status"] == "pruned"]
+    assert {path.name for path in folder.glob(".hydra/*")} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
+    assert "Pruned" in (folder / "digitcmp.log").read_text()
+    assert 11 not in seeds(Run(compose_config(), folder, "test"))

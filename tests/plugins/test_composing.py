@@ -1,0 +1,175 @@
+"""Jobs that are composed once and run lightly: the same as what Hydra itself composes and leaves behind."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hydra.core.utils import JobReturn
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from digitcmp import cli
+from digitcmp.plugins import launcher
+from digitcmp.plugins.composing import SeedLoader, only_seed
+from digitcmp.report.illustrator import Illustrator
+from tests.conftest import Ended
+from tests.experiment.test_run import without_seconds
+
+Cli = Callable[..., Ended]
+TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "report=false"]
+
+
+class CaughtError(Exception):
+    """Ends a sweep before anything is trained."""
+
+
+@pytest.fixture
+def composed_jobs(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[tuple[DictConfig, DictConfig]]]]:
+    """For each job of a command line: what our loader and what Hydra's loader compose, in two passes over the jobs."""
+
+    def compose(*arguments: str) -> list[list[tuple[DictConfig, DictConfig]]]:
+        found: list[list[tuple[DictConfig, DictConfig]]] = []
+
+        def launch(self: launcher.DigitcmpLauncher, job_overrides: Any, initial_job_idx: int) -> Any:
+            del initial_job_idx
+            for _ in range(2):
+                pairs = []
+                for job in job_overrides:
+                    theirs = self.loader.loader.load_sweep_config(self.config, list(job))
+                    pairs.append((self.loader.compose(self.config, job)[0], theirs))
+                found.append(pairs)
+            raise CaughtError
+
+        monkeypatch.setattr(launcher.DigitcmpLauncher, "launch", launch)
+        with pytest.raises(CaughtError):
+            run_cli("--multirun", *arguments)
+        return found
+
+    return compose
+
+
+def flags(node: Any) -> Any:
+    """The flags and cached values of a node and of everything in it."""
+    own = (dict(node._metadata.flags or {}), getattr(node._metadata, "resolver_cache", None))
+    if not isinstance(node, DictConfig) or node._is_none() or node._is_missing() or node._is_interpolation():
+        return own
+    return own, {name: flags(node._get_node(name)) for name in node}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["seed=range(3)"],
+        ["model=net1,net4", "seed=0,7", "optimizer=sgd", "optimizer.lr=0.1,0.2"],
+        ["seed=3,1", "+experiment=net4", "hydra.sweep.dir=x", "hydra.job.chdir=true"],
+        ["seed=1,2", "data.root=/data/${seed}", "hydra.sweep.subdir=${hydra.job.override_dirname}"],
+        ["seed=1,2", "seed=5", "epochs=2"],
+        ["++seed=1,2", "epochs=2"],
+        ["rounds=1,2"],
+        ["seed=range(2)", "+hydra.job.env_set.SEED=${seed}", "hydra.verbose=true"],
+    ],
+    ids=" ".join,
+)
+def test_copies_are_what_hydra_composes(composed_jobs: Callable[..., Any], arguments: list[str]) -> None:
+    """The same text, values, flags and cached times, whether a job comes first or is a copy; jobs don't share anything."""
+    for pairs in composed_jobs(*arguments):
+        for ours, theirs in pairs:
+            assert OmegaConf.to_yaml(ours) == OmegaConf.to_yaml(theirs)
+            assert flags(ours) == flags(theirs)
+            for key in ("hydra.sweep.dir", "hydra.sweep.subdir", "hydra.run.dir", "data.root", "seed"):
+                assert OmegaConf.select(ours, key) == OmegaConf.select(theirs, key)
+            assert type(ours.seed) is type(theirs.seed)
+        assert len({id(ours) for ours, _ in pairs}) == len(pairs)
+
+
+def test_what_sets_the_seed_once_and_plainly() -> None:
+    """Only then does a job share what was composed for another seed."""
+    assert only_seed(["model=net1", "seed=12"]) == 12
+    for overrides in (["model=net1"], ["seed=1", "seed=2"], ["+seed=1"], ["seed=1.5"], ["seed=01"], ["seed=-1"], ["seed=1", "++seed=1"]):
+        assert only_seed(overrides) is None
+
+
+def test_templates_are_given_up_when_there_are_too_many(composed_jobs: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long search does not remember every trial."""
+    monkeypatch.setattr("digitcmp.plugins.composing.KEPT", 2)
+    kept: list[int] = []
+    real = SeedLoader.template
+
+    def counting(self: SeedLoader, *arguments: Any) -> Any:
+        template = real(self, *arguments)
+        kept.append(len(self.templates))
+        return template
+
+    monkeypatch.setattr(SeedLoader, "template", counting)
+    composed_jobs("seed=0,1", "epochs=1,2,3,4")
+    assert max(kept) == 2
+
+
+def neutral(text: str) -> str:
+    """A text without what two launchers may differ in: times, the launcher, the name of the sweep's folder."""
+    text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(,\d+)?(\+00:00)?|\d+\.\d s\b|\d\d-\d\d-\d\d", "TIME", text)
+    text = text.replace("digitcmp.plugins.launcher.DigitcmpLauncher", "LAUNCHER")
+    text = text.replace("hydra._internal.core_plugins.basic_launcher.BasicLauncher", "LAUNCHER")
+    return re.sub(r"hydra/launcher[:=] ?(basic|digitcmp)|sweep-(basic|digitcmp)", "CHOICE", text)
+
+
+def without(about: dict[str, Any], *names: str) -> dict[str, Any]:
+    """A dictionary without some of its entries."""
+    return {name: value for name, value in about.items() if name not in names}
+
+
+def test_jobs_leave_what_they_leave_with_the_basic_launcher(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Files, logs, what callbacks are told and what jobs return: the same but for times, engine and launcher."""
+    told: dict[str, list[Any]] = {"basic": [], "digitcmp": []}
+    real = cli.Hooks.on_job_end
+
+    def on_job_start(self: cli.Hooks, config: DictConfig, **more: Any) -> None:
+        del self
+        told[current].append((neutral(OmegaConf.to_yaml(config)), sorted(more)))
+
+    def on_job_end(self: cli.Hooks, config: DictConfig, job_return: JobReturn, **more: Any) -> None:
+        real(self, config, job_return, **more)
+        parts = [neutral(OmegaConf.to_yaml(part)) for part in (config, job_return.cfg, job_return.hydra_cfg)]
+        kinds = [OmegaConf.get_type(cast(DictConfig, job_return.hydra_cfg), "hydra"), OmegaConf.is_struct(job_return.cfg)]
+        rest = (job_return.overrides, job_return.working_dir, job_return.task_name, job_return.status, job_return.return_value)
+        told[current].append((parts, kinds, rest, config.hydra.mode == RunMode.MULTIRUN, config.hydra.job.num))
+
+    monkeypatch.setattr(cli.Hooks, "on_job_start", on_job_start)
+    monkeypatch.setattr(cli.Hooks, "on_job_end", on_job_end)
+    for current in told:
+        command = ["model=net1,net4", "seed=range(3)", f"hydra/launcher={current}", f"hydra.sweep.dir=sweep-{current}"]
+        assert run_cli("--multirun", *TINY, *command).code == 0
+    assert told["basic"] == told["digitcmp"]
+    assert len(told["basic"]) == 12
+
+    trees = [{path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*")} for name in ("sweep-basic", "sweep-digitcmp")]
+    assert trees[0] == trees[1]
+    for path in sorted(trees[0]):
+        one, other = tmp_path / "sweep-basic" / path, tmp_path / "sweep-digitcmp" / path
+        if path.suffix == ".csv":
+            assert without_seconds(one) == without_seconds(other)
+        elif path.name == "run.json":
+            pair = [json.loads(each.read_text()) for each in (one, other)]
+            changing = ("started", "finished", "command")
+            assert without(pair[0], *changing) == without(pair[1], *changing)
+            assert neutral(pair[0]["command"]) == neutral(pair[1]["command"])
+        elif path.suffix in (".yaml", ".log"):
+            assert neutral(one.read_text()) == neutral(other.read_text()), path
+    assert len([path for path in trees[0] if path.name == "curves.png"]) == 6
+
+
+def test_curves_are_drawn_whatever_becomes_of_who_draws_them(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The process that draws is killed at once: every run of the sweep has its figure all the same."""
+    real = Illustrator.draw
+
+    def killed(self: Illustrator, directory: Path) -> None:
+        self.process.kill()
+        self.process.wait()
+        real(self, directory)
+
+    monkeypatch.setattr(Illustrator, "draw", killed)
+    assert run_cli("--multirun", *TINY, "seed=range(3)", "hydra.sweep.dir=sweep").code == 0
+    assert len(list(tmp_path.glob("sweep/*/curves.png"))) == 3

@@ -1,0 +1,122 @@
+"""The launcher as Hydra finds it, Hydra's own launchers beside it, and the small things that a user meets around them."""
+
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from digitcmp.plugins.launcher import DigitcmpLauncher
+from tests.conftest import ROOT, Ended
+from tests.experiment.test_resume import PYTHON, results
+
+Cli = Callable[..., Ended]
+TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "report=false"]
+STOCK = {"basic": "hydra", "joblib": "hydra_plugins.hydra_joblib_launcher", "submitit_local": "hydra_plugins.hydra_submitit_launcher"}
+
+
+def installed(module: str) -> bool:
+    """Whether there is such a module."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("launcher", STOCK)
+def test_a_stock_launcher_gives_the_same_results(run_cli: Cli, tmp_path: Path, launcher: str) -> None:
+    """Hydra's launchers and ours leave the same folders with the same contents."""
+    if not installed(STOCK[launcher]):
+        pytest.skip(f"needs the package {STOCK[launcher].rpartition('.')[2].replace('_', '-')}")
+    sweep = ["--multirun", *TINY, "model=net1,wsn", "seed=0,1"]
+    assert run_cli(*sweep, "hydra.sweep.dir=ours").code == 0
+    command = [*PYTHON, *sweep, f"hydra/launcher={launcher}", "hydra.sweep.dir=theirs"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert len(results(tmp_path / "ours")) == 12
+    assert results(tmp_path / "theirs") == results(tmp_path / "ours")
+    for path in tmp_path.glob("ours/*/**/*"):
+        assert (tmp_path / "theirs" / path.relative_to(tmp_path / "ours")).exists(), path
+
+
+def test_hydra_finds_the_launcher_by_its_entry_point(tmp_path: Path) -> None:
+    """The entry point of pyproject.toml is the launcher; an installed package needs nothing else to be found."""
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["hydra.plugins"]
+    assert [EntryPoint(name, value, "hydra.plugins").load() for name, value in points.items()] == [DigitcmpLauncher]
+    info = tmp_path / "installed_like_us-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: installed-like-us\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[hydra.plugins]\n" + "".join(f"{name} = {value}\n" for name, value in points.items()))
+    code = (
+        "from hydra.core.plugins import Plugins; print(*Plugins.instance().class_name_to_class); import sys; print('torch' in sys.modules)"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ended = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    assert "digitcmp.plugins.launcher.DigitcmpLauncher" in ended.stdout.split()
+    assert ended.stdout.split()[-1] == "False"
+    assert not ended.stderr
+
+
+def test_who_stops_reading_ends_the_sweep_quietly(tmp_path: Path) -> None:
+    """`| head -1`: no trace, no message, the exit code of a closed pipe; rounds that were finished are kept."""
+    sweep = [*PYTHON, "--multirun", *TINY, "seed=range(40)", "hydra.sweep.dir=sweep"]
+    process = subprocess.Popen(sweep, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=120) == 128 + signal.SIGPIPE
+    assert err == ""
+    assert len(list(tmp_path.glob("sweep/*/rounds.csv"))) < 40
+    assert not [path for path in tmp_path.glob("sweep/*/run.json") if '"running"' in path.read_text()]
+
+
+def test_a_refused_job_is_told_in_one_line(run_cli: Cli) -> None:
+    """Hydra's own line about the job, which repeats all its overrides, does not come first."""
+    ended = run_cli("--multirun", *TINY, "aux_weight=-1,0", "hydra.sweep.dir=sweep")
+    assert ended.code == 1
+    assert ended.err.splitlines() == ["digitcmp: aux_weight=-1.0: must be a finite number, at least 0"]
+
+
+def test_networks_that_cannot_be_kept_any_more_are_mentioned(run_cli: Cli) -> None:
+    """save_model=true comes too late for a round that is finished."""
+    command = [*TINY, "hydra.run.dir=run", "rounds=2"]
+    assert run_cli(*command).code == 0
+    ended = run_cli(*command, "save_model=true")
+    assert "save_model=true: 2 of them were trained without it" in ended.out
+    kept = run_cli(*TINY, "hydra.run.dir=kept", "save_model=true")
+    assert "save_model" not in kept.out
+    assert "save_model" not in run_cli(*TINY, "hydra.run.dir=kept", "save_model=true").out
+
+
+@pytest.mark.parametrize("mode", [[], ["--multirun", "hydra.sweep.dir=sweep"]])
+def test_a_number_of_workers_that_makes_no_sense(run_cli: Cli, tmp_path: Path, mode: list[str]) -> None:
+    """None at all, or far more than there are cores: one line, nothing is started."""
+    few = run_cli(*mode, *TINY[:3], "workers=0", "rounds=2")
+    assert (few.code, few.err.strip()) == (1, "digitcmp: workers=0: must be a whole number, at least 1")
+    many = run_cli(*mode, *TINY[:3], "workers=1000", "rounds=2")
+    assert many.code == 1
+    assert "digitcmp: workers=1000: there are" in many.err
+    assert len(many.err.splitlines()) == 1
+    assert not list(tmp_path.rglob("rounds.csv"))
+
+
+def test_nothing_is_left_among_temporary_files(tmp_path: Path) -> None:
+    """A sweep that is killed leaves no file of ours in the folder for temporary files."""
+    sweep = [*PYTHON, "--multirun", *TINY[:3], "epochs=50", "report=false", "seed=range(4)", "workers=2", "hydra.sweep.dir=sweep"]
+    (tmp_path / "tmp").mkdir()
+    process = subprocess.Popen(sweep, cwd=tmp_path, stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path / "tmp")}, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert not [path for path in (tmp_path / "tmp").rglob("*") if "digitcmp" in path.name]

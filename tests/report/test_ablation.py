@@ -1,0 +1,164 @@
+"""A ladder of made-up runs: order, gains, verdicts, warnings, and every way in which names can be wrong."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from digitcmp.errors import RunError
+from digitcmp.report.ablation.rungs import Ladder
+from digitcmp.report.ablation.rungs import ladder as read
+from tests.report.made import configuration, write_run
+
+BASE = [0.80, 0.82, 0.81, 0.84, 0.83, 0.80, 0.82, 0.81]
+GAINS = {
+    "01_net1": [0.0] * 8,
+    "02_weight_sharing": [0.05, 0.06, 0.05, 0.04, 0.05, 0.06, 0.05, 0.05],
+    # nothing over rung 2, much over rung 1
+    "03_long_training": [0.06, 0.05, 0.05, 0.04, 0.05, 0.05, 0.06, 0.05],
+    "05_ensemble": [0.15, 0.16, 0.15, 0.14, 0.15, 0.19, 0.15, 0.17],
+    "02a_dropout": [0.01, 0.02, 0.03, 0.02, 0.01, 0.03, 0.02, 0.02],
+    "02b_label_smoothing": [0.06, 0.05, 0.06, 0.04, 0.04, 0.06, 0.05, 0.05],
+}
+ORDER = ["01", "02", "03", "05", "02a", "02b"]
+
+
+def rung(folder: Path, name: str, accuracies: list[float | None] | None = None, **about: object) -> Path:
+    """One run of a ladder, eight rounds unless others are given."""
+    made = accuracies or [round(base + gain, 3) for base, gain in zip(BASE, GAINS[name], strict=True)]
+    return write_run(folder / f"ladder={name}", dict(enumerate(made)), configuration(model__name=name), **about)
+
+
+def write_ladder(folder: Path) -> Path:
+    """Four rungs (there is no 04) and two side branches, started in another order than they are numbered."""
+    for place, name in enumerate(sorted(GAINS, reverse=True)):
+        rung(folder, name, started=f"2026-01-0{place + 1}T00:00:00+00:00")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Ladder:
+    """The ladder, worked out."""
+    return read(write_ladder(tmp_path_factory.mktemp("ladder")))
+
+
+def row(results: Ladder, rung: str) -> "pd.Series[float]":
+    """One row of the table."""
+    return results.table.set_index("rung").loc[rung]
+
+
+def test_order_and_predecessors(results: Ladder) -> None:
+    """Plain rungs by number, then side branches; each against the plain rung before it, or that of its number."""
+    assert results.table["rung"].tolist() == ORDER
+    assert results.table["predecessor"].tolist() == ["", "01", "02", "03", "02", "02"]
+    assert results.table["title"].tolist() == ["net1", "weight sharing", "long training", "ensemble", "dropout", "label smoothing"]
+    assert results.table["branch"].tolist() == [False] * 4 + [True] * 2
+    assert results.warnings == ["no rung between 03 and 05: '05 ensemble' is compared with '03 long training'"]
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ("02_weight_sharing", "01_net1"),
+        ("03_long_training", "02_weight_sharing"),
+        ("05_ensemble", "03_long_training"),
+        ("02a_dropout", "02_weight_sharing"),
+    ],
+)
+def test_gains_agree_with_scipy(results: Ladder, here: str, there: str) -> None:
+    """Mean of the paired differences, Student's t interval, Wilcoxon p."""
+    found, differences = row(results, here.split("_")[0]), (np.array(GAINS[here]) - GAINS[there]).round(7)
+    interval = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert found["gain"] == pytest.approx(differences.mean())
+    assert (found["gain_low"], found["gain_high"]) == (pytest.approx(interval.low), pytest.approx(interval.high))
+    assert found["p"] == pytest.approx(stats.wilcoxon(differences).pvalue)
+    assert found["pairs"] == 8
+
+
+def test_accuracy_of_a_rung(results: Ladder) -> None:
+    """Mean, deviation, median and interval over rounds; no digit accuracy without a digit head; the median of the seconds."""
+    found, interval = row(results, "01"), stats.ttest_1samp(BASE, 0).confidence_interval(0.95)
+    assert (found["mean"], found["std"], found["median"]) == pytest.approx((np.mean(BASE), np.std(BASE, ddof=1), np.median(BASE)))
+    assert (found["low"], found["high"]) == (pytest.approx(interval.low), pytest.approx(interval.high))
+    assert np.isnan(found["digit_accuracy"])
+    assert (found["seconds"], found["rounds"], found["parameters"]) == (5.5, 8, 71393)
+
+
+def test_verdicts_and_holm(results: Ladder) -> None:
+    """gain, loss or not shown by the interval; the first has none. Holm: the smallest p five times, and never falling."""
+    assert results.table["verdict"].tolist() == ["", "gain", "not shown", "gain", "loss", "not shown"]
+    known = results.table.dropna(subset="p").sort_values("p")
+    assert len(known) == 5
+    expected = np.minimum(1, np.maximum.accumulate(known["p"].to_numpy() * [5, 4, 3, 2, 1]))
+    assert known["p_holm"].to_numpy() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ladder=net1",
+        "ladder=1_net1",
+        "ladder=01",
+        "ladder=01_",
+        "ladder=01ab_net1",
+        "seed=0,data=digits",
+        "01A_net1",
+        "02_net2_",
+        "02_net2 (copy)",
+    ],
+)
+def test_other_names_are_refused(tmp_path: Path, name: str) -> None:
+    """A run that is named otherwise: which one, and what is expected, in one line."""
+    rung(tmp_path, "01_net1")
+    write_run(tmp_path / name, dict(enumerate(BASE)), configuration(model__name="other"))
+    with pytest.raises(RunError, match=rf"^{re.escape(repr(name))} is no rung of a ladder: .*ladder=02_weight_sharing.*$"):
+        read(tmp_path)
+
+
+def test_names_with_other_overrides_and_without_any(tmp_path: Path) -> None:
+    """The last part of the path counts, and of that the override that is a rung's name, or the name itself."""
+    write_run(tmp_path / "seed=3" / "02_b", dict(enumerate(BASE)), configuration(model__name="b"))
+    write_run(tmp_path / "aux_weight=1,ladder=01_a", dict(enumerate(BASE)), configuration(model__name="a"))
+    write_run(tmp_path / "ladder=04_d,data=digits,epochs=1", dict(enumerate(BASE)), configuration(model__name="d"))
+    found = read(tmp_path)
+    assert found.table["label"].tolist() == ["01 a", "02 b", "04 d"]
+    assert "no rung between 02 and 04: '04 d' is compared with '02 b'" in found.warnings
+
+
+def test_missing_predecessor(tmp_path: Path) -> None:
+    """A side branch of a rung that is not there, with and without any plain rung."""
+    rung(tmp_path, "12a_label_smoothing", [0.8])
+    with pytest.raises(RunError, match="'12a label smoothing' was tried from rung 12, but no run is that rung: there is none;"):
+        read(tmp_path)
+    rung(tmp_path, "01_net1")
+    rung(tmp_path, "11_net2", [0.8])
+    with pytest.raises(RunError, match="but no run is that rung: there are 01, 11;"):
+        read(tmp_path)
+
+
+def test_equal_rungs_are_refused(tmp_path: Path) -> None:
+    """Two runs of one number; two rungs of one configuration, whose rounds reading would count once."""
+    rung(tmp_path, "01_net1")
+    write_run(tmp_path / "ladder=02_again", dict(enumerate(BASE)), configuration(model__name="01_net1"))
+    with pytest.raises(RunError, match=r"'01 net1' and '02 again' have the same configuration \(\w+\)"):
+        read(tmp_path)
+    rung(tmp_path, "02_weight_sharing")
+    with pytest.raises(RunError, match="'02 again' and '02 weight sharing' are both rung 02"):
+        read(tmp_path)
+
+
+def test_warnings(tmp_path: Path) -> None:
+    """Fewer rounds, failed ones, seeds on one side, another commit, a run that is not finished: a line each."""
+    rung(tmp_path, "01_net1")
+    rung(tmp_path, "02_weight_sharing", [*BASE[:6], None, 0.9])
+    rung(tmp_path, "03_long_training", BASE[:7], git_commit="def", status="running", seeds=list(range(8)))
+    lines = read(tmp_path).warnings
+    assert any(line.startswith("different git_commit in one report: abc (16 rounds), def (7 rounds)") for line in lines)
+    assert "fewer rounds than the 8 of others: 02 weight sharing (7), 03 long training (7)" in lines
+    assert "failed rounds are left out: 02 weight sharing (1)" in lines
+    assert "1 run is still running (or killed): ladder=03_long_training (7 of 8 rounds)" in lines
+    assert "rounds without a partner of the same seed are left out of the gain: 02 weight sharing (1), 03 long training (2)" in lines
+    assert len(lines) == 5
