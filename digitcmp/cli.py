@@ -24,77 +24,55 @@ from omegaconf.errors import OmegaConfBaseException
 from digitcmp import __version__
 from digitcmp.config import messages, schema
 from digitcmp.config.composed import official, typed
+from digitcmp.config.identity import execution_keys
 from digitcmp.errors import DigitcmpError
-from digitcmp.plugins import launcher
-from digitcmp.plugins import sweeper as plugin
+from digitcmp.experiment.log import RunLog
+from digitcmp.experiment.plan import failures, print_plan, print_resumed
+from digitcmp.experiment.progress import ProgressDisplay
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.scheduler import train
+from digitcmp.files import shipped
+from digitcmp.plugins import launcher, sweeper
 from digitcmp.plugins.jobs import command_of
 from digitcmp.search.config import TARGET as SEARCHING
+from digitcmp.terminal import Terminal, end_quietly
 
-if TYPE_CHECKING:
-    from digitcmp.report.illustrator import Illustrator
-
-PACKAGE = Path(__file__).resolve().parent
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
 INTERRUPTED = 128 + signal.SIGINT
-# what says where, how or how often, and so does not belong into the name of what is computed
-UNNAMED = {"sweeps", "rounds", "device", "engine", "workers", "stack_size", "retry_failed", "dry_run", "report", "save_model", "data.root"}
-
-
-def find(folder: str) -> Path:
-    """conf/ or sweeps/: inside the package when it was installed from a wheel, beside it in a checkout."""
-    inside = PACKAGE / folder
-    return inside if inside.is_dir() else PACKAGE.parent / folder
 
 
 class Hooks(Callback):
-    """What happens around Hydra's runs: a check before a single one; the curves, the report and the failures of a sweep.
+    """What happens around Hydra's runs: a check before a single one; the report and the failures of a sweep.
 
     Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
     """
-
-    def __init__(self) -> None:
-        self.illustrator: Illustrator | None = None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
         try:
             checked = typed(config)
+            run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
             if checked.dry_run:
-                show_plan(checked, Path(config.hydra.run.dir))
+                show_plan(run)
                 raise SystemExit(0)
-            from digitcmp.experiment.plan import standing
-            from digitcmp.experiment.run import check_means
+            if not run.complete:
+                from digitcmp.experiment.preflight import preflight
 
-            standing(checked, Path(config.hydra.run.dir))  # refuses a folder that holds another configuration
-            check_means(checked)
+                preflight(checked)
         except (DigitcmpError, OmegaConfBaseException) as error:
             raise Refused(error) from error
-
-    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Let the curves of a sweep's run be drawn, unless the job has done so."""
-        del job_return, kwargs
-        from digitcmp.report.illustrator import Illustrator, outdated
-
-        directory = Path(config.hydra.runtime.output_dir)
-        if config.hydra.mode == RunMode.MULTIRUN and outdated(directory):
-            self.illustrator = self.illustrator or Illustrator()
-            self.illustrator.draw(directory)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
-        from digitcmp.experiment.plan import failures
-
-        interrupted = isinstance(sys.exception(), KeyboardInterrupt)
-        self.end_drawing(interrupted)
         directory = Path(config.hydra.sweep.dir)
-        if config.dry_run or interrupted or not any(directory.glob("*/rounds.csv")):
+        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt) or not any(directory.glob("*/run.json")):
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return
         if official(config.hydra):
-            plugin.print_found(directory)
+            sweeper.print_found(directory)
             return
         if config.report:
             from digitcmp.report.build import make_report
@@ -103,15 +81,6 @@ class Hooks(Callback):
             print_report(make_report([directory]))
         if failed := failures(directory):
             print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
-
-    def end_drawing(self, interrupted: bool) -> None:
-        """Wait for the curves; after Ctrl-C those that are missing are left to the next time."""
-        if self.illustrator is None:
-            return
-        try:
-            self.illustrator.stop() if interrupted else self.illustrator.finish()
-        except DigitcmpError as error:
-            raise Refused(error) from error
 
 
 class Refused(SystemExit):
@@ -122,42 +91,40 @@ class Refused(SystemExit):
         self.error = error
 
 
-def show_plan(checked: schema.Config, directory: Path) -> None:
+def show_plan(run: Run) -> None:
     """What a single run would train."""
-    from digitcmp.experiment.engines import choose, choose_device
-    from digitcmp.experiment.plan import print_plan, standing
-    from digitcmp.terminal import Terminal
+    from digitcmp.experiment.executors.choose import choose, choose_device
 
-    _, workers = choose(checked, checked.rounds, choose_device(checked.device))
-    print_plan([standing(checked, directory)], workers, Terminal())
+    _, workers = choose(run.config, run.config.rounds, choose_device(run.config.device))
+    print_plan([run], workers, Terminal())
 
 
 @hydra.main(
-    config_path=str(find("conf")),
+    config_path=str(shipped("conf")),
     config_name="config",
     execution_whitelist=["digitcmp.cli.Hooks", "logging.StreamHandler", "logging.FileHandler"],
 )
 def job(composed: DictConfig) -> float:
-    """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.outcome`)."""
-    checked = typed(composed, HydraConfig.get())
-    from digitcmp.experiment.plan import print_resumed, standing
-    from digitcmp.experiment.run import Run, outcome, train_run
-    from digitcmp.report.curves import write_curves
-    from digitcmp.report.summary import print_summary
-    from digitcmp.terminal import Terminal
-
+    """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.objective`)."""
     settings, console = HydraConfig.get(), Terminal()
     alone = settings.mode == RunMode.RUN
-    directory = Path(settings.runtime.output_dir)
+    run = Run(typed(composed, settings), Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)))
     if alone:
-        print_resumed([standing(checked, directory)], console)
-    records = train_run(Run(checked, directory, command_of(list(settings.overrides.task))), console)
-    if records.epochs:
-        write_curves(directory)
+        print_resumed([run], console)
+    elif not run.complete:
+        from digitcmp.experiment.preflight import preflight
+
+        preflight(run.config)
+    with ProgressDisplay.of([run], console) as display:
+        train([run], [display, RunLog()])
     if alone:
-        print_summary(directory, console)
+        from digitcmp.report.curves import update_curves
+        from digitcmp.report.summary import print_summary
+
+        update_curves(run.directory)
+        print_summary(run.directory, console)
     try:
-        return outcome(records, checked.seeds)
+        return run.outcome()
     except DigitcmpError as error:
         # the other jobs of a sweep go on after an ordinary error; where there are none, Hydra need not comment on it
         raise (Refused(error) if alone else error) from None
@@ -169,6 +136,7 @@ def run_name(before: str, overrides: list[str]) -> str:
     Long names are shortened; a name that lost something by that, or by replacing characters that folders should not
     have, ends with a hash of the whole, so that different choices never share a folder.
     """
+    unnamed = {"sweeps", *execution_keys()}
     whole = ",".join(override.lstrip("+") for override in overrides if override.lstrip("+").split("=")[0] not in UNNAMED)
     name = re.sub(r"[^\w.,=+\[\]-]", "-", whole.replace("'", "").replace('"', ""), flags=re.ASCII)
     if name != whole or len(name) > NAME_LENGTH:
@@ -192,13 +160,13 @@ def groups() -> str:
 def register() -> None:
     """Tell Hydra and OmegaConf what the YAML files refer to: schemas, sweeps, and the resolvers of names and groups."""
     launcher.register()
-    plugin.register()
+    sweeper.register()
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=schema.Config, package="_global_", provider="digitcmp", replace=True)
     for group, choices in schema.GROUP_SCHEMAS.items():
         for name, node in choices.items():
             store.store(group=f"schema/{group}", name=name, node=node, provider="digitcmp", replace=True)
-    for path in sorted(find("sweeps").glob("*.yaml")):
+    for path in sorted(shipped("sweeps").glob("*.yaml")):
         store.store(group="sweeps", name=path.stem, node=OmegaConf.load(path), package="_global_", provider="digitcmp", replace=True)
 
     def name_of(before: str = "", *, _root_: DictConfig) -> str:
@@ -220,8 +188,6 @@ def main() -> None:
         job()
         sys.stdout.flush()
     except BrokenPipeError:
-        from digitcmp.terminal import end_quietly
-
         end_quietly()
     except Refused as refused:
         fail(refused.error, full_trace)

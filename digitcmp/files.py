@@ -1,9 +1,25 @@
-"""Files that are written whole, so that a reader never sees half of one."""
+"""Files that are written whole or appended to, so that a reader never takes half of something for the whole; locks; and where the
+shipped YAML files are."""
 
+import errno
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock
+
 from digitcmp.errors import RunError
+
+WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(folder: str) -> Path:
+    """conf/ or sweeps/: inside the package when it was installed from a wheel, beside it in a checkout."""
+    inside = PACKAGE / folder
+    return inside if inside.is_dir() else PACKAGE.parent / folder
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:
@@ -11,10 +27,11 @@ def write_whole(path: Path, content: str | bytes) -> Path:
 
     Raises RunError when the folder cannot be written or the disk is full; what was there before stays as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # a name that nobody else has, also not a process of another machine or container with the same number
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             file.write(content if isinstance(content, bytes) else content.encode())
             file.flush()
             os.fsync(file.fileno())
@@ -31,3 +48,52 @@ def remove(temporary: Path) -> None:
         temporary.unlink(missing_ok=True)
     except OSError:
         return  # its folder is not even a folder
+
+
+def append(path: Path, line: bytes) -> None:
+    """Append a line and see it onto the disk; where it does not fit, nothing of it stays. Raises RunError."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            size = os.fstat(file).st_size
+            try:
+                while line:
+                    line = line[os.write(file, line) :]
+                os.fsync(file)
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(file, size)
+                raise
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}; its round is not on record, those before it are kept") from error
+
+
+class NoLocksError(RunError):
+    """A folder on a file system without locks."""
+
+
+def file_lock(path: Path) -> FileLock:
+    """A lock that the system releases when its holder ends; never one that a killed process would leave behind."""
+    return FileLock(path, thread_local=False, fallback_to_soft=False)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock. Raises NoLocksError where the file system has none; the lock's file is removed then."""
+    try:
+        lock = file_lock(path)
+        lock.acquire()
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        path.unlink(missing_ok=True)
+        raise NoLocksError(
+            f"{path.parent}: this file system has no locks, so that runs cannot be kept there; choose another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

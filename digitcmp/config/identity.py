@@ -2,28 +2,54 @@
 
 import hashlib
 import json
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, get_type_hints
 
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 from digitcmp.config.schema import Config
-
-# where and how a run is executed, not what it computes
-PLACE = ("seed", "rounds", "device", "engine", "workers", "stack_size", "save_model", "retry_failed", "dry_run", "report")
+from digitcmp.files import shipped
 
 
 def configuration(config: Config) -> dict[str, Any]:
-    """Everything that can change a round's numbers, except the seed, as plain nested values."""
-    values = {name: value for name, value in asdict(config).items() if name not in PLACE}
-    del values["data"]["root"]  # the same files elsewhere are the same data
-    plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))  # as it is read back from disk: no tuples
-    return plain
+    """Everything that can change a round's numbers, except the seed, as plain nested values: all but the execution keys."""
+    values: dict[str, Any] = json.loads(json.dumps(plain(config), allow_nan=False))  # as it is read back from disk: no tuples
+    del values["seed"]
+    return values
+
+
+def plain(node: Any) -> Any:
+    """A configuration object as nested values without its execution keys."""
+    if isinstance(node, list | tuple):
+        return [plain(item) for item in node]
+    if not is_dataclass(node):
+        return node
+    return {item.name: plain(getattr(node, item.name)) for item in fields(node) if not item.metadata.get("execution")}
+
+
+def execution_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
+    """The dotted keys that change no number of a round (see `digitcmp.config.schema.key`)."""
+    hints = get_type_hints(node)
+    for item in fields(node):
+        if item.metadata.get("execution"):
+            yield prefix + item.name
+        elif is_dataclass(hints[item.name]):
+            yield from execution_keys(hints[item.name], f"{prefix}{item.name}.")
 
 
 def completed(values: dict[str, Any]) -> dict[str, Any]:
     """A configuration as an earlier version wrote it, with the keys that came later at their defaults: what that version did."""
-    return over(configuration(Config()), values)
+    return over(defaults(), values)
+
+
+@cache
+def defaults() -> dict[str, Any]:
+    """The configuration without any choice: the values of conf/config.yaml, and the schema's own."""
+    primary = OmegaConf.to_container(OmegaConf.load(shipped("conf") / "config.yaml"))
+    assert isinstance(primary, dict)
+    return configuration(Config(**{item.name: primary[item.name] for item in fields(Config) if item.name in primary}))
 
 
 def over(defaults: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -50,9 +76,9 @@ def differences(before: dict[str, Any], after: dict[str, Any], most: int = 4) ->
     return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: dict[str, Any]) -> dict[str, Any]:
     """Nested values under dotted names; lists stay whole."""
-    leaves: dict[str, Any] = {}
-    for name, value in values.items():
-        leaves.update(flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
-    return leaves
+    from pandas import json_normalize
+
+    (leaves,) = json_normalize(values).to_dict("records") or [{}]
+    return {str(name): value for name, value in leaves.items()}

@@ -1,4 +1,7 @@
-"""The schema of a configuration: every key, its type, its default and its range.
+"""The schema of a configuration: every key, its type and its range.
+
+A key has one home for its value: conf/config.yaml for those that every run has, the file of a choice for those of a group, and
+a default here only where YAML files leave a key out (the parts of a network, options of a choice).
 
 The dataclasses are what YAML is composed into (types are checked by OmegaConf while composing), what the program
 receives (`digitcmp.config.composed`) and what `--help` and error messages know about. Ranges stand beside the keys, as `key(...)`;
@@ -19,12 +22,16 @@ def key(
     at_most: float | None = None,
     below: float | None = None,
     choices: tuple[Any, ...] = (),
+    execution: bool = False,
 ) -> Any:
-    """Declare a configuration key with the range of its values (numbers) or its choices."""
+    """Declare a configuration key with the range of its values (numbers) or its choices.
+
+    execution: whether it only says where, how or how often rounds are trained, and so changes no number of a round. Such keys
+    are no part of a configuration's identity (`digitcmp.config.identity`) nor of a folder's name, and `--help` lists them apart.
+    """
     limits = {"at least": at_least, "above": above, "at most": at_most, "below": below}
-    return field(
-        default=default, metadata={"limits": {name: limit for name, limit in limits.items() if limit is not None}, "choices": choices}
-    )
+    known = {name: limit for name, limit in limits.items() if limit is not None}
+    return field(default=default, metadata={"limits": known, "choices": choices, "execution": execution})
 
 
 @dataclass
@@ -184,7 +191,7 @@ class DataConfig:
     """Where digits come from (`source`: a name in digitcmp.data.sources) and how a round's pairs are made of them."""
 
     source: str = MISSING
-    root: str | None = None  # folder of the data set, where it has one
+    root: str | None = key(None, execution=True)  # folder of the data set; the same files elsewhere are the same data
     train_pairs: int = key(1000, at_least=1)
     test_pairs: int = key(1000, at_least=1)
     val_pairs: int = key(0, at_least=0)  # held out of the training pairs
@@ -202,26 +209,26 @@ COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functi
 class Config:
     """Everything one run is made of."""
 
-    seed: int = key(0, at_least=0)
-    rounds: int = key(1, at_least=1)
-    epochs: int = key(25, at_least=1)
-    batch_size: int = key(100, at_least=1)
-    aux_weight: float = key(0.0, at_least=0)
-    label_smoothing: float = key(0.0, at_least=0, below=1)
-    ema: float = key(0.0, at_least=0, below=1)
-    ensemble: int = key(1, at_least=1)
-    columns: list[str] = field(default_factory=lambda: ["plain"], metadata={"choices": COLUMNS})
-    tta_shift: float = key(0.0, at_least=0, at_most=7)
-    test_every: int = key(1, at_least=1)
-    device: str = key("auto", choices=("auto", "cpu", "cuda"))
-    engine: str = key("auto", choices=("auto", "serial", "processes", "stacked"))
-    workers: int | None = key(None, at_least=1)
-    stack_size: int | None = key(None, at_least=1)
-    save_model: bool = False
-    retry_failed: bool = False
-    test: bool = True
-    dry_run: bool = False
-    report: bool = True
+    seed: int = key(at_least=0)
+    rounds: int = key(at_least=1, execution=True)
+    epochs: int = key(at_least=1)
+    batch_size: int = key(at_least=1)
+    aux_weight: float = key(at_least=0)
+    label_smoothing: float = key(at_least=0, below=1)
+    ema: float = key(at_least=0, below=1)
+    ensemble: int = key(at_least=1)
+    columns: list[str] = field(default=MISSING, metadata={"choices": COLUMNS})
+    tta_shift: float = key(at_least=0, at_most=7)
+    test_every: int = key(at_least=1)
+    device: str = key(choices=("auto", "cpu", "cuda"), execution=True)
+    engine: str = key(choices=("auto", "serial", "processes", "stacked"), execution=True)
+    workers: int | None = key(at_least=1, execution=True)
+    stack_size: int | None = key(at_least=1, execution=True)
+    save_model: bool = key(execution=True)
+    retry_failed: bool = key(execution=True)
+    test: bool = key()
+    dry_run: bool = key(execution=True)
+    report: bool = key(execution=True)
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)

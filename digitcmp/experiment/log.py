@@ -5,20 +5,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from digitcmp.train.results import accuracy_of
-from digitcmp.train.round import RoundResult
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.run import Run
+from digitcmp.train.results import RoundResult, accuracy_of
 
 log = logging.getLogger(__name__)
 
 
-def note(result: RoundResult, directory: Path) -> None:
-    """Log how a round ended, in the log of its run."""
-    row = result.row
-    with logging_to(directory):
-        if row.status == "done":
-            log.info("seed %d: %s accuracy %.4f after %d epochs, %.1f s", row.seed, *accuracy_of(row), row.epochs, row.seconds)
-        else:
-            log.error("seed %d failed: %s%s", row.seed, row.error, f"\n{result.trace}" if result.trace else "")
+class RunLog(Callback):
+    """Logs how each round ended, in the log of its run."""
+
+    def on_round_end(self, run: Run, result: RoundResult) -> None:
+        row = result.row
+        with logging_to(run.directory):
+            if row.status == "done":
+                log.info("seed %d: %s accuracy %.4f after %d epochs, %.1f s", row.seed, *accuracy_of(row), row.epochs, row.seconds)
+            else:
+                log.error("seed %d failed: %s%s", row.seed, row.error, f"\n{result.trace}" if result.trace else "")
 
 
 @contextmanager

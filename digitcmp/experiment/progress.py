@@ -1,5 +1,6 @@
 """What the user sees while rounds are trained: a live bar in a terminal, plain lines elsewhere."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isnan
 from types import TracebackType
@@ -7,7 +8,9 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from digitcmp.train.results import EpochRow, RoundRow, accuracy_of
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.run import Run
+from digitcmp.train.results import EpochRow, RoundResult, accuracy_of
 
 
 def counted(number: int, noun: str) -> str:
@@ -33,21 +36,21 @@ class Sums:
             self.tested, self.accuracy = self.tested + 1, self.accuracy + accuracy
 
 
-class Display:
-    """Follows rounds until it is left, as a context manager.
+class ProgressDisplay(Callback):
+    """Follows rounds, from the first one that is begun until it is left as a context manager.
 
     In a terminal: one bar over all epochs of all rounds. Elsewhere: a line per epoch of a single round, a line per finished
-    round of several. rounds, epochs: how many are expected in all, None where nobody knows.
+    round of several. rounds, epochs: how many are expected in all, None where nobody knows. several: whether there are several runs.
     """
 
-    def __init__(self, title: str, rounds: int | None, epochs: int | None, console: Console) -> None:
-        self.title, self.rounds, self.epochs, self.console = title, rounds, epochs, console
+    def __init__(self, title: str, rounds: int | None, epochs: int | None, several: bool, console: Console) -> None:
+        self.title, self.rounds, self.epochs, self.several, self.console = title, rounds, epochs, several, console
         self.finished = 0
-        self.live = console.is_terminal
-        self.last: dict[int, EpochRow] = {}  # of the rounds in flight, by place
+        self.live, self.begun = console.is_terminal, False
+        self.last: dict[tuple[Run, int], EpochRow] = {}  # of the rounds in flight
         self.ended = Sums()  # of the last epochs of the rounds that are through
         unit = "epochs" if rounds in (None, 1) else f"epochs of {rounds} rounds"
-        self.progress = Progress(
+        self.bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -59,25 +62,37 @@ class Display:
             console=console,
             transient=True,
         )
-        self.task = self.progress.add_task(title, total=epochs, figures="starting")
+        self.task = self.bar.add_task(title, total=epochs, figures="starting")
 
-    def __enter__(self) -> "Display":
-        if self.live:
-            self.progress.start()
-            return self
-        sizes = [counted(number, noun) for number, noun in ((self.rounds, "round"), (self.epochs, "epoch")) if number is not None]
-        self.console.print(f"{self.title}: {', '.join(sizes)} in all" if sizes else self.title, highlight=False)
+    @classmethod
+    def of(cls, runs: Sequence[Run], console: Console) -> "ProgressDisplay":
+        """The display of runs that are known in advance."""
+        missing = [run for run in runs if run.missing]
+        title = missing[0].config.model.name if len(runs) == 1 and missing else counted(len(missing), "run")
+        epochs = sum(len(run.missing) * run.config.epochs for run in missing)
+        return cls(title, sum(len(run.missing) for run in missing), epochs, len(runs) > 1, console)
+
+    def __enter__(self) -> "ProgressDisplay":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.live:
-            self.progress.stop()
+        self.bar.stop()
 
-    def note(self, place: int, row: EpochRow) -> None:
-        """An epoch of the round at this place is through. Between two tests (test_every) the last one still counts."""
-        before = self.last.get(place)
+    def on_run_begin(self, run: Run) -> None:
+        if self.begun or not run.missing:
+            return
+        self.begun = True
+        if self.live:
+            self.bar.start()
+            return
+        sizes = [counted(number, noun) for number, noun in ((self.rounds, "round"), (self.epochs, "epoch")) if number is not None]
+        self.console.print(f"{self.title}: {', '.join(sizes)} in all" if sizes else self.title, highlight=False)
+
+    def on_epoch(self, run: Run, row: EpochRow) -> None:
+        """Between two tests (test_every) the last one still counts."""
+        before = self.last.get((run, row.seed))
         keeps = before is not None and row.test_accuracy is None
-        self.last[place] = replace(row, test_accuracy=before.test_accuracy) if keeps and before else row
+        self.last[run, row.seed] = replace(row, test_accuracy=before.test_accuracy) if keeps and before else row
         if self.live:
             self.show()
         elif self.rounds == 1:
@@ -92,11 +107,11 @@ class Display:
             mean = "" if self.rounds == 1 else "mean "
             figures = f"{mean}loss {sums.loss / sums.rounds:.3f}"
             figures += f" · {mean}accuracy {sums.accuracy / sums.tested:.1%}" if sums.tested else ""
-            self.progress.update(self.task, completed=sums.epochs, total=self.epochs, figures=figures)
+            self.bar.update(self.task, completed=sums.epochs, total=self.epochs, figures=figures)
 
-    def leave(self, place: int) -> int:
-        """The round at this place is through; returns how many epochs it is known to have had."""
-        if (row := self.last.pop(place, None)) is None:
+    def leave(self, run: Run, seed: int) -> int:
+        """A round is through; returns how many epochs it is known to have had."""
+        if (row := self.last.pop((run, seed), None)) is None:
             return 0
         self.ended.add(row)
         return row.epoch
@@ -108,22 +123,25 @@ class Display:
         line += "" if isnan(accuracy) else f"  {name} {accuracy:7.2%}"
         self.console.print(line + ("" if row.digit_accuracy is None else f"  digits {row.digit_accuracy:7.2%}"), highlight=False)
 
-    def finish(self, place: int, row: RoundRow, run: str) -> None:
-        """Say that the round at this place (of the run with this name, if there are several) has ended."""
+    def on_round_end(self, run: Run, result: RoundResult) -> None:
         self.finished += 1
-        self.leave(place)
+        row, name = result.row, run.name if self.several else ""
+        self.leave(run, row.seed)
         if row.status == "failed":
-            self.console.print(
-                f"{run} seed {row.seed} failed: {row.error}".strip(), style="red", markup=False, highlight=False, soft_wrap=True
-            )
+            self.say(f"{name} seed {row.seed} failed: {row.error}".strip(), "red")
         elif self.rounds != 1 and not self.live:
             number = f"{self.finished}" if self.rounds is None else f"{self.finished}/{self.rounds}"
-            name, accuracy = accuracy_of(row)
-            line = f"round {number}  seed {row.seed}  {name} {accuracy:7.2%}  {row.seconds:.1f} s  {run}"
-            self.console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
+            measured, accuracy = accuracy_of(row)
+            self.say(f"round {number}  seed {row.seed}  {measured} {accuracy:7.2%}  {row.seconds:.1f} s  {name}".rstrip())
 
-    def drop(self, place: int, epochs: int) -> None:
-        """The round at this place, which was to have this many epochs, was stopped or is not begun any more."""
-        done = self.leave(place)
+    def on_round_stop(self, run: Run, seed: int) -> None:
+        done = self.leave(run, seed)
         if self.epochs is not None:
-            self.epochs -= epochs - done
+            self.epochs -= run.config.epochs - done
+
+    def on_message(self, text: str) -> None:
+        self.say(text, "yellow")
+
+    def say(self, line: str, style: str | None = None) -> None:
+        """A line, above the bar where there is one."""
+        self.console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -7,8 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from digitcmp import __version__
 
 
@@ -18,6 +16,8 @@ def versions() -> dict[str, Any]:
 
     A checkout may change while a sweep is running; the code that runs does not.
     """
+    import torch
+
     return {"torch": torch.__version__, "digitcmp": __version__, "python": platform.python_version(), **checkout()}
 
 
@@ -39,6 +39,6 @@ def git(top: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def now() -> str:
-    """The time in UTC, to the second, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def now(precision: str = "seconds") -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec=precision)

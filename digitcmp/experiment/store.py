@@ -1,182 +1,201 @@
-"""The records of a run's directory, shared safely by every process that works on it.
+"""What one run has on disk, shared safely by every process that works on it.
 
-run.json says what the run is; rounds.csv, epochs.csv, distances.csv and model.safetensors hold its finished rounds. A
-round is claimed with a lock before it is trained; the system gives the lock back when the process that holds it ends,
-however it ends, so that nothing stays claimed by the dead.
+    run.json    what the run is: configuration, seeds, status, versions
+    records/    the logs (`digitcmp.experiment.records`), and a network per seed where they are kept
+    *.csv       views of the logs
+
+A round is claimed with a lock before it is trained; the system gives the lock back when the process that holds it ends, however
+it ends, so that nothing stays claimed by the dead. Every process appends to a log of its own.
 """
 
 import json
+import secrets
 import shutil
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
-from safetensors.torch import load, save
-from torch import Tensor
 
 from digitcmp.config.identity import completed, configuration_hash, differences
 from digitcmp.errors import RunError
 from digitcmp.experiment.provenance import now, versions
-from digitcmp.files import write_whole
-from digitcmp.train.results import DistanceRow, EpochRow, RoundRow, read_rows, to_csv
-from digitcmp.train.round import RoundResult
+from digitcmp.experiment.records import FOLDER, LogReader, Records, log_names, read_records, to_record
+from digitcmp.experiment.views import outdated, write_views
+from digitcmp.files import NoLocksError, append, file_lock, locked, write_whole
+from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
+VIEW_INTERVAL = 5.0  # seconds from one writing of the views to the next, at least
+VIEW_SHARE = 0.02  # of a process's time may go into them
 
 
-@dataclass
-class Records:
-    """What a run has on record. `rounds`, `epochs` and `distances` mirror the files as they were last read or written."""
+class Store:
+    """A run's folder, as one process works on it. `records` mirrors the logs, without the epochs and distances."""
 
-    directory: Path
-    about: dict[str, Any]
-    rounds: list[RoundRow] = field(default_factory=list)
-    epochs: list[EpochRow] = field(default_factory=list)
-    distances: list[DistanceRow] = field(default_factory=list)
-    claims: dict[int, FileLock] = field(default_factory=dict)
-    version: tuple[int, int] | None = None
+    def __init__(self, directory: Path, configuration: dict[str, Any]) -> None:
+        """Look at what is there; nothing is written. Raises RunError when the folder holds a run of another configuration."""
+        self.directory, self.configuration = directory, configuration
+        self.configuration_hash = configuration_hash(configuration)
+        self.about = read_about(directory) if (directory / "run.json").exists() else None
+        if self.about is not None:
+            self.configuration_hash = self.same_configuration(self.about)
+        self.log = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}.jsonl"
+        self.records, self.reader = Records(), LogReader(directory / FOLDER, self.configuration_hash)
+        self.refresh()
+        if self.about is None and self.reader.others:
+            raise RunError(f"{directory} holds rounds of another configuration, and no run.json; choose another folder, or delete it")
+        self.claims: dict[int, FileLock] = {}
+        self.next_view = time.monotonic() + VIEW_INTERVAL
+        self.added = False
 
-    @classmethod
-    def open(cls, directory: Path, about: dict[str, Any], retry_failed: bool = False) -> "Records":
-        """Begin a run, or go on with the one that the directory holds: its finished rounds stay, its seeds are joined.
-
-        Where nothing is missing, what made the rounds stays on record as it is. Raises RunError when the directory holds
-        a run of another configuration (the text shows the difference), or cannot be written.
-        """
-        records = cls(directory, {**about, "status": "running", "started": now(), "finished": None})
-        directory.mkdir(parents=True, exist_ok=True)
-        with records.lock():
-            records.refresh()
-            if (directory / "run.json").exists():
-                records.join(read_about(directory), retry_failed)
-            records.write_about()
-        return records
-
-    def lock(self) -> FileLock:
-        """The lock under which files are read and written anew."""
-        return FileLock(self.directory / ".lock")
-
-    def join(self, before: dict[str, Any], retry_failed: bool) -> None:
-        """Go on with an earlier run of the same configuration. Raises RunError when it had another one."""
-        configured, wanted = completed(before["configuration"]), self.about["configuration_hash"]
-        if wanted not in (before["configuration_hash"], configuration_hash(configured)):
-            difference = differences(configured, self.about["configuration"])
+    def same_configuration(self, about: dict[str, Any]) -> str:
+        """The hash under which a run of this configuration is on record. Raises RunError when it is another configuration's."""
+        before = completed(about["configuration"])
+        if configuration_hash(before) != configuration_hash(self.configuration):
+            difference = differences(before, self.configuration)
             raise RunError(f"{self.directory} holds a run of another configuration ({difference}); choose another folder, or delete it")
-        nothing_to_do = not self.missing(self.about["seeds"], retry_failed)
-        used = {name: before.get(name) for name in versions()}
-        self.about["seeds"] = sorted({*before["seeds"], *self.about["seeds"]})
-        if nothing_to_do:
-            self.about = {**before, "seeds": self.about["seeds"]}
-            return
-        self.about["started"] = before["started"]
-        self.about["resumed"] = before.get("resumed", [])
-        if used != versions():  # the rounds of one run then come from different code: say so
-            self.about["resumed"] = [*self.about["resumed"], {**used, "until": now()}]
+        return str(about["configuration_hash"])
 
     def refresh(self) -> None:
-        """Read what other processes have recorded. Epochs of a round that did not get as far as rounds.csv don't count."""
-        if (version := version_of(self.directory / "rounds.csv")) == self.version:
-            return
-        self.version = version
-        self.rounds = read_rows(RoundRow, self.directory / "rounds.csv")
-        known = {row.seed for row in self.rounds}
-        self.epochs = [row for row in read_rows(EpochRow, self.directory / "epochs.csv") if row.seed in known]
-        self.distances = [row for row in read_rows(DistanceRow, self.directory / "distances.csv") if row.seed in known]
+        """Read what other processes have recorded."""
+        self.reader.read(self.records, skip=self.log)
 
-    def missing(self, seeds: list[int], retry_failed: bool) -> list[int]:
+    @property
+    def rows(self) -> dict[int, RoundRow]:
+        """The finished rounds by seed."""
+        return {seed: record.row for seed, record in self.records.rounds.items()}
+
+    def missing(self, seeds: Iterable[int], retry_failed: bool) -> list[int]:
         """The seeds among these that are still to be trained."""
-        ended = {row.seed for row in self.rounds if row.status == "done" or not retry_failed}
-        return [seed for seed in seeds if seed not in ended]
+        rounds = self.records.rounds
+        return [seed for seed in seeds if seed not in rounds or (retry_failed and rounds[seed].row.status == "failed")]
+
+    def begin(self, about: dict[str, Any]) -> None:
+        """Begin the run, or go on with the one that the folder holds: its finished rounds stay, its seeds are joined.
+
+        about: what run.json says of the run, its times and its configuration aside. Raises RunError when nothing can be written or locked.
+        """
+        about = {"configuration": self.configuration, "configuration_hash": self.configuration_hash, **about}
+        existed = self.directory.exists()
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with self.lock():
+                self.about = joined(about, read_about(self.directory) if (self.directory / "run.json").exists() else None)
+                self.write_about()
+        except NoLocksError:
+            if not existed:
+                shutil.rmtree(self.directory, ignore_errors=True)
+            raise
+        except OSError as error:
+            raise RunError(f"cannot write {error.filename or self.directory}: {error.strerror}; nothing was trained") from error
+
+    def lock(self) -> AbstractContextManager[None]:
+        """The lock under which run.json and the views are written."""
+        return locked(self.directory / ".lock")
 
     def claim(self, seed: int, retry_failed: bool) -> bool:
         """Take the round of this seed for this process, unless another one has it or has finished it."""
         folder = self.directory / ".claims"
         folder.mkdir(exist_ok=True)
-        lock = FileLock(folder / f"{seed}.lock", thread_local=False)
+        lock = file_lock(folder / f"{seed}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
             return False
-        with self.lock():
-            self.refresh()
+        self.refresh()
         if not self.missing([seed], retry_failed):
             lock.release()
             return False
         self.claims[seed] = lock
         return True
 
-    def add(self, result: RoundResult) -> None:
-        """Put a finished round on disk, in the order of the seeds whatever the order in which rounds finish."""
-        seed = result.row.seed
-        with self.lock():
-            self.refresh()
-            self.rounds = sorted([*(row for row in self.rounds if row.seed != seed), result.row], key=lambda row: row.seed)
-            self.epochs = sorted([*(row for row in self.epochs if row.seed != seed), *result.epochs], key=lambda row: (row.seed, row.epoch))
-            self.distances = [row for row in self.distances if row.seed != seed] + result.distances
-            self.distances.sort(key=lambda row: (row.seed, row.distance))
-            write_whole(self.directory / "epochs.csv", to_csv(EpochRow, self.epochs))
-            write_whole(self.directory / "distances.csv", to_csv(DistanceRow, self.distances))
-            if result.state is not None:
-                self.write_state(seed, result.state)
-            # last: a seed in rounds.csv has everything else on disk
-            write_whole(self.directory / "rounds.csv", to_csv(RoundRow, self.rounds))
-            self.version = version_of(self.directory / "rounds.csv")
-        self.release(seed)
-
-    def write_state(self, seed: int, state: dict[str, Tensor]) -> None:
-        """Add a trained network to model.safetensors."""
-        path = self.directory / "model.safetensors"
-        kept = load(path.read_bytes()) if path.exists() else {}
-        write_whole(path, save({**kept, **{f"{seed}/{name}": tensor for name, tensor in state.items()}}))
-
     def release(self, seed: int) -> None:
         """Give a claim back."""
         if seed in self.claims:
             self.claims.pop(seed).release()
 
-    def finish(self, otherwise: Status = "running") -> None:
-        """Say how the run stands: done or failed (some rounds are) when it is complete.
+    def add(self, result: RoundResult) -> None:
+        """Put a finished round on record. Costs the same however many there are. Raises RunError when the disk is full."""
+        seed = result.row.seed
+        if result.network is not None:
+            write_whole(network_path(self.directory, seed), result.network)
+        record, line = to_record(result, self.configuration_hash, now("microseconds"), self.log)
+        append(self.directory / FOLDER / self.log, line)
+        self.records.add(record)
+        self.added = True
+        if seed in self.claims:
+            # its round is on record: whoever has opened this lock meanwhile will see that
+            Path(self.claims[seed].lock_file).unlink(missing_ok=True)
+            self.release(seed)
+        if time.monotonic() >= self.next_view:
+            self.write_views()
 
-        Otherwise: running (another process has the rest), or interrupted or pruned, as whoever ends it knows.
+    def write_views(self) -> None:
+        """Write the CSV files anew; not again before a while that is long against what it took."""
+        start = time.monotonic()
+        with self.lock():
+            write_views(self.directory, list(read_records(self.directory, self.configuration_hash).rounds.values()))
+        now = time.monotonic()
+        self.next_view, self.added = now + max(VIEW_INTERVAL, (now - start) / VIEW_SHARE), False
+
+    def end(self, otherwise: Status = "running") -> Status:
+        """End this process's work: bring the views up to date, and say how the run stands.
+
+        done or failed (some rounds are) when it is complete; otherwise running (another process has the rest), or
+        interrupted or pruned, as whoever ends it knows.
         """
         for seed in list(self.claims):
             self.release(seed)
+        if self.added or outdated(self.directory, self.logs()):
+            self.write_views()
         with self.lock():
-            self.about = read_about(self.directory)  # another process may have joined
+            about = self.about = read_about(self.directory)  # another process may have joined
             self.refresh()
-            complete = {row.seed for row in self.rounds} >= set(self.about["seeds"])
-            status = otherwise
-            if complete:
-                status = "failed" if self.failed else "done"
+            status: Status = otherwise
+            if not self.missing(about["seeds"], False):
+                status = "failed" if any(row.status == "failed" for row in self.rows.values()) else "done"
                 shutil.rmtree(self.directory / ".claims", ignore_errors=True)
-            if status != self.about["status"]:
-                self.about.update(status=status, finished=None if status == "running" else now())
+            if status != about["status"]:
+                about.update(status=status, finished=None if status == "running" else now())
                 self.write_about()
+        return status
+
+    def logs(self) -> list[Path]:
+        """The logs of all processes."""
+        return [self.directory / FOLDER / name for name in log_names(self.directory / FOLDER)]
 
     def write_about(self) -> None:
         """Write run.json."""
         write_whole(self.directory / "run.json", json.dumps(self.about, indent=2, ensure_ascii=False) + "\n")
 
-    @property
-    def failed(self) -> list[RoundRow]:
-        """The rounds that failed."""
-        return [row for row in self.rounds if row.status == "failed"]
+
+def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """What run.json says when a run is begun (before: None) or gone on with: seeds of both, and the code that made its first rounds."""
+    if before is None:
+        return {**about, "status": "running", "started": now(), "finished": None}
+    used, resumed = {name: before.get(name) for name in versions()}, before.get("resumed", [])
+    if used != versions():  # the rounds of one run then come from different code: say so
+        resumed = [*resumed, {**used, "until": now()}]
+    seeds = sorted({*before["seeds"], *about["seeds"]})
+    return {**about, "seeds": seeds, "status": "running", "started": before["started"], "finished": None, "resumed": resumed}
 
 
-def version_of(path: Path) -> tuple[int, int] | None:
-    """What changes whenever a file is replaced: its inode and time; None when there is no file."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns
+def network_path(directory: Path, seed: int) -> Path:
+    """Where the trained network of this seed is kept."""
+    return directory / FOLDER / "networks" / f"{seed}.safetensors"
 
 
 def read_about(directory: Path) -> dict[str, Any]:
-    """run.json of a directory. Raises RunError when it is damaged."""
+    """run.json of a run's folder, with all that makes a run. Raises RunError naming what is missing or damaged."""
     try:
-        about: dict[str, Any] = json.loads((directory / "run.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise RunError(f"{directory / 'run.json'} cannot be read ({error}); delete the folder to train its rounds again") from error
-    return about
+        about = json.loads((directory / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{directory} holds no run (run.json cannot be read: {error})") from error
+    needs = {"configuration": dict, "configuration_hash": str, "parameters": int, "seeds": list, "status": str}
+    for name, kind in needs.items():
+        if not isinstance(about, dict) or not isinstance(about.get(name), kind):
+            raise RunError(f"{directory} holds no run (run.json has no valid {name!r})")
+    return dict(about)

@@ -1,12 +1,12 @@
-"""The jobs of a sweep: how each is composed, and which of them have something to train. Imports neither torch nor a model."""
+"""The jobs of a sweep: how each is composed, and what it has come to. Imports neither torch nor a model."""
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
@@ -15,29 +15,33 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.composed import typed
 from digitcmp.config.schema import Config
-from digitcmp.errors import DigitcmpError, Pruned, RunError
+from digitcmp.errors import DigitcmpError, Pruned
+from digitcmp.experiment.run import Run
 from digitcmp.plugins.composing import SeedLoader
-
-if TYPE_CHECKING:
-    from digitcmp.experiment.store import Records
-    from digitcmp.experiment.work import Run
 
 
 @dataclass
 class Job:
-    """One job of a sweep: what Hydra composed, where it goes, and what it trains.
+    """One job of a sweep: where it goes, what it trains, and what it has come to.
 
-    composed is None for a job that cannot be composed; config is None for that and for one that is refused.
+    compose: gives what Hydra composes for it, to be kept by whoever asks; None for a job that cannot be composed. config is None
+    for that and for a job that is refused.
     """
 
     number: int
     overrides: list[str]
-    composed: DictConfig | None = None
+    compose: Callable[[], DictConfig] | None = None
+    command: str = ""
     directory: Path = Path()
     config: Config | None = None
     error: Exception | None = None
     value: float | None = None  # what it has come to, when all its rounds are through
     ended: bool = False  # it has come to its error
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what the job has come to, so that Hydra has only to be told."""
+        return self.ended or self.value is not None
 
     def result(self) -> float:
         """What the job returns. Raises what it has come to instead."""
@@ -46,25 +50,43 @@ class Job:
         assert self.value is not None
         return self.value
 
-    @property
-    def task_overrides(self) -> list[str]:
-        """Its overrides but for those that concern Hydra."""
-        return [] if self.composed is None else list(self.composed.hydra.overrides.task)
+    def settle(self, run: Run) -> None:
+        """Take over what has become of the job's run. Where another process has the rest of it, the job itself looks again."""
+        if run.status == "pruned":
+            self.error = Pruned(f"{run.name} was ended early, with {len(run.rows)} of {run.config.rounds} rounds")
+            self.ended = True
+        elif len(run.rows) == run.config.rounds:
+            try:
+                self.value = run.outcome()
+            except DigitcmpError as error:
+                self.error, self.ended = error, True
 
 
-def compose(loader: SeedLoader, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Job:
+def make_job(loader: SeedLoader, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Job:
     """The job that these overrides make of the sweep's configuration. Raises what Hydra raises when they cannot be composed."""
-    composed, template = loader.compose(sweep, overrides)
-    with open_dict(composed):
-        composed.hydra.job.id, composed.hydra.job.num = str(number), number
-    with hydra_config(composed):
+    found = loader.template(sweep, list(overrides))
+    composed = found if isinstance(found, DictConfig) else found.composed
+
+    def compose() -> DictConfig:
+        # what many jobs share is composed for this one again, so that a long sweep need not keep a copy for each
+        own = composed if isinstance(found, DictConfig) else loader.compose(sweep, overrides)[0]
+        return numbered(own, number)
+
+    with hydra_config(numbered(composed, number)):
         directory = (Path(str(composed.hydra.sweep.dir)) / str(composed.hydra.sweep.subdir)).absolute()
-        job = Job(number, list(overrides), composed, directory)
+        job = Job(number, list(overrides), compose, command_of(list(composed.hydra.overrides.task)), directory)
         try:
-            job.config = typed(composed) if template is None else template.typed(composed.seed)
+            job.config = typed(composed) if isinstance(found, DictConfig) else found.typed(composed.seed)
         except (DigitcmpError, OmegaConfBaseException) as refused:
             job.error = refused
     return job
+
+
+def numbered(composed: DictConfig, number: int) -> DictConfig:
+    """What was composed, with the job's number in it."""
+    with open_dict(composed):
+        composed.hydra.job.id, composed.hydra.job.num = str(number), number
+    return composed
 
 
 @contextmanager
@@ -78,76 +100,6 @@ def hydra_config(composed: DictConfig) -> Iterator[None]:
         instance.cfg = before
 
 
-@dataclass
-class Desk:
-    """Where jobs are on their way: those whose rounds are trained, by folder, and those that Hydra has only to run."""
-
-    training: dict[Path, list[Job]] = field(default_factory=dict)
-    others: list[Job] = field(default_factory=list)
-    refusals: dict[str, DigitcmpError | None] = field(default_factory=dict)
-
-    def take(self, job: Job) -> "Run | None":
-        """What is to be trained for a job; None when it is refused, or shares the folder of one whose rounds are being trained."""
-        from digitcmp.experiment.work import Run
-
-        if job.directory in self.training:
-            self.training[job.directory].append(job)
-        elif job.config is None or self.refusal(job.config):
-            self.others.append(job)
-        else:
-            self.training[job.directory] = [job]
-            return Run(job.config, job.directory, command_of(job.task_overrides))
-        return None
-
-    def take_alone(self, job: Job) -> "Run | None":
-        """As `take`; a job whose folder holds another configuration is refused, too."""
-        from digitcmp.experiment.plan import standing
-
-        try:
-            if job.config is not None:
-                standing(job.config, job.directory)
-        except RunError:
-            self.others.append(job)  # the job itself will say so
-            return None
-        return self.take(job)
-
-    def through(self, run: "Run", records: "Records") -> list[Job]:
-        """The jobs for which a run was trained; it has ended."""
-        from digitcmp.experiment.run import outcome
-
-        jobs, seeds = self.training.pop(run.directory), run.config.seeds
-        for job in jobs:
-            if records.about["status"] == "pruned":
-                job.error = Pruned(f"{run.directory.name} was ended early, with {len(records.rounds)} of {len(seeds)} rounds")
-                job.ended = True
-            elif not records.missing(seeds, False):  # otherwise another process has the rest, and the job itself looks again
-                try:
-                    job.value = outcome(records, seeds)
-                except DigitcmpError as error:
-                    job.error, job.ended = error, True
-        return jobs
-
-    def idle(self) -> Iterator[Job]:
-        """The jobs that only have to be run, as long as there are any."""
-        while self.others:
-            yield self.others.pop(0)
-
-    def refusal(self, config: Config) -> DigitcmpError | None:
-        """Why there is no way to train this configuration here, if there is none; data that is missing is looked for once."""
-        from digitcmp.experiment.run import check_means
-
-        means = repr(
-            (config.data, config.augment, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers)
-        )
-        if means not in self.refusals:
-            try:
-                check_means(config)
-                self.refusals[means] = None
-            except DigitcmpError as error:
-                self.refusals[means] = error
-        return self.refusals[means]
-
-
 def command_of(overrides: list[str]) -> str:
     """The command that runs the same job again, with the seeds and choices it had, and the folder of its YAML files."""
     return shlex.join(["python", "-m", "digitcmp", *own_folder(sys.argv[1:]), *overrides])
@@ -156,5 +108,5 @@ def command_of(overrides: list[str]) -> str:
 def own_folder(arguments: list[str]) -> list[str]:
     """--config-dir and its like, where they were given."""
     flags = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
-    places = [place for place, argument in enumerate(arguments) if argument.split("=")[0] in flags]
-    return [part for place in places for part in arguments[place : place + (1 if "=" in arguments[place] else 2)]]
+    found = [index for index, argument in enumerate(arguments) if argument.split("=")[0] in flags]
+    return [part for index in found for part in arguments[index : index + (1 if "=" in arguments[index] else 2)]]

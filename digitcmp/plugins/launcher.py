@@ -1,14 +1,16 @@
 """The Hydra launcher that trains the jobs of a sweep side by side. The default of conf/config.yaml.
 
 It trains whatever is missing of the jobs' rounds with every core, and hands each job to Hydra's own `run_job` as soon as
-its rounds are on disk. The job then finds its rounds finished, so that Hydra's files, log, callbacks and return value
-are what they are with Hydra's basic launcher. A sweep's jobs are known from the beginning (`launch`); a search asks for
-one job after the other, and may end it early (`stream`). Imports neither torch nor a model.
+its rounds are on record. The job then finds its rounds finished, so that Hydra's files, log, callbacks and return value
+are what they are with Hydra's basic launcher. A sweep's jobs are known from the beginning (`launch`); a search is asked for
+one job after the other (`stream`). Imports neither torch nor a model.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
@@ -19,17 +21,21 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.errors import RunError
+from digitcmp.config.identity import configuration_hash
+from digitcmp.config.schema import Config
+from digitcmp.errors import DigitcmpError, RunError
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.log import RunLog
+from digitcmp.experiment.plan import print_plan, print_resumed
+from digitcmp.experiment.progress import ProgressDisplay
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.scheduler import train
 from digitcmp.plugins.composing import SeedLoader
 from digitcmp.plugins.hydra_job import Return, conclude, is_plain, log_kept
-from digitcmp.plugins.jobs import Desk, Job, compose
-from digitcmp.train.results import EpochRow
+from digitcmp.plugins.jobs import Job, make_job
+from digitcmp.terminal import Terminal
 
-if TYPE_CHECKING:
-    from digitcmp.experiment.work import Run
-
-JobWatcher = Callable[[int, EpochRow], bool]
-Returns = Generator[tuple[int, JobReturn], None, None]
+OnJobEnd = Callable[[int, JobReturn], None]
 
 
 @dataclass
@@ -40,7 +46,7 @@ class LauncherConfig:
 
 
 class DigitcmpLauncher(Launcher):
-    """Trains all jobs together, then lets Hydra run each."""
+    """Trains all jobs together, and lets Hydra run each."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
@@ -52,31 +58,33 @@ class DigitcmpLauncher(Launcher):
         if not job_overrides:
             raise RunError("the sweep is empty: a range or a choice has no values, so there is nothing to run")
         self.prepare()
-        jobs = [self.compose(number, overrides) for number, overrides in enumerate(job_overrides, initial_job_idx)]
-        valid = [job for job in jobs if job.config is not None]
-        if valid and all(job.config.dry_run for job in valid if job.config):
+        jobs = [make_job(self.loader, self.config, number, overrides) for number, overrides in enumerate(job_overrides, initial_job_idx)]
+        valid = [job.config for job in jobs if job.config is not None]
+        if valid and all(config.dry_run for config in valid):
             return self.show_plan(jobs)
-        desk = Desk()
-        runs = [run for job in jobs if (run := desk.take(job)) is not None]
-        if not runs and any(desk.refusals.values()):
-            raise next(refusal for refusal in desk.refusals.values() if refusal)
-        show_resumed(runs)
-        returns = dict(self.work(desk, alike_together(runs)))
+        returns: dict[int, JobReturn] = {}
+        runner = JobRunner(self, returns.__setitem__)
+        runs = alike_together([run for job in jobs if (run := runner.run_of(job)) is not None])
+        if not runs and any(runner.refusals.values()):
+            raise next(refusal for refusal in runner.refusals.values() if refusal)
+        print_resumed(runs, console := Terminal())
+        with ProgressDisplay.of(runs, console) as display, self.interruptible():
+            train(runs, [display, RunLog(), runner])
+        runner.run_waiting()
         return [returns[job.number] for job in jobs]
 
-    def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], watcher: JobWatcher | None = None, rounds: int | None = None) -> Returns:
-        """Train jobs as they come: (number, overrides) in, (number, return) out, in the order in which jobs end.
+    def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], callback: Callback, on_job_end: OnJobEnd, rounds: int) -> None:
+        """Train jobs as they come: (number, overrides), each taken when there is room for its rounds; rounds: how many all will have.
 
-        The next job is taken only when there is room for its rounds, after everything that has ended has been yielded.
-        watcher: is told about every epoch of a job, in this process; when it returns False, the job ends early: its return
-        has the status FAILED and `Pruned` as its error. rounds: how many rounds all jobs will have, if anybody knows.
-        A job that cannot be composed, or whose data, device or folder is refused, fails by itself. Closing the generator
-        ends everything at once; finished rounds are kept.
+        callback: is told about the runs of the jobs, and may end one early: its job's return has the status FAILED and `Pruned`
+        as its error. on_job_end: gets each job's number and return, before the next job is taken. A job that cannot be composed,
+        or whose data, device or folder is refused, fails by itself.
         """
         self.prepare()
-        desk = Desk()
-        runs = (desk.take_alone(self.compose_alone(number, overrides)) for number, overrides in jobs)
-        yield from self.work(desk, runs, watcher, rounds)
+        runner = JobRunner(self, on_job_end)
+        with ProgressDisplay("search", rounds, None, True, Terminal()) as display, self.interruptible():
+            train(runner.runs_of(jobs), [display, RunLog(), callback, runner], rounds)
+        runner.run_waiting()
 
     def prepare(self) -> None:
         """What Hydra's own launchers do first."""
@@ -84,51 +92,25 @@ class DigitcmpLauncher(Launcher):
         hydra = self.config.hydra
         configure_log(hydra.hydra_logging, hydra.verbose, execution_whitelist=self.hydra_context.execution_whitelist)
 
-    def compose(self, number: int, overrides: Sequence[str]) -> Job:
-        """One job. Raises what Hydra raises when it cannot be composed."""
-        return compose(self.loader, self.config, number, overrides)
-
-    def compose_alone(self, number: int, overrides: Sequence[str]) -> Job:
-        """One job, with its error where it cannot be composed."""
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let Ctrl-C say where finished rounds are."""
         try:
-            return self.compose(number, overrides)
-        except (HydraException, OmegaConfBaseException) as error:
-            return Job(number, list(overrides), error=error)
-
-    def work(self, desk: Desk, runs: Iterable["Run | None"], watcher: JobWatcher | None = None, rounds: int | None = None) -> Returns:
-        """Train runs, and let Hydra run each job that is through with that, or that has nothing to train."""
-        from digitcmp.experiment.run import train_stream
-        from digitcmp.terminal import Terminal
-
-        watch = None if watcher is None else lambda run, row: watcher(desk.training[run.directory][0].number, row)
-        through = train_stream(runs, Terminal(), watch, rounds)
-        try:
-            for ended in through:
-                yield from self.run_all([*(desk.through(*ended) if ended else ()), *desk.idle()])
-            yield from self.run_all(desk.idle())
+            yield
         except KeyboardInterrupt as interrupt:
-            through.close()
             raise KeyboardInterrupt(str(interrupt) or f"finished rounds are kept in {self.config.hydra.sweep.dir}") from None
-        finally:
-            through.close()
-
-    def run_all(self, jobs: Iterable[Job]) -> Returns:
-        """Let Hydra run jobs, one after the other."""
-        for job in jobs:
-            with log_kept():
-                ended = self.run(job)
-            yield job.number, ended
 
     def run(self, job: Job) -> JobReturn:
         """Let Hydra run a job. What has been trained for it is its result; what could not be trained says so itself."""
-        if job.composed is None:
+        if job.compose is None:
             return Return(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
-        if job.value is not None and is_plain(job.composed):
-            return conclude(self.hydra_context, self.task_function, job.composed, job.directory, job.value)
+        composed = job.compose()
+        if job.value is not None and is_plain(composed):
+            return conclude(self.hydra_context, self.task_function, composed, job.directory, job.value)
         ended = run_job(
             hydra_context=self.hydra_context,
-            task_function=self.task_function if job.value is None and not job.ended else lambda _: job.result(),
-            config=job.composed,
+            task_function=(lambda _: job.result()) if job.settled else self.task_function,
+            config=composed,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
@@ -136,34 +118,107 @@ class DigitcmpLauncher(Launcher):
 
     def show_plan(self, jobs: list[Job]) -> list[JobReturn]:
         """Print how the jobs stand; nothing runs."""
-        from digitcmp.experiment.engines import choose, choose_device
-        from digitcmp.experiment.plan import print_plan, standing
-        from digitcmp.terminal import Terminal
+        from digitcmp.experiment.executors.choose import choose, choose_device
 
-        configs = [(job.config, job.directory) for job in jobs if job.config is not None]
-        total = sum(config.rounds for config, _ in configs)
-        _, workers = choose(configs[0][0], total, choose_device(configs[0][0].device))
-        print_plan([standing(config, directory) for config, directory in configs], workers, Terminal())
+        runs = [Run(job.config, job.directory, job.command) for job in jobs if job.config is not None]
+        _, workers = choose(runs[0].config, sum(run.config.rounds for run in runs), choose_device(runs[0].config.device))
+        print_plan(runs, workers, Terminal())
         refused: list[JobReturn] = [Return(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
 
-def alike_together(runs: list["Run"]) -> list["Run"]:
-    """Runs with their replicates, which differ from them in the seed alone, right behind them."""
-    from digitcmp.config.identity import configuration
+class JobRunner(Callback):
+    """Lets Hydra run each job when this process is through with its run. on_job_end: gets its number and its return."""
 
+    def __init__(self, launcher: DigitcmpLauncher, on_job_end: OnJobEnd) -> None:
+        self.launcher, self.on_job_end = launcher, on_job_end
+        self.training: dict[Path, list[Job]] = {}  # jobs by the folder of the run that is trained for them
+        self.waiting: list[Job] = []  # jobs that are run when nothing is trained any more
+        self.refusals: dict[str, DigitcmpError | None] = {}
+
+    def run_of(self, job: Job) -> Run | None:
+        """The run of a job; None when it is refused, or shares the folder of one that is trained anyway. Raises RunError when its
+        folder holds another configuration."""
+        if job.directory in self.training:
+            self.training[job.directory].append(job)
+        elif job.config is None:
+            self.waiting.append(job)
+        else:
+            run = Run(job.config, job.directory, job.command)
+            if not run.complete and self.refusal(job.config):
+                self.waiting.append(job)  # the job itself will say so
+            else:
+                self.training[job.directory] = [job]
+                return run
+        return None
+
+    def runs_of(self, jobs: Iterable[tuple[int, Sequence[str]]]) -> Iterator[Run]:
+        """The runs of jobs that come one by one; a job that has none is run before the next one is taken."""
+        for number, overrides in jobs:
+            job = Job(number, list(overrides))
+            try:
+                job = make_job(self.launcher.loader, self.launcher.config, number, overrides)
+                run = self.run_of(job)
+            except RunError:
+                run = None
+                self.waiting.append(job)  # the job itself will say so
+            except (HydraException, OmegaConfBaseException) as error:
+                run, job.error = None, error
+                self.waiting.append(job)
+            if run is not None:
+                yield run
+            else:
+                self.run_waiting()
+
+    def on_run_end(self, run: Run) -> None:
+        for job in self.training.pop(run.directory):
+            job.settle(run)
+            if job.settled:
+                self.run_job(job)
+            else:
+                self.waiting.append(job)
+
+    def run_waiting(self) -> None:
+        """Run the jobs that had to wait."""
+        while self.waiting:
+            self.run_job(self.waiting.pop(0))
+
+    def run_job(self, job: Job) -> None:
+        """Let Hydra run a job."""
+        with log_kept():
+            ended = self.launcher.run(job)
+        ended.cfg = ended.hydra_cfg = None  # callbacks have had them; a long sweep need not keep them all
+        self.on_job_end(job.number, ended)
+
+    def refusal(self, config: Config) -> DigitcmpError | None:
+        """Why there is no way to train this configuration here, if there is none; data that is missing is looked for once."""
+        from digitcmp.experiment.preflight import preflight
+
+        parts = (
+            config.data,
+            config.augment,
+            config.model,
+            config.optimizer,
+            config.scheduler,
+            config.device,
+            config.engine,
+            config.workers,
+        )
+        if (key := repr(parts)) not in self.refusals:
+            try:
+                preflight(config)
+                self.refusals[key] = None
+            except DigitcmpError as error:
+                self.refusals[key] = error
+        return self.refusals[key]
+
+
+def alike_together(runs: list[Run]) -> list[Run]:
+    """Runs with their replicates, which differ from them in the seed alone, right behind them."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        groups.setdefault(repr(configuration(run.config)), []).append(run)
+        groups.setdefault(configuration_hash(run.store.configuration), []).append(run)
     return [run for group in groups.values() for run in group]
-
-
-def show_resumed(runs: list["Run"]) -> None:
-    """Say what is on disk already. Raises RunError for a folder that holds another configuration."""
-    from digitcmp.experiment.plan import print_resumed, standing
-    from digitcmp.terminal import Terminal
-
-    print_resumed([standing(run.config, run.directory) for run in runs], Terminal())
 
 
 def register() -> None:

@@ -1,89 +1,72 @@
-"""One run's folder: its run.json and its CSV files, checked, as typed frames."""
+"""Where runs are, and their records as frames."""
 
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
+from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
+from digitcmp.experiment.records import Record, Records, read_records
+from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
 
-WHOLE = {"seed": "int64", "epoch": "int64", "epochs": "int64", "best_epoch": "Int64"}
+WHOLE = {name: "int64" for name in ("seed", "epoch", "epochs", "distance", "pairs", "right")} | {"best_epoch": "Int64"}
 TEXT = {"status": "string", "error": "string"}
-COUNTS = {"distance": "int64", "pairs": "int64", "right": "int64"}
+ROUND_COLUMNS = [item.name for item in fields(RoundRow)]
+EPOCH_COLUMNS = [item.name for item in fields(EpochRow) if item.name != "seed"]
+DISTANCES = [item.name for item in fields(DistanceRow) if item.name != "seed"]
 SKIPPED = {"summary", ".hydra"}  # folders that hold no runs
 
 
-def read_run(directory: Path) -> dict[str, Any]:
-    """run.json. Raises RunError when the directory holds no readable one."""
-    try:
-        about: dict[str, Any] = json.loads((directory / "run.json").read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"{directory} holds no run (run.json cannot be read: {error})") from error
-    return about
+@dataclass(frozen=True)
+class RunFrames:
+    """What a run has on record, by seed. rounds: as `RoundRow`; epochs, distances: as `EpochRow`, `DistanceRow`, those columns that
+    were asked for. damaged: a line of text per record that is left out."""
+
+    rounds: pd.DataFrame
+    epochs: pd.DataFrame
+    distances: pd.DataFrame
+    damaged: list[str]
 
 
-def checked_run(directory: Path) -> dict[str, Any]:
-    """run.json with all that a report needs. Raises RunError naming what is missing."""
-    about = read_run(directory)
-    needs = {"configuration": dict, "configuration_hash": str, "parameters": int, "seeds": list, "status": str}
-    for name, kind in needs.items():
-        if not isinstance(about, dict) or not isinstance(about.get(name), kind):
-            raise RunError(f"{directory} holds no run (run.json has no valid {name!r})")
-    return about
+def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] = EPOCH_COLUMNS) -> RunFrames:
+    """The records of a run as typed frames: float64, int64 (Int64 for best_epoch), string.
 
-
-def read_rows(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """A CSV file of a run with typed columns, or only the named ones: whole numbers, texts, float64 for the rest.
-
-    Raises RunError when the file is missing or damaged.
+    columns: those of the epochs; none: neither epochs nor distances. A run that cannot be read is one that is damaged as a whole.
     """
-    kinds = {**WHOLE, **TEXT, **COUNTS}
     try:
-        with path.open() as file:
-            header = file.readline().rstrip("\n").split(",")
-        numbers = dict.fromkeys([name for name in header if name not in kinds], "float64")
-        return pd.read_csv(path, dtype={**kinds, **numbers}, usecols=columns, keep_default_na=False, na_values=["", "nan"])
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        records = read_records(directory, about["configuration_hash"])
+    except RunError as error:
+        records = Records(damaged=[f"{error}; its rounds are left out"])
+    found = list(records.rounds.values())
+    rounds = pd.DataFrame([vars(record.row) for record in found], columns=ROUND_COLUMNS)
+    kinds = {name: WHOLE.get(name, TEXT.get(name, "float64")) for name in ROUND_COLUMNS}
+    epochs, distances = (parts(found, part, names) for part, names in (("epochs", columns), ("distances", DISTANCES if columns else ())))
+    return RunFrames(rounds.astype(kinds), epochs, distances, [f"{directory}: {line}" for line in records.damaged])
 
 
-def read_whole(path: Path, columns: list[str] | None, filled: list[str]) -> pd.DataFrame:
-    """As `read_rows`, for a file that must end with a whole line and have no gap in the columns `filled`.
-
-    pandas takes a file that was cut off in the middle of a line for one with empty cells; here it is a RunError.
-    """
-    frame = read_rows(path, columns)
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        cut = file.read() != b"\n"
-    missing = set(filled) - set(frame.columns)
-    if cut or missing or bool(frame[filled].isna().to_numpy().any()):
-        raise RunError(f"{path} cannot be read: it is cut off or has gaps")
-    return frame
+def parts(records: Sequence[Record], part: Literal["epochs", "distances"], names: Sequence[str]) -> pd.DataFrame:
+    """These columns of a part of all records, below each other, with the seed of each in front."""
+    whole: dict[str, list[Any]] = {name: [] for name in names}
+    lengths = []
+    for record in records if names else ():
+        columns = record.columns(part)
+        lengths.append(len(columns[names[0]]))
+        for name, values in whole.items():
+            values += columns[name]
+    seeds = np.repeat(np.array([record.row.seed for record in records[: len(lengths)]], dtype="int64"), lengths)
+    return pd.DataFrame({"seed": seeds, **{name: np.array(values, dtype=WHOLE.get(name, "float64")) for name, values in whole.items()}})
 
 
 def was_tested(about: dict[str, Any]) -> bool:
     """Whether the networks of a run were shown their test pairs: not with test=false, as in a search."""
     return bool(about["configuration"].get("test", True))  # runs that are older than the key were tested
-
-
-def read_rounds(directory: Path, tested: bool = True) -> pd.DataFrame:
-    """rounds.csv of a run, which has validation accuracies alone where it was not tested.
-
-    Raises RunError when it is damaged, or when a round that is done has no accuracy between 0 and 1.
-    """
-    path = directory / "rounds.csv"
-    rounds = read_whole(path, None, ["seed", "status", "epochs", "seconds"])
-    if not {"test_accuracy", "majority_accuracy", "digit_accuracy", "val_accuracy"} <= set(rounds.columns):
-        raise RunError(f"{path} cannot be read: columns are missing")
-    done, accuracy = rounds["status"] == "done", "test_accuracy" if tested else "val_accuracy"
-    if not (done | (rounds["status"] == "failed")).all() or not rounds.loc[done, accuracy].between(0, 1).all():
-        raise RunError(f"{path} cannot be read: a status is neither done nor failed, or an accuracy is not between 0 and 1")
-    return rounds
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -109,15 +92,9 @@ def natural(text: str) -> list[tuple[int, float | str]]:
     return [(0, float(part)) if place % 2 else (1, part) for place, part in enumerate(parts) if part]
 
 
-def flatten(configuration: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(configuration: dict[str, Any]) -> dict[str, Any]:
     """A nested configuration as dotted keys; lists become compact text, as one would write them on the command line."""
-    flat: dict[str, Any] = {}
-    for key, value in configuration.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = compact(value) if isinstance(value, list) else value
-    return flat
+    return {key: compact(value) if isinstance(value, list) else value for key, value in flat(configuration).items()}
 
 
 def compact(value: Any) -> str:

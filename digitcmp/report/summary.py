@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digitcmp.report.runs import read_rows, read_run, was_tested
+from digitcmp.experiment.run import Run
+from digitcmp.report.runs import ROUND_COLUMNS, was_tested
 
-FILES = ("run.json", "rounds.csv", "epochs.csv", "curves.png", "model.safetensors", "digitcmp.log")
+FILES = ("run.json", "rounds.csv", "epochs.csv", "curves.png", "records", "digitcmp.log")
 
 
 def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str, str]]:
@@ -42,13 +43,15 @@ def mean_and_deviation(fractions: pd.Series) -> str:
     return f"{mean} %" if len(fractions) == 1 else f"{mean} ± {100 * fractions.std():.2f} %"
 
 
-def print_summary(directory: Path, console: Console) -> None:
-    """Print the table of a run from its records, and where its files are."""
+def print_summary(run: Run, console: Console) -> None:
+    """Print the table of a run, and where its files are."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in summary_rows(read_run(directory), read_rows(directory / "rounds.csv")):
+    rounds = pd.DataFrame([vars(row) for _, row in sorted(run.store.rows.items())], columns=ROUND_COLUMNS).astype({"test_accuracy": "float64"})
+    for name, value in summary_rows(run.store.about or {}, rounds):
         table.add_row(name, f"[bold]{value}[/bold]" if name == "test accuracy" else value)
+    directory = run.directory
     shown = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
     console.print(table)
     # outside the table, which would break a long path in two

@@ -1,119 +1,90 @@
-"""One round, from its seed to its rows."""
+"""Rounds, from their seeds to their rows: a pure function of a configuration, seeds and a device."""
 
 import math
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import torch
-from torch import Tensor
+from safetensors.torch import save
 
-from digitcmp.config.schema import Config
+from digitcmp.config.schema import Config, DataConfig
 from digitcmp.data.augment import make_augmentation
 from digitcmp.data.columns import find_columns
 from digitcmp.data.pairs import RoundPairs, make_round, stack
 from digitcmp.data.sources import load
-from digitcmp.errors import DigitcmpError, Pruned
+from digitcmp.errors import DigitcmpError
 from digitcmp.model.network import build
 from digitcmp.seeding import Origin, Stream, generator
 from digitcmp.train.evaluate import Scores, by_distance
 from digitcmp.train.loop import Epoch, Recipe, train
 from digitcmp.train.optimizer import find_algorithm, make_optimizer
 from digitcmp.train.program import Program, make_program
-from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
+from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
 from digitcmp.train.sampler import Diet
 from digitcmp.train.schedule import make_shape
 
-
-@dataclass(frozen=True)
-class Task:
-    """A round to be trained: its configuration, its seed, and a number of its own among all that are trained together."""
-
-    config: Config
-    seed: int
-    place: int
-
-
-Watch = Callable[[EpochRow], None]  # called after each epoch; raises Pruned to stop the round
+OnEpoch = Callable[[int, EpochRow], bool]  # is told the round's index and its epoch; False stops the round
 
 
 @dataclass
-class RoundResult:
-    """What a round leaves: rows for the records, and the trained state with the normalisation it needs, where it is kept."""
-
-    row: RoundRow
-    epochs: list[EpochRow] = field(default_factory=list)
-    distances: list[DistanceRow] = field(default_factory=list)
-    state: dict[str, Tensor] | None = None
-    trace: str = ""
-
-
-@dataclass
-class Round:
-    """A round on its way: what it has told so far, and whether it has come to an early end."""
+class RoundProgress:
+    """A round on its way: its epochs so far, and whether it has come to an early end."""
 
     seed: int
-    watch: Watch
     epochs: list[EpochRow] = field(default_factory=list)
     error: str = ""
-    stopped: Pruned | None = None
+    stopped: bool = False
 
     @property
     def over(self) -> bool:
         """Whether the round diverged or was stopped: its network goes on in its stack, but nothing of it counts any more."""
-        return bool(self.error) or self.stopped is not None
-
-    def note(self, row: EpochRow, healthy: bool) -> None:
-        """An epoch is through."""
-        if self.over:
-            return
-        self.epochs.append(row)
-        self.error = "" if healthy else diverged(row)
-        try:
-            self.watch(row)
-        except Pruned as stopped:
-            self.stopped = stopped
+        return bool(self.error) or self.stopped
 
 
-def train_round(config: Config, seed: int, device: torch.device, watch: Watch) -> RoundResult:
-    """Train and test the round of this seed; `watch` is told about every epoch, and may raise Pruned to stop the round.
+def train_round(config: Config, seed: int, device: torch.device, on_epoch: OnEpoch) -> RoundResult | None:
+    """Train and test the round of this seed; None when `on_epoch` stopped it.
 
     A problem that the user can mend is raised (DigitcmpError); a round that breaks for another reason is returned as
     failed, with the trace, so that the other rounds go on.
     """
-    start, only = time.perf_counter(), Round(seed, watch)
+    start, told = time.perf_counter(), list[EpochRow]()
+
+    def note(index: int, row: EpochRow) -> bool:
+        told.append(row)
+        return on_epoch(index, row)
+
     try:
-        (result,) = train_stack(config, [only], device)
+        (result,) = train_rounds(config, [seed], device, note)
     except DigitcmpError:
         raise
     except Exception as broken:  # whatever it is, it is on record, and it is this round's alone
         error = f"{type(broken).__name__}: {first_line(broken)}"
-        row = round_row(config, seed, only.epochs, None, time.perf_counter() - start, error)
-        return RoundResult(row, only.epochs, trace=traceback.format_exc())
-    if result is None:
-        assert only.stopped is not None
-        raise only.stopped
+        return RoundResult(round_row(config, seed, told, None, time.perf_counter() - start, error), told, trace=traceback.format_exc())
     return result
 
 
-def train_stack(config: Config, rounds: list[Round], device: torch.device) -> list[RoundResult | None]:
-    """Train and test rounds as one program; returns a result for each, None for one that was stopped.
+def train_rounds(config: Config, seeds: Sequence[int], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+    """Train and test the rounds of these seeds as one program; a result for each, None for one that `on_epoch` stopped.
 
-    Their seconds are equal shares of the stack's. Raises whatever breaks; the rounds then have the epochs that they had.
+    Their seconds are equal shares of the stack's; the import of libraries and the reading of the data set are no part of them.
+    Raises whatever breaks.
     """
-    load(config.data.source, config.data.root)  # once per process, so it is not part of any round's time
-    start, seeds = time.perf_counter(), [one.seed for one in rounds]
-    drawn = [round_pairs(config, seed) for seed in seeds]
+    load(config.data.source, config.data.root)  # once per process
+    spec = recipe(config)
+    start, rounds = time.perf_counter(), [RoundProgress(seed) for seed in seeds]
+    drawn = [round_pairs(config.data, seed) for seed in seeds]
     origins = [Origin(seed, member) for seed in seeds for member in range(config.ensemble)]
     networks = [build(config.model, generator(origin, Stream.WEIGHTS), device) for origin in origins]
     program = make_program(networks, together=len(rounds) > 1 or device.type != "cpu")
     pairs = stack(drawn, device)
     tested: Scores | None = None
-    for epoch in train(program, pairs, seeds, recipe(config)):
+    for epoch in train(program, pairs, list(seeds), spec):
         tested = epoch.test
         for index, one in enumerate(rounds):
-            one.note(epoch_row(one.seed, epoch, index), epoch.healthy[index])
+            if not one.over:
+                note_epoch(one, epoch, index, on_epoch)
         if all(one.over for one in rounds):
             break
     measured = None if tested is None else by_distance(tested.right, pairs.test.digits)
@@ -124,19 +95,26 @@ def train_stack(config: Config, rounds: list[Round], device: torch.device) -> li
         result = RoundResult(row, one.epochs)
         if row.status == "done":
             result.distances = distance_rows(one.seed, *measured, index) if measured else []
-            result.state = kept_state(program, own, index, config.ensemble) if config.save_model else None
+            result.network = saved_network(program, own, index, config.ensemble) if config.save_model else None
         results.append(None if one.stopped else result)
     return results
 
 
-def crashed_round(task: Task, reason: str) -> RoundResult:
+def note_epoch(one: RoundProgress, epoch: Epoch, index: int, on_epoch: OnEpoch) -> None:
+    """An epoch of the round at this index of the stack is through."""
+    row = epoch_row(one.seed, epoch, index)
+    one.epochs.append(row)
+    one.error = "" if epoch.healthy[index] else diverged(row)
+    one.stopped = not on_epoch(index, row)
+
+
+def crashed_round(config: Config, seed: int, reason: str) -> RoundResult:
     """The failed result of a round whose process is gone."""
-    return RoundResult(round_row(task.config, task.seed, [], None, 0.0, reason))
+    return RoundResult(round_row(config, seed, [], None, 0.0, reason))
 
 
-def round_pairs(config: Config, seed: int) -> RoundPairs:
+def round_pairs(data: DataConfig, seed: int) -> RoundPairs:
     """The pairs of the round of this seed. Raises DataError when the data set has too few images."""
-    data = config.data
     source = load(data.source, data.root)
     return make_round(source, seed, data.train_pairs, data.test_pairs, data.val_pairs, data.target, data.normalize_test)
 
@@ -171,7 +149,7 @@ def diet(config: Config) -> Diet:
 
 
 def epoch_row(seed: int, epoch: Epoch, index: int) -> EpochRow:
-    """The row of the round at this place of the stack; its seconds are an equal share of the stack's."""
+    """The row of the round at this index of the stack; its seconds are an equal share of the stack's."""
     return EpochRow(
         seed=seed,
         epoch=epoch.epoch,
@@ -185,7 +163,7 @@ def epoch_row(seed: int, epoch: Epoch, index: int) -> EpochRow:
 
 
 def distance_rows(seed: int, pairs: list[list[int]], right: list[list[int]], index: int) -> list[DistanceRow]:
-    """The rows of the round at this place of the stack; distances that no pair has are left out."""
+    """The rows of the round at this index of the stack; distances that no pair has are left out."""
     counts = enumerate(zip(pairs[index], right[index], strict=True))
     return [DistanceRow(seed, distance, total, hits) for distance, (total, hits) in counts if total]
 
@@ -195,7 +173,7 @@ def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accura
     last = epochs[-1] if epochs else None
     measured = [(row.test_accuracy if row.val_accuracy is None else row.val_accuracy, row.epoch) for row in epochs]
     scores = [(accuracy, -epoch) for accuracy, epoch in measured if accuracy is not None]
-    best, place = max(scores, default=(None, None))  # the first of equal ones
+    best, minus_epoch = max(scores, default=(None, None))  # the first of equal ones
     return RoundRow(
         seed=seed,
         status="failed" if error or len(epochs) < config.epochs else "done",
@@ -205,7 +183,7 @@ def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accura
         test_accuracy=last.test_accuracy if last else None,
         digit_accuracy=last.digit_accuracy if last else None,
         val_accuracy=last.val_accuracy if last else None,
-        best_epoch=None if place is None else -place,
+        best_epoch=None if minus_epoch is None else -minus_epoch,
         best_accuracy=best,
         majority_accuracy=majority_accuracy,
         seconds=seconds,
@@ -225,16 +203,13 @@ def majority(pairs: RoundPairs) -> float:
     return max(ones, 1 - ones)
 
 
-def kept_state(program: Program, pairs: RoundPairs, index: int, members: int) -> dict[str, Tensor]:
-    """The trained state of the round at this place of the stack, with the mean and deviation that its images were normalised with.
-
-    The names of an ensemble's members begin with their number.
-    """
-    normalisation = {"input.mean": pairs.mean, "input.std": pairs.std}
-    if members == 1:
-        return {**program.state(index), **normalisation}
+def saved_network(program: Program, pairs: RoundPairs, index: int, members: int) -> bytes:
+    """The round at this index of the stack as a safetensors file: its trained state, and the normalisation of its images
+    (`input.mean`, `input.std`). The names of an ensemble's members begin with their number."""
     states = [program.state(index * members + member) for member in range(members)]
-    return {**{f"{member}.{name}": value for member, state in enumerate(states) for name, value in state.items()}, **normalisation}
+    begin = ["" if members == 1 else f"{member}." for member in range(members)]
+    named = {first + name: value for first, state in zip(begin, states, strict=True) for name, value in state.items()}
+    return save({**named, "input.mean": pairs.mean, "input.std": pairs.std})
 
 
 def first_line(error: BaseException) -> str:

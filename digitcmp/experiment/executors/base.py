@@ -1,0 +1,100 @@
+"""What every executor offers: the protocol of `concurrent.futures`, with epochs on the way.
+
+`submit` gives a future per round, whose result is the round's result. Nothing happens in threads: epochs and results come in
+while somebody is in `wait`, so that callbacks need no locks.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from digitcmp.config.schema import Config
+from digitcmp.train.results import EpochRow, RoundResult
+
+if TYPE_CHECKING:
+    import torch
+
+RoundFuture = Future[RoundResult]
+OnEpoch = Callable[[RoundFuture, EpochRow], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Rounds of one configuration that are trained together."""
+
+    config: Config
+    seeds: tuple[int, ...]
+
+
+class Executor(Protocol):
+    """How rounds are executed. No executor changes what is computed, beyond floating-point rounding.
+
+    A round that breaks is a failed result; a problem that the user can mend is the future's exception (DigitcmpError).
+    """
+
+    name: str
+    workers: int  # rounds or stacks at a time
+    device: "torch.device"
+
+    def chunk(self, config: Config) -> int:
+        """How many rounds of this configuration make one task. Raises ConfigError for a network that cannot be stacked."""
+
+    def has_room(self) -> bool:
+        """Whether a task can be submitted that would be begun at once."""
+
+    def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
+        """Begin a task; a future for each of its rounds. `on_epoch` is called after every epoch of a round, in order, within `wait`."""
+
+    def wait(self) -> list[RoundFuture]:
+        """Go on until something has ended. Returns the futures that have a result; none when a cancelled round has made room."""
+
+    def cancel(self, future: RoundFuture) -> None:
+        """Stop a round, after its epoch at the latest: nothing more is heard of it. The other rounds of its task go on."""
+
+    def shutdown(self) -> None:
+        """End everything at once, and leave no process behind."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+class ExecutorBase:
+    """What executors share: leaving them as context managers shuts them down; they train single rounds by themselves."""
+
+    workers = 1
+
+    def chunk(self, config: Config) -> int:
+        del config
+        return 1
+
+    def cancel(self, future: RoundFuture) -> None:
+        future.cancel()
+
+    def shutdown(self) -> None:
+        return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.shutdown()
+
+
+def settle(futures: list[RoundFuture], results: list[RoundResult | None]) -> list[RoundFuture]:
+    """Give the futures of a task their results, None for a round that was stopped. Returns those that were not cancelled."""
+    open_ = [(future, result) for future, result in zip(futures, results, strict=True) if not future.cancelled()]
+    for future, result in open_:
+        if result is not None:
+            future.set_result(result)
+    return [future for future, _ in open_]
+
+
+def refuse(futures: list[RoundFuture], error: Exception) -> list[RoundFuture]:
+    """Give the futures of a task its error. Returns those that were not cancelled."""
+    open_ = [future for future in futures if not future.cancelled()]
+    for future in open_:
+        future.set_exception(error)
+    return open_

@@ -1,0 +1,47 @@
+"""Rounds of one configuration as one program on the device, as many at a time as its memory takes (or stack_size)."""
+
+from collections.abc import Callable
+
+import torch
+
+from digitcmp.config.schema import Config
+from digitcmp.errors import DigitcmpError
+from digitcmp.experiment.executors.base import Task
+from digitcmp.experiment.executors.serial import SerialExecutor
+from digitcmp.experiment.stacking import stack_limit
+from digitcmp.train.results import EpochRow, RoundResult
+from digitcmp.train.round import OnEpoch, first_line, train_rounds
+
+
+class StackedExecutor(SerialExecutor):
+    """Trains the rounds of a task as one stack. on_message: is told when a stack has to be divided."""
+
+    name = "stacked"
+
+    def __init__(self, device: torch.device, on_message: Callable[[str], None]) -> None:
+        super().__init__(device)
+        self.on_message = on_message
+
+    def chunk(self, config: Config) -> int:
+        return stack_limit(config, self.device)
+
+    def train(self, task: Task, on_epoch: OnEpoch) -> list[RoundResult | None]:
+        """A stack that breaks goes on as two halves, for which there may be memory enough; a round that breaks alone has failed."""
+        if len(task.seeds) == 1:
+            return super().train(task, on_epoch)
+        try:
+            return train_rounds(task.config, task.seeds, self.device, on_epoch)
+        except DigitcmpError:
+            raise
+        except Exception as broken:
+            problem = f"{type(broken).__name__}: {first_line(broken)}"
+        # only here, where the error and the tensors that it holds on to are gone
+        torch.cuda.empty_cache()
+        half = len(task.seeds) // 2
+        self.on_message(f"a stack of {len(task.seeds)} rounds broke ({problem}); going on with {len(task.seeds) - half} at a time")
+        first = self.train(Task(task.config, task.seeds[:half]), on_epoch)
+
+        def behind(index: int, row: EpochRow) -> bool:
+            return on_epoch(half + index, row)
+
+        return [*first, *self.train(Task(task.config, task.seeds[half:]), behind)]

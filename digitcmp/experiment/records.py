@@ -1,0 +1,198 @@
+"""The records of a run: append-only logs, one per writing process, one line per finished round. The only reader of them.
+
+A line is JSON with a checksum in front of everything else,
+
+    {"check":"<CRC-32 and length of the rest, 8 hexadecimal digits each>","configuration":…,"finished":…,"round":…,"epochs":…,"distances":…}
+
+so that whatever happens to a file, a round is either what was recorded or known to be damaged, and damage never reaches
+its neighbours: records are found by how they begin, not by where a line ends. Epochs and distances are columns
+(name to list). CSV files are views of the records, written for people and other programs, and never read.
+"""
+
+import json
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Any, Literal
+
+from digitcmp.errors import RunError
+from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
+
+FOLDER = "records"
+START = re.compile(rb'\{"check":"([0-9a-f]{8})([0-9a-f]{8})",')
+EPOCHS, DISTANCES = b',"epochs":', b',"distances":'  # cannot occur inside a JSON text, where quotes are escaped
+DIGITS = ".8g"  # all that single precision knows
+
+Row = EpochRow | RoundRow | DistanceRow
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished round as a log has it. text: its line; finished: when it was recorded, UTC; log: the file's name."""
+
+    configuration: str
+    finished: str
+    row: RoundRow
+    text: bytes = field(repr=False)
+    log: str = ""
+
+    def columns(self, part: Literal["epochs", "distances"]) -> dict[str, list[Any]]:
+        """The columns of its epochs or of its distances. Only that part of the line is read."""
+        begin, end = self.text.index(EPOCHS), self.text.rindex(DISTANCES)
+        text = self.text[begin + len(EPOCHS) : end] if part == "epochs" else self.text[end + len(DISTANCES) : -1]
+        columns: dict[str, list[Any]] = json.loads(text)
+        return columns
+
+    def values(self, part: Literal["epochs", "distances"], kind: type[EpochRow | DistanceRow]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a part as plain values, in the order of the fields of their kind."""
+        columns = self.columns(part)
+        return zip(repeat(self.row.seed), *(columns[item.name] for item in fields(kind) if item.name != "seed"), strict=False)
+
+    @property
+    def epochs(self) -> list[EpochRow]:
+        """Its epochs in their order."""
+        return [EpochRow(*values) for values in self.values("epochs", EpochRow)]
+
+    @property
+    def distances(self) -> list[DistanceRow]:
+        """Its distances in their order."""
+        return [DistanceRow(*values) for values in self.values("distances", DistanceRow)]
+
+    def supersedes(self, other: "Record") -> bool:
+        """Whether it counts instead of another record of the same seed: a round that is done before one that failed, the first
+        of those that are done, the last of those that failed."""
+        mine, theirs = self.row.status == "done", other.row.status == "done"
+        if mine != theirs:
+            return mine
+        return ((self.finished, self.log) < (other.finished, other.log)) == mine
+
+
+@dataclass
+class Records:
+    """What is on record in a run's folder. rounds: by seed, in their order; damaged: a line of text per record that is left out."""
+
+    rounds: dict[int, Record] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+
+    def add(self, record: Record) -> None:
+        """Take a record in."""
+        before = self.rounds.get(record.row.seed)
+        if before is None or record.supersedes(before):
+            self.rounds[record.row.seed] = record
+
+
+def rounded(value: Any) -> Any:
+    """A number with as many digits as are recorded."""
+    return float(format(value, DIGITS)) if isinstance(value, float) else value
+
+
+def to_record(result: RoundResult, configuration: str, finished: str, log: str) -> tuple[Record, bytes]:
+    """The record of a round that has ended, without its text, and its line."""
+    row = RoundRow(**{name: rounded(value) for name, value in asdict(result.row).items()})
+    parts = {"configuration": configuration, "finished": finished, "round": vars(row)}
+    parts |= {"epochs": to_columns(EpochRow, result.epochs), "distances": to_columns(DistanceRow, result.distances)}
+    rest = json.dumps(parts, separators=(",", ":"))[1:].encode()
+    return Record(configuration, finished, row, b"", log), b'{"check":"%08x%08x",%s\n' % (zlib.crc32(rest), len(rest), rest)
+
+
+def to_columns(kind: type[EpochRow | DistanceRow], rows: Sequence[EpochRow | DistanceRow]) -> dict[str, list[Any]]:
+    """Rows of one round as columns, without the seed."""
+    return {item.name: [rounded(getattr(row, item.name)) for row in rows] for item in fields(kind) if item.name != "seed"}
+
+
+def parse(data: bytes, log: str) -> tuple[list[Record], list[str], int]:
+    """The records in a log, a text for each line of it that is none, and where the last record ends.
+
+    A stretch between two records that is not blank is damaged; what follows the last one may also be a line that is being written.
+    """
+    records: list[Record] = []
+    damaged: list[str] = []
+    begin = end = 0  # of the search for the next record; of the last record
+    while found := START.search(data, begin):
+        checksum, length = (int(number, 16) for number in found.groups())
+        rest = data[found.end() : found.end() + length]
+        record = to_round(found[0] + rest, log) if len(rest) == length and zlib.crc32(rest) == checksum else None
+        begin = found.end()
+        if record is not None:
+            damaged += damage(data, end, found.start(), log)
+            records.append(record)
+            begin = end = found.end() + length
+    return records, [*damaged, *damage(data, end, len(data), log)], end
+
+
+def damage(data: bytes, begin: int, end: int, log: str) -> list[str]:
+    """A text for each line in a stretch without records."""
+    first, torn = data.count(b"\n", 0, begin) + 1, end == len(data) and not data.endswith(b"\n")
+    lines = [number for number, line in enumerate(data[begin:end].split(b"\n"), first) if line.strip()]
+    kinds = ["is damaged"] * len(lines)
+    if torn and kinds:
+        kinds[-1] = "is not whole (it was being written)"
+    return [f"{FOLDER}/{log}, line {number}, {kind}; its round is left out" for number, kind in zip(lines, kinds, strict=True)]
+
+
+def to_round(text: bytes, log: str) -> Record | None:
+    """A record from its line, of which only the round is read at first; None when another version has written other columns."""
+    try:
+        front = json.loads(text[: text.index(EPOCHS)] + b"}")
+        return Record(front["configuration"], front["finished"], RoundRow(**front["round"]), text, log)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+class LogReader:
+    """Reads what is new in the logs of a folder, each time it is asked.
+
+    Every log is opened anew and read from where the last record ended: the size that a network file system reports may be old.
+    """
+
+    def __init__(self, folder: Path, configuration: str) -> None:
+        """folder: that of the logs. configuration: the hash of the one whose records are wanted."""
+        self.folder, self.configuration = folder, configuration
+        self.ends: dict[str, int] = {}
+        self.others = 0  # records of other configurations
+
+    def read(self, records: Records, skip: str | None = None) -> None:
+        """Add what is new. skip: a log that need not be read; the texts are then not kept either. Raises RunError."""
+        records.damaged = []
+        for name in sorted(log_names(self.folder)):
+            if name == skip:
+                continue
+            new, damaged, end = parse(read_from(self.folder / name, self.ends.get(name, 0)), name)
+            self.ends[name] = self.ends.get(name, 0) + end
+            records.damaged += damaged
+            for record in new:
+                if record.configuration == self.configuration:
+                    records.add(record if skip is None else replace(record, text=b""))
+                else:
+                    self.others += 1
+                    records.damaged.append(f"{FOLDER}/{name}: a round of another configuration ({record.configuration}) is left out")
+
+
+def log_names(folder: Path) -> list[str]:
+    """The names of the logs in a folder; none where there is no folder."""
+    try:
+        return [path.name for path in folder.iterdir() if path.suffix == ".jsonl"]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise RunError(f"{folder} cannot be read: {error.strerror}") from error
+
+
+def read_from(path: Path, offset: int) -> bytes:
+    """The bytes of a file from an offset on. Raises RunError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read()
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_records(directory: Path, configuration: str) -> Records:
+    """All that is on record in a run's folder of the configuration with this hash, in the order of the seeds."""
+    records = Records()
+    LogReader(directory / FOLDER, configuration).read(records)
+    return Records(dict(sorted(records.rounds.items())), records.damaged)

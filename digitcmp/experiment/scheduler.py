@@ -1,0 +1,182 @@
+"""The one loop that submits missing rounds to an executor and records what comes back: for a run, a sweep and a search.
+
+Imports torch only when there is something to train.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from digitcmp.config.schema import Config
+from digitcmp.errors import Pruned, RunError
+from digitcmp.experiment.callbacks import Callback, Callbacks
+from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
+from digitcmp.experiment.progress import counted
+from digitcmp.experiment.run import Run
+from digitcmp.train.results import EpochRow
+
+
+def train(runs: Iterable[Run], callbacks: Iterable[Callback] = (), rounds: int | None = None) -> None:
+    """Train what is missing of runs, their rounds side by side, and tell the callbacks what happens.
+
+    runs: a sequence, or an iterator, which is asked for the next run only when there is room for its rounds; rounds: how many
+    rounds an iterator will give in all, if anybody knows. A round that another process is training is left to it.
+    Raises RunError when a directory cannot be used, and what rounds raise that the user can mend (DigitcmpError). Whatever ends it
+    early, Ctrl-C too: finished rounds are kept, and the runs that were begun are marked interrupted.
+    """
+    callback = Callbacks(callbacks)
+    for _, group in groupby(unfinished(runs, callback), lambda run: (run.config.engine, run.config.device, run.config.workers)):
+        if isinstance(runs, Sequence):
+            known = list(group)
+            Scheduler(iter(known), True, sum(len(run.missing) for run in known), callback).run()
+        else:
+            Scheduler(group, False, rounds, callback).run()
+
+
+def unfinished(runs: Iterable[Run], callback: Callback) -> Iterator[Run]:
+    """The runs that have something to be trained; the others are ended on the way."""
+    for run in runs:
+        if not run.complete:
+            yield run
+        else:
+            run.end()
+            callback.on_run_end(run)
+
+
+class Round(NamedTuple):
+    """A round of a run."""
+
+    run: Run
+    seed: int
+
+
+class Scheduler:
+    """Trains runs that want the same executor (see `train`). known: whether all of them are known in advance, so that rounds of
+    several runs can be stacked."""
+
+    def __init__(self, coming: Iterator[Run], known: bool, rounds: int | None, callback: Callback) -> None:
+        self.coming, self.known, self.rounds, self.callback = coming, known, rounds, callback
+        self.waiting: deque[Run] = deque()  # runs with rounds to be submitted
+        self.begun: list[Run] = []  # runs that have not been ended
+        self.in_flight: dict[RoundFuture, Round] = {}
+        self.executor: Executor
+        self.finished, self.left = 0, 0  # rounds of the runs that have been ended: on record, left to another process
+        self.folders: list[str] = []
+
+    def run(self) -> None:
+        """Train everything."""
+        from digitcmp.experiment.executors.choose import make_executor
+
+        first = next(self.coming)
+        self.executor = make_executor(first.config, self.rounds, self.callback.on_message)
+        try:
+            with self.executor:
+                self.begin(first)
+                self.loop()
+            for run in list(self.begun):  # others have rounds of these
+                self.end(run)
+        except BaseException as error:
+            kept = self.interrupt()
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(kept) from None
+            raise
+        if self.left:
+            self.callback.on_message(f"{counted(self.left, 'round')} left to another process that is training in the same folder")
+
+    def loop(self) -> None:
+        """Submit rounds while there is room; wait; record what has ended."""
+        while True:
+            while self.executor.has_room() and (rounds := self.next_rounds()):
+                task = Task(rounds[0].run.config, tuple(seed for _, seed in rounds))
+                self.in_flight |= zip(self.executor.submit(task, self.on_epoch), rounds, strict=True)
+            if not self.in_flight and self.executor.has_room():
+                return
+            for future in self.executor.wait():
+                run, _ = self.in_flight.pop(future)
+                run.record(result := future.result())
+                self.callback.on_round_end(run, result)
+            for run in [run for run in self.begun if run.over]:
+                self.end(run)
+
+    def next_rounds(self) -> list[Round]:
+        """The rounds of the next task, claimed for this process; none when there are no more."""
+        if (first := self.next_round(None)) is None:
+            return []
+        rounds, size = [first], self.executor.chunk(first.run.config)
+        while len(rounds) < size and (more := self.next_round(first.run.config)):
+            rounds.append(more)
+        return rounds
+
+    def next_round(self, like: Config | None) -> Round | None:
+        """The next round that no other process has; one of this configuration where that is given."""
+        while (run := self.next_run(like)) is not None:
+            seed = run.missing.popleft()
+            if run.claim(seed):
+                return Round(run, seed)
+            self.callback.on_round_stop(run, seed)
+        return None
+
+    def next_run(self, like: Config | None) -> Run | None:
+        """The first run that has rounds to be submitted; a new one is begun only where it is needed, and may be asked for."""
+        while not self.waiting or not self.waiting[0].missing:
+            if self.waiting:
+                self.waiting.popleft()
+            # a search has to hear of a trial before it is asked for the next one
+            elif (like is not None and not self.known) or (run := next(self.coming, None)) is None:
+                return None
+            else:
+                self.begin(run)
+        run = self.waiting[0]
+        return run if like is None or one_task(run.config, like) else None
+
+    def begin(self, run: Run) -> None:
+        """Begin a run."""
+        run.begin(self.executor.name, self.executor.workers, self.executor.device.type)
+        self.folders = [*self.folders, str(run.directory)][:2]
+        self.waiting.append(run)
+        self.begun.append(run)
+        self.callback.on_run_begin(run)
+
+    def on_epoch(self, future: RoundFuture, row: EpochRow) -> None:
+        """An epoch of a round in flight is through; a callback may end its run."""
+        run = self.in_flight[future].run
+        try:
+            self.callback.on_epoch(run, row)
+        except Pruned:
+            self.prune(run)
+
+    def prune(self, run: Run) -> None:
+        """End a run early: rounds in flight are stopped, the others not begun."""
+        for future in [future for future, one in self.in_flight.items() if one.run is run]:
+            self.executor.cancel(future)
+            seed = self.in_flight.pop(future).seed
+            run.stop(seed)
+            self.callback.on_round_stop(run, seed)
+        while run.missing:
+            self.callback.on_round_stop(run, run.missing.popleft())
+        run.pruned = True
+
+    def end(self, run: Run) -> None:
+        """This process is through with a run."""
+        self.begun.remove(run)
+        run.end()
+        self.finished, self.left = self.finished + len(run.store.records.rounds), self.left + run.elsewhere
+        self.callback.on_run_end(run)
+
+    def interrupt(self) -> str:
+        """Mark the runs that were begun as interrupted; what is kept, in words."""
+        for run in self.begun:
+            with suppress(RunError):  # the first error is the one to be told
+                run.end("interrupted")
+        finished = self.finished + sum(len(run.store.records.rounds) for run in self.begun)
+        where = self.folders[0] if len(self.folders) == 1 else str(Path(self.folders[0]).parent) if self.folders else "no folder"
+        return f"{counted(finished, 'finished round')} kept in {where}"
+
+
+def one_task(config: Config, other: Config) -> bool:
+    """Whether rounds of both can be trained together: they differ in nothing but their seeds."""
+    return replace(config, seed=0, rounds=1) == replace(other, seed=0, rounds=1)

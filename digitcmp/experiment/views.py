@@ -1,0 +1,45 @@
+"""rounds.csv, epochs.csv and distances.csv: what is on record, for people and other programs. Nothing here is ever read back."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+from digitcmp.experiment.records import DIGITS, Record, Row
+from digitcmp.files import write_whole
+from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
+
+FILES = ("epochs.csv", "distances.csv", "rounds.csv")
+
+
+def write_views(directory: Path, records: Sequence[Record]) -> None:
+    """Write the three files of a run. records: in the order of the rows. Raises RunError when they cannot be written."""
+    parts: dict[Literal["epochs", "distances"], type[EpochRow | DistanceRow]] = {"epochs": EpochRow, "distances": DistanceRow}
+    for part, kind in parts.items():
+        write_whole(directory / f"{part}.csv", to_csv(kind, (row for record in records for row in record.values(part, kind))))
+    write_whole(directory / "rounds.csv", to_csv(RoundRow, (vars(record.row).values() for record in records)))
+
+
+def to_csv(kind: type[Row], rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as CSV text with a header. Numbers have 8 significant digits: all that single precision knows; None is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([item.name for item in fields(kind)])
+    writer.writerows([cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def cell(value: float | int | str | None) -> str | int | None:
+    """One value as the CSV writer takes it."""
+    return format(value, DIGITS) if isinstance(value, float) else value
+
+
+def outdated(directory: Path, logs: Iterable[Path]) -> bool:
+    """Whether the records have something that the views of a run don't show."""
+    try:
+        written = min((directory / name).stat().st_mtime_ns for name in FILES)
+    except FileNotFoundError:
+        return True
+    return any(log.stat().st_mtime_ns > written for log in logs)
