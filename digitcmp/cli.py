@@ -7,14 +7,13 @@ import sys
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import hydra
 import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -30,9 +29,6 @@ from digitcmp.plugins import sweeper as plugin
 from digitcmp.plugins.jobs import command_of
 from digitcmp.search.config import TARGET as SEARCHING
 
-if TYPE_CHECKING:
-    from digitcmp.report.illustrator import Illustrator
-
 PACKAGE = Path(__file__).resolve().parent
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
 INTERRUPTED = 128 + signal.SIGINT
@@ -47,13 +43,10 @@ def find(folder: str) -> Path:
 
 
 class Hooks(Callback):
-    """What happens around Hydra's runs: a check before a single one; the curves, the report and the failures of a sweep.
+    """What happens around Hydra's runs: a check before a single one; the report and the failures of a sweep.
 
     Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
     """
-
-    def __init__(self) -> None:
-        self.illustrator: Illustrator | None = None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
@@ -71,23 +64,12 @@ class Hooks(Callback):
         except (DigitcmpError, OmegaConfBaseException) as error:
             raise Refused(error) from error
 
-    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Let the curves of a sweep's run be drawn, unless the job has done so."""
-        del job_return, kwargs
-        from digitcmp.report.illustrator import Illustrator, outdated
-
-        directory = Path(config.hydra.runtime.output_dir)
-        if config.hydra.mode == RunMode.MULTIRUN and outdated(directory):
-            self.illustrator = self.illustrator or Illustrator()
-            self.illustrator.draw(directory)
-
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
         from digitcmp.experiment.plan import failures
 
         interrupted = isinstance(sys.exception(), KeyboardInterrupt)
-        self.end_drawing(interrupted)
         directory = Path(config.hydra.sweep.dir)
         if config.dry_run or interrupted or not any(directory.glob("*/rounds.csv")):
             return
@@ -103,15 +85,6 @@ class Hooks(Callback):
             print_report(make_report([directory]))
         if failed := failures(directory):
             print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
-
-    def end_drawing(self, interrupted: bool) -> None:
-        """Wait for the curves; after Ctrl-C those that are missing are left to the next time."""
-        if self.illustrator is None:
-            return
-        try:
-            self.illustrator.stop() if interrupted else self.illustrator.finish()
-        except DigitcmpError as error:
-            raise Refused(error) from error
 
 
 class Refused(SystemExit):
@@ -142,7 +115,6 @@ def job(composed: DictConfig) -> float:
     checked = typed(composed, HydraConfig.get())
     from digitcmp.experiment.plan import print_resumed, standing
     from digitcmp.experiment.run import Run, outcome, train_run
-    from digitcmp.report.curves import write_curves
     from digitcmp.report.summary import print_summary
     from digitcmp.terminal import Terminal
 
@@ -152,9 +124,11 @@ def job(composed: DictConfig) -> float:
     if alone:
         print_resumed([standing(checked, directory)], console)
     records = train_run(Run(checked, directory, command_of(list(settings.overrides.task))), console)
-    if records.epochs:
-        write_curves(directory)
     if alone:
+        if records.epochs:
+            from digitcmp.report.curves import write_curves
+
+            write_curves(directory)
         print_summary(directory, console)
     try:
         return outcome(records, checked.seeds)
