@@ -7,14 +7,13 @@ import sys
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import hydra
 import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -118,11 +117,11 @@ def job(composed: DictConfig) -> float:
     with ProgressDisplay.of([run], console) as display:
         train([run], [display, RunLog()])
     if alone:
-        from digitcmp.report.curves import update_curves
+        from digitcmp.report.curves import draw_outdated
         from digitcmp.report.summary import print_summary
 
-        update_curves(run.directory)
-        print_summary(run.directory, console)
+        draw_outdated([run.directory])
+        print_summary(run, console)
     try:
         return run.outcome()
     except DigitcmpError as error:

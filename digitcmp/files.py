@@ -4,7 +4,7 @@ shipped YAML files are."""
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -40,6 +40,15 @@ def write_whole(path: Path, content: str | bytes) -> Path:
         remove(temporary)
         raise RunError(f"cannot write {path}: {error.strerror}; what was written before is kept") from error
     return path
+
+
+def older(files: Iterable[Path], sources: Sequence[Path]) -> bool:
+    """Whether a file that is made of others is older than one of them, or is not there; never where there are no others."""
+    try:
+        made = min(path.stat().st_mtime_ns for path in files)
+    except FileNotFoundError:
+        return bool(sources)
+    return any(path.stat().st_mtime_ns > made for path in sources)
 
 
 def remove(temporary: Path) -> None:

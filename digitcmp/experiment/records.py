@@ -143,24 +143,24 @@ def to_round(text: bytes, log: str) -> Record | None:
 
 
 class LogReader:
-    """Reads what is new in the logs of a folder, each time it is asked.
+    """Reads what is new in the logs of a run, each time it is asked.
 
     Every log is opened anew and read from where the last record ended: the size that a network file system reports may be old.
     """
 
-    def __init__(self, folder: Path, configuration: str) -> None:
-        """folder: that of the logs. configuration: the hash of the one whose records are wanted."""
-        self.folder, self.configuration = folder, configuration
+    def __init__(self, directory: Path, configuration: str) -> None:
+        """directory: that of the run. configuration: the hash of the one whose records are wanted."""
+        self.directory, self.configuration = directory, configuration
         self.ends: dict[str, int] = {}
         self.others = 0  # records of other configurations
 
     def read(self, records: Records, skip: str | None = None) -> None:
         """Add what is new. skip: a log that need not be read; the texts are then not kept either. Raises RunError."""
         records.damaged = []
-        for name in sorted(log_names(self.folder)):
-            if name == skip:
+        for path in log_paths(self.directory):
+            if (name := path.name) == skip:
                 continue
-            new, damaged, end = parse(read_from(self.folder / name, self.ends.get(name, 0)), name)
+            new, damaged, end = parse(read_from(path, self.ends.get(name, 0)), name)
             self.ends[name] = self.ends.get(name, 0) + end
             records.damaged += damaged
             for record in new:
@@ -171,14 +171,14 @@ class LogReader:
                     records.damaged.append(f"{FOLDER}/{name}: a round of another configuration ({record.configuration}) is left out")
 
 
-def log_names(folder: Path) -> list[str]:
-    """The names of the logs in a folder; none where there is no folder."""
+def log_paths(directory: Path) -> list[Path]:
+    """The logs of a run, in the order of their names, which is that of their beginnings; none where there is no run yet."""
     try:
-        return [path.name for path in folder.iterdir() if path.suffix == ".jsonl"]
+        return sorted(path for path in (directory / FOLDER).iterdir() if path.suffix == ".jsonl")
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise RunError(f"{folder} cannot be read: {error.strerror}") from error
+        raise RunError(f"{directory / FOLDER} cannot be read: {error.strerror}") from error
 
 
 def read_from(path: Path, offset: int) -> bytes:
@@ -194,5 +194,5 @@ def read_from(path: Path, offset: int) -> bytes:
 def read_records(directory: Path, configuration: str) -> Records:
     """All that is on record in a run's folder of the configuration with this hash, in the order of the seeds."""
     records = Records()
-    LogReader(directory / FOLDER, configuration).read(records)
+    LogReader(directory, configuration).read(records)
     return Records(dict(sorted(records.rounds.items())), records.damaged)

@@ -22,9 +22,9 @@ from filelock import FileLock, Timeout
 from digitcmp.config.identity import completed, configuration_hash, differences
 from digitcmp.errors import RunError
 from digitcmp.experiment.provenance import now, versions
-from digitcmp.experiment.records import FOLDER, LogReader, Records, log_names, read_records, to_record
-from digitcmp.experiment.views import outdated, write_views
-from digitcmp.files import NoLocksError, append, file_lock, locked, write_whole
+from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_records, to_record
+from digitcmp.experiment.views import FILES, write_views
+from digitcmp.files import NoLocksError, append, file_lock, locked, older, write_whole
 from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
@@ -43,7 +43,7 @@ class Store:
         if self.about is not None:
             self.configuration_hash = self.same_configuration(self.about)
         self.log = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}.jsonl"
-        self.records, self.reader = Records(), LogReader(directory / FOLDER, self.configuration_hash)
+        self.records, self.reader = Records(), LogReader(directory, self.configuration_hash)
         self.refresh()
         if self.about is None and self.reader.others:
             raise RunError(f"{directory} holds rounds of another configuration, and no run.json; choose another folder, or delete it")
@@ -149,7 +149,7 @@ class Store:
         """
         for seed in list(self.claims):
             self.release(seed)
-        if self.added or outdated(self.directory, self.logs()):
+        if self.added or older([self.directory / name for name in FILES], log_paths(self.directory)):
             self.write_views()
         with self.lock():
             about = self.about = read_about(self.directory)  # another process may have joined
@@ -162,10 +162,6 @@ class Store:
                 about.update(status=status, finished=None if status == "running" else now())
                 self.write_about()
         return status
-
-    def logs(self) -> list[Path]:
-        """The logs of all processes."""
-        return [self.directory / FOLDER / name for name in log_names(self.directory / FOLDER)]
 
     def write_about(self) -> None:
         """Write run.json."""

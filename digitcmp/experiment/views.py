@@ -34,12 +34,3 @@ def to_csv(kind: type[Row], rows: Iterable[Iterable[Any]]) -> str:
 def cell(value: float | int | str | None) -> str | int | None:
     """One value as the CSV writer takes it."""
     return format(value, DIGITS) if isinstance(value, float) else value
-
-
-def outdated(directory: Path, logs: Iterable[Path]) -> bool:
-    """Whether the records have something that the views of a run don't show."""
-    try:
-        written = min((directory / name).stat().st_mtime_ns for name in FILES)
-    except FileNotFoundError:
-        return True
-    return any(log.stat().st_mtime_ns > written for log in logs)

@@ -1,6 +1,5 @@
 """Every configuration against a baseline, paired by seed."""
 
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
-from digitcmp.errors import RunError
+from digitcmp.report.metrics import TEST_ACCURACY, Metric, unknown
 from digitcmp.report.statistics import DECIMALS, half_width
 
 Differences = np.ndarray[tuple[int], np.dtype[np.floating[Any]]]
@@ -22,21 +21,20 @@ def find_baseline(configurations: pd.DataFrame, wanted: str | None) -> str:
     found = configurations[(configurations["label"] == wanted) | (configurations["configuration_hash"] == wanted)]
     if len(found):
         return str(found["label"].iloc[0])
-    close = get_close_matches(wanted, labels, n=1, cutoff=0.4)
-    nearest = f", did you mean {close[0]!r}?" if close else ""
-    raise RunError(f"baseline {wanted!r}: there is no such configuration{nearest}; choose one of {', '.join(map(repr, labels))}")
+    raise unknown("baseline", wanted, "configuration", labels)
 
 
-def compare(rounds: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def compare(rounds: pd.DataFrame, baseline: str, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
     """One row a label other than the baseline, in the order of the report.
 
     rounds: as in `digitcmp.report.statistics`. Columns: label, baseline, pairs (seeds done on both sides), only_here,
-    only_baseline (seeds left out), mean, low, high (difference to the baseline, a fraction, with its paired 95 % t interval),
+    only_baseline (seeds left out), mean, low, high (of the difference to the baseline, with its paired 95 % t interval),
     p (Wilcoxon), p_holm (over the rows that have a p), d_z, rank_biserial, won, tied, lost (rounds). NaN below 2 pairs.
+    Where lower is better, rounds below the baseline's are won, and rank_biserial is 1 when all are.
     """
-    wide = by_seed(rounds)
+    wide = by_seed(rounds, metric)
     others = [label for label in wide.columns if label != baseline]
-    rows = [{"label": label, "baseline": baseline, **paired(wide[label], wide[baseline])} for label in others]
+    rows = [{"label": label, "baseline": baseline, **paired(wide[label], wide[baseline], metric)} for label in others]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame["p_holm"] = holm(frame["p"].astype("float64"))
     return frame
@@ -46,35 +44,39 @@ COLUMNS = ["label", "baseline", "pairs", "only_here", "only_baseline", "mean", "
 COLUMNS += ["p", "p_holm", "d_z", "rank_biserial", "won", "tied", "lost"]
 
 
-def by_seed(rounds: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracies of the rounds that are done: a row a seed, a column a label in the order of the report, NaN where there is none."""
+def by_seed(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
+    """The metric of the rounds that are done: a row a seed, a column a label in the order of the report, NaN where there is none."""
     done = rounds[rounds["status"] == "done"]
-    return done.pivot(index="seed", columns="label", values="test_accuracy").reindex(columns=done["label"].cat.categories)
+    return done.pivot(index="seed", columns="label", values=metric.column).reindex(columns=done["label"].cat.categories)
 
 
-def paired(here: "pd.Series[float]", there: "pd.Series[float]") -> dict[str, float]:
-    """One comparison of accuracies by seed, [seeds] and [seeds] with NaN where a seed is missing; keys as in `compare`."""
+def paired(here: "pd.Series[float]", there: "pd.Series[float]", metric: Metric = TEST_ACCURACY) -> dict[str, float]:
+    """One comparison of values by seed, [seeds] and [seeds] with NaN where a seed is missing; keys as in `compare`."""
     both = here.notna() & there.notna()
     # rounded, so that 0.9 - 0.8 and 0.8 - 0.7 tie as they should
     differences = (here - there)[both].round(DECIMALS).to_numpy(dtype="float64")
-    counts = {
+    better = differences if metric.higher_is_better else -differences
+    won, lost = int((better > 0).sum()), int((better < 0).sum())
+    return {
         "pairs": len(differences),
         "only_here": int((here.notna() & ~both).sum()),
         "only_baseline": int((there.notna() & ~both).sum()),
+        **tests(differences),
+        "rank_biserial": rank_biserial(better),
+        "won": won,
+        "tied": len(differences) - won - lost,
+        "lost": lost,
     }
-    won, lost = int((differences > 0).sum()), int((differences < 0).sum())
-    return {**counts, **tests(differences), "won": won, "tied": len(differences) - won - lost, "lost": lost}
 
 
 def tests(differences: Differences) -> dict[str, float]:
-    """Mean, interval, p and effect sizes of paired differences [n]; NaN below 2 of them (but the mean of one)."""
+    """Mean, interval, p and d_z of paired differences [n]; NaN below 2 of them (but the mean of one)."""
     mean = float(differences.mean()) if len(differences) else np.nan
     if len(differences) < 2:
-        return {"mean": mean, **dict.fromkeys(("low", "high", "p", "d_z", "rank_biserial"), np.nan)}
-    std = float(differences.std(ddof=1))
-    half = float(half_width(pd.Series([std]), pd.Series([len(differences)])).iloc[0])
-    effects = {"p": wilcoxon_p(differences), "d_z": standardised(mean, std), "rank_biserial": rank_biserial(differences)}
-    return {"mean": mean, "low": mean - half, "high": mean + half, **effects}
+        return {"mean": mean, **dict.fromkeys(("low", "high", "p", "d_z"), np.nan)}
+    half = float(half_width(stats.sem(differences), len(differences)))
+    d_z = standardised(mean, float(differences.std(ddof=1)))
+    return {"mean": mean, "low": mean - half, "high": mean + half, "p": wilcoxon_p(differences), "d_z": d_z}
 
 
 def wilcoxon_p(differences: Differences) -> float:
@@ -93,7 +95,12 @@ def standardised(mean: float, std: float) -> float:
 
 
 def rank_biserial(differences: Differences) -> float:
-    """(W+ - W-) / (W+ + W-), with the rank sums of the differences above and below zero (Kerby 2014); 0 if all are zero."""
+    """(W+ - W-) / (W+ + W-), with the rank sums of the differences above and below zero (Kerby 2014).
+
+    0 if all are zero, NaN below 2 differences.
+    """
+    if len(differences) < 2:
+        return np.nan
     some = differences[differences != 0]
     ranks = stats.rankdata(np.abs(some))
     return float((ranks * np.sign(some)).sum() / ranks.sum()) if len(some) else 0.0

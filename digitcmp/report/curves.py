@@ -1,5 +1,6 @@
 """Accuracy and loss per epoch: the statistics, and the figure that only draws them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -17,16 +18,20 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
-from digitcmp.files import write_whole
-from digitcmp.report.runs import read_rows, read_run
+from digitcmp.errors import RunError
+from digitcmp.experiment.records import log_paths
+from digitcmp.experiment.store import read_about
+from digitcmp.files import older, write_whole
+from digitcmp.report.figures import COLOURS, GREY, draw_band
+from digitcmp.report.runs import read_frames
 
-# Okabe and Ito's colours, told apart by colour-blind readers; line styles tell them apart in grey
+# line styles tell the lines apart in grey
 STYLES: dict[str, dict[str, Any]] = {
-    "train_accuracy": {"label": "training pairs", "color": "#0072B2", "linestyle": "--"},
-    "test_accuracy": {"label": "test pairs", "color": "#D55E00", "linestyle": "-"},
-    "val_accuracy": {"label": "validation pairs", "color": "#009E73", "linestyle": "-."},
-    "digit_accuracy": {"label": "digits (test)", "color": "#999999", "linestyle": ":"},
-    "train_loss": {"label": "training loss", "color": "#0072B2", "linestyle": "--"},
+    "train_accuracy": {"label": "training pairs", "color": COLOURS[0], "linestyle": "--"},
+    "test_accuracy": {"label": "test pairs", "color": COLOURS[1], "linestyle": "-"},
+    "val_accuracy": {"label": "validation pairs", "color": COLOURS[2], "linestyle": "-."},
+    "digit_accuracy": {"label": "digits (test)", "color": GREY, "linestyle": ":"},
+    "train_loss": {"label": "training loss", "color": COLOURS[0], "linestyle": "--"},
 }
 
 
@@ -40,10 +45,10 @@ def curve_statistics(epochs: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What the figures of many runs have in common: which lines they have, and the ends of their axes.
+class CurveAxes:
+    """The axes that the figures of many runs have in common: which lines they have, and where they end.
 
-    The ends are round numbers, so that the runs of a sweep share a frame, and can be compared at a glance.
+    The ends are round numbers, so that the runs of a sweep share them, and can be compared at a glance.
     """
 
     names: tuple[str, ...]
@@ -52,8 +57,8 @@ class Frame:
     loss: float  # the highest one; the lowest is 0
 
     @classmethod
-    def around(cls, statistics: pd.DataFrame) -> "Frame":
-        """The frame that holds these lines and bands."""
+    def around(cls, statistics: pd.DataFrame) -> "CurveAxes":
+        """The axes that hold these lines and bands."""
         spread, is_loss = statistics["std"].fillna(0), statistics["figure"] == "train_loss"
         low, high = statistics["mean"] - spread, statistics["mean"] + spread
         lowest = low[~is_loss & np.isfinite(low)].min()
@@ -69,58 +74,42 @@ def round_up(value: float) -> float:
     return float(power * next(step for step in (1, 1.5, 2, 3, 5, 7, 10) if step * power >= 1.02 * value))
 
 
-def draw_curves(statistics: pd.DataFrame, title: str) -> Figure:
-    """Two panels, accuracies and loss: a line for the mean over rounds, a band of one standard deviation around it."""
-    figure = draw_frame(Frame.around(statistics), title)
-    draw_lines(figure, statistics)
-    return figure
-
-
-def draw_frame(frame: Frame, title: str) -> Figure:
-    """The two panels without lines."""
+def draw_axes(ends: CurveAxes, title: str) -> Figure:
+    """Two panels, accuracies and loss, without lines."""
     figure = Figure(figsize=(9, 3.6), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     accuracy, loss = figure.subplots(1, 2)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    accuracy.set(xlabel="epoch", ylabel="accuracy", ylim=(frame.accuracy, 1.0))
-    loss.set(xlabel="epoch", ylabel="loss", ylim=(0, frame.loss))
-    margin = max(0.05 * (frame.epochs - 1), 0.05)
-    for axes, place, own in ((accuracy, "lower right", False), (loss, "upper right", True)):
-        axes.set_xlim(1 - margin, frame.epochs + margin)
+    accuracy.set(xlabel="epoch", ylabel="accuracy", ylim=(ends.accuracy, 1.0))
+    loss.set(xlabel="epoch", ylabel="loss", ylim=(0, ends.loss))
+    margin = max(0.05 * (ends.epochs - 1), 0.05)
+    for axes, corner, own in ((accuracy, "lower right", False), (loss, "upper right", True)):
+        axes.set_xlim(1 - margin, ends.epochs + margin)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        if lines := [Line2D([], [], **STYLES[name]) for name in frame.names if (name == "train_loss") == own]:
-            axes.legend(handles=lines, frameon=True, framealpha=0.85, edgecolor="none", loc=place)
+        if lines := [Line2D([], [], **STYLES[name]) for name in ends.names if (name == "train_loss") == own]:
+            axes.legend(handles=lines, frameon=True, framealpha=0.85, edgecolor="none", loc=corner)
     figure.suptitle(title, fontsize="medium")
     return figure
 
 
 def draw_lines(figure: Figure, statistics: pd.DataFrame) -> list[tuple[Axes, Artist]]:
-    """Put the lines and bands into a frame; returns them with their panels."""
+    """Put a line for the mean over rounds, in a band of one standard deviation, into the panels; returns all with their panels."""
     accuracy, loss = figure.axes
     drawn: list[tuple[Axes, Artist]] = []
     for name, style in STYLES.items():
         part, axes = statistics[statistics["figure"] == name], loss if name == "train_loss" else accuracy
         if not part.empty:
-            drawn += [(axes, artist) for artist in draw_line(axes, part, style)]
+            drawn += [(axes, artist) for artist in draw_band(axes, part, style)]
     return drawn
 
 
-def draw_line(axes: Axes, part: pd.DataFrame, style: dict[str, Any]) -> list[Artist]:
-    """One mean with its band; a marker where there is a single epoch, which no line can show."""
-    artists: list[Artist] = []
-    if (part["rounds"] > 1).any():
-        low, high = part["mean"] - part["std"], part["mean"] + part["std"]
-        artists.append(axes.fill_between(part["epoch"], low, high, color=style["color"], alpha=0.18, linewidth=0))
-    return [*artists, *axes.plot(part["epoch"], part["mean"], marker="o" if len(part) == 1 else None, **style)]
+class CurveSheet:
+    """The picture of axes, to draw lines on again and again: 34 ms a figure instead of 210, most of which goes into axes and numbers."""
 
-
-class Paper:
-    """The picture of a frame, to draw lines on again and again: nine tenths of a figure's time go into axes and their numbers."""
-
-    def __init__(self, frame: Frame) -> None:
-        self.figure = draw_frame(frame, "title")
+    def __init__(self, ends: CurveAxes) -> None:
+        self.figure = draw_axes(ends, "title")
         self.canvas = cast(Any, self.figure.canvas)
         self.canvas.draw()  # arranges the panels
         self.figure.set_layout_engine("none")
@@ -143,14 +132,40 @@ class Paper:
         return file.getvalue()
 
 
-paper = lru_cache(maxsize=16)(Paper)
+curve_sheet = lru_cache(maxsize=16)(CurveSheet)
 
 
-def write_curves(directory: Path) -> Path:
-    """Draw curves.png of a run from its records. Raises RunError when they cannot be read."""
-    about, epochs = read_run(directory), read_rows(directory / "epochs.csv")
+def curves_png(directory: Path) -> bytes:
+    """The curves of a run from its records. Raises RunError when they cannot be read."""
+    about = read_about(directory)
+    epochs = read_frames(directory, about).epochs
+    if epochs.empty:
+        raise RunError(f"{directory} has no epoch to draw")
     rounds = epochs["seed"].nunique()
     title = f"{about['configuration']['model']['name']} on {about['configuration']['data']['source']}"
     title += f", seed {about['seeds'][0]}" if rounds == 1 else f", mean ± standard deviation over {rounds} rounds"
     statistics = curve_statistics(epochs)
-    return write_whole(directory / "curves.png", paper(Frame.around(statistics)).picture(statistics, title))
+    return curve_sheet(CurveAxes.around(statistics)).picture(statistics, title)
+
+
+def write_curves(directory: Path) -> Path:
+    """Draw curves.png of a run. Raises RunError when its records cannot be read, or the figure cannot be written."""
+    return write_whole(directory / "curves.png", curves_png(directory))
+
+
+def draw_outdated(directories: Iterable[Path]) -> None:
+    """Draw curves.png of the runs that have epochs which it does not show. Raises RunError when a figure cannot be written.
+
+    Runs whose records cannot be read are left out: a report names them.
+    """
+    for directory in filter(outdated, directories):
+        try:
+            picture = curves_png(directory)
+        except RunError:
+            continue
+        write_whole(directory / "curves.png", picture)
+
+
+def outdated(directory: Path) -> bool:
+    """Whether a run has epochs that its curves don't show."""
+    return older([directory / "curves.png"], log_paths(directory))

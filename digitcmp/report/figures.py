@@ -1,4 +1,4 @@
-"""The figures of a report. They draw what the statistics say and work nothing out.
+"""The figures of a report, of one metric at a time. They draw what the statistics say and work nothing out.
 
 Configurations are told apart by Okabe and Ito's colours (colour-blind readers) and by line styles and markers (grey prints).
 """
@@ -6,24 +6,27 @@ Configurations are told apart by Okabe and Ito's colours (colour-blind readers) 
 import io
 import math
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from digitcmp.report.cautions import DRAWN
+from digitcmp.report.metrics import TEST_ACCURACY, Metric
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 LINES: list[Any] = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1))]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 GREY = "#777777"
 FIRST: dict[str, Any] = {"color": COLOURS[0], "linestyle": "-"}
+in_percent = TEST_ACCURACY.tick  # of any fraction: 92.5 %
 DISTANCE = "|first digit − second digit|"
 TOGETHER = 6  # so many curves share a panel; more get one each
 POINTS = 3000  # more are drawn as pixels, which keeps SVG files small
@@ -38,19 +41,14 @@ def new_figure(height: float) -> Figure:
     return figure
 
 
-def style(place: int) -> dict[str, Any]:
-    """Colour and line of the configuration at this place; no two of the first 49 are the same."""
-    return {"color": COLOURS[place % len(COLOURS)], "linestyle": LINES[(place + place // len(COLOURS)) % len(LINES)]}
+def style(index: int) -> dict[str, Any]:
+    """Colour and line of the configuration at this position; no two of the first 49 are the same."""
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": LINES[(index + index // len(COLOURS)) % len(LINES)]}
 
 
 def wrapped(label: str, width: int = 30) -> str:
     """A label in short lines, with dollar signs that do not start mathematics."""
     return textwrap.fill(label.replace("$", r"\$"), width)
-
-
-def in_percent(value: float, _: float = 0) -> str:
-    """A fraction on an axis: 92.5 %."""
-    return f"{100 * value:.6g} %"
 
 
 def tidy(axes: Axes, along: str) -> None:
@@ -64,63 +62,72 @@ def labels_of(frame: pd.DataFrame) -> list[str]:
     return [str(label) for label in frame["label"].unique()][:DRAWN]
 
 
-def curves(means: pd.DataFrame) -> Figure:
-    """Test accuracy per epoch: a line for the mean over rounds, a band of ± one standard deviation (the published Figure 1).
+def curves(means: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
+    """The metric per epoch: a line for the mean over rounds, a band of ± one standard deviation (the published Figure 1).
 
     means: label, epoch, mean, std, count. More than six configurations get a panel each, in which the first one is dotted.
     """
-    labels = labels_of(means)
-    parts = {label: means[means["label"] == label] for label in labels}
-    if len(labels) > TOGETHER:
-        return small_multiples(parts, "epoch", "epoch", lambda axes, part: draw_band(axes, part, FIRST))
+    parts = {label: means[means["label"] == label] for label in labels_of(means)}
+    if len(parts) > TOGETHER:
+        return small_multiples(parts, "epoch", "epoch", metric, lambda axes, part: draw_band(axes, part, FIRST))
     figure = new_figure(4.2)
     axes = figure.subplots()
-    for place, (label, part) in enumerate(parts.items()):
-        draw_band(axes, part, {**style(place), "label": wrapped(label)})
-    dress(axes)
-    axes.set(xlabel="epoch", ylabel="test accuracy")
+    for index, (label, part) in enumerate(parts.items()):
+        draw_band(axes, part, {**style(index), "label": wrapped(label)})
+    dress(axes, metric)
+    axes.set(xlabel="epoch", ylabel=metric.title)
     figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 
-def small_multiples(parts: dict[str, pd.DataFrame], across: str, xlabel: str, draw: Callable[[Axes, pd.DataFrame], None]) -> Figure:
+def small_multiples(
+    parts: dict[str, pd.DataFrame], across: str, xlabel: str, metric: Metric, draw: Callable[[Axes, pd.DataFrame], object]
+) -> Figure:
     """A panel a configuration, drawn by `draw`, the first one's mean dotted in each. across: the column of the x axis."""
     columns = 4
     figure = new_figure(0.5 + 1.75 * math.ceil(len(parts) / columns))
     panels = figure.subplots(math.ceil(len(parts) / columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
     first, reference = next(iter(parts.items()))
-    for place, (axes, (label, part)) in enumerate(zip(panels, parts.items(), strict=False)):
-        if place:
+    for index, (axes, (label, part)) in enumerate(zip(panels, parts.items(), strict=False)):
+        if index:
             axes.plot(reference[across], reference["mean"], color=GREY, linestyle=":", linewidth=1.2)
         draw(axes, part)
         axes.set_title(wrapped(label, 26), fontsize=8)
-        dress(axes)
-        axes.tick_params(labelsize=8, labelbottom=place + columns >= len(parts))
+        dress(axes, metric)
+        axes.tick_params(labelsize=8, labelbottom=index + columns >= len(parts))
     for axes in panels[len(parts) :]:
         axes.set_visible(False)
     figure.supxlabel(f"{xlabel} (dotted: {wrapped(first, 60)})", fontsize=9)
-    figure.supylabel("test accuracy", fontsize=9)
+    figure.supylabel(metric.title, fontsize=9)
     return figure
 
 
-def draw_band(axes: Axes, part: pd.DataFrame, look: dict[str, Any]) -> None:
-    """One mean with its band; a marker where a single epoch makes no line."""
-    axes.plot(part["epoch"], part["mean"], marker="o" if len(part) == 1 else None, linewidth=1.6, **look)
-    low, high = part["mean"] - part["std"], part["mean"] + part["std"]
-    axes.fill_between(part["epoch"], low, high, facecolor=look["color"], alpha=0.15, linewidth=0)
-    for edge in (low, high):  # a grey print shows these where bands overlap
-        axes.plot(part["epoch"], edge, color=look["color"], linestyle=look["linestyle"], alpha=0.35, linewidth=0.7)
+def draw_band(axes: Axes, part: pd.DataFrame, look: dict[str, Any]) -> list[Artist]:
+    """Means by epoch, in a band of ± one standard deviation where there is any; a marker where a single epoch makes no line."""
+    artists: list[Artist] = list(axes.plot(part["epoch"], part["mean"], marker="o" if len(part) == 1 else None, linewidth=1.6, **look))
+    if part["std"].notna().any():
+        colour, low, high = look["color"], part["mean"] - part["std"], part["mean"] + part["std"]
+        # a grey print shows the edges where bands overlap
+        edges: dict[str, Any] = {"edgecolor": (colour, 0.35), "linestyle": look["linestyle"], "linewidth": 0.7}
+        artists.insert(0, axes.fill_between(part["epoch"], low, high, facecolor=(colour, 0.15), **edges))
+    return artists
 
 
-def draw_intervals(axes: Axes, part: pd.DataFrame, look: dict[str, Any], shift: float = 0.0) -> None:
-    """Means with 95 % intervals by distance."""
+def draw_intervals(axes: Axes, across: "pd.Series[float]", part: pd.DataFrame, look: dict[str, Any]) -> None:
+    """Means with 95 % intervals upwards. across: where each one is drawn."""
     error = [part["mean"] - part["low"], part["high"] - part["mean"]]
-    axes.errorbar(part["distance"] + shift, part["mean"], yerr=error, markersize=4, capsize=2, linewidth=1.2, elinewidth=0.9, **look)
+    axes.errorbar(across, part["mean"], yerr=error, markersize=4, capsize=2, linewidth=1.2, elinewidth=0.9, **look)
 
 
-def dress(axes: Axes) -> None:
-    """Per cent upwards, whole numbers across."""
-    axes.yaxis.set_major_formatter(in_percent)
+def draw_bar(axes: Axes, row: float, ends: Sequence[float], mean: float, **look: Any) -> None:
+    """A mean with its interval along a row. look: color, linewidth, and those of the mean's marker."""
+    axes.plot(ends, [row, row], color=look["color"], linewidth=look.pop("linewidth"), solid_capstyle="butt", zorder=3)
+    axes.plot(mean, row, marker="o", zorder=4, **look)
+
+
+def dress(axes: Axes, metric: Metric) -> None:
+    """The metric upwards, whole numbers across."""
+    axes.yaxis.set_major_formatter(metric.tick)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
     tidy(axes, "both")
 
@@ -142,10 +149,10 @@ def scattered(count: int) -> np.ndarray[tuple[int], np.dtype[np.floating[Any]]]:
     return np.arange(1, count + 1) * GOLDEN % 1 - 0.5  # golden section
 
 
-def distribution(rounds: pd.DataFrame, spread: pd.DataFrame) -> Figure:
-    """A box and all rounds as points, a row per configuration. rounds: label, status, test_accuracy; spread: the boxes."""
+def distribution(rounds: pd.DataFrame, spread: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
+    """A box and all rounds as points, a row per configuration. rounds: label, status, the metric; spread: the boxes."""
     labels = labels_of(spread)
-    figure, axes = rows_figure(labels, "test accuracy at the last epoch (each point a round)")
+    figure, axes = rows_figure(labels, f"{metric.title} (each point a round)")
     boxes = [
         {"med": box.median, "q1": box.q1, "q3": box.q3, "whislo": box.low, "whishi": box.high}
         for box in spread.head(len(labels)).itertuples()
@@ -155,38 +162,40 @@ def distribution(rounds: pd.DataFrame, spread: pd.DataFrame) -> Figure:
         boxes, positions=range(len(labels)), widths=0.5, orientation="horizontal", showfliers=False, manage_ticks=False, medianprops=thick
     )
     done = rounds[rounds["status"] == "done"]
-    for place, label in enumerate(labels):
-        values = done.loc[done["label"] == label, "test_accuracy"].to_numpy()
+    for row, label in enumerate(labels):
+        values = done.loc[done["label"] == label, metric.column].to_numpy()
         offsets = scattered(len(values)) * 0.44
         # many points are small and faint, and lie below the box
         many = len(values) > 200
         faint = min(0.55, max(0.02, 60 / max(len(values), 1)))
         look: dict[str, Any] = {"s": 6 if many else 14, "alpha": faint, "linewidth": 0, "zorder": 1, "rasterized": len(done) > POINTS}
-        axes.scatter(values, place + offsets, color=COLOURS[place % len(COLOURS)], **look)
-    axes.xaxis.set_major_formatter(in_percent)
+        axes.scatter(values, row + offsets, color=COLOURS[row % len(COLOURS)], **look)
+    axes.xaxis.set_major_formatter(metric.tick)
     return figure
 
 
-def differences(comparisons: pd.DataFrame) -> Figure:
+def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
     """Mean paired differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`."""
     labels = labels_of(comparisons)
     baseline = wrapped(str(comparisons["baseline"].iloc[0]), 60)
-    figure, axes = rows_figure(labels, f"difference in test accuracy to {baseline}, paired by seed [percentage points]")
+    unit = f" [{metric.difference}]" if metric.difference else ""
+    figure, axes = rows_figure(labels, f"difference in {metric.title} to {baseline}, paired by seed{unit}")
     axes.axvline(0, color="black", linewidth=1)
-    for place, row in enumerate(comparisons.head(len(labels)).to_dict("records")):
-        axes.plot([100 * row["low"], 100 * row["high"]], [place, place], color=COLOURS[0], linewidth=2.2, solid_capstyle="butt")
-        filled = COLOURS[0] if row["p_holm"] < 0.05 else "white"
-        axes.plot(100 * row["mean"], place, marker="o", markersize=7, color=COLOURS[0], markerfacecolor=filled)
-    axes.set_title("filled: Holm-corrected p < 0.05; bars: 95 % intervals", fontsize=9, loc="left", color="#444444")
+    for row, found in enumerate(comparisons.head(len(labels)).to_dict("records")):
+        low, mean, high = (metric.scale * found[name] for name in ("low", "mean", "high"))
+        filled = COLOURS[0] if found["p_holm"] < 0.05 else "white"
+        draw_bar(axes, row, [low, high], mean, color=COLOURS[0], markerfacecolor=filled, linewidth=2.2, markersize=7)
+    better = "" if metric.higher_is_better else "; lower is better"
+    axes.set_title(f"filled: Holm-corrected p < 0.05; bars: 95 % intervals{better}", fontsize=9, loc="left", color="#444444")
     return figure
 
 
-def swept(statistics: pd.DataFrame) -> Figure:
-    """Mean accuracy with 95 % intervals against the swept number. statistics: key, value, mean, low, high."""
+def swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
+    """The mean with 95 % intervals against the swept number. statistics: key, value, mean, low, high."""
     figure = new_figure(3.8)
     axes = figure.subplots()
-    values, error = statistics["value"], [statistics["mean"] - statistics["low"], statistics["high"] - statistics["mean"]]
-    axes.errorbar(values, statistics["mean"], yerr=error, color=COLOURS[0], marker="o", markersize=5, capsize=3, linewidth=1.4)
+    values = statistics["value"]
+    draw_intervals(axes, values, statistics, {**FIRST, "marker": "o"})
     positive = values[values > 0]
     if len(positive) and positive.max() / positive.min() >= 50:
         axes.set_xscale("symlog", linthresh=positive.min(), linscale=0.5)
@@ -194,28 +203,32 @@ def swept(statistics: pd.DataFrame) -> Figure:
     if len(values) <= 12:
         axes.set_xticks(values.tolist())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_major_formatter(in_percent)
-    axes.set(xlabel=str(statistics["key"].iloc[0]), ylabel="test accuracy (mean, 95 % interval)")
+    axes.yaxis.set_major_formatter(metric.tick)
+    axes.set(xlabel=str(statistics["key"].iloc[0]), ylabel=f"{metric.title} (mean, 95 % interval)")
     tidy(axes, "both")
     return figure
 
 
 def distances(statistics: pd.DataFrame) -> Figure:
-    """Mean accuracy by the distance |first - second| of the digits, with 95 % intervals. statistics: as `by_distance`.
+    """Test accuracy by the distance |first - second| of the digits, with 95 % intervals. statistics: as `by_distance`.
 
     More than six configurations get a panel each, in which the first one is dotted.
     """
-    labels = labels_of(statistics)
-    parts = {label: statistics[statistics["label"] == label] for label in labels}
-    if len(labels) > TOGETHER:
-        return small_multiples(parts, "distance", DISTANCE, lambda axes, part: draw_intervals(axes, part, {**FIRST, "marker": "o"}))
+    parts = {label: statistics[statistics["label"] == label] for label in labels_of(statistics)}
+    if len(parts) > TOGETHER:
+        look = {**FIRST, "marker": "o"}
+        return small_multiples(
+            parts, "distance", DISTANCE, TEST_ACCURACY, lambda axes, part: draw_intervals(axes, part["distance"], part, look)
+        )
     figure = new_figure(4.2)
     axes = figure.subplots()
-    for place, (label, part) in enumerate(parts.items()):
+    for index, (label, part) in enumerate(parts.items()):
         # side by side, so that intervals don't hide each other
-        look = {**style(place), "marker": MARKERS[place % len(MARKERS)], "label": wrapped(label)}
-        draw_intervals(axes, part, look, 0.06 * (place - (len(labels) - 1) / 2))
-    dress(axes)
+        shift = 0.06 * (index - (len(parts) - 1) / 2)
+        draw_intervals(
+            axes, part["distance"] + shift, part, {**style(index), "marker": MARKERS[index % len(MARKERS)], "label": wrapped(label)}
+        )
+    dress(axes, TEST_ACCURACY)
     axes.set_xticks(range(10))
     axes.set(xlabel=DISTANCE, ylabel="test accuracy (mean, 95 % interval)")
     figure.legend(loc="outside right upper", frameon=False)

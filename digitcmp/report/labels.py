@@ -23,8 +23,8 @@ def configurations(sweep: Sweep) -> pd.DataFrame:
     """
     first = sweep.runs.drop_duplicates("configuration_hash")
     if "model.name" in first:
-        places = {name: place for place, name in enumerate(first["model.name"].unique())}
-        first = first.iloc[first["model.name"].map(places).argsort(kind="stable")]
+        order = {name: position for position, name in enumerate(first["model.name"].unique())}
+        first = first.iloc[first["model.name"].map(order).argsort(kind="stable")]
     frame = first[["configuration_hash", "parameters", *sweep.keys]].reset_index(drop=True)
     labels = label_all({row["configuration_hash"]: plain(row, sweep.keys) for row in frame.to_dict("records")})
     frame.insert(0, "label", [labels[name] for name in frame["configuration_hash"]])

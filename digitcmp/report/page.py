@@ -11,17 +11,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from digitcmp.report.frames import VERSIONS
 from digitcmp.report.labels import PLAIN
-from digitcmp.report.statistics import METHODS
+from digitcmp.report.statistics import methods
 from digitcmp.report.study import Study
-from digitcmp.report.tables import COMPARISONS, TABLE, lines_of, show
+from digitcmp.report.tables import comparison_columns, lines_of, show, table_columns
 
 LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
 CAPTIONS = {
-    "curves": "Test accuracy per epoch: mean over rounds, and ± one standard deviation.",
-    "distribution": "Test accuracy of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
+    "curves": "{title} per epoch: mean over rounds, and ± one standard deviation.",
+    "distribution": "{title} of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
     "differences": "Difference to the baseline, paired by seed, with 95 % intervals.",
-    "swept": "Test accuracy against the number that varies, with 95 % intervals of the mean.",
-    "distances": "Test accuracy by the distance of the two digits, with 95 % intervals over rounds.",
+    "swept": "{title} against the number that varies, with 95 % intervals of the mean.",
+    "distances": "{title} by the distance of the two digits, with 95 % intervals over rounds.",
 }
 PLAIN_NOTE = f"{PLAIN}: nothing of what the other configurations name is switched on."
 
@@ -44,9 +44,10 @@ def page(study: Study, figures: dict[str, dict[str, bytes]], out: Path) -> str:
         title=title(study),
         warnings=study.warnings,
         baseline=study.baseline,
-        table=lines_of(show(study.table, TABLE)),
-        comparisons=lines_of(show(study.comparisons, COMPARISONS)) if len(study.comparisons) else [],
-        pictures=[picture(name, files) for name, files in figures.items()],
+        table=lines_of(show(study.table, table_columns(study.metric))),
+        comparisons=lines_of(show(study.comparisons, comparison_columns(study.metric))) if len(study.comparisons) else [],
+        metric=study.metric.title.capitalize(),
+        pictures=[picture(name, study, files) for name, files in figures.items()],
         methods=notes(study),
         commands=study.sweep.runs["command"].dropna().unique().tolist(),
         versions=versions(study),
@@ -62,13 +63,14 @@ def title(study: Study) -> str:
 
 def notes(study: Study) -> list[str]:
     """How the numbers were worked out."""
-    return [*METHODS, *([PLAIN_NOTE] if PLAIN in set(study.table["label"]) else [])]
+    return [*methods(study.metric), *([PLAIN_NOTE] if PLAIN in set(study.table["label"]) else [])]
 
 
-def picture(name: str, files: dict[str, bytes]) -> Picture:
+def picture(name: str, study: Study, files: dict[str, bytes]) -> Picture:
     """A figure as a data URI: SVG, or PNG where that would be large."""
     kind, mime = ("png", "image/png") if len(files["svg"]) > LARGEST_SVG else ("svg", "image/svg+xml")
-    return Picture(name, CAPTIONS[name], f"data:{mime};base64,{base64.b64encode(files[kind]).decode()}")
+    caption = CAPTIONS[name].format(title=study.metric.title.capitalize())
+    return Picture(name, caption, f"data:{mime};base64,{base64.b64encode(files[kind]).decode()}")
 
 
 def versions(study: Study) -> list[tuple[str, str]]:
@@ -85,10 +87,6 @@ def run_links(study: Study, out: Path) -> list[dict[str, str]]:
         link = Path(os.path.relpath(Path(str(run["directory"])).resolve(), out.resolve())).as_posix()
         done = int(study.sweep.recorded.get(index, 0))
         told = {"label": labels[run["configuration_hash"]], "rounds": f"{done} of {run['seeds']}", "status": run["run_status"]}
-        rows.append({**told, "run": run["run"], "link": quote(link) + "/", "started": started(run)})
+        started = "" if pd.isna(run["started"]) else str(run["started"])[:19].replace("T", " ")  # to the second
+        rows.append({**told, "run": run["run"], "link": quote(link) + "/", "started": started})
     return rows
-
-
-def started(run: "pd.Series[str]") -> str:
-    """When a run was started, to the second."""
-    return "" if pd.isna(run["started"]) else str(run["started"])[:19].replace("T", " ")

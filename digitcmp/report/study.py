@@ -6,22 +6,25 @@ from pathlib import Path
 
 import pandas as pd
 
+from digitcmp.errors import RunError
 from digitcmp.report import statistics
 from digitcmp.report.cautions import cautions
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
+from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric
 
 
 @dataclass(frozen=True)
 class Study:
     """The results: frames as the functions of `statistics` and `comparisons` return them; a line per warning.
 
-    name: that of the folders. rounds: every round with its label, the input of the statistics. distances is empty and
-    swept None where there are none.
+    name: that of the folders. metric: what all of them but distances are about. rounds: every round with its label, the input
+    of the statistics. distances is empty and swept None where there are none.
     """
 
     name: str
+    metric: Metric
     sweep: Sweep
     configurations: pd.DataFrame
     rounds: pd.DataFrame
@@ -35,33 +38,49 @@ class Study:
     warnings: list[str]
 
 
-def study(folders: Sequence[str | Path], baseline: str | None = None) -> Study:
-    """Read the folders and work everything out. Raises RunError for folders without runs and for an unknown baseline."""
-    sweep = read_sweep(folders, "report")
+def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Metric = TEST_ACCURACY) -> Study:
+    """Read the folders and work everything out.
+
+    baseline: the first configuration that has the metric by default. Raises RunError for folders without runs, for an unknown
+    baseline, and for a metric that no round has.
+    """
+    sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
     known = configurations(sweep)
-    base = find_baseline(known, baseline)
     rounds = labelled(sweep.rounds, sweep, known)
-    table, comparisons = statistics.summarise(rounds, known), compare(rounds, base)
+    table = statistics.summarise(rounds, known, metric)
+    lacking = table["mean"].isna() & (table["rounds"] > 0)
+    if lacking.any() and table["mean"].isna().all():
+        raise RunError(f"metric {metric.column!r}: no round has a {metric.title}; choose one of {', '.join(map(repr, recorded(rounds)))}")
+    base = find_baseline(known if baseline else known[~lacking], baseline)
+    comparisons = compare(rounds, base, metric)
+    epochs = having(sweep.epochs, "epoch", metric.column)
+    distances = having(sweep.distances, "distance", "pairs", "right")
     return Study(
         name=", ".join(Path(folder).resolve().name for folder in folders),
+        metric=metric,
         sweep=sweep,
         configurations=known,
         rounds=rounds,
         baseline=base,
         table=table,
         comparisons=comparisons,
-        curves=statistics.curve_means(labelled(having(sweep.epochs, "epoch", "test_accuracy"), sweep, known)),
-        spread=statistics.spread(rounds),
-        distances=statistics.by_distance(labelled(having(sweep.distances, "distance", "pairs", "right"), sweep, known)),
+        curves=statistics.curve_means(labelled(epochs, sweep, known), metric),
+        spread=statistics.spread(rounds, metric),
+        distances=statistics.by_distance(labelled(distances if metric.on_pairs else distances[:0], sweep, known)),
         swept=statistics.swept(table, known, sweep.keys),
-        warnings=cautions(sweep, rounds, known, table, comparisons),
+        warnings=cautions(sweep, rounds, known, table, comparisons, metric),
     )
+
+
+def recorded(rounds: pd.DataFrame) -> list[str]:
+    """The metrics that some round has."""
+    return [column for column in METRICS if rounds.loc[rounds["status"] == "done", column].notna().any()]
 
 
 def labelled(rows: pd.DataFrame, sweep: Sweep, known: pd.DataFrame) -> pd.DataFrame:
     """Rows with a column `label`, categorical in the order of the report."""
-    places = {name: place for place, name in enumerate(known["configuration_hash"])}
-    codes = sweep.runs["configuration_hash"].map(places).to_numpy(dtype="int64")[rows["run_index"].to_numpy(dtype="int64")]
+    positions = {name: position for position, name in enumerate(known["configuration_hash"])}
+    codes = sweep.runs["configuration_hash"].map(positions).to_numpy(dtype="int64")[rows["run_index"].to_numpy(dtype="int64")]
     return rows.assign(label=pd.Categorical.from_codes(codes, categories=pd.Index(known["label"].astype(str)), ordered=True))
 
 

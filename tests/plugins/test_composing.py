@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from digitcmp.report.illustrator import Illustrator
 from hydra.core.utils import JobReturn
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -14,7 +15,6 @@ from omegaconf import DictConfig, OmegaConf
 from digitcmp import cli
 from digitcmp.plugins import launcher
 from digitcmp.plugins.composing import SeedLoader, only_seed
-from digitcmp.report.illustrator import Illustrator
 from tests.conftest import Ended
 from tests.experiment.test_run import without_seconds
 

@@ -107,6 +107,6 @@ def write_lifelike(
     pairs = np.array([100, 180, 160, 140, 120, 100, 80, 60, 40, 20])
     rates = np.clip(final[:, None] + np.linspace(-0.12, 0.08, 10), 0, 1)
     right = random.binomial(pairs, rates)
-    rows = [f"{seed},{distance},{pairs[distance]},{right[place, distance]}" for place, seed in enumerate(seeds) for distance in range(10)]
+    rows = [f"{seed},{distance},{pairs[distance]},{right[row, distance]}" for row, seed in enumerate(seeds) for distance in range(10)]
     (directory / "distances.csv").write_text("seed,distance,pairs,right\n" + "\n".join(rows) + "\n")
     return directory

@@ -15,7 +15,7 @@ import pytest
 from digitcmp.errors import RunError
 from digitcmp.report import __main__ as command
 from digitcmp.report import build
-from digitcmp.report.build import write_report
+from digitcmp.report.build import make_report
 from tests.report.made import configuration, write_distances, write_run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -39,7 +39,7 @@ def write_sweep(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report on disk."""
-    return write_report([write_sweep(tmp_path_factory.mktemp("sweep"))]).parent
+    return make_report([write_sweep(tmp_path_factory.mktemp("sweep"))]).path.parent
 
 
 class Links(HTMLParser):
@@ -99,7 +99,7 @@ def test_page_is_self_contained(summary: Path) -> None:
 def test_names_are_escaped(tmp_path: Path) -> None:
     """A network called <b>…</b> is shown, not obeyed, also in figures."""
     write_run(tmp_path / "a", {0: 0.8, 1: 0.9}, configuration(model__name=NAME), command="python <script>alert(1)</script>")
-    text = write_report([tmp_path]).read_text()
+    text = make_report([tmp_path]).path.read_text()
     assert "&lt;b&gt;net &amp; co&lt;/b&gt;" in text
     assert not Links(text).tags & {"b", "script"}
 
@@ -134,7 +134,7 @@ def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_command_line(tmp_path: Path, main: Callable[..., tuple[int, str, str]]) -> None:
-    """The table, the warnings and the page's place; the baseline is the one asked for; the folder is the one asked for."""
+    """The table, the warnings and where the page is; the baseline is the one asked for; the folder is the one asked for."""
     code, out, err = main(write_sweep(tmp_path / "s"), "--baseline", "aux_weight=0.5", "--out", tmp_path / "out")
     assert (code, err) == (0, "")
     assert "compared with aux_weight=0.5, paired by seed" in out
@@ -184,7 +184,7 @@ def test_help_and_interrupt(main: Callable[..., tuple[int, str, str]], monkeypat
 def test_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A report that can't be written names the file, and the one before it stays whole."""
     write_sweep(tmp_path)
-    page = write_report([tmp_path])
+    page = make_report([tmp_path]).path
     before = page.read_bytes()
 
     def full(_: int) -> None:
@@ -192,6 +192,6 @@ def test_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunError, match=r"cannot write .*table\.csv: No space left on device"):
-        write_report([tmp_path])
+        make_report([tmp_path])
     assert page.read_bytes() == before
     assert not list(page.parent.glob(".*"))

@@ -18,7 +18,7 @@ ROUNDS = frame({"net1": [0.8, 0.82, 0.84], "net2": [0.85, 0.84, 0.89], "$x_1$": 
 
 def means(count: int) -> pd.DataFrame:
     """Curves of so many configurations over two epochs."""
-    rows = [(f"net{place}", epoch, 0.5 + epoch / 10 + place / 100, 0.01, 3) for place in range(count) for epoch in (1, 2)]
+    rows = [(f"net{index}", epoch, 0.5 + epoch / 10 + index / 100, 0.01, 3) for index in range(count) for epoch in (1, 2)]
     return pd.DataFrame(rows, columns=["label", "epoch", "mean", "std", "count"])
 
 
@@ -49,10 +49,10 @@ def test_many_curves_have_a_panel_each() -> None:
     """Sixteen configurations: sixteen panels, each with its own mean, higher than the figure of two."""
     figure = figures.curves(means(16))
     panels = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_title() for axes in panels] == [f"net{place}" for place in range(16)]
+    assert [axes.get_title() for axes in panels] == [f"net{index}" for index in range(16)]
     assert all(
-        any(np.allclose(line.get_ydata(), [0.6 + place / 100, 0.7 + place / 100]) for line in axes.lines)
-        for place, axes in enumerate(panels)
+        any(np.allclose(line.get_ydata(), [0.6 + index / 100, 0.7 + index / 100]) for line in axes.lines)
+        for index, axes in enumerate(panels)
     )
     assert figure.get_figheight() > figures.curves(means(2)).get_figheight()
 
@@ -64,7 +64,7 @@ def test_distribution_shows_every_round() -> None:
     (axes,) = figure.axes
     points = [collection.get_offsets() for collection in axes.collections]
     assert [sorted(part[:, 0]) for part in points] == [[0.8, 0.82, 0.84], [0.84, 0.85, 0.89], [0.9, 0.91, 0.95]]
-    assert all(abs(part[:, 1] - place).max() < 0.25 for place, part in enumerate(points))
+    assert all(abs(part[:, 1] - index).max() < 0.25 for index, part in enumerate(points))
     assert any(np.allclose(sorted(set(line.get_xdata())), [0.81, 0.83]) for line in axes.lines)
     assert axes.yaxis_inverted()
     drawable(figure)
@@ -97,7 +97,7 @@ def test_swept_and_distances() -> None:
     figure = figures.distances(rows)
     assert figure.axes[0].lines[0].get_ydata().tolist() == [0.9] * 10
     drawable(figure)
-    drawable(figures.distances(pd.concat([rows.assign(label=f"n{place}") for place in range(9)])))
+    drawable(figures.distances(pd.concat([rows.assign(label=f"n{index}") for index in range(9)])))
 
 
 def test_one_round_can_be_drawn() -> None:

@@ -15,7 +15,7 @@ from tests.report.made import configuration, write_run
 
 def labels(*changes: dict[str, Any]) -> list[str]:
     """Labels of configurations that differ from the made-up one by these changes."""
-    return list(label_all({f"hash{place}": flatten(configuration(**change)) for place, change in enumerate(changes)}).values())
+    return list(label_all({f"hash{index}": flatten(configuration(**change)) for index, change in enumerate(changes)}).values())
 
 
 CASES: dict[str, tuple[list[dict[str, Any]], list[str]]] = {

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from digitcmp.errors import RunError
-from digitcmp.report.curves import Frame, Paper, curve_statistics, draw_curves, round_up, write_curves
+from digitcmp.report.curves import CurveAxes, CurveSheet, curve_statistics, draw_axes, draw_lines, round_up, write_curves
 from digitcmp.report.frames import read_rows, read_run
 from digitcmp.report.summary import mean_and_deviation, summary_rows
 from digitcmp.train.results import EpochRow, RoundRow, to_csv
@@ -28,6 +29,13 @@ def epochs(accuracies: dict[int, list[float]]) -> list[EpochRow]:
         for seed, values in accuracies.items()
         for epoch, value in enumerate(values, 1)
     ]
+
+
+def draw_curves(statistics: pd.DataFrame, title: str) -> Figure:
+    """A figure of its own, as without a sheet."""
+    figure = draw_axes(CurveAxes.around(statistics), title)
+    draw_lines(figure, statistics)
+    return figure
 
 
 def test_statistics_are_mean_and_sample_deviation() -> None:
@@ -57,11 +65,11 @@ def test_a_sheet_is_clean_again_for_every_run() -> None:
         for accuracies in ({0: [0.5, 0.6, 0.8], 1: [0.5, 0.7, 0.9]}, {0: [0.52, 0.55, 0.85], 1: [0.5, 0.65, 0.8]})
     ]
     one, other = (curve_statistics(frame) for frame in frames)
-    assert Frame.around(one) == Frame.around(other)
-    paper = Paper(Frame.around(one))
-    first, second = paper.picture(one, "a title"), paper.picture(other, "b title")
+    assert CurveAxes.around(one) == CurveAxes.around(other)
+    sheet = CurveSheet(CurveAxes.around(one))
+    first, second = sheet.picture(one, "a title"), sheet.picture(other, "b title")
     assert first != second
-    assert second == Paper(Frame.around(other)).picture(other, "b title")
+    assert second == CurveSheet(CurveAxes.around(other)).picture(other, "b title")
     canvas: Any = FigureCanvasAgg(draw_curves(other, "b title"))
     canvas.draw()
     whole, drawn = np.asarray(canvas.buffer_rgba()).astype(int), np.asarray(Image.open(io.BytesIO(second))).astype(int)
@@ -71,10 +79,10 @@ def test_a_sheet_is_clean_again_for_every_run() -> None:
 def test_frames_hold_everything_in_round_numbers() -> None:
     """Bands within the axes; the same ends for runs that are alike; a loss that is no number does not matter."""
     frame = pd.DataFrame([vars(row) for row in epochs({0: [0.51, 0.93]})]).astype({"digit_accuracy": float, "val_accuracy": float})
-    assert Frame.around(curve_statistics(frame)) == Frame(("train_accuracy", "test_accuracy", "train_loss"), 2, 0.4, 1.5)
+    assert CurveAxes.around(curve_statistics(frame)) == CurveAxes(("train_accuracy", "test_accuracy", "train_loss"), 2, 0.4, 1.5)
     assert [round_up(value) for value in (0.69, 1.0, 2.9, 0.011, 98.5)] == [1.0, 1.5, 3.0, 0.015, 150.0]
     frame.loc[1, "train_loss"] = float("inf")
-    assert Frame.around(curve_statistics(frame)).loss == 1.5
+    assert CurveAxes.around(curve_statistics(frame)).loss == 1.5
 
 
 def test_figure_of_one_epoch_shows_a_point() -> None:

@@ -8,13 +8,13 @@ import pytest
 from digitcmp.report.comparisons import compare
 from digitcmp.report.statistics import summarise
 from digitcmp.report.tables import (
-    COMPARISONS,
-    COMPARISONS_CSV,
-    TABLE,
-    TABLE_CSV,
+    comparison_columns,
+    comparisons_csv,
     escape_latex,
     p_value,
     show,
+    table_columns,
+    table_csv,
     to_csv,
     to_latex,
     to_markdown,
@@ -27,7 +27,7 @@ TABLE_FRAME = summarise(ROUNDS, known("a_b", "<b>|"))
 
 def test_shown_in_per_cent() -> None:
     """mean ± std, a dash where there is none, no column without values."""
-    shown = show(TABLE_FRAME, TABLE)
+    shown = show(TABLE_FRAME, table_columns())
     assert shown["test accuracy [%]"].tolist() == ["70.00 ± 14.14", "83.75"]
     assert shown["95 % interval"].tolist() == ["-57.06 to 197.06", "–"]
     assert shown["failed"].tolist() == ["–", "1"]
@@ -37,18 +37,18 @@ def test_shown_in_per_cent() -> None:
 
 def test_csv_has_the_numbers() -> None:
     """In per cent and points, as the names say; missing ones are empty."""
-    table = pd.read_csv(io.StringIO(to_csv(TABLE_FRAME, TABLE_CSV)))
+    table = pd.read_csv(io.StringIO(to_csv(TABLE_FRAME, table_csv())))
     assert table["configuration"].tolist() == ["a_b", "<b>|"]
     assert table["test_accuracy_percent"].tolist() == pytest.approx([70, 83.75])
     assert table["std_percent"].isna().tolist() == [False, True]
-    comparisons = pd.read_csv(io.StringIO(to_csv(compare(ROUNDS, "a_b"), COMPARISONS_CSV)))
+    comparisons = pd.read_csv(io.StringIO(to_csv(compare(ROUNDS, "a_b"), comparisons_csv())))
     assert comparisons["difference_points"].tolist() == pytest.approx([23.75])
-    assert set(TABLE_CSV) == set(TABLE_FRAME.columns)
+    assert set(table_csv()) == set(TABLE_FRAME.columns)
 
 
 def test_markdown_keeps_its_columns() -> None:
     """A bar or a tag in a name is text."""
-    lines = to_markdown(show(TABLE_FRAME, TABLE)).splitlines()
+    lines = to_markdown(show(TABLE_FRAME, table_columns())).splitlines()
     assert len(lines) == 4
     assert lines[3].startswith(r"| &lt;b>\| | 100 |")
     assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
@@ -59,8 +59,8 @@ def test_latex_escapes() -> None:
     assert escape_latex("a_b 5% {x} #1 & $ ~ ^ \\ ± –") == (
         r"a\_b 5\% \{x\} \#1 \& \$ \textasciitilde{} \textasciicircum{} \textbackslash{} $\pm$ --"
     )
-    text = to_latex(show(compare(ROUNDS, "a_b"), COMPARISONS), ["a note"])
+    text = to_latex(show(compare(ROUNDS, "a_b"), comparison_columns()), ["a note"])
     assert text.startswith("% needs \\usepackage{booktabs}\n% a note\n\\begin{tabular}{lr")
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert {row.replace(r"\&", "").count("&") for row in rows} == {len(show(compare(ROUNDS, "a_b"), COMPARISONS).columns) - 1}
-    assert r"a\_b" in to_latex(show(TABLE_FRAME, TABLE), [])
+    assert {row.replace(r"\&", "").count("&") for row in rows} == {len(show(compare(ROUNDS, "a_b"), comparison_columns()).columns) - 1}
+    assert r"a\_b" in to_latex(show(TABLE_FRAME, table_columns()), [])

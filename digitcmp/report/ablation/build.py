@@ -8,21 +8,22 @@ from rich.markup import escape
 
 from digitcmp.files import write_whole
 from digitcmp.report.ablation.figure import ladder_figure
-from digitcmp.report.ablation.rungs import Ladder, ladder
+from digitcmp.report.ablation.rungs import Ladder, read_ladder
 from digitcmp.report.build import document
 from digitcmp.report.figures import render
-from digitcmp.report.tables import NONE, TABLE, TABLE_CSV, Column, number, p_value, percent, show, span, to_csv, to_markdown
-from digitcmp.report.terminal import print_table
+from digitcmp.report.metrics import NONE, TEST_ACCURACY
+from digitcmp.report.tables import Column, number, p_value, percent, show, span, table_columns, table_csv, to_csv, to_markdown
+from digitcmp.report.terminal import print_table, print_warnings
 from digitcmp.terminal import Terminal
 
 NOTES = [
-    "Accuracy is that of the last epoch on the test pairs; ± is the standard deviation of the sample over rounds.",
+    f"{TEST_ACCURACY.definition}; ± is the standard deviation of the sample over rounds.",
     "Gains are paired by seed: with the rung before, or, for what was tried from a rung, with that rung.",
     "Intervals of 95 % are Student's t intervals of a mean over rounds, or of a mean of paired differences.",
     "A gain's interval lies above zero, a loss's below; where zero is in it, neither is shown. Intervals are not corrected for the "
     "number of comparisons; p is: two-sided Wilcoxon signed-rank test, corrected after Holm over all rows of both tables.",
 ]
-MEASURED = ["parameters", "rounds", "failed", "test accuracy [%]", "95 % interval", "median", "untrained", "digits [%]", "s a round"]
+MEASURED = {"parameters", "rounds", "failed", "mean", "low", "median", "untrained", "digit_accuracy", "seconds"}
 LEFT_OUT = {"label", "configuration_hash", "normalised_time"}  # of the columns of table.csv
 CSV_NAMES = {
     "predecessor": ("predecessor", 1),
@@ -40,11 +41,11 @@ CSV_NAMES = {
 def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
     """Write ladder.csv, ladder.md, ladder.png and ladder.svg. Returns the results and where they are.
 
-    out: summary/ in the folder by default. Raises RunError as `digitcmp.report.ablation.rungs.ladder`, and when nothing can be written.
+    out: summary/ in the folder by default. Raises RunError as `read_ladder` does, and when nothing can be written.
     """
-    results, target = ladder(folder), out if out is not None else folder / "summary"
+    results, target = read_ladder(folder), out or folder / "summary"
     own = {name: (name, 1) for name in ("rung", "title")}
-    measured = {name: told for name, told in TABLE_CSV.items() if name not in LEFT_OUT}
+    measured = {name: told for name, told in table_csv().items() if name not in LEFT_OUT}
     write_whole(target / "ladder.csv", to_csv(results.table, {**own, **measured, **CSV_NAMES}))
     write_whole(target / "ladder.md", markdown(results))
     figure = ladder_figure(results.table, results.rounds)
@@ -55,15 +56,15 @@ def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
 
 def columns(branch: bool) -> list[Column]:
     """The columns of a shown table: what was measured, then the gain. branch: whether each row says what it is compared with."""
-    front = [Column("rung", lambda row: str(row["label"]))]
-    front += [Column("tried from", lambda row: str(row["predecessor"]))] if branch else []
+    front = [Column("label", "rung", lambda row: str(row["label"]))]
+    front += [Column("predecessor", "tried from", lambda row: str(row["predecessor"]))] if branch else []
     return [
         *front,
-        *(column for column in TABLE if column.title in MEASURED),
-        Column("pairs", lambda row: number(row["pairs"], ".0f")),
-        Column("gain [points]", gain),
-        Column("p (Holm)", lambda row: p_value(row["p_holm"])),
-        Column("verdict", lambda row: row["verdict"] or NONE),
+        *(column for column in table_columns() if column.key in MEASURED),
+        Column("pairs", "pairs", lambda row: number(row["pairs"], ".0f")),
+        Column("gain", "gain [points]", gain),
+        Column("p_holm", "p (Holm)", lambda row: p_value(row["p_holm"])),
+        Column("verdict", "verdict", lambda row: row["verdict"] or NONE),
     ]
 
 
@@ -79,11 +80,11 @@ def markdown(results: Ladder) -> str:
     body = f"## The ladder\n\n{to_markdown(show(steps, columns(False)))}"
     if len(branches):
         body += f"\n## What was tried from a rung\n\n{to_markdown(show(branches, columns(True)))}"
-    return document(body, [f"**Warning:** {line}" for line in results.warnings], NOTES)
+    return document(body, results.warnings, NOTES)
 
 
-SHORT = ["rung", "tried from", "rounds", "failed", "test accuracy [%]", "digits [%]", "gain [points]", "p (Holm)", "verdict"]
-EXPENDABLE = ["rounds", "p (Holm)", "digits [%]", "verdict"]  # left out first where the terminal is narrow
+SHORT = {"label", "predecessor", "rounds", "failed", "mean", "digit_accuracy", "gain", "p_holm", "verdict"}
+EXPENDABLE = ["rounds", "p_holm", "digit_accuracy", "verdict"]  # left out first where the terminal is narrow
 
 
 def print_ladder(results: Ladder, where: Path, console: Console | None = None) -> None:
@@ -91,7 +92,6 @@ def print_ladder(results: Ladder, where: Path, console: Console | None = None) -
     terminal = console or Terminal()
     for branch, part in results.table.groupby("branch"):
         terminal.print("\ntried from a rung" if branch else "the ladder", style="bold", highlight=False)
-        print_table(part, [column for column in columns(bool(branch)) if column.title in SHORT], EXPENDABLE, terminal)
-    for line in results.warnings:
-        terminal.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True, highlight=False)
+        print_table(part, [column for column in columns(bool(branch)) if column.key in SHORT], EXPENDABLE, terminal)
+    print_warnings(results.warnings, terminal)
     terminal.print(f"[dim]ladder[/dim]  {escape(str(where / 'ladder.md'))}", soft_wrap=True, highlight=False)

@@ -8,12 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from digitcmp.report.ablation.rungs import GAIN, LOSS
-from digitcmp.report.figures import COLOURS, GREY, POINTS, new_figure, scattered, tidy, wrapped
+from digitcmp.report.figures import COLOURS, GREY, POINTS, draw_bar, new_figure, scattered, tidy, wrapped
 
 SMALL = 8  # points of type
 INK = "#222222"
 LOOKS = {GAIN: COLOURS[0], LOSS: COLOURS[1]}  # anything else is grey and hollow
 LINEAR = 1.0  # points to either side of zero in which the axis of gains is linear
+BAR: dict[str, Any] = {"linewidth": 1.6, "markersize": 3.8}
 GAP = 1.1  # rows between the last rung and the first side branch
 WIDE = 4.0  # points; where no interval reaches further, all of that axis is linear
 TICKS = [mantissa * 10.0**power for power in (-2, -1, 0, 1) for mantissa in (1, 2, 5)]  # errors in per cent
@@ -26,12 +27,13 @@ def ladder_figure(table: pd.DataFrame, rounds: pd.DataFrame) -> Figure:
     table: as `digitcmp.report.ablation.rungs.gains`; rounds: label, status, test_accuracy.
     """
     labels = [wrapped(str(label), 28) for label in table["label"]]
-    places = rows(table)
-    figure = new_figure(1.1 + 0.235 * (places[-1] + 1) + 0.1 * sum(label.count("\n") for label in labels))
+    # side branches come after a gap
+    rows = [index + GAP * bool(branch) for index, branch in enumerate(table["branch"])]
+    figure = new_figure(1.1 + 0.235 * (rows[-1] + 1) + 0.1 * sum(label.count("\n") for label in labels))
     figure.set_layout_engine("constrained", wspace=0.01)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1, 0.85])
-    draw_errors(left, table, rounds, places)
-    draw_gains(right, table, places)
+    draw_errors(left, table, rounds, rows)
+    draw_gains(right, table, rows)
     for axes in (left, right):
         tidy(axes, "x")
         axes.tick_params(labelsize=SMALL, labelcolor=INK)
@@ -39,9 +41,9 @@ def ladder_figure(table: pd.DataFrame, rounds: pd.DataFrame) -> Figure:
         axes.xaxis.label.set_size(SMALL)
         axes.spines["left"].set_visible(False)
     if table["branch"].any():
-        separate(left, right, places[-1] - int(table["branch"].sum()) + 1)
-    left.set_yticks(places, labels)
-    left.set_ylim(places[-1] + 0.6, -0.6)
+        separate(left, right, rows[-1] - int(table["branch"].sum()) + 1)
+    left.set_yticks(rows, labels)
+    left.set_ylim(rows[-1] + 0.6, -0.6)
     return figure
 
 
@@ -53,24 +55,19 @@ def separate(left: Axes, right: Axes, top: float) -> None:
     left.text(-0.02, top - 0.75, "tried from a rung", transform=left.get_yaxis_transform(), **aside)
 
 
-def rows(table: pd.DataFrame) -> list[float]:
-    """Where each row is drawn, counted from the top; side branches come after a gap."""
-    return [place + GAP * bool(branch) for place, branch in enumerate(table["branch"])]
-
-
-def draw_errors(axes: Axes, table: pd.DataFrame, rounds: pd.DataFrame, places: list[float]) -> None:
+def draw_errors(axes: Axes, table: pd.DataFrame, rounds: pd.DataFrame, rows: list[float]) -> None:
     """The left panel: a faint point per round, the mean with its interval, and the mean in figures."""
     done = rounds[rounds["status"] == "done"]
     errors = in_error(done["test_accuracy"])
     floor = errors[errors > 0].min() / 2 if (errors > 0).any() else 0.1  # where no error is drawn: a logarithm has no zero
-    for place, row in zip(places, table.to_dict("records"), strict=True):
-        own = errors[done["label"] == row["label"]].clip(lower=floor).to_numpy()
+    for row, rung in zip(rows, table.to_dict("records"), strict=True):
+        own = errors[done["label"] == rung["label"]].clip(lower=floor).to_numpy()
         faint = min(0.4, max(0.06, 25 / max(len(own), 1)))
         look: dict[str, Any] = {"s": 5, "alpha": faint, "linewidth": 0, "zorder": 1, "rasterized": len(done) > POINTS}
-        axes.scatter(own, place + 0.5 * scattered(len(own)), color=GREY if row["branch"] else COLOURS[0], **look)
-        mean, *bar = (max(in_error(row[name]), floor) for name in ("mean", "high", "low"))
-        draw_bar(axes, place, mean, bar, INK, hollow=row["branch"])
-        write(axes, place, "" if pd.isna(row["mean"]) else f"{100 * row['mean']:.2f} %")
+        axes.scatter(own, row + 0.5 * scattered(len(own)), color=GREY if rung["branch"] else COLOURS[0], **look)
+        mean, *ends = (max(in_error(rung[name]), floor) for name in ("mean", "high", "low"))
+        draw_bar(axes, row, ends, mean, color=INK, markerfacecolor="white" if rung["branch"] else INK, **BAR)
+        write(axes, row, "" if pd.isna(rung["mean"]) else f"{100 * rung['mean']:.2f} %")
     low, high = min(errors.clip(lower=floor), default=1.0), max(errors.clip(lower=floor), default=10.0)
     spare = 1.08 if high > 1.2 * low else 1.25
     axes.set_xscale("log")
@@ -86,7 +83,7 @@ def in_error(accuracy: Any) -> Any:
 
 
 def error_ticks(axes: Axes, low: float, high: float) -> None:
-    """Errors beneath the panel and accuracies above it, at the same places."""
+    """Errors beneath the panel, and above it the accuracies that they are."""
     ticks = [tick for tick in TICKS if low <= tick <= high]
     if len(ticks) < 3:
         ticks = [tick for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
@@ -100,15 +97,16 @@ def error_ticks(axes: Axes, low: float, high: float) -> None:
     above.set_xlabel("test accuracy [%]", fontsize=SMALL)
 
 
-def draw_gains(axes: Axes, table: pd.DataFrame, places: list[float]) -> None:
+def draw_gains(axes: Axes, table: pd.DataFrame, rows: list[float]) -> None:
     """The right panel: the gain with its interval, in colour where that excludes zero, and both in figures."""
     axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
-    for place, row in zip(places, table.to_dict("records"), strict=True):
-        if pd.isna(row["gain"]):
+    for row, rung in zip(rows, table.to_dict("records"), strict=True):
+        if pd.isna(rung["gain"]):
             continue
-        low, mean, high = (100 * row[name] for name in ("gain_low", "gain", "gain_high"))
-        draw_bar(axes, place, mean, [low, high], LOOKS.get(row["verdict"], GREY), hollow=row["verdict"] not in LOOKS)
-        write(axes, place, f"{mean:+.2f}" + ("" if pd.isna(low) else f" ({low:+.2f}, {high:+.2f})"))
+        low, mean, high = (100 * rung[name] for name in ("gain_low", "gain", "gain_high"))
+        colour = LOOKS.get(rung["verdict"], GREY)
+        draw_bar(axes, row, [low, high], mean, color=colour, markerfacecolor=LOOKS.get(rung["verdict"], "white"), **BAR)
+        write(axes, row, f"{mean:+.2f}" + ("" if pd.isna(low) else f" ({low:+.2f}, {high:+.2f})"))
     reach = 100 * float(table[["gain", "gain_low", "gain_high"]].abs().fillna(0.0).to_numpy().max())
     if reach > WIDE:
         axes.set_xscale("symlog", linthresh=LINEAR, linscale=1.1)
@@ -121,16 +119,10 @@ def draw_gains(axes: Axes, table: pd.DataFrame, places: list[float]) -> None:
     head(axes, 1.02, "mean (95 % interval)")
 
 
-def draw_bar(axes: Axes, place: float, mean: float, bar: list[float], colour: str, hollow: bool) -> None:
-    """A mean with its interval."""
-    axes.plot(bar, [place, place], color=colour, linewidth=1.6, solid_capstyle="butt", zorder=3)
-    axes.plot(mean, place, marker="o", markersize=3.8, color=colour, markerfacecolor="white" if hollow else colour, zorder=4)
-
-
-def write(axes: Axes, place: float, text: str) -> None:
+def write(axes: Axes, row: float, text: str) -> None:
     """A text to the right of a row, with a minus sign as on the axes."""
     axes.text(
-        1.02, place, text.replace("-", "\N{MINUS SIGN}"), transform=axes.get_yaxis_transform(), fontsize=SMALL - 1, va="center", color=INK
+        1.02, row, text.replace("-", "\N{MINUS SIGN}"), transform=axes.get_yaxis_transform(), fontsize=SMALL - 1, va="center", color=INK
     )
 
 

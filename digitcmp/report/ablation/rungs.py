@@ -27,7 +27,7 @@ GAIN, LOSS, NOT_SHOWN = "gain", "loss", "not shown"
 
 @dataclass(frozen=True)
 class Rung:
-    """One run's place. number: two digits; letter: empty but for a side branch; words: those of its name."""
+    """One run of a ladder. number: two digits; letter: empty but for a side branch; words: those of its name."""
 
     number: str
     letter: str
@@ -55,13 +55,13 @@ class Ladder:
     warnings: list[str]
 
 
-def ladder(folder: Path) -> Ladder:
+def read_ladder(folder: Path) -> Ladder:
     """Read the runs of a ladder and work everything out.
 
     Raises RunError when there is no run, a name is not that of a rung, two runs are the same rung or have the same
     configuration, or a side branch has no rung to be compared with.
     """
-    sweep = read_sweep([folder], "report")
+    sweep = read_sweep([folder], columns=(), for_report=True)
     rungs = in_order([parse(index, Path(directory).name) for index, directory in enumerate(sweep.runs["directory"])])
     known = configurations(sweep, rungs)
     before = predecessors(rungs)
@@ -73,7 +73,7 @@ def ladder(folder: Path) -> Ladder:
 
 
 def parse(run_index: int, folder: str) -> Rung:
-    """The place of a run, from its folder's name. Raises RunError for a name that is not that of a rung."""
+    """The rung that a run is, from its folder's name. Raises RunError for a name that is not that of a rung."""
     # other overrides of the command line stand beside the rung: ladder=01_net1,data=digits
     found = next(filter(None, (NAME.fullmatch(part.rpartition("=")[2]) for part in folder.split(","))), None)
     if not found:
@@ -129,14 +129,14 @@ def gains(table: pd.DataFrame, rounds: pd.DataFrame, rungs: Sequence[Rung], befo
     only_here, only_predecessor (seeds left out), gain, gain_low, gain_high (a fraction with its paired 95 % t interval),
     p (Wilcoxon), p_holm (over all rungs), verdict (as `verdict`). NaN where there is nothing to compare.
     """
-    wide, places = by_seed(rounds), {one.label: one.rung for one in rungs}
+    wide, names = by_seed(rounds), {one.label: one.rung for one in rungs}
     found = {label: paired(wide[label], wide[there]) for label, there in before.items()}
     compared = pd.DataFrame.from_dict(found, orient="index", columns=list(COMPARED), dtype="float64").rename(columns=COMPARED)
     columns = {
         "rung": [one.rung for one in rungs],
         "title": [one.words for one in rungs],
         "branch": [one.letter != "" for one in rungs],
-        "predecessor": [places.get(before.get(one.label, ""), "") for one in rungs],
+        "predecessor": [names.get(before.get(one.label, ""), "") for one in rungs],
     }
     whole = pd.concat([table, pd.DataFrame(columns)], axis="columns").join(compared, on="label")
     verdicts = [verdict(low, high) for low, high in zip(whole["gain_low"], whole["gain_high"], strict=True)]

@@ -15,33 +15,33 @@ from PIL import Image
 from rich.console import Console
 
 from digitcmp.report import figures
-from digitcmp.report.ablation import __main__ as ladder
-from digitcmp.report.ablation import build as ladder_build
+from digitcmp.report.ablation import __main__ as command
+from digitcmp.report.ablation import build
 from digitcmp.report.ablation.figure import INK, LOOKS, ladder_figure
-from digitcmp.report.ablation.rungs import ladder as read
+from digitcmp.report.ablation.rungs import read_ladder
+from tests.report.ablation.test_rungs import BASE, GAINS, ORDER, rung, write_ladder
 from tests.report.made import write_run
-from tests.report.test_ablation import BASE, GAINS, ORDER, rung, write_ladder
 
 
 def marks(axes: Axes) -> list[tuple[float, float, object, object]]:
-    """The marks of a panel: place, value, colour, filling."""
+    """The marks of a panel: row, value, colour, filling."""
     lines = [line for line in axes.lines if line.get_marker() == "o"]
     return [(line.get_ydata()[0], line.get_xdata()[0], line.get_color(), line.get_markerfacecolor()) for line in lines]
 
 
 def test_figure_shows_every_rung(tmp_path: Path) -> None:
     """A row per rung, errors left, gains in points right but for the first, coloured by verdict; intervals as bars."""
-    results = read(write_ladder(tmp_path))
+    results = read_ladder(write_ladder(tmp_path))
     figure = ladder_figure(results.table, results.rounds)
     left, right = figure.axes[:2]
     assert [text.get_text() for text in left.get_yticklabels()] == results.table["label"].tolist()
-    places = left.get_yticks().tolist()
-    assert places[:4] == [0, 1, 2, 3]
-    assert places[4] > 4.5
+    rows = left.get_yticks().tolist()
+    assert rows[:4] == [0, 1, 2, 3]
+    assert rows[4] > 4.5
     errors, gains = marks(left), marks(right)
-    assert [place for place, *_ in errors] == places
+    assert [row for row, *_ in errors] == rows
     assert [value for _, value, *_ in errors] == pytest.approx((100 * (1 - results.table["mean"])).tolist())
-    assert [place for place, *_ in gains] == places[1:]
+    assert [row for row, *_ in gains] == rows[1:]
     assert [value for _, value, *_ in gains] == pytest.approx((100 * results.table["gain"][1:]).tolist())
     expected = [LOOKS.get(verdict, figures.GREY) for verdict in results.table["verdict"][1:]]
     assert [colour for *_, colour, _ in gains] == expected
@@ -60,7 +60,7 @@ def test_figure_of_awkward_numbers(tmp_path: Path) -> None:
     rung(tmp_path, "01_net1", [0.9, 0.998, 1.0])
     rung(tmp_path, "02_weight_sharing", [1.0, 1.0, 1.0])
     rung(tmp_path, "03_long_training", [None, None, None])
-    found = read(tmp_path)
+    found = read_ladder(tmp_path)
     figure = ladder_figure(found.table, found.rounds)
     left = figure.axes[0]
     assert len(left.get_yticks()) == 3
@@ -82,7 +82,7 @@ def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         monkeypatch.setenv("COLUMNS", "140")
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         try:
-            ladder.main()
+            command.main()
         except SystemExit as end:
             return int(end.code or 0), *capsys.readouterr()
         return 0, *capsys.readouterr()
@@ -111,8 +111,8 @@ def test_command_line(tmp_path: Path, main: Callable[..., tuple[int, str, str]])
 def test_a_narrow_terminal_has_fewer_columns(width: int, gone: list[str], tmp_path: Path) -> None:
     """Every rung keeps its name and its gain on one line; what does not fit beside them is left out, and a line says so."""
     screen = Console(width=width, file=io.StringIO())
-    results = read(write_ladder(tmp_path))
-    ladder_build.print_ladder(results, tmp_path, screen)
+    results = read_ladder(write_ladder(tmp_path))
+    build.print_ladder(results, tmp_path, screen)
     text = screen.file.getvalue()
     for label, verdict in zip(results.table["label"], results.table["verdict"], strict=True):
         assert re.search(rf"^{label} .*{verdict or '–'} *$", text, re.MULTILINE), text
@@ -160,6 +160,6 @@ def test_help_and_interrupt(main: Callable[..., tuple[int, str, str]], monkeypat
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ladder_build, "write_ladder", interrupt)
+    monkeypatch.setattr(build, "write_ladder", interrupt)
     code, _, err = main(tmp_path)
     assert (code, err) == (130, "\ndigitcmp: interrupted; no run was touched\n")

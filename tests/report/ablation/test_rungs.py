@@ -9,8 +9,7 @@ import pytest
 from scipy import stats
 
 from digitcmp.errors import RunError
-from digitcmp.report.ablation.rungs import Ladder
-from digitcmp.report.ablation.rungs import ladder as read
+from digitcmp.report.ablation.rungs import Ladder, read_ladder
 from tests.report.made import configuration, write_run
 
 BASE = [0.80, 0.82, 0.81, 0.84, 0.83, 0.80, 0.82, 0.81]
@@ -34,15 +33,15 @@ def rung(folder: Path, name: str, accuracies: list[float | None] | None = None, 
 
 def write_ladder(folder: Path) -> Path:
     """Four rungs (there is no 04) and two side branches, started in another order than they are numbered."""
-    for place, name in enumerate(sorted(GAINS, reverse=True)):
-        rung(folder, name, started=f"2026-01-0{place + 1}T00:00:00+00:00")
+    for index, name in enumerate(sorted(GAINS, reverse=True)):
+        rung(folder, name, started=f"2026-01-0{index + 1}T00:00:00+00:00")
     return folder
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Ladder:
     """The ladder, worked out."""
-    return read(write_ladder(tmp_path_factory.mktemp("ladder")))
+    return read_ladder(write_ladder(tmp_path_factory.mktemp("ladder")))
 
 
 def row(results: Ladder, rung: str) -> "pd.Series[float]":
@@ -115,7 +114,7 @@ def test_other_names_are_refused(tmp_path: Path, name: str) -> None:
     rung(tmp_path, "01_net1")
     write_run(tmp_path / name, dict(enumerate(BASE)), configuration(model__name="other"))
     with pytest.raises(RunError, match=rf"^{re.escape(repr(name))} is no rung of a ladder: .*ladder=02_weight_sharing.*$"):
-        read(tmp_path)
+        read_ladder(tmp_path)
 
 
 def test_names_with_other_overrides_and_without_any(tmp_path: Path) -> None:
@@ -123,7 +122,7 @@ def test_names_with_other_overrides_and_without_any(tmp_path: Path) -> None:
     write_run(tmp_path / "seed=3" / "02_b", dict(enumerate(BASE)), configuration(model__name="b"))
     write_run(tmp_path / "aux_weight=1,ladder=01_a", dict(enumerate(BASE)), configuration(model__name="a"))
     write_run(tmp_path / "ladder=04_d,data=digits,epochs=1", dict(enumerate(BASE)), configuration(model__name="d"))
-    found = read(tmp_path)
+    found = read_ladder(tmp_path)
     assert found.table["label"].tolist() == ["01 a", "02 b", "04 d"]
     assert "no rung between 02 and 04: '04 d' is compared with '02 b'" in found.warnings
 
@@ -132,11 +131,11 @@ def test_missing_predecessor(tmp_path: Path) -> None:
     """A side branch of a rung that is not there, with and without any plain rung."""
     rung(tmp_path, "12a_label_smoothing", [0.8])
     with pytest.raises(RunError, match="'12a label smoothing' was tried from rung 12, but no run is that rung: there is none;"):
-        read(tmp_path)
+        read_ladder(tmp_path)
     rung(tmp_path, "01_net1")
     rung(tmp_path, "11_net2", [0.8])
     with pytest.raises(RunError, match="but no run is that rung: there are 01, 11;"):
-        read(tmp_path)
+        read_ladder(tmp_path)
 
 
 def test_equal_rungs_are_refused(tmp_path: Path) -> None:
@@ -144,10 +143,10 @@ def test_equal_rungs_are_refused(tmp_path: Path) -> None:
     rung(tmp_path, "01_net1")
     write_run(tmp_path / "ladder=02_again", dict(enumerate(BASE)), configuration(model__name="01_net1"))
     with pytest.raises(RunError, match=r"'01 net1' and '02 again' have the same configuration \(\w+\)"):
-        read(tmp_path)
+        read_ladder(tmp_path)
     rung(tmp_path, "02_weight_sharing")
     with pytest.raises(RunError, match="'02 again' and '02 weight sharing' are both rung 02"):
-        read(tmp_path)
+        read_ladder(tmp_path)
 
 
 def test_warnings(tmp_path: Path) -> None:
@@ -155,7 +154,7 @@ def test_warnings(tmp_path: Path) -> None:
     rung(tmp_path, "01_net1")
     rung(tmp_path, "02_weight_sharing", [*BASE[:6], None, 0.9])
     rung(tmp_path, "03_long_training", BASE[:7], git_commit="def", status="running", seeds=list(range(8)))
-    lines = read(tmp_path).warnings
+    lines = read_ladder(tmp_path).warnings
     assert any(line.startswith("different git_commit in one report: abc (16 rounds), def (7 rounds)") for line in lines)
     assert "fewer rounds than the 8 of others: 02 weight sharing (7), 03 long training (7)" in lines
     assert "failed rounds are left out: 02 weight sharing (1)" in lines

@@ -1,0 +1,97 @@
+"""What a report can be about: a column of the rounds, how its values are shown, and which of two is better."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from digitcmp.errors import RunError
+
+NONE = "–"  # where there is no value
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of rounds and epochs.
+
+    definition: a clause for the methods. unit, difference: of values and of their differences as shown, which are those of the
+    column times `scale` (accuracies are fractions in frames and per cent in tables). on_pairs: whether it counts right answers on
+    the test pairs, so that it tells which rounds are untrained, and has a figure by distance.
+    """
+
+    column: str
+    title: str
+    definition: str
+    unit: str = "%"
+    difference: str = "points"
+    scale: int = 100
+    decimals: int = 2
+    higher_is_better: bool = True
+    on_pairs: bool = False
+
+    @property
+    def heading(self) -> str:
+        """Title and unit: test accuracy [%]."""
+        return f"{self.title} [{self.unit}]" if self.unit else self.title
+
+    @property
+    def difference_heading(self) -> str:
+        """difference [points]."""
+        return f"difference [{self.difference}]" if self.difference else "difference"
+
+    def show(self, value: float, sign: str = "") -> str:
+        """A value without its unit, or a dash where there is none. sign: + for one that is always shown."""
+        return NONE if math.isnan(value) else format(self.scale * value, f"{sign}.{self.decimals}f")
+
+    def span(self, low: float, high: float, sign: str = "") -> str:
+        """low to high, or a dash."""
+        return NONE if math.isnan(low) or math.isnan(high) else f"{self.show(low, sign)} to {self.show(high, sign)}"
+
+    def tick(self, value: float, _: float = 0) -> str:
+        """A value on an axis: 92.5 %."""
+        return f"{self.scale * value:.6g} {self.unit}".rstrip()
+
+
+TEST_ACCURACY = Metric("test_accuracy", "test accuracy", "Accuracy is that of the last epoch on the test pairs", on_pairs=True)
+METRICS = {
+    metric.column: metric
+    for metric in (
+        TEST_ACCURACY,
+        Metric("digit_accuracy", "digit accuracy", "Digit accuracy is that of the last epoch on the digits of the test pairs"),
+        Metric("val_accuracy", "validation accuracy", "Accuracy is that of the last epoch on the validation pairs"),
+        Metric("train_accuracy", "training accuracy", "Accuracy is the mean over the last epoch's batches, as they were when trained on"),
+        Metric(
+            "train_loss",
+            "training loss",
+            "Loss is the mean over the last epoch's batches, as they were when trained on",
+            unit="",
+            difference="",
+            scale=1,
+            decimals=4,
+            higher_is_better=False,
+        ),
+        Metric(
+            "seconds",
+            "training time",
+            "Time is that of a round, in the curves that of an epoch",
+            unit="s",
+            difference="s",
+            scale=1,
+            higher_is_better=False,
+        ),
+    )
+}
+
+
+def find_metric(column: str) -> Metric:
+    """The metric of a column. Raises RunError for an unknown one, with the nearest and all that there are."""
+    if column not in METRICS:
+        raise unknown("metric", column, "column", list(METRICS))
+    return METRICS[column]
+
+
+def unknown(option: str, wanted: str, kind: str, known: Sequence[str]) -> RunError:
+    """The error for a name that is none of the known ones, with the nearest of them, if any is near."""
+    close = get_close_matches(wanted, known, n=1, cutoff=0.4)
+    nearest = f", did you mean {close[0]!r}?" if close else ""
+    return RunError(f"{option} {wanted!r}: there is no such {kind}{nearest}; choose one of {', '.join(map(repr, known))}")
