@@ -26,8 +26,6 @@ START = re.compile(rb'\{"check":"([0-9a-f]{8})([0-9a-f]{8})",')
 EPOCHS, DISTANCES = b',"epochs":', b',"distances":'  # cannot occur inside a JSON text, where quotes are escaped
 DIGITS = ".8g"  # all that single precision knows
 
-Row = EpochRow | RoundRow | DistanceRow
-
 
 @dataclass(frozen=True)
 class Record:

@@ -5,11 +5,14 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from digitcmp.experiment.records import DIGITS, Record, Row
+from digitcmp.experiment.records import DIGITS, Record
 from digitcmp.files import write_whole
 from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FILES = ("epochs.csv", "distances.csv", "rounds.csv")
 
@@ -22,8 +25,8 @@ def write_views(directory: Path, records: Sequence[Record]) -> None:
     write_whole(directory / "rounds.csv", to_csv(RoundRow, (vars(record.row).values() for record in records)))
 
 
-def to_csv(kind: type[Row], rows: Iterable[Iterable[Any]]) -> str:
-    """Rows as CSV text with a header. Numbers have 8 significant digits: all that single precision knows; None is empty."""
+def to_csv(kind: "type[DataclassInstance]", rows: Iterable[Iterable[Any]]) -> str:
+    """Rows of a kind as CSV text with a header. Numbers have 8 significant digits: all that single precision knows; None is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([item.name for item in fields(kind)])

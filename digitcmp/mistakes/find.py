@@ -11,16 +11,17 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitcmp.config.schema import Config, DataConfig
+from digitcmp.config.schema import DataConfig
 from digitcmp.data.pairs import Pairs
 from digitcmp.errors import RunError
 from digitcmp.experiment.networks import TrainedNetwork, load_model
+from digitcmp.experiment.records import read_records
+from digitcmp.experiment.store import read_about
 from digitcmp.mistakes.findings import Findings, Mistake, MistakeRow, RoundFindings, kind_of
 from digitcmp.model.network import Outputs
-from digitcmp.report.runs import checked_run
 from digitcmp.train.evaluate import BATCH
 from digitcmp.train.losses import decide
-from digitcmp.train.results import RoundRow, read_rows
+from digitcmp.train.results import RoundRow
 from digitcmp.train.round import round_pairs
 
 TOLERANCE = 0.002  # of the accuracy; a pair or two may fall to the other side on another device
@@ -32,8 +33,9 @@ def find(directory: Path, rounds: int, root: str) -> Findings:
     Raises RunError when the folder holds no run, no finished or tested round, or not their networks, and when they
     answer otherwise than they did; DataError when the data set cannot be read.
     """
-    about = checked_run(directory)
-    done = [row for row in read_rows(RoundRow, directory / "rounds.csv") if row.status == "done"][:rounds]
+    about = read_about(directory)
+    recorded = read_records(directory, about["configuration_hash"]).rounds.values()
+    done = [record.row for record in recorded if record.row.status == "done"][:rounds]
     if not done:
         raise RunError(f"{directory} holds no finished round; there is nothing to ask")
     data = data_of(directory, about, root)
@@ -56,8 +58,8 @@ def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings
     if row.test_accuracy is None:
         raise RunError(f"{directory} was trained with test=false: its networks have not seen their test pairs, and shall not")
     network = load_model(directory, row.seed)
-    tested = round_pairs(Config(data=data), row.seed).test
-    grey = round_pairs(Config(data=replace(data, normalize_test=False)), row.seed).test  # the same pairs, to be looked at
+    tested = round_pairs(data, row.seed).test
+    grey = round_pairs(replace(data, normalize_test=False), row.seed).test  # the same pairs, to be looked at
     outputs = ask(network, tested.images)
     mistakes = mistakes_of(row.seed, grey, outputs)
     found = RoundFindings(
@@ -122,6 +124,6 @@ def check(directory: Path, found: RoundFindings) -> None:
     """Raise RunError when a network answers otherwise than it did. A single pair may differ, however few there are."""
     if abs(found.accuracy - found.recorded) > max(TOLERANCE, 1.5 / found.pairs):
         raise RunError(
-            f"seed={found.seed}: {100 * found.accuracy:.2f} % of the test pairs are answered rightly, but {directory / 'rounds.csv'} has "
+            f"seed={found.seed}: {100 * found.accuracy:.2f} % of the test pairs are answered rightly, but its record has "
             f"{100 * found.recorded:.2f} %; the data or the code is not what the run was trained with"
         )

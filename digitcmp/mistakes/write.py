@@ -1,15 +1,13 @@
 """The files of what was found."""
 
-import csv
-import io
-from dataclasses import astuple, fields
+from dataclasses import astuple
 from pathlib import Path
 
+from digitcmp.experiment.views import to_csv
 from digitcmp.files import write_whole
 from digitcmp.mistakes.figure import figure
-from digitcmp.mistakes.findings import Findings, Mistake, MistakeRow
+from digitcmp.mistakes.findings import Findings, MistakeRow
 from digitcmp.report.figures import render
-from digitcmp.train.results import cell
 
 PICTURES = ("png", "svg")
 
@@ -19,7 +17,7 @@ def write(findings: Findings, folder: Path) -> list[Path]:
 
     Without mistakes there is no figure, and an earlier one is removed: it would show what is not in the table.
     """
-    table = write_whole(folder / "mistakes.csv", to_csv(findings.mistakes))
+    table = write_whole(folder / "mistakes.csv", to_csv(MistakeRow, (astuple(mistake.row) for mistake in findings.mistakes)))
     paths = [folder / f"mistakes.{kind}" for kind in PICTURES]
     if not findings.mistakes:
         for path in paths:
@@ -27,12 +25,3 @@ def write(findings: Findings, folder: Path) -> list[Path]:
         return [table]
     drawn = figure(findings)
     return [table, *(write_whole(path, render(drawn, kind)) for path, kind in zip(paths, PICTURES, strict=True))]
-
-
-def to_csv(mistakes: list[Mistake]) -> str:
-    """A row per mistake, below a header. Numbers have 8 significant digits."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(MistakeRow)])
-    writer.writerows([[cell(value) for value in astuple(mistake.row)] for mistake in mistakes])
-    return text.getvalue()

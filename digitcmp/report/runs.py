@@ -16,7 +16,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.records import Record, Records, read_records
 from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
 
-WHOLE = {name: "int64" for name in ("seed", "epoch", "epochs", "distance", "pairs", "right")} | {"best_epoch": "Int64"}
+WHOLE = dict.fromkeys(("seed", "epoch", "epochs", "distance", "pairs", "right"), "int64") | {"best_epoch": "Int64"}
 TEXT = {"status": "string", "error": "string"}
 ROUND_COLUMNS = [item.name for item in fields(RoundRow)]
 EPOCH_COLUMNS = [item.name for item in fields(EpochRow) if item.name != "seed"]
@@ -47,7 +47,7 @@ def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] =
     found = list(records.rounds.values())
     rounds = pd.DataFrame([vars(record.row) for record in found], columns=ROUND_COLUMNS)
     kinds = {name: WHOLE.get(name, TEXT.get(name, "float64")) for name in ROUND_COLUMNS}
-    epochs, distances = (parts(found, part, names) for part, names in (("epochs", columns), ("distances", DISTANCES if columns else ())))
+    epochs, distances = parts(found, "epochs", columns), parts(found, "distances", DISTANCES if columns else ())
     return RunFrames(rounds.astype(kinds), epochs, distances, [f"{directory}: {line}" for line in records.damaged])
 
 

@@ -48,7 +48,9 @@ def print_summary(run: Run, console: Console) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    rounds = pd.DataFrame([vars(row) for _, row in sorted(run.store.rows.items())], columns=ROUND_COLUMNS).astype({"test_accuracy": "float64"})
+    rounds = pd.DataFrame([vars(row) for _, row in sorted(run.store.rows.items())], columns=ROUND_COLUMNS).astype(
+        {"test_accuracy": "float64"}
+    )
     for name, value in summary_rows(run.store.about or {}, rounds):
         table.add_row(name, f"[bold]{value}[/bold]" if name == "test accuracy" else value)
     directory = run.directory
