@@ -28,13 +28,13 @@ from benchmarks.machine import describe_machine
 from digitcmp import cli
 from digitcmp.config.composed import from_composed
 from digitcmp.plugins.launcher import DigitcmpLauncher, Returns
-from digitcmp.search.config import Median, Samplers, SearchConfig, Settings
+from digitcmp.search.config import Median, Samplers, SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.samplers import make_pruner, make_sampler
 from digitcmp.search.search import Search
-from digitcmp.search.spec import Setting
-from digitcmp.search.storage import open_place
-from digitcmp.search.study import Ledger, open_study
+from digitcmp.search.spec import SearchSpec
+from digitcmp.search.storage import open_storage
+from digitcmp.search.study import SharedStudy, open_study
 from digitcmp.train.results import EpochRow
 
 EPOCHS = 2
@@ -90,18 +90,17 @@ def measure(sampler: str, trials: int, folder: Path) -> dict[str, float]:
     cli.register()
     with initialize_config_dir(str(cli.find("conf"))):
         base = from_composed(compose("config", overrides=[f"epochs={EPOCHS}", "data.val_pairs=200", "test=false"]))
-    search = SearchConfig(n_trials=trials, sampler=sampler)
+    settings = SearchConfig(n_trials=trials, sampler=sampler)
     # nothing is pruned, so that every trial takes the same way; the median is worked out all the same
-    search.pruners.median = Median(warmup=0, n_startup_trials=1)
-    settings = Settings(search)
+    settings.pruners.median = Median(warmup=0, n_startup_trials=1)
     space = make_space(PARAMS, [])
-    setting = Setting(settings, space, space.complete({}), base, folder)
-    with open_place(f"sqlite:///{folder}/study.db") as place:
-        pruner = make_pruner(settings.pruner, EPOCHS)
-        study = open_study(place, "study", search, setting.about(), make_sampler(settings.sampler, 0), pruner)
-        ledger, launcher = Ledger(place, study, search), Idle(folder)
-        with ledger.join(), Path("/dev/null").open("w") as nowhere:
-            Search(setting, ledger, launcher, Console(file=nowhere)).run()
+    spec = SearchSpec(settings, space, space.complete({}), base, folder)
+    with open_storage(f"sqlite:///{folder}/study.db") as storage:
+        pruner = make_pruner(settings.chosen_pruner, EPOCHS)
+        study = open_study(storage, "study", settings, spec.identity(), make_sampler(settings.chosen_sampler, 0), pruner)
+        shared, launcher = SharedStudy(storage, study, settings), Idle(folder)
+        with shared.join(), Path("/dev/null").open("w") as nowhere:
+            Search(spec, shared, launcher, Console(file=nowhere)).run()
     return figures(launcher, trials)
 
 

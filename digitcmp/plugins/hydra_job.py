@@ -25,6 +25,7 @@ class Return(JobReturn):
 
     @property
     def return_value(self) -> Any:
+        # the public property prints before it raises, and there is no other way to the error
         if self.status is JobStatus.FAILED and isinstance(self._return_value, DigitcmpError):
             raise self._return_value
         return JobReturn.return_value.fget(self)  # type: ignore[attr-defined]
@@ -41,6 +42,7 @@ def is_plain(config: DictConfig) -> bool:
 
 def conclude(context: HydraContext, task_function: TaskFunction, config: DictConfig, directory: Path, value: float) -> JobReturn:
     """Files, log and callbacks of a job that has returned this value. config: as it was composed, not used elsewhere."""
+    # no public call but run_job itself says what may be instantiated meanwhile
     with execution_whitelist(context.execution_whitelist, reset=True), hydra_config_of(config, directory) as hydra:
         result = Return(
             overrides=[str(override) for override in config.hydra.overrides.task],
@@ -89,7 +91,9 @@ def hydra_config_of(config: DictConfig, directory: Path) -> Iterator[DictConfig]
 
 def view(config: DictConfig, names: Iterable[str]) -> DictConfig:
     """Some entries of a configuration under a root of their own; not copies, they still refer to the whole."""
+    # public calls tell a node's flags only together with those of its parents: is_struct, is_readonly
     part = DictConfig({}, flags=dict(config._metadata.flags or {}))
+    # public calls copy nodes: masked_copy, create, assignment
     content = cast(dict[str, Node], part._content)
     content.update({name: cast(Node, config._get_node(name)) for name in names})
     return part

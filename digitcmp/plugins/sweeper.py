@@ -10,25 +10,27 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from digitcmp.search.config import SearchConfig, settings
+from digitcmp.search.config import SearchConfig, check_settings
 
 
 class DigitcmpOptunaSweeper(Sweeper):
-    """Asks Optuna for trials, lets the launcher run them, and tells Optuna how they ended. See docs/searching.md."""
+    """Asks Optuna for trials, lets the launcher run them, and reports to Optuna how they ended. See docs/searching.md."""
 
     def __init__(self, **keys: Any) -> None:
         del keys  # the same values are in the configuration that `setup` gets, with their types
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.where = hydra_context, config
-        self.starter = Plugins.instance().instantiate_launcher(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> None:
-        context, config = self.where
-        checked = settings(config.hydra.sweeper)
+        assert self.hydra_context is not None
+        assert self.config is not None
+        assert self.launcher is not None
+        settings = check_settings(self.config.hydra.sweeper)
         from digitcmp.search.search import search
 
-        search(checked, context, config, self.starter, arguments)
+        search(settings, self.hydra_context, self.config, self.launcher, arguments)
 
 
 def register() -> None:
@@ -48,5 +50,5 @@ def print_found(directory: Path) -> None:
     results = directory / "optimization_results.yaml"
     if results.exists():
         found = yaml.safe_load(results.read_text())
-        told = " ".join(f"{name}={value}" for name, value in found.get("best_params", {}).items())
-        print(f"best validation accuracy {found.get('best_value', float('nan')):.2%}: {told}; see {results}")
+        values = " ".join(f"{name}={value}" for name, value in found.get("best_params", {}).items())
+        print(f"best validation accuracy {found.get('best_value', float('nan')):.2%}: {values}; see {results}")

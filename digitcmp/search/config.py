@@ -1,6 +1,6 @@
 """The schema of `hydra/sweeper=digitcmp_optuna`: every key of a search, its type, default and range."""
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -117,15 +117,22 @@ class Pruners:
     wilcoxon: Wilcoxon = field(default_factory=Wilcoxon)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A sampler or pruner by name, with its options as an object of its class above."""
+
+    name: str
+    options: Any
+
+
 @dataclass
 class SearchConfig:
     """`hydra/sweeper=digitcmp_optuna`."""
 
     _target_: str = TARGET
     study_name: str | None = None  # null: the name of the sweep's folder
-    storage: str | None = (
-        None  # null: study.db in the sweep's folder; sqlite:///FILE, journal:///FILE, postgresql://USER:PASSWORD@HOST/NAME
-    )
+    # null: study.db in the sweep's folder; sqlite:///FILE, journal:///FILE, postgresql://USER:PASSWORD@HOST/NAME
+    storage: str | None = None
     n_trials: int = key(20, at_least=1)  # complete and pruned trials in all, those of earlier and other processes included
     timeout: float | None = key(None, above=0)  # seconds after which no trial is begun; those that are running finish
     max_failed: int | None = key(None, at_least=1)  # the search gives up after so many failed trials; null: n_trials
@@ -140,39 +147,21 @@ class SearchConfig:
     lease: float = key(60.0, above=0)  # seconds without a sign of life after which a process on another machine is taken for dead
     confirm: int = key(0, at_least=0)  # fresh rounds in which the best and the first starting point are compared at the end; 0: none
 
-
-@dataclass(frozen=True)
-class Choice:
-    """A sampler or pruner by name, with its options as an object of its class above."""
-
-    name: str
-    options: Any
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The checked keys of a search."""
-
-    search: SearchConfig
+    @property
+    def chosen_sampler(self) -> Choice:
+        """The sampler with its options."""
+        return Choice(self.sampler, getattr(self.samplers, self.sampler))
 
     @property
-    def sampler(self) -> Choice:
-        """The chosen sampler."""
-        return Choice(self.search.sampler, getattr(self.search.samplers, self.search.sampler))
-
-    @property
-    def pruner(self) -> Choice:
-        """The chosen pruner."""
-        return Choice(self.search.pruner, getattr(self.search.pruners, self.search.pruner))
+    def chosen_pruner(self) -> Choice:
+        """The pruner with its options."""
+        return Choice(self.pruner, getattr(self.pruners, self.pruner))
 
 
-def settings(sweeper: DictConfig) -> Settings:
-    """The checked keys of `hydra.sweeper`. Raises ConfigError for a value out of its range and for an unknown choice."""
-    search = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SearchConfig), sweeper))
-    assert isinstance(search, SearchConfig)
-    for item in fields(search):
-        path, value = f"hydra.sweeper.{item.name}", getattr(search, item.name)
-        leaves = walk(value, f"{path}.") if is_dataclass(value) else [(path, value, item.metadata)]
-        for leaf in leaves:
-            check_value(*leaf)
-    return Settings(search)
+def check_settings(sweeper: DictConfig) -> SearchConfig:
+    """The typed keys of `hydra.sweeper`. Raises ConfigError for a value out of its range and for an unknown choice."""
+    settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SearchConfig), sweeper))
+    assert isinstance(settings, SearchConfig)
+    for path, value, metadata in walk(settings, "hydra.sweeper."):
+        check_value(path, value, metadata)
+    return settings

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
 from optuna.trial import TrialState
@@ -42,13 +42,13 @@ def trials(study: Study, steps: int) -> pd.DataFrame:
         if trial.datetime_start and trial.datetime_complete:
             spent = (trial.datetime_complete - trial.datetime_start).total_seconds()
         known = {"trial": trial.number, "state": "failed" if trial.state == TrialState.FAIL else trial.state.name.lower()}
-        told = {
+        result = {
             "value": trial.value,
             "epochs": steps if trial.state == TrialState.COMPLETE else trial.user_attrs.get("epochs"),
             "seconds": spent,
             "reason": trial.user_attrs.get("reason", ""),
         }
-        rows.append({**known, **told, **trial.params})
+        rows.append({**known, **result, **trial.params})
     names = list(dict.fromkeys(name for row in rows for name in row))
     frame = pd.DataFrame(rows, columns=names)
     finished = frame["value"].where(frame["state"] == "complete").astype("float64")
@@ -77,23 +77,19 @@ def importances(study: Study) -> pd.DataFrame:
     return pd.DataFrame({"parameter": list(found), "importance": list(found.values())})
 
 
-def spaces(study: Study) -> dict[str, BaseDistribution]:
-    """The distribution of every parameter that a trial has had."""
-    return {name: made for trial in study.get_trials(deepcopy=False) for name, made in trial.distributions.items()}
-
-
-def slices(table: pd.DataFrame, known: dict[str, BaseDistribution]) -> pd.DataFrame:
+def slices(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Values against parameters, one row a (trial, parameter): parameter, at, text, log, value, state, trial.
 
-    at: the number, or for a choice its place among the choices; text: the choice, empty for a number; log: a logarithmic axis.
+    at: the number, or for a choice its index among the choices; text: the choice, empty for a number; log: a logarithmic axis.
     """
     rows: list[dict[str, Any]] = []
     ended = table[table["state"].isin(["complete", "pruned"]) & table["value"].notna()]
-    for name, made in known.items():
+    distributions = {name: made for trial in study.get_trials(deepcopy=False) for name, made in trial.distributions.items()}
+    for name, made in distributions.items():
         for row in ended[ended[name].notna()].to_dict("records"):
             choice = isinstance(made, CategoricalDistribution)
             log = isinstance(made, FloatDistribution | IntDistribution) and made.log
-            place = made.choices.index(row[name]) if isinstance(made, CategoricalDistribution) else row[name]
-            about = {"parameter": name, "at": float(place), "text": as_text(row[name]) if choice else "", "log": log}
+            position = made.choices.index(row[name]) if isinstance(made, CategoricalDistribution) else row[name]
+            about = {"parameter": name, "at": float(position), "text": as_text(row[name]) if choice else "", "log": log}
             rows.append({**about, "value": row["value"], "state": row["state"], "trial": row["trial"]})
     return pd.DataFrame(rows, columns=["parameter", "at", "text", "log", "value", "state", "trial"])

@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from digitcmp.errors import ConfigError
+from digitcmp.plugins.hydra_private import distribution_of
 from digitcmp.search.space import Condition, Dimension, Space, as_text
 
 INSTEAD = {
@@ -35,7 +36,7 @@ def make_space(params: Mapping[str, Any], arguments: Sequence[str]) -> Space:
             continue
         dimension = make_dimension(override, text)
         before = found.get(dimension.name)
-        # a condition belongs to the key: another space or value for it on the command line leaves it in place
+        # a condition belongs to the key: it stays when the command line gives another space or value
         conditions = before.when if before is not None and when is None else conditions_of(dimension.name, when)
         found[dimension.name] = replace(dimension, when=conditions)
     check_conditions(found)
@@ -67,13 +68,11 @@ def parse(parser: OverridesParser, text: str) -> Override:
 
 def make_dimension(override: Override, text: str) -> Dimension:
     """The dimension that an override describes. Raises ConfigError for one that cannot be searched."""
-    from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override as understood
-
     key = override.get_key_element()
     if (name := key.lstrip("+")) in INSTEAD and (override.is_sweep_override() or name == "test"):
         raise ConfigError(f"{text}: {INSTEAD[name]}")
     try:
-        made = understood(override)
+        made = distribution_of(override)
     except (ValueError, AssertionError, NotImplementedError, TypeError) as error:
         raise ConfigError(f"{text}: this space cannot be searched ({str(error).rstrip('.')})") from error
     if isinstance(made, BaseDistribution):
@@ -96,15 +95,15 @@ def check_conditions(dimensions: Mapping[str, Dimension]) -> None:
     """Raise ConfigError for a condition on a key that is not in the space or never has one of the values."""
     for dimension in dimensions.values():
         for condition in dimension.when:
-            told = f"{dimension.name}: when: {condition}"
+            where = f"{dimension.name}: when: {condition}"
             if (parent := dimensions.get(condition.key)) is None:
-                raise ConfigError(f"{told}: {condition.key} is neither searched nor given a value here")
+                raise ConfigError(f"{where}: {condition.key} is neither searched nor given a value here")
             if parent.distribution is None:
                 continue
             if not isinstance(parent.distribution, CategoricalDistribution):
-                raise ConfigError(f"{told}: {condition.key} is no choice; a condition needs one, as in choice(a,b)")
+                raise ConfigError(f"{where}: {condition.key} is no choice; a condition needs one, as in choice(a,b)")
             if not set(condition.values) & {as_text(choice) for choice in parent.distribution.choices}:
-                raise ConfigError(f"{told}: {condition.key} is never that")
+                raise ConfigError(f"{where}: {condition.key} is never that")
 
 
 def in_order(dimensions: Mapping[str, Dimension]) -> list[Dimension]:

@@ -1,9 +1,9 @@
-"""Who works on a study, and who of them is still alive.
+"""Which processes work on a study, and which of them are still alive.
 
-Each process that takes part signs its place (host, boot, process namespace), its process, and a beat that a thread of it
-raises every quarter of its lease. At the same place a process is dead when the system has no such process any more, and
-never before. Elsewhere it is dead when its beat has stood still for its lease, measured by the observer's own clock: clocks
-of two machines are never compared.
+Each process that takes part publishes a beat: its host (with its boot and process namespace), its process number, and a count
+that a thread of it raises every quarter of its lease. On the same host a process is dead when the system has no such process
+any more, and never before. Elsewhere it is dead when its count has stood still for its lease, measured by the monitor's own
+clock: clocks of two machines are never compared.
 """
 
 import os
@@ -21,17 +21,17 @@ BEATS = 4  # per lease
 
 
 @dataclass(frozen=True)
-class Signature:
-    """What a process says of itself. began: when the system says that it began, so that a reused number is not taken for it."""
+class Beat:
+    """A sign of life. start_time: when the system says that the process began, so that a reused number is not taken for it."""
 
-    place: str
+    host: str
     process: int
-    began: str
-    lease: float
-    beat: int = 0
+    start_time: str
+    lease: float  # seconds
+    count: int = 0
 
 
-def place() -> str:
+def host_id() -> str:
     """This host since its last start, as seen from this process namespace; the host's name alone where Linux's files are missing."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -40,7 +40,7 @@ def place() -> str:
         return platform.node()
 
 
-def began(process: int) -> str:
+def start_time(process: int) -> str:
     """When the process with this number began, in the system's ticks; empty when there is none (or it is a zombie), or nobody knows."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -49,21 +49,21 @@ def began(process: int) -> str:
     return "" if fields[0] in ("Z", "X") else fields[19]
 
 
-class Worker:
-    """This process as one that works on a study; `sign` puts its signature where others see it. Goes on signing while it is entered."""
+class Heartbeat:
+    """This process as one that works on a study; `publish` puts its id and its beat where others see them. Beats while it is entered."""
 
-    def __init__(self, lease: float, sign: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(self, lease: float, publish: Callable[[str, dict[str, Any]], None]) -> None:
         self.id = uuid4().hex[:12]
-        self.signature = Signature(place(), os.getpid(), began(os.getpid()), lease)
-        self.sign = sign
+        self.first = Beat(host_id(), os.getpid(), start_time(os.getpid()), lease)
+        self.publish = publish
         self.stop = threading.Event()
-        self.thread = threading.Thread(target=self.go_on, name="digitcmp-lease", daemon=True)
+        self.thread = threading.Thread(target=self.repeat, name="digitcmp-heartbeat", daemon=True)
 
-    def show(self, beat: int = 0) -> None:
-        """Sign."""
-        self.sign(self.id, {**asdict(self.signature), "beat": beat})
+    def send(self, count: int = 0) -> None:
+        """Publish one beat."""
+        self.publish(self.id, {**asdict(self.first), "count": count})
 
-    def __enter__(self) -> "Worker":
+    def __enter__(self) -> "Heartbeat":
         self.thread.start()
         return self
 
@@ -71,33 +71,33 @@ class Worker:
         self.stop.set()
         self.thread.join()
 
-    def go_on(self) -> None:
-        """Sign again and again. A storage that cannot be reached at the moment is tried again at the next beat."""
-        beat = 0
-        while not self.stop.wait(self.signature.lease / BEATS):
-            beat += 1
+    def repeat(self) -> None:
+        """Beat again and again. A storage that cannot be reached at the moment is tried again at the next beat."""
+        count = 0
+        while not self.stop.wait(self.first.lease / BEATS):
+            count += 1
             try:
-                self.show(beat)
+                self.send(count)
             except Exception:  # whatever the storage raises, the trial in this process is alive; the main thread meets the problem itself
                 continue
 
 
-class Observer:
-    """Judges signatures, and remembers since when each beat has stood still."""
+class HeartbeatMonitor:
+    """Judges the beats of other processes, and remembers since when each count has stood still."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock, self.place = clock, place()
+        self.clock, self.host = clock, host_id()
         self.seen: dict[str, tuple[int, float]] = {}
 
-    def dead(self, worker: str, signed: dict[str, Any] | None) -> bool:
-        """Whether this worker is known to be gone. signed: its signature, None where it left none."""
-        if signed is None:
+    def is_dead(self, process_id: str, published: dict[str, Any] | None) -> bool:
+        """Whether the process with this heartbeat's id is known to be gone. published: its last beat, None where it left none."""
+        if published is None:
             return True
-        signature = Signature(**signed)
-        if signature.place == self.place and signature.began:
-            return began(signature.process) != signature.began
-        beat, since = self.seen.get(worker, (-1, 0.0))
-        if beat != signature.beat:
-            self.seen[worker] = (signature.beat, self.clock())
+        beat = Beat(**published)
+        if beat.host == self.host and beat.start_time:
+            return start_time(beat.process) != beat.start_time
+        count, since = self.seen.get(process_id, (-1, 0.0))
+        if count != beat.count:
+            self.seen[process_id] = (beat.count, self.clock())
             return False
-        return self.clock() - since > signature.lease
+        return self.clock() - since > beat.lease

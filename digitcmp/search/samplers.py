@@ -14,16 +14,26 @@ from optuna.samplers import BaseSampler
 from digitcmp.errors import ConfigError, SearchError
 from digitcmp.search.config import Choice
 
-MADE: dict[str, Callable[..., BaseSampler]] = {
+SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
     "tpe": samplers.TPESampler,
     "random": samplers.RandomSampler,
     "qmc": samplers.QMCSampler,
     "gp": samplers.GPSampler,
     "cmaes": samplers.CmaEsSampler,
 }
+PRUNERS: dict[str, Callable[..., BasePruner]] = {
+    "none": pruners.NopPruner,
+    "median": pruners.MedianPruner,
+    "successive_halving": pruners.SuccessiveHalvingPruner,
+    "hyperband": pruners.HyperbandPruner,
+    "wilcoxon": pruners.WilcoxonPruner,
+}
 NEEDS = {"gp": "torch", "cmaes": "cmaes"}
-QUIET = {"qmc": ["warn_independent_sampling", "warn_asynchronous_seeding"], "gp": ["warn_independent_sampling"]}
-QUIET["cmaes"] = ["warn_independent_sampling"]
+QUIET = {
+    "qmc": ["warn_independent_sampling", "warn_asynchronous_seeding"],
+    "gp": ["warn_independent_sampling"],
+    "cmaes": ["warn_independent_sampling"],
+}
 
 
 def make_sampler(choice: Choice, seed: int) -> BaseSampler:
@@ -34,7 +44,7 @@ def make_sampler(choice: Choice, seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         # multivariate, group and constant_liar have been experimental since 2021; this is a choice, not an accident
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return MADE[choice.name](**given)
+        return SAMPLERS[choice.name](**given)
 
 
 def make_pruner(choice: Choice, steps: int) -> BasePruner:
@@ -42,15 +52,10 @@ def make_pruner(choice: Choice, steps: int) -> BasePruner:
     if (least := getattr(choice.options, "min_resource", 1)) > steps:
         path = f"hydra.sweeper.pruners.{choice.name}.min_resource"
         raise ConfigError(f"{path}={least}: a trial has {steps} steps (epochs × rounds); use at most that")
+    # warm-up is counted in each round, by RunningTrial
     given: dict[str, Any] = {name: value for name, value in asdict(choice.options).items() if name != "warmup"}
+    if choice.name == "hyperband":
+        given["max_resource"] = steps
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        if choice.name == "none":
-            return pruners.NopPruner()
-        if choice.name == "median":
-            return pruners.MedianPruner(n_warmup_steps=0, **given)  # warm-up is counted in each round: see `steps`
-        if choice.name == "successive_halving":
-            return pruners.SuccessiveHalvingPruner(**given)
-        if choice.name == "hyperband":
-            return pruners.HyperbandPruner(max_resource=steps, **given)
-        return pruners.WilcoxonPruner(**given)
+        return PRUNERS[choice.name](**given)

@@ -1,4 +1,4 @@
-"""A search from beginning to end: asked of Optuna trial by trial, trained by the launcher, told to Optuna."""
+"""A search from beginning to end: asked of Optuna trial by trial, trained by the launcher, reported to Optuna."""
 
 import math
 import shlex
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
@@ -17,84 +17,88 @@ from rich.console import Console
 
 from digitcmp.config.messages import one_line
 from digitcmp.errors import ConfigError, Pruned, SearchError
+from digitcmp.plugins.hydra_private import error_of
 from digitcmp.plugins.launcher import DigitcmpLauncher
-from digitcmp.search.config import Settings
+from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.samplers import make_pruner, make_sampler
-from digitcmp.search.spec import Setting, make_setting
-from digitcmp.search.storage import open_place, without_passwords
-from digitcmp.search.study import Counts, Ending, Ledger, open_study
-from digitcmp.search.trial import Flight
+from digitcmp.search.space import short, shown
+from digitcmp.search.spec import SearchSpec, make_spec
+from digitcmp.search.storage import open_storage, without_passwords
+from digitcmp.search.study import Counts, Ending, SharedStudy, open_study
+from digitcmp.search.trial import RunningTrial
 from digitcmp.terminal import Terminal
 from digitcmp.train.results import EpochRow, RoundRow, read_rows
 
 Job = tuple[int, Sequence[str]]
 POLL = 0.5  # seconds between looks at what other processes are doing
-SHARED = 1.0  # seconds to leave a folder to another process that trains in it
+HANDOVER = 1.0  # seconds to leave a folder to another process that trains in it
 
 
-def search(settings: Settings, context: HydraContext, config: DictConfig, launcher: Launcher, arguments: list[str]) -> None:
+def search(settings: SearchConfig, context: HydraContext, config: DictConfig, launcher: Launcher, arguments: list[str]) -> None:
     """Run the search that the settings and the command line's arguments describe, up to its summary and confirmation.
 
-    Raises DigitcmpError for bad input, when all trials have failed, and when too many have. On Ctrl-C, the trials in flight
+    Raises DigitcmpError for bad input, when all trials have failed, and when too many have. On Ctrl-C, the trials that are running
     are put back into the queue.
     """
-    if settings.pruner.name != "none" and not isinstance(launcher, DigitcmpLauncher):
+    if settings.pruner != "none" and not isinstance(launcher, DigitcmpLauncher):
         raise ConfigError(
-            f"hydra.sweeper.pruner={settings.pruner.name}: pruning needs hydra/launcher=digitcmp; use it, or hydra.sweeper.pruner=none"
+            f"hydra.sweeper.pruner={settings.pruner}: pruning needs hydra/launcher=digitcmp; use it, or hydra.sweeper.pruner=none"
         )
-    setting = make_setting(settings, make_space(settings.search.params, arguments), context, config)
+    spec = make_spec(settings, make_space(settings.params, arguments), context, config)
     console = Terminal()
-    if setting.base.dry_run:
-        show_space(setting, console)
+    if spec.base.dry_run:
+        show_space(spec, console)
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    url = settings.search.storage or f"sqlite:///{setting.folder / 'study.db'}"
-    with open_place(url) as place:
-        pruner = make_pruner(settings.pruner, setting.course.steps)
-        name = settings.search.study_name or setting.folder.absolute().name
-        sampler = make_sampler(settings.sampler, settings.search.seed)
-        ledger = Ledger(place, open_study(place, name, settings.search, setting.about(), sampler, pruner), settings.search)
-        setting.folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, setting.folder / "multirun.yaml")
-        with ledger.join() as before:
+    url = settings.storage or f"sqlite:///{spec.folder / 'study.db'}"
+    with open_storage(url) as storage:
+        pruner = make_pruner(settings.chosen_pruner, spec.trial.steps)
+        name = settings.study_name or spec.folder.absolute().name
+        sampler = make_sampler(settings.chosen_sampler, settings.seed)
+        shared = SharedStudy(storage, open_study(storage, name, settings, spec.identity(), sampler, pruner), settings)
+        spec.folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, spec.folder / "multirun.yaml")
+        with shared.join() as before:
             if before:  # the same seed again would give the points that it gave before
-                seed = int(np.random.SeedSequence((settings.search.seed, before)).generate_state(1)[0])
-                ledger.study.sampler = make_sampler(settings.sampler, seed)
-            Search(setting, ledger, launcher, console).run()
-        conclude(setting, ledger, context, config, launcher, console)
+                seed = int(np.random.SeedSequence((settings.seed, before)).generate_state(1)[0])
+                shared.study.sampler = make_sampler(settings.chosen_sampler, seed)
+            Search(spec, shared, launcher, console).run()
+        conclude(spec, shared, context, config, launcher, console)
 
 
-def conclude(setting: Setting, ledger: Ledger, context: HydraContext, config: DictConfig, launcher: Launcher, console: Console) -> None:
+def conclude(
+    spec: SearchSpec, shared: SharedStudy, context: HydraContext, config: DictConfig, launcher: Launcher, console: Console
+) -> None:
     """Write best.yaml, confirm, summarise. Raises SearchError when there is no best, or too many trials have failed."""
     from digitcmp.search.best import write_best
     from digitcmp.search.confirm import confirm
     from digitcmp.search.summary import write_summary
 
-    counts = ledger.counts()
+    counts = shared.counts()
     if not counts.complete:
-        raise no_best(ledger, counts)
-    write_best(setting, ledger, context, config, command())
-    finished = counts.counted >= setting.settings.search.n_trials
-    confirmed = confirm(setting, ledger, context, config, launcher) if finished and setting.settings.search.confirm else None
-    write_summary(setting, ledger, command(), confirmed, console)
-    if counts.failed >= ledger.limit and not finished:
+        raise no_best(shared, counts)
+    write_best(spec, shared, context, config, command())
+    finished = counts.counted >= spec.settings.n_trials
+    confirmed = confirm(spec, shared, context, config, launcher) if finished and spec.settings.confirm else None
+    write_summary(spec, shared, command(), confirmed, console)
+    if counts.failed >= shared.max_failed and not finished:
         raise SearchError(
-            f"{counts.failed} trials have failed, so the search was given up before n_trials={setting.settings.search.n_trials}: "
-            f"{last_reason(ledger)}; the same command goes on with hydra.sweeper.max_failed={2 * ledger.limit}"
+            f"{counts.failed} trials have failed, so the search was given up before n_trials={spec.settings.n_trials}: "
+            f"{last_reason(shared)}; the same command goes on with hydra.sweeper.max_failed={2 * shared.max_failed}"
         )
 
 
-def no_best(ledger: Ledger, counts: Counts) -> SearchError:
+def no_best(shared: SharedStudy, counts: Counts) -> SearchError:
     """The error when no trial is complete."""
     if counts.failed:
-        return SearchError(f"all {counts.failed} trials failed, so there is no best one: {last_reason(ledger)}")
+        return SearchError(f"all {counts.failed} trials failed, so there is no best one: {last_reason(shared)}")
     return SearchError("no trial is complete yet, so there is no best one; the same command goes on")
 
 
-def last_reason(ledger: Ledger) -> str:
+def last_reason(shared: SharedStudy) -> str:
     """Why the last failed trial failed."""
-    failed = ledger.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.FAIL,))
+    failed = shared.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.FAIL,))
     return str(failed[-1].user_attrs.get("reason", "for a reason that is not on record"))
 
 
@@ -103,28 +107,26 @@ def command() -> str:
     return without_passwords(shlex.join(["python", "-m", "digitcmp", *sys.argv[1:]]))
 
 
-def show_space(setting: Setting, console: Console) -> None:
+def show_space(spec: SearchSpec, console: Console) -> None:
     """What would be searched: dry_run=true."""
-    from digitcmp.search.space import shown
-
-    for dimension in setting.space.searched:
+    for dimension in spec.space.searched:
         assert dimension.distribution is not None
         when = " and ".join(map(str, dimension.when))
         console.print(
             f"{dimension.name}: {shown(dimension.distribution)}" + (f" (when {when})" if when else ""), highlight=False, markup=False
         )
-    course, trials = setting.course, setting.settings.search.n_trials
-    size = f"{trials} trials of {len(course.seeds)} × {course.epochs} epochs (seeds {course.seeds[0]} to {course.seeds[-1]})"
+    trial, trials = spec.trial, spec.settings.n_trials
+    size = f"{trials} trials of {len(trial.seeds)} × {trial.epochs} epochs (seeds {trial.seeds[0]} to {trial.seeds[-1]})"
     console.print(f"{size}; nothing was trained (dry_run=true)", highlight=False)
 
 
 class Search:
     """The trials that this process runs."""
 
-    def __init__(self, setting: Setting, ledger: Ledger, launcher: Launcher, console: Console) -> None:
-        self.setting, self.ledger, self.launcher, self.console = setting, ledger, launcher, console
-        self.flights: dict[int, Flight] = {}
-        timeout = setting.settings.search.timeout
+    def __init__(self, spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Console) -> None:
+        self.spec, self.shared, self.launcher, self.console = spec, shared, launcher, console
+        self.running: dict[int, RunningTrial] = {}
+        timeout = spec.settings.timeout
         self.deadline = math.inf if timeout is None else time.monotonic() + timeout
 
     def run(self) -> None:
@@ -134,8 +136,8 @@ class Search:
             while True:
                 for number, ended in self.launched():
                     self.settle(number, ended)
-                counts = self.ledger.counts()
-                left = counts.counted < self.ledger.search.n_trials and counts.failed < self.ledger.limit
+                counts = self.shared.counts()
+                left = counts.counted < self.shared.settings.n_trials and counts.failed < self.shared.max_failed
                 if not left or time.monotonic() >= self.deadline:
                     return
                 if counts.others and not waiting:
@@ -143,71 +145,71 @@ class Search:
                     waiting = True
                 time.sleep(POLL)
         except BaseException:
-            self.ledger.give_back(*self.ledger.held)
+            self.shared.release(*self.shared.held)
             raise
 
     def launched(self) -> Iterator[tuple[int, JobReturn]]:
         """Run what can be claimed; each trial's number with its return, as trials end."""
         if isinstance(self.launcher, DigitcmpLauncher):
-            rounds = self.ledger.search.n_trials * len(self.setting.course.seeds)
+            rounds = self.shared.settings.n_trials * len(self.spec.trial.seeds)
             yield from self.launcher.stream(self.jobs(), self.watch, rounds)
             return
-        size = self.setting.base.workers or 1
+        size = self.spec.base.workers or 1
         while batch := [job for _, job in zip(range(size), self.jobs(), strict=False)]:
             returns = self.launcher.launch([overrides for _, overrides in batch], initial_job_idx=batch[0][0])
             yield from zip([number for number, _ in batch], returns, strict=True)
 
     def jobs(self) -> Iterator[Job]:
         """The next trials, each asked for when there is room for it."""
-        while time.monotonic() < self.deadline and (claimed := self.ledger.claim()):
-            trial, told = claimed
-            values = self.setting.space.suggest(trial)
-            folder = self.setting.trial_folder(trial.number)
-            flight = Flight(self.ledger.study, self.ledger.study.pruner, trial, self.setting.course, told)
-            flight.recall(self.finished_epochs(folder))
-            self.flights[trial.number] = flight
-            yield trial.number, [*self.setting.overrides(values), f"hydra.sweep.subdir={folder}"]
+        while time.monotonic() < self.deadline and (claimed := self.shared.claim()):
+            trial, stored = claimed
+            values = self.spec.space.suggest(trial)
+            folder = self.spec.trial_folder(trial.number)
+            running = RunningTrial(self.shared.study, trial, self.spec.trial, stored)
+            running.restore(self.finished_epochs(folder))
+            self.running[trial.number] = running
+            yield trial.number, [*self.spec.overrides(values), f"hydra.sweep.subdir={folder}"]
 
     def finished_epochs(self, folder: str) -> list[EpochRow]:
         """The epochs of a trial's rounds that are on record already."""
-        directory = self.setting.folder / folder
+        directory = self.spec.folder / folder
         done = {row.seed for row in read_rows(RoundRow, directory / "rounds.csv") if row.status == "done"}
         return [row for row in read_rows(EpochRow, directory / "epochs.csv") if row.seed in done]
 
     def watch(self, number: int, row: EpochRow) -> bool:
         """Follow a trial; False when it should end."""
-        return self.flights[number].follow(row)
+        return self.running[number].on_epoch(row)
 
     def settle(self, number: int, ended: JobReturn) -> None:
         """Tell how a trial ended."""
-        flight = self.flights.pop(number)
-        folder = self.setting.folder / self.setting.trial_folder(number)
-        error = ended._return_value if ended.status == JobStatus.FAILED else None
-        if flight.broken:
-            self.tell(number, flight, None, flight.broken)
+        running = self.running.pop(number)
+        folder = self.spec.folder / self.spec.trial_folder(number)
+        error = error_of(ended)
+        if running.failure:
+            self.tell(number, running, None, running.failure)
         elif isinstance(error, Pruned):
-            self.tell(number, flight, None)
+            self.tell(number, running, None)
         elif error is not None:
-            self.tell(number, flight, None, one_line(error))
-        elif sum(row.status == "done" for row in read_rows(RoundRow, folder / "rounds.csv")) < len(self.setting.course.seeds):
-            self.ledger.give_back(number)  # another process, taken for dead, still trains rounds of it
-            time.sleep(SHARED)
+            self.tell(number, running, None, one_line(error))
+        elif sum(row.status == "done" for row in read_rows(RoundRow, folder / "rounds.csv")) < len(self.spec.trial.seeds):
+            self.shared.release(number)  # another process, taken for dead, still trains rounds of it
+            time.sleep(HANDOVER)
         else:
-            self.tell(number, flight, *objective(ended._return_value))
+            self.tell(number, running, *objective(ended.return_value))
 
-    def tell(self, number: int, flight: Flight, value: float | None, reason: str = "") -> None:
+    def tell(self, number: int, running: RunningTrial, value: float | None, reason: str = "") -> None:
         """Put a trial's ending on record, and on the screen."""
         ending: Ending = "failed" if reason else "pruned" if value is None else "complete"
-        if not self.ledger.end(number, ending, value, flight.epochs, reason):
+        if not self.shared.end(number, ending, value, running.epochs, reason):
             self.console.print(f"trial {number}: another process has taken it over", highlight=False)
             return
-        said = {
+        words = {
             "failed": f"failed: {reason}",
-            "pruned": f"pruned after {flight.epochs} epochs",
+            "pruned": f"pruned after {running.epochs} epochs",
             "complete": f"validation accuracy {value or 0:.2%}",
         }
-        parameters = " ".join(f"{name}={short(one)}" for name, one in flight.trial.params.items())
-        self.console.print(f"trial {number}  {said[ending]}  {parameters}", highlight=False, markup=False, soft_wrap=True)
+        parameters = " ".join(f"{name}={short(one)}" for name, one in running.trial.params.items())
+        self.console.print(f"trial {number}  {words[ending]}  {parameters}", highlight=False, markup=False, soft_wrap=True)
 
 
 def objective(value: Any) -> tuple[float | None, str]:
@@ -215,8 +217,3 @@ def objective(value: Any) -> tuple[float | None, str]:
     if isinstance(value, int | float) and math.isfinite(value):
         return float(value), ""
     return None, f"the objective is {value}, not a finite number"
-
-
-def short(value: Any) -> str:
-    """A value with four significant digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution, distribution_to_json
-from optuna.trial import Trial
+from optuna.trial import Trial, create_trial
 
 from digitcmp.errors import ConfigError
 
@@ -150,9 +150,10 @@ def first(distribution: BaseDistribution | None) -> Any:
 def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Whether a value is one of a distribution's."""
     try:
-        return distribution._contains(distribution.to_internal_repr(value))
+        create_trial(value=0.0, params={"value": value}, distributions={"value": distribution})  # which checks its parameters
     except (ValueError, TypeError):
         return False
+    return True
 
 
 def shown(distribution: BaseDistribution) -> str:
@@ -161,6 +162,11 @@ def shown(distribution: BaseDistribution) -> str:
         return ", ".join(map(as_text, distribution.choices))
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     return f"{distribution.low:g} to {distribution.high:g}" + (", logarithmic" if distribution.log else "")
+
+
+def short(value: Any) -> str:
+    """A value for people to read, with four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def as_text(value: Any) -> str:

@@ -12,35 +12,34 @@ from digitcmp.config.composed import check_validated, typed
 from digitcmp.config.identity import configuration, flat
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
-from digitcmp.search.config import Settings
+from digitcmp.search.config import SearchConfig
 from digitcmp.search.space import Space, Values
-from digitcmp.search.trial import Course
+from digitcmp.search.trial import TrialSpec
 
 BY_ROUND = "wilcoxon"
 
 
 @dataclass(frozen=True)
-class Setting:
+class SearchSpec:
     """A search that makes sense. start: the point that it begins with, `base` its configuration; folder: the sweep's."""
 
-    settings: Settings
+    settings: SearchConfig
     space: Space
     start: Values
     base: Config
     folder: Path
 
     @property
-    def course(self) -> Course:
-        """How its trials go."""
-        pruner = self.settings.pruner
-        by_round = pruner.name == BY_ROUND
-        return Course(self.base.seeds, self.base.epochs, by_round, getattr(pruner.options, "warmup", 0))
+    def trial(self) -> TrialSpec:
+        """What its trials have in common."""
+        pruner = self.settings.chosen_pruner
+        return TrialSpec(self.base.seeds, self.base.epochs, pruner.name == BY_ROUND, getattr(pruner.options, "warmup", 0))
 
-    def about(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """What must be the same for trials to be compared: space, seeds, steps, and the configuration but for what is searched."""
         searched = [dimension.name for dimension in self.space.searched]
         given = {name: value for name, value in flat(configuration(self.base)).items() if not under(name, searched)}
-        steps = "rounds" if self.course.by_round else "epochs"
+        steps = "rounds" if self.trial.by_round else "epochs"
         return {"space": self.space.describe(), "configuration": given, "seeds": self.base.seeds, "steps": steps}
 
     def overrides(self, values: Values) -> list[str]:
@@ -57,25 +56,25 @@ def under(name: str, keys: Sequence[str]) -> bool:
     return any(name == key or name.startswith(f"{key}.") for key in keys)
 
 
-def make_setting(settings: Settings, space: Space, context: HydraContext, config: DictConfig) -> Setting:
+def make_spec(settings: SearchConfig, space: Space, context: HydraContext, config: DictConfig) -> SearchSpec:
     """Check the space against the configuration, the starting points against the space.
 
     Raises what composing raises for a key or choice that does not exist, and ConfigError for what makes no sense.
     """
-    for point in settings.search.enqueue:
+    for point in settings.enqueue:
         space.check_point(point)
-    start = space.complete(settings.search.enqueue[0] if settings.search.enqueue else {})
+    start = space.complete(settings.enqueue[0] if settings.enqueue else {})
     composed = compose(context, config, [*space.overrides(start), "test=false"])
     check_validated(composed)
-    for point in [*space.samples(), *map(space.complete, settings.search.enqueue)]:
+    for point in [*space.samples(), *map(space.complete, settings.enqueue)]:
         compose(context, config, space.overrides(point))
-    setting = Setting(settings, space, start, typed(composed), Path(str(config.hydra.sweep.dir)))
-    if "epochs" in {dimension.name for dimension in space.searched} and settings.pruner.name != "none" and not setting.course.by_round:
+    spec = SearchSpec(settings, space, start, typed(composed), Path(str(config.hydra.sweep.dir)))
+    if "epochs" in {dimension.name for dimension in space.searched} and settings.pruner != "none" and not spec.trial.by_round:
         raise ConfigError(
-            f"epochs: trials of different length cannot be compared epoch by epoch, as pruner={settings.pruner.name} does; "
+            f"epochs: trials of different length cannot be compared epoch by epoch, as pruner={settings.pruner} does; "
             "use hydra.sweeper.pruner=none or wilcoxon"
         )
-    return setting
+    return spec
 
 
 def compose(context: HydraContext, config: DictConfig, overrides: list[str]) -> DictConfig:

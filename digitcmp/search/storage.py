@@ -1,9 +1,9 @@
-"""Where a study is kept: one sqlite file, a journal, or PostgreSQL; and turns, in which a single process looks and acts."""
+"""Where a study is kept: one sqlite file, a journal, or PostgreSQL; and the lock under which one process at a time reads and writes it."""
 
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,25 +18,25 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from digitcmp.errors import SearchError
 
-PATIENCE = 60  # seconds that a process waits for the others to finish writing
-Turn = Callable[[], AbstractContextManager[Any]]
+SQLITE_TIMEOUT = 60  # seconds that a process waits for the others to finish writing
+StudyLock = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
-class Place:
-    """A storage, what it is called (without password), and its turns.
+class StudyStorage:
+    """Optuna's storage, its name (the URL without password), and its lock.
 
-    What is read and written within a turn happens as a whole: no other process has a turn at the same time. The system ends
-    the turn of a process that dies. (Optuna's own changes of state are not atomic in sqlite.)
+    What is read and written under the lock happens as a whole: no other process has it at the same time. The system releases
+    the lock of a process that dies. (Optuna's own changes of state are not atomic in sqlite.)
     """
 
-    storage: BaseStorage
+    backend: BaseStorage
     name: str
-    turn: Turn
+    lock: StudyLock
 
 
 @contextmanager
-def told(name: str) -> Iterator[None]:
+def clear_errors(name: str) -> Iterator[None]:
     """Turn whatever a storage raises into a SearchError of one line, without passwords."""
     try:
         yield
@@ -65,10 +65,10 @@ def reason(error: Exception) -> str:
 
 
 @contextmanager
-def open_place(url: str) -> Iterator[Place]:
+def open_storage(url: str) -> Iterator[StudyStorage]:
     """The storage of a URL. Raises SearchError, in one line, when it cannot be reached, read or written, also while it is open."""
     name = without_password(url)
-    with told(name):
+    with clear_errors(name):
         if url.startswith("journal:///"):
             yield journal(Path(url.removeprefix("journal:///")).absolute(), name)
             return
@@ -76,11 +76,11 @@ def open_place(url: str) -> Iterator[Place]:
         if parsed.drivername == "sqlite" and parsed.database:
             # absolute: a job may change the working directory
             path = Path(parsed.database).absolute()
-            with sqlite(parsed.set(database=str(path)), path, name) as place:
-                yield place
+            with sqlite(parsed.set(database=str(path)), path, name) as storage:
+                yield storage
         else:
-            with postgres(parsed, name) as place:
-                yield place
+            with postgres(parsed, name) as storage:
+                yield storage
 
 
 def without_passwords(text: str) -> str:
@@ -108,7 +108,7 @@ class SystemLock(JournalFileOpenLock):
     """The journal's lock as one that the system releases when its process dies; Optuna's own would stay, and hold all others up."""
 
     def __init__(self, path: Path) -> None:
-        self.lock = FileLock(f"{path}.lock", thread_local=False)
+        self.lock = FileLock(f"{path}.append.lock", thread_local=False)
 
     def acquire(self) -> bool:
         self.lock.acquire()
@@ -118,21 +118,21 @@ class SystemLock(JournalFileOpenLock):
         self.lock.release()
 
 
-def journal(path: Path, name: str) -> Place:
+def journal(path: Path, name: str) -> StudyStorage:
     """A journal file."""
-    turn = file_turn(path, name)
-    with turn():
-        return Place(JournalStorage(JournalFileBackend(str(path), lock_obj=SystemLock(path))), name, turn)
+    lock = file_lock(path, name)
+    with lock():
+        return StudyStorage(JournalStorage(JournalFileBackend(str(path), lock_obj=SystemLock(path))), name, lock)
 
 
 @contextmanager
-def sqlite(url: sqlalchemy.URL, path: Path, name: str) -> Iterator[Place]:
+def sqlite(url: sqlalchemy.URL, path: Path, name: str) -> Iterator[StudyStorage]:
     """One sqlite file."""
-    turn = file_turn(path, name)
-    with turn():  # the tables are made once
-        made = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs={"connect_args": {"timeout": PATIENCE}})
+    lock = file_lock(path, name)
+    with lock():  # the tables are made once
+        made = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs={"connect_args": {"timeout": SQLITE_TIMEOUT}})
     try:
-        yield Place(get_storage(made), name, turn)
+        yield StudyStorage(get_storage(made), name, lock)
     finally:
         close(made)
 
@@ -143,38 +143,31 @@ def close(made: RDBStorage) -> None:
     made.engine.dispose()
 
 
-def file_turn(path: Path, name: str) -> Turn:
-    """Turns by a lock beside a file. Raises SearchError where none can be written."""
+def file_lock(path: Path, name: str) -> StudyLock:
+    """A lock beside a file. Raises SearchError where none can be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Path(f"{path}.turn").touch()
+        Path(f"{path}.lock").touch()
     except OSError as error:
         raise SearchError(f"storage={name}: cannot write {path.parent}: {error.strerror}; choose a folder that can be written") from error
-    lock = FileLock(f"{path}.turn", thread_local=False)
+    lock = FileLock(f"{path}.lock", thread_local=False)
     return lambda: lock
 
 
 @contextmanager
-def closing_engine(engine: sqlalchemy.Engine) -> Iterator[None]:
-    """Close an engine's connections at the end, which must be after they have been given back."""
-    try:
-        yield
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def postgres(url: sqlalchemy.URL, name: str) -> Iterator[Place]:
-    """A PostgreSQL database. Its turns are an advisory lock, which the server releases when the connection ends."""
+def postgres(url: sqlalchemy.URL, name: str) -> Iterator[StudyStorage]:
+    """A PostgreSQL database. Its lock is an advisory one, which the server releases when the connection ends."""
     driven = url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
     text = driven.render_as_string(hide_password=False)
     engine = sqlalchemy.create_engine(text, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 10})
     number = int.from_bytes(sha256(b"digitcmp").digest()[:8], signed=True)
     guard = threading.Lock()
-    with closing_engine(engine), engine.connect() as connection:
+    with ExitStack() as stack:
+        stack.callback(engine.dispose)  # after its connections have been given back
+        connection = stack.enter_context(engine.connect())
 
         @contextmanager
-        def turn() -> Iterator[None]:
+        def lock() -> Iterator[None]:
             with guard:
                 connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:number)"), {"number": number})
                 try:
@@ -182,9 +175,7 @@ def postgres(url: sqlalchemy.URL, name: str) -> Iterator[Place]:
                 finally:
                     connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(:number)"), {"number": number})
 
-        with turn():
+        with lock():
             made = RDBStorage(text, engine_kwargs={"connect_args": {"connect_timeout": 10}})
-        try:
-            yield Place(get_storage(made), name, turn)
-        finally:
-            close(made)
+        stack.callback(close, made)
+        yield StudyStorage(get_storage(made), name, lock)

@@ -2,7 +2,6 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -12,37 +11,38 @@ from digitcmp.report.figures import render
 from digitcmp.report.tables import p_value, percent, span, to_markdown
 from digitcmp.search import figures, frames
 from digitcmp.search.confirm import FOLDER, Confirmed
-from digitcmp.search.spec import Setting
-from digitcmp.search.study import Ledger
+from digitcmp.search.space import short
+from digitcmp.search.spec import SearchSpec
+from digitcmp.search.study import SharedStudy
 
 
-def write_summary(setting: Setting, ledger: Ledger, command: str, confirmed: Confirmed | None, console: Console) -> Path:
+def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed: Confirmed | None, console: Console) -> Path:
     """Write all files of the summary and print its essence. Returns search.md. Raises RunError when nothing can be written.
 
     With report=false only search.md and trials.csv.
     """
-    folder, table = setting.folder / "summary", frames.trials(ledger.study, setting.course.steps)
-    importance = frames.importances(ledger.study)
+    folder, table = spec.folder / "summary", frames.trials(shared.study, spec.trial.steps)
+    importance = frames.importances(shared.study)
     write_whole(folder / "trials.csv", table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
-    drawn = draw(ledger, table, importance, folder) if setting.base.report else []
+    drawn = draw(shared, table, importance, folder) if spec.base.report else []
     sections = [
-        head(setting, ledger, command),
-        facts(setting, ledger, table),
-        best_lines(setting, ledger),
-        *([luck(ledger, confirmed)] if confirmed else []),
-        *([weights(importance)] if len(importance) else []),
-        *([pictures(drawn)] if drawn else []),
-        dashboard(ledger),
+        header_lines(spec, shared, command),
+        count_lines(spec, shared, table),
+        best_lines(spec, shared),
+        *([confirmed_lines(shared, confirmed)] if confirmed else []),
+        *([importance_lines(importance)] if len(importance) else []),
+        *(["## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in drawn) + "\n"] if drawn else []),
+        f"## Look closer\n\n```bash\n{dashboard_command(shared)}\n```\n",
     ]
     path = write_whole(folder / "search.md", "\n".join(sections))
-    show(setting, ledger, table, confirmed, path, console)
+    show(spec, shared, table, confirmed, path, console)
     return path
 
 
-def draw(ledger: Ledger, table: pd.DataFrame, importance: pd.DataFrame, folder: Path) -> list[str]:
+def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, folder: Path) -> list[str]:
     """Draw what there is to draw, as PNG and SVG; the names of the figures."""
     made = {"history": figures.history(table)}
-    points = frames.slices(table, frames.spaces(ledger.study))
+    points = frames.slices(table, shared.study)
     if len(importance):
         made["importances"] = figures.importances(importance)
     if len(points):
@@ -53,24 +53,24 @@ def draw(ledger: Ledger, table: pd.DataFrame, importance: pd.DataFrame, folder: 
     return list(made)
 
 
-def head(setting: Setting, ledger: Ledger, command: str) -> str:
+def header_lines(spec: SearchSpec, shared: SharedStudy, command: str) -> str:
     """What was searched, and by which command."""
-    course, data, search = setting.course, setting.base.data, setting.settings
-    kind = "round" if course.by_round else "epoch"
+    trial, data, settings = spec.trial, spec.base.data, spec.settings
+    kind = "round" if trial.by_round else "epoch"
     pairs = f"{data.train_pairs - data.val_pairs} training and {data.val_pairs} validation pairs"
     return (
-        f"# Search {ledger.study.study_name}\n\n```bash\n{command}\n```\n\n"
-        f"Each trial: {len(course.seeds)} rounds (seeds {course.seeds[0]} to {course.seeds[-1]}) of {course.epochs} epochs on "
+        f"# Search {shared.study.study_name}\n\n```bash\n{command}\n```\n\n"
+        f"Each trial: {len(trial.seeds)} rounds (seeds {trial.seeds[0]} to {trial.seeds[-1]}) of {trial.epochs} epochs on "
         f"{data.source}, {pairs}, never tested. "
-        f"Sampler {search.sampler.name}, pruner {search.pruner.name}, asked after each {kind}.\n"
+        f"Sampler {settings.sampler}, pruner {settings.pruner}, asked after each {kind}.\n"
     )
 
 
-def facts(setting: Setting, ledger: Ledger, table: pd.DataFrame) -> str:
+def count_lines(spec: SearchSpec, shared: SharedStudy, table: pd.DataFrame) -> str:
     """Trials by state and epochs."""
-    counts, spent = ledger.counts(), frames.count_epochs(table, setting.course.steps)
+    counts, spent = shared.counts(), frames.count_epochs(table, spec.trial.steps)
     lines = [
-        f"- Trials: {counts.counted} of {ledger.search.n_trials}: {counts.complete} complete, {counts.pruned} pruned; "
+        f"- Trials: {counts.counted} of {shared.settings.n_trials}: {counts.complete} complete, {counts.pruned} pruned; "
         f"{counts.failed} failed, {counts.running} running.",
         f"- Epochs: {spent.trained:,} trained instead of {spent.full:,} without pruning: {spent.saved:.1%} saved; "
         f"{spent.failed:,} more in failed trials.",
@@ -78,24 +78,21 @@ def facts(setting: Setting, ledger: Ledger, table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def best_lines(setting: Setting, ledger: Ledger) -> str:
+def best_lines(spec: SearchSpec, shared: SharedStudy) -> str:
     """The best trial beside the point that the search began with."""
-    best = ledger.study.best_trial
-    names = [dimension.name for dimension in setting.space.searched]
-    rows = [{"": name, f"best: trial {best.number}": value_of(best.params, name), "start": value_of(setting.start, name)} for name in names]
-    begun = next((trial for trial in ledger.study.get_trials(deepcopy=False) if trial.params == setting.start and trial.values), None)
+    best = shared.study.best_trial
+    names = [dimension.name for dimension in spec.space.searched]
+    rows = [
+        {"": name, f"best: trial {best.number}": short(best.params.get(name, "–")), "start": short(spec.start.get(name, "–"))}
+        for name in names
+    ]
+    begun = next((trial for trial in shared.study.get_trials(deepcopy=False) if trial.params == spec.start and trial.values), None)
     reached = "–" if begun is None or begun.value is None else percent(begun.value) + (" (pruned)" if begun.state.name == "PRUNED" else "")
     rows.append({"": "validation accuracy [%]", f"best: trial {best.number}": percent(best.value or 0.0), "start": reached})
     return "## Best\n\n" + to_markdown(pd.DataFrame(rows)) + "\nAs an experiment file: `best.yaml`.\n"
 
 
-def value_of(values: dict[str, Any], name: str) -> str:
-    """A parameter's value with four significant digits, a dash where the point does not have it."""
-    value = values.get(name, "–")
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def luck(ledger: Ledger, confirmed: Confirmed) -> str:
+def confirmed_lines(shared: SharedStudy, confirmed: Confirmed) -> str:
     """What fresh seeds say."""
     best, start, row = confirmed.best, confirmed.start, confirmed.comparison
     seeds = f"{len(confirmed.seeds)} fresh rounds (seeds {confirmed.seeds[0]} to {confirmed.seeds[-1]}), all training pairs, test accuracy"
@@ -121,13 +118,13 @@ def luck(ledger: Ledger, confirmed: Confirmed) -> str:
             f"{row['pairs']} pairs of rounds, Wilcoxon p {p_value(row['p'])}; {games}).\n"
         )
     lines.append(
-        f"The search itself had seen {percent(ledger.study.best_value)} % for the best, on its own seeds and with fewer training pairs.\n"
+        f"The search itself had seen {percent(shared.study.best_value)} % for the best, on its own seeds and with fewer training pairs.\n"
         f"All figures: `{FOLDER}/summary/report.html`.\n"
     )
     return "\n".join(lines)
 
 
-def weights(importance: pd.DataFrame) -> str:
+def importance_lines(importance: pd.DataFrame) -> str:
     """The importances as a table."""
     rows = [{"parameter": row["parameter"], "importance [%]": percent(row["importance"], ".1f")} for row in importance.to_dict("records")]
     return "## Importance\n\nShare of the variance of the objective (fANOVA over the complete trials).\n\n" + to_markdown(
@@ -135,26 +132,16 @@ def weights(importance: pd.DataFrame) -> str:
     )
 
 
-def pictures(names: list[str]) -> str:
-    """Links to the figures."""
-    return "## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in names) + "\n"
+def dashboard_command(shared: SharedStudy) -> str:
+    """The command that opens the study in a browser, with the storage as optuna-dashboard wants it."""
+    return shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])
 
 
-def dashboard(ledger: Ledger) -> str:
-    """The command that opens the study in a browser."""
-    return f"## Look closer\n\n```bash\n{dashboard_command(ledger)}\n```\n"
-
-
-def dashboard_command(ledger: Ledger) -> str:
-    """optuna-dashboard with the storage as it wants it."""
-    return shlex.join(["optuna-dashboard", ledger.place.name.removeprefix("journal:///")])
-
-
-def show(setting: Setting, ledger: Ledger, table: pd.DataFrame, confirmed: Confirmed | None, path: Path, console: Console) -> None:
+def show(spec: SearchSpec, shared: SharedStudy, table: pd.DataFrame, confirmed: Confirmed | None, path: Path, console: Console) -> None:
     """Print what fits a few lines."""
-    best = ledger.study.best_trial
-    console.print(facts(setting, ledger, table).strip(), highlight=False, markup=False, soft_wrap=True)
-    parameters = " ".join(f"{name}={value_of(best.params, name)}" for name in best.params)
+    best = shared.study.best_trial
+    console.print(count_lines(spec, shared, table).strip(), highlight=False, markup=False, soft_wrap=True)
+    parameters = " ".join(f"{name}={short(value)}" for name, value in best.params.items())
     console.print(
         f"- Best: trial {best.number}, validation accuracy {best.value:.2%}: {parameters}", highlight=False, markup=False, soft_wrap=True
     )
@@ -164,4 +151,4 @@ def show(setting: Setting, ledger: Ledger, table: pd.DataFrame, confirmed: Confi
         console.print(
             f"- On {len(confirmed.seeds)} fresh seeds: {percent(row['mean'], '+.2f')} points ({span_}) over the start", highlight=False
         )
-    console.print(f"[dim]summary[/dim]  {path}\n[dim]look[/dim]     {dashboard_command(ledger)}", highlight=False, soft_wrap=True)
+    console.print(f"[dim]summary[/dim]  {path}\n[dim]look[/dim]     {dashboard_command(shared)}", highlight=False, soft_wrap=True)

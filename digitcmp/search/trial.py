@@ -1,4 +1,4 @@
-"""What a pruner is told of a trial, and when: the epochs of several rounds as Optuna's steps.
+"""What is reported of a trial to its pruner, and when: the epochs of several rounds as Optuna's steps.
 
 The rounds of a trial are taken in the order of their seeds, whichever order they are trained in. After epoch e (1 … E) of round
 r (0 … R - 1) the step is r E + e, and its value
@@ -7,11 +7,11 @@ r (0 … R - 1) the step is r E + e, and its value
 
 where v_r(e) is the validation accuracy of round r after epoch e and v_s that of an earlier round after its last epoch: the mean
 over the rounds so far, of which only the running one is not finished. At one step, all trials have had the same seeds and the
-same number of epochs; the value of the last step, R E, is the objective. Where rounds are trained side by side, those ahead
-of their turn wait to be told. A pruner sees the steps of the running round only, so that the best value so far, which the
+same number of epochs; the value of the last step, R E, is the objective. Where rounds are trained side by side, those that
+are ahead wait. A pruner sees the steps of the running round only, so that the best value so far, which the
 median pruner compares, comes from the same seeds, too.
 
-The Wilcoxon pruner compares rounds: its step is r, told when round r has ended, and its value v_r.
+The Wilcoxon pruner compares rounds: its step is r, reported when round r has ended, and its value v_r.
 """
 
 import copy
@@ -19,16 +19,17 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from optuna.pruners import BasePruner, NopPruner
+from optuna.pruners import NopPruner
 from optuna.study import Study
 from optuna.trial import Trial
 
+from digitcmp.plugins.optuna_private import trial_id_of
 from digitcmp.train.results import EpochRow
 
 
 @dataclass(frozen=True)
-class Course:
-    """How the trials of a study go: their seeds and epochs, and when they may be pruned."""
+class TrialSpec:
+    """What all trials of a study have in common: their seeds and epochs, and when they may be pruned."""
 
     seeds: list[int]
     epochs: int
@@ -42,29 +43,28 @@ class Course:
 
 
 @dataclass
-class Flight:
+class RunningTrial:
     """A trial that is being trained: what it has shown so far."""
 
     study: Study
-    pruner: BasePruner
     trial: Trial
-    course: Course
-    reported: set[int]  # steps that are in the storage already, from an earlier process
+    spec: TrialSpec
+    stored: set[int]  # steps that are in the storage already, from an earlier process
     curves: dict[int, list[float]] = field(default_factory=dict)  # validation accuracies per epoch, by seed
-    told: int = 0  # steps told so far, of rounds or of epochs
-    broken: str = ""
+    reported: int = 0  # steps reported so far, of rounds or of epochs
+    failure: str = ""
 
-    def follow(self, row: EpochRow) -> bool:
+    def on_epoch(self, row: EpochRow) -> bool:
         """Take an epoch in; False when the trial should end, because the pruner says so or because it has diverged."""
         if not math.isfinite(row.train_loss) or row.val_accuracy is None:
-            self.broken = f"seed {row.seed}: the loss became {row.train_loss} in epoch {row.epoch}"
+            self.failure = f"seed {row.seed}: the loss became {row.train_loss} in epoch {row.epoch}"
             return False
         curve = self.curves.setdefault(row.seed, [])
         if row.epoch == len(curve) + 1:
             curve.append(row.val_accuracy)
-        return not any(self.hopeless(step, value, within) for step, value, within in self.news())
+        return not any(self.should_prune(step, value, within) for step, value, within in self.reportable())
 
-    def recall(self, rows: Iterable[EpochRow]) -> None:
+    def restore(self, rows: Iterable[EpochRow]) -> None:
         """Take in the epochs of rounds that were finished before, by another process."""
         for row in rows:
             if row.val_accuracy is not None:
@@ -75,31 +75,31 @@ class Flight:
         """Epochs trained so far, over all rounds."""
         return sum(len(curve) for curve in self.curves.values())
 
-    def news(self) -> Iterable[tuple[int, float, int]]:
-        """What can be told now, in turn: step, value, epoch within its round."""
-        epochs = self.course.epochs
-        while self.told < (len(self.course.seeds) if self.course.by_round else self.course.steps):
-            place, epoch = (self.told, epochs - 1) if self.course.by_round else divmod(self.told, epochs)
-            curve = self.curves.get(self.course.seeds[place], [])
+    def reportable(self) -> Iterable[tuple[int, float, int]]:
+        """What can be reported now, in order: step, value, epoch within its round."""
+        seeds, epochs = self.spec.seeds, self.spec.epochs
+        while self.reported < (len(seeds) if self.spec.by_round else self.spec.steps):
+            index, epoch = (self.reported, epochs - 1) if self.spec.by_round else divmod(self.reported, epochs)
+            curve = self.curves.get(seeds[index], [])
             if len(curve) <= epoch:
                 return
-            self.told += 1
-            if self.course.by_round:
-                yield place, curve[-1], epochs
+            self.reported += 1
+            if self.spec.by_round:
+                yield index, curve[-1], epochs
             else:
-                before = [self.curves[seed][-1] for seed in self.course.seeds[:place]]
-                yield self.told, (sum(before) + curve[epoch]) / (place + 1), epoch + 1
+                before = [self.curves[seed][-1] for seed in seeds[:index]]
+                yield self.reported, (sum(before) + curve[epoch]) / (index + 1), epoch + 1
 
-    def hopeless(self, step: int, value: float, within: int) -> bool:
+    def should_prune(self, step: int, value: float, within: int) -> bool:
         """Report a step; whether the pruner gives the trial up on it."""
-        if step not in self.reported:
+        if step not in self.stored:
             self.trial.report(value, step)
-            self.reported.add(step)
-        if within <= self.course.warmup or isinstance(self.pruner, NopPruner):
+            self.stored.add(step)
+        if within <= self.spec.warmup or isinstance(self.study.pruner, NopPruner):
             return False
-        frozen = self.trial.storage.get_trial(self.trial._trial_id)
-        if not self.course.by_round:
+        frozen = self.trial.storage.get_trial(trial_id_of(self.trial))
+        if not self.spec.by_round:
             # a copy: Optuna keeps the trial itself
             frozen = copy.copy(frozen)
             frozen.intermediate_values = {at: seen for at, seen in frozen.intermediate_values.items() if step - within < at <= step}
-        return self.pruner.prune(self.study, frozen)
+        return self.study.pruner.prune(self.study, frozen)

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.search.made import WORKER, open_ledger
+from tests.search.made import WORKER, open_shared
 
 PATIENCE = 120  # seconds
 
@@ -58,12 +58,12 @@ def check_restarts(url: str, folder: Path, n_trials: int = 30, kills: int = 6, s
 
 def check_accounts(url: str, log: Path, n_trials: int) -> None:
     """Exactly n_trials count, nothing is left over, and no trial was ended twice."""
-    with open_ledger(url, n_trials) as ledger:
-        counts = ledger.counts()
-        trials = ledger.study.get_trials()
+    with open_shared(url, n_trials) as shared:
+        counts = shared.counts()
+        trials = shared.study.get_trials()
     assert (counts.counted, counts.failed, counts.running) == (n_trials, 0, 0)
     assert len(trials) == n_trials
     assert {"optimizer", "optimizer.lr"} <= set.intersection(*(set(trial.params) for trial in trials))
     ended = Counter(line for line in log.read_text().splitlines() if line.startswith("ended"))
     assert max(ended.values()) == 1
-    assert len(ended) >= n_trials - 8  # a process may be killed after it told and before it wrote
+    assert len(ended) >= n_trials - 8  # a process may be killed after it ended a trial and before it wrote

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from digitcmp.errors import SearchError
-from digitcmp.search.storage import open_place
+from digitcmp.search.storage import open_storage
 from tests.search.crashes import check_accounts, check_kills, check_restarts
-from tests.search.made import open_ledger
+from tests.search.made import open_shared
 
 PASSWORD = "a-secret"
 
@@ -125,7 +125,7 @@ def test_the_command_line_shares_a_study(url: str, tmp_path: Path) -> None:
 )
 def test_a_refusal_is_told_without_the_password(server: Path, database: str, password: str, words: str) -> None:
     """One line, with what the server said."""
-    with pytest.raises(SearchError) as caught, open_place(url_of(server, database, password)):
+    with pytest.raises(SearchError) as caught, open_storage(url_of(server, database, password)):
         pass
     assert words in str(caught.value)
     assert password not in str(caught.value).replace(words, "")
@@ -134,17 +134,17 @@ def test_a_refusal_is_told_without_the_password(server: Path, database: str, pas
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     """One line."""
-    with pytest.raises(SearchError, match=r"storage=postgresql://.*\*\*\*.*: .*(No such file|refused)"), open_place(url_of(tmp_path)):
+    with pytest.raises(SearchError, match=r"storage=postgresql://.*\*\*\*.*: .*(No such file|refused)"), open_storage(url_of(tmp_path)):
         pass
 
 
 def test_studies_in_one_database_keep_apart(url: str) -> None:
     """Two studies, each with its own total."""
     for name in ("one", "two"):
-        with open_ledger(url, 1, name=name) as ledger:
-            assert ledger.claim() is not None
-            assert ledger.end(0, "complete", 0.5, 1)
-            assert ledger.claim() is None
+        with open_shared(url, 1, name=name) as shared:
+            assert shared.claim() is not None
+            assert shared.end(0, "complete", 0.5, 1)
+            assert shared.claim() is None
 
 
 def test_accounts_notice_what_is_missing(url: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What pruners are told, and that each of them ends hopeless trials and leaves promising ones alone."""
+"""What is reported to pruners, and that each of them ends hopeless trials and leaves promising ones alone."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from digitcmp.search.config import Choice, Pruners
 from digitcmp.search.samplers import make_pruner
-from digitcmp.search.trial import Course, Flight
+from digitcmp.search.trial import RunningTrial, TrialSpec
 from digitcmp.train.results import EpochRow
 
 EPOCHS = 6
@@ -22,27 +22,27 @@ def row(seed: int, epoch: int, accuracy: float, loss: float = 1.0) -> EpochRow:
     return EpochRow(seed, epoch, loss, 0.5, None, None, accuracy, 0.1)
 
 
-def begin(study: Study, course: Course) -> Flight:
+def begin(study: Study, spec: TrialSpec) -> RunningTrial:
     """A trial that is about to be trained."""
-    return Flight(study, study.pruner, study.ask(), course, set())
+    return RunningTrial(study, study.ask(), spec, set())
 
 
-def make_study(pruner: str, rounds: int = 2, **options: Any) -> tuple[Study, Course]:
+def make_study(pruner: str, rounds: int = 2, **options: Any) -> tuple[Study, TrialSpec]:
     """A study with this pruner."""
     checked = replace(getattr(Pruners(), pruner), **options)
-    course = Course(list(range(rounds)), EPOCHS, pruner == "wilcoxon", getattr(checked, "warmup", 0))
-    return optuna.create_study(direction="maximize", pruner=make_pruner(Choice(pruner, checked), course.steps)), course
+    spec = TrialSpec(list(range(rounds)), EPOCHS, pruner == "wilcoxon", getattr(checked, "warmup", 0))
+    return optuna.create_study(direction="maximize", pruner=make_pruner(Choice(pruner, checked), spec.steps)), spec
 
 
-def train(study: Study, course: Course, curves: Sequence[Sequence[float]]) -> int | None:
+def train(study: Study, spec: TrialSpec, curves: Sequence[Sequence[float]]) -> int | None:
     """Train a trial, round by round, with these validation accuracies; how many epochs it had when it was pruned, None when it was not."""
-    flight = begin(study, course)
-    for seed, curve in zip(course.seeds, curves, strict=True):
+    running = begin(study, spec)
+    for seed, curve in zip(spec.seeds, curves, strict=True):
         for epoch, accuracy in enumerate(curve, 1):
-            if not flight.follow(row(seed, epoch, accuracy)):
-                study.tell(flight.trial, state=TrialState.PRUNED)
-                return flight.epochs
-    study.tell(flight.trial, sum(curve[-1] for curve in curves) / len(curves))
+            if not running.on_epoch(row(seed, epoch, accuracy)):
+                study.tell(running.trial, state=TrialState.PRUNED)
+                return running.epochs
+    study.tell(running.trial, sum(curve[-1] for curve in curves) / len(curves))
     return None
 
 
@@ -53,102 +53,102 @@ def flat(accuracy: float, rounds: int = 2) -> list[list[float]]:
 
 def test_values_of_the_steps() -> None:
     """Earlier rounds with their last accuracy, the running one with its current one; the last value is the objective."""
-    study, course = make_study("none", 3)
+    study, spec = make_study("none", 3)
     curves = [[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0.2, 0.4, 0.4, 0.4, 0.4, 0.8], [0.0, 0.1, 0.3, 0.5, 0.7, 0.7]]
-    assert train(study, course, curves) is None
-    told = study.trials[0].intermediate_values
-    assert list(told) == list(range(1, 19))
-    assert [told[step] for step in (1, 6, 7, 12, 13, 18)] == pytest.approx([0.1, 0.6, 0.4, 0.7, 1.4 / 3, 0.7])
-    assert told[18] == pytest.approx(study.trials[0].value)
+    assert train(study, spec, curves) is None
+    reported = study.trials[0].intermediate_values
+    assert list(reported) == list(range(1, 19))
+    assert [reported[step] for step in (1, 6, 7, 12, 13, 18)] == pytest.approx([0.1, 0.6, 0.4, 0.7, 1.4 / 3, 0.7])
+    assert reported[18] == pytest.approx(study.trials[0].value)
 
 
-def test_rounds_side_by_side_tell_the_same() -> None:
+def test_rounds_side_by_side_report_the_same() -> None:
     """Whichever round is ahead, the steps come in the same order with the same values."""
     curves = [[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0.2, 0.4, 0.4, 0.4, 0.4, 0.8]]
-    study, course = make_study("none")
-    train(study, course, curves)
-    flight = begin(study, course)
+    study, spec = make_study("none")
+    train(study, spec, curves)
+    running = begin(study, spec)
     orders = [(1, 1), (1, 2), (0, 1), (1, 3), (1, 4), (0, 2), (1, 5), (1, 6), (0, 3), (0, 4), (0, 5), (0, 6)]
     for seed, epoch in orders:
-        flight.follow(row(seed, epoch, curves[seed][epoch - 1]))
+        running.on_epoch(row(seed, epoch, curves[seed][epoch - 1]))
     first, second = (trial.intermediate_values for trial in study.trials)
     assert list(second.items()) == list(first.items())
 
 
-def test_a_trial_that_goes_on_tells_only_what_is_new() -> None:
+def test_a_trial_that_goes_on_reports_only_what_is_new() -> None:
     """Rounds on record and steps in the storage are taken as they are."""
-    study, course = make_study("none")
-    one = begin(study, course)
+    study, spec = make_study("none")
+    one = begin(study, spec)
     for epoch in range(1, EPOCHS + 1):
-        one.follow(row(0, epoch, 0.5))
-    again = Flight(study, study.pruner, one.trial, course, set(study.trials[0].intermediate_values))
-    again.recall([row(0, epoch, 0.5) for epoch in range(1, EPOCHS + 1)])
+        one.on_epoch(row(0, epoch, 0.5))
+    again = RunningTrial(study, one.trial, spec, set(study.trials[0].intermediate_values))
+    again.restore([row(0, epoch, 0.5) for epoch in range(1, EPOCHS + 1)])
     for epoch in range(1, EPOCHS + 1):
-        assert again.follow(row(1, epoch, 0.7))  # a step that is told twice would warn, and warnings are errors here
+        assert again.on_epoch(row(1, epoch, 0.7))  # a step that is reported twice would warn, and warnings are errors here
     assert study.trials[0].intermediate_values[12] == pytest.approx(0.6)
     assert again.epochs == 12
 
 
 def test_median() -> None:
     """Below the median after the warm-up: ended. Above it: not. Before enough trials are complete: nobody."""
-    study, course = make_study("median", warmup=2, n_startup_trials=3)
-    assert train(study, course, flat(0.3)) is None
-    assert [train(study, course, flat(accuracy)) for accuracy in (0.7, 0.8)] == [None, None]
-    assert train(study, course, flat(0.6)) == 3
-    assert train(study, course, flat(0.75)) is None
+    study, spec = make_study("median", warmup=2, n_startup_trials=3)
+    assert train(study, spec, flat(0.3)) is None
+    assert [train(study, spec, flat(accuracy)) for accuracy in (0.7, 0.8)] == [None, None]
+    assert train(study, spec, flat(0.6)) == 3
+    assert train(study, spec, flat(0.75)) is None
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3 + ["PRUNED", "COMPLETE"]
 
 
 def test_median_warms_up_in_each_round() -> None:
     """A slow start does not end a trial, neither in the first round nor in the second."""
-    study, course = make_study("median", warmup=2, n_startup_trials=3)
+    study, spec = make_study("median", warmup=2, n_startup_trials=3)
     for _ in range(3):
-        train(study, course, flat(0.7))
+        train(study, spec, flat(0.7))
     slow = [0.1, 0.1, 0.8, 0.8, 0.8, 0.8]
-    assert train(study, course, [slow, slow]) is None
+    assert train(study, spec, [slow, slow]) is None
 
 
 def test_median_compares_like_with_like() -> None:
     """A good first round does not hide a bad second one: the best value so far is that of the same seeds."""
-    study, course = make_study("median", warmup=2, n_startup_trials=3)
+    study, spec = make_study("median", warmup=2, n_startup_trials=3)
     for _ in range(3):
-        train(study, course, [[0.9] * EPOCHS, [0.5] * EPOCHS])  # the second seed is the harder one
-    assert train(study, course, [[0.9] * EPOCHS, [0.4] * EPOCHS]) == EPOCHS + 3
-    assert train(study, course, [[0.9] * EPOCHS, [0.5] * EPOCHS]) is None
+        train(study, spec, [[0.9] * EPOCHS, [0.5] * EPOCHS])  # the second seed is the harder one
+    assert train(study, spec, [[0.9] * EPOCHS, [0.4] * EPOCHS]) == EPOCHS + 3
+    assert train(study, spec, [[0.9] * EPOCHS, [0.5] * EPOCHS]) is None
 
 
 def test_successive_halving() -> None:
     """At the first rung, those that are not among the best third go."""
-    study, course = make_study("successive_halving", min_resource=2, reduction_factor=3)
-    assert [train(study, course, flat(accuracy)) for accuracy in (0.9, 0.5, 0.4)] == [None, 2, 2]
-    assert train(study, course, flat(0.95)) is None
+    study, spec = make_study("successive_halving", min_resource=2, reduction_factor=3)
+    assert [train(study, spec, flat(accuracy)) for accuracy in (0.9, 0.5, 0.4)] == [None, 2, 2]
+    assert train(study, spec, flat(0.95)) is None
 
 
 def test_hyperband() -> None:
     """The steps of all rounds are its resource; hopeless trials end early, each in its bracket, and the best one does not."""
-    study, course = make_study("hyperband", min_resource=2, reduction_factor=3)
-    ended = [train(study, course, flat(accuracy)) for accuracy in (0.9, *(0.5 - 0.01 * number for number in range(12)), 0.95)]
+    study, spec = make_study("hyperband", min_resource=2, reduction_factor=3)
+    ended = [train(study, spec, flat(accuracy)) for accuracy in (0.9, *(0.5 - 0.01 * number for number in range(12)), 0.95)]
     assert ended[0] is None
     assert ended[-1] is None
     assert sum(epochs is not None and epochs <= 6 for epochs in ended) >= 8
 
 
 def test_wilcoxon() -> None:
-    """After a few rounds that are all worse than those of the best trial, told round by round."""
-    study, course = make_study("wilcoxon", 8)
+    """After a few rounds that are all worse than those of the best trial, reported round by round."""
+    study, spec = make_study("wilcoxon", 8)
     good = [[0.8 + 0.01 * seed] * EPOCHS for seed in range(8)]
-    assert train(study, course, good) is None
+    assert train(study, spec, good) is None
     assert list(study.trials[0].intermediate_values) == list(range(8))
     worse = [[0.7 + 0.005 * seed] * EPOCHS for seed in range(8)]
-    assert train(study, course, worse) in (4 * EPOCHS, 5 * EPOCHS)
+    assert train(study, spec, worse) in (4 * EPOCHS, 5 * EPOCHS)
     mixed = [[accuracy[0] + (0.02 if seed % 2 else -0.02)] * EPOCHS for seed, accuracy in enumerate(good)]
-    assert train(study, course, mixed) is None
+    assert train(study, spec, mixed) is None
 
 
 def test_a_diverged_round_ends_its_trial() -> None:
     """As a failure with its reason, whatever the pruner thinks."""
-    study, course = make_study("none")
-    flight = begin(study, course)
-    assert flight.follow(row(0, 1, 0.5))
-    assert not flight.follow(row(0, 2, 0.5, float("nan")))
-    assert flight.broken == "seed 0: the loss became nan in epoch 2"
+    study, spec = make_study("none")
+    running = begin(study, spec)
+    assert running.on_epoch(row(0, 1, 0.5))
+    assert not running.on_epoch(row(0, 2, 0.5, float("nan")))
+    assert running.failure == "seed 0: the loss became nan in epoch 2"

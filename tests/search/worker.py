@@ -9,16 +9,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from digitcmp.search.grammar import make_space
-from tests.search.made import PARAMS, open_ledger
+from tests.search.made import PARAMS, open_shared
 
 
 def main() -> None:
     """Claim, sleep, end, until enough trials count; wait for those that others have."""
     url, n_trials, log, seconds = sys.argv[1], int(sys.argv[2]), sys.argv[3], float(sys.argv[4])
     space, chance = make_space(PARAMS, []), random.Random(os.getpid())
-    with open_ledger(url, n_trials) as ledger, Path(log).open("a", buffering=1) as notes:
-        while ledger.counts().counted < n_trials:
-            claimed = ledger.claim()
+    with open_shared(url, n_trials) as shared, Path(log).open("a", buffering=1) as notes:
+        while shared.counts().counted < n_trials:
+            claimed = shared.claim()
             if claimed is None:
                 time.sleep(0.05)
                 continue
@@ -28,7 +28,7 @@ def main() -> None:
             time.sleep(chance.random() * seconds)
             ending = "pruned" if chance.random() < 0.3 else "complete"
             trial.report(0.5, 1)
-            if ledger.end(trial.number, ending, None if ending == "pruned" else chance.random(), 1):
+            if shared.end(trial.number, ending, None if ending == "pruned" else chance.random(), 1):
                 notes.write(f"ended {trial.number}\n")
 
 
