@@ -136,7 +136,7 @@ def run_name(before: str, overrides: list[str]) -> str:
     have, ends with a hash of the whole, so that different choices never share a folder.
     """
     unnamed = {"sweeps", *execution_keys()}
-    whole = ",".join(override.lstrip("+") for override in overrides if override.lstrip("+").split("=")[0] not in UNNAMED)
+    whole = ",".join(override.lstrip("+") for override in overrides if override.lstrip("+").split("=")[0] not in unnamed)
     name = re.sub(r"[^\w.,=+\[\]-]", "-", whole.replace("'", "").replace('"', ""), flags=re.ASCII)
     if name != whole or len(name) > NAME_LENGTH:
         name = f"{name[: NAME_LENGTH - 9]}-{sha256(whole.encode()).hexdigest()[:8]}"

@@ -1,12 +1,12 @@
 """Trained networks back from disk."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -14,10 +14,12 @@ from digitcmp.config.identity import completed
 from digitcmp.config.schema import ModelConfig
 from digitcmp.data.columns import find_columns
 from digitcmp.errors import RunError
+from digitcmp.experiment.store import network_path, read_about, saved_seeds
 from digitcmp.model.network import Outputs, PairNetwork
 from digitcmp.train.losses import decide
 from digitcmp.train.predictor import make_judge
 from digitcmp.train.program import make_program
+from digitcmp.train.round import first_line
 
 
 class TrainedNetwork(nn.Module):
@@ -57,19 +59,18 @@ def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:
     networks, or none of this seed.
     """
     directory = Path(run_dir)
-    try:
-        about = json.loads((directory / "run.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise RunError(f"{directory} holds no run (run.json cannot be read: {error})") from error
-    path = directory / "model.safetensors"
-    if not path.is_file():
-        raise RunError(f"{path} does not exist; the networks of a run are kept with save_model=true")
-    tensors = load_file(path)
-    seeds = sorted({int(name.split("/", 1)[0]) for name in tensors})
+    about = read_about(directory)
+    seeds = saved_seeds(directory)
+    if not seeds:
+        raise RunError(f"{directory} holds no trained networks; they are kept with save_model=true")
     wanted = seeds[0] if seed is None else seed
     if wanted not in seeds:
-        raise RunError(f"seed={wanted}: {path} holds the networks of the seeds {', '.join(map(str, seeds))}")
-    return restore(about, {name.split("/", 1)[1]: tensor for name, tensor in tensors.items() if name.startswith(f"{wanted}/")}, wanted)
+        raise RunError(f"seed={wanted}: {directory} holds the networks of the seeds {', '.join(map(str, seeds))}")
+    path = network_path(directory, wanted)
+    try:
+        return restore(about, load_file(path), wanted)
+    except (SafetensorError, OSError, RuntimeError, KeyError) as error:
+        raise RunError(f"{path} cannot be read ({first_line(error)}); the round is trained again in another folder") from error
 
 
 def restore(about: dict[str, Any], state: dict[str, Tensor], seed: int) -> TrainedNetwork:

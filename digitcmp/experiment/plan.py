@@ -7,9 +7,8 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from digitcmp.experiment.records import read_records
 from digitcmp.experiment.run import Run
-from digitcmp.experiment.store import read_about
+from digitcmp.experiment.store import read_run_records
 
 
 def estimate(runs: Sequence[Run], workers: int) -> float | None:
@@ -65,6 +64,6 @@ def failures(sweep: Path) -> list[tuple[str, int, str]]:
     """The failed rounds of a sweep's runs: folder, seed, error. Raises RunError when a run cannot be read."""
     found = []
     for path in sorted(sweep.glob("*/run.json")):
-        records = read_records(path.parent, read_about(path.parent)["configuration_hash"])
-        found += [(path.parent.name, seed, record.row.error) for seed, record in records.rounds.items() if record.row.status == "failed"]
+        rows = [record.row for record in read_run_records(path.parent).rounds.values()]
+        found += [(path.parent.name, row.seed, row.error) for row in rows if row.status == "failed"]
     return found

@@ -184,6 +184,11 @@ def network_path(directory: Path, seed: int) -> Path:
     return directory / FOLDER / "networks" / f"{seed}.safetensors"
 
 
+def saved_seeds(directory: Path) -> list[int]:
+    """The seeds whose trained networks are kept, in their order."""
+    return sorted(int(path.stem) for path in network_path(directory, 0).parent.glob("*.safetensors") if path.stem.isdecimal())
+
+
 def read_about(directory: Path) -> dict[str, Any]:
     """run.json of a run's folder, with all that makes a run. Raises RunError naming what is missing or damaged."""
     try:
@@ -195,3 +200,10 @@ def read_about(directory: Path) -> dict[str, Any]:
         if not isinstance(about, dict) or not isinstance(about.get(name), kind):
             raise RunError(f"{directory} holds no run (run.json has no valid {name!r})")
     return dict(about)
+
+
+def read_run_records(directory: Path) -> Records:
+    """What is on record in a run's folder; nothing where no run was begun. Raises RunError for a damaged run.json."""
+    if not (directory / "run.json").exists():
+        return Records()
+    return read_records(directory, read_about(directory)["configuration_hash"])

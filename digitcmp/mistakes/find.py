@@ -15,8 +15,7 @@ from digitcmp.config.schema import DataConfig
 from digitcmp.data.pairs import Pairs
 from digitcmp.errors import RunError
 from digitcmp.experiment.networks import TrainedNetwork, load_model
-from digitcmp.experiment.records import read_records
-from digitcmp.experiment.store import read_about
+from digitcmp.experiment.store import read_about, read_run_records
 from digitcmp.mistakes.findings import Findings, Mistake, MistakeRow, RoundFindings, kind_of
 from digitcmp.model.network import Outputs
 from digitcmp.train.evaluate import BATCH
@@ -34,7 +33,7 @@ def find(directory: Path, rounds: int, root: str) -> Findings:
     answer otherwise than they did; DataError when the data set cannot be read.
     """
     about = read_about(directory)
-    recorded = read_records(directory, about["configuration_hash"]).rounds.values()
+    recorded = read_run_records(directory).rounds.values()
     done = [record.row for record in recorded if record.row.status == "done"][:rounds]
     if not done:
         raise RunError(f"{directory} holds no finished round; there is nothing to ask")
@@ -65,7 +64,7 @@ def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings
     found = RoundFindings(
         row.seed, len(tested.target), mistakes, row.test_accuracy, None if outputs.digits is None else counted(tested, outputs.digits)
     )
-    check(directory, found)
+    check(found)
     return found
 
 
@@ -120,7 +119,7 @@ def counted(pairs: Pairs, digits: Tensor) -> Counter[tuple[int, int]]:
     return Counter(zip(pairs.digits.flatten().tolist(), digits.argmax(dim=-1).flatten().tolist(), strict=True))
 
 
-def check(directory: Path, found: RoundFindings) -> None:
+def check(found: RoundFindings) -> None:
     """Raise RunError when a network answers otherwise than it did. A single pair may differ, however few there are."""
     if abs(found.accuracy - found.recorded) > max(TOLERANCE, 1.5 / found.pairs):
         raise RunError(

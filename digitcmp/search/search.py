@@ -17,6 +17,10 @@ from rich.console import Console
 
 from digitcmp.config.messages import one_line
 from digitcmp.errors import ConfigError, Pruned, SearchError
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.records import Record
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.store import read_run_records
 from digitcmp.plugins.hydra_private import error_of
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.search.config import SearchConfig
@@ -28,7 +32,7 @@ from digitcmp.search.storage import open_storage, without_passwords
 from digitcmp.search.study import Counts, Ending, SharedStudy, open_study
 from digitcmp.search.trial import RunningTrial
 from digitcmp.terminal import Terminal
-from digitcmp.train.results import EpochRow, RoundRow, read_rows
+from digitcmp.train.results import EpochRow
 
 Job = tuple[int, Sequence[str]]
 POLL = 0.5  # seconds between looks at what other processes are doing
@@ -120,12 +124,12 @@ def show_space(spec: SearchSpec, console: Console) -> None:
     console.print(f"{size}; nothing was trained (dry_run=true)", highlight=False)
 
 
-class Search:
-    """The trials that this process runs."""
+class Search(Callback):
+    """The trials that this process runs. As a callback, it reports their epochs to Optuna and ends those that a pruner gives up."""
 
     def __init__(self, spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Console) -> None:
         self.spec, self.shared, self.launcher, self.console = spec, shared, launcher, console
-        self.running: dict[int, RunningTrial] = {}
+        self.running: dict[str, RunningTrial] = {}  # by the name of their folders
         timeout = spec.settings.timeout
         self.deadline = math.inf if timeout is None else time.monotonic() + timeout
 
@@ -134,8 +138,7 @@ class Search:
         waiting = False
         try:
             while True:
-                for number, ended in self.launched():
-                    self.settle(number, ended)
+                self.launch()
                 counts = self.shared.counts()
                 left = counts.counted < self.shared.settings.n_trials and counts.failed < self.shared.max_failed
                 if not left or time.monotonic() >= self.deadline:
@@ -148,16 +151,17 @@ class Search:
             self.shared.release(*self.shared.held)
             raise
 
-    def launched(self) -> Iterator[tuple[int, JobReturn]]:
-        """Run what can be claimed; each trial's number with its return, as trials end."""
+    def launch(self) -> None:
+        """Run what can be claimed."""
         if isinstance(self.launcher, DigitcmpLauncher):
             rounds = self.shared.settings.n_trials * len(self.spec.trial.seeds)
-            yield from self.launcher.stream(self.jobs(), self.watch, rounds)
+            self.launcher.stream(self.jobs(), self, self.on_job_end, rounds)
             return
         size = self.spec.base.workers or 1
         while batch := [job for _, job in zip(range(size), self.jobs(), strict=False)]:
             returns = self.launcher.launch([overrides for _, overrides in batch], initial_job_idx=batch[0][0])
-            yield from zip([number for number, _ in batch], returns, strict=True)
+            for (number, _), ended in zip(batch, returns, strict=True):
+                self.on_job_end(number, ended)
 
     def jobs(self) -> Iterator[Job]:
         """The next trials, each asked for when there is room for it."""
@@ -166,32 +170,30 @@ class Search:
             values = self.spec.space.suggest(trial)
             folder = self.spec.trial_folder(trial.number)
             running = RunningTrial(self.shared.study, trial, self.spec.trial, stored)
-            running.restore(self.finished_epochs(folder))
-            self.running[trial.number] = running
+            running.restore(row for record in self.finished(folder) for row in record.epochs)
+            self.running[folder] = running
             yield trial.number, [*self.spec.overrides(values), f"hydra.sweep.subdir={folder}"]
 
-    def finished_epochs(self, folder: str) -> list[EpochRow]:
-        """The epochs of a trial's rounds that are on record already."""
-        directory = self.spec.folder / folder
-        done = {row.seed for row in read_rows(RoundRow, directory / "rounds.csv") if row.status == "done"}
-        return [row for row in read_rows(EpochRow, directory / "epochs.csv") if row.seed in done]
+    def finished(self, folder: str) -> list[Record]:
+        """The rounds of a trial that are on record and done."""
+        records = read_run_records(self.spec.folder / folder).rounds.values()
+        return [record for record in records if record.row.status == "done"]
 
-    def watch(self, number: int, row: EpochRow) -> bool:
-        """Follow a trial; False when it should end."""
-        return self.running[number].on_epoch(row)
+    def on_epoch(self, run: Run, row: EpochRow) -> None:
+        if not self.running[run.name].on_epoch(row):
+            raise Pruned(f"{run.name} is given up in epoch {row.epoch} of seed {row.seed}")
 
-    def settle(self, number: int, ended: JobReturn) -> None:
-        """Tell how a trial ended."""
-        running = self.running.pop(number)
-        folder = self.spec.folder / self.spec.trial_folder(number)
-        error = error_of(ended)
+    def on_job_end(self, number: int, ended: JobReturn) -> None:
+        """Tell Optuna how a trial ended."""
+        folder = self.spec.trial_folder(number)
+        running, error = self.running.pop(folder), error_of(ended)
         if running.failure:
             self.tell(number, running, None, running.failure)
         elif isinstance(error, Pruned):
             self.tell(number, running, None)
         elif error is not None:
             self.tell(number, running, None, one_line(error))
-        elif sum(row.status == "done" for row in read_rows(RoundRow, folder / "rounds.csv")) < len(self.spec.trial.seeds):
+        elif len(self.finished(folder)) < len(self.spec.trial.seeds):
             self.shared.release(number)  # another process, taken for dead, still trains rounds of it
             time.sleep(HANDOVER)
         else:
