@@ -7,6 +7,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
 
@@ -46,7 +47,8 @@ def print_resumed(runs: Sequence[Run], console: Console) -> None:
     if recorded := sum(len(run.rows) for run in runs):
         broken = f" and {failed} failed (retry_failed=true trains them again)" if failed else ""
         missing = sum(len(run.missing) for run in runs)
-        console.print(f"{recorded - failed} rounds are finished already{broken}, {missing} to train", highlight=False)
+        finished = f"{counted(recorded - failed, 'round')} {'is' if recorded - failed == 1 else 'are'} finished already"
+        console.print(f"{finished}{broken}, {missing} to train", highlight=False)
     if unsaved := sum(run.unsaved for run in runs):
         lost = f"save_model=true: {unsaved} of them were trained without it, so their networks are not kept"
         console.print(f"{lost}; a new folder trains them again", highlight=False, soft_wrap=True)

@@ -23,7 +23,8 @@ from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
 
 FOLDER = "records"
 START = re.compile(rb'\{"check":"([0-9a-f]{8})([0-9a-f]{8})",')
-EPOCHS, DISTANCES = b',"epochs":', b',"distances":'  # cannot occur inside a JSON text, where quotes are escaped
+# where the parts of a line begin; cannot occur inside a JSON text, where quotes are escaped
+EPOCHS, DISTANCES = b',"epochs":{', b',"distances":{'
 DIGITS = ".8g"  # all that single precision knows
 
 
@@ -40,7 +41,7 @@ class Record:
     def columns(self, part: Literal["epochs", "distances"]) -> dict[str, list[Any]]:
         """The columns of its epochs or of its distances. Only that part of the line is read."""
         begin, end = self.text.index(EPOCHS), self.text.rindex(DISTANCES)
-        text = self.text[begin + len(EPOCHS) : end] if part == "epochs" else self.text[end + len(DISTANCES) : -1]
+        text = self.text[begin + len(EPOCHS) - 1 : end] if part == "epochs" else self.text[end + len(DISTANCES) - 1 : -1]
         columns: dict[str, list[Any]] = json.loads(text)
         return columns
 

@@ -1,0 +1,99 @@
+"""What tests share that look at runs: training one without a word, reading its records, writing and changing them without training."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from digitcmp.config.schema import Config
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.records import Record, parse
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.scheduler import train
+from digitcmp.experiment.store import Store, read_run_records
+from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
+
+EPOCH = EpochRow(0, 1, 0.5, 0.75, 0.5, None, None, 0.25)
+ROUND = RoundRow(0, "done", 1, 0.5, 0.75, 0.5, None, None, 1, 0.5, 0.55, 0.3, "")
+ABOUT: dict[str, Any] = {"parameters": 1, "seeds": [0, 1, 2], "engine": "serial", "device": "cpu"}
+
+
+def train_run(config: Config, directory: Path, *callbacks: Callback) -> Run:
+    """Train a run; only the callbacks hear of it."""
+    run = Run(config, directory, "test")
+    train([run], callbacks)
+    return run
+
+
+def records_of(directory: Path) -> list[Record]:
+    """What a run has on record, in the order of the seeds."""
+    return list(read_run_records(directory).rounds.values())
+
+
+def epochs_of(directory: Path) -> list[EpochRow]:
+    """The epochs of all its rounds."""
+    return [row for record in records_of(directory) for row in record.epochs]
+
+
+def distances_of(directory: Path) -> list[DistanceRow]:
+    """The distances of all its rounds."""
+    return [row for record in records_of(directory) for row in record.distances]
+
+
+def seeds_of(directory: Path) -> list[int]:
+    """The seeds on record."""
+    return [record.row.seed for record in records_of(directory)]
+
+
+def status_of(directory: Path) -> str:
+    """What run.json says."""
+    return str(json.loads((directory / "run.json").read_text())["status"])
+
+
+def write_run(
+    directory: Path, results: Iterable[RoundResult], about: dict[str, Any] | None = None, configuration: dict[str, Any] | None = None
+) -> Store:
+    """A run's folder with these rounds on record, as a process leaves it. about: what run.json says, beside `ABOUT`."""
+    store = Store(directory, configuration or {})
+    store.begin({**ABOUT, **(about or {})})
+    for result in results:
+        store.add(result)
+    store.end()
+    return store
+
+
+def change_records(directory: Path, change: Callable[[RoundResult], RoundResult | None]) -> None:
+    """Put other rounds on record instead of those that are there; None takes one away. As if they had been trained so."""
+    changed = [change(RoundResult(record.row, record.epochs, record.distances)) for record in records_of(directory)]
+    about = json.loads((directory / "run.json").read_text())
+    for path in logs_of(directory):
+        path.unlink()
+    store = Store(directory, about["configuration"])
+    for result in changed:
+        if result is not None:
+            store.add(result)
+    store.write_views()
+
+
+def logs_of(directory: Path) -> list[Path]:
+    """The logs of a run."""
+    return sorted((directory / "records").glob("*.jsonl"))
+
+
+def lines_of(directory: Path) -> list[bytes]:
+    """The lines of its only log."""
+    (path,) = logs_of(directory)
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def parsed(data: bytes) -> tuple[list[Record], list[str]]:
+    """The records in these bytes, and what is said of the rest."""
+    records, damaged, _ = parse(data, "a.jsonl")
+    return records, damaged
+
+
+def without_seconds(path: Path) -> list[str]:
+    """The lines of a CSV file without the `seconds` column."""
+    lines = path.read_text().splitlines()
+    column = lines[0].split(",").index("seconds") if "seconds" in lines[0] else -1
+    return [",".join(cell for number, cell in enumerate(line.split(",")) if number != column) for line in lines]
