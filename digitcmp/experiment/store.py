@@ -53,11 +53,11 @@ class Store:
 
     def same_configuration(self, about: dict[str, Any]) -> str:
         """The hash under which a run of this configuration is on record. Raises RunError when it is another configuration's."""
-        before = completed(about["configuration"])
-        if configuration_hash(before) != configuration_hash(self.configuration):
-            difference = differences(before, self.configuration)
+        recorded, before, now_ = str(about["configuration_hash"]), completed(about["configuration"]), completed(self.configuration)
+        if self.configuration_hash != recorded and before != now_:
+            difference = differences(before, now_)
             raise RunError(f"{self.directory} holds a run of another configuration ({difference}); choose another folder, or delete it")
-        return str(about["configuration_hash"])
+        return recorded
 
     def refresh(self) -> None:
         """Read what other processes have recorded."""
