@@ -4,8 +4,8 @@ python -m benchmarks.overhead --jobs 5 45 --repeat 3
 
 Each launcher runs a sweep of few and a sweep of many jobs; the slope is the time per job, start-up excluded. From the
 slope of the training sweeps the time that their rounds took (column `seconds` of rounds.csv) is taken away. The report is
-left out (report=false), the curves of every run are drawn. Also: the time until --help and until a configuration error are
-on the screen, and what it takes to import the command line and torch, each in a fresh process.
+left out (report=false). Also: the time until --help and until a configuration error are on the screen, and what it takes
+to import the command line and torch, each in a fresh process.
 """
 
 import argparse

@@ -73,11 +73,14 @@ class Hooks(Callback):
         if official(config.hydra):
             sweeper.print_found(directory)
             return
-        if config.report:
+        if config.report and config.test:
             from digitcmp.report.build import make_report
             from digitcmp.report.terminal import print_report
 
-            print_report(make_report([directory]))
+            try:
+                print_report(make_report([directory]))
+            except DigitcmpError as error:
+                raise Refused(error) from error
         if failed := failures(directory):
             print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
 

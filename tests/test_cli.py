@@ -341,6 +341,29 @@ def test_ctrl_c_keeps_finished_rounds(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "here" / "run.json").read_text())["status"] == "interrupted"
 
 
+def test_the_report_of_a_sweep_draws_the_curves_of_its_runs(run_cli: Cli, tmp_path: Path) -> None:
+    """A sweep of a few runs: curves.png of each, drawn at its end; without a report none, until one is made."""
+    sweep = ["--multirun", *QUICK, "seed=range(3)", "engine=serial", "hydra.sweep.dir=sweep"]
+    assert run_cli(*sweep, "report=false").code == 0
+    assert not list(tmp_path.glob("sweep/*/curves.png"))
+    assert run_cli(*sweep).code == 0
+    assert len(list(tmp_path.glob("sweep/*seed=*/curves.png"))) == 3
+
+
+def test_curves_that_cannot_be_written_are_an_error(run_cli: Cli, tmp_path: Path) -> None:
+    """Something in the way of a figure of a sweep's run: exit code 1 and one line that names it."""
+    sweep = ["--multirun", *QUICK, "seed=range(2)", "engine=serial", "hydra.sweep.dir=sweep"]
+    assert run_cli(*sweep, "report=false").code == 0
+    (directory, _) = sorted(path.parent for path in tmp_path.glob("sweep/*/run.json"))
+    (directory / "curves.png").mkdir()
+    os.utime(directory / "curves.png", (0, 0))
+    ended = run_cli(*sweep)
+    assert ended.code == 1
+    assert re.search(
+        r"^digitcmp: cannot write sweep/.*seed=0.*/curves\.png: Is a directory; what was written before is kept$", ended.err, re.M
+    )
+
+
 def test_run_names_are_short_and_never_shared() -> None:
     """Folder names are readable; long or unusual ones end with a hash of the whole."""
     assert run_name("_", []) == ""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from digitcmp.report.illustrator import Illustrator
 from hydra.core.utils import JobReturn
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -15,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from digitcmp import cli
 from digitcmp.plugins import launcher
 from digitcmp.plugins.composing import SeedLoader, only_seed
+from digitcmp.report.build import make_report
 from tests.conftest import Ended
 from tests.experiment.test_run import without_seconds
 
@@ -158,18 +158,6 @@ def test_jobs_leave_what_they_leave_with_the_basic_launcher(run_cli: Cli, monkey
             assert neutral(pair[0]["command"]) == neutral(pair[1]["command"])
         elif path.suffix in (".yaml", ".log"):
             assert neutral(one.read_text()) == neutral(other.read_text()), path
-    assert len([path for path in trees[0] if path.name == "curves.png"]) == 6
-
-
-def test_curves_are_drawn_whatever_becomes_of_who_draws_them(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The process that draws is killed at once: every run of the sweep has its figure all the same."""
-    real = Illustrator.draw
-
-    def killed(self: Illustrator, directory: Path) -> None:
-        self.process.kill()
-        self.process.wait()
-        real(self, directory)
-
-    monkeypatch.setattr(Illustrator, "draw", killed)
-    assert run_cli("--multirun", *TINY, "seed=range(3)", "hydra.sweep.dir=sweep").code == 0
-    assert len(list(tmp_path.glob("sweep/*/curves.png"))) == 3
+    for name in ("sweep-basic", "sweep-digitcmp"):
+        make_report([tmp_path / name])
+        assert len(list((tmp_path / name).glob("*/curves.png"))) == 6 + 1  # those of the report itself

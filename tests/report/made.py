@@ -46,8 +46,13 @@ def configuration(**changes: Any) -> dict[str, Any]:
     return made
 
 
-def write_run(directory: Path, accuracies: dict[int, float | None], config: dict[str, Any] | None = None, **about: Any) -> Path:
-    """A run of three epochs: test accuracy at the last epoch by seed, None for a failed round; `about` changes run.json."""
+def write_run(
+    directory: Path, accuracies: dict[int, float | None], config: dict[str, Any] | None = None, others: float | None = None, **about: Any
+) -> Path:
+    """A run of three epochs: test accuracy at the last epoch by seed, None for a failed round; `about` changes run.json.
+
+    others: by how much digit and validation accuracy are below the test accuracy, where there are any.
+    """
     values = configuration() if config is None else config
     directory.mkdir(parents=True, exist_ok=True)
     record = {"configuration": values, "configuration_hash": configuration_hash(values), "parameters": 71393, "seeds": list(accuracies)}
@@ -65,12 +70,12 @@ def write_run(directory: Path, accuracies: dict[int, float | None], config: dict
     rounds = [
         RoundRow(seed, "failed", 0, None, None, None, None, None, None, None, None, 0.5, "broke")
         if value is None
-        else RoundRow(seed, "done", 3, 0.1, 0.99, value, None, None, 3, value, MAJORITY, 2.0 + seed, "")
+        else RoundRow(seed, "done", 3, 0.1, 0.99, value, *2 * [others and value - others], 3, value, MAJORITY, 2.0 + seed, "")
         for seed, value in accuracies.items()
     ]
     (directory / "rounds.csv").write_text(to_csv(RoundRow, rounds))
     epochs = [
-        EpochRow(seed, epoch, 1 / epoch, 0.9, value - (3 - epoch) / 10, None, None, 0.1)
+        EpochRow(seed, epoch, 1 / epoch, 0.9, value - (3 - epoch) / 10, *2 * [others and value - others], 0.1)
         for seed, value in accuracies.items()
         if value is not None
         for epoch in (1, 2, 3)
