@@ -17,7 +17,7 @@ from digitcmp.train import loop
 from digitcmp.train.evaluate import evaluate
 from digitcmp.train.loop import Learner
 from digitcmp.train.losses import total_loss
-from digitcmp.train.program import SingleProgram, cut_pairs
+from digitcmp.train.program import SingleProgram
 from digitcmp.train.round import recipe, round_pairs
 
 PARTS = ("forward", "loss", "backward", "optimiser", "bookkeeping")
@@ -50,9 +50,9 @@ class TimedProgram(SingleProgram):
         super().__init__(network)
         self.clock = clock
 
-    def __call__(self, patches: Tensor, noise: Tensor | None) -> Outputs:
+    def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
         self.clock.enter("forward")
-        outputs = super().__call__(patches, noise)
+        outputs = super().__call__(images, noise)
         self.clock.enter("loss" if noise is not None else "bookkeeping")
         return outputs
 
@@ -71,12 +71,11 @@ class Work:
     """One round of a configuration on the CPU, of which an epoch of training or a test is done at a time."""
 
     def __init__(self, config: Config) -> None:
-        pairs = stack([round_pairs(config, config.seed)], CPU)
+        self.pairs = stack([round_pairs(config, config.seed)], CPU)
         self.recipe, self.clock = recipe(config), Clock()
         self.program = TimedProgram(build(config.model, generator(config.seed, Stream.WEIGHTS), CPU), self.clock)
-        self.known, self.shown = (cut_pairs(self.program, part) for part in (pairs.train, pairs.test))
         self.steps, self.tested = -(-config.data.train_pairs // config.batch_size), config.data.test_pairs
-        self.learner = Learner(self.program, self.recipe, [Origin(config.seed)], pairs.train)
+        self.learner = Learner(self.program, self.recipe, [Origin(config.seed)], self.pairs.train)
         self.learner.optimizer.register_step_pre_hook(lambda *_: self.clock.enter("optimiser"))
         self.learner.optimizer.register_step_post_hook(lambda *_: self.clock.enter("bookkeeping"))
 
@@ -84,7 +83,7 @@ class Work:
         """Seconds of each part of a step, mean over the steps of one epoch."""
         self.clock.begin()
         with patch.object(loop, "total_loss", self.timed_loss):
-            self.learner.learn(self.known, epoch=0)
+            self.learner.learn(self.pairs.train, epoch=0)
         self.clock.enter("bookkeeping")
         return {part: seconds / self.steps for part, seconds in self.clock.spent.items()}
 
@@ -97,7 +96,7 @@ class Work:
     def test(self) -> dict[str, float]:
         """Seconds of each part of a test of all test pairs."""
         self.clock.begin()
-        evaluate(self.program, self.shown)
+        evaluate(self.program, self.pairs.test)
         self.clock.enter("bookkeeping")
         return {part: self.clock.spent[part] for part in ("forward", "bookkeeping")}
 

@@ -65,10 +65,15 @@ def find_columns(names: Sequence[str]) -> list[Column]:
     return [COLUMNS[name] for name in names]
 
 
+def in_columns(images: Tensor, columns: Sequence[Column], members: int) -> Tensor:
+    """The images of each round once for every member of its ensemble, [S, ...] -> [S x members, ...], in columns that take turns."""
+    forms = [column(images) for column in columns[:members]]
+    return torch.stack([forms[member % len(forms)] for member in range(members)], dim=1).flatten(0, 1)
+
+
 def for_members(pairs: Pairs, columns: Sequence[Column], members: int) -> Pairs:
-    """The pairs of each round once for every member of its ensemble, [S, ...] -> [S x members, ...], in columns that take turns."""
+    """The pairs [S, N] of each round once for every member of its ensemble, [S x members, N]."""
     if members == 1 and columns[0] is plain:
         return pairs
-    shown = [column(pairs.images) for column in columns]
-    images = torch.stack([shown[member % len(shown)] for member in range(members)], dim=1).flatten(0, 1)
+    images = in_columns(pairs.images, columns, members)
     return Pairs(images, pairs.target.repeat_interleave(members, dim=0), pairs.digits.repeat_interleave(members, dim=0))

@@ -41,7 +41,7 @@ class TrainedNetwork(nn.Module):
 
     def read(self, images: Tensor) -> Outputs:
         """As `forward`, for images as a round's test pairs have them: normalised, unless data.normalize_test=false."""
-        comparison, digits = self.judge(self.judge.cut(images[None]), None)
+        comparison, digits = self.judge(images[None])
         return Outputs(comparison[0], None if digits is None else digits[0])
 
     @torch.no_grad()

@@ -29,13 +29,13 @@ class Scores:
 
 @torch.no_grad()
 def evaluate(judge: Judge, pairs: Pairs) -> Scores:
-    """Test the rounds' networks in evaluation mode on their pairs, [S, N, ...], as the judge reads them (`cut_pairs`)."""
+    """Test the rounds' networks in evaluation mode on their pairs [S, N]."""
     judge.train(False)
     right, digits_right = [], []
     finite = torch.ones(len(pairs.target), dtype=torch.bool, device=pairs.target.device)
     for start in range(0, pairs.target.shape[1], BATCH):
         batch = slice(start, start + BATCH)
-        outputs = judge(pairs.images[:, batch], None)
+        outputs = judge(pairs.images[:, batch])
         finite &= outputs.comparison.isfinite().all(dim=2).all(dim=1)
         right.append(decide(outputs.comparison) == pairs.target[:, batch])
         if outputs.digits is not None:

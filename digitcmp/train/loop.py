@@ -16,7 +16,7 @@ from digitcmp.train.average import Average
 from digitcmp.train.evaluate import Scores, evaluate
 from digitcmp.train.losses import decide, total_loss
 from digitcmp.train.predictor import make_judge
-from digitcmp.train.program import Program, cut_pairs
+from digitcmp.train.program import Program
 from digitcmp.train.sampler import Diet, examples
 from digitcmp.train.schedule import Shape, schedule
 
@@ -65,18 +65,16 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe)
     only. Ends early when no round is healthy any more. After the last epoch the networks have the weights that were tested.
     """
     judge = make_judge(program, recipe.members, recipe.tta_shift, recipe.columns)
-    tests = cut_pairs(judge, pairs.test) if recipe.test else None
-    vals = None if pairs.val is None else cut_pairs(judge, pairs.val)
     origins = [Origin(seed, member) for seed in seeds for member in range(recipe.members)]
     shown = for_members(pairs.train, recipe.columns, recipe.members)
     learner = Learner(program, recipe, origins, pairs.train)
     start = time.perf_counter()
-    for epoch, ready in enumerate(examples(program, shown, origins, recipe.diet, recipe.epochs)):
+    for epoch, ready in enumerate(examples(shown, origins, recipe.diet, recipe.epochs)):
         figures = learner.learn(ready, epoch)
         last = epoch + 1 == recipe.epochs
         with learner.average.used(for_good=last):
-            test = evaluate(judge, tests) if tests is not None and (last or (epoch + 1) % recipe.test_every == 0) else None
-            val = None if vals is None else evaluate(judge, vals)
+            test = evaluate(judge, pairs.test) if recipe.test and (last or (epoch + 1) % recipe.test_every == 0) else None
+            val = None if pairs.val is None else evaluate(judge, pairs.val)
         loss, accuracy = figures.view(2, -1, recipe.members).mean(dim=2).tolist()
         finite = [scores.finite for scores in (test, val) if scores is not None]
         healthy = [math.isfinite(value) and all(sound) for value, *sound in zip(loss, *finite, strict=True)]

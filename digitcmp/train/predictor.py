@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 from digitcmp.data.augment import moved
-from digitcmp.data.columns import Column, plain
+from digitcmp.data.columns import Column, in_columns, plain
 from digitcmp.model.network import Outputs
 from digitcmp.model.posterior import Posterior, mean_comparison, mean_posterior
-from digitcmp.train.program import Cutter, Program
+from digitcmp.train.program import Program
 
 
-class Judge(Cutter, Protocol):
+class Judge(Protocol):
     """What is tested: for S rounds, a Program of one network each or a Jury."""
 
-    def __call__(self, patches: Tensor, noise: Tensor | None) -> Outputs:
-        """What `cut` gave for [S, B] pairs, without dropout keys -> comparison [S, B, 1 or 2], digits [S, B, 2, 10] or None."""
+    def __call__(self, images: Tensor) -> Outputs:
+        """Images [S, B, 2, 14, 14] -> comparison [S, B, 1 or 2], digits [S, B, 2, 10] or None."""
 
     def train(self, mode: bool) -> None:
         """Switch between training and evaluation."""
@@ -41,21 +41,12 @@ class Jury:
         self.program, self.members, self.columns = program, members, columns
         self.shifts = shifts(tta_shift)
 
-    def cut(self, images: Tensor) -> Tensor:
-        """All views of images [S, N, 2, 14, 14], each in every column and cut into patches: [S, N, views x columns, ...]."""
-        shown = [column(images) for column in self.columns]
-        return torch.stack([self.program.cut(moved(form, *step) if any(step) else form) for step in self.shifts for form in shown], dim=2)
-
-    def __call__(self, patches: Tensor, noise: Tensor | None) -> Outputs:
-        views = patches.view(*patches.shape[:2], len(self.shifts), len(self.columns), *patches.shape[3:]).unbind(dim=2)
-        votes = [self.program(self.dealt(view), noise) for view in views]
+    def __call__(self, images: Tensor) -> Outputs:
+        inputs = in_columns(images, self.columns, self.members)
+        votes = [self.program(moved(inputs, *shift) if any(shift) else inputs) for shift in self.shifts]
         comparison = self.gather([vote.comparison for vote in votes])
         digits = [vote.digits for vote in votes if vote.digits is not None]
         return combine(comparison, self.gather(digits) if digits else None, self.program.posterior)
-
-    def dealt(self, view: Tensor) -> Tensor:
-        """To every member its column of a view: [S, N, columns, ...] -> [S x members, N, ...]."""
-        return torch.stack([view[:, :, member % len(self.columns)] for member in range(self.members)], dim=1).flatten(0, 1)
 
     def gather(self, votes: list[Tensor]) -> Tensor:
         """From a tensor [S x members, ...] per view to one [views x members, S, ...]."""

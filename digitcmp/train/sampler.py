@@ -1,4 +1,4 @@
-"""What is trained on in each epoch: the training pairs, perhaps in new pairs, augmented, cut into patches and in a new order."""
+"""What is trained on in each epoch: the training pairs, perhaps in new pairs, augmented and in a new order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from torch import Tensor
 from digitcmp.data.augment import Augmentation
 from digitcmp.data.pairs import Pairs, recombined, swapped
 from digitcmp.seeding import Origin, Stream, generator, step_keys
-from digitcmp.train.program import Program, cut_pairs
 
 
 @dataclass(frozen=True)
@@ -22,20 +21,14 @@ class Diet:
     swap: bool = False
     augment: Augmentation | None = None
 
-    @property
-    def changes(self) -> bool:
-        """Whether any epoch has other images than the one before."""
-        return self.repair or self.swap or self.augment is not None
 
-
-def examples(program: Program, pairs: Pairs, origins: list[Origin], diet: Diet, epochs: int) -> Iterator[Pairs]:
-    """The training pairs [S, N, ...] of each epoch as the program reads them. Those of each network depend on its own origin alone."""
+def examples(pairs: Pairs, origins: list[Origin], diet: Diet, epochs: int) -> Iterator[Pairs]:
+    """The training pairs [S, N, ...] of each epoch. Those of each network depend on its own origin alone."""
     orders, pairings = ([generator(origin, stream) for origin in origins] for stream in (Stream.ORDER, Stream.PAIRING))
     keys = torch.stack([step_keys(origin, Stream.AUGMENT, epochs, 1)[:, 0] for origin in origins], dim=1).to(pairs.images.device)
-    known = None if diet.changes else cut_pairs(program, pairs)
     for epoch in range(epochs):
-        ready = cut_pairs(program, changed(pairs, pairings, keys[epoch], diet)) if known is None else known
-        yield shuffled(ready, orders) if diet.shuffle else ready
+        new = changed(pairs, pairings, keys[epoch], diet)
+        yield shuffled(new, orders) if diet.shuffle else new
 
 
 def changed(pairs: Pairs, pairings: list[torch.Generator], keys: Tensor, diet: Diet) -> Pairs:

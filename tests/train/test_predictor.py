@@ -16,7 +16,7 @@ from digitcmp.model.posterior import Posterior, mean_comparison, mean_posterior
 from digitcmp.seeding import Origin, Stream, generator
 from digitcmp.train.evaluate import evaluate
 from digitcmp.train.predictor import Jury, make_judge, shifts
-from digitcmp.train.program import SequentialProgram, SingleProgram, StackedProgram, cut_pairs, make_program
+from digitcmp.train.program import SequentialProgram, SingleProgram, StackedProgram, make_program
 from digitcmp.train.round import round_pairs
 from tests.conftest import compose_config
 
@@ -112,7 +112,7 @@ def test_a_jury_averages_members_and_views(model: str, shift: float, together: b
     pairs = some_pairs(model, seeds).test
     jury = Jury(make_program(members, together), 3, shift)
     jury.train(False)
-    found = jury(jury.cut(pairs.images), None)
+    found = jury(pairs.images)
     for place, images in enumerate(pairs.images):
         views = [moved(images, x, y) for x, y in shifts(shift)]
         own = [network.eval()(view) for network in members[3 * place : 3 * place + 3] for view in views]
@@ -141,7 +141,7 @@ def test_test_time_augmentation_averages_nine_views() -> None:
     jury.train(False)
     views = [moved(pairs.images[0], x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
     expected = torch.stack([network.eval()(view).digits.softmax(dim=-1) for view in views]).mean(dim=0)
-    found = jury(jury.cut(pairs.images), None).digits[0].softmax(dim=-1)
+    found = jury(pairs.images).digits[0].softmax(dim=-1)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     assert len(set(shifts(0.5))) == 9
     assert shifts(0.0) == [(0.0, 0.0)]
@@ -155,13 +155,13 @@ def test_every_member_sees_its_own_column(together: bool) -> None:
     pairs = some_pairs("decoder", seeds).test
     jury = make_judge(make_program(members, together), 2, 0.5, [plain, moments])
     jury.train(False)
-    found = jury(jury.cut(pairs.images), None).digits.softmax(dim=-1)
+    found = jury(pairs.images).digits.softmax(dim=-1)
     for place, images in enumerate(pairs.images):
         forms = [(members[2 * place].eval(), images), (members[2 * place + 1].eval(), moments(images))]
         votes = [network(moved(form, x, y)).digits.softmax(dim=-1) for network, form in forms for x, y in shifts(0.5)]
         torch.testing.assert_close(found[place], torch.stack(votes).mean(dim=0), rtol=0, atol=1e-5)
     alone = make_judge(SingleProgram(members[0]), 1, 0.0, [moments])
-    seen = alone(alone.cut(pairs.images[:1]), None).digits[0]
+    seen = alone(pairs.images[:1]).digits[0]
     torch.testing.assert_close(seen.softmax(dim=-1), members[0](moments(pairs.images[0])).digits.softmax(dim=-1), rtol=0, atol=1e-5)
 
 
@@ -180,7 +180,7 @@ def test_programs_agree_on_an_ensemble() -> None:
     images = some_pairs("decoder", [3]).test.images.repeat_interleave(2, dim=0)
     for program in (stacked, turns):
         program.train(False)
-    for one, other in zip(stacked(stacked.cut(images), None), turns(turns.cut(images), None), strict=True):
+    for one, other in zip(stacked(images), turns(images), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
     assert sum(weight.numel() for weight in stacked.tensors()) == sum(weight.numel() for weight in turns.tensors())
     for index in (0, 1):
@@ -194,5 +194,5 @@ def test_a_jury_is_evaluated_as_a_network_is() -> None:
     """Scores per round, not per member."""
     seeds = [3, 4]
     jury = Jury(make_program(networks("decoder", seeds, members=2)), 2, 0.5)
-    scores = evaluate(jury, cut_pairs(jury, some_pairs("decoder", seeds).test))
+    scores = evaluate(jury, some_pairs("decoder", seeds).test)
     assert [len(part) for part in (scores.accuracy, scores.digit_accuracy, scores.finite, scores.right)] == [2, 2, 2, 2]

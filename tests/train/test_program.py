@@ -13,7 +13,7 @@ from digitcmp.model.network import build
 from digitcmp.seeding import Origin, Stream, generator
 from digitcmp.train.loop import Epoch, train
 from digitcmp.train.predictor import make_judge
-from digitcmp.train.program import Program, SingleProgram, StackedProgram, cut_pairs, make_program
+from digitcmp.train.program import Program, SingleProgram, StackedProgram, make_program
 from digitcmp.train.round import recipe, round_pairs
 from tests.conftest import MODELS, compose_config, needs_aux
 
@@ -51,7 +51,7 @@ def trained(config: Config, seeds: list[int], single: bool = False) -> tuple[Pro
     judge = make_judge(program, config.ensemble, config.tta_shift, find_columns(config.columns))
     judge.train(False)
     with torch.no_grad():
-        return program, epochs, judge(cut_pairs(judge, pairs.test).images, None).comparison
+        return program, epochs, judge(pairs.test.images).comparison
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
