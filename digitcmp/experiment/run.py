@@ -20,7 +20,7 @@ from digitcmp.experiment.stacking import round_memory
 from digitcmp.experiment.store import Records
 from digitcmp.experiment.work import Open, Run, Watcher, Work
 from digitcmp.model.network import count_parameters
-from digitcmp.train.round import recipe, round_pairs
+from digitcmp.train.round import round_pairs, train_spec
 
 __all__ = ["Run", "Watcher", "check_means", "objective", "outcome", "train_run", "train_runs", "train_stream"]
 
@@ -33,7 +33,7 @@ def check_means(config: Config) -> torch.device:
     """
     device = choose_device(config.device)
     check_workers(config.workers)
-    recipe(config)
+    train_spec(config)
     round_pairs(config, config.seed)  # a problem with the data is found here, once, and not in every worker
     if choose(config, config.rounds, device)[0] == "stacked":
         round_memory(config)

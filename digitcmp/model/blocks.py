@@ -31,9 +31,6 @@ class Dropout(nn.Module):
         keep = uniform(noise[self.index], tuple(x.shape)) >= self.probability
         return x * keep / (1 - self.probability)
 
-    def extra_repr(self) -> str:
-        return f"{self.probability}"
-
 
 def make_norm(kind: type[nn.BatchNorm1d] | type[nn.BatchNorm2d], features: int, wanted: bool, model: ModelConfig) -> nn.Module:
     """Batch norm where the layer is marked for it and the network has it switched on."""

@@ -52,17 +52,17 @@ class SingleProgram:
     def __init__(self, network: PairNetwork) -> None:
         self.network = network
         self.dropouts = len(network.dropouts)
-        self.posterior = parameterless(network)
+        self.posterior = posterior_of(network)
 
     def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
         comparison, digits = self.network(images[0], None if noise is None else noise[0])
         return Outputs(comparison[None], None if digits is None else digits[None])
 
     def parameters(self) -> tuple[Sequence[Parameter], Sequence[Parameter]]:
-        return divided(dict(self.network.named_parameters()))
+        return split_parameters(dict(self.network.named_parameters()))
 
     def tensors(self) -> Sequence[Tensor]:
-        return real([*self.network.parameters(), *self.network.buffers()])
+        return floating([*self.network.parameters(), *self.network.buffers()])
 
     def train(self, mode: bool) -> None:
         self.network.train(mode)
@@ -70,7 +70,7 @@ class SingleProgram:
     def state(self, index: int) -> dict[str, Tensor]:
         if index:
             raise IndexError(f"a single program has one round, not number {index}")
-        return {name: kept(tensor) for name, tensor in self.network.state_dict().items()}
+        return {name: snapshot(tensor) for name, tensor in self.network.state_dict().items()}
 
 
 class SequentialProgram:
@@ -111,7 +111,7 @@ class StackedProgram:
     """
 
     def __init__(self, networks: Sequence[PairNetwork]) -> None:
-        self.dropouts, self.posterior = len(networks[0].dropouts), parameterless(networks[0])
+        self.dropouts, self.posterior = len(networks[0].dropouts), posterior_of(networks[0])
         self.weights, self.buffers = stack_module_state(list[nn.Module](networks))
         self.skeleton = deepcopy(networks[0]).to("meta")  # its own weights are never used
 
@@ -125,34 +125,34 @@ class StackedProgram:
         return Outputs(comparison, digits[0] if digits else None)
 
     def parameters(self) -> tuple[Sequence[Parameter], Sequence[Parameter]]:
-        return divided(self.weights)
+        return split_parameters(self.weights)
 
     def tensors(self) -> Sequence[Tensor]:
-        return real([*self.weights.values(), *self.buffers.values()])
+        return floating([*self.weights.values(), *self.buffers.values()])
 
     def train(self, mode: bool) -> None:
         self.skeleton.train(mode)
 
     def state(self, index: int) -> dict[str, Tensor]:
-        return {name: kept(tensor[index]) for name, tensor in {**self.weights, **self.buffers}.items()}
+        return {name: snapshot(tensor[index]) for name, tensor in {**self.weights, **self.buffers}.items()}
 
 
-def divided(named: dict[str, Parameter]) -> tuple[list[Parameter], list[Parameter]]:
+def split_parameters(named: dict[str, Parameter]) -> tuple[list[Parameter], list[Parameter]]:
     """Parameters of everything before the comparator, and of the comparator."""
     reader = [parameter for name, parameter in named.items() if not name.startswith(COMPARATOR)]
     return reader, [parameter for name, parameter in named.items() if name.startswith(COMPARATOR)]
 
 
-def parameterless(network: PairNetwork) -> Posterior | None:
+def posterior_of(network: PairNetwork) -> Posterior | None:
     """The network's comparator, where it has no parameters."""
     return network.comparator if isinstance(network.comparator, Posterior) else None
 
 
-def real(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Those that hold real numbers, not counts."""
+def floating(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Those that hold real numbers, not counts or flags."""
     return [tensor for tensor in tensors if tensor.is_floating_point()]
 
 
-def kept(tensor: Tensor) -> Tensor:
+def snapshot(tensor: Tensor) -> Tensor:
     """A copy that does not follow the network."""
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)

@@ -20,7 +20,7 @@ from digitcmp.train.evaluate import evaluate
 from digitcmp.train.loop import Epoch, train
 from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram
-from digitcmp.train.round import RoundResult, recipe, round_pairs, train_round
+from digitcmp.train.round import RoundResult, round_pairs, train_round, train_spec
 from digitcmp.train.sampler import shuffled
 from tests.conftest import compose_config
 
@@ -59,7 +59,7 @@ def fresh(config: Config) -> tuple[Spy, RoundPairs]:
 def trained(config: Config) -> tuple[Spy, RoundPairs, list[Epoch]]:
     """The program after the training of round 0, its pairs, and the figures of every epoch."""
     program, pairs = fresh(config)
-    return program, pairs, list(train(program, pairs, [0], recipe(config)))
+    return program, pairs, list(train(program, pairs, [0], train_spec(config)))
 
 
 def run_round(config: Config) -> RoundResult:
@@ -113,7 +113,7 @@ def test_shuffling_keeps_pairs_together() -> None:
     """Every round gets an order of its own, with targets and digits beside their images, and no pair lost."""
     shuffling = [generator(seed, Stream.ORDER) for seed in (0, 1)]
     plain, first, second = numbered(2, 97), shuffled(numbered(2, 97), shuffling), shuffled(numbered(2, 97), shuffling)
-    orders = [epoch.images[place, :, 1, 5, 5].long() for epoch in (plain, first, second) for place in (0, 1)]
+    orders = [epoch.images[index, :, 1, 5, 5].long() for epoch in (plain, first, second) for index in (0, 1)]
     for order, later in pairwise(orders[1:]):
         assert not torch.equal(order, later)
         assert later.sort().values.tolist() == list(range(97))
@@ -175,8 +175,8 @@ def test_the_loop_does_what_a_plain_loop_does(overrides: tuple[str, ...]) -> Non
         comparison, classes = plain(images[rows])
         single = comparison.shape[1] == 1
         loss = nn.BCEWithLogitsLoss()(comparison[:, 0], target[rows].float()) if single else F.cross_entropy(comparison, target[rows])
-        for place in (0, 1) if config.aux_weight else ():
-            loss = loss + config.aux_weight * F.cross_entropy(classes[:, place], digits[rows, place])
+        for index in (0, 1) if config.aux_weight else ():
+            loss = loss + config.aux_weight * F.cross_entropy(classes[:, index], digits[rows, index])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -7,8 +7,9 @@ import torch
 
 from digitcmp.data.augment import AUGMENTATIONS, make_augmentation
 from digitcmp.data.pairs import Pairs, stack
-from digitcmp.train.round import diet, round_pairs
-from digitcmp.train.sampler import Diet, examples
+from digitcmp.seeding import MemberSeed
+from digitcmp.train.round import pair_sampler, round_pairs
+from digitcmp.train.sampler import PairSampler
 from tests.conftest import compose_config
 
 CPU = torch.device("cpu")
@@ -20,18 +21,21 @@ def drawn() -> Pairs:
     return stack([round_pairs(compose_config("data.train_pairs=40", "batch_size=20"), 0)], CPU).train
 
 
-def epochs(changes: Diet, count: int = 3, seed: int = 0) -> list[Pairs]:
+def epochs(changes: PairSampler, count: int = 3, seed: int = 0) -> list[Pairs]:
     """The training pairs of the first epochs."""
-    return list(examples(drawn(), [seed], changes, count))
+    return list(changes.sample(drawn(), [MemberSeed(seed)], count))
 
 
 def test_nothing_changes_where_nothing_is_to_change() -> None:
     """Every epoch has the pairs that were drawn."""
-    assert all(torch.equal(epoch.images, drawn().images) for epoch in epochs(Diet("le")))
+    assert all(torch.equal(epoch.images, drawn().images) for epoch in epochs(PairSampler("le")))
 
 
-@pytest.mark.parametrize("changes", [Diet("le", repair=True), Diet("le", swap=True), Diet("le", augment=SHIFT), Diet("le", shuffle=True)])
-def test_every_epoch_is_another_and_every_run_the_same(changes: Diet) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [PairSampler("le", repair=True), PairSampler("le", swap=True), PairSampler("le", augment=SHIFT), PairSampler("le", shuffle=True)],
+)
+def test_every_epoch_is_another_and_every_run_the_same(changes: PairSampler) -> None:
     """What changes does so from epoch to epoch, from the seed alone; the digits' labels stay the same ones."""
     first, again, other = epochs(changes), epochs(changes), epochs(changes, seed=1)
     assert all(torch.equal(one.images, two.images) and torch.equal(one.target, two.target) for one, two in zip(first, again, strict=True))
@@ -47,7 +51,7 @@ def test_every_epoch_is_another_and_every_run_the_same(changes: Diet) -> None:
 def test_augmentation_leaves_labels_and_order_alone(name: str) -> None:
     """Only the pixels change, and each image remains near itself."""
     pairs = drawn()
-    for epoch in epochs(diet(compose_config(f"augment={name}"))):
+    for epoch in epochs(pair_sampler(compose_config(f"augment={name}"))):
         assert torch.equal(epoch.target, pairs.target)
         assert torch.equal(epoch.digits, pairs.digits)
         assert not torch.equal(epoch.images, pairs.images)
@@ -57,9 +61,9 @@ def test_augmentation_leaves_labels_and_order_alone(name: str) -> None:
 
 
 def test_the_configuration_says_what_changes() -> None:
-    """Every key of the diet comes from its own place."""
-    made = diet(compose_config("augment=affine", "data.repair=true", "data.shuffle=true", "data.target=gt"))
+    """Every key of the sampler comes from its own place."""
+    made = pair_sampler(compose_config("augment=affine", "data.repair=true", "data.shuffle=true", "data.target=gt"))
     assert (made.target, made.shuffle, made.repair, made.swap) == ("gt", True, True, False)
     assert made.augment is not None
-    plain = diet(compose_config())
+    plain = pair_sampler(compose_config())
     assert (plain.target, plain.shuffle, plain.repair, plain.swap, plain.augment) == ("le", False, False, False, None)

@@ -12,7 +12,7 @@ from digitcmp.model.network import build
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.optimizer import make_optimizer
 from digitcmp.train.program import SingleProgram
-from digitcmp.train.round import recipe
+from digitcmp.train.round import train_spec
 from digitcmp.train.schedule import Shape, constant, cosine, make_shape, onecycle, schedule
 from tests.conftest import choices, compose_config
 
@@ -77,7 +77,7 @@ def test_groups_keep_their_ratio(shape: str, options: dict[str, float], steps: i
 @pytest.mark.parametrize("name", choices("scheduler"))
 def test_every_scheduler_file_names_a_shape_that_takes_its_keys(name: str) -> None:
     """The composed keys are the arguments of the shape, and its values are fractions of the learning rate."""
-    made = recipe(compose_config(f"scheduler={name}"))
+    made = train_spec(compose_config(f"scheduler={name}"))
     for progress in (0.0, 0.1, 0.5, 0.9, 1.0):
         assert 0 <= made.shape(progress) <= 1
     used = [rate for (rate,) in rates(made.shape, 25)]
@@ -107,7 +107,7 @@ def test_every_optimizer_file_makes_an_optimizer(name: str) -> None:
     """The algorithm is the one named, with the learning rate of the file."""
     config = compose_config(f"optimizer={name}", "optimizer.weight_decay=0.02")
     network = build(config.model, generator(0, Stream.WEIGHTS), torch.device("cpu"))
-    made = recipe(config).optimizer(SingleProgram(network))
+    made = train_spec(config).optimizer(SingleProgram(network))
     assert type(made).__name__.lower() == name
     assert all((group["lr"], group["weight_decay"]) == (config.optimizer.lr, 0.02) for group in made.param_groups)
 
