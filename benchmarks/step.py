@@ -12,13 +12,13 @@ from torch.profiler import ProfilerActivity, profile
 from digitcmp.config.schema import Config
 from digitcmp.data.pairs import stack
 from digitcmp.model.network import Outputs, PairNetwork, build
-from digitcmp.seeding import Origin, Stream, generator
+from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train import loop
 from digitcmp.train.evaluate import evaluate
-from digitcmp.train.loop import Learner
+from digitcmp.train.loop import Trainer
 from digitcmp.train.losses import total_loss
-from digitcmp.train.program import SingleProgram, cut_pairs
-from digitcmp.train.round import recipe, round_pairs
+from digitcmp.train.program import SingleProgram
+from digitcmp.train.round import round_pairs, train_spec
 
 PARTS = ("forward", "loss", "backward", "optimiser", "bookkeeping")
 CPU = torch.device("cpu")
@@ -50,9 +50,9 @@ class TimedProgram(SingleProgram):
         super().__init__(network)
         self.clock = clock
 
-    def __call__(self, patches: Tensor, noise: Tensor | None) -> Outputs:
+    def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
         self.clock.enter("forward")
-        outputs = super().__call__(patches, noise)
+        outputs = super().__call__(images, noise)
         self.clock.enter("loss" if noise is not None else "bookkeeping")
         return outputs
 
@@ -71,20 +71,19 @@ class Work:
     """One round of a configuration on the CPU, of which an epoch of training or a test is done at a time."""
 
     def __init__(self, config: Config) -> None:
-        pairs = stack([round_pairs(config, config.seed)], CPU)
-        self.recipe, self.clock = recipe(config), Clock()
+        self.pairs = stack([round_pairs(config, config.seed)], CPU)
+        self.clock = Clock()
         self.program = TimedProgram(build(config.model, generator(config.seed, Stream.WEIGHTS), CPU), self.clock)
-        self.known, self.shown = (cut_pairs(self.program, part) for part in (pairs.train, pairs.test))
         self.steps, self.tested = -(-config.data.train_pairs // config.batch_size), config.data.test_pairs
-        self.learner = Learner(self.program, self.recipe, [Origin(config.seed)], pairs.train)
-        self.learner.optimizer.register_step_pre_hook(lambda *_: self.clock.enter("optimiser"))
-        self.learner.optimizer.register_step_post_hook(lambda *_: self.clock.enter("bookkeeping"))
+        self.trainer = Trainer(self.program, train_spec(config), [MemberSeed(config.seed)], self.pairs.train)
+        self.trainer.optimizer.register_step_pre_hook(lambda *_: self.clock.enter("optimiser"))
+        self.trainer.optimizer.register_step_post_hook(lambda *_: self.clock.enter("bookkeeping"))
 
     def train(self) -> dict[str, float]:
         """Seconds of each part of a step, mean over the steps of one epoch."""
         self.clock.begin()
         with patch.object(loop, "total_loss", self.timed_loss):
-            self.learner.learn(self.known, epoch=0)
+            self.trainer.train_epoch(self.pairs.train, epoch=0)
         self.clock.enter("bookkeeping")
         return {part: seconds / self.steps for part, seconds in self.clock.spent.items()}
 
@@ -97,7 +96,7 @@ class Work:
     def test(self) -> dict[str, float]:
         """Seconds of each part of a test of all test pairs."""
         self.clock.begin()
-        evaluate(self.program, self.shown)
+        evaluate(self.program, self.pairs.test)
         self.clock.enter("bookkeeping")
         return {part: self.clock.spent[part] for part in ("forward", "bookkeeping")}
 

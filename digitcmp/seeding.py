@@ -24,8 +24,8 @@ class Stream(IntEnum):
     PAIRING = 5
 
 
-class Origin(NamedTuple):
-    """Where a network's random numbers come from: the seed of its round, and its place in the round's ensemble.
+class MemberSeed(NamedTuple):
+    """What a network's random numbers come from: the seed of its round, and its index in the round's ensemble.
 
     The first member has the numbers of a network without ensemble, so that an ensemble of one changes nothing.
     """
@@ -34,21 +34,21 @@ class Origin(NamedTuple):
     member: int = 0
 
 
-def sequence(origin: int | Origin, stream: Stream) -> np.random.SeedSequence:
+def sequence(seed: int | MemberSeed, stream: Stream) -> np.random.SeedSequence:
     """The seed sequence of one stream of one round (given as its seed), or of one member of its ensemble."""
-    seed, member = origin if isinstance(origin, Origin) else Origin(origin)
-    return np.random.SeedSequence(entropy=seed, spawn_key=(int(stream), member) if member else (int(stream),))
+    entropy, member = seed if isinstance(seed, MemberSeed) else MemberSeed(seed)
+    return np.random.SeedSequence(entropy, spawn_key=(int(stream), member) if member else (int(stream),))
 
 
-def generator(origin: int | Origin, stream: Stream) -> torch.Generator:
+def generator(seed: int | MemberSeed, stream: Stream) -> torch.Generator:
     """A CPU generator at the start of one stream of one round or member."""
-    state = int(sequence(origin, stream).generate_state(1, np.uint64)[0])
+    state = int(sequence(seed, stream).generate_state(1, np.uint64)[0])
     return torch.Generator().manual_seed(state)
 
 
-def step_keys(origin: int | Origin, stream: Stream, steps: int, uses: int) -> torch.Tensor:
+def step_keys(seed: int | MemberSeed, stream: Stream, steps: int, uses: int) -> torch.Tensor:
     """One 32-bit key per step and use, shape [steps, uses] int32: the input of counter-based random numbers (see `uniform`)."""
-    words = sequence(origin, stream).generate_state(max(1, steps * uses), np.uint32)[: steps * uses]
+    words = sequence(seed, stream).generate_state(max(1, steps * uses), np.uint32)[: steps * uses]
     return torch.from_numpy(words.astype(np.int64).reshape(steps, uses)).to(torch.int32)
 
 

@@ -93,7 +93,7 @@ def resample(images: Tensor, points: Tensor) -> Tensor:
     """Images read at these points (pixels from the centre), interpolated between the sixteen pixels around each."""
     half = (torch.tensor(images.shape[-2:][::-1], dtype=points.dtype, device=points.device) - 1) / 2
     digits = images.reshape(-1, 1, *images.shape[-2:])
-    where = points.expand(len(digits), -1, -1, -1) / half
-    read = F.grid_sample(digits, where, mode="bicubic", padding_mode="border", align_corners=True)
+    grid = points.expand(len(digits), -1, -1, -1) / half
+    sampled = F.grid_sample(digits, grid, mode="bicubic", padding_mode="border", align_corners=True)
     darkest, brightest = (limit(digits, dim=(2, 3), keepdim=True) for limit in (torch.amin, torch.amax))
-    return torch.clamp(read, darkest, brightest).view(images.shape)  # cubic polynomials overshoot at edges
+    return torch.clamp(sampled, darkest, brightest).view(images.shape)  # cubic polynomials overshoot at edges

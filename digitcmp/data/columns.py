@@ -1,4 +1,4 @@
-"""What the networks of an ensemble are shown: each its own column, the digits brought into another standard form.
+"""The columns of an ensemble: each network sees the digits brought into a standard form of its own.
 
 Method: multi-column networks (Cireşan, Meier and Schmidhuber 2012), whose columns differ in how digits are normalised before
 they are trained on, and err on different digits. A column is a function (images [..., 14, 14]) -> images of the same shape. A
@@ -42,16 +42,16 @@ def moments(images: Tensor) -> Tensor:
         return (weights * values).sum(dim=(1, 2))
 
     x, y = pixel_grid(images).unbind(dim=-1)
-    right, down = mean(x.expand_as(ink)), mean(y.expand_as(ink))
-    across, along = x - right[:, None, None], y - down[:, None, None]
-    tall, wide = mean(along**2), mean(across**2)
-    slant = (mean(across * along) / torch.where(tall > 0, tall, 1)).clamp(-SLANT, SLANT)
-    narrow = (wide - 2 * slant * mean(across * along) + slant**2 * tall).clamp(min=0)  # what is left of the width without the slant
-    width, height = (narrow.sqrt() / WIDTH) ** STRENGTH, (tall.sqrt() / HEIGHT) ** STRENGTH
+    center_x, center_y = (mean(axis.expand_as(ink))[:, None, None] for axis in (x, y))
+    dx, dy = x - center_x, y - center_y
+    var_x, var_y, covariance = mean(dx**2), mean(dy**2), mean(dx * dy)
+    slant = (covariance / torch.where(var_y > 0, var_y, 1)).clamp(-SLANT, SLANT)
+    upright = (var_x - 2 * slant * covariance + slant**2 * var_y).clamp(min=0)  # what is left of var_x without the slant
+    width, height = (upright.sqrt() / WIDTH) ** STRENGTH, (var_y.sqrt() / HEIGHT) ** STRENGTH
     width, height = width.clamp(*WIDTHS)[:, None, None], height.clamp(*HEIGHTS)[:, None, None]
-    from_right = right[:, None, None] + width * x + slant[:, None, None] * height * y
-    from_down = (down[:, None, None] + height * y).expand_as(from_right)
-    return resample(images, torch.stack([from_right, from_down], dim=-1))
+    source_x = center_x + width * x + slant[:, None, None] * height * y
+    source_y = (center_y + height * y).expand_as(source_x)
+    return resample(images, torch.stack([source_x, source_y], dim=-1))
 
 
 COLUMNS: dict[str, Column] = {"plain": plain, "moments": moments}
@@ -65,10 +65,15 @@ def find_columns(names: Sequence[str]) -> list[Column]:
     return [COLUMNS[name] for name in names]
 
 
+def in_columns(images: Tensor, columns: Sequence[Column], members: int) -> Tensor:
+    """The images of each round once for every member of its ensemble, [S, ...] -> [S x members, ...], in columns that take turns."""
+    forms = [column(images) for column in columns[:members]]
+    return torch.stack([forms[member % len(forms)] for member in range(members)], dim=1).flatten(0, 1)
+
+
 def for_members(pairs: Pairs, columns: Sequence[Column], members: int) -> Pairs:
-    """The pairs of each round once for every member of its ensemble, [S, ...] -> [S x members, ...], in columns that take turns."""
+    """The pairs [S, N] of each round once for every member of its ensemble, [S x members, N]."""
     if members == 1 and columns[0] is plain:
         return pairs
-    shown = [column(pairs.images) for column in columns]
-    images = torch.stack([shown[member % len(shown)] for member in range(members)], dim=1).flatten(0, 1)
+    images = in_columns(pairs.images, columns, members)
     return Pairs(images, pairs.target.repeat_interleave(members, dim=0), pairs.digits.repeat_interleave(members, dim=0))

@@ -40,16 +40,17 @@ def make_round(source: Source, seed: int, train: int, test: int, val: int, targe
     """
     random = generator(seed, Stream.PAIRS)
     # test pairs first: they stay the same however many pairs are trained on or held out
-    shown, _ = draw(source, source.test, test, 0, random, "test")
-    learn, held_out = draw(source, source.train, train, val, random, "train")
-    pairs = [select(source.train, learn, target), select(source.test, shown, target)]
-    mean, std = pairs[0].images.mean(), pairs[0].images.std()
-    normalise = [True, normalize_test]
-    if val:
-        pairs.append(select(source.train, held_out, target))
-        normalise.append(normalize_test)
-    done = [scale(part, mean, std) if wanted else part for part, wanted in zip(pairs, normalise, strict=True)]
-    return RoundPairs(done[0], done[1], done[2] if val else None, mean, std)
+    test_index, _ = draw(source, source.test, test, 0, random, "test")
+    train_index, val_index = draw(source, source.train, train, val, random, "train")
+    train_pairs = select(source.train, train_index, target)
+    mean, std = train_pairs.images.mean(), train_pairs.images.std()
+
+    def unseen(split: Split, index: Tensor) -> Pairs:
+        pairs = select(split, index, target)
+        return scale(pairs, mean, std) if normalize_test else pairs
+
+    val_pairs = unseen(source.train, val_index) if val else None
+    return RoundPairs(scale(train_pairs, mean, std), unseen(source.test, test_index), val_pairs, mean, std)
 
 
 def draw(source: Source, split: Split, pairs: int, held_out: int, random: torch.Generator, name: str) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.store import network_path, read_about, saved_seeds
 from digitcmp.model.network import Outputs, PairNetwork
 from digitcmp.train.losses import decide
-from digitcmp.train.predictor import make_judge
+from digitcmp.train.predictor import make_predictor
 from digitcmp.train.program import make_program
 from digitcmp.train.round import first_line
 
@@ -34,16 +34,16 @@ class TrainedNetwork(nn.Module):
         self.networks, self.seed, self.target = nn.ModuleList(networks), seed, configuration["data"]["target"]
         self.mean, self.std = nn.Buffer(mean), nn.Buffer(std)
         program, columns = make_program(networks, together=False), find_columns(configuration["columns"])
-        self.judge = make_judge(program, len(networks), configuration["tta_shift"], columns)
+        self.predictor = make_predictor(program, len(networks), configuration["tta_shift"], columns)
         self.eval()
 
     def forward(self, images: Tensor) -> Outputs:
         """Grey images [B, 2, 14, 14] in [0, 1], not normalised -> comparison logits [B, 1 or 2], digit logits [B, 2, 10] or None."""
-        return self.read((images - self.mean) / self.std)
+        return self.forward_normalized((images - self.mean) / self.std)
 
-    def read(self, images: Tensor) -> Outputs:
+    def forward_normalized(self, images: Tensor) -> Outputs:
         """As `forward`, for images as a round's test pairs have them: normalised, unless data.normalize_test=false."""
-        comparison, digits = self.judge(self.judge.cut(images[None]), None)
+        comparison, digits = self.predictor(images[None])
         return Outputs(comparison[0], None if digits is None else digits[0])
 
     @torch.no_grad()

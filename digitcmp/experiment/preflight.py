@@ -2,8 +2,8 @@
 
 from digitcmp.config.schema import Config
 from digitcmp.experiment.executors.choose import check_workers, choose, choose_device
-from digitcmp.experiment.stacking import round_memory
-from digitcmp.train.round import recipe, round_pairs
+from digitcmp.experiment.executors.stacking import round_memory
+from digitcmp.train.round import round_pairs, train_spec
 
 
 def preflight(config: Config) -> None:
@@ -11,7 +11,7 @@ def preflight(config: Config) -> None:
     stacked where it is to be; DataError for data that is missing, damaged or too small."""
     device = choose_device(config.device)
     check_workers(config.workers)
-    recipe(config)
+    train_spec(config)
     round_pairs(config.data, config.seed)  # a problem with the data is found here, once, and not in every worker
     if choose(config, config.rounds, device)[0] == "stacked":
         round_memory(config)

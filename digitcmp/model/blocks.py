@@ -31,9 +31,6 @@ class Dropout(nn.Module):
         keep = uniform(noise[self.index], tuple(x.shape)) >= self.probability
         return x * keep / (1 - self.probability)
 
-    def extra_repr(self) -> str:
-        return f"{self.probability}"
-
 
 def make_norm(kind: type[nn.BatchNorm1d] | type[nn.BatchNorm2d], features: int, wanted: bool, model: ModelConfig) -> nn.Module:
     """Batch norm where the layer is marked for it and the network has it switched on."""
@@ -52,22 +49,12 @@ class Conv(nn.Module):
         self.pool = layer.pool
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias, norm = self.weights()
-        return self.finish(norm(F.conv2d(x, weight, bias, padding=self.conv.padding)))
+        weight, bias, norm = self.folded()
+        x = norm(F.conv2d(x, weight, bias, padding=self.conv.padding))
+        # pooling and ReLU commute; after pooling there is less left to do, and no layer needs its output again: in place
+        return F.relu_(F.max_pool2d(x, self.pool) if self.pool > 1 else x)
 
-    def from_patches(self, patches: Tensor) -> Tensor:
-        """The same for an image that was cut into patches [n, h', w', in x k x k] (see `cut`): one matrix product.
-
-        With few input channels this is several times faster than a convolution, and the input needs no gradient.
-        """
-        weight, bias, norm = self.weights()
-        x = F.linear(patches.flatten(0, 2), weight.flatten(1), bias)
-        if self.pool == 1 and isinstance(norm, nn.Identity):
-            # before the view, since working in place on a view costs a copy
-            return F.relu_(x).view(*patches.shape[:3], -1).permute(0, 3, 1, 2)
-        return self.finish(norm(x.view(*patches.shape[:3], -1).permute(0, 3, 1, 2)))
-
-    def weights(self) -> tuple[Tensor, Tensor | None, nn.Module]:
+    def folded(self) -> tuple[Tensor, Tensor | None, nn.Module]:
         """Weight and bias of the convolution and the norm that is left to do: in evaluation a norm with running statistics
         is a fixed scale and shift of each channel, which the convolution does on the way."""
         weight, bias, norm = self.conv.weight, self.conv.bias, self.norm
@@ -77,39 +64,20 @@ class Conv(nn.Module):
         shift = norm.bias - norm.running_mean * scale
         return weight * scale[:, None, None, None], shift if bias is None else bias * scale + shift, nn.Identity()
 
-    def finish(self, x: Tensor) -> Tensor:
-        """Max pooling and ReLU. They commute; after pooling there is less left to do. No layer needs its output again: in place."""
-        return F.relu_(F.max_pool2d(x, self.pool) if self.pool > 1 else x)
-
-
-def cut(images: Tensor, kernel: int, padding: int) -> Tensor:
-    """The patches that a convolution looks at, one per output pixel: [n, c, h, w] -> [n, h', w', c x kernel x kernel]."""
-    windows = F.pad(images, [padding] * 4).unfold(2, kernel, 1).unfold(3, kernel, 1)
-    return windows.permute(0, 2, 3, 1, 4, 5).flatten(3)
-
 
 class Tower(nn.Module):
-    """Convolutions, then flat features: patches of the image, cut for the first convolution -> [n, features]."""
+    """Convolutions, then flat features: images [n, channels, 14, 14] -> [n, features]."""
 
     def __init__(self, inputs: int, model: ModelConfig) -> None:
         super().__init__()
         channels = [inputs, *(layer.channels for layer in model.tower)]
-        self.layers = nn.ModuleList(Conv(before, layer, model) for before, layer in zip(channels, model.tower, strict=False))
+        self.layers = nn.Sequential(*(Conv(before, layer, model) for before, layer in zip(channels, model.tower, strict=False)))
         self.features = channels[-1] * output_size(model.tower) ** 2
-        self.first = model.tower[0]
 
-    def cut(self, images: Tensor) -> Tensor:
-        """What the tower reads of images [n, channels, 14, 14]. Images do not change while a round trains, so once is enough."""
-        return cut(images, self.first.kernel, self.first.padding)
-
-    def forward(self, patches: Tensor) -> Tensor:
-        first, *others = self.layers
-        assert isinstance(first, Conv)
-        x = first.from_patches(patches)
-        for layer in others:
-            x = layer(x)
+    def forward(self, images: Tensor) -> Tensor:
         # pixels first, channels last: the order in which channels-last tensors lie in memory, so nothing is copied
-        return x.permute(0, 2, 3, 1).flatten(1)
+        features: Tensor = self.layers(images).permute(0, 2, 3, 1).flatten(1)
+        return features
 
 
 class Dense(nn.Module):

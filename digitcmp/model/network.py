@@ -19,7 +19,7 @@ class Outputs(NamedTuple):
 
 
 class Branch(nn.Module):
-    """What reads one digit: tower, dense layers and the digit head, if it has one. Patches of n digits -> [n, features], [n, 10]."""
+    """What reads one digit: tower, dense layers and the digit head, if it has one. [n, 1, 14, 14] -> [n, features], [n, 10]."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
@@ -29,38 +29,28 @@ class Branch(nn.Module):
         self.head = Logits(self.dense.outputs, CLASSES, head.norm, head.relu, model, head.drop) if head.reads == "digit" else None
         self.outputs = self.dense.outputs
 
-    def forward(self, patches: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        features = self.dense(self.tower(patches), noise)
+    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        features = self.dense(self.tower(images), noise)
         return features, None if self.head is None else self.head(features, noise)
 
 
-def per_digit(tower: Tower, images: Tensor) -> Tensor:
-    """The patches of each digit of images [B, 2, 14, 14]: [B, 2, h, w, k x k]."""
-    patches = tower.cut(images.flatten(0, 1)[:, None])
-    return patches.view(-1, 2, *patches.shape[1:])
-
-
 class SharedDigits(nn.Module):
-    """Both digits through one branch (weight sharing): patches of B pairs -> [B, 2 x features], [B, 2, 10]."""
+    """Both digits through one branch (weight sharing): [B, 2, 14, 14] -> [B, 2 x features], [B, 2, 10]."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
         self.branch = Branch(model)
         self.outputs = 2 * self.branch.outputs
 
-    def cut(self, images: Tensor) -> Tensor:
-        """Patches of each digit, [B, 2, h, w, k x k]."""
-        return per_digit(self.branch.tower, images)
-
-    def forward(self, patches: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        pairs = len(patches)
+    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        pairs = len(images)
         # two digits of a pair are two images of one batch; both views cost nothing
-        features, digits = self.branch(patches.flatten(0, 1), noise)
+        features, digits = self.branch(images.flatten(0, 1)[:, None], noise)
         return features.reshape(pairs, -1), None if digits is None else digits.reshape(pairs, 2, CLASSES)
 
 
 class SeparateDigits(nn.Module):
-    """A branch of its own for each digit: patches of B pairs -> [B, 2 x features], [B, 2, 10]."""
+    """A branch of its own for each digit: [B, 2, 14, 14] -> [B, 2 x features], [B, 2, 10]."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
@@ -68,33 +58,23 @@ class SeparateDigits(nn.Module):
         self.branches = nn.ModuleList([first, second])
         self.outputs = first.outputs + second.outputs
 
-    def cut(self, images: Tensor) -> Tensor:
-        """Patches of each digit, [B, 2, h, w, k x k]; both towers are alike in shape."""
-        first = self.branches[0]
-        assert isinstance(first, Branch)
-        return per_digit(first.tower, images)
-
-    def forward(self, patches: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        read = [branch(patches[:, place], noise) for place, branch in enumerate(self.branches)]
-        digits = [logits for _, logits in read if logits is not None]
-        return torch.cat([features for features, _ in read], dim=1), torch.stack(digits, dim=1) if digits else None
+    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        outputs = [branch(images[:, index, None], noise) for index, branch in enumerate(self.branches)]
+        digits = [logits for _, logits in outputs if logits is not None]
+        return torch.cat([features for features, _ in outputs], dim=1), torch.stack(digits, dim=1) if digits else None
 
 
 class JointImage(nn.Module):
-    """One tower over the two-channel image: patches of B pairs -> [B, features], no digits."""
+    """One tower over the two-channel image: [B, 2, 14, 14] -> [B, features], no digits."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
         self.tower = Tower(2, model)
         self.outputs = self.tower.features
 
-    def cut(self, images: Tensor) -> Tensor:
-        """Patches of both digits together, [B, h, w, 2 x k x k]."""
-        return self.tower.cut(images)
-
-    def forward(self, patches: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
         del noise
-        return self.tower(patches), None
+        return self.tower(images), None
 
 
 def make_reader(model: ModelConfig) -> SharedDigits | SeparateDigits | JointImage:
@@ -121,21 +101,13 @@ class PairNetwork(nn.Module):
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
         """Images [B, 2, 14, 14], normalised; noise: int32 dropout keys [len(self.dropouts)], None for no dropout."""
-        return self.read(self.cut(images), noise)
-
-    def cut(self, images: Tensor) -> Tensor:
-        """What the network reads of images [B, 2, 14, 14], normalised: the patches [B, ...] of its first convolution."""
-        return self.reader.cut(images)
-
-    def read(self, patches: Tensor, noise: Tensor | None) -> Outputs:
-        """As `forward`, from what `cut` gave."""
-        features, digits = self.reader(patches, noise)
+        features, digits = self.reader(images, noise)
         features = self.dense(features, noise)
         if self.head is not None:
             digits = self.head(features, noise).unsqueeze(1).expand(-1, 2, -1)
-        read = self.comparator_input(features, digits)
-        read = read.detach() if self.detach else read
-        return Outputs(self.comparator(read) if isinstance(self.comparator, Posterior) else self.comparator(read, noise), digits)
+        inputs = self.comparator_input(features, digits)
+        inputs = inputs.detach() if self.detach else inputs
+        return Outputs(self.comparator(inputs) if isinstance(self.comparator, Posterior) else self.comparator(inputs, noise), digits)
 
     def comparator_input(self, features: Tensor, digits: Tensor | None) -> Tensor:
         """What the comparator reads: features [B, F], digit logits or probabilities [B, 20], or all of the posteriors [B, 2, 10]."""

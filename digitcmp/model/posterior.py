@@ -26,16 +26,16 @@ class Posterior(nn.Module):
 
     def forward(self, digits: Tensor) -> Tensor:
         """digits: logits or log probabilities, [..., 2, 10]."""
-        known = F.log_softmax(digits / self.temperature, dim=-1)
-        joint = known[..., 0, :, None] + known[..., 1, None, :]  # [..., first, second]
-        place = torch.arange(CLASSES, device=digits.device)
-        ordered = place[:, None] <= place
-        return self.sign * (total(joint, ordered) - total(joint, ~ordered))[..., None]
+        logs = F.log_softmax(digits / self.temperature, dim=-1)
+        joint = logs[..., 0, :, None] + logs[..., 1, None, :]  # [..., first, second]
+        digit = torch.arange(CLASSES, device=digits.device)
+        ordered = digit[:, None] <= digit
+        return self.sign * (log_total(joint, ordered) - log_total(joint, ~ordered))[..., None]
 
 
-def total(joint: Tensor, where: Tensor) -> Tensor:
-    """The logarithm of the probability of the digits marked in `where` [10, 10], from the logarithms of all [..., 10, 10]."""
-    return joint.masked_fill(~where, -torch.inf).flatten(-2).logsumexp(dim=-1)
+def log_total(joint: Tensor, mask: Tensor) -> Tensor:
+    """The logarithm of the probability of the digits marked in `mask` [10, 10], from the logarithms of all [..., 10, 10]."""
+    return joint.masked_fill(~mask, -torch.inf).flatten(-2).logsumexp(dim=-1)
 
 
 def mean_posterior(logits: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from digitcmp.data.pairs import Pairs
 from digitcmp.model.posterior import CLASSES
 from digitcmp.train.losses import decide
-from digitcmp.train.predictor import Judge
+from digitcmp.train.predictor import Predictor
 
 BATCH = 200  # pairs; larger batches gain nothing and take more memory
 
@@ -28,14 +28,14 @@ class Scores:
 
 
 @torch.no_grad()
-def evaluate(judge: Judge, pairs: Pairs) -> Scores:
-    """Test the rounds' networks in evaluation mode on their pairs, [S, N, ...], as the judge reads them (`cut_pairs`)."""
-    judge.train(False)
+def evaluate(predictor: Predictor, pairs: Pairs) -> Scores:
+    """Test the rounds' networks in evaluation mode on their pairs [S, N]."""
+    predictor.train(False)
     right, digits_right = [], []
     finite = torch.ones(len(pairs.target), dtype=torch.bool, device=pairs.target.device)
     for start in range(0, pairs.target.shape[1], BATCH):
         batch = slice(start, start + BATCH)
-        outputs = judge(pairs.images[:, batch], None)
+        outputs = predictor(pairs.images[:, batch])
         finite &= outputs.comparison.isfinite().all(dim=2).all(dim=1)
         right.append(decide(outputs.comparison) == pairs.target[:, batch])
         if outputs.digits is not None:

@@ -11,19 +11,19 @@ from torch.optim import Optimizer
 
 from digitcmp.data.columns import Column, for_members
 from digitcmp.data.pairs import Pairs, RoundPairs
-from digitcmp.seeding import Origin, Stream, step_keys
-from digitcmp.train.average import Average
+from digitcmp.seeding import MemberSeed, Stream, step_keys
+from digitcmp.train.average import WeightAverage
 from digitcmp.train.evaluate import Scores, evaluate
 from digitcmp.train.losses import decide, total_loss
-from digitcmp.train.predictor import make_judge
-from digitcmp.train.program import Program, cut_pairs
-from digitcmp.train.sampler import Diet, examples
+from digitcmp.train.predictor import make_predictor
+from digitcmp.train.program import Program
+from digitcmp.train.sampler import PairSampler
 from digitcmp.train.schedule import Shape, schedule
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How networks are trained: plain values, a function that makes the optimiser of a program, and the learning rate's shape."""
+class TrainSpec:
+    """The specification of a training: plain values, a function that makes the optimiser of a program, and the learning rate's shape."""
 
     epochs: int
     batch_size: int
@@ -31,10 +31,10 @@ class Recipe:
     label_smoothing: float
     ema: float
     members: int  # networks per round (an ensemble)
-    columns: Sequence[Column]  # what they are shown, in turn
+    columns: Sequence[Column]  # the members' forms of the digits, in turn
     tta_shift: float  # pixels
     test_every: int  # epochs
-    diet: Diet
+    sampler: PairSampler
     optimizer: Callable[[Program], Optimizer]
     shape: Shape
     test: bool
@@ -58,26 +58,24 @@ class Epoch:
     seconds: float
 
 
-def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe) -> Iterator[Epoch]:
+def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec) -> Iterator[Epoch]:
     """Train the rounds with these seeds on their pairs (leading axis S = len(seeds)); yields after every epoch.
 
-    The program's networks are those of the rounds' members, S x recipe.members. A round's numbers depend on its own seed
+    The program's networks are those of the rounds' members, S x spec.members. A round's numbers depend on its own seed
     only. Ends early when no round is healthy any more. After the last epoch the networks have the weights that were tested.
     """
-    judge = make_judge(program, recipe.members, recipe.tta_shift, recipe.columns)
-    tests = cut_pairs(judge, pairs.test) if recipe.test else None
-    vals = None if pairs.val is None else cut_pairs(judge, pairs.val)
-    origins = [Origin(seed, member) for seed in seeds for member in range(recipe.members)]
-    shown = for_members(pairs.train, recipe.columns, recipe.members)
-    learner = Learner(program, recipe, origins, pairs.train)
+    predictor = make_predictor(program, spec.members, spec.tta_shift, spec.columns)
+    member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(spec.members)]
+    trained_on = for_members(pairs.train, spec.columns, spec.members)
+    trainer = Trainer(program, spec, member_seeds, pairs.train)
     start = time.perf_counter()
-    for epoch, ready in enumerate(examples(program, shown, origins, recipe.diet, recipe.epochs)):
-        figures = learner.learn(ready, epoch)
-        last = epoch + 1 == recipe.epochs
-        with learner.average.used(for_good=last):
-            test = evaluate(judge, tests) if tests is not None and (last or (epoch + 1) % recipe.test_every == 0) else None
-            val = None if vals is None else evaluate(judge, vals)
-        loss, accuracy = figures.view(2, -1, recipe.members).mean(dim=2).tolist()
+    for epoch, sampled in enumerate(spec.sampler.sample(trained_on, member_seeds, spec.epochs)):
+        figures = trainer.train_epoch(sampled, epoch)
+        last = epoch + 1 == spec.epochs
+        with trainer.average.applied(keep=last):
+            test = evaluate(predictor, pairs.test) if spec.test and (last or (epoch + 1) % spec.test_every == 0) else None
+            val = None if pairs.val is None else evaluate(predictor, pairs.val)
+        loss, accuracy = figures.view(2, -1, spec.members).mean(dim=2).tolist()
         finite = [scores.finite for scores in (test, val) if scores is not None]
         healthy = [math.isfinite(value) and all(sound) for value, *sound in zip(loss, *finite, strict=True)]
         yield Epoch(epoch + 1, loss, accuracy, test, val, healthy, time.perf_counter() - start)
@@ -86,30 +84,30 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], recipe: Recipe)
         start = time.perf_counter()
 
 
-class Learner:
-    """What makes a program learn: its optimiser, learning rate, dropout keys and average."""
+class Trainer:
+    """What trains a program: its optimiser, learning rate, dropout keys and average."""
 
-    def __init__(self, program: Program, recipe: Recipe, origins: list[Origin], pairs: Pairs) -> None:
-        """origins: those of the program's networks. pairs: the rounds' training pairs, of which only number and device count."""
-        self.program, self.recipe = program, recipe
-        steps = -(-pairs.target.shape[1] // recipe.batch_size)
-        self.optimizer = recipe.optimizer(program)
-        self.scheduler = schedule(self.optimizer, recipe.shape, recipe.epochs * steps)
+    def __init__(self, program: Program, spec: TrainSpec, member_seeds: list[MemberSeed], pairs: Pairs) -> None:
+        """member_seeds: those of the program's networks. pairs: the rounds' training pairs, of which only number and device count."""
+        self.program, self.spec = program, spec
+        steps = -(-pairs.target.shape[1] // spec.batch_size)
+        self.optimizer = spec.optimizer(program)
+        self.scheduler = schedule(self.optimizer, spec.shape, spec.epochs * steps)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self.average = Average(program, recipe.ema)
-        keys = [step_keys(origin, Stream.DROPOUT, recipe.epochs * steps, program.dropouts) for origin in origins]
-        self.noise = torch.stack(keys, dim=1).to(pairs.images.device).view(recipe.epochs, steps, len(origins), -1)
+        self.average = WeightAverage(program, spec.ema)
+        keys = [step_keys(seed, Stream.DROPOUT, spec.epochs * steps, program.dropouts) for seed in member_seeds]
+        self.noise = torch.stack(keys, dim=1).to(pairs.images.device).view(spec.epochs, steps, len(member_seeds), -1)
 
-    def learn(self, pairs: Pairs, epoch: int) -> Tensor:
+    def train_epoch(self, pairs: Pairs, epoch: int) -> Tensor:
         """One pass over the pairs. Returns loss and accuracy of each network, [2, networks], without having waited for the device."""
         self.program.train(True)
-        total, size = pairs.target.shape[1], self.recipe.batch_size
-        lost, right = [], []
+        total, size = pairs.target.shape[1], self.spec.batch_size
+        loss_sums, right = [], []
         for step, start in enumerate(range(0, total, size)):
             batch = slice(start, start + size)
             target = pairs.target[:, batch]
             outputs = self.program(pairs.images[:, batch], self.noise[epoch, step])
-            losses = total_loss(outputs, target, pairs.digits[:, batch], self.recipe.aux_weight, self.recipe.label_smoothing)
+            losses = total_loss(outputs, target, pairs.digits[:, batch], self.spec.aux_weight, self.spec.label_smoothing)
             for parameter in self.parameters:  # optimizer.zero_grad() takes longer to do this than the optimiser takes for its step
                 parameter.grad = None
             # a sum, not a mean: no round's gradient depends on how many others are stacked beside it
@@ -117,6 +115,6 @@ class Learner:
             self.optimizer.step()
             self.scheduler.step()
             self.average.update()
-            lost.append(losses.detach() * target.shape[1])
+            loss_sums.append(losses.detach() * target.shape[1])
             right.append((decide(outputs.comparison.detach()) == target).sum(dim=1))
-        return torch.stack([torch.stack(values).double().sum(dim=0) for values in (lost, right)]) / total
+        return torch.stack([torch.stack(values).double().sum(dim=0) for values in (loss_sums, right)]) / total

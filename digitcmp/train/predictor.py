@@ -1,4 +1,4 @@
-"""Who answers when rounds are tested: a network alone, or the mean of several members and of several views of each pair."""
+"""What predicts when rounds are tested: a network alone, or the mean of several members and of several views of each pair."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,29 +7,29 @@ import torch
 from torch import Tensor
 
 from digitcmp.data.augment import moved
-from digitcmp.data.columns import Column, plain
+from digitcmp.data.columns import Column, in_columns, plain
 from digitcmp.model.network import Outputs
 from digitcmp.model.posterior import Posterior, mean_comparison, mean_posterior
-from digitcmp.train.program import Cutter, Program
+from digitcmp.train.program import Program
 
 
-class Judge(Cutter, Protocol):
-    """What is tested: for S rounds, a Program of one network each or a Jury."""
+class Predictor(Protocol):
+    """What is tested: for S rounds, a Program of one network each or an EnsemblePredictor."""
 
-    def __call__(self, patches: Tensor, noise: Tensor | None) -> Outputs:
-        """What `cut` gave for [S, B] pairs, without dropout keys -> comparison [S, B, 1 or 2], digits [S, B, 2, 10] or None."""
+    def __call__(self, images: Tensor) -> Outputs:
+        """Images [S, B, 2, 14, 14] -> comparison [S, B, 1 or 2], digits [S, B, 2, 10] or None."""
 
     def train(self, mode: bool) -> None:
         """Switch between training and evaluation."""
 
 
-def make_judge(program: Program, members: int, tta_shift: float, columns: Sequence[Column] = (plain,)) -> Judge:
-    """The networks themselves, or a jury where there is something to average, or to be shown in another form."""
+def make_predictor(program: Program, members: int, tta_shift: float, columns: Sequence[Column]) -> Predictor:
+    """The networks themselves, or an EnsemblePredictor where there is something to average, or digits in another form."""
     alone = members == 1 and tta_shift == 0 and columns[0] is plain
-    return program if alone else Jury(program, members, tta_shift, columns)
+    return program if alone else EnsemblePredictor(program, members, tta_shift, columns)
 
 
-class Jury:
+class EnsemblePredictor:
     """Means over the members of each round's ensemble and over shifted views of each pair (test-time augmentation).
 
     The members of a round see the digits in these columns, which take turns: member 0 in the first, and so on, over and over.
@@ -37,29 +37,20 @@ class Jury:
     probabilities that are averaged themselves.
     """
 
-    def __init__(self, program: Program, members: int, tta_shift: float, columns: Sequence[Column] = (plain,)) -> None:
+    def __init__(self, program: Program, members: int, tta_shift: float, columns: Sequence[Column]) -> None:
         self.program, self.members, self.columns = program, members, columns
         self.shifts = shifts(tta_shift)
 
-    def cut(self, images: Tensor) -> Tensor:
-        """All views of images [S, N, 2, 14, 14], each in every column and cut into patches: [S, N, views x columns, ...]."""
-        shown = [column(images) for column in self.columns]
-        return torch.stack([self.program.cut(moved(form, *step) if any(step) else form) for step in self.shifts for form in shown], dim=2)
-
-    def __call__(self, patches: Tensor, noise: Tensor | None) -> Outputs:
-        views = patches.view(*patches.shape[:2], len(self.shifts), len(self.columns), *patches.shape[3:]).unbind(dim=2)
-        votes = [self.program(self.dealt(view), noise) for view in views]
-        comparison = self.gather([vote.comparison for vote in votes])
-        digits = [vote.digits for vote in votes if vote.digits is not None]
+    def __call__(self, images: Tensor) -> Outputs:
+        inputs = in_columns(images, self.columns, self.members)
+        views = [self.program(moved(inputs, *shift) if any(shift) else inputs) for shift in self.shifts]
+        comparison = self.gather([view.comparison for view in views])
+        digits = [view.digits for view in views if view.digits is not None]
         return combine(comparison, self.gather(digits) if digits else None, self.program.posterior)
 
-    def dealt(self, view: Tensor) -> Tensor:
-        """To every member its column of a view: [S, N, columns, ...] -> [S x members, N, ...]."""
-        return torch.stack([view[:, :, member % len(self.columns)] for member in range(self.members)], dim=1).flatten(0, 1)
-
-    def gather(self, votes: list[Tensor]) -> Tensor:
+    def gather(self, predictions: list[Tensor]) -> Tensor:
         """From a tensor [S x members, ...] per view to one [views x members, S, ...]."""
-        return torch.stack(votes).view(len(votes), -1, self.members, *votes[0].shape[1:]).movedim(2, 1).flatten(0, 1)
+        return torch.stack(predictions).view(len(predictions), -1, self.members, *predictions[0].shape[1:]).movedim(2, 1).flatten(0, 1)
 
     def train(self, mode: bool) -> None:
         """Switch between training and evaluation."""
@@ -67,7 +58,7 @@ class Jury:
 
 
 def combine(comparison: Tensor, digits: Tensor | None, posterior: Posterior | None) -> Outputs:
-    """One answer from several: logits [V, ..., 1 or 2] and [V, ..., 2, 10] -> [..., 1 or 2] and [..., 2, 10]."""
+    """One prediction from several: logits [V, ..., 1 or 2] and [V, ..., 2, 10] -> [..., 1 or 2] and [..., 2, 10]."""
     if digits is None:
         return Outputs(mean_comparison(comparison), None)
     mean = mean_posterior(digits)

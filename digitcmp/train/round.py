@@ -16,13 +16,13 @@ from digitcmp.data.pairs import RoundPairs, make_round, stack
 from digitcmp.data.sources import load
 from digitcmp.errors import DigitcmpError
 from digitcmp.model.network import build
-from digitcmp.seeding import Origin, Stream, generator
+from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.evaluate import Scores, by_distance
-from digitcmp.train.loop import Epoch, Recipe, train
+from digitcmp.train.loop import Epoch, TrainSpec, train
 from digitcmp.train.optimizer import find_algorithm, make_optimizer
 from digitcmp.train.program import Program, make_program
 from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
-from digitcmp.train.sampler import Diet
+from digitcmp.train.sampler import PairSampler
 from digitcmp.train.schedule import make_shape
 
 OnEpoch = Callable[[int, EpochRow], bool]  # is told the round's index and its epoch; False stops the round
@@ -72,11 +72,11 @@ def train_rounds(config: Config, seeds: Sequence[int], device: torch.device, on_
     Raises whatever breaks.
     """
     load(config.data.source, config.data.root)  # once per process
-    spec = recipe(config)
+    spec = train_spec(config)
     start, rounds = time.perf_counter(), [RoundProgress(seed) for seed in seeds]
     drawn = [round_pairs(config.data, seed) for seed in seeds]
-    origins = [Origin(seed, member) for seed in seeds for member in range(config.ensemble)]
-    networks = [build(config.model, generator(origin, Stream.WEIGHTS), device) for origin in origins]
+    member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
+    networks = [build(config.model, generator(member_seed, Stream.WEIGHTS), device) for member_seed in member_seeds]
     program = make_program(networks, together=len(rounds) > 1 or device.type != "cpu")
     pairs = stack(drawn, device)
     tested: Scores | None = None
@@ -119,12 +119,12 @@ def round_pairs(data: DataConfig, seed: int) -> RoundPairs:
     return make_round(source, seed, data.train_pairs, data.test_pairs, data.val_pairs, data.target, data.normalize_test)
 
 
-def recipe(config: Config) -> Recipe:
+def train_spec(config: Config) -> TrainSpec:
     """How the configuration trains, as plain values and functions. Raises ConfigError for an unknown algorithm or shape."""
     options, shape = asdict(config.optimizer), asdict(config.scheduler)
     algorithm, lr, comparator_lr = options.pop("algorithm"), options.pop("lr"), options.pop("comparator_lr")
     find_algorithm(algorithm)
-    return Recipe(
+    return TrainSpec(
         epochs=config.epochs,
         batch_size=config.batch_size,
         aux_weight=config.aux_weight,
@@ -134,18 +134,18 @@ def recipe(config: Config) -> Recipe:
         columns=find_columns(config.columns),
         tta_shift=config.tta_shift,
         test_every=config.test_every,
-        diet=diet(config),
+        sampler=pair_sampler(config),
         optimizer=lambda program: make_optimizer(program, algorithm, lr, comparator_lr, options),
         shape=make_shape(shape.pop("shape"), shape),
         test=config.test,
     )
 
 
-def diet(config: Config) -> Diet:
+def pair_sampler(config: Config) -> PairSampler:
     """How the training pairs change from epoch to epoch. Raises ConfigError for an unknown augmentation."""
     data, options = config.data, asdict(config.augment)
     augment = make_augmentation(options.pop("kind"), options)
-    return Diet(data.target, data.shuffle, data.repair, data.swap, augment)
+    return PairSampler(data.target, data.shuffle, data.repair, data.swap, augment)
 
 
 def epoch_row(seed: int, epoch: Epoch, index: int) -> EpochRow:

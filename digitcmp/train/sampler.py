@@ -1,19 +1,17 @@
-"""What is trained on in each epoch: the training pairs, perhaps in new pairs, augmented, cut into patches and in a new order."""
+"""What is trained on in each epoch: the training pairs, perhaps in new pairs, augmented and in a new order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from digitcmp.data.augment import Augmentation
 from digitcmp.data.pairs import Pairs, recombined, swapped
-from digitcmp.seeding import Origin, Stream, generator, step_keys
-from digitcmp.train.program import Program, cut_pairs
+from digitcmp.seeding import MemberSeed, Stream, generator, step_keys
 
 
 @dataclass(frozen=True)
-class Diet:
+class PairSampler:
     """How the training pairs change from epoch to epoch. target: what is asked of a pair, for the answers of new pairs."""
 
     target: str
@@ -22,32 +20,22 @@ class Diet:
     swap: bool = False
     augment: Augmentation | None = None
 
-    @property
-    def changes(self) -> bool:
-        """Whether any epoch has other images than the one before."""
-        return self.repair or self.swap or self.augment is not None
+    def sample(self, pairs: Pairs, seeds: Sequence[MemberSeed], epochs: int) -> Iterator[Pairs]:
+        """The training pairs [S, N] of each epoch. Those of each network depend on its own seed alone."""
+        orders, pairings = ([generator(seed, stream) for seed in seeds] for stream in (Stream.ORDER, Stream.PAIRING))
+        keys = torch.stack([step_keys(seed, Stream.AUGMENT, epochs, 1)[:, 0] for seed in seeds], dim=1).to(pairs.images.device)
+        for epoch in range(epochs):
+            sampled = pairs
+            if self.repair:
+                sampled = recombined(sampled, pairings, self.target)
+            if self.swap:
+                sampled = swapped(sampled, pairings, self.target)
+            if self.augment is not None:
+                sampled = Pairs(self.augment(sampled.images, keys[epoch]), sampled.target, sampled.digits)
+            yield shuffled(sampled, orders) if self.shuffle else sampled
 
 
-def examples(program: Program, pairs: Pairs, origins: list[Origin], diet: Diet, epochs: int) -> Iterator[Pairs]:
-    """The training pairs [S, N, ...] of each epoch as the program reads them. Those of each network depend on its own origin alone."""
-    orders, pairings = ([generator(origin, stream) for origin in origins] for stream in (Stream.ORDER, Stream.PAIRING))
-    keys = torch.stack([step_keys(origin, Stream.AUGMENT, epochs, 1)[:, 0] for origin in origins], dim=1).to(pairs.images.device)
-    known = None if diet.changes else cut_pairs(program, pairs)
-    for epoch in range(epochs):
-        ready = cut_pairs(program, changed(pairs, pairings, keys[epoch], diet)) if known is None else known
-        yield shuffled(ready, orders) if diet.shuffle else ready
-
-
-def changed(pairs: Pairs, pairings: list[torch.Generator], keys: Tensor, diet: Diet) -> Pairs:
-    """The training pairs of one epoch, in new pairs or orders and augmented. keys: int32 [S]."""
-    if diet.repair:
-        pairs = recombined(pairs, pairings, diet.target)
-    if diet.swap:
-        pairs = swapped(pairs, pairings, diet.target)
-    return pairs if diet.augment is None else Pairs(diet.augment(pairs.images, keys), pairs.target, pairs.digits)
-
-
-def shuffled(pairs: Pairs, orders: list[torch.Generator]) -> Pairs:
+def shuffled(pairs: Pairs, orders: Sequence[torch.Generator]) -> Pairs:
     """The pairs of each round in a new order, drawn from the round's own generator."""
     count = pairs.target.shape[1]
     index = torch.stack([torch.randperm(count, generator=order) for order in orders]).to(pairs.target.device)

@@ -22,7 +22,7 @@ from digitcmp.errors import RunError
 from digitcmp.model.network import build
 from digitcmp.seeding import Stream, generator, step_keys
 from digitcmp.train.losses import total_loss
-from digitcmp.train.program import SingleProgram, cut_pairs
+from digitcmp.train.program import SingleProgram
 from digitcmp.train.results import EpochRow, RoundRow
 from digitcmp.train.round import round_pairs
 from tests.conftest import ROOT, choices, compose_config
@@ -75,7 +75,7 @@ def step_operations(recipe: str, pairs: int) -> tuple[Operations, tuple[int, int
     overrides = [f"{name}={pairs}" for name in ("data.train_pairs", "data.test_pairs", "batch_size")]
     config = compose_config(f"+experiment={recipe}", "data=digits", *overrides)
     program = SingleProgram(build(config.model, generator(0, Stream.WEIGHTS), torch.device("cpu")))
-    drawn = cut_pairs(program, stack([round_pairs(config, 0)], torch.device("cpu")).train)
+    drawn = stack([round_pairs(config, 0)], torch.device("cpu")).train
     noise = step_keys(0, Stream.DROPOUT, 1, program.dropouts)
     with FlopCounterMode(display=False) as forward:
         losses = total_loss(program(drawn.images, noise), drawn.target, drawn.digits, config.aux_weight)

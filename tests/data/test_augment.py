@@ -45,7 +45,7 @@ def test_same_key_same_images(name: str) -> None:
     assert not torch.allclose(once[1], other[1])
     alike = augment(images[:1, :1, :1].expand(1, 6, 2, 14, 14), keys(3))
     flat = alike.flatten(0, 2)
-    assert all(not torch.allclose(flat[0], flat[place]) for place in range(1, 12))
+    assert all(not torch.allclose(flat[0], flat[index]) for index in range(1, 12))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,9 +78,9 @@ def test_values_stay_in_range(name: str) -> None:
 
 def centre_of_mass(images: Tensor) -> Tensor:
     """(x, y) of each digit, in pixels."""
-    place = torch.arange(14.0)
+    position = torch.arange(14.0)
     total = images.sum(dim=(3, 4))
-    return torch.stack([(images.sum(dim=3) * place).sum(dim=3) / total, (images.sum(dim=4) * place).sum(dim=3) / total], dim=-1)
+    return torch.stack([(images.sum(dim=3) * position).sum(dim=3) / total, (images.sum(dim=4) * position).sum(dim=3) / total], dim=-1)
 
 
 def test_shifts_are_uniform_up_to_the_limit() -> None:

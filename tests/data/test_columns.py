@@ -14,9 +14,9 @@ from digitcmp.errors import ConfigError
 
 def spread(images: Tensor) -> Tensor:
     """The middle (x, y), the deviations (x, y) and the covariance of the ink of images [n, 14, 14], in pixels: [n, 5]."""
-    place = torch.arange(14, dtype=images.dtype) - 6.5
+    position = torch.arange(14, dtype=images.dtype) - 6.5
     weights = images / images.sum(dim=(1, 2), keepdim=True)
-    x, y = place.expand(14, 14), place[:, None].expand(14, 14)
+    x, y = position.expand(14, 14), position[:, None].expand(14, 14)
 
     def mean(values: Tensor) -> Tensor:
         return (weights * values).sum(dim=(1, 2))
@@ -28,9 +28,9 @@ def spread(images: Tensor) -> Tensor:
 
 def blot(right: float, down: float, wide: float, tall: float, slant: float) -> Tensor:
     """A Gaussian blot [1, 14, 14] in double precision."""
-    place = torch.arange(14, dtype=torch.float64) - 6.5
-    y = place[:, None] - down
-    x = place - right - slant * y
+    position = torch.arange(14, dtype=torch.float64) - 6.5
+    y = position[:, None] - down
+    x = position - right - slant * y
     return torch.exp(-((x / wide) ** 2 + (y / tall) ** 2) / 2)[None]
 
 

@@ -177,11 +177,11 @@ def test_stacked_rounds_have_their_axis_in_front() -> None:
     stacked = stack(rounds, torch.device("cpu"))
     assert stacked.train.images.shape == (2, 20, 2, 14, 14)
     assert stacked.test.digits.shape == (2, 20, 2)
-    for place, pairs in enumerate(rounds):
+    for index, pairs in enumerate(rounds):
         for part in ("train", "test", "val"):
             for name in ("images", "target", "digits"):
-                assert torch.equal(getattr(getattr(stacked, part), name)[place], getattr(getattr(pairs, part), name))
-        assert (stacked.mean[place], stacked.std[place]) == (pairs.mean, pairs.std)
+                assert torch.equal(getattr(getattr(stacked, part), name)[index], getattr(getattr(pairs, part), name))
+        assert (stacked.mean[index], stacked.std[index]) == (pairs.mean, pairs.std)
     assert stack([drawn(synthetic())], torch.device("cpu")).val is None
 
 
@@ -201,11 +201,11 @@ def test_recombined_pairs_use_every_digit_once(target: str) -> None:
     given = Pairs(before.images.clone(), before.target.clone(), before.digits.clone())
     made = recombined(before, [generator(seed, Stream.PAIRING) for seed in (0, 1)], target)
     alone = recombined(stack(rounds[1:], torch.device("cpu")).train, [generator(1, Stream.PAIRING)], target)
-    for place, one in enumerate(rounds):
-        numbers_before, numbers_after = (numbers(Pairs(part.images[place], part.target, part.digits), one) for part in (given, made))
+    for index, one in enumerate(rounds):
+        numbers_before, numbers_after = (numbers(Pairs(part.images[index], part.target, part.digits), one) for part in (given, made))
         assert numbers_after.flatten().sort().values.tolist() == numbers_before.flatten().sort().values.tolist()
         assert (numbers_after != numbers_before).any(dim=1).double().mean() > 0.9
-        assert torch.equal(made.digits[place], numbers_after % 10)
+        assert torch.equal(made.digits[index], numbers_after % 10)
     ordered = made.digits[..., 0] <= made.digits[..., 1]
     assert torch.equal(made.target.bool(), ordered if target == "le" else ~ordered)
     assert torch.equal(made.images[1], alone.images[0])
@@ -220,9 +220,9 @@ def test_swapped_pairs_are_the_same_pairs_in_either_order(target: str) -> None:
     made = swapped(before, [generator(0, Stream.PAIRING)], target)
     turned = (made.images[0] != before.images[0]).flatten(1).any(dim=1)
     assert 0.4 < turned.double().mean() < 0.6
-    for place, images in enumerate(made.images[0]):
-        expected, digits = before.images[0, place], before.digits[0, place]
-        assert torch.equal(images, expected.flip(0) if turned[place] else expected)
-        assert torch.equal(made.digits[0, place], digits.flip(0) if turned[place] else digits)
+    for index, images in enumerate(made.images[0]):
+        expected, digits = before.images[0, index], before.digits[0, index]
+        assert torch.equal(images, expected.flip(0) if turned[index] else expected)
+        assert torch.equal(made.digits[0, index], digits.flip(0) if turned[index] else digits)
     ordered = made.digits[..., 0] <= made.digits[..., 1]
     assert torch.equal(made.target.bool(), ordered if target == "le" else ~ordered)

@@ -21,7 +21,7 @@ from digitcmp.train.results import RoundRow
 from digitcmp.train.round import Round, RoundResult
 from tests.conftest import MNIST_ROOT, MODELS, Ended, compose_config, needs_aux, needs_mnist
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 AUXILIARY = ("auxmodel", "auxmodel1", "wsn", "net4")  # are trained with an auxiliary loss though they need none
 TINY = ("epochs=2", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40", "rounds=3")
 
@@ -159,22 +159,24 @@ def test_a_watcher_ends_a_stacked_run(tmp_path: Path) -> None:
     assert (ended["kept"].about["status"], len(ended["kept"].rounds)) == ("done", 3)
 
 
-def test_memory_of_a_round_grows_with_what_it_holds() -> None:
-    """More pairs, a larger batch and a larger network take more; the limit is the share of what is free."""
+def test_memory_of_a_round_grows_with_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More pairs, a larger batch and a larger network take more; on a GPU the limit is the share of what is free."""
     plain = stacking.round_memory(compose_config("model=net2"))
     assert 20e6 < plain < 200e6
     for more in ("data.train_pairs=2000", "batch_size=200", "model=wsmodel1"):
         assert stacking.round_memory(compose_config("model=net2", more)) > plain
     config = compose_config("model=net2")
-    expected = 0.8 * stacking.free_memory(CPU) / plain
-    assert stacking.stack_limit(config, CPU) == pytest.approx(expected, rel=0.2)
-    assert stacking.stack_limit(compose_config("model=net2", "stack_size=5"), CPU) == 5
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(80e9), int(80e9)))
+    assert stacking.stack_limit(config, GPU) == pytest.approx(0.8 * 80e9 / plain, rel=0.01)
+    assert stacking.stack_limit(config, CPU) == 8
+    for device in (CPU, GPU):
+        assert stacking.stack_limit(compose_config("model=net2", "stack_size=5"), device) == 5
 
 
 def test_no_memory_at_all_still_trains_one_round_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rather than none."""
-    monkeypatch.setattr(stacking, "free_memory", lambda _: 0)
-    assert stacking.stack_limit(compose_config(), CPU) == 1
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, int(80e9)))
+    assert stacking.stack_limit(compose_config(), GPU) == 1
 
 
 def test_a_network_that_cannot_be_stacked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +185,7 @@ def test_a_network_that_cannot_be_stacked_is_refused(monkeypatch: pytest.MonkeyP
     def deciding(_: blocks.Conv, x: Tensor) -> Tensor:
         return x.clamp(min=0) if bool((x.sum() > 0).item()) else x
 
-    monkeypatch.setattr(blocks.Conv, "finish", deciding)
+    monkeypatch.setattr(blocks.Conv, "forward", deciding)
     with pytest.raises(ConfigError, match=r"^engine=stacked: net4 cannot be stacked \(.*\); use engine=serial or engine=processes$"):
         stacking.round_memory(compose_config("model=net4"))
 

@@ -86,7 +86,7 @@ def fit(model: ModelConfig, steps: int) -> list[float]:
     optimizer = make_optimizer(program, "Adam", lr=0.002, comparator_lr=None, options={})
     losses = []
     for noise in step_keys(0, Stream.DROPOUT, steps, program.dropouts):
-        loss = total_loss(program(program.cut(images), noise[None]), target, digits, aux_weight(model))
+        loss = total_loss(program(images, noise[None]), target, digits, aux_weight(model))
         optimizer.zero_grad()
         loss.sum().backward()
         optimizer.step()
@@ -98,7 +98,7 @@ def gradients(name: str, weight: float, batchnorm: bool = False) -> dict[str, Te
     """The gradient of every parameter, by name."""
     network, (images, target, digits) = fresh(variant(name, batchnorm=batchnorm)), some_pairs()
     program = SingleProgram(network)
-    loss = total_loss(program(program.cut(images), None), target, digits, weight)
+    loss = total_loss(program(images, None), target, digits, weight)
     if loss.requires_grad:  # nothing at all is trained where the comparison has no parameters and reads a copy
         loss.sum().backward()
     return {key: parameter.grad for key, parameter in network.named_parameters()}

@@ -19,8 +19,8 @@ from digitcmp.train import evaluate as evaluation
 from digitcmp.train.evaluate import evaluate
 from digitcmp.train.loop import Epoch, train
 from digitcmp.train.losses import total_loss
-from digitcmp.train.program import SingleProgram, cut_pairs
-from digitcmp.train.round import RoundResult, recipe, round_pairs, train_round
+from digitcmp.train.program import SingleProgram
+from digitcmp.train.round import RoundResult, round_pairs, train_round, train_spec
 from digitcmp.train.sampler import shuffled
 from tests.conftest import compose_config
 
@@ -37,7 +37,7 @@ class Spy(SingleProgram):
         self.images: list[Tensor] = []
         self.noise: list[Tensor] = []
 
-    def __call__(self, images: Tensor, noise: Tensor | None) -> Outputs:
+    def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
         if noise is not None:
             assert self.network.training
             self.images.append(images)
@@ -59,7 +59,7 @@ def fresh(config: Config) -> tuple[Spy, RoundPairs]:
 def trained(config: Config) -> tuple[Spy, RoundPairs, list[Epoch]]:
     """The program after the training of round 0, its pairs, and the figures of every epoch."""
     program, pairs = fresh(config)
-    return program, pairs, list(train(program, pairs, [0], recipe(config)))
+    return program, pairs, list(train(program, pairs, [0], train_spec(config)))
 
 
 def run_round(config: Config) -> RoundResult:
@@ -90,8 +90,8 @@ def test_one_record_per_epoch() -> None:
 def test_validation_and_digits_are_reported_where_they_are() -> None:
     """Validation pairs and a digit head give a figure each, measured on the right pairs."""
     program, pairs, epochs = trained(small("model=wsn", "aux_weight=1", "data.val_pairs=10"))
-    assert epochs[-1].val == evaluate(program, cut_pairs(program, pairs.val))
-    assert epochs[-1].test == evaluate(program, cut_pairs(program, pairs.test))
+    assert epochs[-1].val == evaluate(program, pairs.val)
+    assert epochs[-1].test == evaluate(program, pairs.test)
     assert 0 <= epochs[-1].test.digit_accuracy[0] <= 1
     assert sum(len(images[0]) for images in program.images) == 2 * 40
 
@@ -113,7 +113,7 @@ def test_shuffling_keeps_pairs_together() -> None:
     """Every round gets an order of its own, with targets and digits beside their images, and no pair lost."""
     shuffling = [generator(seed, Stream.ORDER) for seed in (0, 1)]
     plain, first, second = numbered(2, 97), shuffled(numbered(2, 97), shuffling), shuffled(numbered(2, 97), shuffling)
-    orders = [epoch.images[place, :, 1, 5, 5].long() for epoch in (plain, first, second) for place in (0, 1)]
+    orders = [epoch.images[index, :, 1, 5, 5].long() for epoch in (plain, first, second) for index in (0, 1)]
     for order, later in pairwise(orders[1:]):
         assert not torch.equal(order, later)
         assert later.sort().values.tolist() == list(range(97))
@@ -130,11 +130,11 @@ def test_training_shuffles_when_told_to() -> None:
     plain, again, mixed, repeated = (trained(small("model=net2", f"data.shuffle={on}")) for on in (False, False, True, True))
     for program, pairs, _ in (plain, again):
         for epoch in (program.images[:3], program.images[3:]):
-            assert torch.equal(torch.cat(epoch, dim=1), program.cut(pairs.train.images))
+            assert torch.equal(torch.cat(epoch, dim=1), pairs.train.images)
     seen = [torch.cat(part, dim=1) for part in (mixed[0].images[:3], mixed[0].images[3:], repeated[0].images[:3])]
     assert torch.equal(seen[0], seen[2])
     assert not torch.equal(seen[0], seen[1])
-    assert not torch.equal(seen[0], mixed[0].cut(mixed[1].train.images))
+    assert not torch.equal(seen[0], mixed[1].train.images)
     assert mixed[2][0].train_loss == repeated[2][0].train_loss != plain[2][0].train_loss
 
 
@@ -157,10 +157,10 @@ def test_training_figures_are_means_over_the_pairs(overrides: tuple[str, ...]) -
     """With steps too small to change anything, they equal loss and accuracy of all training pairs in one go."""
     config = small(*overrides, "optimizer=sgd", "optimizer.lr=1e-30")
     program, pairs, epochs = trained(config)
-    outputs = program(program.cut(pairs.train.images), None)
+    outputs = program(pairs.train.images, None)
     loss = total_loss(outputs, pairs.train.target, pairs.train.digits, config.aux_weight)
     assert epochs[0].train_loss == pytest.approx(loss.tolist(), abs=1e-6)
-    assert epochs[0].train_accuracy == evaluate(program, cut_pairs(program, pairs.train)).accuracy
+    assert epochs[0].train_accuracy == evaluate(program, pairs.train).accuracy
 
 
 @pytest.mark.parametrize("overrides", MODELS)
@@ -175,8 +175,8 @@ def test_the_loop_does_what_a_plain_loop_does(overrides: tuple[str, ...]) -> Non
         comparison, classes = plain(images[rows])
         single = comparison.shape[1] == 1
         loss = nn.BCEWithLogitsLoss()(comparison[:, 0], target[rows].float()) if single else F.cross_entropy(comparison, target[rows])
-        for place in (0, 1) if config.aux_weight else ():
-            loss = loss + config.aux_weight * F.cross_entropy(classes[:, place], digits[rows, place])
+        for index in (0, 1) if config.aux_weight else ():
+            loss = loss + config.aux_weight * F.cross_entropy(classes[:, index], digits[rows, index])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -205,7 +205,7 @@ def test_evaluation_leaves_no_trace() -> None:
     program, pairs, _ = trained(small("model=net4", "aux_weight=1", "model.dropout=0.3"))
     before = deepcopy(program.network.state_dict())
     assert before["reader.branch.tower.layers.0.norm.num_batches_tracked"] == 6
-    evaluate(program, cut_pairs(program, pairs.test))
+    evaluate(program, pairs.test)
     assert all(torch.equal(tensor, before[name]) for name, tensor in program.network.state_dict().items())
 
 
@@ -221,7 +221,7 @@ def test_accuracies_do_not_depend_on_the_evaluation_batch(batch: int, monkeypatc
     digits = (outputs.digits.argmax(dim=2) == pairs.test.digits[0]).sum().item()
     monkeypatch.setattr(evaluation, "BATCH", batch)
     program.train(True)
-    scores = evaluate(program, cut_pairs(program, pairs.test))
+    scores = evaluate(program, pairs.test)
     assert (scores.accuracy, scores.digit_accuracy, scores.finite) == ([right / 30], [digits / 60], [True])
     assert scores.right.sum().item() == right
 
@@ -247,7 +247,7 @@ def test_a_constant_answer_reaches_the_majority_accuracy(target: str) -> None:
     for bias in (1.0, -1.0):
         nn.init.zeros_(program.network.comparator.linear.weight)
         nn.init.constant_(program.network.comparator.linear.bias, bias)
-        accuracy += evaluate(program, cut_pairs(program, pairs.test)).accuracy
+        accuracy += evaluate(program, pairs.test).accuracy
     ones = pairs.test.target.sum().item() / 30
     assert accuracy == pytest.approx([ones, 1 - ones])
     assert run_round(config).row.majority_accuracy == pytest.approx(max(accuracy))

@@ -34,7 +34,7 @@ def reference(logits: Tensor, target: Tensor) -> Tensor:
 def test_comparison_loss(rounds: int, outputs: int) -> None:
     """One logit: binary cross-entropy; two: cross-entropy; a mean over the pairs of each round."""
     logits, target = normal(rounds, PAIRS, outputs), classes(2, rounds, PAIRS)
-    expected = torch.stack([reference(logits[place], target[place]) for place in range(rounds)])
+    expected = torch.stack([reference(logits[index], target[index]) for index in range(rounds)])
     torch.testing.assert_close(comparison_loss(logits, target), expected)
 
 
@@ -43,7 +43,7 @@ def test_digit_loss(rounds: int) -> None:
     """Cross-entropy of the first digits plus that of the second."""
     logits, digits = normal(rounds, PAIRS, 2, 10), classes(10, rounds, PAIRS, 2)
     module = nn.CrossEntropyLoss()
-    expected = [sum(module(logits[place, :, digit], digits[place, :, digit]) for digit in (0, 1)) for place in range(rounds)]
+    expected = [sum(module(logits[index, :, digit], digits[index, :, digit]) for digit in (0, 1)) for index in range(rounds)]
     torch.testing.assert_close(digit_loss(logits, digits), torch.stack(expected))
 
 
@@ -64,10 +64,10 @@ def test_stacked_rounds_do_not_touch_each_other(outputs: int) -> None:
     """The gradient of the summed losses is, for each round, that of the round alone."""
     logits, target = normal(3, PAIRS, outputs).requires_grad_(), classes(2, 3, PAIRS)
     comparison_loss(logits, target).sum().backward()
-    for place in range(3):
-        alone = logits[place].detach().requires_grad_()
-        reference(alone, target[place]).backward()
-        torch.testing.assert_close(logits.grad[place], alone.grad)
+    for index in range(3):
+        alone = logits[index].detach().requires_grad_()
+        reference(alone, target[index]).backward()
+        torch.testing.assert_close(logits.grad[index], alone.grad)
 
 
 @STACKS

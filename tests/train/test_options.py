@@ -12,7 +12,7 @@ from digitcmp.experiment.run import Run, train_runs
 from digitcmp.experiment.store import Records
 from digitcmp.model.network import Outputs, build
 from digitcmp.seeding import Stream, generator
-from digitcmp.train.average import Average
+from digitcmp.train.average import WeightAverage
 from digitcmp.train.losses import comparison_loss, digit_loss, total_loss
 from digitcmp.train.program import SingleProgram
 from digitcmp.train.round import round_pairs, train_round
@@ -70,7 +70,7 @@ def test_average_follows_its_formula() -> None:
     """d x average + (1 - d) x weights at every step, batch norm's statistics included; d begins with 2/11 and ends with the decay."""
     network = build(compose_config("model=net4").model, generator(0, Stream.WEIGHTS), CPU)
     program = SingleProgram(network)
-    average, expected = Average(program, 0.32), [tensor.detach().clone() for tensor in program.tensors()]
+    average, expected = WeightAverage(program, 0.32), [tensor.detach().clone() for tensor in program.tensors()]
     assert len(expected) > len(list(network.parameters()))
     decays = [2 / 11, 3 / 12, 4 / 13, *[0.32] * 3]
     for step, decay in enumerate(decays):
@@ -80,11 +80,11 @@ def test_average_follows_its_formula() -> None:
         average.update()
         expected = [decay * mean + (1 - decay) * tensor.detach() for mean, tensor in zip(expected, program.tensors(), strict=True)]
     weights = [tensor.detach().clone() for tensor in program.tensors()]
-    with average.used(for_good=False):
+    with average.applied(keep=False):
         for tensor, value in zip(program.tensors(), expected, strict=True):
             torch.testing.assert_close(tensor.detach(), value)
     assert all(torch.equal(tensor, value) for tensor, value in zip(program.tensors(), weights, strict=True))
-    with average.used(for_good=True):
+    with average.applied(keep=True):
         pass
     assert not any(torch.equal(tensor, value) for tensor, value in zip(program.tensors(), weights, strict=True))
 

@@ -13,10 +13,10 @@ from digitcmp.data.columns import moments, plain
 from digitcmp.data.pairs import RoundPairs, stack
 from digitcmp.model.network import PairNetwork, build
 from digitcmp.model.posterior import Posterior, mean_comparison, mean_posterior
-from digitcmp.seeding import Origin, Stream, generator
+from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.evaluate import evaluate
-from digitcmp.train.predictor import Jury, make_judge, shifts
-from digitcmp.train.program import SequentialProgram, SingleProgram, StackedProgram, cut_pairs, make_program
+from digitcmp.train.predictor import EnsemblePredictor, make_predictor, shifts
+from digitcmp.train.program import SequentialProgram, SingleProgram, StackedProgram, make_program
 from digitcmp.train.round import round_pairs
 from tests.conftest import compose_config
 
@@ -57,8 +57,8 @@ def test_posterior_of_even_digits() -> None:
 def test_posterior_of_a_sure_network() -> None:
     """Finite, with a finite gradient, and of the right sign, where probabilities have long been rounded to 0 and 1."""
     logits = torch.zeros(3, 2, 10)
-    for place, (first, second) in enumerate([(2, 7), (7, 2), (4, 4)]):
-        logits[place, 0, first] = logits[place, 1, second] = 500.0
+    for index, (first, second) in enumerate([(2, 7), (7, 2), (4, 4)]):
+        logits[index, 0, first] = logits[index, 1, second] = 500.0
     logits.requires_grad_()
     found = Posterior("le")(logits)
     assert (found[:, 0] > 100).tolist() == [True, False, True]
@@ -72,12 +72,12 @@ def test_posterior_of_a_sure_network() -> None:
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_means_are_those_of_probabilities(outputs: int) -> None:
     """Of comparisons with one or two logits, and of digits; finite where a probability is rounded to 1."""
-    votes = some_logits(5, 4, outputs)
-    mean = mean_comparison(votes)
+    predictions = some_logits(5, 4, outputs)
+    mean = mean_comparison(predictions)
     if outputs == 1:
-        torch.testing.assert_close(mean.sigmoid(), votes.sigmoid().mean(dim=0))
+        torch.testing.assert_close(mean.sigmoid(), predictions.sigmoid().mean(dim=0))
     else:
-        torch.testing.assert_close(mean.softmax(dim=-1), votes.softmax(dim=-1).mean(dim=0))
+        torch.testing.assert_close(mean.softmax(dim=-1), predictions.softmax(dim=-1).mean(dim=0))
     digits = some_logits(5, 4, 2, 10)
     torch.testing.assert_close(mean_posterior(digits).exp(), digits.softmax(dim=-1).mean(dim=0))
     assert mean_comparison(torch.full((3, 1, outputs), 400.0)).isfinite().all()
@@ -92,8 +92,8 @@ def configured(model: str) -> Config:
 
 def networks(model: str, seeds: list[int], members: int) -> list[PairNetwork]:
     """Fresh networks, the members of a round side by side."""
-    origins = [Origin(seed, member) for seed in seeds for member in range(members)]
-    return [build(configured(model).model, generator(origin, Stream.WEIGHTS), CPU) for origin in origins]
+    member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(members)]
+    return [build(configured(model).model, generator(seed, Stream.WEIGHTS), CPU) for seed in member_seeds]
 
 
 def some_pairs(model: str, seeds: list[int]) -> RoundPairs:
@@ -106,27 +106,27 @@ def some_pairs(model: str, seeds: list[int]) -> RoundPairs:
     ("model", "shift"), [("decoder", 0.0), ("decoder", 1.0), ("net1", 0.0), ("net1", 1.0), ("auxmodel", 0.5), ("splitnet", 0.0)]
 )
 @torch.no_grad()
-def test_a_jury_averages_members_and_views(model: str, shift: float, together: bool) -> None:
+def test_an_ensemble_predictor_averages_members_and_views(model: str, shift: float, together: bool) -> None:
     """Each round has the mean of its own members and views: of digits, compared where the comparator has no parameters, else of answers."""
     seeds, members = [3, 4], networks(model, [3, 4], members=3)
     pairs = some_pairs(model, seeds).test
-    jury = Jury(make_program(members, together), 3, shift)
-    jury.train(False)
-    found = jury(jury.cut(pairs.images), None)
-    for place, images in enumerate(pairs.images):
+    predictor = EnsemblePredictor(make_program(members, together), 3, shift, [plain])
+    predictor.train(False)
+    found = predictor(pairs.images)
+    for index, images in enumerate(pairs.images):
         views = [moved(images, x, y) for x, y in shifts(shift)]
-        own = [network.eval()(view) for network in members[3 * place : 3 * place + 3] for view in views]
+        own = [network.eval()(view) for network in members[3 * index : 3 * index + 3] for view in views]
         if own[0].digits is None:
             assert found.digits is None
         else:
             digits = torch.stack([outputs.digits.softmax(dim=-1) for outputs in own]).mean(dim=0)
-            torch.testing.assert_close(found.digits[place].softmax(dim=-1), digits, rtol=0, atol=1e-5)
+            torch.testing.assert_close(found.digits[index].softmax(dim=-1), digits, rtol=0, atol=1e-5)
         if model == "decoder":
             expected = Posterior("le")(digits.log()).sigmoid()
         else:
             probability = torch.sigmoid if own[0].comparison.shape[-1] == 1 else lambda logits: F.softmax(logits, dim=-1)
             expected = torch.stack([probability(outputs.comparison) for outputs in own]).mean(dim=0)
-        answer = found.comparison[place]
+        answer = found.comparison[index]
         answer = answer.sigmoid() if answer.shape[-1] == 1 else answer.softmax(dim=-1)
         torch.testing.assert_close(answer, expected, rtol=0, atol=1e-5)
 
@@ -136,12 +136,12 @@ def test_test_time_augmentation_averages_nine_views() -> None:
     """The digit as it is and moved to all eight sides; without a shift it is the network itself."""
     (network,) = networks("decoder", [3], members=1)
     program, pairs = SingleProgram(network), some_pairs("decoder", [3]).test
-    assert make_judge(program, 1, 0.0) is program
-    jury = make_judge(program, 1, 1.0)
-    jury.train(False)
+    assert make_predictor(program, 1, 0.0, [plain]) is program
+    predictor = make_predictor(program, 1, 1.0, [plain])
+    predictor.train(False)
     views = [moved(pairs.images[0], x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
     expected = torch.stack([network.eval()(view).digits.softmax(dim=-1) for view in views]).mean(dim=0)
-    found = jury(jury.cut(pairs.images), None).digits[0].softmax(dim=-1)
+    found = predictor(pairs.images).digits[0].softmax(dim=-1)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     assert len(set(shifts(0.5))) == 9
     assert shifts(0.0) == [(0.0, 0.0)]
@@ -153,15 +153,15 @@ def test_every_member_sees_its_own_column(together: bool) -> None:
     """Two members, two columns, nine views: the mean of each member over the views of its own form of the digits."""
     seeds, members = [3, 4], networks("decoder", [3, 4], members=2)
     pairs = some_pairs("decoder", seeds).test
-    jury = make_judge(make_program(members, together), 2, 0.5, [plain, moments])
-    jury.train(False)
-    found = jury(jury.cut(pairs.images), None).digits.softmax(dim=-1)
-    for place, images in enumerate(pairs.images):
-        forms = [(members[2 * place].eval(), images), (members[2 * place + 1].eval(), moments(images))]
-        votes = [network(moved(form, x, y)).digits.softmax(dim=-1) for network, form in forms for x, y in shifts(0.5)]
-        torch.testing.assert_close(found[place], torch.stack(votes).mean(dim=0), rtol=0, atol=1e-5)
-    alone = make_judge(SingleProgram(members[0]), 1, 0.0, [moments])
-    seen = alone(alone.cut(pairs.images[:1]), None).digits[0]
+    predictor = make_predictor(make_program(members, together), 2, 0.5, [plain, moments])
+    predictor.train(False)
+    found = predictor(pairs.images).digits.softmax(dim=-1)
+    for index, images in enumerate(pairs.images):
+        forms = [(members[2 * index].eval(), images), (members[2 * index + 1].eval(), moments(images))]
+        predictions = [network(moved(form, x, y)).digits.softmax(dim=-1) for network, form in forms for x, y in shifts(0.5)]
+        torch.testing.assert_close(found[index], torch.stack(predictions).mean(dim=0), rtol=0, atol=1e-5)
+    alone = make_predictor(SingleProgram(members[0]), 1, 0.0, [moments])
+    seen = alone(pairs.images[:1]).digits[0]
     torch.testing.assert_close(seen.softmax(dim=-1), members[0](moments(pairs.images[0])).digits.softmax(dim=-1), rtol=0, atol=1e-5)
 
 
@@ -180,7 +180,7 @@ def test_programs_agree_on_an_ensemble() -> None:
     images = some_pairs("decoder", [3]).test.images.repeat_interleave(2, dim=0)
     for program in (stacked, turns):
         program.train(False)
-    for one, other in zip(stacked(stacked.cut(images), None), turns(turns.cut(images), None), strict=True):
+    for one, other in zip(stacked(images), turns(images), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
     assert sum(weight.numel() for weight in stacked.tensors()) == sum(weight.numel() for weight in turns.tensors())
     for index in (0, 1):
@@ -190,9 +190,9 @@ def test_programs_agree_on_an_ensemble() -> None:
     assert turns.dropouts == stacked.dropouts
 
 
-def test_a_jury_is_evaluated_as_a_network_is() -> None:
+def test_an_ensemble_predictor_is_evaluated_as_a_network_is() -> None:
     """Scores per round, not per member."""
     seeds = [3, 4]
-    jury = Jury(make_program(networks("decoder", seeds, members=2)), 2, 0.5)
-    scores = evaluate(jury, cut_pairs(jury, some_pairs("decoder", seeds).test))
+    predictor = EnsemblePredictor(make_program(networks("decoder", seeds, members=2)), 2, 0.5, [plain])
+    scores = evaluate(predictor, some_pairs("decoder", seeds).test)
     assert [len(part) for part in (scores.accuracy, scores.digit_accuracy, scores.finite, scores.right)] == [2, 2, 2, 2]

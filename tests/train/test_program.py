@@ -10,11 +10,11 @@ from digitcmp.config.schema import Config
 from digitcmp.data.columns import find_columns
 from digitcmp.data.pairs import Pairs, RoundPairs, stack
 from digitcmp.model.network import build
-from digitcmp.seeding import Origin, Stream, generator
+from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.loop import Epoch, train
-from digitcmp.train.predictor import make_judge
-from digitcmp.train.program import Program, SingleProgram, StackedProgram, cut_pairs, make_program
-from digitcmp.train.round import recipe, round_pairs
+from digitcmp.train.predictor import make_predictor
+from digitcmp.train.program import Program, SingleProgram, StackedProgram, make_program
+from digitcmp.train.round import round_pairs, train_spec
 from tests.conftest import MODELS, compose_config, needs_aux
 
 CPU = torch.device("cpu")
@@ -24,7 +24,7 @@ OPTIMIZERS = {"sgd": ("optimizer=sgd", "optimizer.lr=0.02", "optimizer.momentum=
 
 @cache
 def configured(model: str, *overrides: str) -> Config:
-    """A small training with an auxiliary loss wherever there is a digit head, batch norm, and dropout where there is a place."""
+    """A small training with an auxiliary loss wherever there is a digit head, batch norm, and dropout where a layer is marked for it."""
     plain = compose_config(f"model={model}", f"aux_weight={int(needs_aux(model))}")
     layers = [*plain.model.digit_dense, *plain.model.joint_dense]
     extra = [f"aux_weight={int(plain.model.digit_head.reads != 'none')}", "model.batchnorm=true"]
@@ -43,15 +43,15 @@ def in_double(pairs: RoundPairs) -> RoundPairs:
 
 def trained(config: Config, seeds: list[int], single: bool = False) -> tuple[Program, list[Epoch], Tensor]:
     """The rounds of these seeds, trained in double precision: the program, its epochs, its logits of the test pairs."""
-    origins = [Origin(seed, member) for seed in seeds for member in range(config.ensemble)]
-    networks = [build(config.model, generator(origin, Stream.WEIGHTS), CPU).double() for origin in origins]
+    member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
+    networks = [build(config.model, generator(seed, Stream.WEIGHTS), CPU).double() for seed in member_seeds]
     pairs = in_double(stack([round_pairs(config, seed) for seed in seeds], CPU))
     program = make_program(networks, together=False) if single else StackedProgram(networks)
-    epochs = list(train(program, pairs, seeds, recipe(config)))
-    judge = make_judge(program, config.ensemble, config.tta_shift, find_columns(config.columns))
-    judge.train(False)
+    epochs = list(train(program, pairs, seeds, train_spec(config)))
+    predictor = make_predictor(program, config.ensemble, config.tta_shift, find_columns(config.columns))
+    predictor.train(False)
     with torch.no_grad():
-        return program, epochs, judge(cut_pairs(judge, pairs.test).images, None).comparison
+        return program, epochs, predictor(pairs.test.images).comparison
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -64,18 +64,18 @@ def test_stacked_rounds_are_those_of_single_networks(model: str, optimizer: str)
     """
     config = configured(model, *OPTIMIZERS[optimizer])
     together, epochs, logits = trained(config, [3, 4, 5])
-    for place, seed in enumerate((3, 4, 5)):
+    for index, seed in enumerate((3, 4, 5)):
         alone, own_epochs, own_logits = trained(config, [seed], single=True)
-        torch.testing.assert_close(logits[place], own_logits[0], rtol=0, atol=1e-9)
-        state, own_state = together.state(place), alone.state(0)
+        torch.testing.assert_close(logits[index], own_logits[0], rtol=0, atol=1e-9)
+        state, own_state = together.state(index), alone.state(0)
         assert state.keys() == own_state.keys()
         for name in (name for name in state if name.endswith("weight")):
             torch.testing.assert_close(state[name], own_state[name], rtol=0, atol=1e-9, msg=name)
         for epoch, own in zip(epochs, own_epochs, strict=True):
-            assert epoch.train_loss[place] == pytest.approx(own.train_loss[0], abs=1e-9)
-            assert (epoch.train_accuracy[place], epoch.healthy[place]) == (own.train_accuracy[0], own.healthy[0])
+            assert epoch.train_loss[index] == pytest.approx(own.train_loss[0], abs=1e-9)
+            assert (epoch.train_accuracy[index], epoch.healthy[index]) == (own.train_accuracy[0], own.healthy[0])
             for scores, own_scores in ((epoch.test, own.test), (epoch.val, own.val)):
-                assert scores.accuracy[place] == own_scores.accuracy[0]
+                assert scores.accuracy[index] == own_scores.accuracy[0]
                 assert (scores.digit_accuracy is None) == (own_scores.digit_accuracy is None)
 
 
@@ -85,15 +85,15 @@ def test_stacked_ensembles_are_those_of_networks_that_take_turns() -> None:
         "decoder_small", "ensemble=2", "columns=[plain,moments]", "tta_shift=1", "ema=0.5", "augment=affine", "label_smoothing=0.1"
     )
     together, epochs, logits = trained(config, [3, 4])
-    for place, seed in enumerate((3, 4)):
+    for index, seed in enumerate((3, 4)):
         alone, own_epochs, own_logits = trained(config, [seed], single=True)
-        torch.testing.assert_close(logits[place], own_logits[0], rtol=0, atol=1e-9)
+        torch.testing.assert_close(logits[index], own_logits[0], rtol=0, atol=1e-9)
         for member in (0, 1):
-            state, own = together.state(2 * place + member), alone.state(member)
+            state, own = together.state(2 * index + member), alone.state(member)
             assert all(torch.allclose(state[name], own[name], rtol=0, atol=1e-9) for name in state if name.endswith("weight"))
         for epoch, other in zip(epochs, own_epochs, strict=True):
-            assert epoch.train_loss[place] == pytest.approx(other.train_loss[0], abs=1e-9)
-            assert (epoch.test.accuracy[place], epoch.val.accuracy[place]) == (other.test.accuracy[0], other.val.accuracy[0])
+            assert epoch.train_loss[index] == pytest.approx(other.train_loss[0], abs=1e-9)
+            assert (epoch.test.accuracy[index], epoch.val.accuracy[index]) == (other.test.accuracy[0], other.val.accuracy[0])
     assert logits.sub(trained(configured("decoder_small", "tta_shift=1"), [3, 4])[2]).abs().max() > 1e-3
 
 
@@ -102,11 +102,11 @@ def test_new_pairs_and_images_are_each_rounds_own(change: str) -> None:
     """Stacked or alone, the same training images, other ones in every epoch."""
     config = configured("wsn", "augment=elastic", change)
     together, epochs, logits = trained(config, [3, 4])
-    for place, seed in enumerate((3, 4)):
+    for index, seed in enumerate((3, 4)):
         alone, own_epochs, own_logits = trained(config, [seed], single=True)
-        torch.testing.assert_close(logits[place], own_logits[0], rtol=0, atol=1e-9)
-        assert [epoch.train_loss[place] for epoch in epochs] == pytest.approx([epoch.train_loss[0] for epoch in own_epochs], abs=1e-9)
-        assert together.state(place).keys() == alone.state(0).keys()
+        torch.testing.assert_close(logits[index], own_logits[0], rtol=0, atol=1e-9)
+        assert [epoch.train_loss[index] for epoch in epochs] == pytest.approx([epoch.train_loss[0] for epoch in own_epochs], abs=1e-9)
+        assert together.state(index).keys() == alone.state(0).keys()
     assert logits.sub(trained(configured("wsn"), [3, 4])[2]).abs().max() > 1e-6
 
 
@@ -128,7 +128,7 @@ def test_a_round_that_diverges_leaves_its_neighbours_alone() -> None:
         networks = [build(config.model, generator(seed, Stream.WEIGHTS), CPU).double() for seed in (0, 1, 2)]
         if broken:
             networks[1].comparator.linear.weight.data.fill_(float("nan"))
-        return list(train(StackedProgram(networks), pairs, [0, 1, 2], recipe(config)))
+        return list(train(StackedProgram(networks), pairs, [0, 1, 2], train_spec(config)))
 
     for sound, sick in zip(losses(False), losses(True), strict=True):
         assert (sound.healthy, sick.healthy) == ([True] * 3, [True, False, True])

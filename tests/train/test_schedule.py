@@ -1,4 +1,4 @@
-"""The shapes of the learning rate, against closed forms, and what the optimiser makes of them."""
+"""The shapes of the learning rate, against closed forms."""
 
 import math
 
@@ -8,11 +8,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from digitcmp.errors import ConfigError
-from digitcmp.model.network import build
-from digitcmp.seeding import Stream, generator
-from digitcmp.train.optimizer import make_optimizer
-from digitcmp.train.program import SingleProgram
-from digitcmp.train.round import recipe
+from digitcmp.train.round import train_spec
 from digitcmp.train.schedule import Shape, constant, cosine, make_shape, onecycle, schedule
 from tests.conftest import choices, compose_config
 
@@ -77,7 +73,7 @@ def test_groups_keep_their_ratio(shape: str, options: dict[str, float], steps: i
 @pytest.mark.parametrize("name", choices("scheduler"))
 def test_every_scheduler_file_names_a_shape_that_takes_its_keys(name: str) -> None:
     """The composed keys are the arguments of the shape, and its values are fractions of the learning rate."""
-    made = recipe(compose_config(f"scheduler={name}"))
+    made = train_spec(compose_config(f"scheduler={name}"))
     for progress in (0.0, 0.1, 0.5, 0.9, 1.0):
         assert 0 <= made.shape(progress) <= 1
     used = [rate for (rate,) in rates(made.shape, 25)]
@@ -89,32 +85,3 @@ def test_unknown_shapes_are_refused() -> None:
     """The error quotes the name and tells the right ones."""
     with pytest.raises(ConfigError, match=r"scheduler\.shape=zigzag: choose one of constant, cosine, onecycle"):
         make_shape("zigzag", {})
-
-
-@pytest.mark.parametrize(("comparator_lr", "expected"), [(None, 0.1), (0.3, 0.3)])
-def test_the_comparator_has_a_learning_rate_of_its_own(comparator_lr: float | None, expected: float) -> None:
-    """One group holds all before the comparator, the other its weight and bias; together they are all parameters, once."""
-    network = build(compose_config("model=wsn").model, generator(0, Stream.WEIGHTS), torch.device("cpu"))
-    reader, comparator = make_optimizer(SingleProgram(network), "SGD", 0.1, comparator_lr, {"momentum": 0.9}).param_groups
-    assert (reader["lr"], comparator["lr"], comparator["momentum"]) == (0.1, expected, 0.9)
-    assert [id(parameter) for parameter in comparator["params"]] == [id(parameter) for parameter in network.comparator.parameters()]
-    both = [id(parameter) for group in (reader, comparator) for parameter in group["params"]]
-    assert sorted(both) == sorted(id(parameter) for parameter in network.parameters())
-
-
-@pytest.mark.parametrize("name", choices("optimizer"))
-def test_every_optimizer_file_makes_an_optimizer(name: str) -> None:
-    """The algorithm is the one named, with the learning rate of the file."""
-    config = compose_config(f"optimizer={name}", "optimizer.weight_decay=0.02")
-    network = build(config.model, generator(0, Stream.WEIGHTS), torch.device("cpu"))
-    made = recipe(config).optimizer(SingleProgram(network))
-    assert type(made).__name__.lower() == name
-    assert all((group["lr"], group["weight_decay"]) == (config.optimizer.lr, 0.02) for group in made.param_groups)
-
-
-@pytest.mark.parametrize(("algorithm", "options", "text"), [("LBFGS", {}, "LBFGS: choose one of SGD"), ("SGD", {"beta": 1}, "SGD: .*beta")])
-def test_optimizers_that_cannot_be_made_are_refused(algorithm: str, options: dict[str, float], text: str) -> None:
-    """An unknown algorithm or argument is quoted."""
-    network = build(compose_config().model, generator(0, Stream.WEIGHTS), torch.device("cpu"))
-    with pytest.raises(ConfigError, match=rf"optimizer\.algorithm={text}"):
-        make_optimizer(SingleProgram(network), algorithm, 0.1, None, options)

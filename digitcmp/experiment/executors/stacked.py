@@ -8,7 +8,7 @@ from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError
 from digitcmp.experiment.executors.base import Task
 from digitcmp.experiment.executors.serial import SerialExecutor
-from digitcmp.experiment.stacking import stack_limit
+from digitcmp.experiment.executors.stacking import stack_limit
 from digitcmp.train.results import EpochRow, RoundResult
 from digitcmp.train.round import OnEpoch, first_line, train_rounds
 

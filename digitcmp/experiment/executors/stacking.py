@@ -1,6 +1,5 @@
 """How many rounds fit into one stack: whether a network can be stacked at all, and how much memory a round of it takes."""
 
-import psutil
 import torch
 from torch import Tensor
 
@@ -8,21 +7,24 @@ from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 from digitcmp.model.network import PairNetwork
 from digitcmp.train.losses import total_loss
-from digitcmp.train.predictor import shifts
 from digitcmp.train.program import StackedProgram
 
-SHARE = 0.8  # of the free memory is used
+SHARE = 0.8  # of a GPU's free memory is used
+CPU_STACK = 8  # rounds; a larger stack is no faster on a CPU
 COPIES = 4  # of every parameter: itself, its gradient, and two moments of the optimiser
+AUGMENTED = 12  # copies of the training pairs where they are augmented: points and displacements are two numbers a pixel
 PROBE = 2  # rounds are stacked to see what happens
 
 
 def stack_limit(config: Config, device: torch.device) -> int:
-    """How many rounds of this configuration are stacked on the device: stack_size, or as many as its free memory takes.
+    """How many rounds of this configuration are stacked on the device: stack_size, or as many as the free memory of a GPU takes.
 
     Raises ConfigError when the network cannot be stacked.
     """
     needed = round_memory(config)
-    return config.stack_size or max(1, int(SHARE * free_memory(device) / needed))
+    if config.stack_size or device.type != "cuda":
+        return config.stack_size or CPU_STACK
+    return max(1, int(SHARE * torch.cuda.mem_get_info(device)[0] / needed))
 
 
 def round_memory(config: Config) -> int:
@@ -43,28 +45,19 @@ def round_memory(config: Config) -> int:
             return tensor
 
         program.train(True)
-        patches = program.cut(images)
         try:
             with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-                losses = total_loss(program(patches, noise), target, digits, config.aux_weight, config.label_smoothing)
+                losses = total_loss(program(images, noise), target, digits, config.aux_weight, config.label_smoothing)
             assert losses.shape == (PROBE,)
         except (RuntimeError, ValueError, TypeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ConfigError(
                 f"engine=stacked: {config.model.name} cannot be stacked ({reason}); use engine=serial or engine=processes"
             ) from error
-    pair = (images.numel() + patches.numel()) * 4 // (PROBE * config.batch_size)
-    views = len(shifts(config.tta_shift)) * len(config.columns)
     data = config.data
-    tested = data.val_pairs + (data.test_pairs if config.test else 0)
-    pairs = config.ensemble * (data.train_pairs - data.val_pairs) + views * tested
+    copies = AUGMENTED if config.augment.kind != "none" else 2  # of the training pairs: as drawn, and in the order of the epoch
+    pairs = copies * config.ensemble * (data.train_pairs - data.val_pairs) + data.val_pairs + (data.test_pairs if config.test else 0)
     weights = sum(parameter.numel() * 4 for group in program.parameters() for parameter in group) // PROBE
-    copies = 4 if config.augment.kind != "none" else 2  # of the training pairs: as drawn, augmented, cut, in the order of the epoch
-    return copies * pairs * pair + config.ensemble * ((COPIES + 2 * (config.ema > 0)) * weights + 2 * sum(kept.values()) // PROBE)
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that are free on the device: of the GPU, or of the machine."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return int(psutil.virtual_memory().available)
+    return pairs * images[0, 0].numel() * 4 + config.ensemble * (
+        (COPIES + 2 * (config.ema > 0)) * weights + 2 * sum(kept.values()) // PROBE
+    )
