@@ -129,9 +129,9 @@ def job(composed: DictConfig) -> float:
     records = train_run(Run(checked, directory, command_of(list(settings.overrides.task))), console)
     if alone:
         if records.epochs:
-            from digitcmp.report.curves import write_curves
+            from digitcmp.report.curves import draw_outdated
 
-            write_curves(directory)
+            draw_outdated([directory])
         print_summary(directory, console)
     try:
         return outcome(records, checked.seeds)
