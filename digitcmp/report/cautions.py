@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from digitcmp.report.frames import Sweep
-from digitcmp.report.metrics import TEST_ACCURACY, Metric
+from digitcmp.report.metrics import Metric
 
 NAMED = 5  # so many things are named in a line, the rest is counted
 DRAWN = 24  # configurations in a figure
@@ -14,25 +14,11 @@ SAME = ["digitcmp", "torch", "git_commit", "git_dirty", "engine", "device"]  # w
 TESTED = ["data.source", "data.target", "data.test_pairs"]  # what makes the test pairs of a seed
 
 
-def cautions(
-    sweep: Sweep, rounds: pd.DataFrame, configurations: pd.DataFrame, table: pd.DataFrame, comparisons: pd.DataFrame, metric: Metric
-) -> list[str]:
-    """All warnings of a report: those of its numbers, and what its figures leave out."""
-    return [*of_numbers(sweep, rounds, configurations, table, comparisons, metric), *not_drawn(table)]
-
-
-def of_numbers(
-    sweep: Sweep,
-    rounds: pd.DataFrame,
-    configurations: pd.DataFrame,
-    table: pd.DataFrame,
-    comparisons: pd.DataFrame,
-    metric: Metric = TEST_ACCURACY,
-) -> list[str]:
-    """What reading noted, mixed versions, unfinished runs, failed and too few rounds."""
+def cautions(sweep: Sweep, rounds: pd.DataFrame, known: pd.DataFrame, table: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
+    """What reading noted, mixed versions, unfinished runs, failed and too few rounds. known: the configurations."""
     code = [*mixtures(sweep, rounds), *uncommitted(sweep), *resumed(sweep)]
-    own = [*code, *unfinished(sweep), *short_of_rounds(sweep), *other_pairs(configurations)]
-    return [*sweep.warnings, *own, *failures(table), *lacking(table, metric), *too_few(table), *few_pairs(comparisons)]
+    own = [*code, *unfinished(sweep), *short_of_rounds(sweep), *other_pairs(known)]
+    return [*sweep.warnings, *own, *failures(table), *too_few(table), *few_pairs(comparisons)]
 
 
 def some(items: Iterable[str]) -> str:
@@ -112,7 +98,7 @@ def failures(table: pd.DataFrame) -> list[str]:
     return [f"failed rounds are left out: {told}"] if len(failed) else []
 
 
-def lacking(table: pd.DataFrame, metric: Metric) -> list[str]:
+def not_measured(table: pd.DataFrame, metric: Metric) -> list[str]:
     """Configurations whose rounds have no value of the metric: no digit head, no validation pairs."""
     without = table.loc[table["mean"].isna() & (table["rounds"] > 0), "label"]
     return [f"no {metric.title} on record: {some(without)}"] if len(without) else []

@@ -148,11 +148,6 @@ def curves_png(directory: Path) -> bytes:
     return curve_sheet(CurveAxes.around(statistics)).picture(statistics, title)
 
 
-def write_curves(directory: Path) -> Path:
-    """Draw curves.png of a run. Raises RunError when its records cannot be read, or the figure cannot be written."""
-    return write_whole(directory / "curves.png", curves_png(directory))
-
-
 def draw_outdated(directories: Iterable[Path]) -> None:
     """Draw curves.png of the runs that have epochs which it does not show. Raises RunError when a figure cannot be written.
 

@@ -19,18 +19,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from digitcmp.report.cautions import DRAWN
-from digitcmp.report.metrics import TEST_ACCURACY, Metric
+from digitcmp.report.metrics import TEST_ACCURACY, Metric, with_unit
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 LINES: list[Any] = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1))]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 GREY = "#777777"
-FIRST: dict[str, Any] = {"color": COLOURS[0], "linestyle": "-"}
 in_percent = TEST_ACCURACY.tick  # of any fraction: 92.5 %
 DISTANCE = "|first digit − second digit|"
 TOGETHER = 6  # so many curves share a panel; more get one each
 POINTS = 3000  # more are drawn as pixels, which keeps SVG files small
 WIDTH = 8.0  # inches
+Draw = Callable[[Axes, pd.DataFrame, dict[str, Any]], object]  # draws a configuration's means, in its style
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -42,8 +42,9 @@ def new_figure(height: float) -> Figure:
 
 
 def style(index: int) -> dict[str, Any]:
-    """Colour and line of the configuration at this position; no two of the first 49 are the same."""
-    return {"color": COLOURS[index % len(COLOURS)], "linestyle": LINES[(index + index // len(COLOURS)) % len(LINES)]}
+    """Colour, line and marker of the configuration at this position; no two of the first 49 are the same."""
+    line = LINES[(index + index // len(COLOURS)) % len(LINES)]
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": line, "marker": MARKERS[index % len(MARKERS)]}
 
 
 def wrapped(label: str, width: int = 30) -> str:
@@ -67,22 +68,39 @@ def curves(means: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
 
     means: label, epoch, mean, std, count. More than six configurations get a panel each, in which the first one is dotted.
     """
-    parts = {label: means[means["label"] == label] for label in labels_of(means)}
+    return side_by_side(means, "epoch", "epoch", metric.title, metric, draw_band)
+
+
+def distances(statistics: pd.DataFrame) -> Figure:
+    """Test accuracy by the distance |first - second| of the digits, with 95 % intervals. statistics: as `by_distance`.
+
+    More than six configurations get a panel each, in which the first one is dotted.
+    """
+    ylabel = "test accuracy (mean, 95 % interval)"
+    # apart, so that intervals don't hide each other
+    figure = side_by_side(statistics, "distance", DISTANCE, ylabel, TEST_ACCURACY, draw_intervals, apart=0.06)
+    if len(figure.axes) == 1:
+        figure.axes[0].set_xticks(range(10))
+    return figure
+
+
+def side_by_side(statistics: pd.DataFrame, across: str, xlabel: str, ylabel: str, metric: Metric, draw: Draw, apart: float = 0.0) -> Figure:
+    """All configurations in a panel, or in one each, drawn by `draw`. across: the column of the x axis; apart: between two of them."""
+    parts = {label: statistics[statistics["label"] == label] for label in labels_of(statistics)}
     if len(parts) > TOGETHER:
-        return small_multiples(parts, "epoch", "epoch", metric, lambda axes, part: draw_band(axes, part, FIRST))
+        return small_multiples(parts, across, xlabel, metric, draw)
     figure = new_figure(4.2)
     axes = figure.subplots()
     for index, (label, part) in enumerate(parts.items()):
-        draw_band(axes, part, {**style(index), "label": wrapped(label)})
+        shifted = part.assign(**{across: part[across] + apart * (index - (len(parts) - 1) / 2)})
+        draw(axes, shifted, {**style(index), "label": wrapped(label)})
     dress(axes, metric)
-    axes.set(xlabel="epoch", ylabel=metric.title)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
     figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 
-def small_multiples(
-    parts: dict[str, pd.DataFrame], across: str, xlabel: str, metric: Metric, draw: Callable[[Axes, pd.DataFrame], object]
-) -> Figure:
+def small_multiples(parts: dict[str, pd.DataFrame], across: str, xlabel: str, metric: Metric, draw: Draw) -> Figure:
     """A panel a configuration, drawn by `draw`, the first one's mean dotted in each. across: the column of the x axis."""
     columns = 4
     figure = new_figure(0.5 + 1.75 * math.ceil(len(parts) / columns))
@@ -91,7 +109,7 @@ def small_multiples(
     for index, (axes, (label, part)) in enumerate(zip(panels, parts.items(), strict=False)):
         if index:
             axes.plot(reference[across], reference["mean"], color=GREY, linestyle=":", linewidth=1.2)
-        draw(axes, part)
+        draw(axes, part, style(0))
         axes.set_title(wrapped(label, 26), fontsize=8)
         dress(axes, metric)
         axes.tick_params(labelsize=8, labelbottom=index + columns >= len(parts))
@@ -104,7 +122,8 @@ def small_multiples(
 
 def draw_band(axes: Axes, part: pd.DataFrame, look: dict[str, Any]) -> list[Artist]:
     """Means by epoch, in a band of ± one standard deviation where there is any; a marker where a single epoch makes no line."""
-    artists: list[Artist] = list(axes.plot(part["epoch"], part["mean"], marker="o" if len(part) == 1 else None, linewidth=1.6, **look))
+    line = {**look, "marker": "o" if len(part) == 1 else None, "linewidth": 1.6}
+    artists: list[Artist] = list(axes.plot(part["epoch"], part["mean"], **line))
     if part["std"].notna().any():
         colour, low, high = look["color"], part["mean"] - part["std"], part["mean"] + part["std"]
         # a grey print shows the edges where bands overlap
@@ -113,10 +132,10 @@ def draw_band(axes: Axes, part: pd.DataFrame, look: dict[str, Any]) -> list[Arti
     return artists
 
 
-def draw_intervals(axes: Axes, across: "pd.Series[float]", part: pd.DataFrame, look: dict[str, Any]) -> None:
-    """Means with 95 % intervals upwards. across: where each one is drawn."""
+def draw_intervals(axes: Axes, part: pd.DataFrame, look: dict[str, Any], across: str = "distance") -> None:
+    """Means with 95 % intervals upwards. across: the column of the x axis."""
     error = [part["mean"] - part["low"], part["high"] - part["mean"]]
-    axes.errorbar(across, part["mean"], yerr=error, markersize=4, capsize=2, linewidth=1.2, elinewidth=0.9, **look)
+    axes.errorbar(part[across], part["mean"], yerr=error, markersize=4, capsize=2, linewidth=1.2, elinewidth=0.9, **look)
 
 
 def draw_bar(axes: Axes, row: float, ends: Sequence[float], mean: float, **look: Any) -> None:
@@ -178,8 +197,8 @@ def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Fi
     """Mean paired differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`."""
     labels = labels_of(comparisons)
     baseline = wrapped(str(comparisons["baseline"].iloc[0]), 60)
-    unit = f" [{metric.difference}]" if metric.difference else ""
-    figure, axes = rows_figure(labels, f"difference in {metric.title} to {baseline}, paired by seed{unit}")
+    title = f"difference in {metric.title} to {baseline}, paired by seed"
+    figure, axes = rows_figure(labels, with_unit(title, metric.difference_unit))
     axes.axvline(0, color="black", linewidth=1)
     for row, found in enumerate(comparisons.head(len(labels)).to_dict("records")):
         low, mean, high = (metric.scale * found[name] for name in ("low", "mean", "high"))
@@ -195,7 +214,7 @@ def swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
     figure = new_figure(3.8)
     axes = figure.subplots()
     values = statistics["value"]
-    draw_intervals(axes, values, statistics, {**FIRST, "marker": "o"})
+    draw_intervals(axes, statistics, style(0), "value")
     positive = values[values > 0]
     if len(positive) and positive.max() / positive.min() >= 50:
         axes.set_xscale("symlog", linthresh=positive.min(), linscale=0.5)
@@ -206,32 +225,6 @@ def swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
     axes.yaxis.set_major_formatter(metric.tick)
     axes.set(xlabel=str(statistics["key"].iloc[0]), ylabel=f"{metric.title} (mean, 95 % interval)")
     tidy(axes, "both")
-    return figure
-
-
-def distances(statistics: pd.DataFrame) -> Figure:
-    """Test accuracy by the distance |first - second| of the digits, with 95 % intervals. statistics: as `by_distance`.
-
-    More than six configurations get a panel each, in which the first one is dotted.
-    """
-    parts = {label: statistics[statistics["label"] == label] for label in labels_of(statistics)}
-    if len(parts) > TOGETHER:
-        look = {**FIRST, "marker": "o"}
-        return small_multiples(
-            parts, "distance", DISTANCE, TEST_ACCURACY, lambda axes, part: draw_intervals(axes, part["distance"], part, look)
-        )
-    figure = new_figure(4.2)
-    axes = figure.subplots()
-    for index, (label, part) in enumerate(parts.items()):
-        # side by side, so that intervals don't hide each other
-        shift = 0.06 * (index - (len(parts) - 1) / 2)
-        draw_intervals(
-            axes, part["distance"] + shift, part, {**style(index), "marker": MARKERS[index % len(MARKERS)], "label": wrapped(label)}
-        )
-    dress(axes, TEST_ACCURACY)
-    axes.set_xticks(range(10))
-    axes.set(xlabel=DISTANCE, ylabel="test accuracy (mean, 95 % interval)")
-    figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 

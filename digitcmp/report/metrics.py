@@ -14,30 +14,24 @@ NONE = "–"  # where there is no value
 class Metric:
     """A column of rounds and epochs.
 
-    definition: a clause for the methods. unit, difference: of values and of their differences as shown, which are those of the
-    column times `scale` (accuracies are fractions in frames and per cent in tables). on_pairs: whether it counts right answers on
-    the test pairs, so that it tells which rounds are untrained, and has a figure by distance.
+    definition: a clause for the methods. unit: of values as shown, which are those of the column times `scale` (accuracies are
+    fractions in frames and per cent in tables). on_pairs: whether it counts right answers on the test pairs, so that it tells
+    which rounds are untrained, and has a figure by distance.
     """
 
     column: str
     title: str
     definition: str
     unit: str = "%"
-    difference: str = "points"
     scale: int = 100
     decimals: int = 2
     higher_is_better: bool = True
     on_pairs: bool = False
 
     @property
-    def heading(self) -> str:
-        """Title and unit: test accuracy [%]."""
-        return f"{self.title} [{self.unit}]" if self.unit else self.title
-
-    @property
-    def difference_heading(self) -> str:
-        """difference [points]."""
-        return f"difference [{self.difference}]" if self.difference else "difference"
+    def difference_unit(self) -> str:
+        """Of differences as shown: between two per cents there are points."""
+        return "points" if self.unit == "%" else self.unit
 
     def show(self, value: float, sign: str = "") -> str:
         """A value without its unit, or a dash where there is none. sign: + for one that is always shown."""
@@ -52,35 +46,24 @@ class Metric:
         return f"{self.scale * value:.6g} {self.unit}".rstrip()
 
 
-TEST_ACCURACY = Metric("test_accuracy", "test accuracy", "Accuracy is that of the last epoch on the test pairs", on_pairs=True)
+LAST = "of the last epoch"
+TEST_ACCURACY = Metric("test_accuracy", "test accuracy", f"Accuracy is that {LAST} on the test pairs", on_pairs=True)
 METRICS = {
     metric.column: metric
     for metric in (
         TEST_ACCURACY,
-        Metric("digit_accuracy", "digit accuracy", "Digit accuracy is that of the last epoch on the digits of the test pairs"),
-        Metric("val_accuracy", "validation accuracy", "Accuracy is that of the last epoch on the validation pairs"),
-        Metric("train_accuracy", "training accuracy", "Accuracy is the mean over the last epoch's batches, as they were when trained on"),
-        Metric(
-            "train_loss",
-            "training loss",
-            "Loss is the mean over the last epoch's batches, as they were when trained on",
-            unit="",
-            difference="",
-            scale=1,
-            decimals=4,
-            higher_is_better=False,
-        ),
-        Metric(
-            "seconds",
-            "training time",
-            "Time is that of a round, in the curves that of an epoch",
-            unit="s",
-            difference="s",
-            scale=1,
-            higher_is_better=False,
-        ),
+        Metric("digit_accuracy", "digit accuracy", f"Accuracy is that {LAST} on the digits of the test pairs"),
+        Metric("val_accuracy", "validation accuracy", f"Accuracy is that {LAST} on the validation pairs"),
+        Metric("train_accuracy", "training accuracy", f"Accuracy is the mean over the batches {LAST} when they were trained on"),
+        Metric("train_loss", "training loss", f"Loss is the mean over the batches {LAST}", "", 1, decimals=4, higher_is_better=False),
+        Metric("seconds", "training time", "Time is that of a round, in curves of an epoch", "s", 1, higher_is_better=False),
     )
 }
+
+
+def with_unit(text: str, unit: str) -> str:
+    """A heading: test accuracy [%]."""
+    return f"{text} [{unit}]" if unit else text
 
 
 def find_metric(column: str) -> Metric:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from digitcmp.errors import RunError
 from digitcmp.report import statistics
-from digitcmp.report.cautions import cautions
+from digitcmp.report.cautions import cautions, not_drawn, not_measured
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
@@ -50,7 +50,8 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
     table = statistics.summarise(rounds, known, metric)
     lacking = table["mean"].isna() & (table["rounds"] > 0)
     if lacking.any() and table["mean"].isna().all():
-        raise RunError(f"metric {metric.column!r}: no round has a {metric.title}; choose one of {', '.join(map(repr, recorded(rounds)))}")
+        there = ", ".join(repr(column) for column in METRICS if rounds[column].notna().any())
+        raise RunError(f"metric {metric.column!r}: no round has a {metric.title}; choose one of {there}")
     base = find_baseline(known if baseline else known[~lacking], baseline)
     comparisons = compare(rounds, base, metric)
     epochs = having(sweep.epochs, "epoch", metric.column)
@@ -68,13 +69,8 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
         spread=statistics.spread(rounds, metric),
         distances=statistics.by_distance(labelled(distances if metric.on_pairs else distances[:0], sweep, known)),
         swept=statistics.swept(table, known, sweep.keys),
-        warnings=cautions(sweep, rounds, known, table, comparisons, metric),
+        warnings=[*cautions(sweep, rounds, known, table, comparisons), *not_measured(table, metric), *not_drawn(table)],
     )
-
-
-def recorded(rounds: pd.DataFrame) -> list[str]:
-    """The metrics that some round has."""
-    return [column for column in METRICS if rounds.loc[rounds["status"] == "done", column].notna().any()]
 
 
 def labelled(rows: pd.DataFrame, sweep: Sweep, known: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from digitcmp.report.metrics import NONE, TEST_ACCURACY, Metric
+from digitcmp.report.metrics import NONE, TEST_ACCURACY, Metric, with_unit
 
 MISSING_P = 1e-4  # smaller p values are shown as such
 
@@ -48,7 +48,9 @@ def table_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
         Column("rounds", "rounds", lambda row: str(row["rounds"])),
         Column("failed", "failed", lambda row: str(row["failed"]) if row["failed"] else NONE),
         Column(
-            "mean", metric.heading, lambda row: metric.show(row["mean"]) + ("" if pd.isna(row["std"]) else f" ± {metric.show(row['std'])}")
+            "mean",
+            with_unit(metric.title, metric.unit),
+            lambda row: metric.show(row["mean"]) + ("" if pd.isna(row["std"]) else f" ± {metric.show(row['std'])}"),
         ),
         Column("low", "95 % interval", lambda row: metric.span(row["low"], row["high"])),
         Column("median", "median", lambda row: metric.show(row["median"])),
@@ -67,7 +69,7 @@ def comparison_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
         Column("label", "configuration", lambda row: str(row["label"])),
         Column("pairs", "pairs", lambda row: str(row["pairs"])),
         Column("only_here", "left out", lambda row: str(row["only_here"] + row["only_baseline"] or NONE)),
-        Column("mean", metric.difference_heading, lambda row: metric.show(row["mean"], "+")),
+        Column("mean", with_unit("difference", metric.difference_unit), lambda row: metric.show(row["mean"], "+")),
         Column("low", "95 % interval", lambda row: metric.span(row["low"], row["high"], "+")),
         Column("p", "p", lambda row: p_value(row["p"])),
         Column("p_holm", "p (Holm)", lambda row: p_value(row["p_holm"])),
@@ -112,7 +114,7 @@ def table_csv(metric: Metric = TEST_ACCURACY) -> dict[str, tuple[str, int]]:
 
 def comparisons_csv(metric: Metric = TEST_ACCURACY) -> dict[str, tuple[str, int]]:
     """By column of `compare`: the name in comparisons.csv, and what the value is multiplied by."""
-    suffix = CSV_SUFFIXES.get(metric.difference, "")
+    suffix = CSV_SUFFIXES.get(metric.difference_unit, "")
     names = {"mean": "difference", "low": "interval_low", "high": "interval_high"}
     return {
         "label": ("configuration", 1),

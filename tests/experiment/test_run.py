@@ -14,27 +14,14 @@ import digitcmp
 from digitcmp.config.schema import Config
 from digitcmp.data.sources import load
 from digitcmp.errors import RunError
-from digitcmp.experiment import engines
-from digitcmp.experiment.progress import Display
-from digitcmp.experiment.run import Run, objective, train_run
-from digitcmp.experiment.store import Records
+from digitcmp.experiment.executors import choose, serial
+from digitcmp.experiment.progress import ProgressDisplay
+from digitcmp.experiment.run import Run, objective
 from digitcmp.report.frames import read_rows, read_sweep
 from digitcmp.train.results import EpochRow
 from tests.conftest import MNIST_ROOT, ROOT, Ended, compose_config, needs_mnist
 
 SMALL = ["epochs=2", "data.train_pairs=200", "data.test_pairs=100", "engine=serial"]
-
-
-def train(config: Config, directory: Path) -> Records:
-    """Train a run without a word."""
-    return train_run(Run(config, directory, "test"), Console(quiet=True))
-
-
-def without_seconds(path: Path) -> list[str]:
-    """The lines of a CSV file without the `seconds` column."""
-    lines = path.read_text().splitlines()
-    place = lines[0].split(",").index("seconds") if "seconds" in lines[0] else -1
-    return [",".join(cell for number, cell in enumerate(line.split(",")) if number != place) for line in lines]
 
 
 def test_a_run_leaves_the_promised_files(run_cli: Callable[..., Ended], tmp_path: Path) -> None:
@@ -44,7 +31,7 @@ def test_a_run_leaves_the_promised_files(run_cli: Callable[..., Ended], tmp_path
     (directory,) = tmp_path.glob("outputs/*/*")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", directory.parent.name)
     assert re.fullmatch(r"\d\d-\d\d-\d\d_model=wsn,aux_weight=0\.5,.*", directory.name)
-    files = {".hydra", ".lock", "run.json", "epochs.csv", "rounds.csv", "distances.csv", "curves.png", "digitcmp.log", "model.safetensors"}
+    files = {".hydra", ".lock", "run.json", "records", "epochs.csv", "rounds.csv", "distances.csv", "curves.png", "digitcmp.log"}
     assert {path.name for path in directory.iterdir()} == files
     about = json.loads((directory / "run.json").read_text())
     assert {
@@ -74,7 +61,7 @@ def test_the_same_command_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     config = compose_config("model=net4", "aux_weight=1", "model.dropout=0.2", "data.shuffle=true", "rounds=2", *SMALL)
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        train(config, tmp_path / name)
+        train_run(config, tmp_path / name)
     for file in ("rounds.csv", "epochs.csv", "distances.csv"):
         assert without_seconds(tmp_path / "first" / file) == without_seconds(tmp_path / "second" / file)
 
@@ -89,7 +76,7 @@ def test_results_do_not_depend_on_the_engine_or_company(tmp_path: Path) -> None:
     }
     for name, config in runs.items():
         (tmp_path / name).mkdir()
-        assert not train(config, tmp_path / name).failed
+        assert not train_run(config, tmp_path / name).failed
     for file in ("rounds.csv", "epochs.csv", "distances.csv"):
         together = without_seconds(tmp_path / "serial" / file)
         assert together == without_seconds(tmp_path / "processes" / file)
@@ -110,7 +97,7 @@ def test_a_round_that_breaks_does_not_stop_the_others(tmp_path: Path, monkeypatc
         return result
 
     monkeypatch.setattr(engines, "train_round", breaks)
-    records = train(compose_config("rounds=3", *SMALL), tmp_path)
+    records = train_run(compose_config("rounds=3", *SMALL), tmp_path)
     frame = read_rows(tmp_path / "rounds.csv")
     assert list(frame["status"]) == ["done", "failed", "done"]
     assert frame["error"][1] == "ZeroDivisionError: division by zero"
@@ -120,7 +107,7 @@ def test_a_round_that_breaks_does_not_stop_the_others(tmp_path: Path, monkeypatc
 
 def test_objective_is_the_validation_accuracy_where_there_is_one(tmp_path: Path) -> None:
     """With validation pairs a search must not see the test pairs."""
-    records = train(compose_config("data.val_pairs=70", *SMALL), tmp_path)
+    records = train_run(compose_config("data.val_pairs=70", *SMALL), tmp_path)
     row = records.rounds[0]
     assert objective(records, [0, 1, 2]) == row.val_accuracy != row.test_accuracy
     assert row.best_accuracy == max(epoch.val_accuracy or 0 for epoch in records.epochs)
@@ -129,7 +116,7 @@ def test_objective_is_the_validation_accuracy_where_there_is_one(tmp_path: Path)
 def test_load_model_gives_the_trained_network_back(tmp_path: Path) -> None:
     """The network of each seed answers the raw test images as it did when it was tested."""
     config = compose_config("model=net4", "aux_weight=1", "rounds=2", "save_model=true", *SMALL)
-    records = train(config, tmp_path)
+    records = train_run(config, tmp_path)
     from digitcmp.data.pairs import draw, select
     from digitcmp.seeding import Stream
     from digitcmp.train.round import generator
@@ -150,11 +137,11 @@ def test_load_model_says_what_is_missing(tmp_path: Path) -> None:
     """No run, no saved networks, no such seed: an error each."""
     with pytest.raises(RunError, match="holds no run"):
         digitcmp.load_model(tmp_path)
-    train(compose_config(*SMALL), tmp_path)
+    train_run(compose_config(*SMALL), tmp_path)
     with pytest.raises(RunError, match="save_model=true"):
         digitcmp.load_model(tmp_path)
     (tmp_path / "kept").mkdir()
-    train(compose_config("save_model=true", *SMALL), tmp_path / "kept")
+    train_run(compose_config("save_model=true", *SMALL), tmp_path / "kept")
     with pytest.raises(RunError, match=r"seed=9: .*holds the networks of the seeds 0"):
         digitcmp.load_model(tmp_path / "kept", 9)
 
@@ -185,7 +172,7 @@ def test_the_bar_adds_up_what_rounds_tell() -> None:
 def test_net4_recipe_reaches_the_published_accuracy(tmp_path: Path) -> None:
     """Model 4 of the published Table 1 (88.94 ± 0.91 %): one round lands between 86 and 93 %."""
     assert os.environ.get("DIGITCMP_DATA", MNIST_ROOT) == MNIST_ROOT
-    records = train(compose_config("+experiment=net4", "epochs=25"), tmp_path)
+    records = train_run(compose_config("+experiment=net4", "epochs=25"), tmp_path)
     assert 0.86 <= (records.rounds[0].test_accuracy or 0) <= 0.93
 
 
@@ -194,7 +181,7 @@ def test_an_untested_run_trains_alike_and_never_sees_its_test_pairs(tmp_path: Pa
     runs = {}
     for name, overrides in {"seen": (), "unseen": ("test=false",)}.items():
         (tmp_path / name).mkdir()
-        runs[name] = train(compose_config("model=wsn", "aux_weight=0.5", "data.val_pairs=50", *SMALL, *overrides), tmp_path / name)
+        runs[name] = train_run(compose_config("model=wsn", "aux_weight=0.5", "data.val_pairs=50", *SMALL, *overrides), tmp_path / name)
     seen, unseen = ([(row.train_loss, row.val_accuracy) for row in runs[name].epochs] for name in ("seen", "unseen"))
     assert seen == unseen
     (row,) = runs["unseen"].rounds
@@ -217,7 +204,7 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     def config(*more: str) -> Config:
         return compose_config("model=wsn", "aux_weight=1", *SMALL, *more)
 
-    trained = train(config(), tmp_path)
+    trained = train_run(config(), tmp_path)
     path = tmp_path / "run.json"
     about = json.loads(path.read_text())
     for key in ("ema", "ensemble", "columns", "tta_shift", "test_every", "label_smoothing"):
@@ -225,7 +212,7 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     del about["configuration"]["model"]["digit_head"]["drop"]
     about["configuration_hash"] = "of then"
     path.write_text(json.dumps(about))
-    again = train(config("rounds=2"), tmp_path)
+    again = train_run(config("rounds=2"), tmp_path)
     assert [row.seconds for row in again.rounds[:1]] == pytest.approx(
         [row.seconds for row in trained.rounds], abs=1e-6
     )  # not trained again
@@ -235,4 +222,4 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     del about["configuration"]["ema"]
     path.write_text(json.dumps(about))
     with pytest.raises(RunError, match=r"ema 0.0 -> 0.5"):
-        train(config("ema=0.5"), tmp_path)
+        train_run(config("ema=0.5"), tmp_path)

@@ -68,7 +68,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("metric", METRICS.values(), ids=str)
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 def test_every_metric_makes_a_whole_report(metric: Metric, sweep: Path, tmp_path: Path) -> None:
     """Tables, figures and page, which name the metric; the mean of the rounds in table.csv; distances for the test accuracy alone."""
     report = make_report([sweep], out=tmp_path, metric=metric)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from digitcmp.errors import RunError
-from digitcmp.report.cautions import of_numbers, some
+from digitcmp.report.cautions import cautions, some
 from digitcmp.report.comparisons import by_seed, holm, paired
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.statistics import summarise
@@ -68,7 +68,7 @@ def read_ladder(folder: Path) -> Ladder:
     rounds = labelled(sweep.rounds, sweep, known)
     table = gains(summarise(rounds, known), rounds, rungs, before)
     steps = table[table["predecessor"] != ""].astype({"pairs": "int64"})
-    warnings = [*of_numbers(sweep, rounds, known, table, steps), *fewer_rounds(table), *unpaired(steps), *skipped(rungs)]
+    warnings = [*cautions(sweep, rounds, known, table, steps), *fewer_rounds(table), *unpaired(steps), *skipped(rungs)]
     return Ladder(folder.resolve().name, table, rounds, warnings)
 
 
