@@ -1,66 +1,205 @@
-"""Every engine gives the same rounds; stacks that break, and networks that cannot be stacked."""
+"""The contract of every executor: same numbers, epochs in order, pruning, broken rounds, killed workers, shutdown; and what stacks add."""
 
-from collections.abc import Callable
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import astuple
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 import torch
-from rich.console import Console
 from scipy.stats import ttest_rel
 from torch import Tensor
 
 from digitcmp.config.schema import Config
-from digitcmp.errors import ConfigError
-from digitcmp.experiment import engines, stacking
-from digitcmp.experiment.run import Run, train_runs
-from digitcmp.experiment.store import Records
+from digitcmp.errors import ConfigError, DataError
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.executors import stacked as stacked_module
+from digitcmp.experiment.executors import stacking
+from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
+from digitcmp.experiment.executors.choose import make_executor
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.scheduler import train
 from digitcmp.model import blocks
-from digitcmp.train.results import RoundRow
-from digitcmp.train.round import Round, RoundResult
+from digitcmp.train.results import EpochRow, RoundResult, RoundRow
+from digitcmp.train.round import OnEpoch
 from tests.conftest import MNIST_ROOT, MODELS, Ended, compose_config, needs_aux, needs_mnist
+from tests.experiment.made import distances_of, epochs_of, train_run
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
+EXECUTORS = ("serial", "processes", "stacked")
 AUXILIARY = ("auxmodel", "auxmodel1", "wsn", "net4")  # are trained with an auxiliary loss though they need none
 TINY = ("epochs=2", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40", "rounds=3")
 
 
-def runs(engine: str, folder: Path, *overrides: str, models: list[str] | None = None) -> dict[str, Records]:
-    """The records of a run of every network under one engine."""
-    made = [
-        Run(
-            compose_config(
-                f"model={name}", f"aux_weight={int(needs_aux(name) or name in AUXILIARY)}", f"engine={engine}", *TINY, *overrides
-            ),
-            folder / name,
-            "",
-        )
-        for name in models or MODELS
-    ]
-    return {run.directory.name: records for run, records in train_runs(made, Console(quiet=True))}
+@pytest.fixture(params=EXECUTORS)
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    """Each executor, and afterwards no process of it."""
+    made = make_executor(config(f"engine={request.param}"), 2, lambda _: None)
+    assert made.name == request.param
+    with made:
+        yield made
+    assert not multiprocessing.active_children()
 
 
-def test_every_network_trains_under_every_engine(tmp_path: Path) -> None:
+def config(*overrides: str) -> Config:
+    """A configuration whose rounds take a moment."""
+    return compose_config(*TINY, "epochs=3", *overrides)
+
+
+def finish(executor: Executor, futures: list[RoundFuture]) -> None:
+    """Wait until all of these futures are done."""
+    end = time.monotonic() + 60
+    while not all(future.done() for future in futures):
+        executor.wait()
+        assert time.monotonic() < end
+
+
+def submit(executor: Executor, seeds: list[int], on_epoch: Callable[[RoundFuture, EpochRow], None], one: Config) -> list[RoundFuture]:
+    """The futures of rounds, submitted as the executor likes its tasks and has room for them."""
+    futures: list[RoundFuture] = []
+    while seeds:
+        while not executor.has_room():
+            executor.wait()
+        size = executor.chunk(one)
+        futures += executor.submit(Task(one, tuple(seeds[:size])), on_epoch)
+        seeds = seeds[size:]
+    return futures
+
+
+def test_a_future_is_the_result_of_its_round(executor: Executor) -> None:
+    """Whatever the order in which rounds end; epochs come one after the other, of each round, before its result."""
+    heard: dict[RoundFuture, list[tuple[int, int]]] = {}
+
+    def on_epoch(future: RoundFuture, row: EpochRow) -> None:
+        assert not future.done()
+        heard.setdefault(future, []).append((row.seed, row.epoch))
+
+    futures = submit(executor, [5, 6, 7], on_epoch, config())
+    finish(executor, futures)
+    for seed, future in zip((5, 6, 7), futures, strict=True):
+        result = future.result(timeout=0)
+        assert (result.row.seed, result.row.status) == (seed, "done")
+        assert [row.epoch for row in result.epochs] == [1, 2, 3]
+        assert heard[future] == [(seed, 1), (seed, 2), (seed, 3)]
+    assert executor.has_room()
+
+
+def test_a_cancelled_round_is_not_heard_of_again(executor: Executor) -> None:
+    """In the middle of its training; its neighbours are trained to their end, with their own numbers."""
+    heard: list[tuple[int, int]] = []
+
+    def on_epoch(future: RoundFuture, row: EpochRow) -> None:
+        heard.append((row.seed, row.epoch))
+        if (row.seed, row.epoch) == (6, 2):
+            executor.cancel(future)
+            assert future.done()
+
+    futures = submit(executor, [5, 6, 7], on_epoch, config("epochs=6"))
+    finish(executor, futures)
+    assert [future.cancelled() for future in futures] == [False, True, False]
+    assert max(epoch for seed, epoch in heard if seed == 6) == 2
+    with make_executor(config("engine=serial"), 1, lambda _: None) as alone:
+        ones = submit(alone, [5, 7], lambda *_: None, config("epochs=6"))
+        finish(alone, ones)
+    for one, other in zip(ones, (futures[0], futures[2]), strict=True):
+        assert one.result().row.train_loss == pytest.approx(other.result().row.train_loss, rel=1e-3)
+    while not executor.has_room():  # the place of the cancelled round can be used again
+        executor.wait()
+    finish(executor, submit(executor, [8], on_epoch, config()))
+    assert (8, 3) in heard
+
+
+def test_a_round_that_breaks_is_a_failed_result(executor: Executor) -> None:
+    """Diverged at once, with the reason; the others of its task are not concerned."""
+    futures = submit(executor, [1, 2], lambda *_: None, config("optimizer=sgd", "optimizer.lr=1e12", "epochs=50"))
+    finish(executor, futures)
+    for future in futures:
+        assert future.result().row.status == "failed"
+        assert "optimizer.lr" in future.result().row.error
+    good = submit(executor, [1], lambda *_: None, config())
+    finish(executor, good)
+    assert good[0].result().row.status == "done"
+
+
+def test_a_problem_that_the_user_can_mend_is_the_futures_error(executor: Executor) -> None:
+    """Too few images for the pairs: raised by `result`, and the executor goes on."""
+    bad = submit(executor, [1], lambda *_: None, config("data=mnist", f"data.root={MNIST_ROOT}", "data.train_pairs=40000"))
+    finish(executor, bad)
+    with pytest.raises(DataError):
+        bad[0].result()
+    good = submit(executor, [1], lambda *_: None, config())
+    finish(executor, good)
+    assert good[0].result().row.status == "done"
+
+
+def test_shutdown_at_once_leaves_nothing_behind(executor: Executor) -> None:
+    """In the middle of rounds, and twice."""
+    executor.submit(Task(config("epochs=1000"), (1,)), lambda *_: None)
+    executor.shutdown()
+    executor.shutdown()
+    assert not multiprocessing.active_children()
+
+
+def test_what_a_callback_raises_comes_out_of_wait(executor: Executor) -> None:
+    """It is neither lost nor taken for an error of the round."""
+
+    def stop(future: RoundFuture, row: EpochRow) -> None:
+        raise KeyboardInterrupt(f"{row.seed} {future.done()}")
+
+    executor.submit(Task(config(), (4,)), stop)
+    with pytest.raises(KeyboardInterrupt, match="4 False"):
+        executor.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_dies_costs_its_own_round(number: signal.Signals) -> None:
+    """Its result is a failed one that says how the process ended; a new worker takes its place."""
+    with make_executor(config("engine=processes", "workers=2"), 4, lambda _: None) as executor:
+
+        def die(_: RoundFuture, row: EpochRow) -> None:
+            if row.seed == 1 and multiprocessing.active_children():
+                busy = [one for one in executor.busy.values() if one.task.seeds == (1,)]  # type: ignore[attr-defined]
+                os.kill(busy[0].worker.process.pid, number)
+
+        futures = submit(executor, [1, 2, 3, 4], die, config("epochs=20"))
+        finish(executor, futures)
+        results = [future.result().row for future in futures]
+    assert [row.status for row in results] == ["failed", "done", "done", "done"]
+    assert f"its worker process ended with exit code -{number}" in results[0].error
+
+
+# ---- whole runs ----
+
+
+def runs(engine: str, folder: Path, *overrides: str, models: list[str] | None = None) -> dict[str, Run]:
+    """A trained run of every network under one executor."""
+    made = []
+    for name in models or MODELS:
+        aux = f"aux_weight={int(needs_aux(name) or name in AUXILIARY)}"
+        made.append(Run(compose_config(f"model={name}", aux, f"engine={engine}", *TINY, *overrides), folder / name, ""))
+    train(made)
+    return {run.name: run for run in made}
+
+
+def test_every_network_trains_under_every_executor(tmp_path: Path) -> None:
     """Serial and processes give the same numbers, stacked the same but for rounding; all rounds are done."""
-    serial, processes, stacked = (runs(engine, tmp_path / engine) for engine in ("serial", "processes", "stacked"))
+    serial, processes, stacked = (runs(engine, tmp_path / engine) for engine in EXECUTORS)
     assert serial.keys() == processes.keys() == stacked.keys() == set(MODELS)
-    for name, records in serial.items():
-        assert [row.status for row in stacked[name].rounds] == ["done"] * 3
-        assert [row.seed for row in sorted(stacked[name].rounds, key=lambda row: row.seed)] == [0, 1, 2]
-        for row, other, third in zip(*(ordered(each[name]) for each in (serial, processes, stacked)), strict=True):
+    for name, run in serial.items():
+        assert [(row.seed, row.status) for row in stacked[name].rows] == [(seed, "done") for seed in (0, 1, 2)]
+        for row, other, third in zip(run.rows, processes[name].rows, stacked[name].rows, strict=True):
             assert figures(row) == figures(other)
             assert row.train_loss == pytest.approx(third.train_loss, rel=1e-3)
             assert row.test_accuracy == pytest.approx(third.test_accuracy, abs=0.051)
             assert row.majority_accuracy == third.majority_accuracy
-        assert stacked[name].about["engine"] == "stacked"
-        assert len(stacked[name].epochs) == len(records.epochs)
-        assert sorted(map(astuple, stacked[name].distances))[0][:3] == sorted(map(astuple, records.distances))[0][:3]
-
-
-def ordered(records: Records) -> list[RoundRow]:
-    """Rounds by seed."""
-    return sorted(records.rounds, key=lambda row: row.seed)
+        assert (stacked[name].store.about or {})["engine"] == "stacked"
+        assert len(epochs_of(stacked[name].directory)) == len(epochs_of(run.directory))
+        one, other = (sorted(map(astuple, distances_of(each.directory))) for each in (stacked[name], run))
+        assert [row[:3] for row in one] == [row[:3] for row in other]
 
 
 def figures(row: RoundRow) -> tuple[object, ...]:
@@ -78,85 +217,97 @@ def test_thirty_stacked_rounds_have_the_distribution_of_serial_ones(tmp_path: Pa
     """
     data = (f"data.root={MNIST_ROOT}", "data.train_pairs=100", "data.test_pairs=200", "batch_size=50")
     options = ("data=mnist", *data, "rounds=30", "epochs=5")
-    serial, stacked = (runs(engine, tmp_path / engine, *options, models=[model])[model] for engine in ("processes", "stacked"))
-    pairs = [(row.test_accuracy or 0, other.test_accuracy or 0) for row, other in zip(ordered(serial), ordered(stacked), strict=True)]
+    serial, stacked = (runs(engine, tmp_path / engine, *options, models=[model])[model].rows for engine in ("processes", "stacked"))
+    pairs = [(row.test_accuracy or 0, other.test_accuracy or 0) for row, other in zip(serial, stacked, strict=True)]
     assert max(abs(one - other) for one, other in pairs) <= furthest
     if any(one != other for one, other in pairs):
         assert ttest_rel(*zip(*pairs, strict=True)).pvalue > 0.01
     assert abs(fmean(one for one, _ in pairs) - fmean(other for _, other in pairs)) < 0.005
 
 
+# ---- stacks ----
+
+
 def test_stack_size_bounds_the_stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven rounds in stacks of three: 3, 3 and 1, with the numbers of one big stack."""
-    sizes, before = [], engines.train_stack
+    sizes, before = [], stacked_module.train_rounds
 
-    def spy(config: Config, rounds: list[Round], device: torch.device) -> list[RoundResult | None]:
-        sizes.append(len(rounds))
-        return before(config, rounds, device)
+    def spy(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+        sizes.append(len(seeds))
+        return before(one, seeds, device, on_epoch)
 
-    monkeypatch.setattr(engines, "train_stack", spy)
+    monkeypatch.setattr(stacked_module, "train_rounds", spy)
     small, big = (runs("stacked", tmp_path / size, "rounds=7", f"stack_size={size}", models=["net2"])["net2"] for size in ("3", "100"))
     assert sizes == [3, 3, 7]  # a single round needs no stack
-    assert [row.test_accuracy for row in ordered(small)] == [row.test_accuracy for row in ordered(big)]
+    assert [row.test_accuracy for row in small.rows] == [row.test_accuracy for row in big.rows]
 
 
-def test_a_stack_that_runs_out_of_memory_goes_on_in_halves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rounds_of_runs_that_differ_in_their_seeds_share_a_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known runs of one round each are one stack; runs that come one by one are not, as the next may depend on the last."""
+    sizes, before = [], stacked_module.train_rounds
+
+    def spy(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+        sizes.append(len(seeds))
+        return before(one, seeds, device, on_epoch)
+
+    monkeypatch.setattr(stacked_module, "train_rounds", spy)
+    for folder in ("known", "coming"):
+        made = [Run(config("engine=stacked", "rounds=2", f"seed={2 * index}"), tmp_path / folder / str(index), "") for index in range(3)]
+        train(made if folder == "known" else iter(made))
+        assert [[row.seed for row in run.rows] for run in made] == [[0, 1], [2, 3], [4, 5]]
+    assert sizes == [6, 2, 2, 2]
+
+
+class Messages(Callback):
+    """Keeps what whoever looks at the screen is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def on_message(self, text: str) -> None:
+        self.heard.append(text)
+
+
+def test_a_stack_that_runs_out_of_memory_goes_on_in_halves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stacks of more than two rounds break; every round is done in the end, and it is said what happened."""
-    before = engines.train_stack
+    before = stacked_module.train_rounds
 
-    def too_big(config: Config, rounds: list[Round], device: torch.device) -> list[RoundResult | None]:
-        if len(rounds) > 2:
+    def too_big(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+        if len(seeds) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return before(config, rounds, device)
+        return before(one, seeds, device, on_epoch)
 
-    monkeypatch.setattr(engines, "train_stack", too_big)
-    run = Run(compose_config("engine=stacked", *TINY, "rounds=7"), tmp_path / "run", "")
-    ((_, records),) = train_runs([run], Console())
-    assert [row.status for row in ordered(records)] == ["done"] * 7
-    out = capsys.readouterr().out
-    assert "a stack of 7 rounds broke (OutOfMemoryError: CUDA out of memory); going on with 4 at a time" in out
-    assert "a stack of 4 rounds broke" in out
+    monkeypatch.setattr(stacked_module, "train_rounds", too_big)
+    messages = Messages()
+    run = train_run(compose_config("engine=stacked", *TINY, "rounds=7"), tmp_path, messages)
+    assert [row.status for row in run.rows] == ["done"] * 7
+    assert messages.heard[0] == "a stack of 7 rounds broke (OutOfMemoryError: CUDA out of memory); going on with 4 at a time"
+    assert messages.heard[1].startswith("a stack of 3 rounds broke")
 
 
 def test_a_round_that_breaks_alone_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One seed's data cannot be drawn: the stack is divided until that round is alone."""
     from digitcmp.train import round as module
 
-    before: Callable[[Config, int], object] = module.round_pairs
+    before: Callable[[object, int], object] = module.round_pairs
 
-    def broken(config: Config, seed: int) -> object:
+    def broken(data: object, seed: int) -> object:
         if seed == 2:
             raise RuntimeError("seed 2 is cursed")
-        return before(config, seed)
+        return before(data, seed)
 
     monkeypatch.setattr(module, "round_pairs", broken)
-    run = Run(compose_config("engine=stacked", *TINY, "rounds=5"), tmp_path / "run", "")
-    ((_, records),) = train_runs([run], Console(quiet=True))
-    assert [row.status for row in ordered(records)] == ["done", "done", "failed", "done", "done"]
-    assert "seed 2 is cursed" in ordered(records)[2].error
+    run = train_run(compose_config("engine=stacked", *TINY, "rounds=5"), tmp_path)
+    assert [row.status for row in run.rows] == ["done", "done", "failed", "done", "done"]
+    assert "seed 2 is cursed" in run.rows[2].error
 
 
-def test_a_diverging_stack_says_so_round_by_round(tmp_path: Path) -> None:
-    """All rounds of a hopeless learning rate fail in their first epochs, and the stack ends early."""
-    config = compose_config("engine=stacked", *TINY, "epochs=50", "optimizer=sgd", "optimizer.lr=1e12")
-    ((_, records),) = train_runs([Run(config, tmp_path / "run", "")], Console(quiet=True))
-    assert [row.status for row in records.rounds] == ["failed"] * 3
-    assert all("optimizer.lr" in row.error for row in records.rounds)
-    assert all(row.epochs < 10 for row in records.rounds)
-
-
-def test_a_watcher_ends_a_stacked_run(tmp_path: Path) -> None:
-    """Stopped after its first epoch: nothing of it is recorded, and the run is marked pruned."""
-    pruned = Run(compose_config("engine=stacked", *TINY), tmp_path / "pruned", "")
-    kept = Run(compose_config("engine=stacked", *TINY, "optimizer.lr=0.01"), tmp_path / "kept", "")
-    ended = {
-        run.directory.name: records
-        for run, records in train_runs([pruned, kept], Console(quiet=True), lambda run, _: run.directory.name != "pruned")
-    }
-    assert (ended["pruned"].about["status"], len(ended["pruned"].rounds)) == ("pruned", 0)
-    assert (ended["kept"].about["status"], len(ended["kept"].rounds)) == ("done", 3)
+def test_a_diverging_stack_ends_early(tmp_path: Path) -> None:
+    """All rounds of a hopeless learning rate fail in their first epochs."""
+    run = train_run(compose_config("engine=stacked", *TINY, "epochs=50", "optimizer=sgd", "optimizer.lr=1e12"), tmp_path)
+    assert [row.status for row in run.rows] == ["failed"] * 3
+    assert all("optimizer.lr" in row.error for row in run.rows)
+    assert all(row.epochs < 10 for row in run.rows)
 
 
 def test_memory_of_a_round_grows_with_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
