@@ -38,7 +38,7 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> None:
 
 def test_all_benchmarks_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`python -m benchmarks --help` has a line for each, without importing any."""
-    assert {"round", "hundred", "overhead", "limit"} <= set(NAMES)
+    assert {"round", "hundred", "overhead", "limit", "search", "store"} <= set(NAMES)
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--help"])
     with pytest.raises(SystemExit, match="0"):
         listing.main()
@@ -136,6 +136,29 @@ def test_hundred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "extrapolated from 1 × 1 epochs a network" in capsys.readouterr().out
     with pytest.raises(RunError, match="is there already"):
         run(monkeypatch, "hundred", *options, "--executors", "serial", "--folder", str(folder))
+
+
+def test_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Few rounds with networks: everything that is kept has been written, and the figures belong together."""
+    options = ["--rounds", "12", "--epochs", "3", "--networks", "5000", "--json", str(tmp_path / "store.json")]
+    run(monkeypatch, "store", *options)
+    found = json.loads((tmp_path / "store.json").read_text())["results"]
+    assert all(figure > 0 for figure in found.values())
+    assert found["ratio"] == pytest.approx(found["last_ms"] / found["first_ms"])
+    assert found["longest_ms"] >= found["last_ms"]
+    assert found["written_mb"] >= found["kept_mb"] > 12 * 5000 / 1e6
+    assert found["bytes_ratio"] == pytest.approx(found["written_mb"] / found["kept_mb"])
+    out = capsys.readouterr().out
+    assert "12 rounds of 3 epochs, each with a network of 5000 bytes" in out
+    assert "last / first" in out
+
+
+def test_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search without training goes through all its trials."""
+    run(monkeypatch, "search", "--trials", "20", "--samplers", "random", "--json", str(tmp_path / "search.json"))
+    found = json.loads((tmp_path / "search.json").read_text())["results"]["random"]
+    assert found["memory at the end, MB"] > 0
+    assert found["per epoch told, CPU ms"] > 0
 
 
 def test_full_is_what_the_sweep_trains() -> None:
