@@ -1,15 +1,17 @@
 """What it costs to keep rounds on record, without training any: made-up results are added to a run, which is then resumed.
 
 python -m benchmarks.store                                    10,000 rounds of 60 epochs
-python -m benchmarks.store --rounds 100 --networks 2000000    each with a network of so many bytes, as with save_model=true
+python -m benchmarks.store --rounds 100 --networks 861688     each with a network of so many bytes: `best` with save_model=true
 
 An add is all that a finished round costs: its network, its line in the log, and its claim given back. Views are rewritten by the
 clock, which is taken to go on by --pace seconds from round to round; nothing waits. Bytes written are those that Linux counts for
 the process: logs, networks, run.json, and views as often as they were written. A resume is timed with everything imported, until
-the run has claimed its first missing round.
+the run has claimed its first missing round. An add waits until the disk has its line; how long that takes by itself is measured right
+before and right after. TMPDIR says which disk; one in memory (/dev/shm) shows the program alone.
 """
 
 import argparse
+import os
 import random
 import time
 from collections.abc import Callable
@@ -28,6 +30,7 @@ from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
 
 ENDS = 100  # adds at the beginning and at the end of which a median is shown
 PAIRS = 1000
+LINE = b"." * 3500  # as long as that of a round of 60 epochs
 TARGETS = {"last_ms": 3, "ratio": 1.5, "bytes_ratio": 3, "resume_s": 2}
 NETWORK_MS = 20  # of an add with a network
 
@@ -53,6 +56,7 @@ def made_up(seed: int, epochs: int, network: bytes | None) -> RoundResult:
 
 def measure(config: Config, directory: Path, network: bytes | None, pace: float) -> dict[str, float]:
     """Add all rounds of a configuration to a run in this folder, end the run, and resume it with one round more."""
+    first_disk = disk(directory.parent)
     before, claims, adds = bytes_written(), list[float](), list[float]()
     run = Run(config, directory, "python -m benchmarks.store")
     run.begin("serial", 1, "cpu")
@@ -65,6 +69,8 @@ def measure(config: Config, directory: Path, network: bytes | None, pace: float)
     written, kept = bytes_written() - before, sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     first, last = 1000 * median(adds[:ENDS]), 1000 * median(adds[-ENDS:])
     return {
+        "first_disk_ms": first_disk,
+        "last_disk_ms": disk(directory.parent),
         "first_ms": first,
         "last_ms": last,
         "ratio": last / first,
@@ -76,6 +82,17 @@ def measure(config: Config, directory: Path, network: bytes | None, pace: float)
         "end_s": end,
         "resume_s": seconds(resume, replace(config, rounds=config.rounds + 1), directory),
     }
+
+
+def disk(folder: Path) -> float:
+    """Median milliseconds in which a line by itself is on disk, as of now: the reference of an add."""
+    with (folder / "reference").open("ab", buffering=0) as file:
+
+        def append() -> None:
+            file.write(LINE)
+            os.fsync(file)
+
+        return 1000 * median(seconds(append) for _ in range(ENDS))
 
 
 def resume(config: Config, directory: Path) -> None:
@@ -102,6 +119,8 @@ def bytes_written() -> int:
 def show(found: dict[str, float], targets: dict[str, float], title: str, console: Console) -> None:
     """Print the table."""
     names = {
+        "first_disk_ms": "a line on this disk by itself, before, ms",
+        "last_disk_ms": "a line on this disk by itself, after, ms",
         "first_ms": f"an add, median of the first {ENDS}, ms",
         "last_ms": f"an add, median of the last {ENDS}, ms",
         "ratio": "last / first",
