@@ -59,8 +59,11 @@ def remove(temporary: Path) -> None:
         return  # its folder is not even a folder
 
 
-def append(path: Path, line: bytes) -> None:
-    """Append a line and see it onto the disk; where it does not fit, nothing of it stays. Raises RunError."""
+def append(path: Path, line: bytes, sync: bool) -> None:
+    """Append a line, and see the file onto the disk where that is asked for; where it does not fit, nothing of it stays.
+
+    Raises RunError.
+    """
     try:
         path.parent.mkdir(exist_ok=True)
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
@@ -69,7 +72,8 @@ def append(path: Path, line: bytes) -> None:
             try:
                 while line:
                     line = line[os.write(file, line) :]
-                os.fsync(file)
+                if sync:
+                    os.fsync(file)
             except OSError:
                 with suppress(OSError):
                     os.ftruncate(file, size)

@@ -37,7 +37,7 @@ def test_set_up_is_two_commands() -> None:
 
 def test_tree_and_links_exist() -> None:
     """Every path of the tree and every relative link is there."""
-    tree = README.split("## The tree")[1].split("```")[1]
+    tree = README.split("## The house")[1].split("```")[1]
     folder = ""
     for line in filter(str.strip, tree.splitlines()):
         name = line.split()[0]

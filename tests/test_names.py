@@ -6,8 +6,24 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-RETIRED = {"Ledger", "Flight", "Course", "Place", "Setting", "Desk", "Crew", "Audience", "Standing", "Manner", "Diet", "Jury", "Judge"}
-FOLDERS = ["search"]
+RETIRED = {
+    "Ledger",
+    "Flight",
+    "Course",
+    "Place",
+    "Setting",
+    "Desk",
+    "Crew",
+    "Audience",
+    "Standing",
+    "Manner",
+    "Diet",
+    "Jury",
+    "Judge",
+    "Watcher",
+    "Illustrator",
+    "Paper",
+}
 
 
 def words(name: str) -> set[str]:
@@ -23,7 +39,7 @@ def names(path: Path) -> list[str]:
 
 def test_retired_words() -> None:
     """Occur in no name of a class or function."""
-    modules = [path for folder in FOLDERS for path in sorted((ROOT / "digitcmp" / folder).rglob("*.py"))]
+    modules = sorted((ROOT / "digitcmp").rglob("*.py"))
     found = {f"{path.relative_to(ROOT)}: {name}" for path in modules for name in names(path) if words(name) & RETIRED}
     assert not found
     assert modules

@@ -79,8 +79,8 @@ def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
             yield from walk(value, f"{path}.")
         elif isinstance(value, list):
             for index, element in enumerate(value):
-                place = f"{path}[{index}]"
-                yield from walk(element, f"{place}.") if is_dataclass(element) else [(place, element, item.metadata)]
+                leaf = f"{path}[{index}]"
+                yield from walk(element, f"{leaf}.") if is_dataclass(element) else [(leaf, element, item.metadata)]
         else:
             yield path, value, item.metadata
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from digitcmp.config.schema import COLUMNS, Config, ModelConfig
+from digitcmp.config.schema import COLUMNS, Config
 from digitcmp.errors import ConfigError
 
 IMAGE_SIZE = 14
@@ -40,12 +40,12 @@ def weight_sharing_makes_sense(config: Config) -> None:
         raise ConfigError(f"model.joint=true: {model.name} has parts that read one digit (model.digit_dense, model.digit_head.reads=digit)")
 
 
-def norm_and_dropout_have_a_place(config: Config) -> None:
+def norm_and_dropout_have_layers(config: Config) -> None:
     """Switching on batch norm or dropout does something, or is refused."""
     model = config.model
     dense = [*model.digit_dense, *model.joint_dense]
-    places = [layer.norm for layer in model.tower] + [layer.norm for layer in dense] + [model.digit_head.norm, model.comparator.norm]
-    if model.batchnorm and not any(places):
+    marked = [layer.norm for layer in model.tower] + [layer.norm for layer in dense] + [model.digit_head.norm, model.comparator.norm]
+    if model.batchnorm and not any(marked):
         raise ConfigError(f"model.batchnorm=true: no layer of {model.name} is marked norm: true, so there is no place for it")
     if model.dropout > 0 and not any([*(layer.drop for layer in dense), model.digit_head.drop]):
         raise ConfigError(f"model.dropout={model.dropout}: no layer of {model.name} is marked drop: true, so there is no place for it")
@@ -161,7 +161,7 @@ def rounds_fit_the_engine(config: Config) -> None:
 RULES: tuple[Callable[[Config], None], ...] = (
     network_reads_the_image,
     weight_sharing_makes_sense,
-    norm_and_dropout_have_a_place,
+    norm_and_dropout_have_layers,
     comparator_has_input,
     auxiliary_loss_is_possible,
     pairs_fill_a_batch,
@@ -171,8 +171,3 @@ RULES: tuple[Callable[[Config], None], ...] = (
     optimizer_is_consistent,
     rounds_fit_the_engine,
 )
-
-
-def has_digit_head(model: ModelConfig) -> bool:
-    """Whether the network says which digits it sees."""
-    return model.digit_head.reads != "none"

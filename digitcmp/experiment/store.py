@@ -28,6 +28,7 @@ from digitcmp.files import NoLocksError, append, file_lock, locked, older, write
 from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
+SYNC_INTERVAL = 1.0  # seconds; a power cut may cost the rounds of the last one, a process that is killed costs none
 VIEW_INTERVAL = 5.0  # seconds from one writing of the views to the next, at least
 VIEW_GROWTH = 1.5  # times as many rounds as the last time, so that all writings together are at most 3 times as long as the last one
 
@@ -49,7 +50,7 @@ class Store:
             raise RunError(f"{directory} holds rounds of another configuration, and no run.json; choose another folder, or delete it")
         self.claims: dict[int, FileLock] = {}
         self.next_view, self.next_size = time.monotonic() + VIEW_INTERVAL, VIEW_GROWTH * len(self.records.rounds)
-        self.added = False
+        self.added, self.next_sync = False, 0.0
 
     def same_configuration(self, about: dict[str, Any]) -> str:
         """The hash under which a run of this configuration is on record. Raises RunError when it is another configuration's."""
@@ -123,9 +124,9 @@ class Store:
         if result.network is not None:
             write_whole(network_path(self.directory, seed), result.network)
         record, line = to_record(result, self.configuration_hash, now("microseconds"), self.log)
-        append(self.directory / FOLDER / self.log, line)
+        append(self.directory / FOLDER / self.log, line, sync := time.monotonic() >= self.next_sync)
         self.records.add(record)
-        self.added = True
+        self.added, self.next_sync = True, time.monotonic() + SYNC_INTERVAL if sync else self.next_sync
         if seed in self.claims:
             # its round is on record: whoever has opened this lock meanwhile will see that
             Path(self.claims[seed].lock_file).unlink(missing_ok=True)
@@ -148,6 +149,8 @@ class Store:
         """
         for seed in list(self.claims):
             self.release(seed)
+        if self.added:
+            append(self.directory / FOLDER / self.log, b"", sync=True)
         if self.added or older([self.directory / name for name in FILES], log_paths(self.directory)):
             self.write_views()
         with self.lock():

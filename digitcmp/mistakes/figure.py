@@ -42,9 +42,9 @@ class Heading:
         """In inches."""
         return self.line(len(self.lines) + self.bars) + 0.12
 
-    def line(self, place: int) -> float:
+    def line(self, index: int) -> float:
         """How far below the top a line begins, in inches; the first one is large."""
-        return MARGIN + LINE * place + (0.06 if place else 0)
+        return MARGIN + LINE * index + (0.06 if index else 0)
 
 
 def figure(findings: Findings) -> Figure:
@@ -54,11 +54,11 @@ def figure(findings: Findings) -> Figure:
     heading = Heading(list(filter(None, [wrong(findings), kinds(findings), caption(len(shown), len(findings.mistakes))])), bars)
     row_height = TITLE + SIDE + (AIR + BARS + NAMES) * bars + BETWEEN
     drawn = new_figure(heading.height + row_height * math.ceil(len(shown) / COLUMNS))
-    drawn.set_layout_engine("none")  # everything has its place
+    drawn.set_layout_engine("none")  # every part has its coordinates
     axes = drawn.add_axes((0, 0, 1, 1))
     draw_heading(axes, heading)
-    for place, mistake in enumerate(shown):
-        row, column = divmod(place, COLUMNS)
+    for index, mistake in enumerate(shown):
+        row, column = divmod(index, COLUMNS)
         draw_pair(axes, mistake, findings.relation, MARGIN + column * CELL, heading.height + row * row_height)
     axes.set(xlim=(0, WIDTH), ylim=(drawn.get_figheight(), 0), aspect="auto")  # images change all three
     axes.set_axis_off()
@@ -73,8 +73,8 @@ def caption(shown: int, mistakes: int) -> str:
 
 def draw_heading(axes: Axes, heading: Heading) -> None:
     """The lines of text, the first one large, and what the colours of the bars mean."""
-    for place, line in enumerate(heading.lines):
-        draw_text(axes, MARGIN, heading.line(place), line, **({} if place else {"fontsize": 10, "color": "black"}))
+    for index, line in enumerate(heading.lines):
+        draw_text(axes, MARGIN, heading.line(index), line, **({} if index else {"fontsize": 10, "color": "black"}))
     if not heading.bars:
         return
     x, y = MARGIN, heading.line(len(heading.lines))
@@ -94,11 +94,11 @@ def draw_pair(axes: Axes, mistake: Mistake, relation: str, left: float, top: flo
     row, width = mistake.row, 2 * SIDE + GAP
     axes.text(left, top + TITLE - 0.05, question(row, relation), fontsize=7)
     axes.text(left + width, top + TITLE - 0.05, sureness(row), fontsize=6, color=GREY, horizontalalignment="right")
-    for place, true in enumerate((row.first, row.second)):
-        x, y = left + place * (SIDE + GAP), top + TITLE
-        draw_digit(axes, mistake.images[place], x, y)
+    for index, true in enumerate((row.first, row.second)):
+        x, y = left + index * (SIDE + GAP), top + TITLE
+        draw_digit(axes, mistake.images[index], x, y)
         if mistake.posteriors is not None:
-            draw_posterior(axes, mistake.posteriors[place], true, x, y + SIDE + AIR + BARS)
+            draw_posterior(axes, mistake.posteriors[index], true, x, y + SIDE + AIR + BARS)
 
 
 def draw_digit(axes: Axes, image: Numbers, left: float, top: float) -> None:

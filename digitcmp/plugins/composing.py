@@ -27,13 +27,13 @@ class Template:
     """What was composed for one seed, and where that seed stands in hydra.overrides.task."""
 
     composed: DictConfig
-    place: int
+    index: int
     config: Config | None = None
 
     def reseed(self, seed: int) -> DictConfig:
         """What would have been composed for another seed: the template itself, until it gets the next one."""
         OmegaConf.update(self.composed, "seed", seed, merge=True)
-        self.composed.hydra.overrides.task[self.place] = f"seed={seed}"
+        self.composed.hydra.overrides.task[self.index] = f"seed={seed}"
         return self.composed
 
     def typed(self, seed: int) -> Config:
@@ -88,8 +88,8 @@ class SeedLoader:
         composed = self.loader.load_sweep_config(master_config, overrides)
         if "seed" in composed.hydra.runtime.choices:  # there is a group of that name, and seed=1 chooses from it
             return composed
-        place = list(composed.hydra.overrides.task).index(f"seed={seed}")
-        template = self.templates[key] = Template(composed, place)
+        index = list(composed.hydra.overrides.task).index(f"seed={seed}")
+        template = self.templates[key] = Template(composed, index)
         if len(self.templates) > KEPT:
             self.templates.popitem(last=False)
         return template

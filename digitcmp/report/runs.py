@@ -89,7 +89,7 @@ def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
 def natural(text: str) -> list[tuple[int, float | str]]:
     """Sort key in which run10 comes after run9, and weight=0.1 after weight=0.03."""
     parts = re.split(r"(\d+(?:\.\d+)?)", text)  # texts and numbers in turn
-    return [(0, float(part)) if place % 2 else (1, part) for place, part in enumerate(parts) if part]
+    return [(0, float(part)) if index % 2 else (1, part) for index, part in enumerate(parts) if part]
 
 
 def flatten(configuration: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from digitcmp.config.composed import from_composed
-from digitcmp.config.rules import check_rules, has_digit_head
+from digitcmp.config.rules import check_rules
 from digitcmp.config.schema import Adam, Config, ModelConfig
 from digitcmp.model.network import PairNetwork, build, count_parameters
 from digitcmp.seeding import Stream, generator, step_keys
@@ -51,7 +51,7 @@ UNTRAINED = {"net3": "head.", "net4": "head."} | {name: "reader." for name in MO
 def composed(name: str) -> ModelConfig:
     """The network as its YAML file declares it."""
     tree = compose_tree(f"model={name}")
-    tree.aux_weight = float(has_digit_head(tree.model))
+    tree.aux_weight = float(tree.model.digit_head.reads != "none")
     return from_composed(tree).model
 
 
@@ -65,7 +65,7 @@ def variant(name: str, **changes: Any) -> ModelConfig:
 
 def aux_weight(model: ModelConfig) -> float:
     """1 where there are digits to train."""
-    return float(has_digit_head(model))
+    return float(model.digit_head.reads != "none")
 
 
 def fresh(model: ModelConfig, seed: int = 0) -> PairNetwork:

@@ -15,6 +15,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 
 import torch
+from hydra.core.utils import env_override
 
 from digitcmp.experiment.executors import worker
 from digitcmp.experiment.executors.base import ExecutorBase, OnEpoch, RoundFuture, Task, refuse, settle
@@ -22,6 +23,10 @@ from digitcmp.experiment.executors.worker import Assignment, Stop
 from digitcmp.train.results import EpochRow, RoundResult
 from digitcmp.train.round import crashed_round
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+# Every step frees and asks for the same few megabytes. glibc would give them back to the system and get them anew, page
+# by page, which took up to a third of the steps' time; other systems' allocators do not know these names.
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 28)}
 Message = tuple[int, EpochRow] | list[RoundResult | None] | BaseException
 
 
@@ -32,7 +37,7 @@ class Worker:
         self.connection, theirs = context.Pipe()
         # not every context's type says that it has processes
         self.process: BaseProcess = context.Process(target=worker.serve, args=(theirs, str(device)), daemon=True)  # type: ignore[attr-defined]
-        with worker.environment():
+        with env_override({**ONE_THREAD, **KEEP_MEMORY}):  # read by the libraries when they are loaded, in the server or the worker
             self.process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
 

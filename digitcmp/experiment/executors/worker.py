@@ -5,8 +5,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -16,11 +14,6 @@ import torch
 from digitcmp.config.schema import Config
 from digitcmp.train.results import EpochRow
 from digitcmp.train.round import OnEpoch, train_round, train_rounds
-
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-# Every step frees and asks for the same few megabytes. glibc would give them back to the system and get them anew, page
-# by page, which took up to a third of the steps' time; other systems' allocators do not know these names.
-KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 28)}
 
 
 @dataclass(frozen=True)
@@ -52,20 +45,6 @@ def make_context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *(name for name in ("torchvision.datasets", "sklearn.datasets") if name in sys.modules)])
     return context
-
-
-@contextmanager
-def environment() -> Iterator[None]:
-    """The environment that libraries read when they are loaded, in the server or in the worker."""
-    wanted = {**ONE_THREAD, **KEEP_MEMORY}
-    before = {name: os.environ[name] for name in wanted if name in os.environ}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name in wanted:
-            del os.environ[name]
-        os.environ.update(before)
 
 
 def serve(connection: Connection, device: str) -> None:
