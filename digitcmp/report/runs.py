@@ -53,15 +53,13 @@ def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] =
 
 def parts(records: Sequence[Record], part: Literal["epochs", "distances"], names: Sequence[str]) -> pd.DataFrame:
     """These columns of a part of all records, below each other, with the seed of each in front."""
-    whole: dict[str, list[Any]] = {name: [] for name in names}
-    lengths = []
-    for record in records if names else ():
-        columns = record.columns(part)
-        lengths.append(len(columns[names[0]]))
-        for name, values in whole.items():
-            values += columns[name]
-    seeds = np.repeat(np.array([record.row.seed for record in records[: len(lengths)]], dtype="int64"), lengths)
-    return pd.DataFrame({"seed": seeds, **{name: np.array(values, dtype=WHOLE.get(name, "float64")) for name, values in whole.items()}})
+    texts = {name: [record.column(part, name) for record in records] for name in names}
+    lengths = [text.count(b",") + (text != b"") for text in texts[names[0]]] if names else 0
+    frame = {"seed": np.repeat(np.array([record.row.seed for record in records], dtype="int64"), lengths)}
+    for name, found in texts.items():
+        values = json.loads(b"[%s]" % b",".join(filter(None, found)))  # once for all records: that is what takes the time
+        frame[name] = np.array(values, dtype=WHOLE.get(name, "float64"))
+    return pd.DataFrame(frame)
 
 
 def was_tested(about: dict[str, Any]) -> bool:
