@@ -42,13 +42,18 @@ def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] =
     """
     try:
         records = read_records(directory, about["configuration_hash"])
+        damaged = [f"{directory}: {line}" for line in records.damaged]
     except RunError as error:
-        records = Records(damaged=[f"{error}; its rounds are left out"])
+        records, damaged = Records(), [f"{error}; its rounds are left out"]
     found = list(records.rounds.values())
-    rounds = pd.DataFrame([vars(record.row) for record in found], columns=ROUND_COLUMNS)
-    kinds = {name: WHOLE.get(name, TEXT.get(name, "float64")) for name in ROUND_COLUMNS}
     epochs, distances = parts(found, "epochs", columns), parts(found, "distances", DISTANCES if columns else ())
-    return RunFrames(rounds.astype(kinds), epochs, distances, [f"{directory}: {line}" for line in records.damaged])
+    return RunFrames(round_frame([record.row for record in found]), epochs, distances, damaged)
+
+
+def round_frame(rows: Sequence[RoundRow]) -> pd.DataFrame:
+    """Rounds as a typed frame; no error is a missing value."""
+    frame = pd.DataFrame([{**vars(row), "error": row.error or None} for row in rows], columns=ROUND_COLUMNS)
+    return frame.astype({name: WHOLE.get(name, TEXT.get(name, "float64")) for name in ROUND_COLUMNS})
 
 
 def parts(records: Sequence[Record], part: Literal["epochs", "distances"], names: Sequence[str]) -> pd.DataFrame:
