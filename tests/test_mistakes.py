@@ -205,6 +205,9 @@ def test_errors(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path
         changed = {**about["configuration"], "data": {**about["configuration"]["data"], **data}}
         (folder / "run.json").write_text(json.dumps({**about, "configuration": changed}))
         assert text in error(folder, "--root", tmp_path)
+    changed = {**about["configuration"], "model": {**about["configuration"]["model"], "dropout": "much"}}
+    (folder / "run.json").write_text(json.dumps({**about, "configuration": changed}))
+    assert "0.safetensors cannot be read (Value 'much' of type 'str' could not be converted to Float)" in error(folder)
     (folder / "run.json").write_text(json.dumps(about))
     network_path(folder, 1).write_bytes(network_path(folder, 1).read_bytes()[:-1])
     assert "1.safetensors cannot be read" in error(folder)
