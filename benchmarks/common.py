@@ -17,15 +17,21 @@ from digitcmp import cli
 from digitcmp.config.composed import from_composed
 from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError
+from digitcmp.files import shipped
 
 PLAIN = {"wsn": ["aux_weight=0"]}  # the variants that the reference loop has
 
 
+def composed(*overrides: str) -> Config:
+    """The configuration of these overrides. Raises DigitcmpError for those that make no sense."""
+    cli.register()
+    with initialize_config_dir(str(shipped("conf"))):
+        return from_composed(compose("config", overrides=list(overrides)))
+
+
 def configuration(network: str, data: str, *overrides: str) -> Config:
     """The published recipe of a network, with other data, and overrides. Raises DigitcmpError for those that make no sense."""
-    cli.register()
-    with initialize_config_dir(str(cli.find("conf"))):
-        return from_composed(compose("config", overrides=[f"+experiment={network}", f"data={data}", *PLAIN.get(network, []), *overrides]))
+    return composed(f"+experiment={network}", f"data={data}", *PLAIN.get(network, []), *overrides)
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:

@@ -4,9 +4,10 @@ import hydra
 from omegaconf import DictConfig
 
 from digitcmp import cli
+from digitcmp.files import shipped
 
 
-@hydra.main(config_path=str(cli.find("conf")), config_name="config", execution_whitelist=["digitcmp.cli.Hooks", "logging.FileHandler"])
+@hydra.main(config_path=str(shipped("conf")), config_name="config", execution_whitelist=["digitcmp.cli.Hooks", "logging.FileHandler"])
 def empty(composed: DictConfig) -> float:
     """Nothing."""
     del composed

@@ -1,9 +1,9 @@
 """The published Table 1, net1 to net4 over 100 rounds of 60 epochs, tested after every epoch: how long does it take?
 
 python -m benchmarks.hundred                                       extrapolated from a few rounds of a few epochs
-python -m benchmarks.hundred --full --engines stacked reference    in full; on a machine with a GPU, the figures of the GPU
+python -m benchmarks.hundred --full --executors stacked reference    in full; on a machine with a GPU, the figures of the GPU
 
-Each engine trains in a process of its own. Its time begins with everything imported and nothing read, and so includes
+Each executor trains in a process of its own. Its time begins with everything imported and nothing read, and so includes
 reading MNIST, waking the GPU up and starting worker processes, and it ends with the last round on record, as
 `python -m digitcmp --multirun +sweeps=table1` leaves it.
 
@@ -25,30 +25,30 @@ from rich.console import Console
 
 from benchmarks.common import add_data, configuration, make_console, make_parser, make_table, print_table, run, whole, write
 from benchmarks.machine import describe_machine, in_words
-from benchmarks.workload import Measured, measure_engine, measure_reference
+from benchmarks.workload import Measured, measure_executor, measure_reference
 from digitcmp.config.schema import Config
-from digitcmp.experiment.engines import choose_device
+from digitcmp.experiment.executors.choose import choose_device
 
 ROUNDS, EPOCHS = 100, 60
 NETWORKS = ["net1", "net2", "net3", "net4"]
-ENGINES = ["serial", "processes", "stacked"]
+EXECUTORS = ["serial", "processes", "stacked"]
 REFERENCES = ["reference", "reference-batch"]
-SENSIBLE = {"cpu": [*ENGINES, "reference"], "cuda": ["serial", "stacked", *REFERENCES]}
+SENSIBLE = {"cpu": [*EXECUTORS, "reference"], "cuda": ["serial", "stacked", *REFERENCES]}
 
 
-def measure(engine: str, configs: list[Config], options: argparse.Namespace) -> dict[str, Any]:
-    """One engine: what was trained and measured, and the seconds of the whole table."""
-    plain = engine in REFERENCES
+def measure(executor: str, configs: list[Config], options: argparse.Namespace) -> dict[str, Any]:
+    """One executor: what was trained and measured, and the seconds of the whole table."""
+    plain = executor in REFERENCES
     full = options.full_reference if plain else options.full
     rounds, epochs = ROUNDS if full else options.rounds, EPOCHS if options.full or full else options.epochs
     trained = [replace(config, rounds=rounds, epochs=epochs) for config in configs]
     if plain:
-        measured = measure_reference(trained, options.threads, engine == "reference-batch")
+        measured = measure_reference(trained, options.threads, executor == "reference-batch")
     else:
-        folder = options.folder and options.folder / engine
-        measured = measure_engine([replace(config, engine=engine) for config in trained], folder, loud=options.full)
+        folder = options.folder and options.folder / executor
+        measured = measure_executor([replace(config, engine=executor) for config in trained], folder, loud=options.full)
     seconds = measured.wall if full else measured.extrapolated(ROUNDS, EPOCHS)
-    return {"engine": engine, "rounds": rounds, "epochs": epochs, "in_full": full, "seconds": seconds, **figures(measured)}
+    return {"executor": executor, "rounds": rounds, "epochs": epochs, "in_full": full, "seconds": seconds, **figures(measured)}
 
 
 def figures(measured: Measured) -> dict[str, Any]:
@@ -66,27 +66,27 @@ def basis(result: dict[str, Any]) -> str:
 
 def show(results: list[dict[str, Any]], title: str, console: Console) -> None:
     """Print the table."""
-    plain = next((result["seconds"] for result in results if result["engine"] in REFERENCES), None)
+    plain = next((result["seconds"] for result in results if result["executor"] in REFERENCES), None)
     networks = list(results[0]["rounds_per_minute"])
-    table = make_table(["engine", "at once"], [*networks, "all [s]", "all [min]", "× plain"])
+    table = make_table(["executor", "at once"], [*networks, "all [s]", "all [min]", "× plain"])
     table.add_column("all: how known")
     for result in results:
         seconds = result["seconds"]
         speeds = [f"{result['rounds_per_minute'][network]:.1f}" for network in networks]
         ratio = "" if plain is None else f"{plain / seconds:.2f}"
         table.add_row(
-            result["engine"], str(result["measured"]["side"]), *speeds, f"{seconds:.0f}", f"{seconds / 60:.1f}", ratio, basis(result)
+            result["executor"], str(result["measured"]["side"]), *speeds, f"{seconds:.0f}", f"{seconds / 60:.1f}", ratio, basis(result)
         )  # fmt: skip
     print_table(title, table, console)
     for result in results:
         if failed := result["measured"]["failed"]:
-            console.print(f"{result['engine']}: {failed} rounds failed; its time is not that of the whole table", style="red")
+            console.print(f"{result['executor']}: {failed} rounds failed; its time is not that of the whole table", style="red")
 
 
 def parse() -> argparse.Namespace:
     """The options."""
     parser = make_parser(__doc__)
-    parser.add_argument("--engines", nargs="+", choices=[*ENGINES, *REFERENCES], help=f"default: {' '.join(SENSIBLE['cpu'])}, on a GPU "
+    parser.add_argument("--executors", nargs="+", choices=[*EXECUTORS, *REFERENCES], help=f"default: {' '.join(SENSIBLE['cpu'])}, on a GPU "
                         f"{' '.join(SENSIBLE['cuda'])}")  # fmt: skip
     parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS, help="default: all of them")
     parser.add_argument("--rounds", type=whole, default=4, help="to extrapolate from, per network, default: 4")
@@ -106,7 +106,7 @@ def main() -> None:
     machine, console = describe_machine(), make_console()
     device = choose_device(options.device).type
     configs = [configuration(network, options.data, f"device={device}") for network in options.networks]
-    results = [measure(engine, configs, options) for engine in options.engines or SENSIBLE[device]]
+    results = [measure(executor, configs, options) for executor in options.executors or SENSIBLE[device]]
     threads = f"; plain loop on {options.threads} thread{'s' if options.threads > 1 else ''}" if device == "cpu" else ""
     title = f"{ROUNDS} rounds of {EPOCHS} epochs on {options.data}, rounds per minute; device {device}{threads}; {in_words(machine)}"
     show(results, title, console)

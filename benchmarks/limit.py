@@ -10,11 +10,12 @@ One thread, on the CPU. The step is the real training loop's, the test that of 1
 """
 
 import argparse
+import os
 import time
 from dataclasses import asdict
-from pathlib import Path
 from statistics import mean, median
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from rich.console import Console
@@ -24,13 +25,13 @@ from benchmarks.common import add_data, configuration, make_console, make_parser
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.step import PARTS, Work, expensive
 from benchmarks.workload import fresh
-from digitcmp.experiment.workers import env_override
+from digitcmp.files import shipped
 
 SIZE = 1024  # of the matrices: large enough for the full rate, small enough to be done in some 13 ms
 PRODUCTS = 5
 EPOCHS = 3  # of training, and tests, a turn
 QUIET = {"KINETO_LOG_LEVEL": "99"}  # torch's profiler says on stderr that it starts; it can only be told before it is loaded
-RECIPES = sorted(path.stem for path in (Path(__file__).resolve().parents[1] / "conf" / "experiment").glob("*.yaml"))
+RECIPES = sorted(path.stem for path in (shipped("conf") / "experiment").glob("*.yaml"))
 
 
 def product_rate(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> float:
@@ -69,7 +70,7 @@ def measure(network: str, data: str, repeat: int) -> dict[str, Any]:
     work, matrices = Work(config), [torch.rand(SIZE, SIZE) for _ in range(3)]
     turn(work, matrices)  # the first time is slower
     turns = [turn(work, matrices) for _ in range(repeat)]
-    with env_override(QUIET), fresh(threads=1) as process:
+    with patch.dict(os.environ, QUIET), fresh(threads=1) as process:
         most = process.submit(expensive, config, EPOCHS).result()
     step, test = (count(config.model, pairs, config.aux_weight) for pairs in (config.batch_size, config.data.test_pairs))
     return {

@@ -8,9 +8,7 @@ left out (report=false). Also: the time until --help and until a configuration e
 to import the command line and torch, each in a fresh process.
 """
 
-import argparse
 import csv
-import json
 import subprocess
 import sys
 import tempfile
@@ -20,9 +18,9 @@ from statistics import mean, median
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.machine import describe_machine
+from benchmarks.common import make_console, make_parser, make_table, print_table, run, whole, write
+from benchmarks.machine import describe_machine, in_words
 
 OURS = [sys.executable, "-m", "digitcmp"]
 EMPTY = [sys.executable, "-m", "benchmarks.empty_job"]
@@ -65,7 +63,7 @@ def measure(few: int, many: int, repeat: int, folder: Path) -> dict[str, list[fl
         "configuration error, ms": [*OURS, "aux_weight=-1"],
         "python alone, ms": [*python, ""],
         "import digitcmp.cli, ms": [*python, "import digitcmp.cli"],
-        "import digitcmp.experiment.run (with torch), ms": [*python, "import digitcmp.experiment.run"],
+        "import digitcmp.train.round (with torch), ms": [*python, "import digitcmp.train.round"],
         "import digitcmp.report.build, ms": [*python, "import digitcmp.report.build"],
     }
     for _ in range(repeat):
@@ -78,29 +76,25 @@ def measure(few: int, many: int, repeat: int, folder: Path) -> dict[str, list[fl
 
 def show(found: dict[str, list[float]], machine: dict[str, Any], console: Console) -> None:
     """Print the table."""
-    table = Table(title=f"overhead, {machine['processor']}, {machine['cores']} cores", title_justify="left")
-    for column in ("what", "median", "mean", "min", "max"):
-        table.add_column(column, justify="left" if column == "what" else "right")
+    table = make_table(["what"], ["median", "mean", "min", "max"])
     for name, values in found.items():
         table.add_row(name, *(f"{value:.0f}" for value in (median(values), mean(values), min(values), max(values))))
-    console.print(table)
+    print_table(f"overhead, {in_words(machine)}", table, console)
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, nargs=2, default=[5, 45], metavar=("FEW", "MANY"), help="default: 5 45")
-    parser.add_argument("--repeat", type=int, default=3, help="default: 3")
-    parser.add_argument("--json", type=Path, help="write the measurements to this file")
+    parser = make_parser(__doc__)
+    parser.add_argument("--jobs", type=whole, nargs=2, default=[5, 45], metavar=("FEW", "MANY"), help="default: 5 45")
+    parser.add_argument("--repeat", type=whole, default=3, help="default: 3")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         few, many = options.jobs
         found = measure(few, many, options.repeat, Path(folder))
     machine = describe_machine()
-    show(found, machine, Console())
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "results": found}, indent=2) + "\n")
+    show(found, machine, make_console())
+    write(options.json, "overhead", machine, found)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

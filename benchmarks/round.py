@@ -11,7 +11,6 @@ processes and reading the data is in neither; `python -m benchmarks.hundred` has
 """
 
 import argparse
-import io
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -26,10 +25,9 @@ from benchmarks.machine import cores, describe_machine, in_words
 from benchmarks.reference import NETWORKS
 from benchmarks.workload import Pace, fresh, pace, plain_round
 from digitcmp.config.schema import Config
-from digitcmp.experiment.audience import Audience
-from digitcmp.experiment.engines import processes
-from digitcmp.experiment.progress import Display
-from digitcmp.train.round import Task, round_pairs
+from digitcmp.experiment.executors.base import Task
+from digitcmp.experiment.executors.processes import ProcessExecutor
+from digitcmp.train.round import round_pairs
 
 OURS, THREADS, PROCESSES = "ours", "plain, threads", "plain, processes"
 LIMIT = 3.0  # seconds after which the plain loop begins no other epoch
@@ -38,10 +36,11 @@ CPU = torch.device("cpu")
 
 def ours(config: Config, workers: int) -> Pace:
     """A round in each of this many worker processes, at the same time."""
-    audience = Audience(Display("", workers, None, Console(file=io.StringIO())))
-    ended = processes((Task(config, seed, seed) for seed in range(workers)), CPU, workers, audience)
-    results = [result for one in ended if one for result in one[1:] if not isinstance(result, Task | None)]
-    return pace(config.model.name, [result.row for result in results], [row for result in results for row in result.epochs])
+    with ProcessExecutor(CPU, workers) as executor:
+        futures = [future for seed in range(workers) for future in executor.submit(Task(config, (seed,)), lambda *_: None)]
+        while not all(future.done() for future in futures):
+            executor.wait()
+    return pace(config.model.name, [future.result() for future in futures])
 
 
 def plain(config: Config, pool: ProcessPoolExecutor, workers: int) -> Pace:
@@ -55,9 +54,9 @@ def measure(network: str, options: argparse.Namespace, pools: dict[str, ProcessP
     """Rounds per minute of all three, turn by turn."""
     recipe = configuration(network, options.data, "device=cpu")
     config, workers = replace(recipe, epochs=options.epochs), options.workers
-    round_pairs(config, config.seed)  # a problem with the data is found here
+    round_pairs(config.data, config.seed)  # a problem with the data is found here
     for name, side in ((THREADS, 1), (PROCESSES, workers)):
-        list(pools[name].map(round_pairs, [config] * side, range(side)))  # they read the data
+        list(pools[name].map(round_pairs, [config.data] * side, range(side)))  # they read the data
     turns: list[dict[str, tuple[Pace, int]]] = [
         {
             OURS: (ours(config, workers), workers),

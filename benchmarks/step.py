@@ -71,7 +71,7 @@ class Work:
     """One round of a configuration on the CPU, of which an epoch of training or a test is done at a time."""
 
     def __init__(self, config: Config) -> None:
-        self.pairs = stack([round_pairs(config, config.seed)], CPU)
+        self.pairs = stack([round_pairs(config.data, config.seed)], CPU)
         self.clock = Clock()
         self.program = TimedProgram(build(config.model, generator(config.seed, Stream.WEIGHTS), CPU), self.clock)
         self.steps, self.tested = -(-config.data.train_pairs // config.batch_size), config.data.test_pairs

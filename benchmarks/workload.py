@@ -1,4 +1,4 @@
-"""Rounds at work, in processes of their own: a sweep's with digitcmp's engines, and the plain loop's.
+"""Rounds at work, in processes of their own: a sweep's with digitcmp's executors, and the plain loop's.
 
 Every measurement begins in a fresh process, which has imported everything and read nothing: what one leaves behind (a data
 set in memory, a GPU that is awake) is of no use to the next.
@@ -7,6 +7,7 @@ set in memory, a GPU that is awake) is of no use to the next.
 import io
 import multiprocessing
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,9 +23,12 @@ from benchmarks.reference import train_reference
 from digitcmp.config.schema import Config
 from digitcmp.data.sources import load
 from digitcmp.errors import RunError
-from digitcmp.experiment.engines import choose_device
-from digitcmp.experiment.run import Run, train_runs
-from digitcmp.train.results import EpochRow, RoundRow
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.executors.choose import choose_device
+from digitcmp.experiment.progress import ProgressDisplay
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.scheduler import train
+from digitcmp.train.results import RoundResult
 from digitcmp.train.round import round_pairs
 
 
@@ -68,8 +72,8 @@ def fresh(threads: int, processes: int = 1) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, mp_context=context, initializer=torch.set_num_threads, initargs=(threads,))
 
 
-def measure_engine(configs: list[Config], folder: Path | None, loud: bool) -> Measured:
-    """Train the rounds of these configurations, which share their engine, as a sweep does, with records in this folder (None: a
+def measure_executor(configs: list[Config], folder: Path | None, loud: bool) -> Measured:
+    """Train the rounds of these configurations, which share their executor, as a sweep does, with records in this folder (None: a
     temporary one). loud: say on stderr how it goes. Raises RunError for a folder that is there: its rounds would be trained already.
     """
     if folder and folder.exists():
@@ -84,28 +88,40 @@ def sweep(configs: list[Config], folder: Path, loud: bool) -> Measured:
     """The same, in this process."""
     console = Console(stderr=True) if loud else Console(file=io.StringIO())
     runs = [Run(config, folder / config.model.name, "python -m benchmarks.hundred") for config in configs]
+    kept = Results()
     start = time.perf_counter()
-    records = [records for _, records in train_runs(runs, console)]
+    with ProgressDisplay.of(runs, console) as display:
+        train(runs, [display, kept])
     wall = time.perf_counter() - start
-    side = int(records[0].about["workers"])
-    rounds = [row for record in records for row in record.rounds]
-    kept = {record.directory: record for record in records}  # runs end in any order
-    paces = [pace(run.config.model.name, kept[run.directory].rounds, kept[run.directory].epochs) for run in runs]
+    about = runs[0].store.about
+    assert about is not None
+    rounds = [row for run in runs for row in run.rows]
     return Measured(
-        device=str(records[0].about["device"]),
+        device=str(about["device"]),
         wall=wall,
-        start=max(0.0, wall - sum(row.seconds for row in rounds) / side),
-        side=side,
+        start=max(0.0, wall - sum(row.seconds for row in rounds) / about["workers"]),
+        side=about["workers"],
         failed=sum(row.status != "done" for row in rounds),
-        paces=paces,
+        paces=[pace(run.config.model.name, kept.of[run]) for run in runs],
     )
 
 
-def pace(network: str, rounds: Sequence[RoundRow], epochs: Sequence[EpochRow]) -> Pace:
-    """How fast the rounds with these rows went."""
-    beside = sum(row.seconds for row in rounds) - sum(row.seconds for row in epochs)
-    accuracy = mean(row.test_accuracy or 0.0 for row in rounds)
-    return Pace(network, beside / len(rounds), median(row.seconds for row in epochs), accuracy)
+class Results(Callback):
+    """Keeps the results of each run's rounds: a store keeps no epochs in memory."""
+
+    def __init__(self) -> None:
+        self.of: defaultdict[Run, list[RoundResult]] = defaultdict(list)
+
+    def on_round_end(self, run: Run, result: RoundResult) -> None:
+        self.of[run].append(result)
+
+
+def pace(network: str, results: Sequence[RoundResult]) -> Pace:
+    """How fast the rounds with these results went."""
+    epochs = [row.seconds for result in results for row in result.epochs]
+    beside = sum(result.row.seconds for result in results) - sum(epochs)
+    accuracy = mean(result.row.test_accuracy or 0.0 for result in results)
+    return Pace(network, beside / len(results), median(epochs), accuracy)
 
 
 def measure_reference(configs: list[Config], threads: int, one_batch: bool) -> Measured:
@@ -146,7 +162,7 @@ class PlainRound:
 def plain_round(config: Config, seed: int, one_batch: bool = False, limit: float = float("inf")) -> PlainRound:
     """Train one round of the plain loop; no epoch is begun after this many seconds."""
     start = time.perf_counter()
-    pairs = round_pairs(config, seed)
+    pairs = round_pairs(config.data, seed)
     train, test = (pairs.train.images, pairs.train.target, pairs.train.digits), (pairs.test.images, pairs.test.target)
     device = choose_device(config.device).type
     epochs = train_reference(config.model.name, train, test, config.optimizer.lr, device, one_batch)

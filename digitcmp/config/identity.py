@@ -54,10 +54,9 @@ def defaults() -> dict[str, Any]:
 
 def over(defaults: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """Nested values, and the defaults of keys that they lack; a default that must be given (???) is none."""
-    whole = {name: value for name, value in defaults.items() if value != MISSING}
+    whole = {name: over(value, {}) if isinstance(value, dict) else value for name, value in defaults.items() if value != MISSING}
     for name, value in values.items():
-        default = defaults.get(name)
-        whole[name] = over(default, value) if isinstance(default, dict) and isinstance(value, dict) else value
+        whole[name] = over(defaults[name], value) if isinstance(defaults.get(name), dict) and isinstance(value, dict) else value
     return whole
 
 

@@ -130,12 +130,12 @@ def parse(data: bytes, log: str) -> tuple[list[Record], list[str], int]:
 
 def damage(data: bytes, begin: int, end: int, log: str) -> list[str]:
     """A text for each line in a stretch without records."""
-    if not data[begin:end].strip():  # between two sound records; lines are only counted where one is to be named
+    if not (stretch := data[begin:end]).strip():
         return []
-    first, torn = data.count(b"\n", 0, begin) + 1, end == len(data) and not data.endswith(b"\n")
-    lines = [number for number, line in enumerate(data[begin:end].split(b"\n"), first) if line.strip()]
+    first = data.count(b"\n", 0, begin) + 1
+    lines = [number for number, line in enumerate(stretch.split(b"\n"), first) if line.strip()]
     kinds = ["is damaged"] * len(lines)
-    if torn and kinds:
+    if end == len(data) and not data.endswith(b"\n"):
         kinds[-1] = "is not whole (it was being written)"
     return [f"{FOLDER}/{log}, line {number}, {kind}; its round is left out" for number, kind in zip(lines, kinds, strict=True)]
 

@@ -29,7 +29,7 @@ from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
 VIEW_INTERVAL = 5.0  # seconds from one writing of the views to the next, at least
-VIEW_SHARE = 0.02  # of a process's time may go into them
+VIEW_GROWTH = 1.5  # times as many rounds as the last time, so that all writings together are at most 3 times as long as the last one
 
 
 class Store:
@@ -48,7 +48,7 @@ class Store:
         if self.about is None and self.reader.others:
             raise RunError(f"{directory} holds rounds of another configuration, and no run.json; choose another folder, or delete it")
         self.claims: dict[int, FileLock] = {}
-        self.next_view = time.monotonic() + VIEW_INTERVAL
+        self.next_view, self.next_size = time.monotonic() + VIEW_INTERVAL, VIEW_GROWTH * len(self.records.rounds)
         self.added = False
 
     def same_configuration(self, about: dict[str, Any]) -> str:
@@ -130,16 +130,15 @@ class Store:
             # its round is on record: whoever has opened this lock meanwhile will see that
             Path(self.claims[seed].lock_file).unlink(missing_ok=True)
             self.release(seed)
-        if time.monotonic() >= self.next_view:
+        if time.monotonic() >= self.next_view and len(self.records.rounds) >= self.next_size:
             self.write_views()
 
     def write_views(self) -> None:
-        """Write the CSV files anew; not again before a while that is long against what it took."""
-        start = time.monotonic()
+        """Write the CSV files anew; not again before some seconds have passed and there are half as many rounds more."""
         with self.lock():
             write_views(self.directory, list(read_records(self.directory, self.configuration_hash).rounds.values()))
-        now = time.monotonic()
-        self.next_view, self.added = now + max(VIEW_INTERVAL, (now - start) / VIEW_SHARE), False
+        self.next_view, self.next_size = time.monotonic() + VIEW_INTERVAL, VIEW_GROWTH * len(self.records.rounds)
+        self.added = False
 
     def end(self, otherwise: Status = "running") -> Status:
         """End this process's work: bring the views up to date, and say how the run stands.

@@ -23,7 +23,7 @@ from digitcmp.model.network import build
 from digitcmp.seeding import Stream, generator, step_keys
 from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram
-from digitcmp.train.results import EpochRow, RoundRow
+from digitcmp.train.results import EpochRow, RoundResult, RoundRow
 from digitcmp.train.round import round_pairs
 from tests.conftest import ROOT, choices, compose_config
 
@@ -38,7 +38,7 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> None:
 
 def test_all_benchmarks_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`python -m benchmarks --help` has a line for each, without importing any."""
-    assert {"round", "hundred", "overhead", "limit"} <= set(NAMES)
+    assert {"round", "hundred", "overhead", "limit", "search", "store"} <= set(NAMES)
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--help"])
     with pytest.raises(SystemExit, match="0"):
         listing.main()
@@ -75,7 +75,7 @@ def step_operations(recipe: str, pairs: int) -> tuple[Operations, tuple[int, int
     overrides = [f"{name}={pairs}" for name in ("data.train_pairs", "data.test_pairs", "batch_size")]
     config = compose_config(f"+experiment={recipe}", "data=digits", *overrides)
     program = SingleProgram(build(config.model, generator(0, Stream.WEIGHTS), torch.device("cpu")))
-    drawn = stack([round_pairs(config, 0)], torch.device("cpu")).train
+    drawn = stack([round_pairs(config.data, 0)], torch.device("cpu")).train
     noise = step_keys(0, Stream.DROPOUT, 1, program.dropouts)
     with FlopCounterMode(display=False) as forward:
         losses = total_loss(program(drawn.images, noise), drawn.target, drawn.digits, config.aux_weight)
@@ -122,20 +122,43 @@ def test_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 
 def test_hundred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """One round of one epoch, with an engine and with the plain loop: extrapolated, and told so."""
+    """One round of one epoch, with an executor and with the plain loop: extrapolated, and told so."""
     options = ["--networks", "net4", "--rounds", "1", "--epochs", "1", "--data", "digits", "--device", "cpu"]
     kept, folder = tmp_path / "hundred.json", tmp_path / "records"
-    run(monkeypatch, "hundred", *options, "--engines", "serial", "reference-batch", "--folder", str(folder), "--json", str(kept))
+    run(monkeypatch, "hundred", *options, "--executors", "serial", "reference-batch", "--folder", str(folder), "--json", str(kept))
     written = json.loads(kept.read_text())
     assert written["command"].startswith("python -m benchmarks.hundred --networks net4")
     serial, plain = written["results"]
-    assert (serial["in_full"], serial["rounds"], serial["epochs"], plain["engine"]) == (False, 1, 1, "reference-batch")
+    assert (serial["in_full"], serial["rounds"], serial["epochs"], plain["executor"]) == (False, 1, 1, "reference-batch")
     one = serial["measured"]["paces"][0]
     assert serial["seconds"] == pytest.approx(serial["measured"]["start"] + 100 * (one["round"] + 60 * one["epoch"]))
     assert (folder / "serial" / "net4" / "rounds.csv").read_text().count("\n") == 2
     assert "extrapolated from 1 × 1 epochs a network" in capsys.readouterr().out
     with pytest.raises(RunError, match="is there already"):
-        run(monkeypatch, "hundred", *options, "--engines", "serial", "--folder", str(folder))
+        run(monkeypatch, "hundred", *options, "--executors", "serial", "--folder", str(folder))
+
+
+def test_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Few rounds with networks: everything that is kept has been written, and the figures belong together."""
+    options = ["--rounds", "12", "--epochs", "3", "--networks", "5000", "--json", str(tmp_path / "store.json")]
+    run(monkeypatch, "store", *options)
+    found = json.loads((tmp_path / "store.json").read_text())["results"]
+    assert all(figure > 0 for figure in found.values())
+    assert found["ratio"] == pytest.approx(found["last_ms"] / found["first_ms"])
+    assert found["longest_ms"] >= found["last_ms"]
+    assert found["written_mb"] >= found["kept_mb"] > 12 * 5000 / 1e6
+    assert found["bytes_ratio"] == pytest.approx(found["written_mb"] / found["kept_mb"])
+    out = capsys.readouterr().out
+    assert "12 rounds of 3 epochs, each with a network of 5000 bytes" in out
+    assert "last / first" in out
+
+
+def test_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search without training goes through all its trials."""
+    run(monkeypatch, "search", "--trials", "20", "--samplers", "random", "--json", str(tmp_path / "search.json"))
+    found = json.loads((tmp_path / "search.json").read_text())["results"]["random"]
+    assert found["memory at the end, MB"] > 0
+    assert found["per epoch told, CPU ms"] > 0
 
 
 def test_full_is_what_the_sweep_trains() -> None:
@@ -148,11 +171,14 @@ def test_full_is_what_the_sweep_trains() -> None:
 
 def test_extrapolation() -> None:
     """The start counts once, rounds go on side by side, and a round has a fixed part and its epochs."""
-    rows = [
-        EpochRow(seed, epoch, 0.0, 0.0, 0.5, None, None, seconds) for seed in (0, 1) for epoch, seconds in ((1, 2.0), (2, 3.0), (3, 3.0))
+    results = [
+        RoundResult(
+            RoundRow(seed, "done", 3, 0.0, 0.0, 0.5, None, None, 1, 0.5, 0.5, 9.0, ""),
+            [EpochRow(seed, epoch, 0.0, 0.0, 0.5, None, None, seconds) for epoch, seconds in ((1, 2.0), (2, 3.0), (3, 3.0))],
+        )
+        for seed in (0, 1)
     ]
-    rounds = [RoundRow(seed, "done", 3, 0.0, 0.0, 0.5, None, None, 1, 0.5, 0.5, 9.0, "") for seed in (0, 1)]
-    found = pace("net2", rounds, rows)
+    found = pace("net2", results)
     assert found == Pace("net2", 1.0, 3.0, 0.5)
     assert Measured("cpu", 12.0, 3.0, 2, 0, [found, found]).extrapolated(100, 60) == 3.0 + 100 * 2 * 181.0 / 2
 
@@ -161,7 +187,7 @@ def test_extrapolation() -> None:
 def test_reference_learns(network: str) -> None:
     """The plain loop trains what digitcmp trains, and its two ways of testing agree."""
     config = configuration(network, "digits", "data.train_pairs=300", "data.test_pairs=100")
-    pairs = round_pairs(config, 0)
+    pairs = round_pairs(config.data, 0)
     train, test = (pairs.train.images, pairs.train.target, pairs.train.digits), (pairs.test.images, pairs.test.target)
     for one_batch in (False, True):
         torch.manual_seed(0)

@@ -65,7 +65,7 @@ def test_every_configuration_sees_the_same_pairs() -> None:
     """Networks, losses, optimisers and batches differ; the pairs of a seed do not, so networks can be compared in pairs."""
     one = compose_config("model=net2", "seed=7")
     two = compose_config("model=wsn", "aux_weight=1", "optimizer=sgd", "batch_size=50", "model.dropout=0.2", "data.shuffle=true")
-    assert same(round_pairs(one, 7), round_pairs(two, 7))
+    assert same(round_pairs(one.data, 7), round_pairs(two.data, 7))
 
 
 @needs_mnist

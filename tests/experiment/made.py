@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load
+from torch import Tensor
+
 from digitcmp.config.schema import Config
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.records import Record, parse
@@ -97,3 +100,10 @@ def without_seconds(path: Path) -> list[str]:
     lines = path.read_text().splitlines()
     column = lines[0].split(",").index("seconds") if "seconds" in lines[0] else -1
     return [",".join(cell for number, cell in enumerate(line.split(",")) if number != column) for line in lines]
+
+
+def state_of(result: RoundResult | None) -> dict[str, Tensor]:
+    """The trained state of a round that kept its network."""
+    assert result is not None
+    assert result.network is not None
+    return load(result.network)

@@ -7,29 +7,25 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from digitcmp.errors import RunError
-from digitcmp.experiment.plan import Standing, estimate, standing, words
-from digitcmp.experiment.run import Run, train_run, train_runs
-from digitcmp.experiment.store import Records
-from digitcmp.train.results import RoundRow, read_rows
-from digitcmp.train.round import RoundResult
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.plan import estimate, words
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.scheduler import train
+from digitcmp.train.results import RoundResult
 from tests.conftest import Ended, compose_config
-from tests.experiment.test_run import without_seconds
-from tests.experiment.test_store import EPOCH, ROUND
+from tests.experiment.made import ROUND, change_records, records_of, status_of, train_run, without_seconds, write_run
 
 Cli = Callable[..., Ended]
 TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "report=false"]
-QUIET = Console(quiet=True)
 PYTHON = [sys.executable, "-m", "digitcmp"]
-ABOUT = {"configuration": {}, "configuration_hash": "0", "seeds": [0, 1, 2]}
 
 
 def results(folder: Path) -> dict[str, list[str]]:
@@ -58,7 +54,7 @@ def test_failed_rounds_are_trained_again_only_on_request(run_cli: Cli, tmp_path:
     assert run_cli(*command).code == 0
     (path,) = tmp_path.glob("sweep/*/rounds.csv")
     good = path.read_text()
-    path.write_text(good.replace(",done,", ",failed,").rstrip("\n") + "it broke\n")
+    change_records(path.parent, lambda one: replace(one, row=replace(one.row, status="failed", error="it broke")))
     again = run_cli(*command)
     assert again.code == 1
     assert "seed 0: it broke" in again.err
@@ -74,7 +70,7 @@ def test_opening_a_finished_run_leaves_its_provenance(run_cli: Cli, tmp_path: Pa
     assert run_cli(*command).code == 0
     before = {path: path.read_text() for path in tmp_path.glob("sweep/*/run.json")}
     assert {json.loads(text)["engine"] for text in before.values()} == {"processes"}
-    monkeypatch.setattr("digitcmp.experiment.store.versions", lambda: {"torch": "9.9"})
+    monkeypatch.setattr("digitcmp.experiment.provenance.versions", lambda: {"torch": "9.9"})
     assert run_cli(*command, "engine=serial", "workers=null").code == 0
     assert {path: path.read_text() for path in tmp_path.glob("sweep/*/run.json")} == before
 
@@ -92,13 +88,21 @@ def test_a_dry_run_tells_what_would_be_refused(run_cli: Cli) -> None:
     assert "aux_weight=-1.0: must be" in ended.err
 
 
-def test_a_reader_that_is_interrupted_ends_all_runs(tmp_path: Path) -> None:
-    """Ctrl-C while somebody works with a finished run: what is open is marked interrupted, nothing stays running."""
-    runs = [Run(compose_config(*TINY, f"seed={seed}", "engine=serial"), tmp_path / str(seed), "test") for seed in range(3)]
-    through = train_runs(runs, QUIET)
-    next(through)
-    through.close()
-    assert [json.loads((run.directory / "run.json").read_text())["status"] for run in runs] == ["done", "interrupted", "interrupted"]
+def test_who_is_interrupted_at_the_end_of_a_run_ends_all_runs(tmp_path: Path) -> None:
+    """Ctrl-C while somebody works with a finished run: what was begun is marked interrupted, nothing stays running or is begun."""
+    runs = [Run(compose_config(*TINY, f"seed={seed}", "workers=2"), tmp_path / str(seed), "test") for seed in range(4)]
+
+    class Interrupted(Callback):
+        def on_run_end(self, run: Run) -> None:
+            raise KeyboardInterrupt(run.name)
+
+    with pytest.raises(KeyboardInterrupt, match=r"[12] finished rounds? kept in"):
+        train(runs, [Interrupted()])
+    states = [status_of(run.directory) for run in runs if run.directory.exists()]
+    assert set(states) <= {"done", "interrupted"}
+    assert "done" in states
+    assert len(states) <= 3
+    assert not multiprocessing.active_children()
 
 
 def test_dry_run_trains_nothing(run_cli: Cli, tmp_path: Path) -> None:
@@ -115,51 +119,20 @@ def test_dry_run_trains_nothing(run_cli: Cli, tmp_path: Path) -> None:
     assert results(tmp_path / "sweep") == before
 
 
-def test_estimate_is_by_configuration() -> None:
+def test_estimate_is_by_configuration(tmp_path: Path) -> None:
     """Each run's rounds last as long as its own finished ones (median), a new run's as long as all; shared by the workers."""
-    standings = [Standing("a", 3, 0, 2, [1.0, 10.0, 2.0]), Standing("b", 1, 0, 0, [4.0]), Standing("c", 0, 0, 1, [])]
-    assert estimate(standings, 2) == pytest.approx((2 * 2.0 + 3.0) / 2)
-    assert estimate([Standing("a", 0, 0, 5, [])], 2) is None
+
+    def run(name: str, rounds: int, seconds: list[float]) -> Run:
+        config, directory = compose_config(f"rounds={rounds}", *TINY), tmp_path / name
+        one = Run(config, directory, "test")
+        done = [RoundResult(replace(ROUND, seed=seed, seconds=spent)) for seed, spent in enumerate(seconds)]
+        write_run(directory, done, {"seeds": config.seeds}, one.store.configuration)
+        return Run(config, directory, "test")
+
+    runs = [run("a", 5, [1.0, 10.0, 2.0]), run("b", 1, [4.0]), run("c", 1, [])]
+    assert estimate(runs, 2) == pytest.approx((2 * 2.0 + 3.0) / 2)
+    assert estimate([run("d", 5, [])], 2) is None
     assert [words(seconds) for seconds in (20, 150, 7200)] == ["20 seconds", "2.5 minutes", "2.0 hours"]
-
-
-def test_epochs_of_a_round_that_was_not_finished_do_not_count(tmp_path: Path) -> None:
-    """Killed between writing epochs.csv and rounds.csv: the round is missing, and trained again without leftovers."""
-    Records.open(tmp_path, ABOUT).add(RoundResult(ROUND, [EPOCH]))
-    line = (tmp_path / "epochs.csv").read_text().splitlines()[1]
-    with (tmp_path / "epochs.csv").open("a") as file:
-        file.write(line.replace("0,", "1,", 1) + "\n")
-    records = Records.open(tmp_path, ABOUT)
-    assert records.missing([0, 1, 2], False) == [1, 2]
-    assert [row.seed for row in records.epochs] == [0]
-
-
-def test_a_claimed_round_is_left_to_who_claimed_it(tmp_path: Path) -> None:
-    """Two processes' records of one folder: a round goes to the first that claims it, and is not given out when finished."""
-    one, two = Records.open(tmp_path, ABOUT), Records.open(tmp_path, ABOUT)
-    assert one.claim(0, False)
-    assert not two.claim(0, False)
-    assert two.claim(1, False)
-    one.add(RoundResult(ROUND, [EPOCH]))
-    assert not two.claim(0, False)
-    two.add(RoundResult(replace(ROUND, seed=1), [replace(EPOCH, seed=1)]))
-    assert [row.seed for row in read_rows(RoundRow, tmp_path / "rounds.csv")] == [0, 1]
-    one.finish()
-    assert json.loads((tmp_path / "run.json").read_text())["status"] == "running"
-    assert one.claim(2, False)
-    one.add(RoundResult(replace(ROUND, seed=2)))
-    one.finish()
-    assert json.loads((tmp_path / "run.json").read_text())["status"] == "done"
-
-
-def test_damaged_records_are_not_written_over(tmp_path: Path) -> None:
-    """A rounds.csv that is not ours, or half of one, is named and left alone."""
-    Records.open(tmp_path, ABOUT).add(RoundResult(ROUND, [EPOCH]))
-    whole = (tmp_path / "rounds.csv").read_text()
-    (tmp_path / "rounds.csv").write_text(whole[:-20])
-    with pytest.raises(RunError, match=r"rounds\.csv cannot be read"):
-        Records.open(tmp_path, ABOUT)
-    assert (tmp_path / "rounds.csv").read_text() == whole[:-20]
 
 
 def test_a_killed_worker_costs_its_round_only(tmp_path: Path) -> None:
@@ -172,14 +145,12 @@ def test_a_killed_worker_costs_its_round_only(tmp_path: Path) -> None:
         time.sleep(6)
         os.kill(min(child.pid or 0 for child in multiprocessing.active_children()), signal.SIGKILL)
 
-    import threading
-
     thread = threading.Thread(target=kill_one)
     thread.start()
-    records = train_run(Run(config, tmp_path, "test"), QUIET)
+    run = train_run(config, tmp_path)
     thread.join()
-    assert len(records.rounds) == 4
-    (failed,) = records.failed
+    assert len(run.rows) == 4
+    (failed,) = run.failed
     assert failed.error == "its worker process ended with exit code -9 (killed, or out of memory)"
     assert not multiprocessing.active_children()
 
@@ -237,9 +208,22 @@ def test_two_processes_share_a_sweep(tmp_path: Path) -> None:
     assert results(tmp_path / "shared") == results(tmp_path / "alone")
 
 
-def test_standing_counts_by_state(tmp_path: Path) -> None:
+def test_a_run_knows_how_far_it_is(tmp_path: Path) -> None:
     """Finished, failed and missing rounds of the seeds that are asked for."""
     config = compose_config("rounds=4", *TINY)
-    train_run(Run(replace(config, rounds=2), tmp_path, "test"), QUIET)
-    found = standing(config, tmp_path)
-    assert (found.finished, found.failed, found.missing, len(found.seconds)) == (2, 0, 2, 2)
+    train_run(replace(config, rounds=2), tmp_path)
+    run = Run(config, tmp_path, "test")
+    assert ([row.seed for row in run.rows], len(run.failed), list(run.missing), run.complete) == ([0, 1], 0, [2, 3], False)
+    assert Run(replace(config, rounds=2), tmp_path, "test").complete
+    assert len(records_of(tmp_path)) == 2
+
+
+def test_a_finished_run_imports_no_torch(tmp_path: Path) -> None:
+    """The same command again, with nothing left to train, for a single run and for a sweep."""
+    code = "import sys\nfrom digitcmp.cli import main\nmain()\nassert 'torch' not in sys.modules"
+    for mode in ([], ["--multirun", "hydra.sweep.dir=sweep"]):
+        command = [*TINY, "hydra.run.dir=run", *mode]
+        subprocess.run([*PYTHON, *command], cwd=tmp_path, check=True, capture_output=True)
+        again = subprocess.run([sys.executable, "-c", code, *command], cwd=tmp_path, check=False, capture_output=True, text=True)
+        assert again.returncode == 0, again.stderr
+        assert "1 round is finished already, 0 to train" in again.stdout

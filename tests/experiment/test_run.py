@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from rich.console import Console
@@ -17,9 +18,11 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.executors import choose, serial
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run, objective
-from digitcmp.report.frames import read_rows, read_sweep
+from digitcmp.report.frames import read_sweep
 from digitcmp.train.results import EpochRow
+from digitcmp.train.round import OnEpoch
 from tests.conftest import MNIST_ROOT, ROOT, Ended, compose_config, needs_mnist
+from tests.experiment.made import distances_of, epochs_of, status_of, train_run, without_seconds
 
 SMALL = ["epochs=2", "data.train_pairs=200", "data.test_pairs=100", "engine=serial"]
 
@@ -86,43 +89,45 @@ def test_results_do_not_depend_on_the_engine_or_company(tmp_path: Path) -> None:
 
 def test_a_round_that_breaks_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One broken round: recorded failed with its error, the others done, the run failed, the objective over what is done."""
-    real = engines.train_round
+    real = serial.train_round
 
-    def breaks(config: Config, seed: int, device: torch.device, watch: Callable[[EpochRow], None]) -> object:
+    def breaks(config: Config, seed: int, device: torch.device, on_epoch: OnEpoch) -> object:
         if seed == 1:
             monkeypatch.setattr("digitcmp.train.round.build", lambda *_: 1 / 0)
-        result = real(config, seed, device, watch)
+        result = real(config, seed, device, on_epoch)
         monkeypatch.undo()
-        monkeypatch.setattr(engines, "train_round", breaks)
+        monkeypatch.setattr(serial, "train_round", breaks)
         return result
 
-    monkeypatch.setattr(engines, "train_round", breaks)
-    records = train_run(compose_config("rounds=3", *SMALL), tmp_path)
-    frame = read_rows(tmp_path / "rounds.csv")
-    assert list(frame["status"]) == ["done", "failed", "done"]
-    assert frame["error"][1] == "ZeroDivisionError: division by zero"
-    assert json.loads((tmp_path / "run.json").read_text())["status"] == "failed"
-    assert objective(records, [0, 1, 2]) == pytest.approx(frame["test_accuracy"].mean())
+    monkeypatch.setattr(serial, "train_round", breaks)
+    run = train_run(compose_config("rounds=3", *SMALL), tmp_path)
+    assert [row.status for row in run.rows] == ["done", "failed", "done"]
+    assert run.rows[1].error == "ZeroDivisionError: division by zero"
+    assert (run.status, status_of(tmp_path)) == ("failed", "failed")
+    frame = pd.read_csv(tmp_path / "rounds.csv")
+    assert objective(run.rows) == pytest.approx(frame["test_accuracy"].mean())
+    with pytest.raises(RunError, match=r"1 of 3 rounds failed \(seed 1\): ZeroDivisionError"):
+        run.outcome()
 
 
 def test_objective_is_the_validation_accuracy_where_there_is_one(tmp_path: Path) -> None:
     """With validation pairs a search must not see the test pairs."""
-    records = train_run(compose_config("data.val_pairs=70", *SMALL), tmp_path)
-    row = records.rounds[0]
-    assert objective(records, [0, 1, 2]) == row.val_accuracy != row.test_accuracy
-    assert row.best_accuracy == max(epoch.val_accuracy or 0 for epoch in records.epochs)
+    run = train_run(compose_config("data.val_pairs=70", *SMALL), tmp_path)
+    (row,) = run.rows
+    assert run.outcome() == objective(run.rows) == row.val_accuracy != row.test_accuracy
+    assert row.best_accuracy == max(epoch.val_accuracy or 0 for epoch in epochs_of(tmp_path))
 
 
 def test_load_model_gives_the_trained_network_back(tmp_path: Path) -> None:
     """The network of each seed answers the raw test images as it did when it was tested."""
     config = compose_config("model=net4", "aux_weight=1", "rounds=2", "save_model=true", *SMALL)
-    records = train_run(config, tmp_path)
+    run = train_run(config, tmp_path)
     from digitcmp.data.pairs import draw, select
     from digitcmp.seeding import Stream
     from digitcmp.train.round import generator
 
     source = load("digits", None)
-    for row in records.rounds:
+    for row in run.rows:
         random = generator(row.seed, Stream.PAIRS)
         test = select(source.test, draw(source, source.test, 100, 0, random, "test")[0], "le")
         network = digitcmp.load_model(tmp_path, row.seed)
@@ -148,54 +153,53 @@ def test_load_model_says_what_is_missing(tmp_path: Path) -> None:
 
 def test_auto_engine() -> None:
     """One round stays in this process; several go to as many workers as there are cores and rounds; a GPU stacks them."""
-    cpu, several = torch.device("cpu"), min(4, engines.cpu_count())
-    assert engines.choose(compose_config(), 1, cpu) == ("serial", 1)
-    assert engines.choose(compose_config("workers=3"), 2, cpu) == ("processes", 2)
-    assert engines.choose(compose_config("workers=1"), 4, cpu) == ("serial", 1)
-    assert engines.choose(compose_config(), 4, cpu) == (("processes", several) if several > 1 else ("serial", 1))
-    assert engines.choose(compose_config("workers=2"), 4, torch.device("cuda")) == ("stacked", 1)
+    cpu, several = torch.device("cpu"), min(4, choose.cpu_count())
+    assert choose.choose(compose_config(), 1, cpu) == ("serial", 1)
+    assert choose.choose(compose_config("workers=3"), 2, cpu) == ("processes", 2)
+    assert choose.choose(compose_config("workers=1"), 4, cpu) == ("serial", 1)
+    assert choose.choose(compose_config(), 4, cpu) == (("processes", several) if several > 1 else ("serial", 1))
+    assert choose.choose(compose_config("workers=2"), 4, torch.device("cuda")) == ("stacked", 1)
 
 
-def test_the_bar_adds_up_what_rounds_tell() -> None:
+def test_the_bar_adds_up_what_rounds_tell(tmp_path: Path) -> None:
     """Epochs of all rounds together, means over the rounds that have begun; rounds that are dropped are not waited for."""
-    display = Display("a sweep", 3, 15, Console(quiet=True, force_terminal=True))
-    display.note(0, EpochRow(5, 4, 1.0, 0.5, 0.6, None, None, 0.1))
-    display.note(2, EpochRow(7, 2, 2.0, 0.5, 0.8, None, None, 0.1))
-    bar = display.progress.tasks[0]
-    assert (bar.completed, bar.total, bar.fields["figures"]) == (6, 15, "mean loss 1.500 · mean accuracy 70.0%")
-    display.drop(2, 5)
-    display.note(0, EpochRow(5, 5, 1.0, 0.5, 0.6, None, None, 0.1))
-    assert (bar.completed, bar.total) == (7, 12)
+    run = Run(compose_config("epochs=5"), tmp_path, "test")
+    with ProgressDisplay("a sweep", 3, 15, False, Console(quiet=True, force_terminal=True)) as display:
+        display.on_epoch(run, EpochRow(5, 4, 1.0, 0.5, 0.6, None, None, 0.1))
+        display.on_epoch(run, EpochRow(7, 2, 2.0, 0.5, 0.8, None, None, 0.1))
+        bar = display.bar.tasks[0]
+        assert (bar.completed, bar.total, bar.fields["figures"]) == (6, 15, "mean loss 1.500 · mean accuracy 70.0%")
+        display.on_round_stop(run, 7)
+        display.on_epoch(run, EpochRow(5, 5, 1.0, 0.5, 0.6, None, None, 0.1))
+        assert (bar.completed, bar.total) == (7, 12)
 
 
 @needs_mnist
 def test_net4_recipe_reaches_the_published_accuracy(tmp_path: Path) -> None:
     """Model 4 of the published Table 1 (88.94 ± 0.91 %): one round lands between 86 and 93 %."""
     assert os.environ.get("DIGITCMP_DATA", MNIST_ROOT) == MNIST_ROOT
-    records = train_run(compose_config("+experiment=net4", "epochs=25"), tmp_path)
-    assert 0.86 <= (records.rounds[0].test_accuracy or 0) <= 0.93
+    (row,) = train_run(compose_config("+experiment=net4", "epochs=25"), tmp_path).rows
+    assert 0.86 <= (row.test_accuracy or 0) <= 0.93
 
 
 def test_an_untested_run_trains_alike_and_never_sees_its_test_pairs(tmp_path: Path) -> None:
     """test=false: the same training and validation, and no test accuracy anywhere; a report has nothing to tell."""
-    runs = {}
     for name, overrides in {"seen": (), "unseen": ("test=false",)}.items():
-        (tmp_path / name).mkdir()
-        runs[name] = train_run(compose_config("model=wsn", "aux_weight=0.5", "data.val_pairs=50", *SMALL, *overrides), tmp_path / name)
-    seen, unseen = ([(row.train_loss, row.val_accuracy) for row in runs[name].epochs] for name in ("seen", "unseen"))
+        run = train_run(compose_config("model=wsn", "aux_weight=0.5", "data.val_pairs=50", *SMALL, *overrides), tmp_path / name)
+    seen, unseen = ([(row.train_loss, row.val_accuracy) for row in epochs_of(tmp_path / name)] for name in ("seen", "unseen"))
     assert seen == unseen
-    (row,) = runs["unseen"].rounds
+    (row,) = run.rows
     assert (row.status, row.test_accuracy, row.digit_accuracy, row.majority_accuracy) == ("done", None, None, None)
-    assert not runs["unseen"].distances
-    assert all(epoch.test_accuracy is None and epoch.digit_accuracy is None for epoch in runs["unseen"].epochs)
+    assert not distances_of(tmp_path / "unseen")
+    assert all(epoch.test_accuracy is None and epoch.digit_accuracy is None for epoch in epochs_of(tmp_path / "unseen"))
     frame = digitcmp.load_rounds(tmp_path)
     assert frame["val_accuracy"].nunique() == 1
     assert frame["test_accuracy"].isna().sum() == 1
-    assert [note for note in read_sweep([tmp_path], "report").warnings if "test=false" in note] == [
+    assert [note for note in read_sweep([tmp_path], for_report=True).warnings if "test=false" in note] == [
         "1 runs were not tested (test=false); they are left out"
     ]
     with pytest.raises(RunError, match="holds no tested run"):
-        read_sweep([tmp_path / "unseen"], "report")
+        read_sweep([tmp_path / "unseen"], for_report=True)
 
 
 def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
@@ -210,13 +214,11 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     for key in ("ema", "ensemble", "columns", "tta_shift", "test_every", "label_smoothing"):
         del about["configuration"][key]
     del about["configuration"]["model"]["digit_head"]["drop"]
-    about["configuration_hash"] = "of then"
     path.write_text(json.dumps(about))
     again = train_run(config("rounds=2"), tmp_path)
-    assert [row.seconds for row in again.rounds[:1]] == pytest.approx(
-        [row.seconds for row in trained.rounds], abs=1e-6
-    )  # not trained again
-    assert len(again.rounds) == 2
+    # not trained again
+    assert [row.seconds for row in again.rows[:1]] == pytest.approx([row.seconds for row in trained.rows], abs=1e-6)
+    assert len(again.rows) == 2
     assert digitcmp.load_rounds(tmp_path)["seed"].tolist() == [0, 1]
     about = json.loads(path.read_text())
     del about["configuration"]["ema"]

@@ -106,6 +106,17 @@ def test_adding_writes_the_log_alone_until_the_views_are_due(tmp_path: Path, mon
     assert (tmp_path / "epochs.csv").exists()
 
 
+def test_views_are_written_in_proportion_to_what_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slowly rounds come in, the views are not rewritten for every few of them."""
+    store, written = begun(tmp_path), 0
+    for seed in range(50):
+        monkeypatch.setattr(store, "next_view", time.monotonic())
+        store.add(result(seed))
+        if len((tmp_path / "rounds.csv").read_text().splitlines()) == seed + 2:
+            written += seed + 1
+    assert 50 < written <= 3 * 50
+
+
 # ---- damage ----
 
 

@@ -16,7 +16,7 @@ from digitcmp.plugins import launcher
 from digitcmp.plugins.composing import SeedLoader, only_seed
 from digitcmp.report.build import make_report
 from tests.conftest import Ended
-from tests.experiment.test_run import without_seconds
+from tests.experiment.made import without_seconds
 
 Cli = Callable[..., Ended]
 TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "report=false"]
@@ -145,6 +145,8 @@ def test_jobs_leave_what_they_leave_with_the_basic_launcher(run_cli: Cli, monkey
     assert told["basic"] == told["digitcmp"]
     assert len(told["basic"]) == 12
 
+    for log in tmp_path.rglob("records/*.jsonl"):  # named by time and chance
+        log.rename(log.with_name("log.jsonl"))
     trees = [{path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*")} for name in ("sweep-basic", "sweep-digitcmp")]
     assert trees[0] == trees[1]
     for path in sorted(trees[0]):

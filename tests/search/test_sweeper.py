@@ -16,7 +16,7 @@ import sqlalchemy
 from optuna.trial import TrialState
 
 from digitcmp.config.identity import differences
-from digitcmp.report.runs import read_run
+from digitcmp.experiment.store import read_about
 from tests.conftest import ROOT, Ended
 
 TINY = ["model=net2", "epochs=2", "batch_size=20", "data.train_pairs=60", "data.val_pairs=20", "data.test_pairs=20", "engine=serial"]
@@ -70,7 +70,7 @@ def test_a_search_and_what_it_leaves(run_cli: Cli) -> None:
     assert "Trials: 6 of 6" in ended.out
     best = study().best_trial
     for folder in sorted(Path("out").glob("trial_*")):
-        about = read_run(folder)
+        about = read_about(folder)
         assert about["seeds"] == [0, 1]
         assert about["configuration"]["test"] is False
         assert about["status"] in ("done", "pruned")
@@ -85,7 +85,7 @@ def test_a_search_and_what_it_leaves(run_cli: Cli) -> None:
     Path("my/experiment/found.yaml").write_text(Path("out/best.yaml").read_text())
     done = run_cli("--config-dir", "my", "+experiment=found", "hydra.run.dir=again", "data.val_pairs=20", "test=false", "rounds=2")
     assert done.code == 0, done.err
-    again, trial = read_run(Path("again")), read_run(Path(f"out/trial_{best.number:04d}"))
+    again, trial = read_about(Path("again")), read_about(Path(f"out/trial_{best.number:04d}"))
     assert again["configuration_hash"] == trial["configuration_hash"], differences(trial["configuration"], again["configuration"])
     assert pd.read_csv("again/rounds.csv")["val_accuracy"].mean() == pytest.approx(best.value)
     assert run_cli("--config-dir", ".", "+out=best", "--cfg", "job").code == 0  # as best.yaml itself says
@@ -110,10 +110,10 @@ def test_starting_points_come_first_and_are_confirmed_on_fresh_seeds(run_cli: Cl
     folders = sorted(path.parent for path in Path("out/confirm").glob("*/run.json"))
     assert folders[-1].name == "start"
     for folder in folders:
-        about = read_run(folder)
+        about = read_about(folder)
         assert about["seeds"] == [2, 3, 4]
         assert (about["configuration"]["test"], about["configuration"]["data"]["val_pairs"]) == (True, 0)
-    assert read_run(folders[-1])["configuration"]["optimizer"]["lr"] == 0.0005
+    assert read_about(folders[-1])["configuration"]["optimizer"]["lr"] == 0.0005
     text = Path("out/summary/search.md").read_text()
     assert "3 fresh rounds (seeds 2 to 4)" in text
     assert len(folders) == 1 or "Paired difference, best minus start" in text

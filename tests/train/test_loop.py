@@ -23,6 +23,7 @@ from digitcmp.train.program import SingleProgram
 from digitcmp.train.round import RoundResult, round_pairs, train_round, train_spec
 from digitcmp.train.sampler import shuffled
 from tests.conftest import compose_config
+from tests.experiment.made import state_of
 
 CPU = torch.device("cpu")
 SMALL = ("epochs=2", "batch_size=20", "data.train_pairs=50", "data.test_pairs=30")
@@ -53,7 +54,7 @@ def small(*overrides: str) -> Config:
 
 def fresh(config: Config) -> tuple[Spy, RoundPairs]:
     """The untrained program and the pairs of round 0."""
-    return Spy(build(config.model, generator(0, Stream.WEIGHTS), CPU)), stack([round_pairs(config, 0)], CPU)
+    return Spy(build(config.model, generator(0, Stream.WEIGHTS), CPU)), stack([round_pairs(config.data, 0)], CPU)
 
 
 def trained(config: Config) -> tuple[Spy, RoundPairs, list[Epoch]]:
@@ -64,7 +65,7 @@ def trained(config: Config) -> tuple[Spy, RoundPairs, list[Epoch]]:
 
 def run_round(config: Config) -> RoundResult:
     """Round 0 as an engine runs it."""
-    return train_round(config, 0, CPU, lambda _: None)
+    return train_round(config, 0, CPU, lambda *_: True)
 
 
 def numbered(rounds: int, count: int) -> Pairs:
@@ -102,11 +103,11 @@ def test_a_round_is_reproducible_bit_by_bit() -> None:
     first = run_round(config)
     torch.manual_seed(2)
     second = run_round(config)
-    other = train_round(config, 1, CPU, lambda _: None)
+    other = train_round(config, 1, CPU, lambda *_: True)
     assert first.row.status == "done"
     assert [replace(row, seconds=0) for row in first.epochs] == [replace(row, seconds=0) for row in second.epochs]
-    assert all(torch.equal(first.state[name], second.state[name]) for name in first.state)
-    assert not torch.equal(first.state["comparator.linear.weight"], other.state["comparator.linear.weight"])
+    assert all(torch.equal(state_of(first)[name], state_of(second)[name]) for name in state_of(first))
+    assert not torch.equal(state_of(first)["comparator.linear.weight"], state_of(other)["comparator.linear.weight"])
 
 
 def test_shuffling_keeps_pairs_together() -> None:
@@ -268,7 +269,7 @@ def test_a_network_that_diverges_in_its_last_step_has_failed(monkeypatch: pytest
     """The last loss is finite, the weights after the last step are not: the round must not pass for a done one."""
     config = compose_config("epochs=1", "data.train_pairs=100", "data.test_pairs=50")  # one step: its loss is still finite
     monkeypatch.setattr(torch.optim.Adam, "step", lambda self: [p.data.fill_(float("nan")) for g in self.param_groups for p in g["params"]])
-    row = train_round(config, 0, torch.device("cpu"), lambda _: None).row
+    row = train_round(config, 0, torch.device("cpu"), lambda *_: True).row
     assert row.train_loss is not None
     assert math.isfinite(row.train_loss)
     assert (row.status, row.error) == ("failed", "the network's outputs became infinite or nan in epoch 1; a smaller optimizer.lr may help")

@@ -34,7 +34,7 @@ for name in choices("optimizer"):
     config = compose_config(f"optimizer={name}", f"ensemble={members}", *small)
     seeds = [MemberSeed(seed, member) for seed in range(rounds) for member in range(members)]
     program = make_program([build(config.model, generator(seed, Stream.WEIGHTS), cpu) for seed in seeds], bool(together))
-    pairs = stack([round_pairs(config, seed) for seed in range(rounds)], cpu)
+    pairs = stack([round_pairs(config.data, seed) for seed in range(rounds)], cpu)
     assert len(list(train(program, pairs, list(range(rounds)), train_spec(config)))) == 2
     assert "torch._dynamo" not in sys.modules, name
 """

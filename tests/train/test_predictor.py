@@ -98,7 +98,7 @@ def networks(model: str, seeds: list[int], members: int) -> list[PairNetwork]:
 
 def some_pairs(model: str, seeds: list[int]) -> RoundPairs:
     """The pairs of these rounds, stacked."""
-    return stack([round_pairs(configured(model), seed) for seed in seeds], CPU)
+    return stack([round_pairs(configured(model).data, seed) for seed in seeds], CPU)
 
 
 @pytest.mark.parametrize("together", [False, True])

@@ -45,7 +45,7 @@ def trained(config: Config, seeds: list[int], single: bool = False) -> tuple[Pro
     """The rounds of these seeds, trained in double precision: the program, its epochs, its logits of the test pairs."""
     member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
     networks = [build(config.model, generator(seed, Stream.WEIGHTS), CPU).double() for seed in member_seeds]
-    pairs = in_double(stack([round_pairs(config, seed) for seed in seeds], CPU))
+    pairs = in_double(stack([round_pairs(config.data, seed) for seed in seeds], CPU))
     program = make_program(networks, together=False) if single else StackedProgram(networks)
     epochs = list(train(program, pairs, seeds, train_spec(config)))
     predictor = make_predictor(program, config.ensemble, config.tta_shift, find_columns(config.columns))
@@ -122,7 +122,7 @@ def test_a_round_does_not_depend_on_its_neighbours() -> None:
 def test_a_round_that_diverges_leaves_its_neighbours_alone() -> None:
     """One network of the stack starts with weights that are no numbers: the others' numbers are the same as without it."""
     config = configured("net2")
-    pairs = in_double(stack([round_pairs(config, seed) for seed in (0, 1, 2)], CPU))
+    pairs = in_double(stack([round_pairs(config.data, seed) for seed in (0, 1, 2)], CPU))
 
     def losses(broken: bool) -> list[Epoch]:
         networks = [build(config.model, generator(seed, Stream.WEIGHTS), CPU).double() for seed in (0, 1, 2)]

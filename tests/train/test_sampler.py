@@ -18,7 +18,7 @@ SHIFT = make_augmentation("shift", {"pixels": 1.0})
 
 def drawn() -> Pairs:
     """The training pairs of seed 0."""
-    return stack([round_pairs(compose_config("data.train_pairs=40", "batch_size=20"), 0)], CPU).train
+    return stack([round_pairs(compose_config("data.train_pairs=40", "batch_size=20").data, 0)], CPU).train
 
 
 def epochs(changes: PairSampler, count: int = 3, seed: int = 0) -> list[Pairs]:

@@ -33,31 +33,31 @@ def round_memory(config: Config) -> int:
 
     Raises ConfigError when the network cannot be stacked.
     """
-    with torch.device("meta"):
-        program = StackedProgram([PairNetwork(config.model) for _ in range(PROBE)])
-        images = torch.empty(PROBE, config.batch_size, 2, 14, 14)
-        target, digits = (torch.empty(*shape, dtype=torch.int64) for shape in (images.shape[:2], images.shape[:3]))
-        noise = torch.empty(PROBE, program.dropouts, dtype=torch.int32)
-        kept: dict[int, int] = {}
+    meta, data = torch.device("meta"), config.data
+    with meta:
+        networks = [PairNetwork(config.model) for _ in range(PROBE)]
+    program = StackedProgram(networks)
+    images = torch.empty(PROBE, config.batch_size, 2, 14, 14, device=meta)
+    target, digits = (torch.empty(shape, dtype=torch.int64, device=meta) for shape in (images.shape[:2], images.shape[:3]))
+    noise = torch.empty(PROBE, program.dropouts, dtype=torch.int32, device=meta)
+    saved: dict[int, int] = {}
 
-        def pack(tensor: Tensor) -> Tensor:
-            kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
-            return tensor
+    def pack(tensor: Tensor) -> Tensor:
+        saved[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
+        return tensor
 
-        program.train(True)
-        try:
-            with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-                losses = total_loss(program(images, noise), target, digits, config.aux_weight, config.label_smoothing)
-            assert losses.shape == (PROBE,)
-        except (RuntimeError, ValueError, TypeError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ConfigError(
-                f"engine=stacked: {config.model.name} cannot be stacked ({reason}); use engine=serial or engine=processes"
-            ) from error
-    data = config.data
+    program.train(True)
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            losses = total_loss(program(images, noise), target, digits, config.aux_weight, config.label_smoothing)
+        assert losses.shape == (PROBE,)
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"engine=stacked: {config.model.name} cannot be stacked ({reason}); use engine=serial or engine=processes"
+        ) from error
     copies = AUGMENTED if config.augment.kind != "none" else 2  # of the training pairs: as drawn, and in the order of the epoch
     pairs = copies * config.ensemble * (data.train_pairs - data.val_pairs) + data.val_pairs + (data.test_pairs if config.test else 0)
     weights = sum(parameter.numel() * 4 for group in program.parameters() for parameter in group) // PROBE
-    return pairs * images[0, 0].numel() * 4 + config.ensemble * (
-        (COPIES + 2 * (config.ema > 0)) * weights + 2 * sum(kept.values()) // PROBE
-    )
+    network = (COPIES + 2 * (config.ema > 0)) * weights + 2 * sum(saved.values()) // PROBE
+    return pairs * images[0, 0].numel() * 4 + config.ensemble * network

@@ -1,4 +1,4 @@
-"""Runs and jobs that come one by one, and runs that are ended early by who watches their epochs."""
+"""The scheduler: runs that come one by one or are known, callbacks, and runs that are ended early; and jobs, through Hydra."""
 
 import json
 import multiprocessing
@@ -15,79 +15,114 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
-from rich.console import Console
 
 from digitcmp.errors import DigitcmpError, Pruned, RunError
-from digitcmp.experiment.run import Run, train_runs
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.scheduler import train
 from digitcmp.plugins.launcher import DigitcmpLauncher
-from digitcmp.train.results import EpochRow
+from digitcmp.train.results import EpochRow, RoundResult
 from tests.conftest import Ended, compose_config
-from tests.experiment.test_run import without_seconds
+from tests.experiment.made import records_of, seeds_of, status_of, without_seconds
 
-QUIET = Console(quiet=True)
 TINY = ["epochs=3", "data.train_pairs=100", "data.test_pairs=100"]
-ENGINES = [["engine=serial"], ["engine=processes", "workers=2"]]
+ENGINES = [["engine=serial"], ["engine=processes", "workers=2"], ["engine=stacked"]]
 Cli = Callable[..., Ended]
+
+
+class Watch(Callback):
+    """Calls a function for every epoch; the run is pruned when it returns False. Notes what it hears."""
+
+    def __init__(self, judge: Callable[[Run, EpochRow], bool] | None = None, events: list[str] | None = None) -> None:
+        self.judge, self.events = judge, [] if events is None else events
+        self.heard: list[tuple[str, ...]] = []
+
+    def on_run_begin(self, run: Run) -> None:
+        self.heard.append(("run begins", run.name))
+
+    def on_epoch(self, run: Run, row: EpochRow) -> None:
+        self.heard.append(("epoch", run.name, str(row.seed), str(row.epoch)))
+        if self.judge is not None and not self.judge(run, row):
+            raise Pruned("not wanted")
+
+    def on_round_end(self, run: Run, result: RoundResult) -> None:
+        self.heard.append(("round ends", run.name, str(result.row.seed)))
+
+    def on_round_stop(self, run: Run, seed: int) -> None:
+        self.heard.append(("round stops", run.name, str(seed)))
+
+    def on_run_end(self, run: Run) -> None:
+        self.heard.append(("run ends", run.name))
+        self.events.append(f"ended {run.name} with {len(run.rows)}")
 
 
 def make_runs(folder: Path, engine: Sequence[str], rounds: Sequence[int], *more: str) -> list[Run]:
     """A run for each number of rounds, all of one configuration, in folders 0, 1, …"""
     config = compose_config(*TINY, *engine, *more)
-    return [Run(replace(config, seed=10 * place, rounds=number), folder / str(place), "test") for place, number in enumerate(rounds)]
+    return [Run(replace(config, seed=10 * index, rounds=number), folder / str(index), "test") for index, number in enumerate(rounds)]
 
 
-def told(runs: Sequence[Run], events: list[str]) -> Iterator[Run]:
+def asked_for(runs: Sequence[Run], events: list[str]) -> Iterator[Run]:
     """The runs, one by one; every request is noted."""
     for run in runs:
-        events.append(f"asked for {run.directory.name}")
+        events.append(f"asked for {run.name}")
         yield run
 
 
 def status(run: Run) -> str:
     """What run.json says."""
-    return str(json.loads((run.directory / "run.json").read_text())["status"])
+    return status_of(run.directory)
 
 
 def seeds(run: Run) -> list[int]:
     """The seeds on record."""
-    path = run.directory / "rounds.csv"
-    return [int(line.split(",")[0]) for line in path.read_text().splitlines()[1:]] if path.exists() else []
+    return seeds_of(run.directory)
 
 
-def test_the_next_run_is_asked_for_when_the_last_one_has_ended(tmp_path: Path) -> None:
-    """One round at a time: a search knows the result of a run before it is asked for the next."""
+@pytest.mark.parametrize("engine", [ENGINES[0], ENGINES[2]], ids=" ".join)
+def test_the_next_run_is_asked_for_when_the_last_one_has_ended(tmp_path: Path, engine: list[str]) -> None:
+    """One task at a time: a search knows the result of a run before it is asked for the next."""
     events: list[str] = []
-    for run, records in train_runs(told(make_runs(tmp_path, ENGINES[0], [1, 2, 1]), events), QUIET):
-        events.append(f"ended {run.directory.name} with {len(records.rounds)}")
+    train(asked_for(make_runs(tmp_path, engine, [1, 2, 1]), events), [Watch(events=events)])
     assert events == ["asked for 0", "ended 0 with 1", "asked for 1", "ended 1 with 2", "asked for 2", "ended 2 with 1"]
 
 
 def test_no_more_runs_are_asked_for_than_there_are_free_workers(tmp_path: Path) -> None:
-    """Two workers: the third run is asked for after one of the first two has ended and has been yielded."""
+    """Two workers: the third run is asked for after one of the first two has ended and everybody has heard of it."""
     events: list[str] = []
-    for run, _ in train_runs(told(make_runs(tmp_path, ENGINES[1], [1] * 5), events), QUIET):
-        events.append(f"ended {run.directory.name}")
-    assert sorted(event for event in events if event.startswith("ended")) == [f"ended {place}" for place in range(5)]
-    for place, event in enumerate(events):
-        asked = sum(other.startswith("asked") for other in events[: place + 1])
-        assert asked - (place + 1 - asked) <= 2, event
+    train(asked_for(make_runs(tmp_path, ENGINES[1], [1] * 5), events), [Watch(events=events)])
+    assert sorted(event for event in events if event.startswith("ended")) == [f"ended {index} with 1" for index in range(5)]
+    for index, event in enumerate(events):
+        asked = sum(other.startswith("asked") for other in events[: index + 1])
+        assert asked - (index + 1 - asked) <= 2, event
 
 
-def test_a_run_that_lacks_nothing_is_yielded_before_the_next_is_asked_for(tmp_path: Path) -> None:
+def test_a_run_that_lacks_nothing_has_ended_before_the_next_is_asked_for(tmp_path: Path) -> None:
     """A resumed search hears of a finished run at once."""
-    runs = make_runs(tmp_path, ENGINES[0], [1, 1, 1])
-    list(train_runs(runs[:2], QUIET))
+    train(make_runs(tmp_path, ENGINES[0], [1, 1]))
     events: list[str] = []
-    for run, _ in train_runs(told(runs, events), QUIET):
-        events.append(f"ended {run.directory.name}")
-    assert events == ["asked for 0", "ended 0", "asked for 1", "ended 1", "asked for 2", "ended 2"]
+    train(asked_for(make_runs(tmp_path, ENGINES[0], [1, 1, 1]), events), [Watch(events=events)])
+    assert events == ["asked for 0", "ended 0 with 1", "asked for 1", "ended 1 with 1", "asked for 2", "ended 2 with 1"]
 
 
 def test_runs_of_another_engine_wait_for_those_before(tmp_path: Path) -> None:
     """A stream may change its engine: everything is trained nevertheless."""
     runs = [*make_runs(tmp_path, ENGINES[1], [1, 1, 1]), *make_runs(tmp_path / "other", ENGINES[0], [1])]
-    assert {run.directory for run, _ in train_runs(iter(runs), QUIET)} == {run.directory for run in runs}
+    train(iter(runs))
     assert {status(run) for run in runs} == {"done"}
+    about = [json.loads((run.directory / "run.json").read_text()) for run in runs]
+    assert [one["engine"] for one in about] == ["processes"] * 3 + ["serial"]
+
+
+def test_what_callbacks_hear(tmp_path: Path) -> None:
+    """A run begins, each round has its epochs in order and then ends, the run ends; the same for runs that were known and for others."""
+    expected = [("run begins", "0")]
+    for seed in ("0", "1"):
+        expected += [*(("epoch", "0", seed, str(epoch)) for epoch in (1, 2, 3)), ("round ends", "0", seed)]
+    for known in (True, False):
+        runs, watch = make_runs(tmp_path / str(known), ENGINES[0], [2]), Watch()
+        train(runs if known else iter(runs), [watch])
+        assert watch.heard == [*expected, ("run ends", "0")]
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
@@ -95,38 +130,39 @@ def test_runs_of_another_engine_wait_for_those_before(tmp_path: Path) -> None:
 def test_a_run_that_is_ended_early_concerns_no_other(tmp_path: Path, engine: list[str], lazy: bool) -> None:
     """Pruned in its second round: the first stays, the third is not begun; the other runs' numbers are those of an unwatched sweep."""
     runs = make_runs(tmp_path / "watched", engine, [2, 3, 2])
-    seen: list[tuple[str, int, int]] = []
-
-    def watch(run: Run, row: EpochRow) -> bool:
-        seen.append((run.directory.name, row.seed, row.epoch))
-        return (row.seed, row.epoch) != (11, 2)
-
-    ended = [run.directory.name for run, _ in train_runs(iter(runs) if lazy else runs, QUIET, watch)]
-    assert sorted(ended) == ["0", "1", "2"]
+    watch = Watch(lambda _, row: (row.seed, row.epoch) != (11, 2))
+    train(iter(runs) if lazy else runs, [watch])
+    assert sorted(event[1] for event in watch.heard if event[0] == "run ends") == ["0", "1", "2"]
     assert [status(run) for run in runs] == ["done", "pruned", "done"]
     assert 11 not in seeds(runs[1])
-    alone = make_runs(tmp_path / "unwatched", ENGINES[0], [2, 3, 2])
-    list(train_runs(alone, QUIET))
+    # the numbers are those of the same runs by themselves; stacks differ in nothing but rounding
+    alone = make_runs(tmp_path / "unwatched", engine, [2, 3, 2])
+    train(iter(alone) if lazy else alone)
     for one, other in ((runs[0], alone[0]), (runs[2], alone[2])):
         for file in ("rounds.csv", "epochs.csv", "distances.csv"):
             assert without_seconds(one.directory / file) == without_seconds(other.directory / file)
-    expected = {(run.directory.name, seed, epoch) for run in (runs[0], runs[2]) for seed in run.config.seeds for epoch in (1, 2, 3)}
-    assert {event for event in seen if event[0] != "1"} == expected
-    assert ("1", 11, 3) not in seen
+    expected = {
+        ("epoch", run.name, str(seed), str(epoch)) for run in (runs[0], runs[2]) for seed in run.config.seeds for epoch in (1, 2, 3)
+    }
+    epochs = {event for event in watch.heard if event[0] == "epoch"}
+    assert {event for event in epochs if event[1] != "1"} == expected
+    assert ("epoch", "1", "11", "3") not in epochs
+    assert ("round stops", "1", "11") in watch.heard
     if engine == ENGINES[0]:
         assert seeds(runs[1]) == [10]
-        assert ("1", 12, 1) not in seen
+        assert ("epoch", "1", "12", "1") not in epochs
+        assert ("round stops", "1", "12") in watch.heard
     assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
 def test_a_run_ended_early_can_be_gone_on_with(tmp_path: Path, engine: list[str]) -> None:
     """Pruned in its last epoch even: that round is not on record; the same run again, unwatched, is completed."""
+    train(make_runs(tmp_path, engine, [2]), [Watch(lambda _, row: (row.seed, row.epoch) != (1, 3))])
     (run,) = make_runs(tmp_path, engine, [2])
-    list(train_runs([run], QUIET, lambda _, row: (row.seed, row.epoch) != (1, 3)))
     assert status(run) == "pruned"
     assert 1 not in seeds(run)
-    list(train_runs([run], QUIET))
+    train([run])
     assert (status(run), seeds(run)) == ("done", [0, 1])
 
 
@@ -136,34 +172,33 @@ def test_a_worker_that_is_killed_while_it_is_watched(tmp_path: Path) -> None:
     killed: list[int] = []
     last: dict[str, int] = {}
 
-    def watch(run: Run, row: EpochRow) -> bool:
-        last[run.directory.name] = row.epoch
+    def kill(run: Run, row: EpochRow) -> bool:
+        last[run.name] = row.epoch
         if not killed:
             killed.extend(child.pid or 0 for child in multiprocessing.active_children()[:1])
             os.kill(killed[0], signal.SIGKILL)
         return True
 
-    list(train_runs(iter(runs), QUIET, watch))
+    train(iter(runs), [Watch(kill)])
     states = [status(run) for run in runs]
     assert sorted(states) == ["done", "done", "done", "failed"]
     broken = runs[states.index("failed")]
-    assert "ended with exit code -9" in (broken.directory / "rounds.csv").read_text()
-    assert [epoch for name, epoch in last.items() if name != broken.directory.name] == [3, 3, 3]
+    assert "ended with exit code -9" in records_of(broken.directory)[0].row.error
+    assert [epoch for name, epoch in last.items() if name != broken.name] == [3, 3, 3]
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
 def test_ctrl_c_while_watched(tmp_path: Path, engine: list[str]) -> None:
-    """Open runs are marked interrupted, finished rounds stay, no process is left, no further run is asked for."""
+    """Runs that were begun are marked interrupted, finished rounds stay, no process is left, no further run is asked for."""
     runs, events = make_runs(tmp_path, engine, [1, 1, 1, 1, 1, 1]), list[str]()
 
-    def watch(run: Run, row: EpochRow) -> bool:
-        del run
+    def interrupt(_: Run, row: EpochRow) -> bool:
         if row.seed == 20:
             raise KeyboardInterrupt
         return True
 
     with pytest.raises(KeyboardInterrupt, match=r"\d finished rounds? kept in"):
-        list(train_runs(told(runs, events), QUIET, watch))
+        train(asked_for(runs, events), [Watch(interrupt)])
     assert status(runs[2]) == "interrupted"
     assert "done" in {status(run) for run in runs[:2]}
     assert len(events) <= 4
@@ -171,16 +206,17 @@ def test_ctrl_c_while_watched(tmp_path: Path, engine: list[str]) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
-def test_a_watcher_that_breaks_is_not_a_broken_round(tmp_path: Path, engine: list[str]) -> None:
-    """Its error comes out as what it is; no round is recorded as failed because of it."""
+def test_a_callback_that_breaks_is_not_a_broken_round(tmp_path: Path, engine: list[str]) -> None:
+    """Its error comes out as what it is; no round is recorded as failed because of it, and the run is not left running."""
     (run,) = make_runs(tmp_path, engine, [1])
 
-    def watch(run: Run, row: EpochRow) -> bool:
-        raise ConnectionError(f"no database for {run.directory.name} {row.seed}")
+    def broken(run: Run, row: EpochRow) -> bool:
+        raise ConnectionError(f"no database for {run.name} {row.seed}")
 
     with pytest.raises(RunError, match="ConnectionError: no database"):
-        list(train_runs(iter([run]), QUIET, watch))
-    assert seeds(run) == []
+        train(iter([run]), [Watch(broken)])
+    assert (seeds(run), status(run)) == ([], "interrupted")
+    assert not multiprocessing.active_children()
 
 
 # ---- jobs, through Hydra ----
@@ -197,7 +233,7 @@ class Listed(Sweeper):
     """A sweeper that gives its jobs to the launcher's stream, one by one."""
 
     jobs: ClassVar[list[list[str]]] = []
-    watcher: ClassVar[Callable[[int, EpochRow], bool] | None] = None
+    callback: ClassVar[Callback] = Callback()
     events: ClassVar[list[Any]] = []
     returns: ClassVar[dict[int, JobReturn]] = {}
 
@@ -206,9 +242,11 @@ class Listed(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         assert isinstance(self.launcher, DigitcmpLauncher)
-        for number, ended in self.launcher.stream(self.each([*arguments]), type(self).watcher):
-            self.events.append(("ended", number))
-            self.returns[number] = ended
+        self.launcher.stream(self.each([*arguments]), type(self).callback, self.on_job_end, len(self.jobs))
+
+    def on_job_end(self, number: int, ended: JobReturn) -> None:
+        self.events.append(("ended", number))
+        self.returns[number] = ended
 
     def each(self, arguments: list[str]) -> Iterator[tuple[int, list[str]]]:
         for number, job in enumerate(self.jobs):
@@ -221,7 +259,7 @@ def listed() -> Iterator[type[Listed]]:
     """The sweeper, known to Hydra, without a memory of other tests."""
     ConfigStore.instance().store(group="hydra/sweeper", name="listed", node=ListedConfig, provider="test")
     Plugins.instance().register(Listed)
-    Listed.jobs, Listed.watcher, Listed.events, Listed.returns = [], None, [], {}
+    Listed.jobs, Listed.callback, Listed.events, Listed.returns = [], Callback(), [], {}
     yield Listed
     del ConfigStore.instance().repo["hydra"]["sweeper"]["listed.yaml"]
 
@@ -250,7 +288,7 @@ def test_jobs_come_and_end_one_by_one(run_cli: Cli, listed: type[Listed], tmp_pa
 def test_a_pruned_job_is_a_failed_job_with_hydras_files(run_cli: Cli, listed: type[Listed], tmp_path: Path, engine: list[str]) -> None:
     """Its error is Pruned, its missing rounds are not trained, and Hydra's files and log are there; its neighbours are done."""
     listed.jobs = [["seed=0"], ["seed=10"], ["seed=20"]]
-    listed.watcher = staticmethod(lambda number, row: (number, row.seed, row.epoch) != (1, 11, 2))  # type: ignore[assignment]
+    listed.callback = Watch(lambda _, row: (row.seed, row.epoch) != (11, 2))
     ended = run_cli(*SWEEP, *engine, "rounds=3")
     assert ended.code == 0, ended.err
     assert [listed.returns[number].status for number in range(3)] == [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.COMPLETED]
@@ -259,4 +297,4 @@ def test_a_pruned_job_is_a_failed_job_with_hydras_files(run_cli: Cli, listed: ty
     (folder,) = [path.parent for path in tmp_path.glob("sweep/*/run.json") if json.loads(path.read_text())["status"] == "pruned"]
     assert {path.name for path in folder.glob(".hydra/*")} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
     assert "Pruned" in (folder / "digitcmp.log").read_text()
-    assert 11 not in seeds(Run(compose_config(), folder, "test"))
+    assert 11 not in seeds_of(folder)
