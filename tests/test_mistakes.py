@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -16,21 +17,21 @@ import torch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
-from rich.console import Console
 
 import digitcmp
 from digitcmp.data.pairs import Pairs
-from digitcmp.experiment.run import Run, train_run
-from digitcmp.experiment.store import Records
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.store import network_path
 from digitcmp.mistakes import __main__ as command
 from digitcmp.mistakes import figure as drawing
 from digitcmp.mistakes.find import find, mistakes_of
 from digitcmp.mistakes.findings import Confusion, Findings, RoundFindings
 from digitcmp.model.network import Outputs
 from digitcmp.report.figures import render
-from digitcmp.train.results import RoundRow, read_rows, to_csv
+from digitcmp.train.results import RoundResult
 from digitcmp.train.round import round_pairs
 from tests.conftest import Ended, compose_config
+from tests.experiment.made import change_records, logs_of, records_of, train_run
 
 SMALL = ["rounds=2", "save_model=true", "engine=serial", "epochs=2", "data.train_pairs=200", "data.test_pairs=60"]
 RUNS = {
@@ -43,10 +44,9 @@ RUNS = {
 FILES = {"mistakes.csv", "mistakes.png", "mistakes.svg"}
 
 
-def train(folder: Path, *overrides: str) -> Records:
+def train(folder: Path, *overrides: str) -> Run:
     """Train a small run without a word."""
-    folder.mkdir(exist_ok=True)
-    return train_run(Run(compose_config(*SMALL, *overrides), folder, "test"), Console(quiet=True))
+    return train_run(compose_config(*SMALL, *overrides), folder)
 
 
 @pytest.fixture(scope="module")
@@ -87,21 +87,21 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_as_many_as_the_test_found(name: str, kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path: Path) -> None:
-    """The wrong pairs of each seed are as many as rounds.csv implies; all else in the table is true of them."""
+    """The wrong pairs of each seed are as many as its record implies; all else in the table is true of them."""
     ended, config = ask(kept(name), "--out", tmp_path), compose_config(*SMALL, *RUNS[name])
     assert ended.code == 0, ended.err
     assert {path.name for path in tmp_path.iterdir()} == FILES
-    rows, rounds = rows_of(tmp_path), read_rows(RoundRow, kept(name) / "rounds.csv")
+    rows, rounds = rows_of(tmp_path), [record.row for record in records_of(kept(name))]
     wrong = {row.seed: round((1 - row.test_accuracy) * config.data.test_pairs) for row in rounds if row.test_accuracy is not None}
     assert len(wrong) == 2
     assert Counter(int(row["seed"]) for row in rows) == {seed: count for seed, count in wrong.items() if count}
     for row in rows:
-        pairs, pair = round_pairs(config, int(row["seed"])).test, int(row["pair"])
+        pairs, pair = round_pairs(config.data, int(row["seed"])).test, int(row["pair"])
         assert [int(row["first"]), int(row["second"])] == pairs.digits[pair].tolist()
         assert int(row["target"]) == pairs.target[pair] == 1 - int(row["answer"])
         assert (float(row["probability"]) > 0.5) == (row["answer"] == "1")
     assert f"{sum(wrong.values())} of {2 * config.data.test_pairs} test pairs are answered wrongly, in 2 rounds" in ended.out
-    assert "%, as in rounds.csv\n" in ended.out
+    assert "%, as on record\n" in ended.out
     assert ("of all digits are read rightly" in ended.out) == (rounds[0].digit_accuracy is not None)
 
 
@@ -114,7 +114,7 @@ def test_digits_are_told_where_they_are_read(kept: Callable[[str], Path], ask: C
         assert all(
             0 <= float(row[f"{place}_posterior"]) < (0.5 if row[place] != row[f"{place}_read"] else 1) for place in ("first", "second")
         )
-    accuracy = [row.digit_accuracy or 0 for row in read_rows(RoundRow, kept("decoder") / "rounds.csv")]
+    accuracy = [record.row.digit_accuracy or 0 for record in records_of(kept("decoder"))]
     assert f"{50 * sum(accuracy):.2f} % of all digits are read rightly" in out
     assert "in wrong pairs" in out
     out = ask(kept("net1"), "--out", tmp_path / "unread").out
@@ -126,7 +126,7 @@ def test_digits_are_told_where_they_are_read(kept: Callable[[str], Path], ask: C
 def test_grey_images_and_what_was_tested(name: str, kept: Callable[[str], Path]) -> None:
     """What is shown is the test image as the data set has it; what the network is asked about is normalised as in the test."""
     config, findings, network = compose_config(*SMALL, *RUNS[name]), find(kept(name), 1, "data"), digitcmp.load_model(kept(name))
-    drawn, normalised = round_pairs(config, 0), config.data.normalize_test
+    drawn, normalised = round_pairs(config.data, 0), config.data.normalize_test
     assert len(findings.mistakes) > 5
     for mistake in findings.mistakes:
         grey = drawn.test.images[mistake.row.pair]
@@ -151,15 +151,14 @@ def test_rounds_are_the_first_ones(kept: Callable[[str], Path], ask: Callable[..
 
 def test_no_mistakes(ask: Callable[..., Ended], tmp_path: Path) -> None:
     """A table without rows, no figure, and none that an earlier call has left."""
-    records = train(tmp_path, "rounds=8", "data.test_pairs=1")
-    assert {row.test_accuracy for row in records.rounds} == {0.0, 1.0}
+    rounds = train(tmp_path, "rounds=8", "data.test_pairs=1").rows
+    assert {row.test_accuracy for row in rounds} == {0.0, 1.0}
     assert ask(tmp_path).code == 0
     assert (tmp_path / "mistakes.png").exists()
-    right = [row for row in records.rounds if row.test_accuracy == 1]
-    (tmp_path / "rounds.csv").write_text(to_csv(RoundRow, right))
+    change_records(tmp_path, lambda result: result if result.row.test_accuracy == 1 else None)
     ended = ask(tmp_path)
     assert ended.code == 0, ended.err
-    assert f"0 of {len(right)} test pair" in ended.out
+    assert f"0 of {sum(row.test_accuracy == 1 for row in rounds)} test pair" in ended.out
     assert (tmp_path / "mistakes.csv").read_text().splitlines() == [
         "seed,pair,first,second,target,answer,probability,first_read,second_read,first_posterior,second_posterior,kind"
     ]
@@ -169,14 +168,17 @@ def test_no_mistakes(ask: Callable[..., Ended], tmp_path: Path) -> None:
 def test_other_answers_than_recorded(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path: Path) -> None:
     """An accuracy that comes out otherwise is an error; by a single pair, as a GPU's rounding may have it, it is only told."""
     folder = shutil.copytree(kept("net1"), tmp_path / "run")
-    rows = (folder / "rounds.csv").read_text()
-    accuracy = read_rows(RoundRow, folder / "rounds.csv")[0].test_accuracy or 0
+    accuracy = records_of(folder)[0].row.test_accuracy or 0
+
+    def other(result: RoundResult, pairs: int) -> RoundResult:
+        return replace(result, row=replace(result.row, test_accuracy=accuracy - pairs / 60)) if result.row.seed == 0 else result
+
     for pairs, code in ((1, 0), (2, 1)):
-        (folder / "rounds.csv").write_text(rows.replace(f",{accuracy:.8g},", f",{accuracy - pairs / 60:.8g},", 1))
+        change_records(folder, lambda result, pairs=pairs: other(result, pairs))
         ended = ask(folder)
         assert ended.code == code
     assert f"digitcmp: seed=0: {100 * accuracy:.2f} % of the test pairs are answered rightly, but" in ended.err
-    (folder / "rounds.csv").write_text(rows.replace(f",{accuracy:.8g},", f",{accuracy - 1 / 60:.8g},", 1))
+    change_records(folder, lambda result: other(result, 1))
     assert "(1 of 2 rounds differ by a pair or two)" in ask(folder).out
 
 
@@ -203,11 +205,20 @@ def test_errors(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path
         changed = {**about["configuration"], "data": {**about["configuration"]["data"], **data}}
         (folder / "run.json").write_text(json.dumps({**about, "configuration": changed}))
         assert text in error(folder, "--root", tmp_path)
+    changed = {**about["configuration"], "model": {**about["configuration"]["model"], "dropout": "much"}}
+    (folder / "run.json").write_text(json.dumps({**about, "configuration": changed}))
+    assert "0.safetensors cannot be read (Value 'much' of type 'str' could not be converted to Float)" in error(folder)
     (folder / "run.json").write_text(json.dumps(about))
-    (folder / "model.safetensors").unlink()
-    assert "model.safetensors does not exist; the networks of a run are kept with save_model=true" in error(folder)
-    (folder / "rounds.csv").unlink()
+    network_path(folder, 1).write_bytes(network_path(folder, 1).read_bytes()[:-1])
+    assert "1.safetensors cannot be read" in error(folder)
+    network_path(folder, 1).unlink()
+    assert "seed=1: " in error(folder)
+    network_path(folder, 0).unlink()
+    assert "holds no trained networks; they are kept with save_model=true" in error(folder)
+    logs_of(folder)[0].unlink()
     assert "holds no finished round" in error(folder)
+    (folder / "records" / "a.jsonl").mkdir()
+    assert "a.jsonl cannot be read" in error(folder)
     train(tmp_path / "unseen", "test=false", "data.val_pairs=50")
     assert "was trained with test=false" in error(tmp_path / "unseen")
 

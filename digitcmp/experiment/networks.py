@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -69,7 +70,7 @@ def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:
     path = network_path(directory, wanted)
     try:
         return restore(about, load_file(path), wanted)
-    except (SafetensorError, OSError, RuntimeError, KeyError) as error:
+    except (SafetensorError, OmegaConfBaseException, OSError, RuntimeError, KeyError) as error:
         raise RunError(f"{path} cannot be read ({first_line(error)}); the round is trained again in another folder") from error
 
 

@@ -45,6 +45,12 @@ class Record:
         columns: dict[str, list[Any]] = json.loads(text)
         return columns
 
+    def column(self, part: Literal["epochs", "distances"], name: str) -> bytes:
+        """One of these columns as its values stand in the line (`0.5,null`): where few are wanted, much faster than `columns`."""
+        key = b'"%s":[' % name.encode()
+        begin = self.text.index(key, self.text.index(EPOCHS) if part == "epochs" else self.text.rindex(DISTANCES)) + len(key)
+        return self.text[begin : self.text.index(b"]", begin)]
+
     def values(self, part: Literal["epochs", "distances"], kind: type[EpochRow | DistanceRow]) -> Iterator[tuple[Any, ...]]:
         """The rows of a part as plain values, in the order of the fields of their kind."""
         columns = self.columns(part)

@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
     formats = argparse.RawDescriptionHelpFormatter
     arguments = argparse.ArgumentParser("python -m digitcmp.mistakes", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=formats)
-    arguments.add_argument("run", type=Path, metavar="RUN_DIR", help="a run's folder, with its run.json and model.safetensors")
+    arguments.add_argument("run", type=Path, metavar="RUN_DIR", help="a run's folder, with its run.json and records")
     arguments.add_argument("--rounds", type=int, default=10, metavar="N", help="how many of its rounds, the first ones (default: 10)")
     arguments.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: the run's folder)")
     arguments.add_argument(

@@ -53,7 +53,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class RoundFindings:
-    """One round: how many pairs were asked, which are wrong, the accuracy that rounds.csv has, and (true digit, read digit)
+    """One round: how many pairs were asked, which are wrong, the accuracy that is on record, and (true digit, read digit)
     of every digit of every pair, counted; None without digit head."""
 
     seed: int
@@ -102,7 +102,7 @@ class Findings:
 
     @property
     def recorded(self) -> float:
-        """The mean over the rounds, as rounds.csv has it."""
+        """The mean over the rounds, as it is on record."""
         return float(np.mean([one.recorded for one in self.rounds]))
 
     @property

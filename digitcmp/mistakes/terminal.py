@@ -33,12 +33,12 @@ def print_findings(findings: Findings, paths: list[Path], console: Console | Non
 
 
 def accuracy(findings: Findings) -> str:
-    """The accuracy as it comes out now, and whether rounds.csv has the same: another device may see a pair or two otherwise."""
+    """The accuracy as it comes out now, and whether the same is on record: another device may see a pair or two otherwise."""
     differing = sum(abs(one.accuracy - one.recorded) > 0.5 / one.pairs for one in findings.rounds)
     now = f"{100 * findings.accuracy:.2f} %"
     if differing == 0:
-        return f"{now}, as in rounds.csv"
-    return f"{now}; rounds.csv has {100 * findings.recorded:.2f} % ({differing} of {len(findings.rounds)} rounds differ by a pair or two)"
+        return f"{now}, as on record"
+    return f"{now}; on record are {100 * findings.recorded:.2f} % ({differing} of {len(findings.rounds)} rounds differ by a pair or two)"
 
 
 def table(confusions: list[Confusion]) -> Table:

@@ -61,28 +61,20 @@ def unfinished(sweep: Sweep) -> list[str]:
     for status, word in (("running", "still running (or killed)"), ("interrupted", "interrupted"), ("pruned", "ended early by a search")):
         runs = sweep.runs[sweep.runs["run_status"] == status]
         if len(runs):
-            progress = (
-                f"{run} ({done} of {seeds} rounds)"
-                for run, done, seeds in zip(runs["run"], on_record(sweep, runs), runs["seeds"], strict=True)
-            )
-            lines.append(f"{len(runs)} {'run is' if len(runs) == 1 else 'runs are'} {word}: {some(progress)}")
+            lines.append(f"{len(runs)} {'run is' if len(runs) == 1 else 'runs are'} {word}: {some(progress(runs))}")
     return lines
 
 
 def short_of_rounds(sweep: Sweep) -> list[str]:
     """Runs that ended with fewer rounds on record than they have seeds (replicates left out are not missing)."""
     ended = sweep.runs[sweep.runs["run_status"].isin(["done", "failed"])]
-    known = sweep.recorded.reindex(ended.index)  # no count where the file was damaged: that is told already
-    short = ended[known.notna() & (known < ended["seeds"])]
-    told = (
-        f"{run} ({known[index]:.0f} of {seeds} rounds)" for index, run, seeds in zip(short.index, short["run"], short["seeds"], strict=True)
-    )
-    return [f"{len(short)} ended {'run lacks' if len(short) == 1 else 'runs lack'} rounds: {some(told)}"] if len(short) else []
+    short = ended[ended["recorded"] < ended["seeds"]]
+    return [f"{len(short)} ended {'run lacks' if len(short) == 1 else 'runs lack'} rounds: {some(progress(short))}"] if len(short) else []
 
 
-def on_record(sweep: Sweep, runs: pd.DataFrame) -> list[int]:
-    """How many rounds of these runs are on record."""
-    return [int(count) for count in sweep.recorded.reindex(runs.index).fillna(0)]
+def progress(runs: pd.DataFrame) -> list[str]:
+    """How many of their rounds these runs have on record: a (6 of 8 rounds)."""
+    return [f"{name} ({done} of {seeds} rounds)" for name, done, seeds in zip(runs["run"], runs["recorded"], runs["seeds"], strict=True)]
 
 
 def other_pairs(configurations: pd.DataFrame) -> list[str]:

@@ -138,7 +138,7 @@ curve_sheet = lru_cache(maxsize=16)(CurveSheet)
 def curves_png(directory: Path) -> bytes:
     """The curves of a run from its records. Raises RunError when they cannot be read."""
     about = read_about(directory)
-    epochs = read_frames(directory, about).epochs
+    epochs = read_frames(directory, about, ["epoch", *STYLES]).epochs
     if epochs.empty:
         raise RunError(f"{directory} has no epoch to draw")
     rounds = epochs["seed"].nunique()

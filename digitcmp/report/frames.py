@@ -16,23 +16,22 @@ from digitcmp.report.runs import EPOCH_COLUMNS, find_runs, flatten, natural, rea
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
 ABOUT = ["configuration_hash", "parameters", "engine", "device", *VERSIONS]
+RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "recorded", "started", "command"]
 
 
 @dataclass(frozen=True)
 class Sweep:
     """What is on record below some folders. Rows of the frames point to their run by its position, in the column `run_index`.
 
-    runs: one row a run, oldest first: run (path relative to the folder), directory, ABOUT, run_status, seeds, started, command,
-    and the configuration as dotted columns, named in `keys`. rounds: the columns of rounds.csv (its `epochs` as
-    `epochs_trained`), each (configuration, seed) once. epochs, distances: rows of the same rounds. recorded: how many rounds
-    each run has on record, by position of the run. warnings: a line each.
+    runs: one row a run, oldest first: RUN_COLUMNS (run: path relative to the folder; seeds, recorded: how many it has, and has
+    rounds of), ABOUT, and the configuration as dotted columns, named in `keys`. rounds: the columns of `RoundRow` (`epochs` as
+    `epochs_trained`), each (configuration, seed) once. epochs, distances: rows of the same rounds. warnings: a line each.
     """
 
     runs: pd.DataFrame
     rounds: pd.DataFrame
     epochs: pd.DataFrame
     distances: pd.DataFrame
-    recorded: "pd.Series[int]"
     keys: list[str]
     warnings: list[str]
 
@@ -50,14 +49,13 @@ def read_sweep(folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COL
     directories, abouts = zip(*(tested_runs(found, tops, notes) if for_report else found), strict=True)
     frames = [read_frames(directory, about, columns) for directory, about in zip(directories, abouts, strict=True)]
     notes += [line for one in frames for line in one.damaged]
-    runs = run_frame(tops, directories, abouts)
+    runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])
     rounds = distinct_rounds(stack([one.rounds for one in frames]).rename(columns={"epochs": "epochs_trained"}), runs, notes)
     counted = rounds[rounds["status"] == "done"] if for_report else rounds
     wanted = pd.MultiIndex.from_frame(counted[["run_index", "seed"]])
     epochs, distances = (of_rounds(stack(tables), wanted) for tables in zip(*((one.epochs, one.distances) for one in frames), strict=True))
-    recorded = pd.Series([len(one.rounds) for one in frames], dtype="int64")
     keys = [name for name in runs.columns if name not in {*RUN_COLUMNS, *ABOUT}]
-    return Sweep(runs, rounds, epochs, distances, recorded, keys, notes)
+    return Sweep(runs, rounds, epochs, distances, keys, notes)
 
 
 def read_abouts(tops: list[Path], notes: list[str]) -> list[tuple[Path, dict[str, Any]]]:
@@ -85,23 +83,16 @@ def tested_runs(found: list[tuple[Path, dict[str, Any]]], tops: list[Path], note
     return tested
 
 
-RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "started", "command"]
-
-
 def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """One row a run, as `Sweep` describes it."""
     base = Path(os.path.commonpath([top.resolve() for top in tops]))
     base = base.parent if base in {directory.resolve() for directory in directories} else base
     rows = []
     for directory, about in zip(directories, abouts, strict=True):
-        own = {
-            "run": str(directory.resolve().relative_to(base)),
-            "directory": str(directory),
-            "run_status": about["status"],
-            "resumed": len(about.get("resumed", [])),
-        }
-        rest = {name: about.get(name) for name in ("started", "command", *ABOUT)}
-        rows.append({**own, **rest, "seeds": len(about["seeds"]), **flatten(about["configuration"])})
+        own = {"run": str(directory.resolve().relative_to(base)), "directory": str(directory), "run_status": about["status"]}
+        own |= {"resumed": len(about.get("resumed", [])), "seeds": len(about["seeds"])}
+        own |= {name: about.get(name) for name in ("started", "command", *ABOUT)}
+        rows.append({**own, **flatten(about["configuration"])})
     names = dict.fromkeys(name for row in rows for name in row)
     frame = pd.DataFrame({name: typed([row.get(name) for row in rows]) for name in names})
     return frame.astype({"git_commit": "string", "git_dirty": "boolean"})  # also where no run has any
@@ -154,7 +145,7 @@ def load_epochs(folder: str | Path, *more: str | Path) -> pd.DataFrame:
     """All epochs of the rounds of `load_rounds`, one row a (round, epoch): the same columns, then those of epochs.csv."""
     sweep = read_sweep([folder, *more])
     status = sweep.rounds[["run_index", "seed", "status"]]
-    return tidy(sweep, sweep.epochs.merge(status, on=["run_index", "seed"], how="left") if len(sweep.epochs) else sweep.epochs)
+    return tidy(sweep, sweep.epochs.merge(status, on=["run_index", "seed"], how="left"))
 
 
 def tidy(sweep: Sweep, rows: pd.DataFrame) -> pd.DataFrame:

@@ -83,10 +83,10 @@ def run_links(study: Study, out: Path) -> list[dict[str, str]]:
     """A row a run: its configuration, state, and a link relative to the page."""
     labels = dict(zip(study.configurations["configuration_hash"], study.configurations["label"], strict=True))
     rows = []
-    for index, run in study.sweep.runs.iterrows():
+    for run in study.sweep.runs.to_dict("records"):
         link = Path(os.path.relpath(Path(str(run["directory"])).resolve(), out.resolve())).as_posix()
-        done = int(study.sweep.recorded.get(index, 0))
-        told = {"label": labels[run["configuration_hash"]], "rounds": f"{done} of {run['seeds']}", "status": run["run_status"]}
+        rounds = f"{run['recorded']} of {run['seeds']}"
+        told = {"label": labels[run["configuration_hash"]], "rounds": rounds, "status": run["run_status"]}
         started = "" if pd.isna(run["started"]) else str(run["started"])[:19].replace("T", " ")  # to the second
         rows.append({**told, "run": run["run"], "link": quote(link) + "/", "started": started})
     return rows

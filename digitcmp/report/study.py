@@ -54,8 +54,7 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
         raise RunError(f"metric {metric.column!r}: no round has a {metric.title}; choose one of {there}")
     base = find_baseline(known if baseline else known[~lacking], baseline)
     comparisons = compare(rounds, base, metric)
-    epochs = having(sweep.epochs, "epoch", metric.column)
-    distances = having(sweep.distances, "distance", "pairs", "right")
+    distances = sweep.distances if metric.on_pairs else sweep.distances[:0]
     return Study(
         name=", ".join(Path(folder).resolve().name for folder in folders),
         metric=metric,
@@ -65,9 +64,9 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
         baseline=base,
         table=table,
         comparisons=comparisons,
-        curves=statistics.curve_means(labelled(epochs, sweep, known), metric),
+        curves=statistics.curve_means(labelled(sweep.epochs, sweep, known), metric),
         spread=statistics.spread(rounds, metric),
-        distances=statistics.by_distance(labelled(distances if metric.on_pairs else distances[:0], sweep, known)),
+        distances=statistics.by_distance(labelled(distances, sweep, known)),
         swept=statistics.swept(table, known, sweep.keys),
         warnings=[*cautions(sweep, rounds, known, table, comparisons), *not_measured(table, metric), *not_drawn(table)],
     )
@@ -78,8 +77,3 @@ def labelled(rows: pd.DataFrame, sweep: Sweep, known: pd.DataFrame) -> pd.DataFr
     positions = {name: position for position, name in enumerate(known["configuration_hash"])}
     codes = sweep.runs["configuration_hash"].map(positions).to_numpy(dtype="int64")[rows["run_index"].to_numpy(dtype="int64")]
     return rows.assign(label=pd.Categorical.from_codes(codes, categories=pd.Index(known["label"].astype(str)), ordered=True))
-
-
-def having(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """The rows; where nothing was read, no rows but the columns."""
-    return rows if len(rows) else rows.reindex(columns=["run_index", "seed", *columns])

@@ -1,15 +1,17 @@
 """The small table at the end of a run."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digitcmp.experiment.run import Run
-from digitcmp.report.runs import ROUND_COLUMNS, was_tested
+from digitcmp.report.runs import round_frame, was_tested
+
+if TYPE_CHECKING:
+    from digitcmp.experiment.run import Run
 
 FILES = ("run.json", "rounds.csv", "epochs.csv", "curves.png", "records", "digitcmp.log")
 
@@ -43,14 +45,12 @@ def mean_and_deviation(fractions: pd.Series) -> str:
     return f"{mean} %" if len(fractions) == 1 else f"{mean} ± {100 * fractions.std():.2f} %"
 
 
-def print_summary(run: Run, console: Console) -> None:
+def print_summary(run: "Run", console: Console) -> None:
     """Print the table of a run, and where its files are."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    rounds = pd.DataFrame([vars(row) for _, row in sorted(run.store.rows.items())], columns=ROUND_COLUMNS).astype(
-        {"test_accuracy": "float64"}
-    )
+    rounds = round_frame([row for _, row in sorted(run.store.rows.items())])
     for name, value in summary_rows(run.store.about or {}, rounds):
         table.add_row(name, f"[bold]{value}[/bold]" if name == "test accuracy" else value)
     directory = run.directory

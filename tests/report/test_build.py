@@ -16,7 +16,7 @@ from digitcmp.errors import RunError
 from digitcmp.report import __main__ as command
 from digitcmp.report import build
 from digitcmp.report.build import make_report
-from tests.report.made import configuration, write_distances, write_run
+from tests.report.made import configuration, write_run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -31,8 +31,8 @@ def write_sweep(folder: Path) -> Path:
         seeds = {seed: 0.8 + shift + (seed * 7 % 5) / 100 for seed in range(8)}
         status = "running" if weight else "done"
         made = configuration(model__name=NAME, aux_weight=weight)
-        run = write_run(folder / f"aux_weight={weight},50%#1", seeds, made, status=status, seeds=list(range(10 if weight else 8)))
-        write_distances(run, list(seeds), range(90, 100))
+        name, wanted = f"aux_weight={weight},50%#1", list(range(10 if weight else 8))
+        write_run(folder / name, seeds, made, right=range(90, 100), status=status, seeds=wanted)
     return folder
 
 

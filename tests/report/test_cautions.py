@@ -1,5 +1,6 @@
 """Every reason for doubt has its line, and a clean sweep has none."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,15 +57,17 @@ def test_runs_that_were_resumed_with_other_code(tmp_path: Path) -> None:
 def test_unfinished_runs(tmp_path: Path, status: str, word: str) -> None:
     """How far they are; a run that has just begun has no rounds."""
     write_run(tmp_path / "a", SEEDS, status=status, seeds=list(range(100)))
-    (write_run(tmp_path / "b", {}, status=status, seeds=[0, 1]) / "rounds.csv").unlink()
+    write_run(tmp_path / "b", {}, status=status, seeds=[0, 1])
     (line,) = warnings(tmp_path)
     assert line == f"2 runs are {word}: a (6 of 100 rounds), b (0 of 2 rounds)"
 
 
 def test_ended_runs_that_lack_rounds(tmp_path: Path) -> None:
-    """A file that lost whole lines can't be told by itself, but by the seeds of run.json."""
+    """A log that lost whole lines, or a run that lost its logs, can't be told by itself, but by the seeds of run.json."""
     write_run(tmp_path / "a", SEEDS, seeds=list(range(8)))
     assert warnings(tmp_path) == ["1 ended run lacks rounds: a (6 of 8 rounds)"]
+    shutil.rmtree(write_run(tmp_path / "b", SEEDS) / "records")
+    assert warnings(tmp_path) == ["2 ended runs lack rounds: a (6 of 8 rounds), b (0 of 6 rounds)"]
 
 
 def test_failed_and_few_rounds(tmp_path: Path) -> None:

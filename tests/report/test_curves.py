@@ -11,6 +11,7 @@ from digitcmp.errors import RunError
 from digitcmp.report import __main__ as command
 from digitcmp.report import build
 from digitcmp.report.build import make_report
+from tests.experiment.made import logs_of
 from tests.report.made import configuration, write_run
 
 SEEDS: dict[int, float | None] = {0: 0.8, 1: 0.9}
@@ -33,7 +34,7 @@ def test_missing_and_outdated_curves_are_drawn(runs: list[Path], tmp_path: Path)
     assert drawn(runs) == [True] * 3
     for run in runs[:2]:
         (run / "curves.png").write_bytes(b"old")
-    os.utime(runs[1] / "epochs.csv", (4e9, 4e9))
+    os.utime(logs_of(runs[1])[0], (4e9, 4e9))
     make_report([tmp_path])
     assert [(run / "curves.png").read_bytes() == b"old" for run in runs] == [True, False, False]
 
@@ -49,12 +50,12 @@ def test_many_runs_only_when_asked_for(runs: list[Path], tmp_path: Path, monkeyp
 
 
 def test_runs_that_cannot_be_drawn(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Damaged epochs are named by the report, which goes on; so it does where runs may only be read."""
-    (runs[0] / "epochs.csv").write_text("seed,epoch\nzero,1\n")
-    (runs[1] / "epochs.csv").unlink()
+    """Damaged records are named by the report, which goes on; so it does where runs may only be read."""
+    logs_of(runs[0])[0].write_text("seed,epoch\nzero,1\n")
+    logs_of(runs[1])[0].unlink()
     report = make_report([tmp_path])
     assert drawn(runs) == [False, False, True]
-    assert [line for line in report.study.warnings if "run0" in line and "left out of the curves" in line]
+    assert [line for line in report.study.warnings if "run0" in line and "its round is left out" in line]
     (runs[2] / "curves.png").unlink()
     monkeypatch.setattr(os, "access", lambda *_: False)
     make_report([tmp_path])

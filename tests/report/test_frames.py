@@ -1,6 +1,7 @@
 """Records as frames: tidy, typed, nothing counted twice, nothing damaged taken for data."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -8,9 +9,12 @@ import pytest
 
 import digitcmp
 from digitcmp.errors import RunError
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.store import read_about
 from digitcmp.report.frames import load_epochs, load_rounds, read_sweep
 from digitcmp.report.runs import find_runs, flatten, natural, typed
-from tests.report.made import configuration, write_distances, write_run
+from tests.experiment.made import lines_of, logs_of
+from tests.report.made import configuration, write_run
 
 
 def test_rounds_are_tidy_and_typed(tmp_path: Path) -> None:
@@ -35,12 +39,44 @@ def test_rounds_are_tidy_and_typed(tmp_path: Path) -> None:
     assert rounds["optimizer.comparator_lr"].isna().tolist() == [True, True, False]
 
 
+FIGURES = ["train_loss", "train_accuracy", "test_accuracy", "digit_accuracy", "val_accuracy"]
+ROUND_KINDS = {"seed": "int64", "status": "string", "epochs_trained": "int64", **dict.fromkeys(FIGURES, "float64")}
+ROUND_KINDS |= {"best_epoch": "Int64", "best_accuracy": "float64", "majority_accuracy": "float64", "seconds": "float64", "error": "string"}
+EPOCH_KINDS = {"seed": "int64", "epoch": "int64", **dict.fromkeys(FIGURES, "float64"), "seconds": "float64", "status": "string"}
+
+
+@pytest.mark.parametrize(("load", "view", "kinds"), [(load_rounds, "rounds", ROUND_KINDS), (load_epochs, "epochs", EPOCH_KINDS)])
+def test_frames_of_a_trained_run(trained: Run, load: Callable[[Path], pd.DataFrame], view: str, kinds: dict[str, str]) -> None:
+    """The run, then its configuration, then what its CSV file shows, in columns of the promised types."""
+    frame, about = load(trained.directory), read_about(trained.directory)
+    front = ["run", "configuration_hash", "parameters", "engine", "device", "digitcmp", "torch", "python", "git_commit", "git_dirty"]
+    assert frame.columns.tolist() == [*front, *flatten(about["configuration"]), *kinds]
+    assert frame[list(kinds)].dtypes.astype(str).to_dict() == kinds
+    shown = pd.read_csv(trained.directory / f"{view}.csv").rename(columns={"epochs": "epochs_trained"})
+    shown = shown.assign(**{"status": "done"} if view == "epochs" else {})[list(kinds)].astype(kinds)
+    pd.testing.assert_frame_equal(frame[list(kinds)], shown)
+    assert (frame["seed"].unique().tolist(), len(frame)) == ([0, 1], 2 if view == "rounds" else 4)
+    assert frame["test_accuracy"].isna().tolist() == ([False] * 2 if view == "rounds" else [True, False] * 2)
+    assert (frame["model.name"].unique(), frame["parameters"].unique()) == (["wsn"], [27884])
+    assert (frame["run"].unique(), frame["test_every"].unique()) == ([trained.name], [2])
+
+
+def test_frames_of_failed_rounds_have_the_same_columns(tmp_path: Path) -> None:
+    """Also where no round has an epoch, or a figure."""
+    write_run(tmp_path, {0: None, 1: None}, status="failed")
+    rounds, epochs = load_rounds(tmp_path), load_epochs(tmp_path)
+    assert rounds[list(ROUND_KINDS)].dtypes.astype(str).to_dict() == ROUND_KINDS
+    assert rounds["error"].tolist() == ["broke"] * 2
+    assert len(epochs) == 0
+    assert epochs[list(EPOCH_KINDS)].dtypes.astype(str).to_dict() == EPOCH_KINDS
+
+
 def test_epochs_are_those_of_recorded_rounds(tmp_path: Path) -> None:
-    """One row a (round, epoch). A round that a writer has not recorded yet, though its epochs lie there, is not one."""
+    """One row a (round, epoch). A round whose line is not whole yet, though its epochs stand in it, is not one."""
     run = write_run(tmp_path / "a", {0: 0.8, 1: 0.7})
-    kept = (run / "rounds.csv").read_text().splitlines()[:2]
-    (run / "rounds.csv").write_text("\n".join(kept) + "\n")
-    epochs = digitcmp.load_epochs(tmp_path)
+    logs_of(run)[0].write_bytes(b"".join(lines_of(run))[:-3])
+    with pytest.warns(UserWarning, match=r"line 2, is not whole \(it was being written\); its round is left out"):
+        epochs = digitcmp.load_epochs(tmp_path)
     assert epochs[["seed", "epoch"]].to_numpy().tolist() == [[0, 1], [0, 2], [0, 3]]
     assert epochs["test_accuracy"].tolist() == pytest.approx([0.6, 0.7, 0.8])
     assert epochs["model.name"].eq("net1").all()
@@ -73,35 +109,43 @@ def test_a_repeated_failed_round_gives_way(tmp_path: Path) -> None:
     assert sorted(zip(rounds["seed"], rounds["status"], strict=True)) == [(0, "done"), (1, "done")]
 
 
-@pytest.mark.parametrize("name", ["rounds.csv", "epochs.csv", "distances.csv"])
-def test_every_cut_is_noticed(tmp_path: Path, name: str) -> None:
-    """A file cut off at any byte is named, or its missing rounds or epochs are; no cut passes for data."""
-    run = write_run(tmp_path / "cut", {0: 0.8, 1: 0.7})
-    write_distances(run, [0, 1], [90] * 10)
-    write_run(tmp_path / "whole", {2: 0.9})
-    whole = (run / name).read_bytes()
-    for length in [*range(0, len(whole) - 1, 3), len(whole) - 1]:
-        (run / name).write_bytes(whole[:length])
-        sweep = read_sweep([tmp_path], "report")
-        told = any(name in note for note in sweep.warnings)
-        assert told or (name == "rounds.csv" and whole[length - 1 : length] == b"\n"), (length, sweep.warnings)
-        if told and name == "rounds.csv":
-            assert sweep.rounds["seed"].tolist() == [2]
+def test_every_cut_is_noticed(tmp_path: Path) -> None:
+    """A log cut off at any byte is named, or its missing rounds are; no cut passes for data."""
+    run = write_run(tmp_path / "cut", {0: 0.8, 1: 0.7}, right=[90] * 10)
+    write_run(tmp_path / "whole", {2: 0.9}, started="2026-02-01T00:00:00+00:00")
+    (log,), whole, first = logs_of(run), b"".join(lines_of(run)), len(lines_of(run)[0])
+    for length in range(len(whole) - 1):
+        log.write_bytes(whole[:length])
+        sweep = read_sweep([tmp_path], ["epoch", "test_accuracy"])
+        seeds = [0, 2] if length >= first - 1 else [2]
+        told = any(log.name in note for note in sweep.warnings)
+        assert told == (length not in (0, first - 1, first)), (length, sweep.warnings)
+        assert sweep.runs["recorded"].tolist() == [len(seeds) - 1, 1]
+        assert sweep.rounds["seed"].tolist() == seeds
+        assert sweep.epochs["seed"].tolist() == [seed for seed in seeds for _ in range(3)]
+        assert sweep.distances["seed"].tolist() == [seed for seed in seeds for _ in range(10) if seed == 0]
 
 
-def test_damaged_files_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
-    """Half a run.json, one without a hash, a CSV of something else, an accuracy of 83 %: each is left out with a line."""
+def test_damage_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    """Half a run.json, one without a hash, a log of something else, one that cannot be read, an accuracy of 83 %: each is left out with a
+    line, and concerns neither other runs nor other rounds."""
     write_run(tmp_path / "good", {0: 0.8})
     (write_run(tmp_path / "half", {1: 0.8}) / "run.json").write_text('{"status":')
     bad = write_run(tmp_path / "nohash", {2: 0.8}) / "run.json"
     bad.write_text(json.dumps({name: value for name, value in json.loads(bad.read_text()).items() if name != "configuration_hash"}))
-    (write_run(tmp_path / "other", {3: 0.8}) / "rounds.csv").write_bytes(b"\x00\xff\xfe")
-    write_run(tmp_path / "percent", {4: 83.0})
+    logs_of(write_run(tmp_path / "other", {3: 0.8}))[0].write_bytes(b"\x00\xff\xfe")
+    (write_run(tmp_path / "unreadable", {4: 0.8}) / "records" / "a.jsonl").mkdir()
+    lines = lines_of(write_run(tmp_path / "percent", {5: 0.8, 6: 0.83, 7: 0.9}))
+    logs_of(tmp_path / "percent")[0].write_bytes(b"".join(lines).replace(b"0.83,", b"83.0,", 1))
+    (foreign,) = logs_of(write_run(tmp_path / "elsewhere", {8: 0.8}, configuration(epochs=9)))
+    foreign.replace(tmp_path / "good" / "records" / "z.jsonl")
     sweep = read_sweep([tmp_path])
-    assert sweep.rounds["seed"].tolist() == [0]
-    assert len(sweep.warnings) == 4
-    for name in ("half", "nohash", "other", "percent"):
-        assert any(f"/{name}" in note and "left out" in note for note in sweep.warnings)
+    assert sweep.rounds["seed"].tolist() == [0, 5, 7]
+    assert sweep.epochs["seed"].tolist() == [0, 0, 0, 5, 5, 5, 7, 7, 7]
+    assert len(sweep.warnings) == 6
+    for name in ("half holds no run", "nohash holds no run", "other: records/", "a.jsonl cannot be read", "good: records/z.jsonl"):
+        assert len([note for note in sweep.warnings if f"/{name}" in note and "left out" in note]) == 1, name
+    assert any(note.startswith(f"{tmp_path}/percent: records/") and ", line 2, is damaged" in note for note in sweep.warnings)
 
 
 def test_folders_without_runs(tmp_path: Path) -> None:
@@ -113,8 +157,8 @@ def test_folders_without_runs(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(RunError, match="no readable run, 1 damaged"):
         read_sweep([tmp_path])
-    run = write_run(tmp_path, {0: 0.8}, status="running")
-    (run / "rounds.csv").unlink()
+    (tmp_path / "run.json").unlink()
+    write_run(tmp_path, {}, status="running")
     with pytest.raises(RunError, match="no round is on record yet"):
         read_sweep([tmp_path])
 

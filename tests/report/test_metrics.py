@@ -11,9 +11,11 @@ from digitcmp.errors import RunError
 from digitcmp.report import figures, statistics
 from digitcmp.report.build import make_report
 from digitcmp.report.comparisons import compare
+from digitcmp.report.frames import read_sweep
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric, find_metric
 from digitcmp.report.tables import comparison_columns, show, table_columns
-from tests.report.made import configuration, write_distances, write_run
+from tests.experiment.made import records_of
+from tests.report.made import configuration, write_run
 from tests.report.test_statistics import frame, known
 
 SECONDS, LOSS = METRICS["seconds"], METRICS["train_loss"]
@@ -63,8 +65,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sweep")
     for weight in (0.0, 0.5):
         seeds: dict[int, float | None] = {seed: 0.8 + weight / 10 + (seed * 7 % 5) / 100 for seed in range(8)}
-        run = write_run(folder / f"w={weight}", seeds, configuration(aux_weight=weight), others=0.1)
-        write_distances(run, list(seeds), range(90, 100))
+        write_run(folder / f"w={weight}", seeds, configuration(aux_weight=weight), others=0.1, right=range(90, 100))
     return folder
 
 
@@ -83,6 +84,20 @@ def test_every_metric_makes_a_whole_report(metric: Metric, sweep: Path, tmp_path
     assert pd.read_csv(tmp_path / "table.csv")[column].tolist() == pytest.approx(expected.tolist())
     assert report.study.curves["mean"].notna().all()
     assert len(report.study.curves) == 6
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_every_metric_is_that_of_the_records(metric: Metric, sweep: Path) -> None:
+    """Rounds and epochs as they are on record; no other column of the epochs is read."""
+    read = read_sweep([sweep], ["epoch", metric.column], for_report=True)
+    records = [record for directory in read.runs["directory"] for record in records_of(Path(directory))]
+    assert read.rounds[metric.column].tolist() == [getattr(record.row, metric.column) for record in records]
+    assert read.epochs.columns.tolist() == ["seed", "epoch", metric.column, "run_index"]
+    epochs = [row for record in records for row in record.epochs]
+    assert read.epochs[["seed", "epoch", metric.column]].to_numpy().tolist() == [
+        [row.seed, row.epoch, getattr(row, metric.column)] for row in epochs
+    ]
+    assert len(epochs) == 48
 
 
 def test_names_in_the_files_of_the_test_accuracy(sweep: Path, tmp_path: Path) -> None:

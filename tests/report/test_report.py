@@ -1,7 +1,6 @@
 """Statistics and figures of a single run, from what is on disk."""
 
 import io
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,12 +13,16 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+from rich.console import Console
 
 from digitcmp.errors import RunError
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.store import read_about
 from digitcmp.report.curves import CurveAxes, CurveSheet, curve_statistics, draw_axes, draw_lines, draw_outdated, round_up
-from digitcmp.report.frames import read_rows, read_run
-from digitcmp.report.summary import mean_and_deviation, summary_rows
-from digitcmp.train.results import EpochRow, RoundRow, to_csv
+from digitcmp.report.runs import read_frames
+from digitcmp.report.summary import mean_and_deviation, print_summary, summary_rows
+from digitcmp.train.results import EpochRow, RoundResult, RoundRow
+from tests.experiment.made import logs_of, write_run
 
 
 def epochs(accuracies: dict[int, list[float]]) -> list[EpochRow]:
@@ -91,41 +94,58 @@ def test_figure_of_one_epoch_shows_a_point() -> None:
     assert all(line.get_marker() == "o" for axes in draw_curves(curve_statistics(frame), "title").axes for line in axes.lines)
 
 
-def records(directory: Path) -> None:
+CONFIGURATION = {
+    "epochs": 2,
+    "aux_weight": 0.5,
+    "model": {"name": "wsn"},
+    "optimizer": {"algorithm": "SGD", "lr": 0.55},
+    "data": {"source": "digits", "train_pairs": 1000, "test_pairs": 500, "val_pairs": 200},
+}
+
+
+def write_records(directory: Path) -> None:
     """A run of two rounds and a failed one, on disk."""
-    configuration = {
-        "epochs": 2,
-        "aux_weight": 0.5,
-        "model": {"name": "wsn"},
-        "optimizer": {"algorithm": "SGD", "lr": 0.55},
-        "data": {"source": "digits", "train_pairs": 1000, "test_pairs": 500, "val_pairs": 200},
-    }
     row = RoundRow(0, "done", 2, 0.5, 0.5, 0.6, 0.9, None, 2, 0.6, 0.55, 2.0, "")
-    rows = [row, replace(row, seed=1, test_accuracy=0.8)]
-    rows += [replace(row, seed=2, status="failed", test_accuracy=None, digit_accuracy=None, error="broke")]
-    (directory / "run.json").write_text(json.dumps({"configuration": configuration, "parameters": 27884, "seeds": [0, 1, 2]}))
-    (directory / "rounds.csv").write_text(to_csv(RoundRow, rows))
-    (directory / "epochs.csv").write_text(to_csv(EpochRow, epochs({0: [0.5, 0.6], 1: [0.5, 0.8]})))
+    failed = replace(row, seed=2, status="failed", test_accuracy=None, digit_accuracy=None, error="broke")
+    results = [RoundResult(row, epochs({0: [0.5, 0.6]})), RoundResult(replace(row, seed=1, test_accuracy=0.8), epochs({1: [0.5, 0.8]}))]
+    write_run(directory, [*results, RoundResult(failed)], {"parameters": 27884}, CONFIGURATION)
 
 
 def test_summary_counts_and_averages_the_done_rounds(tmp_path: Path) -> None:
     """Mean ± sample deviation in per cent over the rounds that are done, and how many those are."""
-    records(tmp_path)
-    rows = dict(summary_rows(read_run(tmp_path), read_rows(tmp_path / "rounds.csv")))
+    write_records(tmp_path)
+    about = read_about(tmp_path)
+    rounds = read_frames(tmp_path, about).rounds
+    rows = dict(summary_rows(about, rounds))
     assert rows["network"] == "wsn, 27,884 parameters"
     assert rows["training"] == "2 epochs, SGD at 0.55, aux_weight 0.5"
     assert rows["data"] == "digits, 800 training and 500 test pairs"
     assert rows["rounds"] == "2 of 3 done, seeds 0 to 2"
     assert rows["test accuracy"] == "70.00 ± 14.14 %"
-    about = read_run(tmp_path)
     about["configuration"]["ensemble"] = 2
-    assert dict(summary_rows(about, read_rows(tmp_path / "rounds.csv")))["network"] == "wsn, 27,884 parameters in 2 networks"
+    assert dict(summary_rows(about, rounds))["network"] == "wsn, 27,884 parameters in 2 networks"
     assert mean_and_deviation(pd.Series([0.8875])) == "88.75 %"
+
+
+def test_summary_of_a_trained_run(trained: Run) -> None:
+    """From its records in memory, the same as from those on disk; then where its files are."""
+    rounds = read_frames(trained.directory, read_about(trained.directory)).rounds
+    rows = summary_rows(read_about(trained.directory), rounds)
+    screen = Console(width=140, file=io.StringIO())
+    print_summary(trained, screen)
+    *table, where, names = screen.file.getvalue().splitlines()
+    assert [tuple(line.split(maxsplit=1)[0] for line in table)] == [tuple(name.split()[0] for name, _ in rows)]
+    assert all(line.startswith(name) and line.rstrip().endswith(value) for line, (name, value) in zip(table, rows, strict=True))
+    assert dict(rows)["test accuracy"] == mean_and_deviation(rounds["test_accuracy"])
+    assert dict(rows)["rounds"] == "2 of 2 done, seeds 0 to 1"
+    assert {"validation accuracy", "digit accuracy", "time"} <= set(dict(rows))
+    assert where == f"files  {trained.directory}/"
+    assert names.split() == ["run.json", "rounds.csv", "epochs.csv", "records"]
 
 
 def test_curves_are_a_readable_picture(tmp_path: Path) -> None:
     """curves.png is a picture of some size that is not empty."""
-    records(tmp_path)
+    write_records(tmp_path)
     draw_outdated([tmp_path])
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size[0] >= 1000
@@ -134,15 +154,22 @@ def test_curves_are_a_readable_picture(tmp_path: Path) -> None:
 
 
 def test_damaged_records_are_named(tmp_path: Path) -> None:
-    """No run, half a run.json, a CSV that is none."""
+    """No run, half a run.json, a log that is none, one that cannot be read."""
     with pytest.raises(RunError, match="holds no run"):
-        read_run(tmp_path)
+        read_about(tmp_path)
     (tmp_path / "run.json").write_text('{"status":')
     with pytest.raises(RunError, match="holds no run"):
-        read_run(tmp_path)
-    (tmp_path / "rounds.csv").write_text("seed,status\nzero,done\n")
-    with pytest.raises(RunError, match=r"rounds\.csv cannot be read"):
-        read_rows(tmp_path / "rounds.csv")
+        read_about(tmp_path)
+    (tmp_path / "run.json").unlink()
+    write_records(tmp_path)
+    (log,) = logs_of(tmp_path)
+    log.write_text("seed,status\nzero,done\n")
+    frames = read_frames(tmp_path, read_about(tmp_path))
+    assert [len(frame) for frame in (frames.rounds, frames.epochs, frames.distances)] == [0, 0, 0]
+    assert frames.damaged == [f"{tmp_path}: records/{log.name}, line {line}, is damaged; its round is left out" for line in (1, 2)]
+    log.unlink()
+    log.mkdir()
+    assert read_frames(tmp_path, read_about(tmp_path)).damaged == [f"{log} cannot be read: Is a directory; its rounds are left out"]
 
 
 def test_reports_do_not_import_torch() -> None:
