@@ -11,6 +11,7 @@ from digitcmp.config.composed import typed
 from digitcmp.config.identity import configuration, configuration_hash
 from digitcmp.config.messages import one_line
 from digitcmp.errors import SearchError
+from digitcmp.experiment.store import read_run_records
 from digitcmp.plugins.hydra_private import error_of
 from digitcmp.report.build import make_report
 from digitcmp.search.spec import SearchSpec, compose
@@ -44,7 +45,7 @@ def confirm(spec: SearchSpec, shared: SharedStudy, context: HydraContext, config
     returns = launcher.launch([[*jobs[name], f"hydra.sweep.subdir={FOLDER}/{name}"] for name in names], initial_job_idx=0)
     folders = [spec.folder / FOLDER / name for name in names]
     for folder, ended in zip(folders, returns, strict=True):
-        if (error := error_of(ended)) is not None and not (folder / "rounds.csv").exists():
+        if (error := error_of(ended)) is not None and not read_run_records(folder).rounds:
             raise SearchError(f"{folder} could not be trained: {one_line(error)}")
     report = make_report(folders, hashes["start"], spec.folder / FOLDER / "summary")
     rows = {row["configuration_hash"]: row for row in report.study.table.to_dict("records")}
