@@ -56,7 +56,7 @@ class Hooks(Callback):
                 show_plan(run)
                 raise SystemExit(0)
             if not run.complete:
-                from digitcmp.experiment.preflight import preflight
+                from digitcmp.experiment.executors.choose import preflight
 
                 preflight(checked)
         except (DigitcmpError, OmegaConfBaseException) as error:
@@ -114,7 +114,7 @@ def job(composed: DictConfig) -> float:
     if alone:
         print_resumed([run], console)
     elif not run.complete:
-        from digitcmp.experiment.preflight import preflight
+        from digitcmp.experiment.executors.choose import preflight
 
         preflight(run.config)
     with ProgressDisplay.of([run], console) as display:

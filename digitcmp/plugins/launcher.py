@@ -192,7 +192,7 @@ class JobRunner(Callback):
 
     def refusal(self, config: Config) -> DigitcmpError | None:
         """Why there is no way to train this configuration here, if there is none; data that is missing is looked for once."""
-        from digitcmp.experiment.preflight import preflight
+        from digitcmp.experiment.executors.choose import preflight
 
         parts = (
             config.data,

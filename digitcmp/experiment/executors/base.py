@@ -4,11 +4,12 @@
 while somebody is in `wait`, so that callbacks need no locks.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from digitcmp.config.schema import Config
 from digitcmp.train.results import EpochRow, RoundResult
@@ -28,52 +29,39 @@ class Task:
     seeds: tuple[int, ...]
 
 
-class Executor(Protocol):
+class Executor(ABC):
     """How rounds are executed. No executor changes what is computed, beyond floating-point rounding.
 
     A round that breaks is a failed result; a problem that the user can mend is the future's exception (DigitcmpError).
     """
 
     name: str
-    workers: int  # rounds or stacks at a time
     device: "torch.device"
+    workers = 1  # tasks at a time
 
     def chunk(self, config: Config) -> int:
         """How many rounds of this configuration make one task. Raises ConfigError for a network that cannot be stacked."""
+        del config
+        return 1
 
+    @abstractmethod
     def has_room(self) -> bool:
         """Whether a task can be submitted that would be begun at once."""
 
+    @abstractmethod
     def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
         """Begin a task; a future for each of its rounds. `on_epoch` is called after every epoch of a round, in order, within `wait`."""
 
+    @abstractmethod
     def wait(self) -> list[RoundFuture]:
         """Go on until something has ended. Returns the futures that have a result; none when a cancelled round has made room."""
 
     def cancel(self, future: RoundFuture) -> None:
         """Stop a round, after its epoch at the latest: nothing more is heard of it. The other rounds of its task go on."""
-
-    def shutdown(self) -> None:
-        """End everything at once, and leave no process behind."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
-
-
-class ExecutorBase:
-    """What executors share: leaving them as context managers shuts them down; they train single rounds by themselves."""
-
-    workers = 1
-
-    def chunk(self, config: Config) -> int:
-        del config
-        return 1
-
-    def cancel(self, future: RoundFuture) -> None:
         future.cancel()
 
     def shutdown(self) -> None:
+        """End everything at once, and leave no process behind."""
         return
 
     def __enter__(self) -> Self:

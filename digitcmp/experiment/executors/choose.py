@@ -1,4 +1,4 @@
-"""Which executor a configuration gets, and the device that it trains on."""
+"""Which executor a configuration gets, the device that it trains on, and whether all that it needs is there."""
 
 import warnings
 from collections.abc import Callable
@@ -9,8 +9,13 @@ from joblib import cpu_count
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.executors.base import Executor
+from digitcmp.experiment.executors.processes import ProcessExecutor
+from digitcmp.experiment.executors.serial import SerialExecutor
+from digitcmp.experiment.executors.stacked import StackedExecutor
+from digitcmp.experiment.executors.stacking import round_memory
+from digitcmp.train.round import round_pairs, train_spec
 
-CROWD = 8  # workers per core at most
+CROWD = 8  # workers per core at most: each has a core to itself while it trains
 
 
 def choose(config: Config, rounds: int | None, device: torch.device) -> tuple[str, int]:
@@ -34,23 +39,8 @@ def make_executor(config: Config, rounds: int | None, on_message: Callable[[str]
     device = choose_device(config.device)
     name, workers = choose(config, rounds, device)
     if name == "processes":
-        from digitcmp.experiment.executors.processes import ProcessExecutor
-
         return ProcessExecutor(device, workers)
-    if name == "stacked":
-        from digitcmp.experiment.executors.stacked import StackedExecutor
-
-        return StackedExecutor(device, on_message)
-    from digitcmp.experiment.executors.serial import SerialExecutor
-
-    return SerialExecutor(device)
-
-
-def check_workers(workers: int | None) -> None:
-    """Raise ConfigError for more worker processes than can be of use: each has a core to itself while it trains."""
-    cores = cpu_count()
-    if workers is not None and workers > CROWD * cores:
-        raise ConfigError(f"workers={workers}: there are {cores} cores; use at most {CROWD * cores}, or leave it null for one per core")
+    return StackedExecutor(device, on_message) if name == "stacked" else SerialExecutor(device)
 
 
 def choose_device(name: str) -> torch.device:
@@ -62,3 +52,19 @@ def choose_device(name: str) -> torch.device:
         reason = f" ({str(caught[0].message).splitlines()[0]})" if caught else ""
         raise ConfigError(f"device=cuda: torch {torch.__version__} finds no usable GPU here{reason}; use device=cpu or device=auto")
     return torch.device("cuda" if usable else "cpu")
+
+
+def preflight(config: Config) -> None:
+    """What is checked before anything is trained or written.
+
+    Raises ConfigError when there is no such device, optimiser or schedule, for too many workers, or for a network that cannot be
+    stacked where it is to be; DataError for data that is missing, damaged or too small.
+    """
+    device, cores = choose_device(config.device), cpu_count()
+    if config.workers is not None and config.workers > CROWD * cores:
+        limit = f"use at most {CROWD * cores}, or leave it null for one per core"
+        raise ConfigError(f"workers={config.workers}: there are {cores} cores; {limit}")
+    train_spec(config)
+    round_pairs(config.data, config.seed)  # a problem with the data is found here, once, and not in every worker
+    if choose(config, config.rounds, device)[0] == "stacked":
+        round_memory(config)

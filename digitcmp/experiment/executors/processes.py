@@ -18,7 +18,7 @@ import torch
 from hydra.core.utils import env_override
 
 from digitcmp.experiment.executors import worker
-from digitcmp.experiment.executors.base import ExecutorBase, OnEpoch, RoundFuture, Task, refuse, settle
+from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, Task, refuse, settle
 from digitcmp.experiment.executors.worker import Assignment, Stop
 from digitcmp.train.results import EpochRow, RoundResult
 from digitcmp.train.round import crashed_round
@@ -74,7 +74,7 @@ class Busy:
     on_epoch: OnEpoch
 
 
-class ProcessExecutor(ExecutorBase):
+class ProcessExecutor(Executor):
     """At most so many worker processes, started when there is something to do for them."""
 
     name = "processes"

@@ -3,13 +3,13 @@
 import torch
 
 from digitcmp.errors import DigitcmpError
-from digitcmp.experiment.executors.base import ExecutorBase, OnEpoch, RoundFuture, Task, refuse, settle
+from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, Task, refuse, settle
 from digitcmp.train.results import EpochRow, RoundResult
 from digitcmp.train.round import OnEpoch as OnRoundEpoch
 from digitcmp.train.round import train_round
 
 
-class SerialExecutor(ExecutorBase):
+class SerialExecutor(Executor):
     """Trains the task that was submitted when it is waited for."""
 
     name = "serial"
