@@ -54,10 +54,12 @@ class Store:
 
     def same_configuration(self, about: dict[str, Any]) -> str:
         """The hash under which a run of this configuration is on record. Raises RunError when it is another configuration's."""
-        recorded, before, now_ = str(about["configuration_hash"]), completed(about["configuration"]), completed(self.configuration)
-        if self.configuration_hash != recorded and before != now_:
-            difference = differences(before, now_)
-            raise RunError(f"{self.directory} holds a run of another configuration ({difference}); choose another folder, or delete it")
+        recorded = str(about["configuration_hash"])
+        if self.configuration_hash != recorded:
+            theirs, ours = completed(about["configuration"]), completed(self.configuration)
+            if theirs != ours:
+                told = differences(theirs, ours)
+                raise RunError(f"{self.directory} holds a run of another configuration ({told}); choose another folder, or delete it")
         return recorded
 
     def refresh(self) -> None:
@@ -84,7 +86,10 @@ class Store:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with self.lock():
-                self.about = joined(about, read_about(self.directory) if (self.directory / "run.json").exists() else None)
+                before = read_about(self.directory) if (self.directory / "run.json").exists() else None
+                if before is not None:
+                    self.same_configuration(before)  # another process may have been first
+                self.about = joined(about, before)
                 self.write_about()
         except NoLocksError:
             if not existed:

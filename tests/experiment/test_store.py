@@ -322,6 +322,10 @@ def test_rounds_of_another_configuration_are_never_taken_over(tmp_path: Path) ->
     (tmp_path / "run.json").unlink()
     with pytest.raises(RunError, match=r"holds rounds of another configuration, and no run\.json"):
         Store(tmp_path, {"epochs": 2})
+    late = Store(tmp_path / "new", {"epochs": 2})
+    write_run(tmp_path / "new", [], configuration={"epochs": 1})
+    with pytest.raises(RunError, match="holds a run of another configuration"):  # another process was first
+        late.begin(ABOUT)
     assert list(Store(tmp_path, {"epochs": 1}).rows) == [0]
     records = Records()
     LogReader(tmp_path, "other").read(records)
