@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
+from types import TracebackType
 from typing import NamedTuple
 
 from digitcmp.config.schema import Config
@@ -28,13 +29,18 @@ def train(runs: Iterable[Run], callbacks: Iterable[Callback] = (), rounds: int |
     Raises RunError when a directory cannot be used, and what rounds raise that the user can mend (DigitcmpError). Whatever ends it
     early, Ctrl-C too: finished rounds are kept, and the runs that were begun are marked interrupted.
     """
-    callback = Callbacks(callbacks)
+    callback, known = Callbacks(callbacks), isinstance(runs, Sequence)
+    if isinstance(runs, Sequence):
+        rounds = sum(len(run.missing) for run in runs)
     for _, group in groupby(unfinished(runs, callback), lambda run: (run.config.engine, run.config.device, run.config.workers)):
-        if isinstance(runs, Sequence):
-            known = list(group)
-            Scheduler(iter(known), True, sum(len(run.missing) for run in known), callback).run()
-        else:
-            Scheduler(group, False, rounds, callback).run()
+        from digitcmp.experiment.executors.choose import make_executor  # imports torch
+
+        first = next(group)
+        with (
+            make_executor(first.config, rounds, callback.on_message) as executor,
+            Scheduler(executor, chain([first], group), known, callback) as scheduler,  # noqa: B031 (the rest of it)
+        ):
+            scheduler.loop()
 
 
 def unfinished(runs: Iterable[Run], callback: Callback) -> Iterator[Run]:
@@ -56,34 +62,27 @@ class Round(NamedTuple):
 
 class Scheduler:
     """Trains runs that want the same executor (see `train`). known: whether all of them are known in advance, so that rounds of
-    several runs can be stacked."""
+    several runs can be stacked. Left as a context manager, it ends the runs that have not been ended."""
 
-    def __init__(self, coming: Iterator[Run], known: bool, rounds: int | None, callback: Callback) -> None:
-        self.coming, self.known, self.rounds, self.callback = coming, known, rounds, callback
+    def __init__(self, executor: Executor, coming: Iterator[Run], known: bool, callback: Callback) -> None:
+        self.executor, self.coming, self.known, self.callback = executor, coming, known, callback
         self.waiting: deque[Run] = deque()  # runs with rounds to be submitted
         self.begun: list[Run] = []  # runs that have not been ended
         self.in_flight: dict[RoundFuture, Round] = {}
-        self.executor: Executor
         self.finished, self.left = 0, 0  # rounds of the runs that have been ended: on record, left to another process
-        self.folders: list[str] = []
+        self.folders: list[Path] = []  # the first two
 
-    def run(self) -> None:
-        """Train everything."""
-        from digitcmp.experiment.executors.choose import make_executor
+    def __enter__(self) -> "Scheduler":
+        return self
 
-        first = next(self.coming)
-        self.executor = make_executor(first.config, self.rounds, self.callback.on_message)
-        try:
-            with self.executor:
-                self.begin(first)
-                self.loop()
-            for run in list(self.begun):  # others have rounds of these
-                self.end(run)
-        except BaseException as error:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None:
             kept = self.interrupt()
-            if isinstance(error, KeyboardInterrupt):
+            if issubclass(kind, KeyboardInterrupt):
                 raise KeyboardInterrupt(kept) from None
-            raise
+            return
+        for run in list(self.begun):  # others have rounds of these
+            self.end(run)
         if self.left:
             self.callback.on_message(f"{counted(self.left, 'round')} left to another process that is training in the same folder")
 
@@ -136,7 +135,7 @@ class Scheduler:
     def begin(self, run: Run) -> None:
         """Begin a run."""
         run.begin(self.executor.name, self.executor.workers, self.executor.device.type)
-        self.folders = [*self.folders, str(run.directory)][:2]
+        self.folders = [*self.folders, run.directory][:2]
         self.waiting.append(run)
         self.begun.append(run)
         self.callback.on_run_begin(run)
@@ -173,7 +172,7 @@ class Scheduler:
             with suppress(RunError):  # the first error is the one to be told
                 run.end("interrupted")
         finished = self.finished + sum(len(run.store.records.rounds) for run in self.begun)
-        where = self.folders[0] if len(self.folders) == 1 else str(Path(self.folders[0]).parent) if self.folders else "no folder"
+        where = self.folders[0] if len(self.folders) == 1 else self.folders[0].parent if self.folders else "no folder"
         return f"{counted(finished, 'finished round')} kept in {where}"
 
 

@@ -46,8 +46,5 @@ class SerialExecutor(Executor):
         return settle(futures, results)
 
     def train(self, task: Task, on_epoch: OnRoundEpoch) -> list[RoundResult | None]:
-        """The results of a task's rounds. Raises DigitcmpError."""
-        return [
-            train_round(task.config, seed, self.device, lambda _, row, index=index: on_epoch(index, row))  # type: ignore[misc]
-            for index, seed in enumerate(task.seeds)
-        ]
+        """The results of a task's rounds; without stacks, there is one. Raises DigitcmpError."""
+        return [train_round(task.config, task.seeds[0], self.device, on_epoch)]
