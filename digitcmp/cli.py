@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+from dataclasses import fields
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -159,6 +160,14 @@ def groups() -> str:
     return "\n".join(lines)
 
 
+def keys() -> str:
+    """The keys that every run has, as `--help` shows them: first those that change its numbers, then those that change none."""
+    names, execution = [item.name for item in fields(schema.Config)], set(execution_keys())
+    own = [name for name in names if name not in execution and name not in {"model", *schema.GROUP_SCHEMAS, "data"}]
+    how = [name for name in names if name in execution]
+    return messages.hanging("  ", " ".join(own)) + "\n" + messages.hanging("  where, how: ", " ".join(how))
+
+
 def register() -> None:
     """Tell Hydra and OmegaConf what the YAML files refer to: schemas, sweeps, and the resolvers of names and groups."""
     launcher.register()
@@ -176,6 +185,7 @@ def register() -> None:
 
     OmegaConf.register_resolver("digitcmp.run_name", name_of, replace=True)
     OmegaConf.register_resolver("digitcmp.groups", groups, replace=True)
+    OmegaConf.register_resolver("digitcmp.keys", keys, replace=True)
 
 
 def main() -> None:
