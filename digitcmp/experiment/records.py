@@ -163,13 +163,13 @@ class LogReader:
 
     def read(self, records: Records, skip: str | None = None) -> None:
         """Add what is new. skip: a log that need not be read; the texts are then not kept either. Raises RunError."""
-        records.damaged = []
         for path in log_paths(self.directory):
             if (name := path.name) == skip:
                 continue
             new, damaged, end = parse(read_from(path, self.ends.get(name, 0)), name)
+            if name not in self.ends:  # later on, what is not whole may still be written
+                records.damaged += damaged
             self.ends[name] = self.ends.get(name, 0) + end
-            records.damaged += damaged
             for record in new:
                 if record.configuration == self.configuration:
                     records.add(record if skip is None else replace(record, text=b""))

@@ -8,6 +8,7 @@ from statistics import fmean
 from digitcmp.config.identity import configuration
 from digitcmp.config.messages import failed_rounds
 from digitcmp.config.schema import Config
+from digitcmp.experiment.provenance import versions
 from digitcmp.experiment.store import Status, Store, network_path
 from digitcmp.train.results import RoundResult, RoundRow
 
@@ -24,7 +25,7 @@ class Run:
         self.store = Store(directory, configuration(config))
         self.missing = deque(self.store.missing(config.seeds, config.retry_failed))
         self.in_flight = 0
-        self.elsewhere = 0  # rounds that another process has claimed
+        self.elsewhere: list[int] = []  # seeds that another process has claimed
         self.pruned = False
         self.status: Status = "running"
 
@@ -58,7 +59,6 @@ class Run:
 
     def begin(self, executor: str, workers: int, device: str) -> None:
         """Say on disk that the run is under way, and by what. Raises RunError when the directory cannot be used."""
-        from digitcmp.experiment.provenance import versions
         from digitcmp.model.network import count_parameters
 
         parameters = self.config.ensemble * count_parameters(self.config.model)
@@ -72,9 +72,11 @@ class Run:
 
     def claim(self, seed: int) -> bool:
         """Take a round for this process; False when another one has it, or has finished it."""
-        claimed = self.store.claim(seed, self.config.retry_failed)
-        self.in_flight, self.elsewhere = self.in_flight + claimed, self.elsewhere + (not claimed)
-        return claimed
+        if self.store.claim(seed, self.config.retry_failed):
+            self.in_flight += 1
+            return True
+        self.elsewhere += self.store.missing([seed], self.config.retry_failed)
+        return False
 
     def record(self, result: RoundResult) -> None:
         """Put a round that has ended on record. Raises RunError when it cannot be written."""

@@ -68,6 +68,7 @@ class Scheduler:
         self.executor, self.coming, self.known, self.callback = executor, coming, known, callback
         self.waiting: deque[Run] = deque()  # runs with rounds to be submitted
         self.begun: list[Run] = []  # runs that have not been ended
+        self.taken_over: deque[Round] = deque()  # rounds that another process had claimed before
         self.in_flight: dict[RoundFuture, Round] = {}
         self.finished, self.left = 0, 0  # rounds of the runs that have been ended: on record, left to another process
         self.folders: list[Path] = []  # the first two
@@ -92,7 +93,7 @@ class Scheduler:
             while self.executor.has_room() and (rounds := self.next_rounds()):
                 task = Task(rounds[0].run.config, tuple(seed for _, seed in rounds))
                 self.in_flight |= zip(self.executor.submit(task, self.on_epoch), rounds, strict=True)
-            if not self.in_flight and self.executor.has_room():
+            if not self.in_flight and self.executor.has_room() and not self.take_over():
                 return
             for future in self.executor.wait():
                 run, _ = self.in_flight.pop(future)
@@ -100,6 +101,13 @@ class Scheduler:
                 self.callback.on_round_end(run, result)
             for run in [run for run in self.begun if run.over]:
                 self.end(run)
+
+    def take_over(self) -> bool:
+        """Claim rounds that another process had claimed before and has neither finished nor kept: it was stopped or has died."""
+        for run in self.begun:
+            waiting, run.elsewhere = run.elsewhere, []
+            self.taken_over += [Round(run, seed) for seed in waiting if run.claim(seed)]
+        return bool(self.taken_over)
 
     def next_rounds(self) -> list[Round]:
         """The rounds of the next task, claimed for this process; none when there are no more."""
@@ -112,6 +120,8 @@ class Scheduler:
 
     def next_round(self, like: Config | None) -> Round | None:
         """The next round that no other process has; one of this configuration where that is given."""
+        if self.taken_over and (like is None or one_task(self.taken_over[0].run.config, like)):
+            return self.taken_over.popleft()
         while (run := self.next_run(like)) is not None:
             seed = run.missing.popleft()
             if run.claim(seed):
@@ -150,7 +160,8 @@ class Scheduler:
 
     def prune(self, run: Run) -> None:
         """End a run early: rounds in flight are stopped, the others not begun."""
-        for future in [future for future, one in self.in_flight.items() if one.run is run]:
+        # a round that has ended meanwhile is kept
+        for future in [future for future, one in self.in_flight.items() if one.run is run and not future.done()]:
             self.executor.cancel(future)
             seed = self.in_flight.pop(future).seed
             run.stop(seed)
@@ -161,15 +172,19 @@ class Scheduler:
 
     def end(self, run: Run) -> None:
         """This process is through with a run."""
-        self.begun.remove(run)
         run.end()
-        self.finished, self.left = self.finished + len(run.store.records.rounds), self.left + run.elsewhere
+        self.begun.remove(run)
+        self.finished, self.left = self.finished + len(run.store.records.rounds), self.left + len(run.elsewhere)
         self.callback.on_run_end(run)
 
     def interrupt(self) -> str:
-        """Mark the runs that were begun as interrupted; what is kept, in words."""
+        """Record what has ended, mark the runs that were begun as interrupted; what is kept, in words."""
+        with suppress(RunError, OSError):  # the first error is the one to be told
+            for future, (run, _) in self.in_flight.items():
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    run.record(future.result())
         for run in self.begun:
-            with suppress(RunError):  # the first error is the one to be told
+            with suppress(RunError, OSError):
                 run.end("interrupted")
         finished = self.finished + sum(len(run.store.records.rounds) for run in self.begun)
         where = self.folders[0] if len(self.folders) == 1 else self.folders[0].parent if self.folders else "no folder"

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -129,9 +129,12 @@ class Store:
         if result.network is not None:
             write_whole(network_path(self.directory, seed), result.network)
         record, line = to_record(result, self.configuration_hash, now("microseconds"), self.log)
-        append(self.directory / FOLDER / self.log, line, sync := time.monotonic() >= self.next_sync)
+        sync = time.monotonic() >= self.next_sync
+        append(self.directory / FOLDER / self.log, line, sync)
         self.records.add(record)
-        self.added, self.next_sync = True, time.monotonic() + SYNC_INTERVAL if sync else self.next_sync
+        self.added = True
+        if sync:
+            self.next_sync = time.monotonic() + SYNC_INTERVAL
         if seed in self.claims:
             # its round is on record: whoever has opened this lock meanwhile will see that
             Path(self.claims[seed].lock_file).unlink(missing_ok=True)
@@ -154,21 +157,36 @@ class Store:
         """
         for seed in list(self.claims):
             self.release(seed)
-        if self.added:
-            append(self.directory / FOLDER / self.log, b"", sync=True)
-        if self.added or older([self.directory / name for name in FILES], log_paths(self.directory)):
-            self.write_views()
+        try:
+            if self.added:
+                append(self.directory / FOLDER / self.log, b"", sync=True)
+            if self.added or older([self.directory / name for name in FILES], log_paths(self.directory)):
+                self.write_views()
+        finally:
+            status = self.write_status(otherwise)
+        return status
+
+    def write_status(self, otherwise: Status) -> Status:
+        """Put on disk how the run stands."""
         with self.lock():
             about = self.about = read_about(self.directory)  # another process may have joined
             self.refresh()
             status: Status = otherwise
             if not self.missing(about["seeds"], False):
                 status = "failed" if any(row.status == "failed" for row in self.rows.values()) else "done"
-                shutil.rmtree(self.directory / ".claims", ignore_errors=True)
+                self.clear_claims()
             if status != about["status"]:
                 about.update(status=status, finished=None if status == "running" else now())
                 self.write_about()
         return status
+
+    def clear_claims(self) -> None:
+        """Remove the locks of a run that is complete, but for those that somebody holds to train a failed round again."""
+        for path in (self.directory / ".claims").glob("*.lock"):
+            with suppress(Timeout), file_lock(path).acquire(timeout=0):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.directory / ".claims").rmdir()
 
     def write_about(self) -> None:
         """Write run.json."""
@@ -179,8 +197,9 @@ def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, An
     """What run.json says when a run is begun (before: None) or gone on with: seeds of both, and the code that made its first rounds."""
     if before is None:
         return {**about, "status": "running", "started": now(), "finished": None}
-    used, resumed = {name: before.get(name) for name in versions()}, before.get("resumed", [])
-    if used != versions():  # the rounds of one run then come from different code: say so
+    now_used = {**versions(), "device": about.get("device")}
+    used, resumed = {name: before.get(name) for name in now_used}, before.get("resumed", [])
+    if used != now_used:  # the rounds of one run then come from different code or devices: say so
         resumed = [*resumed, {**used, "until": now()}]
     seeds = sorted({*before["seeds"], *about["seeds"]})
     return {**about, "seeds": seeds, "status": "running", "started": before["started"], "finished": None, "resumed": resumed}

@@ -7,7 +7,6 @@ one job after the other (`stream`). Imports neither torch nor a model.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -21,7 +20,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config.identity import configuration_hash
+from digitcmp.config.identity import configuration, configuration_hash, differences
 from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.callbacks import Callback
@@ -68,7 +67,7 @@ class DigitcmpLauncher(Launcher):
         if not runs and any(runner.refusals.values()):
             raise next(refusal for refusal in runner.refusals.values() if refusal)
         print_resumed(runs, console := Terminal())
-        with ProgressDisplay.of(runs, console) as display, self.interruptible():
+        with ProgressDisplay.of(runs, console) as display:
             train(runs, [display, RunLog(), runner])
         runner.run_waiting()
         return [returns[job.number] for job in jobs]
@@ -82,7 +81,7 @@ class DigitcmpLauncher(Launcher):
         """
         self.prepare()
         runner = JobRunner(self, on_job_end)
-        with ProgressDisplay("search", rounds, None, True, Terminal()) as display, self.interruptible():
+        with ProgressDisplay("search", rounds, None, True, Terminal()) as display:
             train(runner.runs_of(jobs), [display, RunLog(), callback, runner], rounds)
         runner.run_waiting()
 
@@ -91,14 +90,6 @@ class DigitcmpLauncher(Launcher):
         setup_globals()
         hydra = self.config.hydra
         configure_log(hydra.hydra_logging, hydra.verbose, execution_whitelist=self.hydra_context.execution_whitelist)
-
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C say where finished rounds are."""
-        try:
-            yield
-        except KeyboardInterrupt as interrupt:
-            raise KeyboardInterrupt(str(interrupt) or f"finished rounds are kept in {self.config.hydra.sweep.dir}") from None
 
     def run(self, job: Job) -> JobReturn:
         """Let Hydra run a job. What has been trained for it is its result; what could not be trained says so itself."""
@@ -138,11 +129,19 @@ class JobRunner(Callback):
 
     def run_of(self, job: Job) -> Run | None:
         """The run of a job; None when it is refused, or shares the folder of one that is trained anyway. Raises RunError when its
-        folder holds another configuration."""
-        if job.directory in self.training:
-            self.training[job.directory].append(job)
-        elif job.config is None:
+        folder holds another configuration, or is to hold one."""
+        if job.config is None:
             self.waiting.append(job)
+        elif job.directory in self.training:
+            other = self.training[job.directory][0]
+            assert other.config is not None
+            if told := differences(configuration(other.config), configuration(job.config)):
+                raise RunError(
+                    f"{job.directory}: two jobs of this sweep would share this folder, though they differ ({told}); give each its own, "
+                    "as hydra.sweep.subdir does by default"
+                )
+            # one with other seeds trains what it lacks when the first one is through
+            (self.training[job.directory] if job.config.seeds == other.config.seeds else self.waiting).append(job)
         else:
             run = Run(job.config, job.directory, job.command)
             if not run.complete and self.refusal(job.config):

@@ -172,6 +172,34 @@ def test_a_worker_that_dies_costs_its_own_round(number: signal.Signals) -> None:
     assert f"its worker process ended with exit code -{number}" in results[0].error
 
 
+def test_a_worker_that_dies_while_it_has_nothing_to_do_costs_nothing() -> None:
+    """The next round gets another one."""
+    with make_executor(config("engine=processes", "workers=2"), 2, lambda _: None) as executor:
+        finish(executor, submit(executor, [1], lambda *_: None, config()))
+        (idle,) = executor.free  # type: ignore[attr-defined]
+        idle.process.kill()
+        idle.process.join()
+        futures = submit(executor, [2], lambda *_: None, config())
+        finish(executor, futures)
+        assert futures[0].result().row.status == "done"
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_message_is_heard_as_dead() -> None:
+    """Half a message is none."""
+    with make_executor(config("engine=processes", "workers=1"), 2, lambda _: None) as executor:
+        futures = executor.submit(Task(config("epochs=1000"), (1,)), lambda *_: None)
+        ours, theirs = multiprocessing.Pipe()
+        os.write(theirs.fileno(), (1000).to_bytes(4, "big") + b"half")
+        theirs.close()
+        ((connection, busy),) = executor.busy.items()  # type: ignore[attr-defined]
+        busy.worker.process.kill()
+        connection.close()
+        busy.worker.connection = ours
+        executor.busy = {ours: busy}  # type: ignore[attr-defined]
+        finish(executor, futures)
+    assert "its worker process ended with exit code -9" in futures[0].result().row.error
+
+
 # ---- whole runs ----
 
 

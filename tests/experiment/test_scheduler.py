@@ -4,12 +4,15 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import torch
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
@@ -18,12 +21,13 @@ from omegaconf import DictConfig
 
 from digitcmp.errors import DigitcmpError, Pruned, RunError
 from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, Task
 from digitcmp.experiment.run import Run
-from digitcmp.experiment.scheduler import train
+from digitcmp.experiment.scheduler import Scheduler, train
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.train.results import EpochRow, RoundResult
-from tests.conftest import Ended, compose_config
-from tests.experiment.made import records_of, seeds_of, status_of, without_seconds
+from tests.conftest import ROOT, Ended, compose_config
+from tests.experiment.made import EPOCH, ROUND, records_of, seeds_of, status_of, without_seconds
 
 TINY = ["epochs=3", "data.train_pairs=100", "data.test_pairs=100"]
 ENGINES = [["engine=serial"], ["engine=processes", "workers=2"], ["engine=stacked"]]
@@ -219,6 +223,104 @@ def test_a_callback_that_breaks_is_not_a_broken_round(tmp_path: Path, engine: li
     assert not multiprocessing.active_children()
 
 
+# ---- the order in which things happen, by an executor that follows a script ----
+
+
+class Scripted(Executor):
+    """Two rounds at a time; the second one's first epoch comes after the first one has ended, within the same `wait`."""
+
+    name, workers, device = "scripted", 2, torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.submitted: list[tuple[RoundFuture, Task, OnEpoch]] = []
+
+    def has_room(self) -> bool:
+        return len(self.submitted) < 2
+
+    def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
+        future = RoundFuture()
+        self.submitted.append((future, task, on_epoch))
+        return [future]
+
+    def wait(self) -> list[RoundFuture]:
+        (first, task, _), *others = self.submitted
+        self.submitted = []
+        if not first.cancelled():
+            first.set_result(RoundResult(replace(ROUND, seed=task.seeds[0])))
+        for future, other, on_epoch in others:
+            if not future.cancelled():
+                on_epoch(future, replace(EPOCH, seed=other.seeds[0]))
+        return [first] if not first.cancelled() else []
+
+
+def scripted(run: Run, callback: Callback) -> None:
+    """Train a run by the script."""
+    with Scheduler(Scripted(), iter([run]), True, callback) as scheduler:
+        scheduler.loop()
+
+
+def test_a_round_that_has_ended_when_its_run_is_pruned_is_kept(tmp_path: Path) -> None:
+    """The epoch that prunes comes after the result, and before anybody has recorded it."""
+    (run,) = make_runs(tmp_path, ENGINES[0], [3])
+    scripted(run, Watch(lambda *_: False))
+    assert (status(run), seeds(run)) == ("pruned", [0])
+
+
+def test_a_round_that_has_ended_when_ctrl_c_comes_is_kept(tmp_path: Path) -> None:
+    """As if it had been recorded a moment before; the message counts it."""
+
+    def interrupt(run: Run, row: EpochRow) -> bool:
+        raise KeyboardInterrupt(f"{run.name} {row.seed}")
+
+    (run,) = make_runs(tmp_path, ENGINES[0], [3])
+    with pytest.raises(KeyboardInterrupt, match="1 finished round kept in"):
+        scripted(run, Watch(interrupt))
+    assert (status(run), seeds(run)) == ("interrupted", [0])
+
+
+# ---- several processes ----
+
+
+def claim_elsewhere(run: Run, seed: int) -> "subprocess.Popen[str]":
+    """Another process that has claimed a round of the run, and waits."""
+    code = f"""
+import sys; sys.path.insert(0, {str(ROOT)!r})
+from tests.experiment.test_scheduler import Path, make_runs
+(run,) = make_runs(Path({str(run.directory.parent)!r}), {ENGINES[0]!r}, [{run.config.rounds}])
+run.begin("serial", 1, "cpu")
+assert run.claim({seed})
+print("claimed", flush=True)
+input()
+"""
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "claimed\n"
+    return other
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_rounds_of_a_process_that_dies_are_taken_over(tmp_path: Path, dies: bool) -> None:
+    """It is killed after this process has found its round claimed: this process trains it at the end. Otherwise it is left to it."""
+    (run,) = make_runs(tmp_path, ENGINES[0], [3])
+    other = claim_elsewhere(run, 1)
+
+    def kill(_: Run, row: EpochRow) -> bool:
+        if dies and row.seed == 2:
+            other.kill()
+            other.wait()
+        return True
+
+    messages: list[str] = []
+    watch = Watch(kill)
+    watch.on_message = messages.append  # type: ignore[method-assign]
+    train([run], [watch])
+    assert seeds(run) == ([0, 1, 2] if dies else [0, 2])
+    assert status(run) == ("done" if dies else "running")
+    assert messages == ([] if dies else ["1 round left to another process that is training in the same folder"])
+    other.kill()
+    other.communicate()
+
+
 # ---- jobs, through Hydra ----
 
 
@@ -298,3 +400,16 @@ def test_a_pruned_job_is_a_failed_job_with_hydras_files(run_cli: Cli, listed: ty
     assert {path.name for path in folder.glob(".hydra/*")} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
     assert "Pruned" in (folder / "digitcmp.log").read_text()
     assert 11 not in seeds_of(folder)
+
+
+def test_jobs_with_the_same_folder(run_cli: Cli, tmp_path: Path) -> None:
+    """Those that differ in their seeds are all trained; those that differ in more are refused, and nothing is trained."""
+    short = ["--multirun", *TINY, "hydra.sweep.dir=sweep", "report=false"]
+    ended = run_cli(*short, "rounds=1,3")
+    assert ended.code == 0, ended.err
+    assert seeds_of(tmp_path / "sweep" / "epochs=3,data.train_pairs=100,data.test_pairs=100") == [0, 1, 2]
+    ended = run_cli(*short, "hydra.sweep.dir=other", "hydra.sweep.subdir=x", "optimizer.lr=0.1,0.2")
+    assert ended.code == 1
+    assert "other/x: two jobs of this sweep would share this folder, though they differ (optimizer.lr 0.1 -> 0.2)" in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert not (tmp_path / "other" / "x" / "run.json").exists()

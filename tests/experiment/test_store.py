@@ -269,6 +269,18 @@ def test_claims_of_finished_rounds_leave_no_files(tmp_path: Path) -> None:
     assert not list((tmp_path / ".claims").iterdir())
 
 
+def test_a_run_that_is_complete_leaves_the_claims_of_those_who_try_again(tmp_path: Path) -> None:
+    """A failed round is on record, and is being trained again by one process when another one ends the run."""
+    write_run(tmp_path, [result(0, status="failed")], {"seeds": [0]})
+    one, two = Store(tmp_path, {}), Store(tmp_path, {})
+    assert one.claim(0, True)
+    two.end()
+    assert not two.claim(0, True)
+    one.release(0)
+    one.end()
+    assert not (tmp_path / ".claims").exists()
+
+
 def test_a_process_that_is_killed_gives_its_claims_back(tmp_path: Path) -> None:
     """With SIGKILL, in the middle of a round."""
     code = f"""
@@ -344,7 +356,7 @@ def test_other_code_on_resume_is_on_record(tmp_path: Path, monkeypatch: pytest.M
     store.begin({**ABOUT, **before, "torch": "9.9"})
     (change,) = store.about["resumed"]
     assert change["torch"] == before["torch"]
-    assert set(change) == {*before, "until"}
+    assert set(change) == {*before, "device", "until"}
 
 
 def test_run_json_tells_running_from_done(tmp_path: Path) -> None:

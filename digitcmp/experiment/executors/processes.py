@@ -50,7 +50,7 @@ class Worker:
         """What comes next: an epoch, the results, an error, or in words how the process ended."""
         try:
             message: Message = self.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # also in the middle of a message
             self.process.join()
             reason = f"its worker process ended with exit code {self.process.exitcode}"
             return f"{reason} (killed, or out of memory)" if self.process.exitcode == -signal.SIGKILL else reason
@@ -89,6 +89,8 @@ class ProcessExecutor(Executor):
         return len(self.busy) < self.workers
 
     def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
+        while self.free and not self.free[-1].process.is_alive():
+            self.free.pop().end()
         chosen = self.free.pop() if self.free else Worker(self.context, self.device)
         futures, number = [RoundFuture() for _ in task.seeds], next(self.numbers)
         self.busy[chosen.connection] = Busy(chosen, number, task, futures, on_epoch)
