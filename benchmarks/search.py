@@ -104,8 +104,8 @@ def measure(sampler: str, trials: int, folder: Path) -> dict[str, float]:
     space = make_space(PARAMS, [])
     spec = SearchSpec(settings, space, space.complete({}), base, folder)
     with open_storage(f"sqlite:///{folder}/study.db") as storage:
-        pruner = make_pruner(settings.chosen_pruner, EPOCHS)
-        study = open_study(storage, "study", settings, spec.identity(), make_sampler(settings.chosen_sampler, 0), pruner)
+        pruner = make_pruner(settings, EPOCHS)
+        study = open_study(storage, "study", settings, spec.identity(), make_sampler(settings, 0), pruner)
         shared, launcher = SharedStudy(storage, study, settings), Idle(spec)
         with shared.join(), Path("/dev/null").open("w") as nowhere:
             Search(spec, shared, launcher, Console(file=nowhere)).run()

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
-from typing import Any
 
 from optuna import pruners, samplers
 from optuna.exceptions import ExperimentalWarning
@@ -12,7 +11,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from digitcmp.errors import ConfigError, SearchError
-from digitcmp.search.config import Choice
+from digitcmp.search.config import SearchConfig
 
 SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
     "tpe": samplers.TPESampler,
@@ -36,26 +35,27 @@ QUIET = {
 }
 
 
-def make_sampler(choice: Choice, seed: int) -> BaseSampler:
-    """The sampler. Raises SearchError where the package that it needs is missing."""
-    if (package := NEEDS.get(choice.name)) and find_spec(package) is None:
-        raise SearchError(f"hydra.sweeper.sampler={choice.name}: needs the package {package}; pip install {package}, or choose tpe")
-    given = {**asdict(choice.options), **dict.fromkeys(QUIET.get(choice.name, []), False), "seed": seed}
+def make_sampler(settings: SearchConfig, seed: int) -> BaseSampler:
+    """The chosen sampler. Raises SearchError where the package that it needs is missing."""
+    name = settings.sampler
+    if (package := NEEDS.get(name)) and find_spec(package) is None:
+        raise SearchError(f"hydra.sweeper.sampler={name}: needs the package {package}; pip install {package}, or choose tpe")
+    given = {**asdict(settings.samplers)[name], **dict.fromkeys(QUIET.get(name, []), False), "seed": seed}
     with warnings.catch_warnings():
         # multivariate, group and constant_liar have been experimental since 2021; this is a choice, not an accident
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return SAMPLERS[choice.name](**given)
+        return SAMPLERS[name](**given)
 
 
-def make_pruner(choice: Choice, steps: int) -> BasePruner:
-    """The pruner, for trials that have this many steps when they are not pruned. Raises ConfigError when it asks for more."""
-    if (least := getattr(choice.options, "min_resource", 1)) > steps:
-        path = f"hydra.sweeper.pruners.{choice.name}.min_resource"
+def make_pruner(settings: SearchConfig, steps: int) -> BasePruner:
+    """The chosen pruner, for trials that have this many steps when they are not pruned. Raises ConfigError when it asks for more."""
+    name, given = settings.pruner, asdict(settings.pruners)[settings.pruner]
+    if (least := given.get("min_resource", 1)) > steps:
+        path = f"hydra.sweeper.pruners.{name}.min_resource"
         raise ConfigError(f"{path}={least}: a trial has {steps} steps (epochs × rounds); use at most that")
-    # warm-up is counted in each round, by RunningTrial
-    given: dict[str, Any] = {name: value for name, value in asdict(choice.options).items() if name != "warmup"}
-    if choice.name == "hyperband":
+    given.pop("warmup", 0)  # it is counted in each round, by RunningTrial
+    if name == "hyperband":
         given["max_resource"] = steps
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return PRUNERS[choice.name](**given)
+        return PRUNERS[name](**given)

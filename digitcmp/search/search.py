@@ -57,16 +57,16 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     url = settings.storage or f"sqlite:///{spec.folder / 'study.db'}"
     with open_storage(url) as storage:
-        pruner = make_pruner(settings.chosen_pruner, spec.trial.steps)
+        pruner = make_pruner(settings, spec.trial.steps)
         name = settings.study_name or spec.folder.absolute().name
-        sampler = make_sampler(settings.chosen_sampler, settings.seed)
+        sampler = make_sampler(settings, settings.seed)
         shared = SharedStudy(storage, open_study(storage, name, settings, spec.identity(), sampler, pruner), settings)
         spec.folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, spec.folder / "multirun.yaml")
         with shared.join() as before:
             if before:  # the same seed again would give the points that it gave before
                 seed = int(np.random.SeedSequence((settings.seed, before)).generate_state(1)[0])
-                shared.study.sampler = make_sampler(settings.chosen_sampler, seed)
+                shared.study.sampler = make_sampler(settings, seed)
             Search(spec, shared, launcher, console).run()
         conclude(spec, shared, context, config, launcher, console)
 

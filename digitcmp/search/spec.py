@@ -32,8 +32,9 @@ class SearchSpec:
     @property
     def trial(self) -> TrialSpec:
         """What its trials have in common."""
-        pruner = self.settings.chosen_pruner
-        return TrialSpec(self.base.seeds, self.base.epochs, pruner.name == BY_ROUND, getattr(pruner.options, "warmup", 0))
+        pruner = self.settings.pruner
+        warmup = getattr(getattr(self.settings.pruners, pruner), "warmup", 0)
+        return TrialSpec(self.base.seeds, self.base.epochs, pruner == BY_ROUND, warmup)
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for trials to be compared: space, seeds, steps, and the configuration but for what is searched."""
