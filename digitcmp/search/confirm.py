@@ -12,7 +12,7 @@ from digitcmp.config.identity import configuration, configuration_hash
 from digitcmp.config.messages import one_line
 from digitcmp.errors import SearchError
 from digitcmp.experiment.store import read_run_records
-from digitcmp.plugins.hydra_private import error_of
+from digitcmp.plugins.private import error_of
 from digitcmp.report.build import make_report
 from digitcmp.search.spec import SearchSpec, compose
 from digitcmp.search.study import SharedStudy

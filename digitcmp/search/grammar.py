@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from digitcmp.errors import ConfigError
-from digitcmp.plugins.hydra_private import distribution_of
+from digitcmp.plugins.private import distribution_of
 from digitcmp.search.space import Condition, Dimension, Space, as_text
 
 INSTEAD = {

@@ -21,7 +21,7 @@ from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
-from digitcmp.plugins.hydra_private import error_of
+from digitcmp.plugins.private import error_of
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space

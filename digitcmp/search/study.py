@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from digitcmp.config.identity import differences
 from digitcmp.errors import SearchError
-from digitcmp.plugins.optuna_private import trial_id_of
+from digitcmp.plugins.private import trial_id_of
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.heartbeat import Heartbeat, HeartbeatMonitor
 from digitcmp.search.storage import StudyStorage

@@ -23,7 +23,7 @@ from optuna.pruners import NopPruner
 from optuna.study import Study
 from optuna.trial import Trial
 
-from digitcmp.plugins.optuna_private import trial_id_of
+from digitcmp.plugins.private import trial_id_of
 from digitcmp.train.results import EpochRow
 
 

@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from digitcmp.errors import SearchError
-from digitcmp.plugins.optuna_private import trial_id_of
+from digitcmp.plugins.private import trial_id_of
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.heartbeat import Beat, HeartbeatMonitor, host_id, start_time
