@@ -148,6 +148,11 @@ def short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def in_words(params: Values) -> str:
+    """A point for people to read."""
+    return " ".join(f"{name}={short(value)}" for name, value in params.items())
+
+
 def as_text(value: Any) -> str:
     """A value as Hydra's command line takes it."""
     if value is None:

@@ -10,7 +10,7 @@ from digitcmp.files import write_whole
 from digitcmp.report.figures import render
 from digitcmp.report.tables import p_value, percent, span, to_markdown
 from digitcmp.search import figures, frames
-from digitcmp.search.confirm import FOLDER, Confirmed
+from digitcmp.search.best import FOLDER, Confirmed
 from digitcmp.search.space import short
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.study import SharedStudy
