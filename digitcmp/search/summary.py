@@ -11,7 +11,7 @@ from digitcmp.report.figures import render
 from digitcmp.report.tables import p_value, percent, span, to_markdown
 from digitcmp.search import figures, frames
 from digitcmp.search.best import FOLDER, Confirmed
-from digitcmp.search.space import short
+from digitcmp.search.space import in_words, short
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.study import SharedStudy
 
@@ -25,17 +25,26 @@ def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed
     importance = frames.importances(shared.study)
     write_whole(folder / "trials.csv", table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
     drawn = draw(shared, table, importance, folder) if spec.base.report else []
-    sections = [
-        header_lines(spec, shared, command),
-        count_lines(spec, shared, table),
-        best_lines(spec, shared),
-        *([confirmed_lines(shared, confirmed)] if confirmed else []),
-        *([importance_lines(importance)] if len(importance) else []),
-        *(["## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in drawn) + "\n"] if drawn else []),
-        f"## Look closer\n\n```bash\n{dashboard_command(shared)}\n```\n",
-    ]
+    counts = count_lines(spec, shared, table)
+    dashboard = shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])  # which wants a path there
+    sections = [header_lines(spec, shared, command), counts, best_lines(spec, shared)]
+    if confirmed:
+        sections.append(confirmed_lines(shared, confirmed))
+    if len(importance):
+        shares = importance.assign(**{"importance [%]": importance["importance"].map(lambda share: percent(share, ".1f"))})
+        lead = "## Importance\n\nShare of the variance of the objective (fANOVA over the complete trials).\n\n"
+        sections.append(lead + to_markdown(shares[["parameter", "importance [%]"]]))
+    if drawn:
+        sections.append("## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in drawn) + "\n")
+    sections.append(f"## Look closer\n\n```bash\n{dashboard}\n```\n")
     path = write_whole(folder / "search.md", "\n".join(sections))
-    show(spec, shared, table, confirmed, path, console)
+    best = shared.study.best_trial
+    console.print(counts.strip(), soft_wrap=True)
+    console.print(f"- Best: trial {best.number}, validation accuracy {best.value:.2%}: {in_words(best.params)}", soft_wrap=True)
+    if confirmed and (row := confirmed.comparison):
+        gain = f"{percent(row['mean'], '+.2f')} points ({span(row['low'], row['high'], '+.2f')})"
+        console.print(f"- On {len(confirmed.seeds)} fresh seeds: {gain} over the start")
+    console.print(f"[dim]summary[/dim]  {path}\n[dim]look[/dim]     {dashboard}", markup=True, soft_wrap=True)
     return path
 
 
@@ -68,35 +77,35 @@ def header_lines(spec: SearchSpec, shared: SharedStudy, command: str) -> str:
 
 def count_lines(spec: SearchSpec, shared: SharedStudy, table: pd.DataFrame) -> str:
     """Trials by state and epochs."""
-    counts, spent = shared.counts(), frames.count_epochs(table, spec.trial.steps)
-    lines = [
-        f"- Trials: {counts.counted} of {shared.settings.n_trials}: {counts.complete} complete, {counts.pruned} pruned; "
-        f"{counts.failed} failed, {counts.running} running.",
-        f"- Epochs: {spent.trained:,} trained instead of {spent.full:,} without pruning: {spent.saved:.1%} saved; "
-        f"{spent.failed:,} more in failed trials.",
-    ]
-    return "\n".join(lines) + "\n"
+    counts, (trained, failed) = shared.counts(), frames.count_epochs(table)
+    full = counts.counted * spec.trial.steps
+    return (
+        f"- Trials: {counts.counted} of {spec.settings.n_trials}: {counts.complete} complete, {counts.pruned} pruned; "
+        f"{counts.failed} failed, {counts.running} running.\n"
+        f"- Epochs: {trained:,} trained instead of {full:,} without pruning: {1 - trained / full if full else 0:.1%} saved; "
+        f"{failed:,} more in failed trials.\n"
+    )
 
 
 def best_lines(spec: SearchSpec, shared: SharedStudy) -> str:
     """The best trial beside the point that the search began with."""
     best = shared.study.best_trial
+    title = f"best: trial {best.number}"
     names = [dimension.name for dimension in spec.space.searched]
-    rows = [
-        {"": name, f"best: trial {best.number}": short(best.params.get(name, "–")), "start": short(spec.start.get(name, "–"))}
-        for name in names
-    ]
+    rows = [{"": name, title: short(best.params.get(name, "–")), "start": short(spec.start.get(name, "–"))} for name in names]
     begun = next((trial for trial in shared.study.get_trials(deepcopy=False) if trial.params == spec.start and trial.values), None)
     reached = "–" if begun is None or begun.value is None else percent(begun.value) + (" (pruned)" if begun.state.name == "PRUNED" else "")
-    rows.append({"": "validation accuracy [%]", f"best: trial {best.number}": percent(best.value or 0.0), "start": reached})
+    rows.append({"": "validation accuracy [%]", title: percent(best.value or 0.0), "start": reached})
     return "## Best\n\n" + to_markdown(pd.DataFrame(rows)) + "\nAs an experiment file: `best.yaml`.\n"
 
 
 def confirmed_lines(shared: SharedStudy, confirmed: Confirmed) -> str:
     """What fresh seeds say."""
-    best, start, row = confirmed.best, confirmed.start, confirmed.comparison
-    seeds = f"{len(confirmed.seeds)} fresh rounds (seeds {confirmed.seeds[0]} to {confirmed.seeds[-1]}), all training pairs, test accuracy"
-    lines = ["## Confirmed on fresh seeds\n", f"{seeds}.\n"]
+    seeds, row = confirmed.seeds, confirmed.comparison
+    lines = ["## Confirmed on fresh seeds\n"]
+    lines.append(f"{len(seeds)} fresh rounds (seeds {seeds[0]} to {seeds[-1]}), all training pairs, test accuracy.\n")
+    if row is None:
+        lines.append("The best configuration is the one that the search began with.\n")
     rows = [
         {
             "": name,
@@ -105,13 +114,10 @@ def confirmed_lines(shared: SharedStudy, confirmed: Confirmed) -> str:
             "test accuracy [%]": percent(one["mean"]),
             "95 % interval": span(one["low"], one["high"]),
         }
-        for name, one in (("best", best), ("start", start))
+        for name, one in {"best": confirmed.best, **({"start": confirmed.start} if row else {})}.items()
     ]
-    if row is None:
-        rows = rows[:1]
-        lines.append("The best configuration is the one that the search began with.\n")
     lines.append(to_markdown(pd.DataFrame(rows)))
-    if row is not None:
+    if row:
         interval, games = span(row["low"], row["high"], "+.2f"), f"won {row['won']}, tied {row['tied']}, lost {row['lost']}"
         lines.append(
             f"Paired difference, best minus start: **{percent(row['mean'], '+.2f')} points** (95 % interval {interval}, "
@@ -122,33 +128,3 @@ def confirmed_lines(shared: SharedStudy, confirmed: Confirmed) -> str:
         f"All figures: `{FOLDER}/summary/report.html`.\n"
     )
     return "\n".join(lines)
-
-
-def importance_lines(importance: pd.DataFrame) -> str:
-    """The importances as a table."""
-    rows = [{"parameter": row["parameter"], "importance [%]": percent(row["importance"], ".1f")} for row in importance.to_dict("records")]
-    return "## Importance\n\nShare of the variance of the objective (fANOVA over the complete trials).\n\n" + to_markdown(
-        pd.DataFrame(rows)
-    )
-
-
-def dashboard_command(shared: SharedStudy) -> str:
-    """The command that opens the study in a browser, with the storage as optuna-dashboard wants it."""
-    return shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])
-
-
-def show(spec: SearchSpec, shared: SharedStudy, table: pd.DataFrame, confirmed: Confirmed | None, path: Path, console: Console) -> None:
-    """Print what fits a few lines."""
-    best = shared.study.best_trial
-    console.print(count_lines(spec, shared, table).strip(), highlight=False, markup=False, soft_wrap=True)
-    parameters = " ".join(f"{name}={short(value)}" for name, value in best.params.items())
-    console.print(
-        f"- Best: trial {best.number}, validation accuracy {best.value:.2%}: {parameters}", highlight=False, markup=False, soft_wrap=True
-    )
-    if confirmed is not None and confirmed.comparison is not None:
-        row = confirmed.comparison
-        span_ = span(row["low"], row["high"], "+.2f")
-        console.print(
-            f"- On {len(confirmed.seeds)} fresh seeds: {percent(row['mean'], '+.2f')} points ({span_}) over the start", highlight=False
-        )
-    console.print(f"[dim]summary[/dim]  {path}\n[dim]look[/dim]     {dashboard_command(shared)}", highlight=False, soft_wrap=True)
