@@ -88,8 +88,8 @@ def confirm(spec: SearchSpec, shared: SharedStudy, context: HydraContext, config
     points = {spec.trial_folder(best.number): best.params, "start": spec.start}
     recipe = ["data.val_pairs=0", f"seed={first}", f"rounds={rounds}"]  # no validation, all training pairs, tested
     jobs = {name: [*spec.space.overrides(values), *recipe] for name, values in points.items()}
-    composed = {name: context.config_loader.load_sweep_config(config, overrides) for name, overrides in jobs.items()}
-    hashes = {name: configuration_hash(configuration(typed(tree))) for name, tree in composed.items()}
+    compose = context.config_loader.load_sweep_config
+    hashes = {name: configuration_hash(configuration(typed(compose(config, overrides)))) for name, overrides in jobs.items()}
     names = [name for name in jobs if name == "start" or hashes[name] != hashes["start"]]
     returns = launcher.launch([[*jobs[name], f"hydra.sweep.subdir={FOLDER}/{name}"] for name in names], initial_job_idx=0)
     folders = [spec.folder / FOLDER / name for name in names]

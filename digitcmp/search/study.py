@@ -7,6 +7,7 @@ parameters and its folder; a process that was taken for dead and is not finds th
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,11 +97,9 @@ class SharedStudy:
     def counts(self) -> Counts:
         """How the trials stand."""
         trials = self.study.get_trials(deepcopy=False)
-        states = [trial.state for trial in trials]
-        running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
-        others = len(set(running) - set(self.held))
-        complete, pruned, failed = (states.count(state) for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-        return Counts(complete, pruned, failed, len(running), others)
+        states = Counter(trial.state for trial in trials)
+        others = sum(trial.state == TrialState.RUNNING and trial.number not in self.held for trial in trials)
+        return Counts(states[TrialState.COMPLETE], states[TrialState.PRUNED], states[TrialState.FAIL], states[TrialState.RUNNING], others)
 
     def end(self, number: int, ending: Ending, value: float | None, epochs: int, reason: str = "") -> bool:
         """Put on record how a trial of this process ended; False when another process has taken it over meanwhile.
