@@ -8,7 +8,6 @@ from typing import Any, get_type_hints
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
-from optuna.trial import FrozenTrial
 
 from digitcmp.config.composed import typed, unchecked, without_hydra
 from digitcmp.config.identity import configuration, configuration_hash, flat
@@ -29,11 +28,20 @@ TRAINING = ("epochs", "batch_size", "aux_weight")  # what a recipe says even whe
 
 
 def write_best(spec: SearchSpec, shared: SharedStudy, context: HydraContext, config: DictConfig, command: str) -> Path:
-    """Write best.yaml into the sweep's folder. Raises RunError when it cannot be written."""
-    best = shared.study.best_trial
+    """Write best.yaml into the sweep's folder, where it comes from in its comments. Raises RunError when it cannot be written."""
+    best, counts, seeds, used = shared.study.best_trial, shared.counts(), spec.trial.seeds, versions()
     composed = context.config_loader.load_sweep_config(config, spec.overrides(best.params))
-    text = provenance(spec, shared, best, command) + recipe(spec, composed, context, config)
-    return write_whole(spec.folder / "best.yaml", text)
+    lines = [
+        f"Trial {best.number} of {counts.counted} ({counts.pruned} of them pruned) of the study {shared.study.study_name}:",
+        f"validation accuracy {best.value:.4f}, mean over {len(seeds)} rounds (seeds {seeds[0]} to {seeds[-1]}) "
+        f"with {spec.base.data.val_pairs} of {spec.base.data.train_pairs} training pairs held out. Not tested.",
+        f"Made by: {command}",
+        f"{now()}, digitcmp {used['digitcmp']}" + (f", commit {used['git_commit']}" if "git_commit" in used else ""),
+        f"Use: copy it to conf/experiment/NAME.yaml, then +experiment=NAME; or --config-dir {spec.folder.parent} +{spec.folder.name}=best",
+    ]
+    comments = "".join(f"# {line}\n" for line in lines)
+    # the first line makes it an experiment
+    return write_whole(spec.folder / "best.yaml", "# @package _global_\n" + comments + recipe(spec, composed, context, config))
 
 
 def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config: DictConfig) -> str:
@@ -52,20 +60,6 @@ def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config
             OmegaConf.update(kept, name, value)
     defaults = ", ".join(f"override /{group}: {choice}" for group, choice in choices.items())
     return f"defaults: [{defaults}]\n" + OmegaConf.to_yaml(kept)
-
-
-def provenance(spec: SearchSpec, shared: SharedStudy, best: FrozenTrial, command: str) -> str:
-    """Where the file comes from, as YAML comments under the line that makes it an experiment."""
-    counts, trial, used, folder = shared.counts(), spec.trial, versions(), spec.folder
-    lines = [
-        f"Trial {best.number} of {counts.counted} ({counts.pruned} of them pruned) of the study {shared.study.study_name}:",
-        f"validation accuracy {best.value:.4f}, mean over {len(trial.seeds)} rounds (seeds {trial.seeds[0]} to {trial.seeds[-1]}) "
-        f"with {spec.base.data.val_pairs} of {spec.base.data.train_pairs} training pairs held out. Not tested.",
-        f"Made by: {command}",
-        f"{now()}, digitcmp {used['digitcmp']}" + (f", commit {used['git_commit']}" if "git_commit" in used else ""),
-        f"Use: copy it to conf/experiment/NAME.yaml, then +experiment=NAME; or --config-dir {folder.parent} +{folder.name}=best",
-    ]
-    return "# @package _global_\n" + "".join(f"# {line}\n" for line in lines)
 
 
 @dataclass(frozen=True)

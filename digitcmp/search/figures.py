@@ -1,4 +1,4 @@
-"""The figures of a search, in the style of the report's. They draw what `frames` says and work nothing out."""
+"""The figures of a search, in the style of the report's. They draw the frames of `summary` and work nothing out."""
 
 import math
 

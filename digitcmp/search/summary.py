@@ -1,19 +1,28 @@
-"""summary/ of a search: search.md, trials.csv and the figures; and what the terminal shows of it."""
+"""summary/ of a search: the trials of its study as frames, trials.csv, search.md and the figures; and what the terminal shows of it."""
 
 import shlex
+import warnings
 from pathlib import Path
 
 import pandas as pd
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.study import Study
+from optuna.trial import TrialState
 from rich.console import Console
 
 from digitcmp.files import write_whole
 from digitcmp.report.figures import render
 from digitcmp.report.tables import p_value, percent, span, to_markdown
-from digitcmp.search import figures, frames
+from digitcmp.search import figures
 from digitcmp.search.best import FOLDER, Confirmed
-from digitcmp.search.space import in_words, short
+from digitcmp.search.space import as_text, in_words, short
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.study import SharedStudy
+
+COLUMNS = ["trial", "state", "value", "best", "epochs", "seconds", "reason"]
+ENDED = ["complete", "pruned"]  # the states of trials that count
+LEAST = 4  # complete trials below which importances are noise
 
 
 def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed: Confirmed | None, console: Console) -> Path:
@@ -21,8 +30,8 @@ def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed
 
     With report=false only search.md and trials.csv.
     """
-    folder, table = spec.folder / "summary", frames.trials(shared.study, spec.trial.steps)
-    importance = frames.importances(shared.study)
+    folder, table = spec.folder / "summary", trials(shared.study, spec.trial.steps)
+    importance = importances(shared.study)
     write_whole(folder / "trials.csv", table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
     drawn = draw(shared, table, importance, folder) if spec.base.report else []
     counts = count_lines(spec, shared, table)
@@ -48,10 +57,65 @@ def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed
     return path
 
 
+def trials(study: Study, steps: int) -> pd.DataFrame:
+    """One row a trial: COLUMNS, then the parameters under their names. steps: the epochs of a complete trial, over all rounds.
+
+    state: complete, pruned, failed, running, waiting. value: the objective; of a pruned trial, its last intermediate value.
+    best: the best objective of the complete trials so far. seconds: from its last beginning to its end.
+    """
+    rows = [
+        {
+            "trial": trial.number,
+            "state": "failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
+            "value": trial.value,
+            "epochs": steps if trial.state == TrialState.COMPLETE else trial.user_attrs.get("epochs"),
+            "seconds": None if trial.duration is None else trial.duration.total_seconds(),
+            "reason": trial.user_attrs.get("reason", ""),
+            **trial.params,
+        }
+        for trial in study.get_trials(deepcopy=False)
+    ]
+    frame = pd.DataFrame(rows)
+    finished = frame["value"].where(frame["state"] == "complete").astype("float64")
+    frame["best"] = (finished.cummax() if study.direction.name == "MAXIMIZE" else finished.cummin()).ffill()
+    return frame[[*COLUMNS, *(name for name in frame if name not in COLUMNS)]]
+
+
+def importances(study: Study) -> pd.DataFrame:
+    """One row a parameter: parameter, importance (fractions of the variance, fANOVA, Hutter 2014), the largest first.
+
+    Only parameters that all complete trials have. Empty for fewer than LEAST complete trials, or when all have the same value.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    found: dict[str, float] = {}
+    if len(complete) >= LEAST and len({trial.value for trial in complete}) > 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # trees that meet a parameter with one value divide by zero, and say so
+            found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+    return pd.DataFrame({"parameter": list(found), "importance": list(found.values())})
+
+
+def slices(table: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Values against parameters, one row a (trial, parameter): parameter, at, text, log, value, state, trial.
+
+    at: the number, or for a choice its index among the choices; text: the choice, empty for a number; log: a logarithmic axis.
+    """
+    ended = table[table["state"].isin(ENDED) & table["value"].notna()]
+    distributions = {name: made for trial in study.get_trials(deepcopy=False) for name, made in trial.distributions.items()}
+    rows = []
+    for name, made in distributions.items():
+        choices = list(made.choices) if isinstance(made, CategoricalDistribution) else []
+        log = isinstance(made, FloatDistribution | IntDistribution) and made.log
+        for row in ended[ended[name].notna()].to_dict("records"):
+            at, text = (choices.index(row[name]), as_text(row[name])) if choices else (row[name], "")
+            rows.append([name, float(at), text, log, row["value"], row["state"], row["trial"]])
+    return pd.DataFrame(rows, columns=["parameter", "at", "text", "log", "value", "state", "trial"])
+
+
 def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, folder: Path) -> list[str]:
     """Draw what there is to draw, as PNG and SVG; the names of the figures."""
     made = {"history": figures.history(table)}
-    points = frames.slices(table, shared.study)
+    points = slices(table, shared.study)
     if len(importance):
         made["importances"] = figures.importances(importance)
     if len(points):
@@ -77,7 +141,8 @@ def header_lines(spec: SearchSpec, shared: SharedStudy, command: str) -> str:
 
 def count_lines(spec: SearchSpec, shared: SharedStudy, table: pd.DataFrame) -> str:
     """Trials by state and epochs."""
-    counts, (trained, failed) = shared.counts(), frames.count_epochs(table)
+    counts, epochs = shared.counts(), table["epochs"].astype("float64").fillna(0)
+    trained, failed = (int(epochs[table["state"].isin(states)].sum()) for states in (ENDED, ["failed"]))
     full = counts.counted * spec.trial.steps
     return (
         f"- Trials: {counts.counted} of {spec.settings.n_trials}: {counts.complete} complete, {counts.pruned} pruned; "
