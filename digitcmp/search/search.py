@@ -4,7 +4,7 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import optuna
@@ -24,16 +24,14 @@ from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.private import error_of
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
-from digitcmp.search.samplers import make_pruner, make_sampler
 from digitcmp.search.space import in_words, shown
 from digitcmp.search.spec import SearchSpec, make_spec
 from digitcmp.search.storage import open_storage, without_passwords
-from digitcmp.search.study import Ending, SharedStudy, open_study
+from digitcmp.search.study import Ending, SharedStudy, make_pruner, make_sampler, open_study
 from digitcmp.search.trial import RunningTrial
 from digitcmp.terminal import Terminal
 from digitcmp.train.results import EpochRow
 
-Job = tuple[int, Sequence[str]]
 POLL = 0.5  # seconds between looks at what other processes are doing
 HANDOVER = 1.0  # seconds to leave a folder to another process that trains in it
 
@@ -145,7 +143,7 @@ class Search(Callback):
             for (number, _), ended in zip(batch, returns, strict=True):
                 self.on_job_end(number, ended)
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[tuple[int, list[str]]]:
         """The next trials, each asked for when there is room for it."""
         while time.monotonic() < self.deadline and (claimed := self.shared.claim()):
             trial, stored = claimed

@@ -81,10 +81,9 @@ class Space:
     def samples(self) -> Iterator[Values]:
         """Points that between them take every choice and use every dimension."""
         for dimension in self.searched:
-            forced = self.needed(dimension)
-            choices = dimension.distribution.choices if isinstance(dimension.distribution, CategoricalDistribution) else [None]
-            for choice in choices:
-                yield self.complete({**forced, **({} if choice is None else {dimension.name: choice})})
+            made = dimension.distribution
+            for choice in made.choices if isinstance(made, CategoricalDistribution) else [first(made)]:
+                yield self.complete({**self.needed(dimension), dimension.name: choice})
 
     def needed(self, dimension: Dimension) -> Values:
         """Values for which all conditions of a dimension hold."""

@@ -69,8 +69,14 @@ def reason(error: Exception) -> str:
 def open_storage(url: str) -> Iterator[StudyStorage]:
     """The storage of a URL. Raises SearchError, in one line, when it cannot be reached, read or written, also while it is open."""
     if url.startswith(JOURNAL):
+        path = Path(url.removeprefix(JOURNAL)).absolute()
+        lock = file_lock(path, url)
+        # the system releases this one when its process dies; Optuna's own would stay, and hold all others up
+        appending = cast(JournalFileOpenLock, FileLock(f"{path}.append.lock", thread_local=False))
         with clear_errors(url):
-            yield journal(Path(url.removeprefix(JOURNAL)).absolute(), url)
+            with lock():
+                made = JournalStorage(JournalFileBackend(str(path), lock_obj=appending))
+            yield StudyStorage(made, url, lock)
         return
     parsed = parse(url)
     name = parsed.render_as_string(hide_password=True)
@@ -82,10 +88,10 @@ def open_storage(url: str) -> Iterator[StudyStorage]:
             parsed = parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
             lock, options = stack.enter_context(advisory_lock(parsed)), {"connect_timeout": 10}
         with lock():  # the tables are made once
-            made = RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs={"connect_args": options})
-        stack.callback(made.engine.dispose)
-        stack.callback(made.remove_session)
-        yield StudyStorage(get_storage(made), name, lock)
+            database = RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs={"connect_args": options})
+        stack.callback(database.engine.dispose)
+        stack.callback(database.remove_session)
+        yield StudyStorage(get_storage(database), name, lock)
 
 
 def without_passwords(text: str) -> str:
@@ -105,15 +111,6 @@ def parse(url: str) -> sqlalchemy.URL:
             "postgresql://USER:PASSWORD@HOST/DATABASE"
         )
     return parsed
-
-
-def journal(path: Path, name: str) -> StudyStorage:
-    """A journal file."""
-    lock = file_lock(path, name)
-    # the system releases this one when its process dies; Optuna's own would stay, and hold all others up
-    appending = cast(JournalFileOpenLock, FileLock(f"{path}.append.lock", thread_local=False))
-    with lock():
-        return StudyStorage(JournalStorage(JournalFileBackend(str(path), lock_obj=appending)), name, lock)
 
 
 def file_lock(path: Path, name: str) -> StudyLock:

@@ -17,9 +17,8 @@ from digitcmp.plugins.private import trial_id_of
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.heartbeat import Beat, HeartbeatMonitor, host_id, start_time
-from digitcmp.search.samplers import make_sampler
 from digitcmp.search.storage import open_storage
-from digitcmp.search.study import HEARTBEAT, OWNER, open_study
+from digitcmp.search.study import HEARTBEAT, OWNER, make_sampler, open_study
 from tests.search.crashes import check_kills, check_restarts
 from tests.search.made import IDENTITY, PARAMS, open_shared
 

@@ -10,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from digitcmp.search.config import Pruners, SearchConfig
-from digitcmp.search.samplers import make_pruner
+from digitcmp.search.study import make_pruner
 from digitcmp.search.trial import RunningTrial, TrialSpec
 from digitcmp.train.results import EpochRow
 
