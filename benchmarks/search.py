@@ -30,11 +30,10 @@ from digitcmp.experiment.run import Run
 from digitcmp.plugins.launcher import DigitcmpLauncher, OnJobEnd
 from digitcmp.search.config import Median, Samplers, SearchConfig
 from digitcmp.search.grammar import make_space
-from digitcmp.search.samplers import make_pruner, make_sampler
 from digitcmp.search.search import Search
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.storage import open_storage
-from digitcmp.search.study import SharedStudy, open_study
+from digitcmp.search.study import SharedStudy, make_pruner, make_sampler, open_study
 from digitcmp.train.results import EpochRow, RoundResult, RoundRow
 
 EPOCHS = 2
@@ -104,8 +103,8 @@ def measure(sampler: str, trials: int, folder: Path) -> dict[str, float]:
     space = make_space(PARAMS, [])
     spec = SearchSpec(settings, space, space.complete({}), base, folder)
     with open_storage(f"sqlite:///{folder}/study.db") as storage:
-        pruner = make_pruner(settings.chosen_pruner, EPOCHS)
-        study = open_study(storage, "study", settings, spec.identity(), make_sampler(settings.chosen_sampler, 0), pruner)
+        pruner = make_pruner(settings, EPOCHS)
+        study = open_study(storage, "study", settings, spec.identity(), make_sampler(settings, 0), pruner)
         shared, launcher = SharedStudy(storage, study, settings), Idle(spec)
         with shared.join(), Path("/dev/null").open("w") as nowhere:
             Search(spec, shared, launcher, Console(file=nowhere)).run()

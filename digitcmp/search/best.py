@@ -1,42 +1,54 @@
-"""best.yaml: the best configuration of a search as an `experiment` file."""
+"""The best configuration of a search: as an `experiment` file, best.yaml, and against the one that the search began with, on seeds
+that no trial has seen (the winner's luck)."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
-from optuna.trial import FrozenTrial
 
 from digitcmp.config.composed import typed, unchecked, without_hydra
-from digitcmp.config.identity import configuration, flat
+from digitcmp.config.identity import configuration, configuration_hash, flat
+from digitcmp.config.messages import one_line
 from digitcmp.config.schema import Config
+from digitcmp.errors import SearchError
 from digitcmp.experiment.provenance import now, versions
+from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
-from digitcmp.search.spec import SearchSpec, compose, under
+from digitcmp.plugins.private import error_of
+from digitcmp.report.build import make_report
+from digitcmp.search.spec import SearchSpec, under
 from digitcmp.search.study import SharedStudy
 
+FOLDER = "confirm"
 HELD_OUT = ("test", "data.val_pairs")  # what belongs to a search, and not to a recipe
 TRAINING = ("epochs", "batch_size", "aux_weight")  # what a recipe says even where it is the default
 
 
 def write_best(spec: SearchSpec, shared: SharedStudy, context: HydraContext, config: DictConfig, command: str) -> Path:
-    """Write best.yaml into the sweep's folder. Raises RunError when it cannot be written."""
-    best = shared.study.best_trial
-    composed = compose(context, config, spec.overrides(best.params))
-    text = provenance(spec, shared, best, command) + recipe(spec, composed, context, config)
-    return write_whole(spec.folder / "best.yaml", text)
-
-
-def groups() -> list[str]:
-    """The groups of a configuration: its parts that have keys of their own."""
-    hints = get_type_hints(Config)
-    return [item.name for item in fields(Config) if is_dataclass(hints[item.name])]
+    """Write best.yaml into the sweep's folder, where it comes from in its comments. Raises RunError when it cannot be written."""
+    best, counts, seeds, used = shared.study.best_trial, shared.counts(), spec.trial.seeds, versions()
+    composed = context.config_loader.load_sweep_config(config, spec.overrides(best.params))
+    lines = [
+        f"Trial {best.number} of {counts.counted} ({counts.pruned} of them pruned) of the study {shared.study.study_name}:",
+        f"validation accuracy {best.value:.4f}, mean over {len(seeds)} rounds (seeds {seeds[0]} to {seeds[-1]}) "
+        f"with {spec.base.data.val_pairs} of {spec.base.data.train_pairs} training pairs held out. Not tested.",
+        f"Made by: {command}",
+        f"{now()}, digitcmp {used['digitcmp']}" + (f", commit {used['git_commit']}" if "git_commit" in used else ""),
+        f"Use: copy it to conf/experiment/NAME.yaml, then +experiment=NAME; or --config-dir {spec.folder.parent} +{spec.folder.name}=best",
+    ]
+    comments = "".join(f"# {line}\n" for line in lines)
+    # the first line makes it an experiment
+    return write_whole(spec.folder / "best.yaml", "# @package _global_\n" + comments + recipe(spec, composed, context, config))
 
 
 def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config: DictConfig) -> str:
     """The choice of every group, then what differs from these choices by themselves."""
-    choices = {group: str(composed.hydra.runtime.choices[group]) for group in groups()}
+    hints = get_type_hints(Config)
+    groups = [item.name for item in fields(Config) if is_dataclass(hints[item.name])]  # the parts that have keys of their own
+    choices = {group: str(composed.hydra.runtime.choices[group]) for group in groups}
     chosen = [f"{group}={choice}" for group, choice in choices.items()]
     plain = context.config_loader.load_configuration(config.hydra.job.config_name, chosen, run_mode=RunMode.RUN)
     # the choices alone need not make a recipe: decoder, for one, wants a weight for its digit loss
@@ -50,16 +62,36 @@ def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config
     return f"defaults: [{defaults}]\n" + OmegaConf.to_yaml(kept)
 
 
-def provenance(spec: SearchSpec, shared: SharedStudy, best: FrozenTrial, command: str) -> str:
-    """Where the file comes from, as YAML comments under the line that makes it an experiment."""
-    counts, trial, used = shared.counts(), spec.trial, versions()
-    folder = spec.folder
-    lines = [
-        f"Trial {best.number} of {counts.counted} ({counts.pruned} of them pruned) of the study {shared.study.study_name}:",
-        f"validation accuracy {best.value:.4f}, mean over {len(trial.seeds)} rounds (seeds {trial.seeds[0]} to {trial.seeds[-1]}) "
-        f"with {spec.base.data.val_pairs} of {spec.base.data.train_pairs} training pairs held out. Not tested.",
-        f"Made by: {command}",
-        f"{now()}, digitcmp {used['digitcmp']}" + (f", commit {used['git_commit']}" if "git_commit" in used else ""),
-        f"Use: copy it to conf/experiment/NAME.yaml, then +experiment=NAME; or --config-dir {folder.parent} +{folder.name}=best",
-    ]
-    return "# @package _global_\n" + "".join(f"# {line}\n" for line in lines)
+@dataclass(frozen=True)
+class Confirmed:
+    """Rows as `digitcmp.report` has them; comparison: None where best and start are the same."""
+
+    seeds: list[int]
+    best: dict[Any, Any]
+    start: dict[Any, Any]
+    comparison: dict[Any, Any] | None
+
+
+def confirm(spec: SearchSpec, shared: SharedStudy, context: HydraContext, config: DictConfig, launcher: Launcher) -> Confirmed:
+    """Train both on all training pairs over fresh rounds, test them, and compare them by seed.
+
+    Raises SearchError when no round of one of them was finished.
+    """
+    best, rounds = shared.study.best_trial, spec.settings.confirm
+    first = max(spec.trial.seeds) + 1
+    points = {spec.trial_folder(best.number): best.params, "start": spec.start}
+    recipe = ["data.val_pairs=0", f"seed={first}", f"rounds={rounds}"]  # no validation, all training pairs, tested
+    jobs = {name: [*spec.space.overrides(values), *recipe] for name, values in points.items()}
+    compose = context.config_loader.load_sweep_config
+    hashes = {name: configuration_hash(configuration(typed(compose(config, overrides)))) for name, overrides in jobs.items()}
+    names = [name for name in jobs if name == "start" or hashes[name] != hashes["start"]]
+    returns = launcher.launch([[*jobs[name], f"hydra.sweep.subdir={FOLDER}/{name}"] for name in names], initial_job_idx=0)
+    folders = [spec.folder / FOLDER / name for name in names]
+    for folder, ended in zip(folders, returns, strict=True):
+        if (error := error_of(ended)) is not None and not read_run_records(folder).rounds:
+            raise SearchError(f"{folder} could not be trained: {one_line(error)}")
+    report = make_report(folders, hashes["start"], spec.folder / FOLDER / "summary")
+    rows = {row["configuration_hash"]: row for row in report.study.table.to_dict("records")}
+    comparisons = report.study.comparisons.to_dict("records")
+    seeds = list(range(first, first + rounds))
+    return Confirmed(seeds, rows[hashes[names[0]]], rows[hashes["start"]], comparisons[0] if comparisons else None)

@@ -117,14 +117,6 @@ class Pruners:
     wilcoxon: Wilcoxon = field(default_factory=Wilcoxon)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A sampler or pruner by name, with its options as an object of its class above."""
-
-    name: str
-    options: Any
-
-
 @dataclass
 class SearchConfig:
     """`hydra/sweeper=digitcmp_optuna`."""
@@ -146,16 +138,6 @@ class SearchConfig:
     enqueue: list[dict[str, Any]] = field(default_factory=list)  # points to begin with; the first one is what the best is compared with
     lease: float = key(60.0, above=0)  # seconds without a sign of life after which a process on another machine is taken for dead
     confirm: int = key(0, at_least=0)  # fresh rounds in which the best and the first starting point are compared at the end; 0: none
-
-    @property
-    def chosen_sampler(self) -> Choice:
-        """The sampler with its options."""
-        return Choice(self.sampler, getattr(self.samplers, self.sampler))
-
-    @property
-    def chosen_pruner(self) -> Choice:
-        """The pruner with its options."""
-        return Choice(self.pruner, getattr(self.pruners, self.pruner))
 
 
 def check_settings(sweeper: DictConfig) -> SearchConfig:

@@ -1,4 +1,4 @@
-"""The figures of a search, in the style of the report's. They draw what `frames` says and work nothing out."""
+"""The figures of a search, in the style of the report's. They draw the frames of `summary` and work nothing out."""
 
 import math
 
@@ -65,25 +65,21 @@ def slices(frame: pd.DataFrame) -> Figure:
     panels = figure.subplots(math.ceil(len(names) / across), across, sharey=True, squeeze=False).ravel()
     frame_complete(panels[0], frame.drop_duplicates("trial"))
     for axes, name in zip(panels, names, strict=False):
-        draw_slice(axes, frame[frame["parameter"] == name], name)
+        part = frame[frame["parameter"] == name]
+        scatter(axes, part, "at")
+        axes.set_xlabel(name, fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.yaxis.set_major_formatter(in_percent)
+        tidy(axes, "both")
+        if part["log"].any():
+            axes.set_xscale("log")
+        if (part["text"] != "").any():
+            ticks = part.drop_duplicates("at").sort_values("at")
+            axes.set_xticks(ticks["at"].tolist(), ticks["text"].tolist())
+            axes.margins(x=0.3)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     figure.supylabel("validation accuracy", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
-
-
-def draw_slice(axes: Axes, part: pd.DataFrame, name: str) -> None:
-    """One panel."""
-    scatter(axes, part, "at")
-    axes.set_xlabel(name, fontsize=9)
-    axes.tick_params(labelsize=8)
-    axes.yaxis.set_major_formatter(in_percent)
-    tidy(axes, "both")
-    if part["log"].any():
-        axes.set_xscale("log")
-    if (part["text"] != "").any():
-        ticks = part.drop_duplicates("at").sort_values("at")
-        axes.set_xticks(ticks["at"].tolist(), ticks["text"].tolist())
-        axes.margins(x=0.3)

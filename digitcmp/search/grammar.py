@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from digitcmp.errors import ConfigError
-from digitcmp.plugins.hydra_private import distribution_of
+from digitcmp.plugins.private import distribution_of
 from digitcmp.search.space import Condition, Dimension, Space, as_text
 
 INSTEAD = {
@@ -26,11 +26,10 @@ INSTEAD = {
 
 def make_space(params: Mapping[str, Any], arguments: Sequence[str]) -> Space:
     """The space of a sweep file's params and the command line's arguments. Raises ConfigError for what makes no sense."""
-    parser = OverridesParser.create()
     found: dict[str, Dimension] = {}
     verbatim: list[str] = []
     for text, when in [*map(entry, params.items()), *((argument, None) for argument in arguments)]:
-        override = parse(parser, text)
+        override = parse(text)
         if override.is_delete() or override.key_or_group.startswith("hydra"):
             verbatim.append(text)
             continue
@@ -56,10 +55,10 @@ def entry(item: tuple[Any, Any]) -> tuple[str, Any]:
     return f"{key}={as_text(value['space'])}", value["when"]
 
 
-def parse(parser: OverridesParser, text: str) -> Override:
+def parse(text: str) -> Override:
     """One override. Raises ConfigError with the reason that Hydra has."""
     try:
-        return parser.parse_override(text)
+        return OverridesParser.create().parse_override(text)
     except HydraException as error:
         reasons = [line.split(": ", 1)[-1] for line in str(error).splitlines() if "while evaluating" in line]
         reason = reasons[0] if reasons else "it cannot be read"
@@ -75,9 +74,7 @@ def make_dimension(override: Override, text: str) -> Dimension:
         made = distribution_of(override)
     except (ValueError, AssertionError, NotImplementedError, TypeError) as error:
         raise ConfigError(f"{text}: this space cannot be searched ({str(error).rstrip('.')})") from error
-    if isinstance(made, BaseDistribution):
-        return Dimension(key, made, "")
-    return Dimension(key, None, str(made))
+    return Dimension(key, made, "") if isinstance(made, BaseDistribution) else Dimension(key, None, str(made))
 
 
 def conditions_of(name: str, when: Any) -> tuple[Condition, ...]:

@@ -11,6 +11,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -76,10 +77,8 @@ class Heartbeat:
         count = 0
         while not self.stop.wait(self.first.lease / BEATS):
             count += 1
-            try:
+            with suppress(Exception):  # whatever it raises, the trial in this process is alive; the main thread meets the problem itself
                 self.send(count)
-            except Exception:  # whatever the storage raises, the trial in this process is alive; the main thread meets the problem itself
-                continue
 
 
 class HeartbeatMonitor:

@@ -4,8 +4,7 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import optuna
@@ -21,20 +20,18 @@ from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
-from digitcmp.plugins.hydra_private import error_of
 from digitcmp.plugins.launcher import DigitcmpLauncher
+from digitcmp.plugins.private import error_of
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
-from digitcmp.search.samplers import make_pruner, make_sampler
-from digitcmp.search.space import short, shown
+from digitcmp.search.space import in_words, shown
 from digitcmp.search.spec import SearchSpec, make_spec
 from digitcmp.search.storage import open_storage, without_passwords
-from digitcmp.search.study import Counts, Ending, SharedStudy, open_study
+from digitcmp.search.study import Ending, SharedStudy, make_pruner, make_sampler, open_study
 from digitcmp.search.trial import RunningTrial
 from digitcmp.terminal import Terminal
 from digitcmp.train.results import EpochRow
 
-Job = tuple[int, Sequence[str]]
 POLL = 0.5  # seconds between looks at what other processes are doing
 HANDOVER = 1.0  # seconds to leave a folder to another process that trains in it
 
@@ -50,23 +47,23 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
             f"hydra.sweeper.pruner={settings.pruner}: pruning needs hydra/launcher=digitcmp; use it, or hydra.sweeper.pruner=none"
         )
     spec = make_spec(settings, make_space(settings.params, arguments), context, config)
-    console = Terminal()
+    console = Terminal(highlight=False, markup=False)
     if spec.base.dry_run:
         show_space(spec, console)
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     url = settings.storage or f"sqlite:///{spec.folder / 'study.db'}"
     with open_storage(url) as storage:
-        pruner = make_pruner(settings.chosen_pruner, spec.trial.steps)
+        pruner = make_pruner(settings, spec.trial.steps)
         name = settings.study_name or spec.folder.absolute().name
-        sampler = make_sampler(settings.chosen_sampler, settings.seed)
+        sampler = make_sampler(settings, settings.seed)
         shared = SharedStudy(storage, open_study(storage, name, settings, spec.identity(), sampler, pruner), settings)
         spec.folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, spec.folder / "multirun.yaml")
         with shared.join() as before:
             if before:  # the same seed again would give the points that it gave before
                 seed = int(np.random.SeedSequence((settings.seed, before)).generate_state(1)[0])
-                shared.study.sampler = make_sampler(settings.chosen_sampler, seed)
+                shared.study.sampler = make_sampler(settings, seed)
             Search(spec, shared, launcher, console).run()
         conclude(spec, shared, context, config, launcher, console)
 
@@ -75,53 +72,36 @@ def conclude(
     spec: SearchSpec, shared: SharedStudy, context: HydraContext, config: DictConfig, launcher: Launcher, console: Console
 ) -> None:
     """Write best.yaml, confirm, summarise. Raises SearchError when there is no best, or too many trials have failed."""
-    from digitcmp.search.best import write_best
-    from digitcmp.search.confirm import confirm
+    from digitcmp.search.best import confirm, write_best
     from digitcmp.search.summary import write_summary
 
-    counts = shared.counts()
-    if not counts.complete:
-        raise no_best(shared, counts)
-    write_best(spec, shared, context, config, command())
-    finished = counts.counted >= spec.settings.n_trials
-    confirmed = confirm(spec, shared, context, config, launcher) if finished and spec.settings.confirm else None
-    write_summary(spec, shared, command(), confirmed, console)
-    if counts.failed >= shared.max_failed and not finished:
-        raise SearchError(
-            f"{counts.failed} trials have failed, so the search was given up before n_trials={spec.settings.n_trials}: "
-            f"{last_reason(shared)}; the same command goes on with hydra.sweeper.max_failed={2 * shared.max_failed}"
-        )
-
-
-def no_best(shared: SharedStudy, counts: Counts) -> SearchError:
-    """The error when no trial is complete."""
-    if counts.failed:
-        return SearchError(f"all {counts.failed} trials failed, so there is no best one: {last_reason(shared)}")
-    return SearchError("no trial is complete yet, so there is no best one; the same command goes on")
-
-
-def last_reason(shared: SharedStudy) -> str:
-    """Why the last failed trial failed."""
+    counts, settings = shared.counts(), spec.settings
     failed = shared.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.FAIL,))
-    return str(failed[-1].user_attrs.get("reason", "for a reason that is not on record"))
-
-
-def command() -> str:
-    """The command that was given, without passwords."""
-    return without_passwords(shlex.join(["python", "-m", "digitcmp", *sys.argv[1:]]))
+    reason = failed[-1].user_attrs.get("reason", "for a reason that is not on record") if failed else ""
+    if not counts.complete and failed:
+        raise SearchError(f"all {len(failed)} trials failed, so there is no best one: {reason}")
+    if not counts.complete:
+        raise SearchError("no trial is complete yet, so there is no best one; the same command goes on")
+    command = without_passwords(shlex.join(["python", "-m", "digitcmp", *sys.argv[1:]]))
+    write_best(spec, shared, context, config, command)
+    finished = counts.counted >= settings.n_trials
+    confirmed = confirm(spec, shared, context, config, launcher) if finished and settings.confirm else None
+    write_summary(spec, shared, command, confirmed, console)
+    if len(failed) >= shared.max_failed and not finished:
+        raise SearchError(
+            f"{len(failed)} trials have failed, so the search was given up before n_trials={settings.n_trials}: "
+            f"{reason}; the same command goes on with hydra.sweeper.max_failed={2 * shared.max_failed}"
+        )
 
 
 def show_space(spec: SearchSpec, console: Console) -> None:
     """What would be searched: dry_run=true."""
     for dimension in spec.space.searched:
-        assert dimension.distribution is not None
-        when = " and ".join(map(str, dimension.when))
-        console.print(
-            f"{dimension.name}: {shown(dimension.distribution)}" + (f" (when {when})" if when else ""), highlight=False, markup=False
-        )
-    trial, trials = spec.trial, spec.settings.n_trials
-    size = f"{trials} trials of {len(trial.seeds)} × {trial.epochs} epochs (seeds {trial.seeds[0]} to {trial.seeds[-1]})"
-    console.print(f"{size}; nothing was trained (dry_run=true)", highlight=False)
+        when = f" (when {' and '.join(map(str, dimension.when))})" if dimension.when else ""
+        console.print(f"{dimension.name}: {shown(dimension.distribution)}{when}")
+    trial = spec.trial
+    size = f"{spec.settings.n_trials} trials of {len(trial.seeds)} × {trial.epochs} epochs (seeds {trial.seeds[0]} to {trial.seeds[-1]})"
+    console.print(f"{size}; nothing was trained (dry_run=true)")
 
 
 class Search(Callback):
@@ -144,7 +124,7 @@ class Search(Callback):
                 if not left or time.monotonic() >= self.deadline:
                     return
                 if counts.others and not waiting:
-                    self.console.print(f"waiting for {counts.others} trials of other processes", highlight=False)
+                    self.console.print(f"waiting for {counts.others} trials of other processes")
                     waiting = True
                 time.sleep(POLL)
         except BaseException:
@@ -163,7 +143,7 @@ class Search(Callback):
             for (number, _), ended in zip(batch, returns, strict=True):
                 self.on_job_end(number, ended)
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[tuple[int, list[str]]]:
         """The next trials, each asked for when there is room for it."""
         while time.monotonic() < self.deadline and (claimed := self.shared.claim()):
             trial, stored = claimed
@@ -196,26 +176,17 @@ class Search(Callback):
         elif len(self.finished(folder)) < len(self.spec.trial.seeds):
             self.shared.release(number)  # another process, taken for dead, still trains rounds of it
             time.sleep(HANDOVER)
+        elif isinstance(value := ended.return_value, int | float) and math.isfinite(value):
+            self.tell(number, running, float(value))
         else:
-            self.tell(number, running, *objective(ended.return_value))
+            self.tell(number, running, None, f"the objective is {value}, not a finite number")
 
     def tell(self, number: int, running: RunningTrial, value: float | None, reason: str = "") -> None:
         """Put a trial's ending on record, and on the screen."""
         ending: Ending = "failed" if reason else "pruned" if value is None else "complete"
         if not self.shared.end(number, ending, value, running.epochs, reason):
-            self.console.print(f"trial {number}: another process has taken it over", highlight=False)
+            self.console.print(f"trial {number}: another process has taken it over")
             return
-        words = {
-            "failed": f"failed: {reason}",
-            "pruned": f"pruned after {running.epochs} epochs",
-            "complete": f"validation accuracy {value or 0:.2%}",
-        }
-        parameters = " ".join(f"{name}={short(one)}" for name, one in running.trial.params.items())
-        self.console.print(f"trial {number}  {words[ending]}  {parameters}", highlight=False, markup=False, soft_wrap=True)
-
-
-def objective(value: Any) -> tuple[float | None, str]:
-    """What a job returned as a number, or why it is none."""
-    if isinstance(value, int | float) and math.isfinite(value):
-        return float(value), ""
-    return None, f"the objective is {value}, not a finite number"
+        words = f"pruned after {running.epochs} epochs" if value is None else f"validation accuracy {value:.2%}"
+        words = f"failed: {reason}" if reason else words
+        self.console.print(f"trial {number}  {words}  {in_words(running.trial.params)}", soft_wrap=True)

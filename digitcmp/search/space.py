@@ -26,10 +26,6 @@ class Condition:
     def __str__(self) -> str:
         return f"{self.key}={','.join(self.values)}"
 
-    def holds(self, values: Mapping[str, str]) -> bool:
-        """Whether it holds among these values, as text by key; false where there is no such key."""
-        return values.get(self.key) in self.values
-
 
 @dataclass(frozen=True)
 class Dimension:
@@ -58,46 +54,36 @@ class Space:
         """The dimensions that have something to search."""
         return [dimension for dimension in self.dimensions if dimension.distribution is not None]
 
-    def active(self, choose: Callable[[Dimension], Any]) -> Values:
-        """The values of a point, by name: `choose` is called with each searched dimension whose conditions hold."""
+    def active(self, choose: Callable[[Dimension], Any]) -> Iterator[tuple[Dimension, Any]]:
+        """The dimensions whose conditions hold, with their values: `choose` is called with those that are searched."""
         texts: dict[str, str] = {}
-        chosen: Values = {}
         for dimension in self.dimensions:
-            if not all(condition.holds(texts) for condition in dimension.when):
-                continue
-            if dimension.distribution is None:
-                texts[dimension.name] = dimension.fixed
-                continue
-            chosen[dimension.name] = choose(dimension)
-            texts[dimension.name] = as_text(chosen[dimension.name])
-        return chosen
+            if all(texts.get(condition.key) in condition.values for condition in dimension.when):
+                value = dimension.fixed if dimension.distribution is None else choose(dimension)
+                texts[dimension.name] = as_text(value)
+                yield dimension, value
 
     def suggest(self, trial: Trial) -> Values:
         """The values that a trial gets for what is active in it; those that it has already stay."""
-        return self.active(lambda dimension: suggest(trial, dimension))
+        chosen = self.active(lambda dimension: suggest(trial, dimension))
+        return {dimension.name: value for dimension, value in chosen if dimension.distribution is not None}
 
     def complete(self, point: Values) -> Values:
-        """A point with the first value of everything that is active and that it does not name."""
-        return self.active(lambda dimension: point.get(dimension.name, first(dimension.distribution)))
+        """A point with the first choice or the lowest number of everything that is active and that it does not name."""
+        chosen = self.active(lambda dimension: point.get(dimension.name, first(dimension.distribution)))
+        return {dimension.name: value for dimension, value in chosen if dimension.distribution is not None}
 
     def overrides(self, values: Values) -> list[str]:
-        """A point as the overrides of a job, what is fixed included."""
-        texts = {name: as_text(value) for name, value in values.items()}
-        lines = []
-        for dimension in self.dimensions:
-            if dimension.distribution is None and all(condition.holds(texts) for condition in dimension.when):
-                texts[dimension.name] = dimension.fixed
-            if dimension.name in texts:
-                lines.append(f"{dimension.key}={texts[dimension.name]}")
-        return [*lines, *self.verbatim]
+        """A point as the overrides of a job, what is fixed included. values: of everything that is active in it."""
+        active = self.active(lambda dimension: values[dimension.name])
+        return [*(f"{dimension.key}={as_text(value)}" for dimension, value in active), *self.verbatim]
 
     def samples(self) -> Iterator[Values]:
         """Points that between them take every choice and use every dimension."""
         for dimension in self.searched:
-            forced = self.needed(dimension)
-            choices = dimension.distribution.choices if isinstance(dimension.distribution, CategoricalDistribution) else [None]
-            for choice in choices:
-                yield self.complete({**forced, **({} if choice is None else {dimension.name: choice})})
+            made = dimension.distribution
+            for choice in made.choices if isinstance(made, CategoricalDistribution) else [first(made)]:
+                yield self.complete({**self.needed(dimension), dimension.name: choice})
 
     def needed(self, dimension: Dimension) -> Values:
         """Values for which all conditions of a dimension hold."""
@@ -115,17 +101,18 @@ class Space:
         for name, value in point.items():
             if (distribution := known.get(name)) is None:
                 raise ConfigError(f"enqueue {name}={value}: this key is not searched; searched are {', '.join(known)}")
-            if not contains(distribution, value):
-                raise ConfigError(f"enqueue {name}={value}: this is outside its space, {shown(distribution)}")
+            try:
+                create_trial(value=0.0, params={name: value}, distributions={name: distribution})  # which checks its parameters
+            except (ValueError, TypeError) as error:
+                raise ConfigError(f"enqueue {name}={value}: this is outside its space, {shown(distribution)}") from error
 
     def describe(self) -> dict[str, Any]:
         """What makes the space itself, as plain values."""
-        described = {}
-        for dimension in self.searched:
-            assert dimension.distribution is not None
-            conditions = [str(condition) for condition in dimension.when]
-            described[dimension.name] = {"space": json.loads(distribution_to_json(dimension.distribution)), "when": conditions}
-        return described
+        return {
+            dimension.name: {"space": json.loads(distribution_to_json(dimension.distribution)), "when": [*map(str, dimension.when)]}
+            for dimension in self.dimensions
+            if dimension.distribution is not None
+        }
 
 
 def suggest(trial: Trial, dimension: Dimension) -> Any:
@@ -147,16 +134,7 @@ def first(distribution: BaseDistribution | None) -> Any:
     return distribution.low
 
 
-def contains(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether a value is one of a distribution's."""
-    try:
-        create_trial(value=0.0, params={"value": value}, distributions={"value": distribution})  # which checks its parameters
-    except (ValueError, TypeError):
-        return False
-    return True
-
-
-def shown(distribution: BaseDistribution) -> str:
+def shown(distribution: BaseDistribution | None) -> str:
     """A distribution for people to read."""
     if isinstance(distribution, CategoricalDistribution):
         return ", ".join(map(as_text, distribution.choices))
@@ -167,6 +145,11 @@ def shown(distribution: BaseDistribution) -> str:
 def short(value: Any) -> str:
     """A value for people to read, with four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def in_words(params: Values) -> str:
+    """A point for people to read."""
+    return " ".join(f"{name}={short(value)}" for name, value in params.items())
 
 
 def as_text(value: Any) -> str:

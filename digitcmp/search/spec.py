@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ class SearchSpec:
     @property
     def trial(self) -> TrialSpec:
         """What its trials have in common."""
-        pruner = self.settings.chosen_pruner
-        return TrialSpec(self.base.seeds, self.base.epochs, pruner.name == BY_ROUND, getattr(pruner.options, "warmup", 0))
+        pruner = self.settings.pruner
+        warmup = getattr(getattr(self.settings.pruners, pruner), "warmup", 0)
+        return TrialSpec(self.base.seeds, self.base.epochs, pruner == BY_ROUND, warmup)
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for trials to be compared: space, seeds, steps, and the configuration but for what is searched."""
@@ -64,10 +66,11 @@ def make_spec(settings: SearchConfig, space: Space, context: HydraContext, confi
     for point in settings.enqueue:
         space.check_point(point)
     start = space.complete(settings.enqueue[0] if settings.enqueue else {})
-    composed = compose(context, config, [*space.overrides(start), "test=false"])
+    compose = partial(context.config_loader.load_sweep_config, config)
+    composed = compose([*space.overrides(start), "test=false"])
     check_validated(composed)
     for point in [*space.samples(), *map(space.complete, settings.enqueue)]:
-        compose(context, config, space.overrides(point))
+        compose(space.overrides(point))
     spec = SearchSpec(settings, space, start, typed(composed), Path(str(config.hydra.sweep.dir)))
     if "epochs" in {dimension.name for dimension in space.searched} and settings.pruner != "none" and not spec.trial.by_round:
         raise ConfigError(
@@ -75,8 +78,3 @@ def make_spec(settings: SearchConfig, space: Space, context: HydraContext, confi
             "use hydra.sweeper.pruner=none or wilcoxon"
         )
     return spec
-
-
-def compose(context: HydraContext, config: DictConfig, overrides: list[str]) -> DictConfig:
-    """What Hydra makes of a job's overrides."""
-    return context.config_loader.load_sweep_config(config, overrides)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy
 from filelock import FileLock
@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from digitcmp.errors import SearchError
 
 SQLITE_TIMEOUT = 60  # seconds that a process waits for the others to finish writing
+JOURNAL = "journal:///"
 StudyLock = Callable[[], AbstractContextManager[Any]]
 
 
@@ -67,20 +68,30 @@ def reason(error: Exception) -> str:
 @contextmanager
 def open_storage(url: str) -> Iterator[StudyStorage]:
     """The storage of a URL. Raises SearchError, in one line, when it cannot be reached, read or written, also while it is open."""
-    name = without_password(url)
-    with clear_errors(name):
-        if url.startswith("journal:///"):
-            yield journal(Path(url.removeprefix("journal:///")).absolute(), name)
-            return
-        parsed = sqlalchemy.make_url(url)
-        if parsed.drivername == "sqlite" and parsed.database:
-            # absolute: a job may change the working directory
-            path = Path(parsed.database).absolute()
-            with sqlite(parsed.set(database=str(path)), path, name) as storage:
-                yield storage
+    if url.startswith(JOURNAL):
+        path = Path(url.removeprefix(JOURNAL)).absolute()
+        lock = file_lock(path, url)
+        # the system releases this one when its process dies; Optuna's own would stay, and hold all others up
+        appending = cast(JournalFileOpenLock, FileLock(f"{path}.append.lock", thread_local=False))
+        with clear_errors(url):
+            with lock():
+                made = JournalStorage(JournalFileBackend(str(path), lock_obj=appending))
+            yield StudyStorage(made, url, lock)
+        return
+    parsed = parse(url)
+    name = parsed.render_as_string(hide_password=True)
+    with clear_errors(name), ExitStack() as stack:
+        if parsed.get_backend_name() == "sqlite":
+            path = Path(str(parsed.database)).absolute()  # a job may change the working directory
+            parsed, lock, options = parsed.set(database=str(path)), file_lock(path, name), {"timeout": SQLITE_TIMEOUT}
         else:
-            with postgres(parsed, name) as storage:
-                yield storage
+            parsed = parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+            lock, options = stack.enter_context(advisory_lock(parsed)), {"connect_timeout": 10}
+        with lock():  # the tables are made once
+            database = RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs={"connect_args": options})
+        stack.callback(database.engine.dispose)
+        stack.callback(database.remove_session)
+        yield StudyStorage(get_storage(database), name, lock)
 
 
 def without_passwords(text: str) -> str:
@@ -88,10 +99,8 @@ def without_passwords(text: str) -> str:
     return re.sub(r"(://[^:/@\s]+:)[^@/\s]+@", r"\1***@", text)
 
 
-def without_password(url: str) -> str:
-    """A URL that may be shown. Raises SearchError for one that no storage here understands."""
-    if url.startswith("journal:///"):
-        return url
+def parse(url: str) -> sqlalchemy.URL:
+    """The URL of a database. Raises SearchError for one that no storage here understands."""
     try:
         parsed = sqlalchemy.make_url(url)
     except ArgumentError:
@@ -101,46 +110,7 @@ def without_password(url: str) -> str:
             f"storage={url if parsed is None else parsed.render_as_string()}: use sqlite:///FILE, journal:///FILE or "
             "postgresql://USER:PASSWORD@HOST/DATABASE"
         )
-    return parsed.render_as_string(hide_password=True)
-
-
-class SystemLock(JournalFileOpenLock):
-    """The journal's lock as one that the system releases when its process dies; Optuna's own would stay, and hold all others up."""
-
-    def __init__(self, path: Path) -> None:
-        self.lock = FileLock(f"{path}.append.lock", thread_local=False)
-
-    def acquire(self) -> bool:
-        self.lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self.lock.release()
-
-
-def journal(path: Path, name: str) -> StudyStorage:
-    """A journal file."""
-    lock = file_lock(path, name)
-    with lock():
-        return StudyStorage(JournalStorage(JournalFileBackend(str(path), lock_obj=SystemLock(path))), name, lock)
-
-
-@contextmanager
-def sqlite(url: sqlalchemy.URL, path: Path, name: str) -> Iterator[StudyStorage]:
-    """One sqlite file."""
-    lock = file_lock(path, name)
-    with lock():  # the tables are made once
-        made = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs={"connect_args": {"timeout": SQLITE_TIMEOUT}})
-    try:
-        yield StudyStorage(get_storage(made), name, lock)
-    finally:
-        close(made)
-
-
-def close(made: RDBStorage) -> None:
-    """Close all connections of a storage."""
-    made.remove_session()
-    made.engine.dispose()
+    return parsed
 
 
 def file_lock(path: Path, name: str) -> StudyLock:
@@ -155,11 +125,9 @@ def file_lock(path: Path, name: str) -> StudyLock:
 
 
 @contextmanager
-def postgres(url: sqlalchemy.URL, name: str) -> Iterator[StudyStorage]:
-    """A PostgreSQL database. Its lock is an advisory one, which the server releases when the connection ends."""
-    driven = url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
-    text = driven.render_as_string(hide_password=False)
-    engine = sqlalchemy.create_engine(text, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 10})
+def advisory_lock(url: sqlalchemy.URL) -> Iterator[StudyLock]:
+    """A lock in a PostgreSQL database, which the server releases when the connection ends."""
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 10})
     number = int.from_bytes(sha256(b"digitcmp").digest()[:8], signed=True)
     guard = threading.Lock()
     with ExitStack() as stack:
@@ -175,7 +143,4 @@ def postgres(url: sqlalchemy.URL, name: str) -> Iterator[StudyStorage]:
                 finally:
                     connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(:number)"), {"number": number})
 
-        with lock():
-            made = RDBStorage(text, engine_kwargs={"connect_args": {"connect_timeout": 10}})
-        stack.callback(close, made)
-        yield StudyStorage(get_storage(made), name, lock)
+        yield lock

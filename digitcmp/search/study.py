@@ -1,4 +1,4 @@
-"""The study of a search: who may begin which trial, and how each one ended.
+"""The study of a search: how it is made, with its sampler and pruner; who may begin which trial, and how each one ended.
 
 A trial counts when it is complete or pruned. A process begins a trial only when those that count and those that run are fewer
 than `n_trials`; it looks and begins under the storage's lock, so that several processes together never begin too many. A trial
@@ -7,28 +7,54 @@ parameters and its folder; a process that was taken for dead and is not finds th
 """
 
 import json
-from collections.abc import Iterator
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import optuna
+from optuna import pruners, samplers
+from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from digitcmp.config.identity import differences
-from digitcmp.errors import SearchError
-from digitcmp.plugins.optuna_private import trial_id_of
+from digitcmp.errors import ConfigError, SearchError
+from digitcmp.plugins.private import trial_id_of
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.heartbeat import Heartbeat, HeartbeatMonitor
 from digitcmp.search.storage import StudyStorage
 
 IDENTITY = "digitcmp"  # the study's attribute that says what must be the same for its trials to be compared
+OTHER = {"space": "another search space", "configuration": "another configuration", "seeds": "other seeds", "steps": "other steps"}
 HEARTBEAT = "digitcmp heartbeat "  # followed by the id of a process: its last beat
 OWNER = "owner"  # the trial's attribute that says which process has it
 Ending = Literal["complete", "pruned", "failed"]
+SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
+    "tpe": samplers.TPESampler,
+    "random": samplers.RandomSampler,
+    "qmc": samplers.QMCSampler,
+    "gp": samplers.GPSampler,
+    "cmaes": samplers.CmaEsSampler,
+}
+PRUNERS: dict[str, Callable[..., BasePruner]] = {
+    "none": pruners.NopPruner,
+    "median": pruners.MedianPruner,
+    "successive_halving": pruners.SuccessiveHalvingPruner,
+    "hyperband": pruners.HyperbandPruner,
+    "wilcoxon": pruners.WilcoxonPruner,
+}
+NEEDS = {"gp": "torch", "cmaes": "cmaes"}
+QUIET = {
+    "qmc": ["warn_independent_sampling", "warn_asynchronous_seeding"],
+    "gp": ["warn_independent_sampling"],
+    "cmaes": ["warn_independent_sampling"],
+}
 
 
 @dataclass(frozen=True)
@@ -96,11 +122,9 @@ class SharedStudy:
     def counts(self) -> Counts:
         """How the trials stand."""
         trials = self.study.get_trials(deepcopy=False)
-        states = [trial.state for trial in trials]
-        running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
-        others = len(set(running) - set(self.held))
-        complete, pruned, failed = (states.count(state) for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-        return Counts(complete, pruned, failed, len(running), others)
+        states = Counter(trial.state for trial in trials)
+        others = sum(trial.state == TrialState.RUNNING and trial.number not in self.held for trial in trials)
+        return Counts(states[TrialState.COMPLETE], states[TrialState.PRUNED], states[TrialState.FAIL], states[TrialState.RUNNING], others)
 
     def end(self, number: int, ending: Ending, value: float | None, epochs: int, reason: str = "") -> bool:
         """Put on record how a trial of this process ended; False when another process has taken it over meanwhile.
@@ -132,6 +156,32 @@ class SharedStudy:
                     self.storage.backend.set_trial_state_values(trial_id, TrialState.WAITING)
 
 
+def make_sampler(settings: SearchConfig, seed: int) -> BaseSampler:
+    """The chosen sampler. Raises SearchError where the package that it needs is missing."""
+    name = settings.sampler
+    if (package := NEEDS.get(name)) and find_spec(package) is None:
+        raise SearchError(f"hydra.sweeper.sampler={name}: needs the package {package}; pip install {package}, or choose tpe")
+    given = {**asdict(settings.samplers)[name], **dict.fromkeys(QUIET.get(name, []), False), "seed": seed}
+    with warnings.catch_warnings():
+        # multivariate, group and constant_liar have been experimental since 2021; this is a choice, not an accident
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return SAMPLERS[name](**given)
+
+
+def make_pruner(settings: SearchConfig, steps: int) -> BasePruner:
+    """The chosen pruner, for trials that have this many steps when they are not pruned. Raises ConfigError when it asks for more."""
+    name, given = settings.pruner, asdict(settings.pruners)[settings.pruner]
+    if (least := given.get("min_resource", 1)) > steps:
+        path = f"hydra.sweeper.pruners.{name}.min_resource"
+        raise ConfigError(f"{path}={least}: a trial has {steps} steps (epochs × rounds); use at most that")
+    given.pop("warmup", 0)  # it is counted in each round, by RunningTrial
+    if name == "hyperband":
+        given["max_resource"] = steps
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return PRUNERS[name](**given)
+
+
 def open_study(
     storage: StudyStorage, name: str, settings: SearchConfig, identity: dict[str, Any], sampler: BaseSampler, pruner: BasePruner
 ) -> Study:
@@ -157,15 +207,9 @@ def open_study(
                 raise SearchError(f"{where} was not made by hydra/sweeper=digitcmp_optuna; {advice}")
             study.set_user_attr(IDENTITY, wanted)
         elif known[IDENTITY] != wanted:
-            raise SearchError(f"{where} has {describe_difference(known[IDENTITY], wanted)}; {advice}")
+            kind = next(kind for kind in OTHER if known[IDENTITY].get(kind) != wanted[kind])
+            was, is_ = (part[kind] if isinstance(part[kind], dict) else {kind: part[kind]} for part in (known[IDENTITY], wanted))
+            raise SearchError(f"{where} has {OTHER[kind]} ({differences(was, is_)}); {advice}")
         for point in settings.enqueue:
             study.enqueue_trial(point, skip_if_exists=True)
     return study
-
-
-def describe_difference(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Where a study differs from what is asked for now, in words."""
-    kinds = {"space": "another search space", "configuration": "another configuration", "seeds": "other seeds", "steps": "other steps"}
-    kind = next(kind for kind in kinds if before.get(kind) != now[kind])
-    was, is_ = (part[kind] if isinstance(part[kind], dict) else {kind: part[kind]} for part in (before, now))
-    return f"{kinds[kind]} ({differences(was, is_)})"

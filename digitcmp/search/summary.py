@@ -1,19 +1,28 @@
-"""summary/ of a search: search.md, trials.csv and the figures; and what the terminal shows of it."""
+"""summary/ of a search: the trials of its study as frames, trials.csv, search.md and the figures; and what the terminal shows of it."""
 
 import shlex
+import warnings
 from pathlib import Path
 
 import pandas as pd
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.study import Study
+from optuna.trial import TrialState
 from rich.console import Console
 
 from digitcmp.files import write_whole
 from digitcmp.report.figures import render
 from digitcmp.report.tables import p_value, percent, span, to_markdown
-from digitcmp.search import figures, frames
-from digitcmp.search.confirm import FOLDER, Confirmed
-from digitcmp.search.space import short
+from digitcmp.search import figures
+from digitcmp.search.best import FOLDER, Confirmed
+from digitcmp.search.space import as_text, in_words, short
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.study import SharedStudy
+
+COLUMNS = ["trial", "state", "value", "best", "epochs", "seconds", "reason"]
+ENDED = ["complete", "pruned"]  # the states of trials that count
+LEAST = 4  # complete trials below which importances are noise
 
 
 def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed: Confirmed | None, console: Console) -> Path:
@@ -21,28 +30,92 @@ def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed
 
     With report=false only search.md and trials.csv.
     """
-    folder, table = spec.folder / "summary", frames.trials(shared.study, spec.trial.steps)
-    importance = frames.importances(shared.study)
+    folder, table = spec.folder / "summary", trials(shared.study, spec.trial.steps)
+    importance = importances(shared.study)
     write_whole(folder / "trials.csv", table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
     drawn = draw(shared, table, importance, folder) if spec.base.report else []
-    sections = [
-        header_lines(spec, shared, command),
-        count_lines(spec, shared, table),
-        best_lines(spec, shared),
-        *([confirmed_lines(shared, confirmed)] if confirmed else []),
-        *([importance_lines(importance)] if len(importance) else []),
-        *(["## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in drawn) + "\n"] if drawn else []),
-        f"## Look closer\n\n```bash\n{dashboard_command(shared)}\n```\n",
-    ]
+    counts = count_lines(spec, shared, table)
+    dashboard = shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])  # which wants a path there
+    sections = [header_lines(spec, shared, command), counts, best_lines(spec, shared)]
+    if confirmed:
+        sections.append(confirmed_lines(shared, confirmed))
+    if len(importance):
+        shares = importance.assign(**{"importance [%]": importance["importance"].map(lambda share: percent(share, ".1f"))})
+        lead = "## Importance\n\nShare of the variance of the objective (fANOVA over the complete trials).\n\n"
+        sections.append(lead + to_markdown(shares[["parameter", "importance [%]"]]))
+    if drawn:
+        sections.append("## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in drawn) + "\n")
+    sections.append(f"## Look closer\n\n```bash\n{dashboard}\n```\n")
     path = write_whole(folder / "search.md", "\n".join(sections))
-    show(spec, shared, table, confirmed, path, console)
+    best = shared.study.best_trial
+    console.print(counts.strip(), soft_wrap=True)
+    console.print(f"- Best: trial {best.number}, validation accuracy {best.value:.2%}: {in_words(best.params)}", soft_wrap=True)
+    if confirmed and (row := confirmed.comparison):
+        gain = f"{percent(row['mean'], '+.2f')} points ({span(row['low'], row['high'], '+.2f')})"
+        console.print(f"- On {len(confirmed.seeds)} fresh seeds: {gain} over the start")
+    console.print(f"[dim]summary[/dim]  {path}\n[dim]look[/dim]     {dashboard}", markup=True, soft_wrap=True)
     return path
+
+
+def trials(study: Study, steps: int) -> pd.DataFrame:
+    """One row a trial: COLUMNS, then the parameters under their names. steps: the epochs of a complete trial, over all rounds.
+
+    state: complete, pruned, failed, running, waiting. value: the objective; of a pruned trial, its last intermediate value.
+    best: the best objective of the complete trials so far. seconds: from its last beginning to its end.
+    """
+    rows = [
+        {
+            "trial": trial.number,
+            "state": "failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
+            "value": trial.value,
+            "epochs": steps if trial.state == TrialState.COMPLETE else trial.user_attrs.get("epochs"),
+            "seconds": None if trial.duration is None else trial.duration.total_seconds(),
+            "reason": trial.user_attrs.get("reason", ""),
+            **trial.params,
+        }
+        for trial in study.get_trials(deepcopy=False)
+    ]
+    frame = pd.DataFrame(rows)
+    finished = frame["value"].where(frame["state"] == "complete").astype("float64")
+    frame["best"] = (finished.cummax() if study.direction.name == "MAXIMIZE" else finished.cummin()).ffill()
+    return frame[[*COLUMNS, *(name for name in frame if name not in COLUMNS)]]
+
+
+def importances(study: Study) -> pd.DataFrame:
+    """One row a parameter: parameter, importance (fractions of the variance, fANOVA, Hutter 2014), the largest first.
+
+    Only parameters that all complete trials have. Empty for fewer than LEAST complete trials, or when all have the same value.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    found: dict[str, float] = {}
+    if len(complete) >= LEAST and len({trial.value for trial in complete}) > 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # trees that meet a parameter with one value divide by zero, and say so
+            found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+    return pd.DataFrame({"parameter": list(found), "importance": list(found.values())})
+
+
+def slices(table: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Values against parameters, one row a (trial, parameter): parameter, at, text, log, value, state, trial.
+
+    at: the number, or for a choice its index among the choices; text: the choice, empty for a number; log: a logarithmic axis.
+    """
+    ended = table[table["state"].isin(ENDED) & table["value"].notna()]
+    distributions = {name: made for trial in study.get_trials(deepcopy=False) for name, made in trial.distributions.items()}
+    rows = []
+    for name, made in distributions.items():
+        choices = list(made.choices) if isinstance(made, CategoricalDistribution) else []
+        log = isinstance(made, FloatDistribution | IntDistribution) and made.log
+        for row in ended[ended[name].notna()].to_dict("records"):
+            at, text = (choices.index(row[name]), as_text(row[name])) if choices else (row[name], "")
+            rows.append([name, float(at), text, log, row["value"], row["state"], row["trial"]])
+    return pd.DataFrame(rows, columns=["parameter", "at", "text", "log", "value", "state", "trial"])
 
 
 def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, folder: Path) -> list[str]:
     """Draw what there is to draw, as PNG and SVG; the names of the figures."""
     made = {"history": figures.history(table)}
-    points = frames.slices(table, shared.study)
+    points = slices(table, shared.study)
     if len(importance):
         made["importances"] = figures.importances(importance)
     if len(points):
@@ -68,35 +141,36 @@ def header_lines(spec: SearchSpec, shared: SharedStudy, command: str) -> str:
 
 def count_lines(spec: SearchSpec, shared: SharedStudy, table: pd.DataFrame) -> str:
     """Trials by state and epochs."""
-    counts, spent = shared.counts(), frames.count_epochs(table, spec.trial.steps)
-    lines = [
-        f"- Trials: {counts.counted} of {shared.settings.n_trials}: {counts.complete} complete, {counts.pruned} pruned; "
-        f"{counts.failed} failed, {counts.running} running.",
-        f"- Epochs: {spent.trained:,} trained instead of {spent.full:,} without pruning: {spent.saved:.1%} saved; "
-        f"{spent.failed:,} more in failed trials.",
-    ]
-    return "\n".join(lines) + "\n"
+    counts, epochs = shared.counts(), table["epochs"].astype("float64").fillna(0)
+    trained, failed = (int(epochs[table["state"].isin(states)].sum()) for states in (ENDED, ["failed"]))
+    full = counts.counted * spec.trial.steps
+    return (
+        f"- Trials: {counts.counted} of {spec.settings.n_trials}: {counts.complete} complete, {counts.pruned} pruned; "
+        f"{counts.failed} failed, {counts.running} running.\n"
+        f"- Epochs: {trained:,} trained instead of {full:,} without pruning: {1 - trained / full if full else 0:.1%} saved; "
+        f"{failed:,} more in failed trials.\n"
+    )
 
 
 def best_lines(spec: SearchSpec, shared: SharedStudy) -> str:
     """The best trial beside the point that the search began with."""
     best = shared.study.best_trial
+    title = f"best: trial {best.number}"
     names = [dimension.name for dimension in spec.space.searched]
-    rows = [
-        {"": name, f"best: trial {best.number}": short(best.params.get(name, "–")), "start": short(spec.start.get(name, "–"))}
-        for name in names
-    ]
+    rows = [{"": name, title: short(best.params.get(name, "–")), "start": short(spec.start.get(name, "–"))} for name in names]
     begun = next((trial for trial in shared.study.get_trials(deepcopy=False) if trial.params == spec.start and trial.values), None)
     reached = "–" if begun is None or begun.value is None else percent(begun.value) + (" (pruned)" if begun.state.name == "PRUNED" else "")
-    rows.append({"": "validation accuracy [%]", f"best: trial {best.number}": percent(best.value or 0.0), "start": reached})
+    rows.append({"": "validation accuracy [%]", title: percent(best.value or 0.0), "start": reached})
     return "## Best\n\n" + to_markdown(pd.DataFrame(rows)) + "\nAs an experiment file: `best.yaml`.\n"
 
 
 def confirmed_lines(shared: SharedStudy, confirmed: Confirmed) -> str:
     """What fresh seeds say."""
-    best, start, row = confirmed.best, confirmed.start, confirmed.comparison
-    seeds = f"{len(confirmed.seeds)} fresh rounds (seeds {confirmed.seeds[0]} to {confirmed.seeds[-1]}), all training pairs, test accuracy"
-    lines = ["## Confirmed on fresh seeds\n", f"{seeds}.\n"]
+    seeds, row = confirmed.seeds, confirmed.comparison
+    lines = ["## Confirmed on fresh seeds\n"]
+    lines.append(f"{len(seeds)} fresh rounds (seeds {seeds[0]} to {seeds[-1]}), all training pairs, test accuracy.\n")
+    if row is None:
+        lines.append("The best configuration is the one that the search began with.\n")
     rows = [
         {
             "": name,
@@ -105,13 +179,10 @@ def confirmed_lines(shared: SharedStudy, confirmed: Confirmed) -> str:
             "test accuracy [%]": percent(one["mean"]),
             "95 % interval": span(one["low"], one["high"]),
         }
-        for name, one in (("best", best), ("start", start))
+        for name, one in {"best": confirmed.best, **({"start": confirmed.start} if row else {})}.items()
     ]
-    if row is None:
-        rows = rows[:1]
-        lines.append("The best configuration is the one that the search began with.\n")
     lines.append(to_markdown(pd.DataFrame(rows)))
-    if row is not None:
+    if row:
         interval, games = span(row["low"], row["high"], "+.2f"), f"won {row['won']}, tied {row['tied']}, lost {row['lost']}"
         lines.append(
             f"Paired difference, best minus start: **{percent(row['mean'], '+.2f')} points** (95 % interval {interval}, "
@@ -122,33 +193,3 @@ def confirmed_lines(shared: SharedStudy, confirmed: Confirmed) -> str:
         f"All figures: `{FOLDER}/summary/report.html`.\n"
     )
     return "\n".join(lines)
-
-
-def importance_lines(importance: pd.DataFrame) -> str:
-    """The importances as a table."""
-    rows = [{"parameter": row["parameter"], "importance [%]": percent(row["importance"], ".1f")} for row in importance.to_dict("records")]
-    return "## Importance\n\nShare of the variance of the objective (fANOVA over the complete trials).\n\n" + to_markdown(
-        pd.DataFrame(rows)
-    )
-
-
-def dashboard_command(shared: SharedStudy) -> str:
-    """The command that opens the study in a browser, with the storage as optuna-dashboard wants it."""
-    return shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])
-
-
-def show(spec: SearchSpec, shared: SharedStudy, table: pd.DataFrame, confirmed: Confirmed | None, path: Path, console: Console) -> None:
-    """Print what fits a few lines."""
-    best = shared.study.best_trial
-    console.print(count_lines(spec, shared, table).strip(), highlight=False, markup=False, soft_wrap=True)
-    parameters = " ".join(f"{name}={short(value)}" for name, value in best.params.items())
-    console.print(
-        f"- Best: trial {best.number}, validation accuracy {best.value:.2%}: {parameters}", highlight=False, markup=False, soft_wrap=True
-    )
-    if confirmed is not None and confirmed.comparison is not None:
-        row = confirmed.comparison
-        span_ = span(row["low"], row["high"], "+.2f")
-        console.print(
-            f"- On {len(confirmed.seeds)} fresh seeds: {percent(row['mean'], '+.2f')} points ({span_}) over the start", highlight=False
-        )
-    console.print(f"[dim]summary[/dim]  {path}\n[dim]look[/dim]     {dashboard_command(shared)}", highlight=False, soft_wrap=True)

@@ -23,7 +23,7 @@ from optuna.pruners import NopPruner
 from optuna.study import Study
 from optuna.trial import Trial
 
-from digitcmp.plugins.optuna_private import trial_id_of
+from digitcmp.plugins.private import trial_id_of
 from digitcmp.train.results import EpochRow
 
 
@@ -51,7 +51,7 @@ class RunningTrial:
     spec: TrialSpec
     stored: set[int]  # steps that are in the storage already, from an earlier process
     curves: dict[int, list[float]] = field(default_factory=dict)  # validation accuracies per epoch, by seed
-    reported: int = 0  # steps reported so far, of rounds or of epochs
+    reported: int = 0  # epochs seen in order so far, over all rounds
     failure: str = ""
 
     def on_epoch(self, row: EpochRow) -> bool:
@@ -78,17 +78,17 @@ class RunningTrial:
     def reportable(self) -> Iterable[tuple[int, float, int]]:
         """What can be reported now, in order: step, value, epoch within its round."""
         seeds, epochs = self.spec.seeds, self.spec.epochs
-        while self.reported < (len(seeds) if self.spec.by_round else self.spec.steps):
-            index, epoch = (self.reported, epochs - 1) if self.spec.by_round else divmod(self.reported, epochs)
+        while self.reported < self.spec.steps:
+            index, epoch = divmod(self.reported, epochs)
             curve = self.curves.get(seeds[index], [])
             if len(curve) <= epoch:
                 return
             self.reported += 1
-            if self.spec.by_round:
-                yield index, curve[-1], epochs
-            else:
+            if not self.spec.by_round:
                 before = [self.curves[seed][-1] for seed in seeds[:index]]
                 yield self.reported, (sum(before) + curve[epoch]) / (index + 1), epoch + 1
+            elif epoch + 1 == epochs:
+                yield index, curve[-1], epochs
 
     def should_prune(self, step: int, value: float, within: int) -> bool:
         """Report a step; whether the pruner gives the trial up on it."""

@@ -15,8 +15,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from digitcmp.errors import RunError
 from digitcmp.plugins.hydra_job import Return, view
-from digitcmp.plugins.hydra_private import distribution_of, error_of
-from digitcmp.plugins.optuna_private import trial_id_of
+from digitcmp.plugins.private import distribution_of, error_of, trial_id_of
 from tests.conftest import ROOT
 
 PACKAGES = ("hydra", "hydra_plugins", "omegaconf", "optuna")
@@ -24,11 +23,11 @@ ALLOWED = ("os._exit", "untyped_storage()._cdata")  # the documented way to leav
 
 
 PARTS: list[tuple[Callable[[], Any], str, str]] = [
-    (lambda: optuna.create_study().ask(), "_trial_id", "optuna_private.py"),
-    (lambda: optuna.trial.create_trial(value=0.0), "_trial_id", "optuna_private.py"),
-    (lambda: import_module("hydra_plugins.hydra_optuna_sweeper._impl"), "create_optuna_distribution_from_override", "hydra_private.py"),
+    (lambda: optuna.create_study().ask(), "_trial_id", "private.py"),
+    (lambda: optuna.trial.create_trial(value=0.0), "_trial_id", "private.py"),
+    (lambda: import_module("hydra_plugins.hydra_optuna_sweeper._impl"), "create_optuna_distribution_from_override", "private.py"),
     (lambda: import_module("hydra._internal.execution_policy"), "execution_whitelist", "hydra_job.py"),
-    (JobReturn, "_return_value", "hydra_private.py, hydra_job.py and launcher.py"),
+    (JobReturn, "_return_value", "private.py, hydra_job.py and launcher.py"),
     (lambda: DictConfig({}), "_metadata", "hydra_job.py"),
     (lambda: DictConfig({}), "_content", "hydra_job.py"),
     (lambda: DictConfig({}), "_get_node", "hydra_job.py"),

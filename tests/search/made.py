@@ -6,11 +6,10 @@ from pathlib import Path
 
 import optuna
 
-from digitcmp.search.config import Choice, Random, SearchConfig
+from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
-from digitcmp.search.samplers import make_sampler
 from digitcmp.search.storage import open_storage
-from digitcmp.search.study import SharedStudy, open_study
+from digitcmp.search.study import SharedStudy, make_sampler, open_study
 
 WORKER = Path(__file__).with_name("worker.py")
 PARAMS = {
@@ -27,7 +26,7 @@ def open_shared(url: str, n_trials: int = 10, lease: float = 60.0, name: str = "
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = SearchConfig(n_trials=n_trials, lease=lease)
     with open_storage(url) as storage:
-        sampler = make_sampler(Choice("random", Random()), 0)
+        sampler = make_sampler(SearchConfig(sampler="random"), 0)
         shared = SharedStudy(storage, open_study(storage, name, settings, IDENTITY, sampler, optuna.pruners.NopPruner()), settings)
         with shared.join():
             yield shared

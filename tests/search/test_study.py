@@ -13,13 +13,12 @@ import pytest
 from optuna.trial import TrialState
 
 from digitcmp.errors import SearchError
-from digitcmp.plugins.optuna_private import trial_id_of
-from digitcmp.search.config import Choice, Random, SearchConfig
+from digitcmp.plugins.private import trial_id_of
+from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.heartbeat import Beat, HeartbeatMonitor, host_id, start_time
-from digitcmp.search.samplers import make_sampler
 from digitcmp.search.storage import open_storage
-from digitcmp.search.study import HEARTBEAT, OWNER, open_study
+from digitcmp.search.study import HEARTBEAT, OWNER, make_sampler, open_study
 from tests.search.crashes import check_kills, check_restarts
 from tests.search.made import IDENTITY, PARAMS, open_shared
 
@@ -154,7 +153,7 @@ def test_a_study_of_something_else_is_refused(url: str, change: dict[str, Any], 
     """The error says in what it differs and what to do."""
     with open_shared(url):
         pass
-    sampler = make_sampler(Choice("random", Random()), 0)
+    sampler = make_sampler(SearchConfig(sampler="random"), 0)
     with open_storage(url) as storage, pytest.raises(SearchError) as caught:
         open_study(storage, "study", SearchConfig(), {**IDENTITY, **change}, sampler, optuna.pruners.NopPruner())
     assert words in str(caught.value)
@@ -163,7 +162,7 @@ def test_a_study_of_something_else_is_refused(url: str, change: dict[str, Any], 
 
 def test_starting_points_are_queued_once(url: str) -> None:
     """Those of an earlier command are not queued again; new ones are."""
-    sampler = make_sampler(Choice("random", Random()), 0)
+    sampler = make_sampler(SearchConfig(sampler="random"), 0)
     points = [{"optimizer": "adam", "optimizer.lr": 0.5}, {"optimizer": "adam", "optimizer.lr": 0.1}]
     for upto in (1, 1, 2):
         with open_storage(url) as storage:

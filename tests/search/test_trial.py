@@ -9,8 +9,8 @@ import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from digitcmp.search.config import Choice, Pruners
-from digitcmp.search.samplers import make_pruner
+from digitcmp.search.config import Pruners, SearchConfig
+from digitcmp.search.study import make_pruner
 from digitcmp.search.trial import RunningTrial, TrialSpec
 from digitcmp.train.results import EpochRow
 
@@ -31,7 +31,8 @@ def make_study(pruner: str, rounds: int = 2, **options: Any) -> tuple[Study, Tri
     """A study with this pruner."""
     checked = replace(getattr(Pruners(), pruner), **options)
     spec = TrialSpec(list(range(rounds)), EPOCHS, pruner == "wilcoxon", getattr(checked, "warmup", 0))
-    return optuna.create_study(direction="maximize", pruner=make_pruner(Choice(pruner, checked), spec.steps)), spec
+    settings = SearchConfig(pruner=pruner, pruners=replace(Pruners(), **{pruner: checked}))
+    return optuna.create_study(direction="maximize", pruner=make_pruner(settings, spec.steps)), spec
 
 
 def train(study: Study, spec: TrialSpec, curves: Sequence[Sequence[float]]) -> int | None:

@@ -1,9 +1,11 @@
-"""The private parts of Hydra that a search needs. tests/plugins/test_private.py says which of them a new version has changed."""
+"""The private parts of Hydra and Optuna that a search needs. tests/plugins/test_private.py says which of them a new version has changed."""
 
 from typing import Any
 
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
+from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
+from optuna.trial import FrozenTrial, Trial
 
 
 def error_of(ended: JobReturn) -> Any:
@@ -17,7 +19,11 @@ def distribution_of(override: Override) -> Any:
 
     Raises ValueError, AssertionError, NotImplementedError or TypeError for one that it cannot search.
     """
-    # the sweeper does this within `sweep` only; importing it imports Optuna
-    from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
-
+    # the sweeper does this within `sweep` only
     return create_optuna_distribution_from_override(override)
+
+
+def trial_id_of(trial: Trial | FrozenTrial) -> int:
+    """A trial's id in its storage, which is not its number."""
+    # Optuna's storages take ids, and no public call of a study or a trial gives one
+    return trial._trial_id
