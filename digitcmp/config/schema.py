@@ -129,7 +129,7 @@ class AdamW(Adam):
 
 @dataclass
 class SchedulerConfig:
-    """How the learning rate moves over the steps of a round; `shape` names a function of digitcmp.train.schedule."""
+    """How the learning rate moves over the steps of a round; `shape` names a function of digitcmp.train.optimizer."""
 
     shape: str = MISSING
 
@@ -155,7 +155,7 @@ class OneCycle(SchedulerConfig):
 
 @dataclass
 class AugmentConfig:
-    """How the training images are changed anew in every epoch; `kind` names a function of digitcmp.data.augment."""
+    """How the training images are changed anew in every epoch; `kind` names a function of digitcmp.data.transforms."""
 
     kind: str = MISSING
 
@@ -202,7 +202,7 @@ class DataConfig:
     normalize_test: bool = True  # false is a published quirk of seed 001: only the training images are normalised
 
 
-COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functions of digitcmp.data.columns
+COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functions of digitcmp.data.transforms
 
 
 @dataclass

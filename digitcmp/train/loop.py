@@ -9,35 +9,25 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from digitcmp.data.columns import Column, for_members
-from digitcmp.data.pairs import Pairs, RoundPairs
+from digitcmp.config.schema import Config
+from digitcmp.data.pairs import Pairs, PairSampler, RoundPairs, for_members
+from digitcmp.data.transforms import Column
 from digitcmp.seeding import MemberSeed, Stream, step_keys
-from digitcmp.train.average import WeightAverage
-from digitcmp.train.evaluate import Scores, evaluate
+from digitcmp.train.evaluate import Scores, evaluate, make_predictor
 from digitcmp.train.losses import decide, total_loss
-from digitcmp.train.predictor import make_predictor
+from digitcmp.train.optimizer import Shape, WeightAverage, schedule
 from digitcmp.train.program import Program
-from digitcmp.train.sampler import PairSampler
-from digitcmp.train.schedule import Shape, schedule
 
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """The specification of a training: plain values, a function that makes the optimiser of a program, and the learning rate's shape."""
+    """The specification of a training: a configuration, and the functions that it names."""
 
-    epochs: int
-    batch_size: int
-    aux_weight: float
-    label_smoothing: float
-    ema: float
-    members: int  # networks per round (an ensemble)
+    config: Config
     columns: Sequence[Column]  # the members' forms of the digits, in turn
-    tta_shift: float  # pixels
-    test_every: int  # epochs
     sampler: PairSampler
     optimizer: Callable[[Program], Optimizer]
-    shape: Shape
-    test: bool
+    shape: Shape  # of the learning rate
 
 
 @dataclass(frozen=True)
@@ -61,21 +51,22 @@ class Epoch:
 def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec) -> Iterator[Epoch]:
     """Train the rounds with these seeds on their pairs (leading axis S = len(seeds)); yields after every epoch.
 
-    The program's networks are those of the rounds' members, S x spec.members. A round's numbers depend on its own seed
+    The program's networks are those of the rounds' members, S x config.ensemble. A round's numbers depend on its own seed
     only. Ends early when no round is healthy any more. After the last epoch the networks have the weights that were tested.
     """
-    predictor = make_predictor(program, spec.members, spec.tta_shift, spec.columns)
-    member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(spec.members)]
-    trained_on = for_members(pairs.train, spec.columns, spec.members)
+    config = spec.config
+    predictor = make_predictor(program, config.ensemble, config.tta_shift, spec.columns)
+    member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
+    trained_on = for_members(pairs.train, spec.columns, config.ensemble)
     trainer = Trainer(program, spec, member_seeds, pairs.train)
     start = time.perf_counter()
-    for epoch, sampled in enumerate(spec.sampler.sample(trained_on, member_seeds, spec.epochs)):
+    for epoch, sampled in enumerate(spec.sampler.sample(trained_on, member_seeds, config.epochs)):
         figures = trainer.train_epoch(sampled, epoch)
-        last = epoch + 1 == spec.epochs
+        last = epoch + 1 == config.epochs
         with trainer.average.applied(keep=last):
-            test = evaluate(predictor, pairs.test) if spec.test and (last or (epoch + 1) % spec.test_every == 0) else None
+            test = evaluate(predictor, pairs.test) if config.test and (last or (epoch + 1) % config.test_every == 0) else None
             val = None if pairs.val is None else evaluate(predictor, pairs.val)
-        loss, accuracy = figures.view(2, -1, spec.members).mean(dim=2).tolist()
+        loss, accuracy = figures.view(2, -1, config.ensemble).mean(dim=2).tolist()
         finite = [scores.finite for scores in (test, val) if scores is not None]
         healthy = [math.isfinite(value) and all(sound) for value, *sound in zip(loss, *finite, strict=True)]
         yield Epoch(epoch + 1, loss, accuracy, test, val, healthy, time.perf_counter() - start)
@@ -89,25 +80,25 @@ class Trainer:
 
     def __init__(self, program: Program, spec: TrainSpec, member_seeds: list[MemberSeed], pairs: Pairs) -> None:
         """member_seeds: those of the program's networks. pairs: the rounds' training pairs, of which only number and device count."""
-        self.program, self.spec = program, spec
-        steps = -(-pairs.target.shape[1] // spec.batch_size)
+        self.program, self.config = program, spec.config
+        epochs, steps = spec.config.epochs, -(-pairs.target.shape[1] // spec.config.batch_size)
         self.optimizer = spec.optimizer(program)
-        self.scheduler = schedule(self.optimizer, spec.shape, spec.epochs * steps)
+        self.scheduler = schedule(self.optimizer, spec.shape, epochs * steps)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self.average = WeightAverage(program, spec.ema)
-        keys = [step_keys(seed, Stream.DROPOUT, spec.epochs * steps, program.dropouts) for seed in member_seeds]
-        self.noise = torch.stack(keys, dim=1).to(pairs.images.device).view(spec.epochs, steps, len(member_seeds), -1)
+        self.average = WeightAverage(program, spec.config.ema)
+        keys = [step_keys(seed, Stream.DROPOUT, epochs * steps, program.dropouts) for seed in member_seeds]
+        self.noise = torch.stack(keys, dim=1).to(pairs.images.device).view(epochs, steps, len(member_seeds), -1)
 
     def train_epoch(self, pairs: Pairs, epoch: int) -> Tensor:
         """One pass over the pairs. Returns loss and accuracy of each network, [2, networks], without having waited for the device."""
         self.program.train(True)
-        total, size = pairs.target.shape[1], self.spec.batch_size
+        total, size = pairs.target.shape[1], self.config.batch_size
         loss_sums, right = [], []
         for step, start in enumerate(range(0, total, size)):
             batch = slice(start, start + size)
             target = pairs.target[:, batch]
             outputs = self.program(pairs.images[:, batch], self.noise[epoch, step])
-            losses = total_loss(outputs, target, pairs.digits[:, batch], self.spec.aux_weight, self.spec.label_smoothing)
+            losses = total_loss(outputs, target, pairs.digits[:, batch], self.config.aux_weight, self.config.label_smoothing)
             for parameter in self.parameters:  # optimizer.zero_grad() takes longer to do this than the optimiser takes for its step
                 parameter.grad = None
             # a sum, not a mean: no round's gradient depends on how many others are stacked beside it

@@ -23,8 +23,7 @@ def comparison_loss(logits: Tensor, target: Tensor, smoothing: float = 0.0) -> T
 def digit_loss(logits: Tensor, digits: Tensor, smoothing: float = 0.0) -> Tensor:
     """The auxiliary loss, [S]: cross-entropy of the first digits plus that of the second. logits [S, B, 2, 10], digits int64 [S, B, 2]."""
     losses = F.cross_entropy(logits.reshape(-1, CLASSES), digits.flatten(), reduction="none", label_smoothing=smoothing)
-    losses = losses.view(digits.shape)
-    return losses.mean(dim=1).sum(dim=1)
+    return losses.view(digits.shape).mean(dim=1).sum(dim=1)
 
 
 def total_loss(outputs: Outputs, target: Tensor, digits: Tensor, aux_weight: float, smoothing: float = 0.0) -> Tensor:

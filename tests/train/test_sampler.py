@@ -5,11 +5,10 @@ from itertools import pairwise
 import pytest
 import torch
 
-from digitcmp.data.augment import AUGMENTATIONS, make_augmentation
-from digitcmp.data.pairs import Pairs, stack
+from digitcmp.data.pairs import Pairs, PairSampler, stack
+from digitcmp.data.transforms import AUGMENTATIONS, make_augmentation
 from digitcmp.seeding import MemberSeed
 from digitcmp.train.round import pair_sampler, round_pairs
-from digitcmp.train.sampler import PairSampler
 from tests.conftest import compose_config
 
 CPU = torch.device("cpu")
