@@ -24,18 +24,15 @@ class Posterior(nn.Module):
         self.sign = 1.0 if target == "le" else -1.0
         self.temperature = temperature
 
-    def forward(self, digits: Tensor) -> Tensor:
-        """digits: logits or log probabilities, [..., 2, 10]."""
+    def forward(self, digits: Tensor, noise: Tensor | None = None) -> Tensor:
+        """digits: logits or log probabilities, [..., 2, 10]; noise is not used."""
+        del noise
         logs = F.log_softmax(digits / self.temperature, dim=-1)
         joint = logs[..., 0, :, None] + logs[..., 1, None, :]  # [..., first, second]
         digit = torch.arange(CLASSES, device=digits.device)
         ordered = digit[:, None] <= digit
-        return self.sign * (log_total(joint, ordered) - log_total(joint, ~ordered))[..., None]
-
-
-def log_total(joint: Tensor, mask: Tensor) -> Tensor:
-    """The logarithm of the probability of the digits marked in `mask` [10, 10], from the logarithms of all [..., 10, 10]."""
-    return joint.masked_fill(~mask, -torch.inf).flatten(-2).logsumexp(dim=-1)
+        holds, fails = (joint.masked_fill(other, -torch.inf).flatten(-2).logsumexp(dim=-1) for other in (~ordered, ordered))
+        return self.sign * (holds - fails)[..., None]
 
 
 def mean_posterior(logits: Tensor) -> Tensor:
