@@ -19,10 +19,8 @@ OFFICIAL = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 def typed(composed: DictConfig, hydra: Any = None) -> Config:
     """The typed configuration of a job, Hydra's own part left aside. Raises ConfigError.
 
-    hydra: that part, where the tree comes without it (Hydra keeps it from the job's function).
-
-    A job of the official Optuna sweeper is not tested, whatever it was told: a search must not look at the test pairs.
-    (`digitcmp_optuna` says so in the overrides of its jobs.)
+    hydra: that part, where the tree comes without it (Hydra keeps it from the job's function). A job of the official Optuna sweeper
+    is not tested, whatever it was told: a search must not look at the test pairs. (`digitcmp_optuna` says so in the overrides of its jobs.)
     """
     own = without_hydra(composed)
     if official(composed.hydra if hydra is None else hydra):

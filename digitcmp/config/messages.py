@@ -21,8 +21,10 @@ def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
     """What went wrong, in one line. arguments: the command line, from which sweep syntax that Hydra stumbles over is quoted."""
     if isinstance(error, DigitcmpError):
         return " ".join(str(error).split())
-    if isinstance(error, MissingConfigException):
-        return missing_choice(error)
+    if isinstance(error, MissingConfigException) and error.options:  # model=wsm
+        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+        options = list(error.options)
+        return f"{group}={choice}: there is no such choice{suggestion(choice, options)}; choose one of {', '.join(options)}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
     if isinstance(error, OSError):
@@ -81,15 +83,6 @@ def raised_by_reading(error: BaseException) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith(READERS)
-
-
-def missing_choice(error: MissingConfigException) -> str:
-    """model=wsm: no such choice; the nearest one and all of them."""
-    group, _, choice = (error.missing_cfg_file or "").rpartition("/")
-    options = list(error.options or ())
-    if not options:
-        return first(str(error))
-    return f"{group}={choice}: there is no such choice{suggestion(choice, options)}; choose one of {', '.join(options)}"
 
 
 def wrong_type(error: ValidationError) -> str:

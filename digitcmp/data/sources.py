@@ -79,7 +79,14 @@ def load_mnist(root: str | None) -> Source:
     if missing:
         download(reader, base, folder, missing)
     for name, expected in MNIST_SUMS.items():
-        verify(folder / name, expected)
+        path = folder / name
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            raise DataError(
+                f"{path.resolve()} is damaged or truncated ({path.stat().st_size} bytes, SHA-256 {found[:12]}…, expected {expected[:12]}…)"
+                "; delete it to have it downloaded again"
+            )
     splits = []
     for train in (True, False):
         dataset = reader(str(base), train=train)
@@ -115,17 +122,6 @@ def download(reader: Any, root: Path, folder: Path, missing: list[str]) -> None:
             f"data=mnist: {len(missing)} of the four files {', '.join(MNIST_SUMS)} are missing in {folder.resolve()} and could not be "
             f"downloaded ({reason}); put them there, set DIGITCMP_DATA to the folder that holds MNIST/raw, or use data=digits"
         ) from error
-
-
-def verify(path: Path, expected: str) -> None:
-    """Raise DataError unless the file has the SHA-256 sum of the original."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected:
-        raise DataError(
-            f"{path.resolve()} is damaged or truncated ({path.stat().st_size} bytes, SHA-256 {found[:12]}…, expected {expected[:12]}…); "
-            "delete it to have it downloaded again"
-        )
 
 
 SOURCES: dict[str, Callable[[str | None], Source]] = {"digits": load_digits, "mnist": load_mnist}

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from digitcmp.config.schema import ModelConfig
-from digitcmp.model.blocks import Dense, Dropout, Logits, Tower, initialise
-from digitcmp.model.posterior import CLASSES, Posterior
+from digitcmp.model.blocks import CLASSES, Dense, Dropout, Logits, Posterior, Tower, initialise
 
 
 class Outputs(NamedTuple):
@@ -97,16 +96,11 @@ class PairNetwork(nn.Module):
         features = self.dense(features, noise)
         if self.head is not None:
             digits = self.head(features, noise).unsqueeze(1).expand(-1, 2, -1)
-        inputs = self.comparator_input(features, digits)
+        inputs = features  # [B, F]; or digit logits or probabilities [B, 20], or for a posterior all digit logits [B, 2, 10]
+        if digits is not None and self.reads != "features":
+            inputs = F.softmax(digits, dim=2) if self.reads == "digit_probabilities" else digits
+            inputs = inputs if self.reads == "posterior" else inputs.flatten(1)
         return Outputs(self.comparator(inputs.detach() if self.detach else inputs, noise), digits)
-
-    def comparator_input(self, features: Tensor, digits: Tensor | None) -> Tensor:
-        """What the comparator reads: features [B, F], digit logits or probabilities [B, 20], or all of the posteriors [B, 2, 10]."""
-        if self.reads == "features" or digits is None:
-            return features
-        if self.reads == "posterior":
-            return digits
-        return (digits if self.reads == "digit_logits" else F.softmax(digits, dim=2)).flatten(1)
 
 
 def build(model: ModelConfig, random: torch.Generator, device: torch.device) -> PairNetwork:

@@ -2,35 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from digitcmp.data.pairs import Pairs
 from digitcmp.data.transforms import Column, in_columns, moved, plain
+from digitcmp.model.blocks import CLASSES
 from digitcmp.model.network import Outputs
-from digitcmp.model.posterior import CLASSES, mean_comparison, mean_posterior
-from digitcmp.train.losses import decide
 from digitcmp.train.program import Program
 
 BATCH = 200  # pairs; larger batches gain nothing and take more memory
-
-
-class Predictor(Protocol):
-    """What is tested: for S rounds, a Program of one network each or an EnsemblePredictor."""
-
-    def __call__(self, images: Tensor) -> Outputs:
-        """Images [S, B, 2, 14, 14] -> comparison [S, B, 1 or 2], digits [S, B, 2, 10] or None."""
-
-    def train(self, mode: bool) -> None:
-        """Switch between training and evaluation."""
-
-
-def make_predictor(program: Program, members: int, tta_shift: float, columns: Sequence[Column]) -> Predictor:
-    """The networks themselves, or an EnsemblePredictor where there is something to average, or digits in another form."""
-    alone = members == 1 and tta_shift == 0 and columns[0] is plain
-    return program if alone else EnsemblePredictor(program, members, tta_shift, columns)
 
 
 class EnsemblePredictor:
@@ -60,10 +43,36 @@ class EnsemblePredictor:
         return torch.stack(predictions).view(len(predictions), -1, self.members, *predictions[0].shape[1:]).movedim(2, 1).flatten(0, 1)
 
 
+Predictor = Program | EnsemblePredictor  # what is tested: Program, for rounds of one network each
+
+
+def make_predictor(program: Program, members: int, tta_shift: float, columns: Sequence[Column]) -> Predictor:
+    """The networks themselves, or an EnsemblePredictor where there is something to average, or digits in another form."""
+    alone = members == 1 and tta_shift == 0 and columns[0] is plain
+    return program if alone else EnsemblePredictor(program, members, tta_shift, columns)
+
+
 def shifts(tta_shift: float) -> list[tuple[float, float]]:
     """How far the views of a pair are moved, (x, y) in pixels: not at all, and to all eight sides."""
     steps = (0.0, -tta_shift, tta_shift) if tta_shift else (0.0,)
     return [(x, y) for x in steps for y in steps]
+
+
+def mean_posterior(logits: Tensor) -> Tensor:
+    """The logarithm of the mean of several posteriors: logits [V, ..., classes] -> log probabilities [..., classes]."""
+    return F.log_softmax(logits, dim=-1).logsumexp(dim=0) - torch.tensor(float(len(logits))).log()
+
+
+def mean_comparison(logits: Tensor) -> Tensor:
+    """The logits of the mean probability of several comparisons: [V, ..., 1 or 2] -> [..., 1 or 2]."""
+    if logits.shape[-1] > 1:
+        return mean_posterior(logits)
+    return F.logsigmoid(logits).logsumexp(dim=0) - F.logsigmoid(-logits).logsumexp(dim=0)
+
+
+def decide(logits: Tensor) -> Tensor:
+    """The answers, int64 [S, B]: 1 where the network holds the target to be true. logits [S, B, 1 or 2]."""
+    return (logits[..., 0] > 0).long() if logits.shape[-1] == 1 else logits.argmax(dim=-1)
 
 
 @dataclass(frozen=True)

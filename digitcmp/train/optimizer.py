@@ -113,14 +113,9 @@ class WeightAverage:
     def applied(self, keep: bool) -> Iterator[None]:
         """Within the block (and after it, with keep) the networks have the averages instead of their weights."""
         before = [tensor.clone() for tensor in self.weights]
-        copy_values(self.averages, self.weights)
+        for tensor, average in zip(self.weights, self.averages, strict=True):
+            tensor.copy_(average)
         yield
         if not keep:
-            copy_values(before, self.weights)
-
-
-@torch.no_grad()
-def copy_values(source: Sequence[Tensor], target: Sequence[Tensor]) -> None:
-    """Copy the values of tensors into others of the same shapes."""
-    for value, tensor in zip(source, target, strict=True):
-        tensor.copy_(value)
+            for tensor, own in zip(self.weights, before, strict=True):
+                tensor.copy_(own)

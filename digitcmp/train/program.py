@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from digitcmp.model.blocks import Posterior
 from digitcmp.model.network import Outputs, PairNetwork
-from digitcmp.model.posterior import Posterior
 
 COMPARATOR = "comparator."
 

@@ -126,24 +126,17 @@ def round_pairs(data: DataConfig, seed: int) -> RoundPairs:
 
 
 def train_spec(config: Config) -> TrainSpec:
-    """How the configuration trains, with the functions that it names. Raises ConfigError for an unknown algorithm or shape."""
-    options, shape = asdict(config.optimizer), asdict(config.scheduler)
+    """How the configuration trains, with the functions that it names. Raises ConfigError for one that is unknown."""
+    data, options, shape, augment = config.data, asdict(config.optimizer), asdict(config.scheduler), asdict(config.augment)
     algorithm, lr, comparator_lr = options.pop("algorithm"), options.pop("lr"), options.pop("comparator_lr")
     find_algorithm(algorithm)
     return TrainSpec(
         config=config,
         columns=find_columns(config.columns),
-        sampler=pair_sampler(config),
+        sampler=PairSampler(data.target, data.shuffle, data.repair, data.swap, make_augmentation(augment.pop("kind"), augment)),
         optimizer=lambda program: make_optimizer(program, algorithm, lr, comparator_lr, options),
         shape=make_shape(shape.pop("shape"), shape),
     )
-
-
-def pair_sampler(config: Config) -> PairSampler:
-    """How the training pairs change from epoch to epoch. Raises ConfigError for an unknown augmentation."""
-    data, options = config.data, asdict(config.augment)
-    augment = make_augmentation(options.pop("kind"), options)
-    return PairSampler(data.target, data.shuffle, data.repair, data.swap, augment)
 
 
 def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accuracy: float | None, seconds: float, error: str) -> RoundRow:

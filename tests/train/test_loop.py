@@ -17,8 +17,7 @@ from digitcmp.model.network import Outputs, PairNetwork, build
 from digitcmp.seeding import Stream, generator
 from digitcmp.train import evaluate as evaluation
 from digitcmp.train.evaluate import evaluate
-from digitcmp.train.loop import Epoch, train
-from digitcmp.train.losses import total_loss
+from digitcmp.train.loop import Epoch, total_loss, train
 from digitcmp.train.program import SingleProgram
 from digitcmp.train.round import RoundResult, round_pairs, train_round, train_spec
 from tests.conftest import compose_config

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from digitcmp.config.schema import Config
 from digitcmp.data.pairs import RoundPairs, stack
 from digitcmp.data.transforms import moments, moved, plain
+from digitcmp.model.blocks import Posterior
 from digitcmp.model.network import PairNetwork, build
-from digitcmp.model.posterior import Posterior, mean_comparison, mean_posterior
 from digitcmp.seeding import MemberSeed, Stream, generator
-from digitcmp.train.evaluate import EnsemblePredictor, evaluate, make_predictor, shifts
+from digitcmp.train.evaluate import EnsemblePredictor, evaluate, make_predictor, mean_comparison, mean_posterior, shifts
 from digitcmp.train.program import SequentialProgram, SingleProgram, StackedProgram, make_program
 from digitcmp.train.round import round_pairs
 from tests.conftest import compose_config
