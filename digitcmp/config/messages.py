@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any, get_args, get_type_hints
 
 import yaml
@@ -79,10 +80,8 @@ READERS = ("hydra.core.override_parser", "hydra_plugins.hydra_optuna_sweeper", "
 
 def raised_by_reading(error: BaseException) -> bool:
     """Whether an error comes out of code in which ordinary exceptions mean wrong input."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith(READERS)
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith(READERS)
 
 
 def wrong_type(error: ValidationError) -> str:

@@ -9,7 +9,6 @@ from digitcmp.errors import ConfigError
 def check_rules(config: Config) -> None:
     """Raise ConfigError for the first rule that the configuration breaks."""
     network_reads_the_image(config)
-    weight_sharing_makes_sense(config)
     norm_and_dropout_have_layers(config)
     comparator_has_input(config)
     auxiliary_loss_is_possible(config)
@@ -27,18 +26,13 @@ def output_size(tower: Sequence[ConvLayer], size: int = 14) -> int:
 
 
 def network_reads_the_image(config: Config) -> None:
-    """The tower exists, fits into the image, and says how it looks at the two digits."""
+    """The tower exists and fits into the image. One per digit either shares its weights or not; a joint one has nothing to share."""
     model = config.model
     if not model.tower:
         raise ConfigError(f"model={model.name}: model.tower needs at least one layer")
     for number in range(len(model.tower)):
         if output_size(model.tower[: number + 1]) < 1:
             raise ConfigError(f"model.tower[{number}]: nothing is left of the image after this layer; use a smaller kernel or pool")
-
-
-def weight_sharing_makes_sense(config: Config) -> None:
-    """A tower per digit either shares its weights or not; one joint tower has nothing to share."""
-    model = config.model
     value = "null" if model.weight_sharing is None else str(model.weight_sharing).lower()
     if model.joint and model.weight_sharing is not None:
         raise ConfigError(

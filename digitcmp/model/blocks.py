@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from digitcmp.config.rules import output_size
-from digitcmp.config.schema import ConvLayer, DenseLayer, ModelConfig
+from digitcmp.config.schema import Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
 from digitcmp.seeding import uniform
 
 CLASSES = 10
@@ -98,17 +98,15 @@ class Dense(nn.Module):
 
 
 class Logits(nn.Module):
-    """A linear layer that gives logits, with norm and ReLU where a published network has them: [n, inputs] -> [n, outputs].
+    """Dropout (of a digit head), then a linear layer that gives logits, with norm and ReLU where a published network has them:
+    [n, inputs] -> [n, outputs]."""
 
-    drop: whether dropout sits in front of it.
-    """
-
-    def __init__(self, inputs: int, outputs: int, norm: bool, relu: bool, model: ModelConfig, drop: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, layer: DigitHead | Comparator, model: ModelConfig) -> None:
         super().__init__()
-        self.drop = Dropout(model.dropout if drop else 0.0)
+        self.drop = Dropout(model.dropout if isinstance(layer, DigitHead) and layer.drop else 0.0)
         self.linear = nn.Linear(inputs, outputs)
-        self.norm = make_norm(nn.BatchNorm1d, outputs, norm, model)
-        self.relu = relu
+        self.norm = make_norm(nn.BatchNorm1d, outputs, layer.norm, model)
+        self.relu = layer.relu
 
     def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
         x = self.norm(self.linear(self.drop(x, noise)))

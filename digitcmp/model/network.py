@@ -28,7 +28,7 @@ class Branch(nn.Module):
         self.tower = Tower(channels, model)
         self.dense = Dense(self.tower.features, model.digit_dense, model)
         head = model.digit_head
-        self.head = Logits(self.dense.outputs, CLASSES, head.norm, head.relu, model, head.drop) if head.reads == "digit" else None
+        self.head = Logits(self.dense.outputs, CLASSES, head, model) if head.reads == "digit" else None
         self.outputs = self.dense.outputs
 
     def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -78,14 +78,14 @@ class PairNetwork(nn.Module):
             self.reader = SharedDigits(model) if model.weight_sharing else SeparateDigits(model)
         self.dense = Dense(self.reader.outputs, model.joint_dense, model)
         head, comparator = model.digit_head, model.comparator
-        self.head = Logits(self.dense.outputs, CLASSES, head.norm, head.relu, model, head.drop) if head.reads == "joint" else None
+        self.head = Logits(self.dense.outputs, CLASSES, head, model) if head.reads == "joint" else None
         self.reads, self.detach = comparator.reads, comparator.detach
         self.comparator: Logits | Posterior
         if comparator.reads == "posterior":
             self.comparator = Posterior(comparator.target, comparator.temperature)
         else:
             inputs = self.dense.outputs if comparator.reads == "features" else 2 * CLASSES
-            self.comparator = Logits(inputs, comparator.outputs, comparator.norm, comparator.relu, model)
+            self.comparator = Logits(inputs, comparator.outputs, comparator, model)
         self.dropouts = [module for module in self.modules() if isinstance(module, Dropout) and module.probability > 0]
         for index, dropout in enumerate(self.dropouts):
             dropout.index = index
