@@ -8,9 +8,9 @@ pooling, ReLU, the loss and the optimiser are not counted: they are what a step 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
+from digitcmp.config.rules import output_size
 from digitcmp.config.schema import DenseLayer, ModelConfig
-from digitcmp.model.blocks import output_size
-from digitcmp.model.posterior import CLASSES
+from digitcmp.model.blocks import CLASSES
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from digitcmp.model.network import Outputs, PairNetwork, build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train import loop
 from digitcmp.train.evaluate import evaluate
-from digitcmp.train.loop import Trainer
-from digitcmp.train.losses import total_loss
+from digitcmp.train.loop import Trainer, total_loss
 from digitcmp.train.program import SingleProgram
 from digitcmp.train.round import round_pairs, train_spec
 

@@ -6,6 +6,7 @@ Method: `numpy.random.SeedSequence` (O'Neill's hash of entropy and a spawn key),
 neighbouring seeds apart.
 """
 
+import math
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -59,18 +60,13 @@ def uniform(key: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     integer hash "lowbias32" (C. Wellons, hash-prospector, 2018), a counter-based generator in the sense of Salmon et
     al. (2011), which needs no state and so can run for many rounds at once.
     """
-    count = int(np.prod(shape))
-    counter = torch.arange(count, dtype=torch.int32, device=key.device)
+    counter = torch.arange(math.prod(shape), dtype=torch.int32, device=key.device)
     bits = _hash32(_hash32(counter) ^ key)
     return ((bits >> 8) & 0xFFFFFF).to(torch.float32).mul(2.0**-24).reshape(shape)
 
 
 def _hash32(x: torch.Tensor) -> torch.Tensor:
-    # int32 arithmetic wraps; its right shift keeps the sign, so the shifted-in bits are masked away
+    # int32 arithmetic wraps (and its constants are signed); its right shift keeps the sign, so the shifted-in bits are masked away
     x = (x ^ ((x >> 16) & 0xFFFF)) * 0x7FEB352D
-    x = (x ^ ((x >> 15) & 0x1FFFF)) * _signed(0x846CA68B)
+    x = (x ^ ((x >> 15) & 0x1FFFF)) * (0x846CA68B - (1 << 32))
     return x ^ ((x >> 16) & 0xFFFF)
-
-
-def _signed(word: int) -> int:
-    return word - (1 << 32) if word >= 1 << 31 else word

@@ -1,25 +1,26 @@
 """From the tree that Hydra composed for a job to the typed configuration of its run."""
 
 import math
+import operator
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from digitcmp.config.rules import check_rules
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 
+LIMITS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}  # see `digitcmp.config.schema.key`
 OFFICIAL = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 
 
 def typed(composed: DictConfig, hydra: Any = None) -> Config:
     """The typed configuration of a job, Hydra's own part left aside. Raises ConfigError.
 
-    hydra: that part, where the tree comes without it (Hydra keeps it from the job's function).
-
-    A job of the official Optuna sweeper is not tested, whatever it was told: a search must not look at the test pairs.
-    (`digitcmp_optuna` says so in the overrides of its jobs.)
+    hydra: that part, where the tree comes without it (Hydra keeps it from the job's function). A job of the official Optuna sweeper
+    is not tested, whatever it was told: a search must not look at the test pairs. (`digitcmp_optuna` says so in the overrides of its jobs.)
     """
     own = without_hydra(composed)
     if official(composed.hydra if hydra is None else hydra):
@@ -49,8 +50,6 @@ def from_composed(composed: DictConfig) -> Config:
 
     Raises ConfigError when a required key has no value, a value lies outside its range or keys contradict each other.
     """
-    from digitcmp.config.rules import check_rules
-
     config = unchecked(composed)
     for path, value, metadata in walk(config):
         check_value(path, value, metadata)
@@ -93,11 +92,7 @@ def check_value(path: str, value: Any, metadata: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     limits = metadata.get("limits", {})
-    if not math.isfinite(value) or any(not holds(value, name, limit) for name, limit in limits.items()):
+    if not math.isfinite(value) or not all(LIMITS[name](value, limit) for name, limit in limits.items()):
         kind = "a whole number" if isinstance(value, int) else "a finite number"
-        raise ConfigError(f"{path}={value}: must be {', '.join([kind, *(f'{name} {limit}' for name, limit in limits.items())])}")
-
-
-def holds(value: float, name: str, limit: float) -> bool:
-    """Whether the value keeps one limit (see `key`)."""
-    return {"at least": value >= limit, "above": value > limit, "at most": value <= limit, "below": value < limit}[name]
+        words = [kind, *(f"{name.replace('_', ' ')} {limit}" for name, limit in limits.items())]
+        raise ConfigError(f"{path}={value}: must be {', '.join(words)}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any, get_args, get_type_hints
 
 import yaml
@@ -21,23 +22,22 @@ def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
     """What went wrong, in one line. arguments: the command line, from which sweep syntax that Hydra stumbles over is quoted."""
     if isinstance(error, DigitcmpError):
         return " ".join(str(error).split())
-    if isinstance(error, MissingConfigException):
-        return missing_choice(error)
+    if isinstance(error, MissingConfigException) and error.options:  # model=wsm
+        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+        options = list(error.options)
+        return f"{group}={choice}: there is no such choice{suggestion(choice, options)}; choose one of {', '.join(options)}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
     if isinstance(error, OSError):
-        return no_file(error)
-    return known_text(str(error), arguments) or by_class(error) or first(str(error))
-
-
-def no_file(error: OSError) -> str:
-    """A file or folder that cannot be used."""
-    if error.filename is None:
         return first(str(error))
-    return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
+    return known_text(str(error), arguments) or by_class(error) or first(str(error))
 
 
 def by_class(error: BaseException) -> str:
     """Errors that are known by their class, or by that of the OmegaConf error behind them; empty for any other."""
-    source = omegaconf_error(error)
+    source: BaseException | None = error
+    while source is not None and not isinstance(source, OmegaConfBaseException):
+        source = source.__cause__
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: this is not YAML ({error.problem})"
     if isinstance(error, OverrideParseException) and (found := re.search(r"while evaluating '(?:.*)': (.*)", str(error))):
@@ -52,35 +52,26 @@ def by_class(error: BaseException) -> str:
 
 
 def known_text(text: str, arguments: Sequence[str]) -> str:
-    """Errors that are known by their text alone; empty for any other."""
+    """Errors that are known by their text alone, as sweep syntax that Hydra answers with an internal error; empty for any other."""
     if found := re.search(r"In '(.*)': \w+ raised while composing config:\s+(.*)", text):
         return f"{found[1]}.yaml: {found[2]}"
     if found := re.search(r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'", text):
         return f"+{found[1]}={found[2]}: choose it without the plus sign: {found[1]}={found[2]}"
     if found := re.search(r"Could not (?:override|append to config|delete from config) ?'?([\w./@-]+)'?", text):
         return unknown_key(found[1], text)
-    return unreadable_sweep(text, arguments)
+    if found := re.search(r"Ambiguous value for argument '(.*)'", text):
+        return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
+    called = " ".join(argument for argument in arguments if "(" in argument)  # calls of Hydra's functions, such as range(2)
+    if "does not support sweep type" in text:
+        return f"{called}: this is for a search; add hydra/sweeper=optuna, or list the values"
+    if "Unexpected type annotation: set" in text or "range()" in text:
+        return f"{called}: this sweep cannot be read; write KEY=1,2,5 or KEY=range(START,STOP,STEP), not both in one"
+    return ""
 
 
 def first(text: str) -> str:
     """The first line that says something."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "an error without a text")
-
-
-def unreadable_sweep(text: str, arguments: Sequence[str]) -> str:
-    """Sweep syntax that Hydra answers with an internal error, told by its text; empty for any other text."""
-    if found := re.search(r"Ambiguous value for argument '(.*)'", text):
-        return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
-    if "does not support sweep type" in text:
-        return f"{functions(arguments)}: this is for a search; add hydra/sweeper=optuna, or list the values"
-    if "Unexpected type annotation: set" in text or "range()" in text:
-        return f"{functions(arguments)}: this sweep cannot be read; write KEY=1,2,5 or KEY=range(START,STOP,STEP), not both in one"
-    return ""
-
-
-def functions(arguments: Sequence[str]) -> str:
-    """The arguments that call one of Hydra's functions, such as range(2)."""
-    return " ".join(argument for argument in arguments if "(" in argument)
 
 
 # where ordinary exceptions mean wrong input: Hydra's reading of the command line, the official Optuna sweeper and what it calls
@@ -89,27 +80,8 @@ READERS = ("hydra.core.override_parser", "hydra_plugins.hydra_optuna_sweeper", "
 
 def raised_by_reading(error: BaseException) -> bool:
     """Whether an error comes out of code in which ordinary exceptions mean wrong input."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith(READERS)
-
-
-def omegaconf_error(error: BaseException) -> OmegaConfBaseException | None:
-    """The OmegaConf error behind an error, if there is one."""
-    current: BaseException | None = error
-    while current is not None and not isinstance(current, OmegaConfBaseException):
-        current = current.__cause__
-    return current
-
-
-def missing_choice(error: MissingConfigException) -> str:
-    """model=wsm: no such choice; the nearest one and all of them."""
-    group, _, choice = (error.missing_cfg_file or "").rpartition("/")
-    options = list(error.options or ())
-    if not options:
-        return first(str(error))
-    return f"{group}={choice}: there is no such choice{suggestion(choice, options)}; choose one of {', '.join(options)}"
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith(READERS)
 
 
 def wrong_type(error: ValidationError) -> str:

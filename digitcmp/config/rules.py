@@ -1,34 +1,38 @@
 """Rules that concern several keys at once. Each raises ConfigError with one line; none needs torch."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from digitcmp.config.schema import COLUMNS, Config
+from digitcmp.config.schema import COLUMNS, Config, ConvLayer
 from digitcmp.errors import ConfigError
-
-IMAGE_SIZE = 14
 
 
 def check_rules(config: Config) -> None:
     """Raise ConfigError for the first rule that the configuration breaks."""
-    for rule in RULES:
-        rule(config)
+    network_reads_the_image(config)
+    norm_and_dropout_have_layers(config)
+    comparator_has_input(config)
+    auxiliary_loss_is_possible(config)
+    pairs_are_of_use(config)
+    columns_have_networks(config)
+    optimizer_is_consistent(config)
+    rounds_fit_the_engine(config)
+
+
+def output_size(tower: Sequence[ConvLayer], size: int = 14) -> int:
+    """Height (and width) of what a tower leaves of an image with this height."""
+    for layer in tower:
+        size = (size + 2 * layer.padding - layer.kernel + 1) // layer.pool
+    return size
 
 
 def network_reads_the_image(config: Config) -> None:
-    """The tower exists, fits into the image, and says how it looks at the two digits."""
+    """The tower exists and fits into the image. One per digit either shares its weights or not; a joint one has nothing to share."""
     model = config.model
     if not model.tower:
         raise ConfigError(f"model={model.name}: model.tower needs at least one layer")
-    size = IMAGE_SIZE
-    for number, layer in enumerate(model.tower):
-        size = (size + 2 * layer.padding - layer.kernel + 1) // layer.pool
-        if size < 1:
+    for number in range(len(model.tower)):
+        if output_size(model.tower[: number + 1]) < 1:
             raise ConfigError(f"model.tower[{number}]: nothing is left of the image after this layer; use a smaller kernel or pool")
-
-
-def weight_sharing_makes_sense(config: Config) -> None:
-    """A tower per digit either shares its weights or not; one joint tower has nothing to share."""
-    model = config.model
     value = "null" if model.weight_sharing is None else str(model.weight_sharing).lower()
     if model.joint and model.weight_sharing is not None:
         raise ConfigError(
@@ -93,17 +97,15 @@ def auxiliary_loss_is_possible(config: Config) -> None:
         )
     if config.aux_weight == 0 and model.comparator.detach and model.comparator.reads == "posterior":
         raise ConfigError(
-            f"aux_weight={config.aux_weight:g}: nothing would train {model.name}, whose answer follows from its digits; use aux_weight=1, "
+            f"aux_weight=0: nothing would train {model.name}, whose answer follows from its digits; use aux_weight=1, "
             "or model.comparator.detach=false to train them by the comparison alone"
         )
     if config.aux_weight == 0 and model.comparator.detach:
-        raise ConfigError(
-            f"aux_weight={config.aux_weight:g}: {model.name} has a detached comparator: its digit part would never train; use aux_weight=1"
-        )
+        raise ConfigError(f"aux_weight=0: {model.name} has a detached comparator: its digit part would never train; use aux_weight=1")
 
 
-def pairs_fill_a_batch(config: Config) -> None:
-    """There are training pairs left after validation, and at least one whole batch of them."""
+def pairs_are_of_use(config: Config) -> None:
+    """There is at least one whole batch of training pairs after validation; a network that is not tested is at least validated."""
     data, batch = config.data, config.batch_size
     if data.val_pairs >= data.train_pairs:
         raise ConfigError(f"data.val_pairs={data.val_pairs}: must leave some of data.train_pairs={data.train_pairs} to train on")
@@ -114,17 +116,9 @@ def pairs_fill_a_batch(config: Config) -> None:
         raise ConfigError(
             f"batch_size={batch}: {pairs} pairs leave a batch of one pair, for which batch norm is not defined; use another batch size"
         )
-
-
-def something_is_measured(config: Config) -> None:
-    """A network that is not tested is at least validated."""
-    if not config.test and config.data.val_pairs == 0:
+    if not config.test and data.val_pairs == 0:
         raise ConfigError("test=false: nothing would say how good the network is; hold out validation pairs, as in data.val_pairs=200")
-
-
-def pairs_change_in_one_way(config: Config) -> None:
-    """New pairs are in either order anyway."""
-    if config.data.repair and config.data.swap:
+    if data.repair and data.swap:
         raise ConfigError("data.swap=true: data.repair=true makes new pairs in every epoch, in either order; choose one of them")
 
 
@@ -156,18 +150,3 @@ def rounds_fit_the_engine(config: Config) -> None:
         raise ConfigError(f"workers={config.workers}: engine={engine} has no workers; use engine=processes")
     if config.stack_size is not None and engine not in ("stacked", "auto"):
         raise ConfigError(f"stack_size={config.stack_size}: engine={engine} has no stacks; use engine=stacked")
-
-
-RULES: tuple[Callable[[Config], None], ...] = (
-    network_reads_the_image,
-    weight_sharing_makes_sense,
-    norm_and_dropout_have_layers,
-    comparator_has_input,
-    auxiliary_loss_is_possible,
-    pairs_fill_a_batch,
-    something_is_measured,
-    pairs_change_in_one_way,
-    columns_have_networks,
-    optimizer_is_consistent,
-    rounds_fit_the_engine,
-)

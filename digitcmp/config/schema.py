@@ -14,24 +14,13 @@ from typing import Any
 from omegaconf import MISSING
 
 
-def key(
-    default: Any = MISSING,
-    *,
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
-    below: float | None = None,
-    choices: tuple[Any, ...] = (),
-    execution: bool = False,
-) -> Any:
-    """Declare a configuration key with the range of its values (numbers) or its choices.
+def key(default: Any = MISSING, *, choices: tuple[Any, ...] = (), execution: bool = False, **limits: float) -> Any:
+    """Declare a configuration key with its choices or the limits of its values: at_least, above, at_most, below.
 
     execution: whether it only says where, how or how often rounds are trained, and so changes no number of a round. Such keys
     are no part of a configuration's identity (`digitcmp.config.identity`) nor of a folder's name, and `--help` lists them apart.
     """
-    limits = {"at least": at_least, "above": above, "at most": at_most, "below": below}
-    known = {name: limit for name, limit in limits.items() if limit is not None}
-    return field(default=default, metadata={"limits": known, "choices": choices, "execution": execution})
+    return field(default=default, metadata={"limits": limits, "choices": choices, "execution": execution})
 
 
 @dataclass
@@ -129,7 +118,7 @@ class AdamW(Adam):
 
 @dataclass
 class SchedulerConfig:
-    """How the learning rate moves over the steps of a round; `shape` names a function of digitcmp.train.schedule."""
+    """How the learning rate moves over the steps of a round; `shape` names a function of digitcmp.train.optimizer."""
 
     shape: str = MISSING
 
@@ -155,7 +144,7 @@ class OneCycle(SchedulerConfig):
 
 @dataclass
 class AugmentConfig:
-    """How the training images are changed anew in every epoch; `kind` names a function of digitcmp.data.augment."""
+    """How the training images are changed anew in every epoch; `kind` names a function of digitcmp.data.transforms."""
 
     kind: str = MISSING
 
@@ -202,7 +191,7 @@ class DataConfig:
     normalize_test: bool = True  # false is a published quirk of seed 001: only the training images are normalised
 
 
-COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functions of digitcmp.data.columns
+COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functions of digitcmp.data.transforms
 
 
 @dataclass

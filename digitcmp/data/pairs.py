@@ -1,14 +1,15 @@
-"""From a data set and a seed to the pairs of a round, and from rounds to one stack of tensors."""
+"""From a data set and a seed to the pairs of a round, from rounds to one stack of tensors, and to what each epoch is trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from digitcmp.data.sources import Source, Split
+from digitcmp.data.transforms import Augmentation, Column, in_columns, plain
 from digitcmp.errors import DataError
-from digitcmp.seeding import Stream, generator
+from digitcmp.seeding import MemberSeed, Stream, generator, step_keys
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,11 @@ def make_round(source: Source, seed: int, train: int, test: int, val: int, targe
     test_index, _ = draw(source, source.test, test, 0, random, "test")
     train_index, val_index = draw(source, source.train, train, val, random, "train")
     train_pairs = select(source.train, train_index, target)
+    test_pairs, val_pairs = select(source.test, test_index, target), select(source.train, val_index, target)
     mean, std = train_pairs.images.mean(), train_pairs.images.std()
-
-    def unseen(split: Split, index: Tensor) -> Pairs:
-        pairs = select(split, index, target)
-        return scale(pairs, mean, std) if normalize_test else pairs
-
-    val_pairs = unseen(source.train, val_index) if val else None
-    return RoundPairs(scale(train_pairs, mean, std), unseen(source.test, test_index), val_pairs, mean, std)
+    for pairs in (train_pairs, test_pairs, val_pairs) if normalize_test else (train_pairs,):
+        pairs.images.sub_(mean).div_(std)  # to mean 0 and deviation 1
+    return RoundPairs(train_pairs, test_pairs, val_pairs if val else None, mean, std)
 
 
 def draw(source: Source, split: Split, pairs: int, held_out: int, random: torch.Generator, name: str) -> tuple[Tensor, Tensor]:
@@ -91,14 +89,68 @@ def answers(digits: Tensor, target: str) -> Tensor:
     return (ordered if target == "le" else ~ordered).to(torch.int64)
 
 
+def stack(rounds: Sequence[RoundPairs], device: torch.device) -> RoundPairs:
+    """Rounds as one, with the rounds axis [S] in front of every tensor, on the device."""
+
+    def together(parts: Sequence[Pairs]) -> Pairs:
+        return Pairs(*(torch.stack([getattr(part, name) for part in parts]).to(device) for name in ("images", "target", "digits")))
+
+    vals = [pairs.val for pairs in rounds if pairs.val is not None]
+    train, test = together([pairs.train for pairs in rounds]), together([pairs.test for pairs in rounds])
+    mean, std = torch.stack([pairs.mean for pairs in rounds]), torch.stack([pairs.std for pairs in rounds])
+    return RoundPairs(train, test, together(vals) if vals else None, mean, std)
+
+
+def for_members(pairs: Pairs, columns: Sequence[Column], members: int) -> Pairs:
+    """The pairs [S, N] of each round once for every member of its ensemble, [S x members, N]."""
+    if members == 1 and columns[0] is plain:
+        return pairs
+    images = in_columns(pairs.images, columns, members)
+    return Pairs(images, pairs.target.repeat_interleave(members, dim=0), pairs.digits.repeat_interleave(members, dim=0))
+
+
+@dataclass(frozen=True)
+class PairSampler:
+    """How the training pairs change from epoch to epoch. target: what is asked of a pair, for the answers of new pairs."""
+
+    target: str
+    shuffle: bool = False
+    repair: bool = False
+    swap: bool = False
+    augment: Augmentation | None = None
+
+    def sample(self, pairs: Pairs, seeds: Sequence[MemberSeed], epochs: int) -> Iterator[Pairs]:
+        """The training pairs [S, N] of each epoch. Those of each network depend on its own seed alone."""
+        orders, pairings = ([generator(seed, stream) for seed in seeds] for stream in (Stream.ORDER, Stream.PAIRING))
+        keys = torch.stack([step_keys(seed, Stream.AUGMENT, epochs, 1)[:, 0] for seed in seeds], dim=1).to(pairs.images.device)
+        for epoch in range(epochs):
+            sampled = pairs
+            if self.repair:
+                sampled = recombined(sampled, pairings, self.target)
+            if self.swap:
+                sampled = swapped(sampled, pairings, self.target)
+            if self.augment is not None:
+                sampled = Pairs(self.augment(sampled.images, keys[epoch]), sampled.target, sampled.digits)
+            yield shuffled(sampled, orders) if self.shuffle else sampled
+
+
+def permutations(count: int, orders: Sequence[torch.Generator], device: torch.device) -> tuple[Tensor, Tensor]:
+    """A random order of `count` things for each round, from the round's own generator, as the index of a tensor [S, count]."""
+    index = torch.stack([torch.randperm(count, generator=order) for order in orders]).to(device)
+    return torch.arange(len(orders), device=device)[:, None], index
+
+
+def shuffled(pairs: Pairs, orders: Sequence[torch.Generator]) -> Pairs:
+    """The pairs [S, N] of each round in a new order."""
+    index = permutations(pairs.target.shape[1], orders, pairs.target.device)
+    return Pairs(pairs.images[index], pairs.target[index], pairs.digits[index])
+
+
 def recombined(pairs: Pairs, orders: Sequence[torch.Generator], target: str) -> Pairs:
-    """The digits of each round of [S, N] pairs in new pairs, drawn from the round's own generator: no digit lost or used twice."""
-    count = 2 * pairs.target.shape[1]
-    index = torch.stack([torch.randperm(count, generator=order) for order in orders]).to(pairs.target.device)
-    rows = torch.arange(len(orders), device=index.device)[:, None]
-    images, digits = pairs.images.flatten(1, 2)[rows, index], pairs.digits.flatten(1, 2)[rows, index]
-    digits = digits.view(pairs.digits.shape)
-    return Pairs(images.view(pairs.images.shape), answers(digits, target), digits)
+    """The digits of each round of [S, N] pairs in new pairs: no digit lost or used twice."""
+    index = permutations(2 * pairs.target.shape[1], orders, pairs.target.device)
+    digits = pairs.digits.flatten(1, 2)[index].view(pairs.digits.shape)
+    return Pairs(pairs.images.flatten(1, 2)[index].view(pairs.images.shape), answers(digits, target), digits)
 
 
 def swapped(pairs: Pairs, orders: Sequence[torch.Generator], target: str) -> Pairs:
@@ -108,24 +160,3 @@ def swapped(pairs: Pairs, orders: Sequence[torch.Generator], target: str) -> Pai
     digits = torch.where(swap[..., None], pairs.digits.flip(2), pairs.digits)
     images = torch.where(swap[..., None, None, None], pairs.images.flip(2), pairs.images)
     return Pairs(images, answers(digits, target), digits)
-
-
-def scale(pairs: Pairs, mean: Tensor, std: Tensor) -> Pairs:
-    """The same pairs with images shifted and divided to mean 0 and deviation 1 (of the images that gave mean and std)."""
-    return Pairs((pairs.images - mean) / std, pairs.target, pairs.digits)
-
-
-def stack(rounds: Sequence[RoundPairs], device: torch.device) -> RoundPairs:
-    """Rounds as one, with the rounds axis [S] in front of every tensor, on the device."""
-
-    def together(parts: Sequence[Pairs]) -> Pairs:
-        return Pairs(*(torch.stack([getattr(part, name) for part in parts]).to(device) for name in ("images", "target", "digits")))
-
-    vals = [pairs.val for pairs in rounds if pairs.val is not None]
-    return RoundPairs(
-        train=together([pairs.train for pairs in rounds]),
-        test=together([pairs.test for pairs in rounds]),
-        val=together(vals) if vals else None,
-        mean=torch.stack([pairs.mean for pairs in rounds]),
-        std=torch.stack([pairs.std for pairs in rounds]),
-    )

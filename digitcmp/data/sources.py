@@ -3,18 +3,29 @@
 Every source gives grey images of 14 x 14 pixels in [0, 1], split once and for all into train and test images.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from digitcmp.data import mnist
-from digitcmp.errors import ConfigError
+from digitcmp.errors import ConfigError, DataError
 
 SIZE = 14
+
+# SHA-256 of the uncompressed MNIST files of LeCun, Cortes and Burges
+MNIST_SUMS = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
 
 
 @dataclass(frozen=True)
@@ -54,19 +65,63 @@ def load_digits(root: str | None) -> Source:
 
 
 def load_mnist(root: str | None) -> Source:
-    """MNIST below `root` (see `digitcmp.data.mnist`), each image averaged over 2 x 2 blocks to 14 x 14.
+    """MNIST, each image averaged over 2 x 2 blocks to 14 x 14. Its four files lie in root/MNIST/raw and are downloaded when missing.
 
-    Raises DataError when files are missing and cannot be downloaded, or damaged.
+    torchvision reads and downloads them; it checks sums only of what it has just downloaded, so the files on disk are checked here.
+    Raises DataError when files are missing and cannot be downloaded, when one is damaged, or when torch and torchvision do not
+    fit together.
     """
     if root is None:
         raise ConfigError("data.root=null: data=mnist needs a folder; use data.root=FOLDER or set DIGITCMP_DATA")
+    base = Path(root).expanduser()
+    folder, reader = base / "MNIST" / "raw", mnist_reader()
+    missing = [name for name in MNIST_SUMS if not (folder / name).is_file()]
+    if missing:
+        download(reader, base, folder, missing)
+    for name, expected in MNIST_SUMS.items():
+        path = folder / name
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            raise DataError(
+                f"{path.resolve()} is damaged or truncated ({path.stat().st_size} bytes, SHA-256 {found[:12]}…, expected {expected[:12]}…)"
+                "; delete it to have it downloaded again"
+            )
     splits = []
-    for images, labels in mnist.read(root):
-        blocks = images.view(len(images), SIZE, 2, SIZE, 2)
+    for train in (True, False):
+        dataset = reader(str(base), train=train)
+        blocks = dataset.data.view(-1, SIZE, 2, SIZE, 2)
         # sums of four bytes fit into int16; summing integers first keeps the memory small and the result exact
         sums = blocks.to(torch.int16).sum(dim=(2, 4), dtype=torch.int16)
-        splits.append(Split(sums.to(torch.float32).div_(4 * 255), labels))
+        splits.append(Split(sums.to(torch.float32).div_(4 * 255), dataset.targets))
     return Source("mnist", splits[0], splits[1], repeat=False)
+
+
+def mnist_reader() -> Any:
+    """torchvision's MNIST class. Raises DataError when this torchvision was not built for this torch."""
+    try:
+        from torchvision.datasets import MNIST
+    except (ImportError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"torch {torch.__version__} and the installed torchvision do not fit together ({reason}); "
+            "install both from the same place: pip install --force-reinstall torch torchvision"
+        ) from error
+    return MNIST
+
+
+def download(reader: Any, root: Path, folder: Path, missing: list[str]) -> None:
+    """Fetch the missing files. Raises DataError that names the folder, the four files and the way out."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "download.lock"):  # several processes may start in an empty folder
+            reader(str(root), download=True)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].rstrip(":")
+        raise DataError(
+            f"data=mnist: {len(missing)} of the four files {', '.join(MNIST_SUMS)} are missing in {folder.resolve()} and could not be "
+            f"downloaded ({reason}); put them there, set DIGITCMP_DATA to the folder that holds MNIST/raw, or use data=digits"
+        ) from error
 
 
 SOURCES: dict[str, Callable[[str | None], Source]] = {"digits": load_digits, "mnist": load_mnist}

@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from digitcmp.config.identity import completed
 from digitcmp.config.schema import ModelConfig
-from digitcmp.data.columns import find_columns
+from digitcmp.data.transforms import find_columns
 from digitcmp.errors import RunError
 from digitcmp.experiment.store import network_path, read_about, saved_seeds
 from digitcmp.model.network import Outputs, PairNetwork
-from digitcmp.train.losses import decide
-from digitcmp.train.predictor import make_predictor
+from digitcmp.train.evaluate import decide, make_predictor
 from digitcmp.train.program import make_program
 from digitcmp.train.round import first_line
 

@@ -18,8 +18,7 @@ from digitcmp.experiment.networks import TrainedNetwork, load_model
 from digitcmp.experiment.store import read_about, read_run_records
 from digitcmp.mistakes.findings import Findings, Mistake, MistakeRow, RoundFindings, kind_of
 from digitcmp.model.network import Outputs
-from digitcmp.train.evaluate import BATCH
-from digitcmp.train.losses import decide
+from digitcmp.train.evaluate import BATCH, decide
 from digitcmp.train.results import RoundRow
 from digitcmp.train.round import round_pairs
 

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitcmp.config.schema import ConvLayer, DenseLayer, ModelConfig
+from digitcmp.config.rules import output_size
+from digitcmp.config.schema import Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
 from digitcmp.seeding import uniform
+
+CLASSES = 10
 
 
 class Dropout(nn.Module):
@@ -49,20 +52,15 @@ class Conv(nn.Module):
         self.pool = layer.pool
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias, norm = self.folded()
+        weight, bias, norm = self.conv.weight, self.conv.bias, self.norm
+        if not norm.training and isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None:
+            # in evaluation such a norm is a fixed scale and shift of each channel, which the convolution does on the way
+            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            shift = norm.bias - norm.running_mean * scale
+            weight, bias, norm = weight * scale[:, None, None, None], shift if bias is None else bias * scale + shift, nn.Identity()
         x = norm(F.conv2d(x, weight, bias, padding=self.conv.padding))
         # pooling and ReLU commute; after pooling there is less left to do, and no layer needs its output again: in place
         return F.relu_(F.max_pool2d(x, self.pool) if self.pool > 1 else x)
-
-    def folded(self) -> tuple[Tensor, Tensor | None, nn.Module]:
-        """Weight and bias of the convolution and the norm that is left to do: in evaluation a norm with running statistics
-        is a fixed scale and shift of each channel, which the convolution does on the way."""
-        weight, bias, norm = self.conv.weight, self.conv.bias, self.norm
-        if norm.training or not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or norm.running_var is None:
-            return weight, bias, norm
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        shift = norm.bias - norm.running_mean * scale
-        return weight * scale[:, None, None, None], shift if bias is None else bias * scale + shift, nn.Identity()
 
 
 class Tower(nn.Module):
@@ -100,28 +98,47 @@ class Dense(nn.Module):
 
 
 class Logits(nn.Module):
-    """A linear layer that gives logits, with norm and ReLU where a published network has them: [n, inputs] -> [n, outputs].
+    """Dropout (of a digit head), then a linear layer that gives logits, with norm and ReLU where a published network has them:
+    [n, inputs] -> [n, outputs]."""
 
-    drop: whether dropout sits in front of it.
-    """
-
-    def __init__(self, inputs: int, outputs: int, norm: bool, relu: bool, model: ModelConfig, drop: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, layer: DigitHead | Comparator, model: ModelConfig) -> None:
         super().__init__()
-        self.drop = Dropout(model.dropout if drop else 0.0)
+        self.drop = Dropout(model.dropout if isinstance(layer, DigitHead) and layer.drop else 0.0)
         self.linear = nn.Linear(inputs, outputs)
-        self.norm = make_norm(nn.BatchNorm1d, outputs, norm, model)
-        self.relu = relu
+        self.norm = make_norm(nn.BatchNorm1d, outputs, layer.norm, model)
+        self.relu = layer.relu
 
     def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
         x = self.norm(self.linear(self.drop(x, noise)))
         return F.relu_(x) if self.relu else x
 
 
-def output_size(tower: Sequence[ConvLayer], size: int = 14) -> int:
-    """Height (and width) of what a tower leaves of an image with this height."""
-    for layer in tower:
-        size = (size + 2 * layer.padding - layer.kernel + 1) // layer.pool
-    return size
+class Posterior(nn.Module):
+    """The comparator without parameters: from the digits' logits [..., 2, 10] to one logit [..., 1].
+
+    With the posteriors p and q of the two digits, taken as independent, P(first <= second) is the sum of p(i) q(j) over
+    i <= j. The logit is the logarithm of P / (1 - P), worked out from logarithms, so that it stays finite and has a
+    gradient however sure the network is. `target` "gt" asks whether first > second, the opposite sign.
+
+    temperature: the logits are divided by it. Label smoothing and averages over views spread every posterior over digits that
+    nobody saw, and the sum over them can outweigh the digit that was read; a temperature below 1 takes that back (temperature
+    scaling, Guo et al. 2017).
+    """
+
+    def __init__(self, target: str, temperature: float = 1.0) -> None:
+        super().__init__()
+        self.sign = 1.0 if target == "le" else -1.0
+        self.temperature = temperature
+
+    def forward(self, digits: Tensor, noise: Tensor | None = None) -> Tensor:
+        """digits: logits or log probabilities, [..., 2, 10]; noise is not used."""
+        del noise
+        logs = F.log_softmax(digits / self.temperature, dim=-1)
+        joint = logs[..., 0, :, None] + logs[..., 1, None, :]  # [..., first, second]
+        digit = torch.arange(CLASSES, device=digits.device)
+        ordered = digit[:, None] <= digit
+        holds, fails = (joint.masked_fill(other, -torch.inf).flatten(-2).logsumexp(dim=-1) for other in (~ordered, ordered))
+        return self.sign * (holds - fails)[..., None]
 
 
 @torch.no_grad()

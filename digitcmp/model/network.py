@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from digitcmp.config.schema import ModelConfig
-from digitcmp.model.blocks import Dense, Dropout, Logits, Tower, initialise
-from digitcmp.model.posterior import CLASSES, Posterior
+from digitcmp.model.blocks import CLASSES, Dense, Dropout, Logits, Posterior, Tower, initialise
 
 
 class Outputs(NamedTuple):
@@ -19,14 +18,17 @@ class Outputs(NamedTuple):
 
 
 class Branch(nn.Module):
-    """What reads one digit: tower, dense layers and the digit head, if it has one. [n, 1, 14, 14] -> [n, features], [n, 10]."""
+    """What reads one digit: tower, dense layers and the digit head, if it has one. [n, 1, 14, 14] -> [n, features], [n, 10].
 
-    def __init__(self, model: ModelConfig) -> None:
+    With two channels: what reads both digits as one image, [n, 2, 14, 14], for a network that is checked to have no digit layers then.
+    """
+
+    def __init__(self, model: ModelConfig, channels: int = 1) -> None:
         super().__init__()
-        self.tower = Tower(1, model)
+        self.tower = Tower(channels, model)
         self.dense = Dense(self.tower.features, model.digit_dense, model)
         head = model.digit_head
-        self.head = Logits(self.dense.outputs, CLASSES, head.norm, head.relu, model, head.drop) if head.reads == "digit" else None
+        self.head = Logits(self.dense.outputs, CLASSES, head, model) if head.reads == "digit" else None
         self.outputs = self.dense.outputs
 
     def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -64,37 +66,26 @@ class SeparateDigits(nn.Module):
         return torch.cat([features for features, _ in outputs], dim=1), torch.stack(digits, dim=1) if digits else None
 
 
-class JointImage(nn.Module):
-    """One tower over the two-channel image: [B, 2, 14, 14] -> [B, features], no digits."""
-
-    def __init__(self, model: ModelConfig) -> None:
-        super().__init__()
-        self.tower = Tower(2, model)
-        self.outputs = self.tower.features
-
-    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        del noise
-        return self.tower(images), None
-
-
-def make_reader(model: ModelConfig) -> SharedDigits | SeparateDigits | JointImage:
-    """How the network looks at its two digits."""
-    if model.joint:
-        return JointImage(model)
-    return SharedDigits(model) if model.weight_sharing else SeparateDigits(model)
-
-
 class PairNetwork(nn.Module):
     """The network that a ModelConfig declares. Its weights are undefined until `initialise` or a state dict fills them."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
-        self.reader = make_reader(model)
+        self.reader: SharedDigits | SeparateDigits | Branch
+        if model.joint:
+            self.reader = Branch(model, channels=2)
+        else:
+            self.reader = SharedDigits(model) if model.weight_sharing else SeparateDigits(model)
         self.dense = Dense(self.reader.outputs, model.joint_dense, model)
         head, comparator = model.digit_head, model.comparator
-        self.head = Logits(self.dense.outputs, CLASSES, head.norm, head.relu, model, head.drop) if head.reads == "joint" else None
+        self.head = Logits(self.dense.outputs, CLASSES, head, model) if head.reads == "joint" else None
         self.reads, self.detach = comparator.reads, comparator.detach
-        self.comparator = make_comparator(self.dense.outputs, model)
+        self.comparator: Logits | Posterior
+        if comparator.reads == "posterior":
+            self.comparator = Posterior(comparator.target, comparator.temperature)
+        else:
+            inputs = self.dense.outputs if comparator.reads == "features" else 2 * CLASSES
+            self.comparator = Logits(inputs, comparator.outputs, comparator, model)
         self.dropouts = [module for module in self.modules() if isinstance(module, Dropout) and module.probability > 0]
         for index, dropout in enumerate(self.dropouts):
             dropout.index = index
@@ -105,26 +96,11 @@ class PairNetwork(nn.Module):
         features = self.dense(features, noise)
         if self.head is not None:
             digits = self.head(features, noise).unsqueeze(1).expand(-1, 2, -1)
-        inputs = self.comparator_input(features, digits)
-        inputs = inputs.detach() if self.detach else inputs
-        return Outputs(self.comparator(inputs) if isinstance(self.comparator, Posterior) else self.comparator(inputs, noise), digits)
-
-    def comparator_input(self, features: Tensor, digits: Tensor | None) -> Tensor:
-        """What the comparator reads: features [B, F], digit logits or probabilities [B, 20], or all of the posteriors [B, 2, 10]."""
-        if self.reads == "features" or digits is None:
-            return features
-        if self.reads == "posterior":
-            return digits
-        return (digits if self.reads == "digit_logits" else F.softmax(digits, dim=2)).flatten(1)
-
-
-def make_comparator(features: int, model: ModelConfig) -> Logits | Posterior:
-    """What answers the question: a linear layer over features [B, features] or digits [B, 20], or the comparison of posteriors."""
-    comparator = model.comparator
-    if comparator.reads == "posterior":
-        return Posterior(comparator.target, comparator.temperature)
-    inputs = features if comparator.reads == "features" else 2 * CLASSES
-    return Logits(inputs, comparator.outputs, comparator.norm, comparator.relu, model)
+        inputs = features  # [B, F]; or digit logits or probabilities [B, 20], or for a posterior all digit logits [B, 2, 10]
+        if digits is not None and self.reads != "features":
+            inputs = F.softmax(digits, dim=2) if self.reads == "digit_probabilities" else digits
+            inputs = inputs if self.reads == "posterior" else inputs.flatten(1)
+        return Outputs(self.comparator(inputs.detach() if self.detach else inputs, noise), digits)
 
 
 def build(model: ModelConfig, random: torch.Generator, device: torch.device) -> PairNetwork:

@@ -1,16 +1,78 @@
-"""Accuracy on pairs that are not trained on."""
+"""Accuracy on pairs that are not trained on: of a network alone, or of the mean of several members and several views of each pair."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from digitcmp.data.pairs import Pairs
-from digitcmp.model.posterior import CLASSES
-from digitcmp.train.losses import decide
-from digitcmp.train.predictor import Predictor
+from digitcmp.data.transforms import Column, in_columns, moved, plain
+from digitcmp.model.blocks import CLASSES
+from digitcmp.model.network import Outputs
+from digitcmp.train.program import Program
 
 BATCH = 200  # pairs; larger batches gain nothing and take more memory
+
+
+class EnsemblePredictor:
+    """Means over the members of each round's ensemble and over shifted views of each pair (test-time augmentation).
+
+    The members of a round see the digits in these columns, which take turns: member 0 in the first, and so on, over and over.
+    Digits are averaged as probabilities. A comparator without parameters compares these means; any other gives
+    probabilities that are averaged themselves.
+    """
+
+    def __init__(self, program: Program, members: int, tta_shift: float, columns: Sequence[Column]) -> None:
+        self.program, self.members, self.columns = program, members, columns
+        self.shifts, self.train = shifts(tta_shift), program.train
+
+    def __call__(self, images: Tensor) -> Outputs:
+        inputs = in_columns(images, self.columns, self.members)
+        views = [self.program(moved(inputs, *shift) if any(shift) else inputs) for shift in self.shifts]
+        comparison = self.gather([view.comparison for view in views])
+        digits = [view.digits for view in views if view.digits is not None]
+        if not digits:
+            return Outputs(mean_comparison(comparison), None)
+        mean, posterior = mean_posterior(self.gather(digits)), self.program.posterior
+        return Outputs(mean_comparison(comparison) if posterior is None else posterior(mean), mean)
+
+    def gather(self, predictions: list[Tensor]) -> Tensor:
+        """From a tensor [S x members, ...] per view to one [views x members, S, ...]."""
+        return torch.stack(predictions).view(len(predictions), -1, self.members, *predictions[0].shape[1:]).movedim(2, 1).flatten(0, 1)
+
+
+Predictor = Program | EnsemblePredictor  # what is tested: Program, for rounds of one network each
+
+
+def make_predictor(program: Program, members: int, tta_shift: float, columns: Sequence[Column]) -> Predictor:
+    """The networks themselves, or an EnsemblePredictor where there is something to average, or digits in another form."""
+    alone = members == 1 and tta_shift == 0 and columns[0] is plain
+    return program if alone else EnsemblePredictor(program, members, tta_shift, columns)
+
+
+def shifts(tta_shift: float) -> list[tuple[float, float]]:
+    """How far the views of a pair are moved, (x, y) in pixels: not at all, and to all eight sides."""
+    steps = (0.0, -tta_shift, tta_shift) if tta_shift else (0.0,)
+    return [(x, y) for x in steps for y in steps]
+
+
+def mean_posterior(logits: Tensor) -> Tensor:
+    """The logarithm of the mean of several posteriors: logits [V, ..., classes] -> log probabilities [..., classes]."""
+    return F.log_softmax(logits, dim=-1).logsumexp(dim=0) - torch.tensor(float(len(logits))).log()
+
+
+def mean_comparison(logits: Tensor) -> Tensor:
+    """The logits of the mean probability of several comparisons: [V, ..., 1 or 2] -> [..., 1 or 2]."""
+    if logits.shape[-1] > 1:
+        return mean_posterior(logits)
+    return F.logsigmoid(logits).logsumexp(dim=0) - F.logsigmoid(-logits).logsumexp(dim=0)
+
+
+def decide(logits: Tensor) -> Tensor:
+    """The answers, int64 [S, B]: 1 where the network holds the target to be true. logits [S, B, 1 or 2]."""
+    return (logits[..., 0] > 0).long() if logits.shape[-1] == 1 else logits.argmax(dim=-1)
 
 
 @dataclass(frozen=True)
@@ -32,18 +94,19 @@ def evaluate(predictor: Predictor, pairs: Pairs) -> Scores:
     """Test the rounds' networks in evaluation mode on their pairs [S, N]."""
     predictor.train(False)
     right, digits_right = [], []
+    count = pairs.target.shape[1]
     finite = torch.ones(len(pairs.target), dtype=torch.bool, device=pairs.target.device)
-    for start in range(0, pairs.target.shape[1], BATCH):
+    for start in range(0, count, BATCH):
         batch = slice(start, start + BATCH)
         outputs = predictor(pairs.images[:, batch])
         finite &= outputs.comparison.isfinite().all(dim=2).all(dim=1)
         right.append(decide(outputs.comparison) == pairs.target[:, batch])
         if outputs.digits is not None:
             digits_right.append((outputs.digits.argmax(dim=-1) == pairs.digits[:, batch]).sum(dim=(1, 2)))
-    count = pairs.target.shape[1]
     answers = torch.cat(right, dim=1)
-    digits = fractions(digits_right, 2 * count) if digits_right else None
-    return Scores(fractions([answers.sum(dim=1)], count), digits, finite.tolist(), answers)
+    accuracy = (answers.sum(dim=1).double() / count).tolist()
+    digits = (torch.stack(digits_right).sum(dim=0).double() / (2 * count)).tolist() if digits_right else None
+    return Scores(accuracy, digits, finite.tolist(), answers)
 
 
 def by_distance(right: Tensor, digits: Tensor) -> tuple[list[list[int]], list[list[int]]]:
@@ -54,8 +117,3 @@ def by_distance(right: Tensor, digits: Tensor) -> tuple[list[list[int]], list[li
     distance = (digits[..., 0] - digits[..., 1]).abs()
     member = distance[..., None] == torch.arange(CLASSES, device=distance.device)  # [S, N, 10]
     return member.sum(dim=1).tolist(), (member & right[..., None]).sum(dim=1).tolist()
-
-
-def fractions(counts: list[Tensor], total: int) -> list[float]:
-    """Counts [S] of several batches as fractions of the total, in double precision."""
-    return (torch.stack(counts).sum(dim=0).double() / total).tolist()

@@ -1,4 +1,4 @@
-"""The one training loop: a generator that yields the figures of each epoch, for S rounds at once."""
+"""The one training loop and its loss: a generator that yields the figures of each epoch, for S rounds at once."""
 
 import math
 import time
@@ -7,37 +7,29 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from digitcmp.data.columns import Column, for_members
-from digitcmp.data.pairs import Pairs, RoundPairs
+from digitcmp.config.schema import Config
+from digitcmp.data.pairs import Pairs, PairSampler, RoundPairs, for_members
+from digitcmp.data.transforms import Column
+from digitcmp.model.blocks import CLASSES
+from digitcmp.model.network import Outputs
 from digitcmp.seeding import MemberSeed, Stream, step_keys
-from digitcmp.train.average import WeightAverage
-from digitcmp.train.evaluate import Scores, evaluate
-from digitcmp.train.losses import decide, total_loss
-from digitcmp.train.predictor import make_predictor
+from digitcmp.train.evaluate import Scores, decide, evaluate, make_predictor
+from digitcmp.train.optimizer import Shape, WeightAverage, schedule
 from digitcmp.train.program import Program
-from digitcmp.train.sampler import PairSampler
-from digitcmp.train.schedule import Shape, schedule
 
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """The specification of a training: plain values, a function that makes the optimiser of a program, and the learning rate's shape."""
+    """The specification of a training: a configuration, and the functions that it names."""
 
-    epochs: int
-    batch_size: int
-    aux_weight: float
-    label_smoothing: float
-    ema: float
-    members: int  # networks per round (an ensemble)
+    config: Config
     columns: Sequence[Column]  # the members' forms of the digits, in turn
-    tta_shift: float  # pixels
-    test_every: int  # epochs
     sampler: PairSampler
     optimizer: Callable[[Program], Optimizer]
-    shape: Shape
-    test: bool
+    shape: Shape  # of the learning rate
 
 
 @dataclass(frozen=True)
@@ -61,21 +53,22 @@ class Epoch:
 def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec) -> Iterator[Epoch]:
     """Train the rounds with these seeds on their pairs (leading axis S = len(seeds)); yields after every epoch.
 
-    The program's networks are those of the rounds' members, S x spec.members. A round's numbers depend on its own seed
+    The program's networks are those of the rounds' members, S x config.ensemble. A round's numbers depend on its own seed
     only. Ends early when no round is healthy any more. After the last epoch the networks have the weights that were tested.
     """
-    predictor = make_predictor(program, spec.members, spec.tta_shift, spec.columns)
-    member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(spec.members)]
-    trained_on = for_members(pairs.train, spec.columns, spec.members)
+    config = spec.config
+    predictor = make_predictor(program, config.ensemble, config.tta_shift, spec.columns)
+    member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
+    trained_on = for_members(pairs.train, spec.columns, config.ensemble)
     trainer = Trainer(program, spec, member_seeds, pairs.train)
     start = time.perf_counter()
-    for epoch, sampled in enumerate(spec.sampler.sample(trained_on, member_seeds, spec.epochs)):
+    for epoch, sampled in enumerate(spec.sampler.sample(trained_on, member_seeds, config.epochs)):
         figures = trainer.train_epoch(sampled, epoch)
-        last = epoch + 1 == spec.epochs
+        last = epoch + 1 == config.epochs
         with trainer.average.applied(keep=last):
-            test = evaluate(predictor, pairs.test) if spec.test and (last or (epoch + 1) % spec.test_every == 0) else None
+            test = evaluate(predictor, pairs.test) if config.test and (last or (epoch + 1) % config.test_every == 0) else None
             val = None if pairs.val is None else evaluate(predictor, pairs.val)
-        loss, accuracy = figures.view(2, -1, spec.members).mean(dim=2).tolist()
+        loss, accuracy = figures.view(2, -1, config.ensemble).mean(dim=2).tolist()
         finite = [scores.finite for scores in (test, val) if scores is not None]
         healthy = [math.isfinite(value) and all(sound) for value, *sound in zip(loss, *finite, strict=True)]
         yield Epoch(epoch + 1, loss, accuracy, test, val, healthy, time.perf_counter() - start)
@@ -89,25 +82,25 @@ class Trainer:
 
     def __init__(self, program: Program, spec: TrainSpec, member_seeds: list[MemberSeed], pairs: Pairs) -> None:
         """member_seeds: those of the program's networks. pairs: the rounds' training pairs, of which only number and device count."""
-        self.program, self.spec = program, spec
-        steps = -(-pairs.target.shape[1] // spec.batch_size)
+        self.program, self.config = program, spec.config
+        epochs, steps = spec.config.epochs, -(-pairs.target.shape[1] // spec.config.batch_size)
         self.optimizer = spec.optimizer(program)
-        self.scheduler = schedule(self.optimizer, spec.shape, spec.epochs * steps)
+        self.scheduler = schedule(self.optimizer, spec.shape, epochs * steps)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self.average = WeightAverage(program, spec.ema)
-        keys = [step_keys(seed, Stream.DROPOUT, spec.epochs * steps, program.dropouts) for seed in member_seeds]
-        self.noise = torch.stack(keys, dim=1).to(pairs.images.device).view(spec.epochs, steps, len(member_seeds), -1)
+        self.average = WeightAverage(program, spec.config.ema)
+        keys = [step_keys(seed, Stream.DROPOUT, epochs * steps, program.dropouts) for seed in member_seeds]
+        self.noise = torch.stack(keys, dim=1).to(pairs.images.device).view(epochs, steps, len(member_seeds), -1)
 
     def train_epoch(self, pairs: Pairs, epoch: int) -> Tensor:
         """One pass over the pairs. Returns loss and accuracy of each network, [2, networks], without having waited for the device."""
         self.program.train(True)
-        total, size = pairs.target.shape[1], self.spec.batch_size
+        total, size = pairs.target.shape[1], self.config.batch_size
         loss_sums, right = [], []
         for step, start in enumerate(range(0, total, size)):
             batch = slice(start, start + size)
             target = pairs.target[:, batch]
             outputs = self.program(pairs.images[:, batch], self.noise[epoch, step])
-            losses = total_loss(outputs, target, pairs.digits[:, batch], self.spec.aux_weight, self.spec.label_smoothing)
+            losses = total_loss(outputs, target, pairs.digits[:, batch], self.config.aux_weight, self.config.label_smoothing)
             for parameter in self.parameters:  # optimizer.zero_grad() takes longer to do this than the optimiser takes for its step
                 parameter.grad = None
             # a sum, not a mean: no round's gradient depends on how many others are stacked beside it
@@ -118,3 +111,30 @@ class Trainer:
             loss_sums.append(losses.detach() * target.shape[1])
             right.append((decide(outputs.comparison.detach()) == target).sum(dim=1))
         return torch.stack([torch.stack(values).double().sum(dim=0) for values in (loss_sums, right)]) / total
+
+
+def comparison_loss(logits: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Mean loss of the comparison, [S]. logits [S, B, 1]: binary cross-entropy; [S, B, 2]: cross-entropy. target int64 [S, B].
+
+    smoothing: this share of every label is spread evenly over all answers (label smoothing, Szegedy et al. 2016).
+    """
+    if logits.shape[-1] == 1:
+        soft = target.to(logits.dtype) * (1 - smoothing) + smoothing / 2
+        losses = F.binary_cross_entropy_with_logits(logits[..., 0], soft, reduction="none")
+    else:
+        losses = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none", label_smoothing=smoothing).view(target.shape)
+    return losses.mean(dim=1)
+
+
+def digit_loss(logits: Tensor, digits: Tensor, smoothing: float = 0.0) -> Tensor:
+    """The auxiliary loss, [S]: cross-entropy of the first digits plus that of the second. logits [S, B, 2, 10], digits int64 [S, B, 2]."""
+    losses = F.cross_entropy(logits.reshape(-1, CLASSES), digits.flatten(), reduction="none", label_smoothing=smoothing)
+    return losses.view(digits.shape).mean(dim=1).sum(dim=1)
+
+
+def total_loss(outputs: Outputs, target: Tensor, digits: Tensor, aux_weight: float, smoothing: float = 0.0) -> Tensor:
+    """Comparison loss + aux_weight x (digit loss 1 + digit loss 2), [S]."""
+    loss = comparison_loss(outputs.comparison, target, smoothing)
+    if aux_weight > 0 and outputs.digits is not None:
+        loss = loss + aux_weight * digit_loss(outputs.digits, digits, smoothing)
+    return loss

@@ -1,13 +1,27 @@
-"""The optimiser of a stack of rounds: any class of torch.optim, with a learning rate of its own for the comparator."""
+"""What moves the weights of a stack of rounds: an optimiser, the shape of its learning rate over the steps, and their average.
+
+The optimiser is a class of torch.optim, with a learning rate of its own for the comparator. torch's OneCycleLR also cycles the
+momentum and needs a maximum per group; here every group keeps its own learning rate as the maximum and the shape only
+multiplies it. A new shape is one function here and one YAML file.
+"""
 
 import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from digitcmp.errors import ConfigError
 from digitcmp.train.program import Program
+
+Shape = Callable[[float], float]
 
 # Those that work element by element and so treat stacked rounds as independent; LBFGS or Adafactor look at whole tensors.
 FUSED = ("SGD", "Adam", "AdamW", "Adagrad")  # all parameters in one kernel: a quarter of the time of a step per parameter
@@ -33,10 +47,7 @@ def uncompiled(algorithm: type[Optimizer]) -> type[Optimizer]:
 
 
 def make_optimizer(program: Program, algorithm: str, lr: float, comparator_lr: float | None, options: dict[str, Any]) -> Optimizer:
-    """An optimiser over the parameters of all rounds. `options` are the algorithm's own.
-
-    Raises ConfigError for an unknown algorithm or option.
-    """
+    """An optimiser over the parameters of all rounds. `options` are the algorithm's own. Raises ConfigError for unknown ones."""
     reader, comparator = program.parameters()
     groups: list[dict[str, Any]] = [{"params": list(reader)}, {"params": list(comparator), "lr": comparator_lr or lr}]
     fused: dict[str, Any] = {"fused": True} if algorithm in FUSED else {}
@@ -44,3 +55,67 @@ def make_optimizer(program: Program, algorithm: str, lr: float, comparator_lr: f
         return uncompiled(find_algorithm(algorithm))(groups, lr=lr, **fused, **options)  # type: ignore[call-arg]
     except TypeError as error:
         raise ConfigError(f"optimizer.algorithm={algorithm}: {error}") from error
+
+
+def constant(progress: float) -> float:
+    """1 throughout."""
+    del progress
+    return 1.0
+
+
+def cosine(progress: float, final: float) -> float:
+    """From 1 to `final` along half a cosine. progress: fraction of the steps done, in [0, 1]."""
+    return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def onecycle(progress: float, start: float, warmup: float, final: float) -> float:
+    """From `start` to 1 until `warmup`, then from 1 to `final`, both along half a cosine (Smith and Topin 2018)."""
+    if progress < warmup:
+        return cosine(1 - progress / warmup, start)
+    return cosine((progress - warmup) / (1 - warmup), final)
+
+
+SHAPES: dict[str, Callable[..., float]] = {"constant": constant, "cosine": cosine, "onecycle": onecycle}
+
+
+def make_shape(name: str, options: dict[str, Any]) -> Shape:
+    """The named shape with its options, a function of the fraction of steps done. Raises ConfigError for an unknown name."""
+    if name not in SHAPES:
+        raise ConfigError(f"scheduler.shape={name}: choose one of {', '.join(SHAPES)}")
+    return partial(SHAPES[name], **options)
+
+
+def schedule(optimizer: Optimizer, shape: Shape, steps: int) -> LambdaLR:
+    """A scheduler to be stepped after every optimiser step, `steps` times in all."""
+    return LambdaLR(optimizer, lambda step: shape(min(1.0, step / max(1, steps - 1))))
+
+
+class WeightAverage:
+    """After step t, average = d x average + (1 - d) x weights (EMA); the same for batch norm's running statistics.
+
+    d is the decay, but at first no more than (1 + t) / (10 + t): otherwise a short training would be tested with what is left of
+    the initial weights. Method: Polyak and Juditsky 1992, in the exponential form. decay 0: no average, the weights themselves are used.
+    """
+
+    def __init__(self, program: Program, decay: float) -> None:
+        self.weights: Sequence[Tensor] = [tensor.detach() for tensor in program.tensors()] if decay > 0 else []
+        self.averages = [tensor.clone() for tensor in self.weights]
+        self.decay, self.steps = decay, 0
+
+    def update(self) -> None:
+        """A step was taken."""
+        self.steps += 1
+        if self.averages:
+            decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+            get_ema_multi_avg_fn(decay)(self.averages, self.weights, None)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def applied(self, keep: bool) -> Iterator[None]:
+        """Within the block (and after it, with keep) the networks have the averages instead of their weights."""
+        before = [tensor.clone() for tensor in self.weights]
+        for tensor, average in zip(self.weights, self.averages, strict=True):
+            tensor.copy_(average)
+        yield
+        if not keep:
+            for tensor, own in zip(self.weights, before, strict=True):
+                tensor.copy_(own)

@@ -10,37 +10,51 @@ import torch
 from safetensors.torch import save
 
 from digitcmp.config.schema import Config, DataConfig
-from digitcmp.data.augment import make_augmentation
-from digitcmp.data.columns import find_columns
-from digitcmp.data.pairs import RoundPairs, make_round, stack
+from digitcmp.data.pairs import PairSampler, RoundPairs, make_round, stack
 from digitcmp.data.sources import load
+from digitcmp.data.transforms import find_columns, make_augmentation
 from digitcmp.errors import DigitcmpError
 from digitcmp.model.network import build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.evaluate import Scores, by_distance
 from digitcmp.train.loop import Epoch, TrainSpec, train
-from digitcmp.train.optimizer import find_algorithm, make_optimizer
+from digitcmp.train.optimizer import find_algorithm, make_optimizer, make_shape
 from digitcmp.train.program import Program, make_program
 from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
-from digitcmp.train.sampler import PairSampler
-from digitcmp.train.schedule import make_shape
 
 OnEpoch = Callable[[int, EpochRow], bool]  # is told the round's index and its epoch; False stops the round
 
 
 @dataclass
 class RoundProgress:
-    """A round on its way: its epochs so far, and whether it has come to an early end."""
+    """A round on its way: its epochs so far, and whether it diverged or was stopped: its network goes on in its stack, but nothing of
+    it counts any more."""
 
     seed: int
     epochs: list[EpochRow] = field(default_factory=list)
     error: str = ""
     stopped: bool = False
 
-    @property
-    def over(self) -> bool:
-        """Whether the round diverged or was stopped: its network goes on in its stack, but nothing of it counts any more."""
-        return bool(self.error) or self.stopped
+    def note(self, epoch: Epoch, index: int, on_epoch: OnEpoch) -> bool:
+        """An epoch of this round, at this index of its stack, is through. Returns whether the round goes on."""
+        if self.error or self.stopped:
+            return False
+        row = EpochRow(
+            seed=self.seed,
+            epoch=epoch.epoch,
+            train_loss=epoch.train_loss[index],
+            train_accuracy=epoch.train_accuracy[index],
+            test_accuracy=None if epoch.test is None else epoch.test.accuracy[index],
+            digit_accuracy=None if epoch.test is None or epoch.test.digit_accuracy is None else epoch.test.digit_accuracy[index],
+            val_accuracy=None if epoch.val is None else epoch.val.accuracy[index],
+            seconds=epoch.seconds / len(epoch.healthy),  # an equal share of the stack's
+        )
+        self.epochs.append(row)
+        if not epoch.healthy[index]:
+            what = "the network's outputs became infinite or nan" if math.isfinite(row.train_loss) else f"the loss became {row.train_loss}"
+            self.error = f"{what} in epoch {row.epoch}; a smaller optimizer.lr may help"
+        self.stopped = not on_epoch(index, row)
+        return not (self.error or self.stopped)
 
 
 def train_round(config: Config, seed: int, device: torch.device, on_epoch: OnEpoch) -> RoundResult | None:
@@ -82,30 +96,22 @@ def train_rounds(config: Config, seeds: Sequence[int], device: torch.device, on_
     tested: Scores | None = None
     for epoch in train(program, pairs, list(seeds), spec):
         tested = epoch.test
-        for index, one in enumerate(rounds):
-            if not one.over:
-                note_epoch(one, epoch, index, on_epoch)
-        if all(one.over for one in rounds):
+        going_on = [one.note(epoch, index, on_epoch) for index, one in enumerate(rounds)]
+        if not any(going_on):
             break
-    measured = None if tested is None else by_distance(tested.right, pairs.test.digits)
+    measured = by_distance(tested.right, pairs.test.digits) if tested else ()
     seconds = (time.perf_counter() - start) / len(rounds)
     results: list[RoundResult | None] = []
     for index, (one, own) in enumerate(zip(rounds, drawn, strict=True)):
-        row = round_row(config, one.seed, one.epochs, majority(own) if config.test else None, seconds, one.error)
+        ones = own.test.target.double().mean().item()
+        row = round_row(config, one.seed, one.epochs, max(ones, 1 - ones) if config.test else None, seconds, one.error)
         result = RoundResult(row, one.epochs)
         if row.status == "done":
-            result.distances = distance_rows(one.seed, *measured, index) if measured else []
+            counts = enumerate(zip(*(per_round[index] for per_round in measured), strict=True))
+            result.distances = [DistanceRow(one.seed, distance, total, hits) for distance, (total, hits) in counts if total]
             result.network = saved_network(program, own, index, config.ensemble) if config.save_model else None
         results.append(None if one.stopped else result)
     return results
-
-
-def note_epoch(one: RoundProgress, epoch: Epoch, index: int, on_epoch: OnEpoch) -> None:
-    """An epoch of the round at this index of the stack is through."""
-    row = epoch_row(one.seed, epoch, index)
-    one.epochs.append(row)
-    one.error = "" if epoch.healthy[index] else diverged(row)
-    one.stopped = not on_epoch(index, row)
 
 
 def crashed_round(config: Config, seed: int, reason: str) -> RoundResult:
@@ -120,57 +126,23 @@ def round_pairs(data: DataConfig, seed: int) -> RoundPairs:
 
 
 def train_spec(config: Config) -> TrainSpec:
-    """How the configuration trains, as plain values and functions. Raises ConfigError for an unknown algorithm or shape."""
-    options, shape = asdict(config.optimizer), asdict(config.scheduler)
+    """How the configuration trains, with the functions that it names. Raises ConfigError for one that is unknown."""
+    data, options, shape, augment = config.data, asdict(config.optimizer), asdict(config.scheduler), asdict(config.augment)
     algorithm, lr, comparator_lr = options.pop("algorithm"), options.pop("lr"), options.pop("comparator_lr")
     find_algorithm(algorithm)
     return TrainSpec(
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        aux_weight=config.aux_weight,
-        label_smoothing=config.label_smoothing,
-        ema=config.ema,
-        members=config.ensemble,
+        config=config,
         columns=find_columns(config.columns),
-        tta_shift=config.tta_shift,
-        test_every=config.test_every,
-        sampler=pair_sampler(config),
+        sampler=PairSampler(data.target, data.shuffle, data.repair, data.swap, make_augmentation(augment.pop("kind"), augment)),
         optimizer=lambda program: make_optimizer(program, algorithm, lr, comparator_lr, options),
         shape=make_shape(shape.pop("shape"), shape),
-        test=config.test,
     )
-
-
-def pair_sampler(config: Config) -> PairSampler:
-    """How the training pairs change from epoch to epoch. Raises ConfigError for an unknown augmentation."""
-    data, options = config.data, asdict(config.augment)
-    augment = make_augmentation(options.pop("kind"), options)
-    return PairSampler(data.target, data.shuffle, data.repair, data.swap, augment)
-
-
-def epoch_row(seed: int, epoch: Epoch, index: int) -> EpochRow:
-    """The row of the round at this index of the stack; its seconds are an equal share of the stack's."""
-    return EpochRow(
-        seed=seed,
-        epoch=epoch.epoch,
-        train_loss=epoch.train_loss[index],
-        train_accuracy=epoch.train_accuracy[index],
-        test_accuracy=None if epoch.test is None else epoch.test.accuracy[index],
-        digit_accuracy=None if epoch.test is None or epoch.test.digit_accuracy is None else epoch.test.digit_accuracy[index],
-        val_accuracy=None if epoch.val is None else epoch.val.accuracy[index],
-        seconds=epoch.seconds / len(epoch.healthy),
-    )
-
-
-def distance_rows(seed: int, pairs: list[list[int]], right: list[list[int]], index: int) -> list[DistanceRow]:
-    """The rows of the round at this index of the stack; distances that no pair has are left out."""
-    counts = enumerate(zip(pairs[index], right[index], strict=True))
-    return [DistanceRow(seed, distance, total, hits) for distance, (total, hits) in counts if total]
 
 
 def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accuracy: float | None, seconds: float, error: str) -> RoundRow:
     """The row of a round that ended with these epochs."""
-    last = epochs[-1] if epochs else None
+    figures = ("train_loss", "train_accuracy", "test_accuracy", "digit_accuracy", "val_accuracy")
+    last = {name: getattr(epochs[-1], name) if epochs else None for name in figures}
     measured = [(row.test_accuracy if row.val_accuracy is None else row.val_accuracy, row.epoch) for row in epochs]
     scores = [(accuracy, -epoch) for accuracy, epoch in measured if accuracy is not None]
     best, minus_epoch = max(scores, default=(None, None))  # the first of equal ones
@@ -178,29 +150,13 @@ def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accura
         seed=seed,
         status="failed" if error or len(epochs) < config.epochs else "done",
         epochs=len(epochs),
-        train_loss=last.train_loss if last else None,
-        train_accuracy=last.train_accuracy if last else None,
-        test_accuracy=last.test_accuracy if last else None,
-        digit_accuracy=last.digit_accuracy if last else None,
-        val_accuracy=last.val_accuracy if last else None,
+        **last,
         best_epoch=None if minus_epoch is None else -minus_epoch,
         best_accuracy=best,
         majority_accuracy=majority_accuracy,
         seconds=seconds,
         error=error,
     )
-
-
-def diverged(last: EpochRow) -> str:
-    """The error text of a round that became unhealthy in this epoch."""
-    what = f"the loss became {last.train_loss}" if not math.isfinite(last.train_loss) else "the network's outputs became infinite or nan"
-    return f"{what} in epoch {last.epoch}; a smaller optimizer.lr may help"
-
-
-def majority(pairs: RoundPairs) -> float:
-    """The accuracy of always giving the more frequent answer of the test pairs."""
-    ones = pairs.test.target.double().mean().item()
-    return max(ones, 1 - ones)
 
 
 def saved_network(program: Program, pairs: RoundPairs, index: int, members: int) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from digitcmp.data.augment import AUGMENTATIONS, make_augmentation
+from digitcmp.data.transforms import AUGMENTATIONS, make_augmentation
 from digitcmp.errors import ConfigError
 
 AFFINE = {"rotation": 15.0, "scale": 0.1, "shear": 10.0, "pixels": 1.5}

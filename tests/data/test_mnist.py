@@ -9,7 +9,7 @@ import pytest
 import torch
 from torchvision import datasets
 
-from digitcmp.data.mnist import SUMS
+from digitcmp.data.sources import MNIST_SUMS as SUMS
 from digitcmp.data.sources import load_mnist
 from digitcmp.errors import DataError
 from tests.conftest import MNIST_FILE, needs_mnist

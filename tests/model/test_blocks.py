@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from digitcmp.config.rules import output_size
 from digitcmp.config.schema import Comparator, ConvLayer, DenseLayer, ModelConfig
-from digitcmp.model.blocks import Conv, Dense, Dropout, Tower, output_size
+from digitcmp.model.blocks import Conv, Dense, Dropout, Tower
 from digitcmp.model.network import PairNetwork, build
 from digitcmp.seeding import Stream, generator, step_keys
 from tests.conftest import compose_config

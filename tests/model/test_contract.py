@@ -13,7 +13,7 @@ from digitcmp.config.rules import check_rules
 from digitcmp.config.schema import Adam, Config, ModelConfig
 from digitcmp.model.network import PairNetwork, build, count_parameters
 from digitcmp.seeding import Stream, generator, step_keys
-from digitcmp.train.losses import total_loss
+from digitcmp.train.loop import total_loss
 from digitcmp.train.optimizer import make_optimizer
 from digitcmp.train.program import SingleProgram
 from tests.conftest import MODELS, compose_tree, needs_aux

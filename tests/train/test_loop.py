@@ -12,16 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from digitcmp.config.schema import Config
-from digitcmp.data.pairs import Pairs, RoundPairs, stack
+from digitcmp.data.pairs import Pairs, RoundPairs, shuffled, stack
 from digitcmp.model.network import Outputs, PairNetwork, build
 from digitcmp.seeding import Stream, generator
 from digitcmp.train import evaluate as evaluation
 from digitcmp.train.evaluate import evaluate
-from digitcmp.train.loop import Epoch, train
-from digitcmp.train.losses import total_loss
+from digitcmp.train.loop import Epoch, total_loss, train
 from digitcmp.train.program import SingleProgram
 from digitcmp.train.round import RoundResult, round_pairs, train_round, train_spec
-from digitcmp.train.sampler import shuffled
 from tests.conftest import compose_config
 from tests.experiment.made import state_of
 

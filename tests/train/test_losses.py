@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from digitcmp.model.network import Outputs
-from digitcmp.train.losses import comparison_loss, decide, digit_loss, total_loss
+from digitcmp.train.evaluate import decide
+from digitcmp.train.loop import comparison_loss, digit_loss, total_loss
 
 PAIRS = 13
 STACKS = pytest.mark.parametrize("rounds", [1, 3])

@@ -8,14 +8,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from digitcmp.config.schema import Config
-from digitcmp.data.augment import moved
-from digitcmp.data.columns import moments, plain
 from digitcmp.data.pairs import RoundPairs, stack
+from digitcmp.data.transforms import moments, moved, plain
+from digitcmp.model.blocks import Posterior
 from digitcmp.model.network import PairNetwork, build
-from digitcmp.model.posterior import Posterior, mean_comparison, mean_posterior
 from digitcmp.seeding import MemberSeed, Stream, generator
-from digitcmp.train.evaluate import evaluate
-from digitcmp.train.predictor import EnsemblePredictor, make_predictor, shifts
+from digitcmp.train.evaluate import EnsemblePredictor, evaluate, make_predictor, mean_comparison, mean_posterior, shifts
 from digitcmp.train.program import SequentialProgram, SingleProgram, StackedProgram, make_program
 from digitcmp.train.round import round_pairs
 from tests.conftest import compose_config
@@ -176,7 +174,7 @@ def test_moved_by_whole_pixels() -> None:
 def test_programs_agree_on_an_ensemble() -> None:
     """One after another or stacked: the same outputs, parameters and states, in the same order."""
     members = networks("decoder", [3], members=2)
-    stacked, turns = StackedProgram(members), SequentialProgram([SingleProgram(network) for network in members])
+    stacked, turns = StackedProgram(members), SequentialProgram(members)
     images = some_pairs("decoder", [3]).test.images.repeat_interleave(2, dim=0)
     for program in (stacked, turns):
         program.train(False)

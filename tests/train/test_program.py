@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from digitcmp.config.schema import Config
-from digitcmp.data.columns import find_columns
 from digitcmp.data.pairs import Pairs, RoundPairs, stack
+from digitcmp.data.transforms import find_columns
 from digitcmp.model.network import build
 from digitcmp.seeding import MemberSeed, Stream, generator
+from digitcmp.train.evaluate import make_predictor
 from digitcmp.train.loop import Epoch, train
-from digitcmp.train.predictor import make_predictor
 from digitcmp.train.program import Program, SingleProgram, StackedProgram, make_program
 from digitcmp.train.round import round_pairs, train_spec
 from tests.conftest import MODELS, compose_config, needs_aux

@@ -5,11 +5,10 @@ from itertools import pairwise
 import pytest
 import torch
 
-from digitcmp.data.augment import AUGMENTATIONS, make_augmentation
-from digitcmp.data.pairs import Pairs, stack
+from digitcmp.data.pairs import Pairs, PairSampler, stack
+from digitcmp.data.transforms import AUGMENTATIONS, make_augmentation
 from digitcmp.seeding import MemberSeed
-from digitcmp.train.round import pair_sampler, round_pairs
-from digitcmp.train.sampler import PairSampler
+from digitcmp.train.round import round_pairs, train_spec
 from tests.conftest import compose_config
 
 CPU = torch.device("cpu")
@@ -51,7 +50,7 @@ def test_every_epoch_is_another_and_every_run_the_same(changes: PairSampler) -> 
 def test_augmentation_leaves_labels_and_order_alone(name: str) -> None:
     """Only the pixels change, and each image remains near itself."""
     pairs = drawn()
-    for epoch in epochs(pair_sampler(compose_config(f"augment={name}"))):
+    for epoch in epochs(train_spec(compose_config(f"augment={name}")).sampler):
         assert torch.equal(epoch.target, pairs.target)
         assert torch.equal(epoch.digits, pairs.digits)
         assert not torch.equal(epoch.images, pairs.images)
@@ -62,8 +61,8 @@ def test_augmentation_leaves_labels_and_order_alone(name: str) -> None:
 
 def test_the_configuration_says_what_changes() -> None:
     """Every key of the sampler comes from its own place."""
-    made = pair_sampler(compose_config("augment=affine", "data.repair=true", "data.shuffle=true", "data.target=gt"))
+    made = train_spec(compose_config("augment=affine", "data.repair=true", "data.shuffle=true", "data.target=gt")).sampler
     assert (made.target, made.shuffle, made.repair, made.swap) == ("gt", True, True, False)
     assert made.augment is not None
-    plain = pair_sampler(compose_config())
+    plain = train_spec(compose_config()).sampler
     assert (plain.target, plain.shuffle, plain.repair, plain.swap, plain.augment) == ("le", False, False, False, None)

@@ -6,7 +6,7 @@ from torch import Tensor
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 from digitcmp.model.network import PairNetwork
-from digitcmp.train.losses import total_loss
+from digitcmp.train.loop import total_loss
 from digitcmp.train.program import StackedProgram
 
 SHARE = 0.8  # of a GPU's free memory is used

@@ -1,13 +1,17 @@
-"""Augmentation of training images: every image anew in every epoch, all rounds at once, from the rounds' own keys.
+"""What is done to images of digits, all rounds at once: augmentation for training, and the columns of an ensemble.
 
-An augmentation is a function (images [S, N, 2, 14, 14], keys int32 [S]) -> images of the same shape, on the images' device.
+An augmentation changes every training image anew in every epoch: a function (images [S, N, 2, 14, 14], keys int32 [S], the
+rounds' own) -> images of the same shape, on the images' device. A column brings digits into a standard form: a function
+(images [..., 14, 14]) -> images of the same shape. Method: multi-column networks (Cireşan, Meier and Schmidhuber 2012), whose
+columns differ in how digits are normalised before they are trained on, and err on different digits.
+
 Pixels are interpolated with cubic polynomials, which keep strokes sharp where linear ones blur them, and values stay within
 those of the digit; the border goes on outside. A new augmentation is one function here, one entry in AUGMENTATIONS, one
-schema (digitcmp.config.schema) and one YAML file.
+schema (digitcmp.config.schema) and one YAML file; a new column one function, one entry in COLUMNS, and its name in the schema.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +23,13 @@ from digitcmp.errors import ConfigError
 from digitcmp.seeding import uniform
 
 Augmentation = Callable[[Tensor, Tensor], Tensor]
+Column = Callable[[Tensor], Tensor]
+
+# standard deviation of the ink in both directions, in pixels, about that of an upright MNIST digit
+WIDTH, HEIGHT = 2.0, 2.75
+STRENGTH = 0.7  # 1: all digits get this size; below: what is wide stays a little wider (a one is no thin eight)
+WIDTHS, HEIGHTS = (0.6, 1.4), (0.7, 1.35)  # by how much at most
+SLANT = 1.0  # at most, horizontal pixels per vertical pixel
 
 
 def shift(images: Tensor, keys: Tensor, pixels: float) -> Tensor:
@@ -97,3 +108,51 @@ def resample(images: Tensor, points: Tensor) -> Tensor:
     sampled = F.grid_sample(digits, grid, mode="bicubic", padding_mode="border", align_corners=True)
     darkest, brightest = (limit(digits, dim=(2, 3), keepdim=True) for limit in (torch.amin, torch.amax))
     return torch.clamp(sampled, darkest, brightest).view(images.shape)  # cubic polynomials overshoot at edges
+
+
+def plain(images: Tensor) -> Tensor:
+    """The digits as they are."""
+    return images
+
+
+def moments(images: Tensor) -> Tensor:
+    """Each digit in the middle, upright, and nearly of the same width and height, by the moments of its ink.
+
+    Method: moment normalisation (Casey 1970), the size with an exponent (STRENGTH) and limits. The darkest value of an image counts
+    as no ink; an image without any stays as it is.
+    """
+    ink = (images - images.amin(dim=(-2, -1), keepdim=True)).flatten(0, -3)
+    total = ink.sum(dim=(1, 2))
+    weights = ink / torch.where(total > 0, total, 1)[:, None, None]
+
+    def mean(values: Tensor) -> Tensor:
+        return (weights * values).sum(dim=(1, 2))
+
+    x, y = pixel_grid(images).unbind(dim=-1)
+    center_x, center_y = (mean(axis.expand_as(ink))[:, None, None] for axis in (x, y))
+    dx, dy = x - center_x, y - center_y
+    var_x, var_y, covariance = mean(dx**2), mean(dy**2), mean(dx * dy)
+    slant = (covariance / torch.where(var_y > 0, var_y, 1)).clamp(-SLANT, SLANT)
+    upright = (var_x - 2 * slant * covariance + slant**2 * var_y).clamp(min=0)  # what is left of var_x without the slant
+    width, height = (upright.sqrt() / WIDTH) ** STRENGTH, (var_y.sqrt() / HEIGHT) ** STRENGTH
+    width, height = width.clamp(*WIDTHS)[:, None, None], height.clamp(*HEIGHTS)[:, None, None]
+    source_x = center_x + width * x + slant[:, None, None] * height * y
+    source_y = (center_y + height * y).expand_as(source_x)
+    return resample(images, torch.stack([source_x, source_y], dim=-1))
+
+
+COLUMNS: dict[str, Column] = {"plain": plain, "moments": moments}
+
+
+def find_columns(names: Sequence[str]) -> list[Column]:
+    """The columns with these names. Raises ConfigError for an unknown one."""
+    for name in names:
+        if name not in COLUMNS:
+            raise ConfigError(f"columns: {name} is none of {', '.join(COLUMNS)}")
+    return [COLUMNS[name] for name in names]
+
+
+def in_columns(images: Tensor, columns: Sequence[Column], members: int) -> Tensor:
+    """The images of each round once for every member of its ensemble, [S, ...] -> [S x members, ...], in columns that take turns."""
+    forms = [column(images) for column in columns[:members]]
+    return torch.stack([forms[member % len(forms)] for member in range(members)], dim=1).flatten(0, 1)
