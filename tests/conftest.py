@@ -16,6 +16,8 @@ from omegaconf import DictConfig
 from digitcmp import cli
 from digitcmp.config.composed import from_composed
 from digitcmp.config.schema import Config
+from digitcmp.train.results import RoundResult
+from digitcmp.train.round import OnEpoch, train_rounds
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF, SWEEPS = ROOT / "conf", ROOT / "sweeps"
@@ -85,3 +87,10 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
         return Ended(code, out, err)
 
     return run
+
+
+def train_round(config: Config, seed: int, device: torch.device, on_epoch: OnEpoch) -> RoundResult:
+    """The result of one round, which is not to be stopped."""
+    (result,) = train_rounds(config, [seed], device, on_epoch)
+    assert result is not None
+    return result

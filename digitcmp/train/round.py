@@ -22,6 +22,7 @@ from digitcmp.train.optimizer import find_algorithm, make_optimizer, make_shape
 from digitcmp.train.program import Program, make_program
 from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
 
+Distances = tuple[list[list[int]], list[list[int]]]  # as `by_distance` gives them
 OnEpoch = Callable[[int, EpochRow], bool]  # is told the round's index and its epoch; False stops the round
 
 
@@ -57,61 +58,55 @@ class RoundProgress:
         return not (self.error or self.stopped)
 
 
-def train_round(config: Config, seed: int, device: torch.device, on_epoch: OnEpoch) -> RoundResult | None:
-    """Train and test the round of this seed; None when `on_epoch` stopped it.
-
-    A problem that the user can mend is raised (DigitcmpError); a round that breaks for another reason is returned as
-    failed, with the trace, so that the other rounds go on.
-    """
-    start, told = time.perf_counter(), list[EpochRow]()
-
-    def note(index: int, row: EpochRow) -> bool:
-        told.append(row)
-        return on_epoch(index, row)
-
-    try:
-        (result,) = train_rounds(config, [seed], device, note)
-    except DigitcmpError:
-        raise
-    except Exception as broken:  # whatever it is, it is on record, and it is this round's alone
-        error = f"{type(broken).__name__}: {first_line(broken)}"
-        return RoundResult(round_row(config, seed, told, None, time.perf_counter() - start, error), told, trace=traceback.format_exc())
-    return result
-
-
 def train_rounds(config: Config, seeds: Sequence[int], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
     """Train and test the rounds of these seeds as one program; a result for each, None for one that `on_epoch` stopped.
 
     Their seconds are equal shares of the stack's; the import of libraries and the reading of the data set are no part of them.
-    Raises whatever breaks.
+    A problem that the user can mend is raised (DigitcmpError). A single round that breaks for another reason is returned as failed,
+    with the trace, so that other rounds go on; of several, it is not known which one broke, so that the error is raised.
     """
-    load(config.data.source, config.data.root)  # once per process
-    spec = train_spec(config)
-    start, rounds = time.perf_counter(), [RoundProgress(seed) for seed in seeds]
-    drawn = [round_pairs(config.data, seed) for seed in seeds]
-    member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
-    networks = [build(config.model, generator(member_seed, Stream.WEIGHTS), device) for member_seed in member_seeds]
-    program = make_program(networks, together=len(rounds) > 1 or device.type != "cpu")
-    pairs = stack(drawn, device)
-    tested: Scores | None = None
-    for epoch in train(program, pairs, list(seeds), spec):
-        tested = epoch.test
-        going_on = [one.note(epoch, index, on_epoch) for index, one in enumerate(rounds)]
-        if not any(going_on):
-            break
-    measured = by_distance(tested.right, pairs.test.digits) if tested else ()
-    seconds = (time.perf_counter() - start) / len(rounds)
-    results: list[RoundResult | None] = []
-    for index, (one, own) in enumerate(zip(rounds, drawn, strict=True)):
-        ones = own.test.target.double().mean().item()
-        row = round_row(config, one.seed, one.epochs, max(ones, 1 - ones) if config.test else None, seconds, one.error)
-        result = RoundResult(row, one.epochs)
-        if row.status == "done":
-            counts = enumerate(zip(*(per_round[index] for per_round in measured), strict=True))
-            result.distances = [DistanceRow(one.seed, distance, total, hits) for distance, (total, hits) in counts if total]
-            result.network = saved_network(program, own, index, config.ensemble) if config.save_model else None
-        results.append(None if one.stopped else result)
-    return results
+    rounds, start = [RoundProgress(seed) for seed in seeds], time.perf_counter()
+    try:
+        load(config.data.source, config.data.root)  # once per process
+        spec, start = train_spec(config), time.perf_counter()
+        drawn = [round_pairs(config.data, seed) for seed in seeds]
+        member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
+        networks = [build(config.model, generator(member_seed, Stream.WEIGHTS), device) for member_seed in member_seeds]
+        program, pairs = make_program(networks, together=len(rounds) > 1 or device.type != "cpu"), stack(drawn, device)
+        tested: Scores | None = None
+        for epoch in train(program, pairs, list(seeds), spec):
+            tested = epoch.test
+            going_on = [one.note(epoch, index, on_epoch) for index, one in enumerate(rounds)]
+            if not any(going_on):
+                break
+        distances = by_distance(tested.right, pairs.test.digits) if tested else None
+        seconds = (time.perf_counter() - start) / len(rounds)
+        return [
+            round_result(config, one, own, index, program, distances, seconds)
+            for index, (one, own) in enumerate(zip(rounds, drawn, strict=True))
+        ]
+    except DigitcmpError:
+        raise
+    except Exception as broken:
+        if len(rounds) > 1:
+            raise
+        error, epochs = f"{type(broken).__name__}: {first_line(broken)}", rounds[0].epochs
+        row = round_row(config, seeds[0], epochs, None, time.perf_counter() - start, error)
+        return [RoundResult(row, epochs, trace=traceback.format_exc())]
+
+
+def round_result(
+    config: Config, one: RoundProgress, pairs: RoundPairs, index: int, program: Program, distances: Distances | None, seconds: float
+) -> RoundResult | None:
+    """What the round at this index of the stack leaves, None when it was stopped. distances: of all rounds, where they were tested."""
+    ones = pairs.test.target.double().mean().item()
+    row = round_row(config, one.seed, one.epochs, max(ones, 1 - ones) if config.test else None, seconds, one.error)
+    result = RoundResult(row, one.epochs)
+    if row.status == "done" and not one.stopped:
+        counts = enumerate(zip(*(per_round[index] for per_round in distances), strict=True)) if distances else ()
+        result.distances = [DistanceRow(one.seed, distance, total, hits) for distance, (total, hits) in counts if total]
+        result.network = saved_network(program, pairs, index, config.ensemble) if config.save_model else None
+    return None if one.stopped else result
 
 
 def crashed_round(config: Config, seed: int, reason: str) -> RoundResult:

@@ -17,8 +17,7 @@ from torch import Tensor
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError, DataError
 from digitcmp.experiment.callbacks import Callback
-from digitcmp.experiment.executors import stacked as stacked_module
-from digitcmp.experiment.executors import stacking
+from digitcmp.experiment.executors import serial, stacking
 from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
 from digitcmp.experiment.executors.choose import make_executor
 from digitcmp.experiment.run import Run
@@ -258,27 +257,27 @@ def test_thirty_stacked_rounds_have_the_distribution_of_serial_ones(tmp_path: Pa
 
 def test_stack_size_bounds_the_stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven rounds in stacks of three: 3, 3 and 1, with the numbers of one big stack."""
-    sizes, before = [], stacked_module.train_rounds
+    sizes, before = [], serial.train_rounds
 
     def spy(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
         sizes.append(len(seeds))
         return before(one, seeds, device, on_epoch)
 
-    monkeypatch.setattr(stacked_module, "train_rounds", spy)
+    monkeypatch.setattr(serial, "train_rounds", spy)
     small, big = (runs("stacked", tmp_path / size, "rounds=7", f"stack_size={size}", models=["net2"])["net2"] for size in ("3", "100"))
-    assert sizes == [3, 3, 7]  # a single round needs no stack
+    assert sizes == [3, 3, 1, 7]
     assert [row.test_accuracy for row in small.rows] == [row.test_accuracy for row in big.rows]
 
 
 def test_rounds_of_runs_that_differ_in_their_seeds_share_a_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Known runs of one round each are one stack; runs that come one by one are not, as the next may depend on the last."""
-    sizes, before = [], stacked_module.train_rounds
+    sizes, before = [], serial.train_rounds
 
     def spy(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
         sizes.append(len(seeds))
         return before(one, seeds, device, on_epoch)
 
-    monkeypatch.setattr(stacked_module, "train_rounds", spy)
+    monkeypatch.setattr(serial, "train_rounds", spy)
     for folder in ("known", "coming"):
         made = [Run(config("engine=stacked", "rounds=2", f"seed={2 * index}"), tmp_path / folder / str(index), "") for index in range(3)]
         train(made if folder == "known" else iter(made))
@@ -298,14 +297,14 @@ class Messages(Callback):
 
 def test_a_stack_that_runs_out_of_memory_goes_on_in_halves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stacks of more than two rounds break; every round is done in the end, and it is said what happened."""
-    before = stacked_module.train_rounds
+    before = serial.train_rounds
 
     def too_big(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
         if len(seeds) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return before(one, seeds, device, on_epoch)
 
-    monkeypatch.setattr(stacked_module, "train_rounds", too_big)
+    monkeypatch.setattr(serial, "train_rounds", too_big)
     messages = Messages()
     run = train_run(compose_config("engine=stacked", *TINY, "rounds=7"), tmp_path, messages)
     assert [row.status for row in run.rows] == ["done"] * 7

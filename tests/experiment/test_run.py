@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -89,17 +89,15 @@ def test_results_do_not_depend_on_the_engine_or_company(tmp_path: Path) -> None:
 
 def test_a_round_that_breaks_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One broken round: recorded failed with its error, the others done, the run failed, the objective over what is done."""
-    real = serial.train_round
+    real = serial.train_rounds
 
-    def breaks(config: Config, seed: int, device: torch.device, on_epoch: OnEpoch) -> object:
-        if seed == 1:
-            monkeypatch.setattr("digitcmp.train.round.build", lambda *_: 1 / 0)
-        result = real(config, seed, device, on_epoch)
-        monkeypatch.undo()
-        monkeypatch.setattr(serial, "train_round", breaks)
-        return result
+    def breaks(config: Config, seeds: Sequence[int], device: torch.device, on_epoch: OnEpoch) -> object:
+        with pytest.MonkeyPatch.context() as patch:
+            if seeds == (1,):
+                patch.setattr("digitcmp.train.round.build", lambda *_: 1 / 0)
+            return real(config, seeds, device, on_epoch)
 
-    monkeypatch.setattr(serial, "train_round", breaks)
+    monkeypatch.setattr(serial, "train_rounds", breaks)
     run = train_run(compose_config("rounds=3", *SMALL), tmp_path)
     assert [row.status for row in run.rows] == ["done", "failed", "done"]
     assert run.rows[1].error == "ZeroDivisionError: division by zero"

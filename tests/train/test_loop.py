@@ -19,8 +19,8 @@ from digitcmp.train import evaluate as evaluation
 from digitcmp.train.evaluate import evaluate
 from digitcmp.train.loop import Epoch, total_loss, train
 from digitcmp.train.program import SingleProgram
-from digitcmp.train.round import RoundResult, round_pairs, train_round, train_spec
-from tests.conftest import compose_config
+from digitcmp.train.round import RoundResult, round_pairs, train_spec
+from tests.conftest import compose_config, train_round
 from tests.experiment.made import state_of
 
 CPU = torch.device("cpu")

@@ -13,8 +13,8 @@ from digitcmp.seeding import Stream, generator
 from digitcmp.train.loop import comparison_loss, digit_loss, total_loss
 from digitcmp.train.optimizer import WeightAverage
 from digitcmp.train.program import SingleProgram
-from digitcmp.train.round import round_pairs, train_round
-from tests.conftest import compose_config
+from digitcmp.train.round import round_pairs
+from tests.conftest import compose_config, train_round
 from tests.experiment.made import epochs_of, state_of, train_run
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ from digitcmp.errors import DigitcmpError
 from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, Task, refuse, settle
 from digitcmp.train.results import EpochRow, RoundResult
 from digitcmp.train.round import OnEpoch as OnRoundEpoch
-from digitcmp.train.round import train_round
+from digitcmp.train.round import train_rounds
 
 
 class SerialExecutor(Executor):
@@ -46,5 +46,5 @@ class SerialExecutor(Executor):
         return settle(futures, results)
 
     def train(self, task: Task, on_epoch: OnRoundEpoch) -> list[RoundResult | None]:
-        """The results of a task's rounds; without stacks, there is one. Raises DigitcmpError."""
-        return [train_round(task.config, task.seeds[0], self.device, on_epoch)]
+        """The results of a task's rounds. Raises DigitcmpError."""
+        return train_rounds(task.config, task.seeds, self.device, on_epoch)

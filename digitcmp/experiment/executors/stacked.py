@@ -10,7 +10,7 @@ from digitcmp.experiment.executors.base import Task
 from digitcmp.experiment.executors.serial import SerialExecutor
 from digitcmp.experiment.executors.stacking import stack_limit
 from digitcmp.train.results import EpochRow, RoundResult
-from digitcmp.train.round import OnEpoch, first_line, train_rounds
+from digitcmp.train.round import OnEpoch, first_line
 
 
 class StackedExecutor(SerialExecutor):
@@ -27,10 +27,8 @@ class StackedExecutor(SerialExecutor):
 
     def train(self, task: Task, on_epoch: OnEpoch) -> list[RoundResult | None]:
         """A stack that breaks goes on as two halves, for which there may be memory enough; a round that breaks alone has failed."""
-        if len(task.seeds) == 1:
-            return super().train(task, on_epoch)
         try:
-            return train_rounds(task.config, task.seeds, self.device, on_epoch)
+            return super().train(task, on_epoch)
         except DigitcmpError:
             raise
         except Exception as broken:

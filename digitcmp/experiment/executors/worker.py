@@ -13,7 +13,7 @@ import torch
 
 from digitcmp.config.schema import Config
 from digitcmp.train.results import EpochRow
-from digitcmp.train.round import OnEpoch, train_round, train_rounds
+from digitcmp.train.round import OnEpoch, train_rounds
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,7 @@ def serve(connection: Connection, device: str) -> None:
         if isinstance(task, Stop):
             continue  # it came after the last epoch of its round
         try:
-            on_epoch, where = reporter(connection, task), torch.device(device)
-            if len(task.seeds) == 1:
-                connection.send([train_round(task.config, task.seeds[0], where, on_epoch)])
-            else:
-                connection.send(train_rounds(task.config, task.seeds, where, on_epoch))
+            connection.send(train_rounds(task.config, task.seeds, torch.device(device), reporter(connection, task)))
         except Exception as error:
             connection.send(error)
 
