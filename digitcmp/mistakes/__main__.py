@@ -36,8 +36,7 @@ def mistakes(arguments: argparse.Namespace) -> None:
     if arguments.rounds < 1:
         raise RunError(f"--rounds={arguments.rounds}: must be a whole number, at least 1")
     from digitcmp.mistakes.find import find
-    from digitcmp.mistakes.terminal import print_findings
-    from digitcmp.mistakes.write import write
+    from digitcmp.mistakes.output import print_findings, write
 
     findings = find(arguments.run, arguments.rounds, arguments.root)
     print_findings(findings, write(findings, arguments.run if arguments.out is None else arguments.out))
