@@ -13,7 +13,7 @@ from digitcmp.report.curves import draw_outdated
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.page import notes, page
 from digitcmp.report.study import Study, study
-from digitcmp.report.tables import comparison_columns, comparisons_csv, show, table_columns, table_csv, to_csv, to_latex, to_markdown
+from digitcmp.report.tables import comparison_columns, show, table_columns, to_csv, to_latex, to_markdown
 
 MOST_CURVES = 100  # runs whose curves are drawn unasked: a few seconds
 
@@ -53,13 +53,13 @@ def make_report(
 
 def tables(results: Study) -> dict[str, str]:
     """The texts of the table files, by name."""
-    metric, lines = results.metric, notes(results)
-    table, comparisons = show(results.table, table_columns(metric)), show(results.comparisons, comparison_columns(metric))
+    lines, columns, compared = notes(results), table_columns(results.metric), comparison_columns(results.metric)
+    table, comparisons = show(results.table, columns), show(results.comparisons, compared)
     files = {
-        "table.csv": to_csv(results.table, table_csv(metric)),
+        "table.csv": to_csv(results.table, columns),
         "table.md": document(to_markdown(table), results.warnings, lines),
         "table.tex": to_latex(table, [*results.warnings, *lines]),
-        "comparisons.csv": to_csv(results.comparisons, comparisons_csv(metric)),
+        "comparisons.csv": to_csv(results.comparisons, compared),
     }
     if len(comparisons):
         lead = f"Differences to **{results.baseline}**.\n\n"

@@ -153,14 +153,11 @@ def draw_outdated(directories: Iterable[Path]) -> None:
 
     Runs whose records cannot be read are left out: a report names them.
     """
-    for directory in filter(outdated, directories):
+    for directory in directories:
+        if not older([directory / "curves.png"], log_paths(directory)):
+            continue
         try:
             picture = curves_png(directory)
         except RunError:
             continue
         write_whole(directory / "curves.png", picture)
-
-
-def outdated(directory: Path) -> bool:
-    """Whether a run has epochs that its curves don't show."""
-    return older([directory / "curves.png"], log_paths(directory))

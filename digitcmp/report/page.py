@@ -2,7 +2,6 @@
 
 import base64
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,31 +25,26 @@ CAPTIONS = {
 PLAIN_NOTE = f"{PLAIN}: nothing of what the other configurations name is switched on."
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure as the page shows it."""
-
-    name: str
-    caption: str
-    source: str
-
-
 def page(study: Study, figures: dict[str, dict[str, bytes]], out: Path) -> str:
     """The page as text. figures: by name, the bytes of its svg and png. Links are relative to the folder `out`."""
     loader = FileSystemLoader(Path(__file__).parent)
     # autoescape: names of networks and folders are the user's
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    metric = study.metric.title.capitalize()
+    versions = study.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
     return environment.get_template("page.html.j2").render(
         title=title(study),
         warnings=study.warnings,
         baseline=study.baseline,
         table=lines_of(show(study.table, table_columns(study.metric))),
         comparisons=lines_of(show(study.comparisons, comparison_columns(study.metric))) if len(study.comparisons) else [],
-        metric=study.metric.title.capitalize(),
-        pictures=[picture(name, study, files) for name, files in figures.items()],
+        metric=metric,
+        pictures=[
+            {"name": name, "caption": CAPTIONS[name].format(title=metric), "source": data_uri(files)} for name, files in figures.items()
+        ],
         methods=notes(study),
         commands=study.sweep.runs["command"].dropna().unique().tolist(),
-        versions=versions(study),
+        versions=[(name, ", ".join(versions[name].unique())) for name in versions.columns],
         runs=run_links(study, out),
     )
 
@@ -66,17 +60,10 @@ def notes(study: Study) -> list[str]:
     return [*methods(study.metric), *([PLAIN_NOTE] if PLAIN in set(study.table["label"]) else [])]
 
 
-def picture(name: str, study: Study, files: dict[str, bytes]) -> Picture:
-    """A figure as a data URI: SVG, or PNG where that would be large."""
+def data_uri(files: dict[str, bytes]) -> str:
+    """A figure as its SVG, or as its PNG where that would be large."""
     kind, mime = ("png", "image/png") if len(files["svg"]) > LARGEST_SVG else ("svg", "image/svg+xml")
-    caption = CAPTIONS[name].format(title=study.metric.title.capitalize())
-    return Picture(name, caption, f"data:{mime};base64,{base64.b64encode(files[kind]).decode()}")
-
-
-def versions(study: Study) -> list[tuple[str, str]]:
-    """What the rounds were made with: name and values."""
-    columns = study.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
-    return [(name, ", ".join(columns[name].unique())) for name in columns.columns]
+    return f"data:{mime};base64,{base64.b64encode(files[kind]).decode()}"
 
 
 def run_links(study: Study, out: Path) -> list[dict[str, str]]:

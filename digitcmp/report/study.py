@@ -8,7 +8,7 @@ import pandas as pd
 
 from digitcmp.errors import RunError
 from digitcmp.report import statistics
-from digitcmp.report.cautions import cautions, not_drawn, not_measured
+from digitcmp.report.cautions import DRAWN, cautions, some
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
@@ -55,6 +55,11 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
     base = find_baseline(known if baseline else known[~lacking], baseline)
     comparisons = compare(rounds, base, metric)
     distances = sweep.distances if metric.on_pairs else sweep.distances[:0]
+    warnings = cautions(sweep, rounds, known, table, comparisons)
+    if lacking.any():  # no digit head, no validation pairs
+        warnings.append(f"no {metric.title} on record: {some(table.loc[lacking, 'label'])}")
+    if len(table) > DRAWN:
+        warnings.append(f"figures show the first {DRAWN} of {len(table)} configurations")
     return Study(
         name=", ".join(Path(folder).resolve().name for folder in folders),
         metric=metric,
@@ -68,7 +73,7 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
         spread=statistics.spread(rounds, metric),
         distances=statistics.by_distance(labelled(distances, sweep, known)),
         swept=statistics.swept(table, known, sweep.keys),
-        warnings=[*cautions(sweep, rounds, known, table, comparisons), *not_measured(table, metric), *not_drawn(table)],
+        warnings=warnings,
     )
 
 

@@ -41,18 +41,14 @@ def ladder_figure(table: pd.DataFrame, rounds: pd.DataFrame) -> Figure:
         axes.xaxis.label.set_size(SMALL)
         axes.spines["left"].set_visible(False)
     if table["branch"].any():
-        separate(left, right, rows[-1] - int(table["branch"].sum()) + 1)
+        top = rows[-1] - int(table["branch"].sum()) + 1  # of the side branches
+        for axes in (left, right):
+            axes.axhline(top - GAP - 0.05, color=GREY, linewidth=0.6)
+        aside: dict[str, Any] = {"fontsize": SMALL - 1, "fontstyle": "italic", "color": GREY, "va": "center", "ha": "right"}
+        left.text(-0.02, top - 0.75, "tried from a rung", transform=left.get_yaxis_transform(), **aside)
     left.set_yticks(rows, labels)
     left.set_ylim(rows[-1] + 0.6, -0.6)
     return figure
-
-
-def separate(left: Axes, right: Axes, top: float) -> None:
-    """A thin line and a heading above the side branches, of which the uppermost is drawn at `top`."""
-    for axes in (left, right):
-        axes.axhline(top - GAP - 0.05, color=GREY, linewidth=0.6)
-    aside: dict[str, Any] = {"fontsize": SMALL - 1, "fontstyle": "italic", "color": GREY, "va": "center", "ha": "right"}
-    left.text(-0.02, top - 0.75, "tried from a rung", transform=left.get_yaxis_transform(), **aside)
 
 
 def draw_errors(axes: Axes, table: pd.DataFrame, rounds: pd.DataFrame, rows: list[float]) -> None:

@@ -4,17 +4,17 @@ The folder of a run ends in NN_words for a rung and NNx_words for a side branch,
 what stands before the last equals sign does not count: ladder=02_weight_sharing, ladder=15a_averaged_weights.
 """
 
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from digitcmp.errors import RunError
-from digitcmp.report.cautions import cautions, some
+from digitcmp.report.cautions import cautions, counted
 from digitcmp.report.comparisons import by_seed, holm, paired
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.statistics import summarise
@@ -62,32 +62,32 @@ def read_ladder(folder: Path) -> Ladder:
     configuration, or a side branch has no rung to be compared with.
     """
     sweep = read_sweep([folder], columns=(), for_report=True)
-    rungs = in_order([parse(index, Path(directory).name) for index, directory in enumerate(sweep.runs["directory"])])
+    rungs = in_order(sweep.runs["directory"])
     known = configurations(sweep, rungs)
-    before = predecessors(rungs)
     rounds = labelled(sweep.rounds, sweep, known)
-    table = gains(summarise(rounds, known), rounds, rungs, before)
+    table = gains(summarise(rounds, known), rounds, rungs)
     steps = table[table["predecessor"] != ""].astype({"pairs": "int64"})
-    warnings = [*cautions(sweep, rounds, known, table, steps), *fewer_rounds(table), *unpaired(steps), *skipped(rungs)]
+    warnings = [*cautions(sweep, rounds, known, table, steps), *unlike(table, steps), *skipped(rungs)]
     return Ladder(folder.resolve().name, table, rounds, warnings)
 
 
-def parse(run_index: int, folder: str) -> Rung:
-    """The rung that a run is, from its folder's name. Raises RunError for a name that is not that of a rung."""
-    # other overrides of the command line stand beside the rung: ladder=01_net1,data=digits
-    found = next(filter(None, (NAME.fullmatch(part.rpartition("=")[2]) for part in folder.split(","))), None)
-    if not found:
-        raise RunError(f"{folder!r} is no rung of a ladder: {EXPECTED}")
-    return Rung(found[1], found[2], found[3].replace("_", " "), run_index)
+def in_order(directories: Iterable[str]) -> list[Rung]:
+    """The rungs that the runs are: plain ones by number, then side branches.
 
-
-def in_order(rungs: Sequence[Rung]) -> list[Rung]:
-    """Plain rungs by number, then side branches. Raises RunError when two are the same."""
-    ordered = sorted(rungs, key=lambda one: (one.letter != "", one.rung))
-    for one, other in pairwise(ordered):
+    Raises RunError for a name that is not that of a rung, and when two are the same.
+    """
+    rungs = []
+    for index, folder in enumerate(Path(directory).name for directory in directories):
+        # other overrides of the command line stand beside the rung: ladder=01_net1,data=digits
+        found = next(filter(None, (NAME.fullmatch(part.rpartition("=")[2]) for part in folder.split(","))), None)
+        if not found:
+            raise RunError(f"{folder!r} is no rung of a ladder: {EXPECTED}")
+        rungs.append(Rung(found[1], found[2], found[3].replace("_", " "), index))
+    rungs.sort(key=lambda one: (one.letter != "", one.rung))
+    for one, other in pairwise(rungs):
         if one.rung == other.rung:
             raise RunError(f"{one.label!r} and {other.label!r} are both rung {one.rung}: give one of them another number or letter")
-    return ordered
+    return rungs
 
 
 def predecessors(rungs: Sequence[Rung]) -> dict[str, str]:
@@ -122,14 +122,20 @@ def configurations(sweep: Sweep, rungs: Sequence[Rung]) -> pd.DataFrame:
     return frame
 
 
-def gains(table: pd.DataFrame, rounds: pd.DataFrame, rungs: Sequence[Rung], before: dict[str, str]) -> pd.DataFrame:
+# what `paired` says, and what it is called here, where mean, low and high are those of the accuracy
+COMPARED = {"pairs": "pairs", "only_here": "only_here", "only_baseline": "only_predecessor"}
+COMPARED |= {"mean": "gain", "low": "gain_low", "high": "gain_high", "p": "p"}
+
+
+def gains(table: pd.DataFrame, rounds: pd.DataFrame, rungs: Sequence[Rung]) -> pd.DataFrame:
     """The table of `summarise`, a row a rung, with what each one gains over its predecessor, paired by seed.
 
     More columns: rung, title, branch (whether it is a side branch), predecessor (its rung, empty for the first), pairs,
     only_here, only_predecessor (seeds left out), gain, gain_low, gain_high (a fraction with its paired 95 % t interval),
-    p (Wilcoxon), p_holm (over all rungs), verdict (as `verdict`). NaN where there is nothing to compare.
+    p (Wilcoxon), p_holm (over all rungs), verdict (what the interval shows: gain, all of it above zero; loss, below; not shown, zero
+    is in it). NaN where there is nothing to compare, an empty verdict where there is no interval.
     """
-    wide, names = by_seed(rounds), {one.label: one.rung for one in rungs}
+    wide, before, names = by_seed(rounds), predecessors(rungs), {one.label: one.rung for one in rungs}
     found = {label: paired(wide[label], wide[there]) for label, there in before.items()}
     compared = pd.DataFrame.from_dict(found, orient="index", columns=list(COMPARED), dtype="float64").rename(columns=COMPARED)
     columns = {
@@ -139,32 +145,18 @@ def gains(table: pd.DataFrame, rounds: pd.DataFrame, rungs: Sequence[Rung], befo
         "predecessor": [names.get(before.get(one.label, ""), "") for one in rungs],
     }
     whole = pd.concat([table, pd.DataFrame(columns)], axis="columns").join(compared, on="label")
-    verdicts = [verdict(low, high) for low, high in zip(whole["gain_low"], whole["gain_high"], strict=True)]
+    low, high = whole["gain_low"], whole["gain_high"]
+    verdicts = np.select([low > 0, high < 0, low.notna()], [GAIN, LOSS, NOT_SHOWN], "")
     return whole.assign(p_holm=holm(whole["p"]), verdict=verdicts)
 
 
-# what `paired` says, and what it is called here, where mean, low and high are those of the accuracy
-COMPARED = {"pairs": "pairs", "only_here": "only_here", "only_baseline": "only_predecessor"}
-COMPARED |= {"mean": "gain", "low": "gain_low", "high": "gain_high", "p": "p"}
-
-
-def verdict(low: float, high: float) -> str:
-    """What an interval of a gain shows: gain (all above zero), loss (all below), not shown (zero is in it); empty without one."""
-    if math.isnan(low) or math.isnan(high):
-        return ""
-    return GAIN if low > 0 else LOSS if high < 0 else NOT_SHOWN
-
-
-def fewer_rounds(table: pd.DataFrame) -> list[str]:
-    """Rungs with fewer rounds done than the one that has most."""
-    most = table["rounds"].max()
-    fewer = table[table["rounds"] < most]
-    told = some(f"{label} ({count})" for label, count in zip(fewer["label"], fewer["rounds"], strict=True))
-    return [f"fewer rounds than the {most} of others: {told}"] if len(fewer) else []
-
-
-def unpaired(steps: pd.DataFrame) -> list[str]:
-    """Gains for which rounds had to be left out, because the other side has none of the same seed."""
-    left_out = (steps["only_here"] + steps["only_predecessor"]).astype("int64")
-    told = some(f"{label} ({count})" for label, count in zip(steps["label"], left_out, strict=True) if count)
-    return [f"rounds without a partner of the same seed are left out of the gain: {told}"] if told else []
+def unlike(table: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
+    """Rungs with fewer rounds done than the one that has most; gains without rounds that the other side has not of the same seed."""
+    most, left_out = table["rounds"].max(), (steps["only_here"] + steps["only_predecessor"]).astype("int64")
+    counts = {
+        f"fewer rounds than the {most} of others": counted(table[table["rounds"] < most], "rounds"),
+        "rounds without a partner of the same seed are left out of the gain": counted(
+            steps.assign(left_out=left_out)[left_out > 0], "left_out"
+        ),
+    }
+    return [f"{what}: {told}" for what, told in counts.items() if told]
