@@ -163,9 +163,10 @@ def rows_figure(labels: list[str], xlabel: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def scattered(count: int) -> np.ndarray[tuple[int], np.dtype[np.floating[Any]]]:
-    """Offsets [count] from -0.5 to 0.5: points next to each other in the file are never next to each other in the figure."""
-    return np.arange(1, count + 1) * GOLDEN % 1 - 0.5  # golden section
+def draw_rounds(axes: Axes, row: float, values: "pd.Series[float]", height: float, **look: Any) -> None:
+    """A point a round along a row, spread over this height; neighbours in the file are never neighbours in the figure."""
+    offsets = np.arange(1, len(values) + 1) * GOLDEN % 1 - 0.5  # golden section
+    axes.scatter(values, row + height * offsets, linewidth=0, zorder=1, **look)
 
 
 def distribution(rounds: pd.DataFrame, spread: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
@@ -182,13 +183,11 @@ def distribution(rounds: pd.DataFrame, spread: pd.DataFrame, metric: Metric = TE
     )
     done = rounds[rounds["status"] == "done"]
     for row, label in enumerate(labels):
-        values = done.loc[done["label"] == label, metric.column].to_numpy()
-        offsets = scattered(len(values)) * 0.44
+        values = done.loc[done["label"] == label, metric.column]
         # many points are small and faint, and lie below the box
-        many = len(values) > 200
-        faint = min(0.55, max(0.02, 60 / max(len(values), 1)))
-        look: dict[str, Any] = {"s": 6 if many else 14, "alpha": faint, "linewidth": 0, "zorder": 1, "rasterized": len(done) > POINTS}
-        axes.scatter(values, row + offsets, color=COLOURS[row % len(COLOURS)], **look)
+        size, faint = 6 if len(values) > 200 else 14, min(0.55, max(0.02, 60 / max(len(values), 1)))
+        colour, pixels = COLOURS[row % len(COLOURS)], len(done) > POINTS
+        draw_rounds(axes, row, values, 0.44, s=size, alpha=faint, color=colour, rasterized=pixels)
     axes.xaxis.set_major_formatter(metric.tick)
     return figure
 

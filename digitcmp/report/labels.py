@@ -21,8 +21,7 @@ def configurations(sweep: Sweep) -> pd.DataFrame:
     """
     first = sweep.runs.drop_duplicates("configuration_hash")
     if "model.name" in first:
-        order = {name: position for position, name in enumerate(first["model.name"].unique())}
-        first = first.iloc[first["model.name"].map(order).argsort(kind="stable")]
+        first = first.iloc[pd.factorize(first["model.name"], use_na_sentinel=False)[0].argsort(kind="stable")]
     frame = first[["configuration_hash", "parameters", *sweep.keys]].reset_index(drop=True)
     rows = frame[sweep.keys].to_dict("records")
     values = [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in rows]

@@ -30,10 +30,11 @@ def page(study: Study, figures: dict[str, dict[str, bytes]], out: Path) -> str:
     loader = FileSystemLoader(Path(__file__).parent)
     # autoescape: names of networks and folders are the user's
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    metric = study.metric.title.capitalize()
+    metric, count, done = study.metric.title.capitalize(), len(study.table), int(study.table["rounds"].sum())
+    configurations, rounds = f"{count} configuration{'s' * (count != 1)}", f"{done:,} round{'s' * (done != 1)}"
     versions = study.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
     return environment.get_template("page.html.j2").render(
-        title=title(study),
+        title=f"{study.name}: {configurations}, {rounds}",
         warnings=study.warnings,
         baseline=study.baseline,
         table=lines_of(show(study.table, table_columns(study.metric))),
@@ -47,12 +48,6 @@ def page(study: Study, figures: dict[str, dict[str, bytes]], out: Path) -> str:
         versions=[(name, ", ".join(versions[name].unique())) for name in versions.columns],
         runs=run_links(study, out),
     )
-
-
-def title(study: Study) -> str:
-    """What is reported, and how much."""
-    rounds, count = int(study.table["rounds"].sum()), len(study.table)
-    return f"{study.name}: {count} {'configuration' if count == 1 else 'configurations'}, {rounds:,} {'round' if rounds == 1 else 'rounds'}"
 
 
 def notes(study: Study) -> list[str]:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from digitcmp.report.ablation.rungs import GAIN, LOSS
-from digitcmp.report.figures import COLOURS, GREY, POINTS, draw_bar, new_figure, scattered, tidy, wrapped
+from digitcmp.report.figures import COLOURS, GREY, POINTS, draw_bar, draw_rounds, new_figure, tidy, wrapped
 
 SMALL = 8  # points of type
 INK = "#222222"
@@ -57,10 +57,10 @@ def draw_errors(axes: Axes, table: pd.DataFrame, rounds: pd.DataFrame, rows: lis
     errors = in_error(done["test_accuracy"])
     floor = errors[errors > 0].min() / 2 if (errors > 0).any() else 0.1  # where no error is drawn: a logarithm has no zero
     for row, rung in zip(rows, table.to_dict("records"), strict=True):
-        own = errors[done["label"] == rung["label"]].clip(lower=floor).to_numpy()
+        own = errors[done["label"] == rung["label"]].clip(lower=floor)
         faint = min(0.4, max(0.06, 25 / max(len(own), 1)))
-        look: dict[str, Any] = {"s": 5, "alpha": faint, "linewidth": 0, "zorder": 1, "rasterized": len(done) > POINTS}
-        axes.scatter(own, row + 0.5 * scattered(len(own)), color=GREY if rung["branch"] else COLOURS[0], **look)
+        colour, pixels = GREY if rung["branch"] else COLOURS[0], len(done) > POINTS
+        draw_rounds(axes, row, own, 0.5, s=5, alpha=faint, color=colour, rasterized=pixels)
         mean, *ends = (max(in_error(rung[name]), floor) for name in ("mean", "high", "low"))
         draw_bar(axes, row, ends, mean, color=INK, markerfacecolor="white" if rung["branch"] else INK, **BAR)
         write(axes, row, "" if pd.isna(rung["mean"]) else f"{100 * rung['mean']:.2f} %")
