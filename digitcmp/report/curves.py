@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -22,7 +21,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.records import log_paths
 from digitcmp.experiment.store import read_about
 from digitcmp.files import older, write_whole
-from digitcmp.report.figures import COLOURS, GREY, draw_band
+from digitcmp.report.figures import COLOURS, GREY, draw_band, new_figure
 from digitcmp.report.runs import read_frames
 
 # line styles tell the lines apart in grey
@@ -76,8 +75,7 @@ def round_up(value: float) -> float:
 
 def draw_axes(ends: CurveAxes, title: str) -> Figure:
     """Two panels, accuracies and loss, without lines."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained", dpi=150)
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.6, width=9)
     accuracy, loss = figure.subplots(1, 2)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     accuracy.set(xlabel="epoch", ylabel="accuracy", ylim=(ends.accuracy, 1.0))

@@ -67,7 +67,9 @@ def name_keys(group: list[str], values: dict[str, Values], parts: dict[str, list
     varying = [key for key, each in found.items() if len(set(map(shown, each))) > 1]
     needed = len(varying) == 1 and not parts[group[0]]  # else nothing would be left to say
     for key in sorted(varying, key=lambda key: not key.startswith("model.")):
-        switch = is_switch(found[key]) and not needed
+        # dropout of 0 or 0.2, but not the ten weights of a curve
+        numbers = {value for value in found[key] if value is not None}
+        switch = not needed and len(numbers) <= 2 and 0 in numbers and not any(isinstance(value, str) for value in numbers)
         for one, value, text in zip(group, found[key], briefly(found[key]), strict=True):
             if text and value is not False and len(text) <= LONGEST and not (switch and value == 0):
                 parts[one].append(short[key] if value is True else f"{short[key]}={text}")
@@ -83,12 +85,6 @@ def briefly(values: list[Any]) -> list[str]:
     return whole
 
 
-def is_switch(values: list[Any]) -> bool:
-    """Whether numbers are 0 or one other value: dropout of 0 or 0.2, but not the ten weights of a curve."""
-    numbers = {value for value in values if value is not None}
-    return not any(isinstance(value, str) for value in numbers) and len(numbers) <= 2 and 0 in numbers
-
-
 def shown(value: Any) -> str:
     """A value as short text: 0.4, 60, true, net1; empty for None."""
     if value is None:
@@ -100,11 +96,7 @@ def shown(value: Any) -> str:
 
 def short_names(keys: list[str]) -> dict[str, str]:
     """Each dotted key with as few of its last parts as tell it from the other keys: lr, comparator.relu."""
-    ends = Counter(end for key in keys for end in endings(key))
-    return {key: next(end for end in endings(key) if ends[end] == 1 or end == key) for key in keys}
-
-
-def endings(key: str) -> list[str]:
-    """c, b.c, a.b.c of a.b.c."""
-    parts = key.split(".")
-    return [".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1)]
+    parts = {key: key.split(".") for key in keys}
+    endings = {key: [".".join(found[start:]) for start in range(len(found) - 1, -1, -1)] for key, found in parts.items()}
+    count = Counter(end for ends in endings.values() for end in ends)
+    return {key: next(end for end in ends if count[end] == 1 or end == key) for key, ends in endings.items()}

@@ -34,7 +34,11 @@ def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
     """
     results, target = read_ladder(folder), out or folder / "summary"
     write_whole(target / "ladder.csv", to_csv(results.table, columns(False)))
-    write_whole(target / "ladder.md", markdown(results))
+    steps, branches = results.table[~results.table["branch"]], results.table[results.table["branch"]]
+    body = f"## The ladder\n\n{to_markdown(show(steps, columns(False)))}"
+    if len(branches):
+        body += f"\n## What was tried from a rung\n\n{to_markdown(show(branches, columns(True)))}"
+    write_whole(target / "ladder.md", document(body, results.warnings, NOTES))
     figure = ladder_figure(results.table, results.rounds)
     for kind in ("png", "svg"):
         write_whole(target / f"ladder.{kind}", render(figure, kind))
@@ -62,15 +66,6 @@ def gain(row: dict[str, Any]) -> str:
     """+1.46 (+1.21 to +1.70): a gain with its interval, in points; the gain alone where there is none."""
     within = span(row["gain_low"], row["gain_high"], "+.2f")
     return percent(row["gain"], "+.2f") + ("" if row["verdict"] == "" else f" ({within})")
-
-
-def markdown(results: Ladder) -> str:
-    """Both tables, with their warnings in front and the methods behind."""
-    steps, branches = results.table[~results.table["branch"]], results.table[results.table["branch"]]
-    body = f"## The ladder\n\n{to_markdown(show(steps, columns(False)))}"
-    if len(branches):
-        body += f"\n## What was tried from a rung\n\n{to_markdown(show(branches, columns(True)))}"
-    return document(body, results.warnings, NOTES)
 
 
 SHORT = {"label", "predecessor", "rounds", "failed", "mean", "digit_accuracy", "gain", "p_holm", "verdict"}

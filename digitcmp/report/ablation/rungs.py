@@ -29,7 +29,6 @@ GAIN, LOSS, NOT_SHOWN = "gain", "loss", "not shown"
 class Ladder:
     """The results. table: as `gains`. rounds: every round with its label, the input of the statistics. warnings: a line each."""
 
-    name: str
     table: pd.DataFrame
     rounds: pd.DataFrame
     warnings: list[str]
@@ -52,8 +51,8 @@ def read_ladder(folder: Path) -> Ladder:
     rounds = labelled(sweep.rounds, sweep, known)
     table = gains(summarise(rounds, known), rounds, rungs)
     steps = table[table["predecessor"] != ""].astype({"pairs": "int64"})
-    warnings = [*cautions(sweep, rounds, known, table, steps), *unlike(table, steps), *skipped(rungs)]
-    return Ladder(folder.resolve().name, table, rounds, warnings)
+    warnings = [*cautions(sweep, rounds, known, table, steps), *about_steps(table, steps)]
+    return Ladder(table, rounds, warnings)
 
 
 def read_rungs(directories: Iterable[str]) -> pd.DataFrame:
@@ -89,13 +88,6 @@ def with_predecessors(rungs: pd.DataFrame) -> pd.DataFrame:
     return rungs.assign(predecessor=rungs["number"].where(rungs["branch"], numbers.shift(fill_value="")))
 
 
-def skipped(rungs: pd.DataFrame) -> list[str]:
-    """A line for every gap in the numbers: what is then called one step is several."""
-    plain = rungs.loc[~rungs["branch"], ["number", "label"]].to_numpy().tolist()
-    gaps = [(*one, *other) for one, other in pairwise(plain) if int(other[0]) != int(one[0]) + 1]
-    return [f"no rung between {one} and {other}: {label!r} is compared with {before!r}" for one, before, other, label in gaps]
-
-
 # what `paired` says, and what it is called here, where mean, low and high are those of the accuracy
 COMPARED = {"pairs": "pairs", "only_here": "only_here", "only_baseline": "only_predecessor"}
 COMPARED |= {"mean": "gain", "low": "gain_low", "high": "gain_high", "p": "p"}
@@ -119,13 +111,18 @@ def gains(table: pd.DataFrame, rounds: pd.DataFrame, rungs: pd.DataFrame) -> pd.
     return whole.assign(p_holm=holm(whole["p"]), verdict=verdicts)
 
 
-def unlike(table: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
-    """Rungs with fewer rounds done than the one that has most; gains without rounds that the other side has not of the same seed."""
+def about_steps(table: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
+    """Rungs with fewer rounds done than the one that has most; gains without rounds that the other side has not of the same seed;
+    gaps in the numbers, where what is called one step is several. steps: the rows of the table that have a predecessor."""
     most, left_out = table["rounds"].max(), (steps["only_here"] + steps["only_predecessor"]).astype("int64")
+    unpaired = steps.assign(left_out=left_out)[left_out > 0]
     counts = {
         f"fewer rounds than the {most} of others": counted(table[table["rounds"] < most], "rounds"),
-        "rounds without a partner of the same seed are left out of the gain": counted(
-            steps.assign(left_out=left_out)[left_out > 0], "left_out"
-        ),
+        "rounds without a partner of the same seed are left out of the gain": counted(unpaired, "left_out"),
     }
-    return [f"{what}: {told}" for what, told in counts.items() if told]
+    plain = table.loc[~table["branch"], ["rung", "label"]].to_numpy().tolist()
+    gaps = [(*one, *other) for one, other in pairwise(plain) if int(other[0]) != int(one[0]) + 1]
+    return [
+        *(f"{what}: {told}" for what, told in counts.items() if told),
+        *(f"no rung between {one} and {other}: {label!r} is compared with {before!r}" for one, before, other, label in gaps),
+    ]
