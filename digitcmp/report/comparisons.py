@@ -87,10 +87,7 @@ def tests(differences: Differences) -> dict[str, float]:
 
 
 def rank_biserial(differences: Differences) -> float:
-    """(W+ - W-) / (W+ + W-), with the rank sums of the differences above and below zero (Kerby 2014).
-
-    0 if all are zero, NaN below 2 differences.
-    """
+    """(W+ - W-) / (W+ + W-) of the rank sums of differences above and below zero (Kerby 2014); 0 if all are zero, NaN below 2 of them."""
     if len(differences) < 2:
         return np.nan
     some = differences[differences != 0]

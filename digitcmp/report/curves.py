@@ -35,20 +35,15 @@ STYLES: dict[str, dict[str, Any]] = {
 
 
 def curve_statistics(epochs: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over rounds, a row per epoch and figure: columns epoch, figure, mean, std, rounds.
-
-    Figures that no round has (no digit head, no validation pairs) are left out; std (of the sample) is NaN for one round.
-    """
+    """Mean and standard deviation (of the sample) over rounds, a row per epoch and figure that a round has: epoch, figure, mean, std,
+    rounds."""
     long = epochs.melt(id_vars="epoch", value_vars=list(STYLES), var_name="figure").dropna(subset="value")
     return long.groupby(["epoch", "figure"])["value"].agg(["mean", "std", "count"]).rename(columns={"count": "rounds"}).reset_index()
 
 
 @dataclass(frozen=True)
 class CurveAxes:
-    """The axes that the figures of many runs have in common: which lines they have, and where they end.
-
-    The ends are round numbers, so that the runs of a sweep share them, and can be compared at a glance.
-    """
+    """Which lines the figures of many runs have, and where their axes end: at round numbers, so that a sweep's runs can be compared."""
 
     names: tuple[str, ...]
     epochs: int
@@ -147,15 +142,12 @@ def curves_png(directory: Path) -> bytes:
 
 
 def draw_outdated(directories: Iterable[Path]) -> None:
-    """Draw curves.png of the runs that have epochs which it does not show. Raises RunError when a figure cannot be written.
-
-    Runs whose records cannot be read are left out: a report names them.
-    """
+    """Draw curves.png of the runs that have epochs which it does not show. Raises RunError when a figure cannot be written."""
     for directory in directories:
         if not older([directory / "curves.png"], log_paths(directory)):
             continue
         try:
             picture = curves_png(directory)
         except RunError:
-            continue
+            continue  # a report names the runs whose records cannot be read
         write_whole(directory / "curves.png", picture)

@@ -39,10 +39,9 @@ class Study:
 
 
 def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Metric = TEST_ACCURACY) -> Study:
-    """Read the folders and work everything out.
+    """Read the folders and work everything out. baseline: by default the first configuration that has the metric.
 
-    baseline: the first configuration that has the metric by default. Raises RunError for folders without runs, for an unknown
-    baseline, and for a metric that no round has.
+    Raises RunError for folders without runs, for an unknown baseline, and for a metric that no round has.
     """
     sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
     known = configurations(sweep)

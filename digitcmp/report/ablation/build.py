@@ -28,9 +28,9 @@ LEFT_OUT = {"label", "configuration_hash", "normalised_time"}  # of the columns 
 
 
 def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
-    """Write ladder.csv, ladder.md, ladder.png and ladder.svg. Returns the results and where they are.
+    """Write ladder.csv, ladder.md, ladder.png and ladder.svg, by default to summary/ in the folder; returns the results and where they are.
 
-    out: summary/ in the folder by default. Raises RunError as `read_ladder` does, and when nothing can be written.
+    Raises RunError as `read_ladder` does, and when nothing can be written.
     """
     results, target = read_ladder(folder), out or folder / "summary"
     write_whole(target / "ladder.csv", to_csv(results.table, columns(False)))
