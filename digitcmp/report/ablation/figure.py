@@ -111,8 +111,8 @@ def draw_gains(axes: Axes, table: pd.DataFrame, rows: list[float]) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0")
     axes.set_xlabel("gain, paired by seed [points]" + (f"; logarithmic beyond {LINEAR:g}" if reach > WIDE else ""))
-    head(axes, 0, "filled: zero is outside the interval")
-    head(axes, 1.02, "mean (95 % interval)")
+    for across, text in ((0, "filled: zero is outside the interval"), (1.02, "mean (95 % interval)")):
+        axes.text(across, 1.02, text, transform=axes.transAxes, fontsize=SMALL - 1, color=GREY, va="bottom")
 
 
 def write(axes: Axes, row: float, text: str) -> None:
@@ -120,8 +120,3 @@ def write(axes: Axes, row: float, text: str) -> None:
     axes.text(
         1.02, row, text.replace("-", "\N{MINUS SIGN}"), transform=axes.get_yaxis_transform(), fontsize=SMALL - 1, va="center", color=INK
     )
-
-
-def head(axes: Axes, across: float, text: str) -> None:
-    """A small heading above a panel."""
-    axes.text(across, 1.02, text, transform=axes.transAxes, fontsize=SMALL - 1, color=GREY, va="bottom")
