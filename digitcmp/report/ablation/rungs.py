@@ -41,7 +41,7 @@ def read_ladder(folder: Path) -> Ladder:
     configuration, or a side branch has no rung to be compared with.
     """
     sweep = read_sweep([folder], columns=(), for_report=True)
-    rungs = with_predecessors(read_rungs(sweep.runs["directory"]))
+    rungs = read_rungs(sweep.runs["directory"])
     known = sweep.runs.loc[rungs["run_index"], ["configuration_hash", "parameters", *sweep.keys]].reset_index(drop=True)
     known.insert(0, "label", rungs["label"])
     for name, same in known.groupby("configuration_hash", sort=False)["label"]:
@@ -49,7 +49,7 @@ def read_ladder(folder: Path) -> Ladder:
             told = " and ".join(map(repr, same))
             raise RunError(f"{told} have the same configuration ({name}): a rung is to differ from every other; correct or remove one")
     rounds = labelled(sweep.rounds, sweep, known)
-    table = gains(summarise(rounds, known), rounds, rungs)
+    table = gains(summarise(rounds, known), rounds, with_predecessors(rungs))
     steps = table[table["predecessor"] != ""].astype({"pairs": "int64"})
     warnings = [*cautions(sweep, rounds, known, table, steps), *about_steps(table, steps)]
     return Ladder(table, rounds, warnings)
