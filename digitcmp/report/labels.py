@@ -23,8 +23,8 @@ def configurations(sweep: Sweep) -> pd.DataFrame:
     if "model.name" in first:
         first = first.iloc[pd.factorize(first["model.name"], use_na_sentinel=False)[0].argsort(kind="stable")]
     frame = first[["configuration_hash", "parameters", *sweep.keys]].reset_index(drop=True)
-    rows = frame[sweep.keys].to_dict("records")
-    values = [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in rows]
+    rows = frame.to_dict("records")
+    values = [{key: None if pd.isna(row[key]) else row[key] for key in sweep.keys} for row in rows]
     labels = label_all(dict(zip(frame["configuration_hash"], values, strict=True)))
     frame.insert(0, "label", list(labels.values()))
     return frame
