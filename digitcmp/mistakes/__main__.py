@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from digitcmp.errors import RunError
-from digitcmp.report.command import run
+from digitcmp.report.command import exit_codes
 
 DESCRIPTION = """\
 Ask the networks of a run that was started with save_model=true about their test pairs again, and write the pairs that
@@ -31,22 +31,17 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
-def mistakes(arguments: argparse.Namespace) -> None:
-    """Find the mistakes, write their files, and print what there is to say about them. Raises DigitcmpError."""
+@exit_codes("no round was touched")
+def main() -> None:
+    """Find the mistakes, write their files, and print what there is to say about them. Exit codes: see `exit_codes`."""
+    arguments = parser().parse_args()
     if arguments.rounds < 1:
         raise RunError(f"--rounds={arguments.rounds}: must be a whole number, at least 1")
     from digitcmp.mistakes.find import find
-    from digitcmp.mistakes.terminal import print_findings
-    from digitcmp.mistakes.write import write
+    from digitcmp.mistakes.output import print_findings, write
 
     findings = find(arguments.run, arguments.rounds, arguments.root)
     print_findings(findings, write(findings, arguments.run if arguments.out is None else arguments.out))
-
-
-def main() -> None:
-    """Run the command line. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C."""
-    arguments = parser().parse_args()
-    run(lambda: mistakes(arguments), "no round was touched")
 
 
 if __name__ == "__main__":

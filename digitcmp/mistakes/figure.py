@@ -1,7 +1,6 @@
 """The figure of mistakes: what the network saw, and what it made of it. It draws what was found and works nothing out."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from digitcmp.mistakes.findings import Findings, Mistake, Numbers
-from digitcmp.mistakes.words import kinds, question, sureness, wrong
 from digitcmp.report.figures import COLOURS, GREY, WIDTH, new_figure
 
 MOST = 60  # pairs in the figure
@@ -30,54 +28,38 @@ BETWEEN = 0.17  # rows
 LINE = 0.17  # of text at the top
 
 
-@dataclass(frozen=True)
-class Heading:
-    """The lines at the top, and whether there are bars to be explained."""
-
-    lines: list[str]
-    bars: bool
-
-    @property
-    def height(self) -> float:
-        """In inches."""
-        return self.line(len(self.lines) + self.bars) + 0.12
-
-    def line(self, index: int) -> float:
-        """How far below the top a line begins, in inches; the first one is large."""
-        return MARGIN + LINE * index + (0.06 if index else 0)
-
-
 def figure(findings: Findings) -> Figure:
     """At most 60 pairs that are answered wrongly, those first of which the network was surest; there must be one."""
     shown = findings.surest(MOST)
     bars = shown[0].posteriors is not None
-    heading = Heading(list(filter(None, [wrong(findings), kinds(findings), caption(len(shown), len(findings.mistakes))])), bars)
-    row_height = TITLE + SIDE + (AIR + BARS + NAMES) * bars + BETWEEN
-    drawn = new_figure(heading.height + row_height * math.ceil(len(shown) / COLUMNS))
+    which = "all of them" if len(shown) == len(findings.mistakes) else f"the {len(shown)} of which the network was surest"
+    caption = f"shown: {which}, surest first; per cent: the probability that the network gave to its wrong answer"
+    lines = list(filter(None, [findings.wrong_line(), findings.kinds_line(), caption]))
+    top, row_height = line_top(len(lines) + bars) + 0.12, TITLE + SIDE + (AIR + BARS + NAMES) * bars + BETWEEN
+    drawn = new_figure(top + row_height * math.ceil(len(shown) / COLUMNS))
     drawn.set_layout_engine("none")  # every part has its coordinates
     axes = drawn.add_axes((0, 0, 1, 1))
-    draw_heading(axes, heading)
+    draw_heading(axes, lines, bars)
     for index, mistake in enumerate(shown):
         row, column = divmod(index, COLUMNS)
-        draw_pair(axes, mistake, findings.relation, MARGIN + column * CELL, heading.height + row * row_height)
+        draw_pair(axes, mistake, findings.relation, MARGIN + column * CELL, top + row * row_height)
     axes.set(xlim=(0, WIDTH), ylim=(drawn.get_figheight(), 0), aspect="auto")  # images change all three
     axes.set_axis_off()
     return drawn
 
 
-def caption(shown: int, mistakes: int) -> str:
-    """Which pairs are shown, and in what order."""
-    which = "all of them" if shown == mistakes else f"the {shown} of which the network was surest"
-    return f"shown: {which}, surest first; per cent: the probability that the network gave to its wrong answer"
+def line_top(index: int) -> float:
+    """How far below the top a line of the heading begins, in inches; the first one is large."""
+    return MARGIN + LINE * index + (0.06 if index else 0)
 
 
-def draw_heading(axes: Axes, heading: Heading) -> None:
-    """The lines of text, the first one large, and what the colours of the bars mean."""
-    for index, line in enumerate(heading.lines):
-        draw_text(axes, MARGIN, heading.line(index), line, **({} if index else {"fontsize": 10, "color": "black"}))
-    if not heading.bars:
+def draw_heading(axes: Axes, lines: list[str], bars: bool) -> None:
+    """The lines of text, the first one large, and what the colours of the bars mean, where there are any."""
+    for index, line in enumerate(lines):
+        draw_text(axes, MARGIN, line_top(index), line, **({} if index else {"fontsize": 10, "color": "black"}))
+    if not bars:
         return
-    x, y = MARGIN, heading.line(len(heading.lines))
+    x, y = MARGIN, line_top(len(lines))
     draw_text(axes, x, y, "bars: its probabilities of the digits 0 to 9,")
     for colour, text, inches in ((TRUE, "the true digit", 2.5), (READ, "the digit read instead", 3.5)):
         axes.bar(x + inches - 0.08, 0.09, width=0.09, bottom=y + 0.015, color=colour)
@@ -92,20 +74,18 @@ def draw_text(axes: Axes, left: float, top: float, text: str, **look: Any) -> No
 def draw_pair(axes: Axes, mistake: Mistake, relation: str, left: float, top: float) -> None:
     """A pair in its cell: the question and the answer, both images, the posteriors of both digits."""
     row, width = mistake.row, 2 * SIDE + GAP
-    axes.text(left, top + TITLE - 0.05, question(row, relation), fontsize=7)
-    axes.text(left + width, top + TITLE - 0.05, sureness(row), fontsize=6, color=GREY, horizontalalignment="right")
+    question = f"{row.first} {relation} {row.second}? says {'yes' if row.answer else 'no'}"
+    sureness = ">99 %" if row.sure >= 0.995 else f"{100 * row.sure:.0f} %"
+    axes.text(left, top + TITLE - 0.05, question, fontsize=7)
+    axes.text(left + width, top + TITLE - 0.05, sureness, fontsize=6, color=GREY, horizontalalignment="right")
     for index, true in enumerate((row.first, row.second)):
         x, y = left + index * (SIDE + GAP), top + TITLE
-        draw_digit(axes, mistake.images[index], x, y)
+        extent = (x, x + SIDE, y + SIDE, y)
+        # ink on paper, in a thin frame
+        axes.imshow(mistake.images[index], cmap="gray_r", vmin=0, vmax=1, extent=extent, aspect="auto", interpolation="nearest")
+        axes.plot([x, x + SIDE, x + SIDE, x, x], [y, y, y + SIDE, y + SIDE, y], color=GREY, linewidth=0.5)
         if mistake.posteriors is not None:
             draw_posterior(axes, mistake.posteriors[index], true, x, y + SIDE + AIR + BARS)
-
-
-def draw_digit(axes: Axes, image: Numbers, left: float, top: float) -> None:
-    """An image [14, 14] in [0, 1] as ink on paper, with a thin frame."""
-    axes.imshow(image, cmap="gray_r", vmin=0, vmax=1, extent=(left, left + SIDE, top + SIDE, top), aspect="auto", interpolation="nearest")
-    across, down = np.array([0, 1, 1, 0, 0]), np.array([0, 0, 1, 1, 0])
-    axes.plot(left + SIDE * across, top + SIDE * down, color=GREY, linewidth=0.5)
 
 
 def draw_posterior(axes: Axes, posterior: Numbers, true: int, left: float, base: float) -> None:

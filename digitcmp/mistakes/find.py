@@ -16,7 +16,7 @@ from digitcmp.data.pairs import Pairs
 from digitcmp.errors import RunError
 from digitcmp.experiment.networks import TrainedNetwork, load_model
 from digitcmp.experiment.store import read_about, read_run_records
-from digitcmp.mistakes.findings import Findings, Mistake, MistakeRow, RoundFindings, kind_of
+from digitcmp.mistakes.findings import KINDS, Findings, Mistake, MistakeRow, RoundFindings
 from digitcmp.model.network import Outputs
 from digitcmp.train.evaluate import BATCH, decide
 from digitcmp.train.results import RoundRow
@@ -58,12 +58,16 @@ def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings
     network = load_model(directory, row.seed)
     tested = round_pairs(data, row.seed).test
     grey = round_pairs(replace(data, normalize_test=False), row.seed).test  # the same pairs, to be looked at
-    outputs = ask(network, tested.images)
-    mistakes = mistakes_of(row.seed, grey, outputs)
-    found = RoundFindings(
-        row.seed, len(tested.target), mistakes, row.test_accuracy, None if outputs.digits is None else counted(tested, outputs.digits)
-    )
-    check(found)
+    outputs, read = ask(network, tested.images), None
+    if outputs.digits is not None:
+        read = Counter(zip(tested.digits.flatten().tolist(), outputs.digits.argmax(dim=-1).flatten().tolist(), strict=True))
+    found = RoundFindings(row.seed, len(tested.target), mistakes_of(row.seed, grey, outputs), row.test_accuracy, read)
+    # a single pair may differ, however few there are
+    if abs(found.accuracy - found.recorded) > max(TOLERANCE, 1.5 / found.pairs):
+        raise RunError(
+            f"seed={found.seed}: {100 * found.accuracy:.2f} % of the test pairs are answered rightly, but its record has "
+            f"{100 * found.recorded:.2f} %; the data or the code is not what the run was trained with"
+        )
     return found
 
 
@@ -77,51 +81,18 @@ def ask(network: TrainedNetwork, images: Tensor) -> Outputs:
 
 def mistakes_of(seed: int, grey: Pairs, outputs: Outputs) -> list[Mistake]:
     """The pairs that are answered wrongly. grey: N pairs with images in [0, 1]; outputs: logits [N, 1 or 2], [N, 2, 10] or None."""
-    answers, probability = decide(outputs.comparison), truth(outputs.comparison)
-    posteriors = None if outputs.digits is None else F.softmax(outputs.digits.double(), dim=-1)
-    return [
-        mistake(seed, pair, grey, int(answers[pair]), probability[pair].item(), None if posteriors is None else posteriors[pair])
-        for pair in torch.nonzero(answers != grey.target)[:, 0].tolist()
-    ]
-
-
-def mistake(seed: int, pair: int, grey: Pairs, answer: int, probability: float, posteriors: Tensor | None) -> Mistake:
-    """One wrong answer. posteriors: [2, 10]."""
-    first, second = grey.digits[pair].tolist()
-    read = None if posteriors is None else (int(posteriors[0].argmax()), int(posteriors[1].argmax()))
-    true = None if posteriors is None else (posteriors[0, first].item(), posteriors[1, second].item())
-    row = MistakeRow(
-        seed=seed,
-        pair=pair,
-        first=first,
-        second=second,
-        target=int(grey.target[pair]),
-        answer=answer,
-        probability=probability,
-        first_read=None if read is None else read[0],
-        second_read=None if read is None else read[1],
-        first_posterior=None if true is None else true[0],
-        second_posterior=None if true is None else true[1],
-        kind=kind_of((first, second), read),
-    )
-    return Mistake(row, grey.images[pair].double().numpy(), None if posteriors is None else posteriors.numpy())
-
-
-def truth(logits: Tensor) -> Tensor:
-    """The probability that the target is 1, float64 [N], from comparison logits [N, 1 or 2]."""
-    logits = logits.double()
-    return torch.sigmoid(logits[:, 0]) if logits.shape[-1] == 1 else F.softmax(logits, dim=-1)[:, 1]
-
-
-def counted(pairs: Pairs, digits: Tensor) -> Counter[tuple[int, int]]:
-    """How often each digit of the pairs is read as which: (true, read) from logits [N, 2, 10]."""
-    return Counter(zip(pairs.digits.flatten().tolist(), digits.argmax(dim=-1).flatten().tolist(), strict=True))
-
-
-def check(found: RoundFindings) -> None:
-    """Raise RunError when a network answers otherwise than it did. A single pair may differ, however few there are."""
-    if abs(found.accuracy - found.recorded) > max(TOLERANCE, 1.5 / found.pairs):
-        raise RunError(
-            f"seed={found.seed}: {100 * found.accuracy:.2f} % of the test pairs are answered rightly, but its record has "
-            f"{100 * found.recorded:.2f} %; the data or the code is not what the run was trained with"
-        )
+    answers, logits = decide(outputs.comparison), outputs.comparison.double()
+    probability = torch.sigmoid(logits[:, 0]) if logits.shape[-1] == 1 else F.softmax(logits, dim=-1)[:, 1]  # that the target is 1
+    mistakes = []
+    for pair in torch.nonzero(answers != grey.target)[:, 0].tolist():
+        first, second = grey.digits[pair].tolist()
+        posteriors = None
+        row = MistakeRow(seed, pair, first, second, int(grey.target[pair]), int(answers[pair]), probability[pair].item())
+        if outputs.digits is not None:
+            posteriors = F.softmax(outputs.digits[pair].double(), dim=-1).numpy()
+            read = posteriors.argmax(axis=-1).tolist()
+            kind = KINDS[sum(one != other for one, other in zip((first, second), read, strict=True))]
+            row = replace(row, first_read=read[0], second_read=read[1], kind=kind)
+            row = replace(row, first_posterior=float(posteriors[0, first]), second_posterior=float(posteriors[1, second]))
+        mistakes.append(Mistake(row, grey.images[pair].double().numpy(), posteriors))
+    return mistakes

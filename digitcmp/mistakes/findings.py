@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +29,11 @@ class MistakeRow:
     target: int
     answer: int
     probability: float
-    first_read: int | None
-    second_read: int | None
-    first_posterior: float | None
-    second_posterior: float | None
-    kind: str
+    first_read: int | None = None
+    second_read: int | None = None
+    first_posterior: float | None = None
+    second_posterior: float | None = None
+    kind: str = UNREAD
 
     @property
     def sure(self) -> float:
@@ -101,11 +100,6 @@ class Findings:
         return float(np.mean([one.accuracy for one in self.rounds]))
 
     @property
-    def recorded(self) -> float:
-        """The mean over the rounds, as it is on record."""
-        return float(np.mean([one.recorded for one in self.rounds]))
-
-    @property
     def read(self) -> Counter[tuple[int, int]]:
         """(true digit, read digit) of all digits of all rounds, counted; nothing without digit head."""
         return sum((one.read for one in self.rounds if one.read is not None), Counter[tuple[int, int]]())
@@ -127,16 +121,17 @@ class Findings:
 
     def confusions(self) -> list[Confusion]:
         """Which digits are taken for which, most frequent (in the pairs that are answered wrongly) first."""
-        wrong = Counter(chain.from_iterable(digits(mistake.row) for mistake in self.mistakes))
+        rows = [mistake.row for mistake in self.mistakes]
+        wrong = Counter(pair for row in rows for pair in ((row.first, row.first_read), (row.second, row.second_read)))
         found = [Confusion(*pair, wrong[pair], count) for pair, count in self.read.items() if pair[0] != pair[1]]
         return sorted(found, key=lambda each: (-each.in_mistakes, -each.in_all, each.true, each.read))
 
+    def wrong_line(self) -> str:
+        """12 of 1,000 test pairs are answered wrongly, in 1 round."""
+        count, rounds = len(self.mistakes), len(self.rounds)
+        verb, plural = "is" if count == 1 else "are", "s" * (rounds > 1)
+        return f"{count:,} of {self.pairs:,} test pairs {verb} answered wrongly, in {rounds} round{plural}"
 
-def digits(row: MistakeRow) -> list[tuple[Any, Any]]:
-    """(true digit, read digit) for both digits of a pair."""
-    return [(row.first, row.first_read), (row.second, row.second_read)]
-
-
-def kind_of(true: tuple[int, int], read: tuple[int, int] | None) -> str:
-    """What is wrong with a pair that is answered wrongly, from its digits and what was read."""
-    return UNREAD if read is None else KINDS[sum(one != other for one, other in zip(true, read, strict=True))]
+    def kinds_line(self) -> str:
+        """How many mistakes there are of each kind; empty without mistakes or without digit head."""
+        return ", ".join(f"{kind}: {count:,}" for kind, count in self.kinds().items()) if self.mistakes else ""

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from digitcmp.report.command import run
+from digitcmp.report.command import exit_codes
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY, find_metric
 
 DESCRIPTION = """\
@@ -37,8 +37,10 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
-def report(arguments: argparse.Namespace) -> None:
-    """Write the report, print its table, its warnings, and where it is."""
+@exit_codes()
+def main() -> None:
+    """Write the report, print its table, its warnings, and where it is. Exit codes: see `exit_codes`."""
+    arguments = parser().parse_args()
     metric = find_metric(arguments.metric)
     from digitcmp.report.build import make_report
     from digitcmp.report.curves import draw_outdated
@@ -48,11 +50,6 @@ def report(arguments: argparse.Namespace) -> None:
     if arguments.curves:  # first, as runs that were not tested have curves, but no report
         draw_outdated(run for folder in arguments.folders for run in find_runs(folder))
     print_report(make_report(arguments.folders, arguments.baseline, arguments.out, metric))
-
-
-def main() -> None:
-    """Run the command line. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C."""
-    run(lambda: report(parser().parse_args()))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,36 @@
-"""All files of a report, from the folders of runs to the folder of the summary."""
+"""All files of a report, from the folders of runs to the folder of the summary: tables, figures, and a page that needs nothing else."""
 
+import base64
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from digitcmp.files import write_whole
 from digitcmp.report import figures
 from digitcmp.report.curves import draw_outdated
+from digitcmp.report.frames import VERSIONS
+from digitcmp.report.labels import PLAIN
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
-from digitcmp.report.page import notes, page
+from digitcmp.report.statistics import methods
 from digitcmp.report.study import Study, study
-from digitcmp.report.tables import comparison_columns, comparisons_csv, show, table_columns, table_csv, to_csv, to_latex, to_markdown
+from digitcmp.report.tables import comparison_columns, lines_of, show, table_columns, to_csv, to_latex, to_markdown
 
 MOST_CURVES = 100  # runs whose curves are drawn unasked: a few seconds
+LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
+CAPTIONS = {
+    "curves": "{title} per epoch: mean over rounds, and ± one standard deviation.",
+    "distribution": "{title} of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
+    "differences": "Difference to the baseline, paired by seed, with 95 % intervals.",
+    "swept": "{title} against the number that varies, with 95 % intervals of the mean.",
+    "distances": "{title} by the distance of the two digits, with 95 % intervals over rounds.",
+}
+PLAIN_NOTE = f"{PLAIN}: nothing of what the other configurations name is switched on."
 
 
 @dataclass(frozen=True)
@@ -53,13 +68,13 @@ def make_report(
 
 def tables(results: Study) -> dict[str, str]:
     """The texts of the table files, by name."""
-    metric, lines = results.metric, notes(results)
-    table, comparisons = show(results.table, table_columns(metric)), show(results.comparisons, comparison_columns(metric))
+    lines, columns, compared = notes(results), table_columns(results.metric), comparison_columns(results.metric)
+    table, comparisons = show(results.table, columns), show(results.comparisons, compared)
     files = {
-        "table.csv": to_csv(results.table, table_csv(metric)),
+        "table.csv": to_csv(results.table, columns),
         "table.md": document(to_markdown(table), results.warnings, lines),
         "table.tex": to_latex(table, [*results.warnings, *lines]),
-        "comparisons.csv": to_csv(results.comparisons, comparisons_csv(metric)),
+        "comparisons.csv": to_csv(results.comparisons, compared),
     }
     if len(comparisons):
         lead = f"Differences to **{results.baseline}**.\n\n"
@@ -87,3 +102,55 @@ def drawn(results: Study) -> dict[str, Figure]:
     if len(results.distances):
         made["distances"] = figures.distances(results.distances)
     return made
+
+
+def page(results: Study, pictures: dict[str, dict[str, bytes]], out: Path) -> str:
+    """The HTML page as text: tables, figures, how they were made, and a link to every run, relative to the folder `out`.
+
+    pictures: by name, the bytes of its svg and png.
+    """
+    loader = FileSystemLoader(Path(__file__).parent)
+    # autoescape: names of networks and folders are the user's
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    metric, count, done = results.metric.title.capitalize(), len(results.table), int(results.table["rounds"].sum())
+    configurations, rounds = f"{count} configuration{'s' * (count != 1)}", f"{done:,} round{'s' * (done != 1)}"
+    versions = results.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
+    return environment.get_template("page.html.j2").render(
+        title=f"{results.name}: {configurations}, {rounds}",
+        warnings=results.warnings,
+        baseline=results.baseline,
+        table=lines_of(show(results.table, table_columns(results.metric))),
+        comparisons=lines_of(show(results.comparisons, comparison_columns(results.metric))) if len(results.comparisons) else [],
+        metric=metric,
+        pictures=[
+            {"name": name, "caption": CAPTIONS[name].format(title=metric), "source": data_uri(files)} for name, files in pictures.items()
+        ],
+        methods=notes(results),
+        commands=results.sweep.runs["command"].dropna().unique().tolist(),
+        versions=[(name, ", ".join(versions[name].unique())) for name in versions.columns],
+        runs=run_links(results, out),
+    )
+
+
+def notes(results: Study) -> list[str]:
+    """How the numbers were worked out."""
+    return [*methods(results.metric), *([PLAIN_NOTE] if PLAIN in set(results.table["label"]) else [])]
+
+
+def data_uri(files: dict[str, bytes]) -> str:
+    """A figure as its SVG, or as its PNG where that would be large."""
+    kind, mime = ("png", "image/png") if len(files["svg"]) > LARGEST_SVG else ("svg", "image/svg+xml")
+    return f"data:{mime};base64,{base64.b64encode(files[kind]).decode()}"
+
+
+def run_links(results: Study, out: Path) -> list[dict[str, str]]:
+    """A row a run: its configuration, state, and a link relative to the page."""
+    labels = dict(zip(results.configurations["configuration_hash"], results.configurations["label"], strict=True))
+    rows = []
+    for run in results.sweep.runs.to_dict("records"):
+        link = Path(os.path.relpath(Path(str(run["directory"])).resolve(), out.resolve())).as_posix()
+        rounds = f"{run['recorded']} of {run['seeds']}"
+        told = {"label": labels[run["configuration_hash"]], "rounds": rounds, "status": run["run_status"]}
+        started = "" if pd.isna(run["started"]) else str(run["started"])[:19].replace("T", " ")  # to the second
+        rows.append({**told, "run": run["run"], "link": quote(link) + "/", "started": started})
+    return rows

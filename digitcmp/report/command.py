@@ -3,18 +3,20 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from digitcmp.errors import DigitcmpError
 
 
-def run(act: Callable[[], None], interrupted: str = "no run was touched") -> None:
-    """Run a command. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C.
+@contextmanager
+def exit_codes(interrupted: str = "no run was touched") -> Iterator[None]:
+    """What is done here ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C.
 
     interrupted: the end of the line that Ctrl-C leaves.
     """
     try:
-        act()
+        yield
     except DigitcmpError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise

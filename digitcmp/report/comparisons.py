@@ -70,35 +70,24 @@ def paired(here: "pd.Series[float]", there: "pd.Series[float]", metric: Metric =
 
 
 def tests(differences: Differences) -> dict[str, float]:
-    """Mean, interval, p and d_z of paired differences [n]; NaN below 2 of them (but the mean of one)."""
+    """Mean, interval, p and d_z of paired differences [n]; NaN below 2 of them (but the mean of one).
+
+    p: two-sided, of the signed-rank test (Wilcoxon 1945): zeros are dropped, ties share their mean rank; 1 if all are zero. d_z:
+    mean / std (Cohen 1988, section 2.3.5); 0 if all are zero, NaN if all are equal but not zero.
+    """
     mean = float(differences.mean()) if len(differences) else np.nan
     if len(differences) < 2:
         return {"mean": mean, **dict.fromkeys(("low", "high", "p", "d_z"), np.nan)}
     half = float(half_width(stats.sem(differences), len(differences)))
-    d_z = standardised(mean, float(differences.std(ddof=1)))
-    return {"mean": mean, "low": mean - half, "high": mean + half, "p": wilcoxon_p(differences), "d_z": d_z}
-
-
-def wilcoxon_p(differences: Differences) -> float:
-    """Two-sided p of the signed-rank test (Wilcoxon 1945): zeros are dropped, ties share their mean rank; 1 if all are zero.
-
-    scipy chooses: exact up to 50 differences without ties, permutations for few with ties, else the normal approximation.
-    """
-    return float(stats.wilcoxon(differences, zero_method="wilcox").pvalue) if differences.any() else 1.0
-
-
-def standardised(mean: float, std: float) -> float:
-    """Cohen's d_z = mean / std of the differences (Cohen 1988, section 2.3.5); 0 if all are zero, NaN if all are equal but not zero."""
-    if std > 0.1**DECIMALS:
-        return mean / std
-    return 0.0 if mean == 0 else np.nan
+    # scipy chooses: exact up to 50 differences without ties, permutations for few with ties, else the normal approximation
+    p = float(stats.wilcoxon(differences, zero_method="wilcox").pvalue) if differences.any() else 1.0
+    std = float(differences.std(ddof=1))
+    d_z = mean / std if std > 0.1**DECIMALS else 0.0 if mean == 0 else np.nan
+    return {"mean": mean, "low": mean - half, "high": mean + half, "p": p, "d_z": d_z}
 
 
 def rank_biserial(differences: Differences) -> float:
-    """(W+ - W-) / (W+ + W-), with the rank sums of the differences above and below zero (Kerby 2014).
-
-    0 if all are zero, NaN below 2 differences.
-    """
+    """(W+ - W-) / (W+ + W-) of the rank sums of differences above and below zero (Kerby 2014); 0 if all are zero, NaN below 2 of them."""
     if len(differences) < 2:
         return np.nan
     some = differences[differences != 0]

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -22,7 +21,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.records import log_paths
 from digitcmp.experiment.store import read_about
 from digitcmp.files import older, write_whole
-from digitcmp.report.figures import COLOURS, GREY, draw_band
+from digitcmp.report.figures import COLOURS, GREY, draw_band, new_figure
 from digitcmp.report.runs import read_frames
 
 # line styles tell the lines apart in grey
@@ -36,20 +35,15 @@ STYLES: dict[str, dict[str, Any]] = {
 
 
 def curve_statistics(epochs: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over rounds, a row per epoch and figure: columns epoch, figure, mean, std, rounds.
-
-    Figures that no round has (no digit head, no validation pairs) are left out; std (of the sample) is NaN for one round.
-    """
+    """Mean and standard deviation (of the sample) over rounds, a row per epoch and figure that a round has: epoch, figure, mean, std,
+    rounds."""
     long = epochs.melt(id_vars="epoch", value_vars=list(STYLES), var_name="figure").dropna(subset="value")
     return long.groupby(["epoch", "figure"])["value"].agg(["mean", "std", "count"]).rename(columns={"count": "rounds"}).reset_index()
 
 
 @dataclass(frozen=True)
 class CurveAxes:
-    """The axes that the figures of many runs have in common: which lines they have, and where they end.
-
-    The ends are round numbers, so that the runs of a sweep share them, and can be compared at a glance.
-    """
+    """Which lines the figures of many runs have, and where their axes end: at round numbers, so that a sweep's runs can be compared."""
 
     names: tuple[str, ...]
     epochs: int
@@ -76,8 +70,7 @@ def round_up(value: float) -> float:
 
 def draw_axes(ends: CurveAxes, title: str) -> Figure:
     """Two panels, accuracies and loss, without lines."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained", dpi=150)
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.6, width=9)
     accuracy, loss = figure.subplots(1, 2)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     accuracy.set(xlabel="epoch", ylabel="accuracy", ylim=(ends.accuracy, 1.0))
@@ -149,18 +142,12 @@ def curves_png(directory: Path) -> bytes:
 
 
 def draw_outdated(directories: Iterable[Path]) -> None:
-    """Draw curves.png of the runs that have epochs which it does not show. Raises RunError when a figure cannot be written.
-
-    Runs whose records cannot be read are left out: a report names them.
-    """
-    for directory in filter(outdated, directories):
+    """Draw curves.png of the runs that have epochs which it does not show. Raises RunError when a figure cannot be written."""
+    for directory in directories:
+        if not older([directory / "curves.png"], log_paths(directory)):
+            continue
         try:
             picture = curves_png(directory)
         except RunError:
-            continue
+            continue  # a report names the runs whose records cannot be read
         write_whole(directory / "curves.png", picture)
-
-
-def outdated(directory: Path) -> bool:
-    """Whether a run has epochs that its curves don't show."""
-    return older([directory / "curves.png"], log_paths(directory))

@@ -34,9 +34,9 @@ Draw = Callable[[Axes, pd.DataFrame, dict[str, Any]], object]  # draws a configu
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-def new_figure(height: float) -> Figure:
-    """An empty figure that belongs to no window."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained", dpi=150)
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """An empty figure that belongs to no window; inches."""
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     return figure
 
@@ -66,16 +66,13 @@ def labels_of(frame: pd.DataFrame) -> list[str]:
 def curves(means: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
     """The metric per epoch: a line for the mean over rounds, a band of ± one standard deviation (the published Figure 1).
 
-    means: label, epoch, mean, std, count. More than six configurations get a panel each, in which the first one is dotted.
+    means: as `curve_means`.
     """
     return side_by_side(means, "epoch", "epoch", metric.title, metric, draw_band)
 
 
 def distances(statistics: pd.DataFrame) -> Figure:
-    """Test accuracy by the distance |first - second| of the digits, with 95 % intervals. statistics: as `by_distance`.
-
-    More than six configurations get a panel each, in which the first one is dotted.
-    """
+    """Test accuracy by the distance |first - second| of the digits, with 95 % intervals. statistics: as `by_distance`."""
     ylabel = "test accuracy (mean, 95 % interval)"
     # apart, so that intervals don't hide each other
     figure = side_by_side(statistics, "distance", DISTANCE, ylabel, TEST_ACCURACY, draw_intervals, apart=0.06)
@@ -85,7 +82,10 @@ def distances(statistics: pd.DataFrame) -> Figure:
 
 
 def side_by_side(statistics: pd.DataFrame, across: str, xlabel: str, ylabel: str, metric: Metric, draw: Draw, apart: float = 0.0) -> Figure:
-    """All configurations in a panel, or in one each, drawn by `draw`. across: the column of the x axis; apart: between two of them."""
+    """All configurations in a panel, or, where they are more than six, in one each, drawn by `draw`.
+
+    across: the column of the x axis; apart: between two of them.
+    """
     parts = {label: statistics[statistics["label"] == label] for label in labels_of(statistics)}
     if len(parts) > TOGETHER:
         return small_multiples(parts, across, xlabel, metric, draw)
@@ -163,9 +163,10 @@ def rows_figure(labels: list[str], xlabel: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def scattered(count: int) -> np.ndarray[tuple[int], np.dtype[np.floating[Any]]]:
-    """Offsets [count] from -0.5 to 0.5: points next to each other in the file are never next to each other in the figure."""
-    return np.arange(1, count + 1) * GOLDEN % 1 - 0.5  # golden section
+def draw_rounds(axes: Axes, row: float, values: "pd.Series[float]", height: float, **look: Any) -> None:
+    """A point a round along a row, spread over this height; neighbours in the file are never neighbours in the figure."""
+    offsets = np.arange(1, len(values) + 1) * GOLDEN % 1 - 0.5  # golden section
+    axes.scatter(values, row + height * offsets, linewidth=0, zorder=1, **look)
 
 
 def distribution(rounds: pd.DataFrame, spread: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
@@ -182,13 +183,11 @@ def distribution(rounds: pd.DataFrame, spread: pd.DataFrame, metric: Metric = TE
     )
     done = rounds[rounds["status"] == "done"]
     for row, label in enumerate(labels):
-        values = done.loc[done["label"] == label, metric.column].to_numpy()
-        offsets = scattered(len(values)) * 0.44
+        values = done.loc[done["label"] == label, metric.column]
         # many points are small and faint, and lie below the box
-        many = len(values) > 200
-        faint = min(0.55, max(0.02, 60 / max(len(values), 1)))
-        look: dict[str, Any] = {"s": 6 if many else 14, "alpha": faint, "linewidth": 0, "zorder": 1, "rasterized": len(done) > POINTS}
-        axes.scatter(values, row + offsets, color=COLOURS[row % len(COLOURS)], **look)
+        size, faint = 6 if len(values) > 200 else 14, min(0.55, max(0.02, 60 / max(len(values), 1)))
+        colour, pixels = COLOURS[row % len(COLOURS)], len(done) > POINTS
+        draw_rounds(axes, row, values, 0.44, s=size, alpha=faint, color=colour, rasterized=pixels)
     axes.xaxis.set_major_formatter(metric.tick)
     return figure
 

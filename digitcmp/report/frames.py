@@ -45,8 +45,7 @@ def read_sweep(folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COL
     """
     tops = [Path(folder) for folder in folders]
     notes: list[str] = []
-    found = read_abouts(tops, notes)
-    directories, abouts = zip(*(tested_runs(found, tops, notes) if for_report else found), strict=True)
+    directories, abouts = zip(*read_abouts(tops, for_report, notes), strict=True)
     frames = [read_frames(directory, about, columns) for directory, about in zip(directories, abouts, strict=True)]
     notes += [line for one in frames for line in one.damaged]
     runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])
@@ -58,8 +57,11 @@ def read_sweep(folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COL
     return Sweep(runs, rounds, epochs, distances, keys, notes)
 
 
-def read_abouts(tops: list[Path], notes: list[str]) -> list[tuple[Path, dict[str, Any]]]:
-    """The readable runs, oldest first, each once: their folders and their run.json. Raises RunError when there is none."""
+def read_abouts(tops: list[Path], for_report: bool, notes: list[str]) -> list[tuple[Path, dict[str, Any]]]:
+    """The readable runs, oldest first, each once: their folders and their run.json. for_report: those alone that were tested.
+
+    Others are told of in the notes. Raises RunError when there is none.
+    """
     found, damaged = [], []
     for directory in {path.resolve(): path for top in tops for path in find_runs(top)}.values():
         try:
@@ -70,17 +72,12 @@ def read_abouts(tops: list[Path], notes: list[str]) -> list[tuple[Path, dict[str
         raise RunError(f"{tops[0]} holds no readable run, {len(damaged)} damaged: {damaged[0]}")
     notes += damaged
     found.sort(key=lambda item: (str(item[1].get("started") or ""), natural(str(item[0]))))
-    return found
-
-
-def tested_runs(found: list[tuple[Path, dict[str, Any]]], tops: list[Path], notes: list[str]) -> list[tuple[Path, dict[str, Any]]]:
-    """The runs that were tested, the others counted in a note. Raises RunError when none was."""
-    tested = [(directory, about) for directory, about in found if was_tested(about)]
-    if not tested:
+    kept = [(directory, about) for directory, about in found if was_tested(about) or not for_report]
+    if not kept:
         raise RunError(f"{tops[0]} holds no tested run: all {len(found)} have test=false (as in a search), so there is nothing to report")
-    if len(tested) < len(found):
-        notes.append(f"{len(found) - len(tested)} runs were not tested (test=false); they are left out")
-    return tested
+    if len(kept) < len(found):
+        notes.append(f"{len(found) - len(kept)} runs were not tested (test=false); they are left out")
+    return kept
 
 
 def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[dict[str, Any]]) -> pd.DataFrame:

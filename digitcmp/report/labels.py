@@ -1,8 +1,6 @@
 """Short names for configurations, which say only what differs between them, and the order in which they are reported."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -23,17 +21,13 @@ def configurations(sweep: Sweep) -> pd.DataFrame:
     """
     first = sweep.runs.drop_duplicates("configuration_hash")
     if "model.name" in first:
-        order = {name: position for position, name in enumerate(first["model.name"].unique())}
-        first = first.iloc[first["model.name"].map(order).argsort(kind="stable")]
+        first = first.iloc[pd.factorize(first["model.name"], use_na_sentinel=False)[0].argsort(kind="stable")]
     frame = first[["configuration_hash", "parameters", *sweep.keys]].reset_index(drop=True)
-    labels = label_all({row["configuration_hash"]: plain(row, sweep.keys) for row in frame.to_dict("records")})
-    frame.insert(0, "label", [labels[name] for name in frame["configuration_hash"]])
+    rows = frame.to_dict("records")
+    values = [{key: None if pd.isna(row[key]) else row[key] for key in sweep.keys} for row in rows]
+    labels = label_all(dict(zip(frame["configuration_hash"], values, strict=True)))
+    frame.insert(0, "label", list(labels.values()))
     return frame
-
-
-def plain(row: dict[Any, Any], keys: Sequence[str]) -> Values:
-    """A frame's row as plain values, missing ones as None."""
-    return {key: None if pd.isna(row[key]) else row[key] for key in keys}
 
 
 def label_all(values: dict[str, Values]) -> dict[str, str]:
@@ -43,7 +37,12 @@ def label_all(values: dict[str, Values]) -> dict[str, str]:
     unless it is all that differs.
     """
     parts: dict[str, list[str]] = {name: [] for name in values}
-    Namer(values, parts).name(list(values), HEADS)
+    groups = [list(values)]  # of those that the heads so far don't tell apart
+    for head in HEADS:
+        groups = [members for group in groups for members in split(group, head, values, parts)]
+    short = short_names(list(dict.fromkeys(key for one in values.values() for key in one)))
+    for group in groups:
+        name_keys(group, values, parts, short)
     some = next(iter(values.values()))
     alone = shown(some.get("model.name")) if len(values) == 1 and some.get("model.name") else PLAIN
     labels = {name: " ".join(words) or alone for name, words in parts.items()}
@@ -51,41 +50,29 @@ def label_all(values: dict[str, Values]) -> dict[str, str]:
     return {name: f"{label} ({name})" if again[label] > 1 else label for name, label in labels.items()}
 
 
-@dataclass
-class Namer:
-    """Fills `parts` with the words that tell the configurations of `values` apart."""
+def split(group: list[str], head: str, values: dict[str, Values], parts: dict[str, list[str]]) -> list[list[str]]:
+    """A group by the values of a key; these go into the parts of its members where they differ."""
+    members: dict[str, list[str]] = {}
+    for one in group:
+        members.setdefault(shown(values[one].get(head)), []).append(one)
+    for text, inside in members.items():
+        for one in inside if len(members) > 1 and text else []:
+            parts[one].append(text)
+    return list(members.values())
 
-    values: dict[str, Values]
-    parts: dict[str, list[str]]
-    short: dict[str, str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.short = short_names(list(dict.fromkeys(key for values in self.values.values() for key in values)))
-
-    def name(self, group: list[str], heads: tuple[str, ...]) -> None:
-        """Name the members of a group that earlier heads do not tell apart: by the next head, at last by single keys."""
-        if len(group) == 1:
-            return
-        if not heads:
-            self.name_keys(group)
-            return
-        members: dict[str, list[str]] = {}
-        for one in group:
-            members.setdefault(shown(self.values[one].get(heads[0])), []).append(one)
-        for text, inside in members.items():
-            for one in inside if len(members) > 1 and text else []:
-                self.parts[one].append(text)
-            self.name(inside, heads[1:])
-
-    def name_keys(self, group: list[str]) -> None:
-        """Name the members of a group by every key that varies in it, those of the network first."""
-        found = {key: [self.values[one].get(key) for one in group] for key in self.short if key not in HEADS}
-        varying = [key for key, values in found.items() if len(set(map(shown, values))) > 1]
-        needed = len(varying) == 1 and not self.parts[group[0]]  # else nothing would be left to say
-        for key in sorted(varying, key=lambda key: not key.startswith("model.")):
-            switch = is_switch(found[key]) and not needed
-            for one, value, text in zip(group, found[key], briefly(found[key]), strict=True):
-                self.parts[one] += words(self.short[key], value, text, switch)
+def name_keys(group: list[str], values: dict[str, Values], parts: dict[str, list[str]], short: dict[str, str]) -> None:
+    """Tell the members of a group apart by every key that varies in it, those of the network first. short: the names of the keys."""
+    found = {key: [values[one].get(key) for one in group] for key in short if key not in HEADS}
+    varying = [key for key, each in found.items() if len(set(map(shown, each))) > 1]
+    needed = len(varying) == 1 and not parts[group[0]]  # else nothing would be left to say
+    for key in sorted(varying, key=lambda key: not key.startswith("model.")):
+        # dropout of 0 or 0.2, but not the ten weights of a curve
+        numbers = {value for value in found[key] if value is not None}
+        switch = not needed and len(numbers) <= 2 and 0 in numbers and not any(isinstance(value, str) for value in numbers)
+        for one, value, text in zip(group, found[key], briefly(found[key]), strict=True):
+            if text and value is not False and len(text) <= LONGEST and not (switch and value == 0):
+                parts[one].append(short[key] if value is True else f"{short[key]}={text}")
 
 
 def briefly(values: list[Any]) -> list[str]:
@@ -96,19 +83,6 @@ def briefly(values: list[Any]) -> list[str]:
         if len(set(brief)) == len(set(whole)):
             return brief
     return whole
-
-
-def is_switch(values: list[Any]) -> bool:
-    """Whether numbers are 0 or one other value: dropout of 0 or 0.2, but not the ten weights of a curve."""
-    numbers = {value for value in values if value is not None}
-    return not any(isinstance(value, str) for value in numbers) and len(numbers) <= 2 and 0 in numbers
-
-
-def words(name: str, value: Any, text: str, switch: bool) -> list[str]:
-    """How one value is told: not at all, as a flag, or as name=text."""
-    if not text or value is False or len(text) > LONGEST or (switch and value == 0):
-        return []
-    return [name if value is True else f"{name}={text}"]
 
 
 def shown(value: Any) -> str:
@@ -122,11 +96,7 @@ def shown(value: Any) -> str:
 
 def short_names(keys: list[str]) -> dict[str, str]:
     """Each dotted key with as few of its last parts as tell it from the other keys: lr, comparator.relu."""
-    ends = Counter(end for key in keys for end in endings(key))
-    return {key: next(end for end in endings(key) if ends[end] == 1 or end == key) for key in keys}
-
-
-def endings(key: str) -> list[str]:
-    """c, b.c, a.b.c of a.b.c."""
-    parts = key.split(".")
-    return [".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1)]
+    parts = {key: key.split(".") for key in keys}
+    endings = {key: [".".join(found[start:]) for start in range(len(found) - 1, -1, -1)] for key, found in parts.items()}
+    count = Counter(end for ends in endings.values() for end in ends)
+    return {key: next(end for end in ends if count[end] == 1 or end == key) for key, ends in endings.items()}

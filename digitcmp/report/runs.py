@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -76,17 +76,14 @@ def find_runs(folder: Path) -> list[Path]:
     """Every folder at or below `folder` that holds a run.json, in natural order. Raises RunError when there is none."""
     if not folder.is_dir():
         raise RunError(f"{folder}: there is no such folder")
-    found = [Path(top) for top, files in walk(folder) if "run.json" in files]
+    found = []
+    for top, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in SKIPPED]
+        if "run.json" in files:
+            found.append(Path(top))
     if not found:
         raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")
     return sorted(found, key=lambda path: natural(str(path)))
-
-
-def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Folders with their files, without those that hold no runs."""
-    for top, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name not in SKIPPED]
-        yield top, files
 
 
 def natural(text: str) -> list[tuple[int, float | str]]:
@@ -96,13 +93,12 @@ def natural(text: str) -> list[tuple[int, float | str]]:
 
 
 def flatten(configuration: dict[str, Any]) -> dict[str, Any]:
-    """A nested configuration as dotted keys; lists become compact text, as one would write them on the command line."""
-    return {key: compact(value) if isinstance(value, list) else value for key, value in flat(configuration).items()}
-
-
-def compact(value: Any) -> str:
-    """A list as text: [{channels:32,kernel:5}]."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "")
+    """A nested configuration as dotted keys; lists become compact text, as on the command line: [{channels:32,kernel:5}]."""
+    values = flat(configuration)
+    for key, value in values.items():
+        if isinstance(value, list):
+            values[key] = json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "")
+    return values
 
 
 def typed(values: list[Any]) -> "pd.Series[Any]":

@@ -74,19 +74,14 @@ def summarise(rounds: pd.DataFrame, configurations: pd.DataFrame, metric: Metric
 
 
 def curve_means(epochs: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
-    """Epochs (label, epoch, the metric) -> one row a (label, epoch): mean and std (of the sample) over rounds, count.
-
-    Epochs without a value (test_every) are left out.
-    """
+    """Epochs (label, epoch, the metric) -> one row a (label, epoch) that has a value: mean and std (of the sample) over rounds, count."""
     groups = epochs.dropna(subset=metric.column).groupby(["label", "epoch"], observed=True)[metric.column]
     return groups.agg(["mean", "std", "count"]).reset_index()
 
 
 def spread(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
-    """The boxes: one row a label with quartiles q1, median, q3, and whiskers low, high after Tukey.
-
-    Whiskers reach from the box to the last round within 1.5 times its length. Labels without a value are left out.
-    """
+    """The boxes: one row a label that has values, with quartiles q1, median, q3, and whiskers low, high after Tukey: to the last round
+    within 1.5 box lengths."""
     rows = []
     done = rounds[rounds["status"] == "done"].dropna(subset=metric.column)
     for label, values in done.groupby("label", observed=True)[metric.column]:
@@ -97,11 +92,8 @@ def spread(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame
 
 
 def by_distance(distances: pd.DataFrame) -> pd.DataFrame:
-    """Distances (label, seed, distance, pairs, right) -> one row a (label, distance): accuracy over rounds, as `moments`.
-
-    A round's accuracy at a distance is right / pairs; rounds without such a pair don't count there.
-    """
-    some = distances[distances["pairs"] > 0]
+    """Distances (label, seed, distance, pairs, right) -> one row a (label, distance): accuracy right / pairs over rounds, as `moments`."""
+    some = distances[distances["pairs"] > 0]  # rounds without such a pair don't count there
     accuracy = some["right"] / some["pairs"]
     return moments(accuracy.groupby([some["label"], some["distance"]], observed=True)).reset_index()
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from digitcmp.errors import RunError
 from digitcmp.report import statistics
-from digitcmp.report.cautions import cautions, not_drawn, not_measured
+from digitcmp.report.cautions import DRAWN, cautions, some
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
@@ -39,10 +39,9 @@ class Study:
 
 
 def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Metric = TEST_ACCURACY) -> Study:
-    """Read the folders and work everything out.
+    """Read the folders and work everything out. baseline: by default the first configuration that has the metric.
 
-    baseline: the first configuration that has the metric by default. Raises RunError for folders without runs, for an unknown
-    baseline, and for a metric that no round has.
+    Raises RunError for folders without runs, for an unknown baseline, and for a metric that no round has.
     """
     sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
     known = configurations(sweep)
@@ -55,6 +54,11 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
     base = find_baseline(known if baseline else known[~lacking], baseline)
     comparisons = compare(rounds, base, metric)
     distances = sweep.distances if metric.on_pairs else sweep.distances[:0]
+    warnings = cautions(sweep, rounds, known, table, comparisons)
+    if lacking.any():  # no digit head, no validation pairs
+        warnings.append(f"no {metric.title} on record: {some(table.loc[lacking, 'label'])}")
+    if len(table) > DRAWN:
+        warnings.append(f"figures show the first {DRAWN} of {len(table)} configurations")
     return Study(
         name=", ".join(Path(folder).resolve().name for folder in folders),
         metric=metric,
@@ -68,7 +72,7 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
         spread=statistics.spread(rounds, metric),
         distances=statistics.by_distance(labelled(distances, sweep, known)),
         swept=statistics.swept(table, known, sweep.keys),
-        warnings=[*cautions(sweep, rounds, known, table, comparisons), *not_measured(table, metric), *not_drawn(table)],
+        warnings=warnings,
     )
 
 

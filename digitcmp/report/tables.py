@@ -1,7 +1,7 @@
 """Tables as files: CSV with numbers, Markdown and LaTeX with what people read, accuracies in per cent."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -13,11 +13,17 @@ MISSING_P = 1e-4  # smaller p values are shown as such
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a shown table: that of the frame which it is about, its title, and a row's value as text."""
+    """A column of a frame as tables have it.
+
+    csv: its name in CSV files, where it is multiplied by `scale`; empty: it is not in them. title: over it in tables for people, which
+    have a row's value as `show` tells it, by default as it is; empty: it is not in those.
+    """
 
     key: str
-    title: str
-    show: Callable[[dict[str, Any]], str]
+    csv: str = ""
+    title: str = ""
+    show: Callable[[dict[str, Any]], str] | None = None
+    scale: int = 1
 
 
 def number(value: float, form: str = ".2f") -> str:
@@ -40,98 +46,77 @@ def p_value(p: float) -> str:
     return NONE if pd.isna(p) else f"< {MISSING_P:.4f}" if p < MISSING_P else f"{p:.4f}"
 
 
+CSV_SUFFIXES = {"%": "_percent", "points": "_points"}  # of values that are not as in the frames
+
+
 def table_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
-    """How the table of `summarise` is shown."""
+    """The columns of the table of `summarise`."""
+    suffix, scale = CSV_SUFFIXES.get(metric.unit, ""), metric.scale
     columns = [
-        Column("label", "configuration", lambda row: str(row["label"])),
-        Column("parameters", "parameters", lambda row: f"{row['parameters']:,}"),
-        Column("rounds", "rounds", lambda row: str(row["rounds"])),
-        Column("failed", "failed", lambda row: str(row["failed"]) if row["failed"] else NONE),
+        Column("label", "configuration", "configuration"),
+        Column("configuration_hash", "configuration_hash"),
+        Column("parameters", "parameters", "parameters", lambda row: f"{row['parameters']:,}"),
+        Column("rounds", "rounds", "rounds"),
+        Column("failed", "failed", "failed", lambda row: str(row["failed"] or NONE)),
         Column(
             "mean",
+            metric.column + suffix,
             with_unit(metric.title, metric.unit),
             lambda row: metric.show(row["mean"]) + ("" if pd.isna(row["std"]) else f" ± {metric.show(row['std'])}"),
+            scale,
         ),
-        Column("low", "95 % interval", lambda row: metric.span(row["low"], row["high"])),
-        Column("median", "median", lambda row: metric.show(row["median"])),
-        Column("min", "min to max", lambda row: metric.span(row["min"], row["max"])),
-        Column("untrained", "untrained", lambda row: str(row["untrained"])),
-        Column("digit_accuracy", "digits [%]", lambda row: percent(row["digit_accuracy"])),
-        Column("seconds", "s a round", lambda row: number(row["seconds"])),
-        Column("normalised_time", "time [%]", lambda row: number(row["normalised_time"], ".1f")),
+        Column("std", "std" + suffix, scale=scale),
+        Column("low", "interval_low" + suffix, "95 % interval", lambda row: metric.span(row["low"], row["high"]), scale),
+        Column("high", "interval_high" + suffix, scale=scale),
+        Column("median", "median" + suffix, "median", lambda row: metric.show(row["median"]), scale),
+        Column("min", "min" + suffix, "min to max", lambda row: metric.span(row["min"], row["max"]), scale),
+        Column("max", "max" + suffix, scale=scale),
+        Column("untrained", "untrained_rounds", "untrained"),
+        Column("digit_accuracy", "digit_accuracy_percent", "digits [%]", lambda row: percent(row["digit_accuracy"]), 100),
+        Column("seconds", "median_seconds", "s a round", lambda row: number(row["seconds"])),
+        Column("normalised_time", "normalised_time_percent", "time [%]", lambda row: number(row["normalised_time"], ".1f")),
     ]
-    return [column for column in columns if column.key != metric.column]
+    return [replace(column, title="") if column.key == metric.column else column for column in columns]  # it is shown as the mean
 
 
 def comparison_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
-    """How the rows of `compare` are shown."""
+    """The columns of the rows of `compare`."""
+    unit, scale = metric.difference_unit, metric.scale
+    suffix = CSV_SUFFIXES.get(unit, "")
     return [
-        Column("label", "configuration", lambda row: str(row["label"])),
-        Column("pairs", "pairs", lambda row: str(row["pairs"])),
-        Column("only_here", "left out", lambda row: str(row["only_here"] + row["only_baseline"] or NONE)),
-        Column("mean", with_unit("difference", metric.difference_unit), lambda row: metric.show(row["mean"], "+")),
-        Column("low", "95 % interval", lambda row: metric.span(row["low"], row["high"], "+")),
-        Column("p", "p", lambda row: p_value(row["p"])),
-        Column("p_holm", "p (Holm)", lambda row: p_value(row["p_holm"])),
-        Column("d_z", "d_z", lambda row: number(row["d_z"], "+.2f")),
-        Column("rank_biserial", "r", lambda row: number(row["rank_biserial"], "+.2f")),
-        Column("won", "won-tied-lost", lambda row: f"{row['won']}-{row['tied']}-{row['lost']}"),
+        Column("label", "configuration", "configuration"),
+        Column("baseline", "baseline"),
+        Column("pairs", "pairs", "pairs"),
+        Column("only_here", "seeds_only_here", "left out", lambda row: str(row["only_here"] + row["only_baseline"] or NONE)),
+        Column("only_baseline", "seeds_only_baseline"),
+        Column("mean", "difference" + suffix, with_unit("difference", unit), lambda row: metric.show(row["mean"], "+"), scale),
+        Column("low", "interval_low" + suffix, "95 % interval", lambda row: metric.span(row["low"], row["high"], "+"), scale),
+        Column("high", "interval_high" + suffix, scale=scale),
+        Column("p", "p_wilcoxon", "p", lambda row: p_value(row["p"])),
+        Column("p_holm", "p_holm", "p (Holm)", lambda row: p_value(row["p_holm"])),
+        Column("d_z", "d_z", "d_z", lambda row: number(row["d_z"], "+.2f")),
+        Column("rank_biserial", "rank_biserial", "r", lambda row: number(row["rank_biserial"], "+.2f")),
+        Column("won", "rounds_won", "won-tied-lost", lambda row: f"{row['won']}-{row['tied']}-{row['lost']}"),
+        Column("tied", "rounds_tied"),
+        Column("lost", "rounds_lost"),
     ]
 
 
 def show(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
-    """The frame as text, a column per `Column` that it has; columns in which no row has a value are left out."""
-    rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-    shown = {column.title: [column.show(row) for row in rows] for column in columns if column.key in frame}
+    """The frame as text, a column per titled `Column` that it has; columns in which no row has a value are left out."""
+    rows: list[dict[Any, Any]] = frame.to_dict("records")
+    shown = {
+        column.title: [column.show(row) if column.show else str(row[column.key]) for row in rows]
+        for column in columns
+        if column.title and column.key in frame
+    }
     return pd.DataFrame({title: texts for title, texts in shown.items() if not texts or set(texts) != {NONE}}, dtype="object")
 
 
-CSV_SUFFIXES = {"%": "_percent", "points": "_points"}  # of values that are not as in the frames
-
-
-def table_csv(metric: Metric = TEST_ACCURACY) -> dict[str, tuple[str, int]]:
-    """By column of `summarise`: the name in table.csv, and what the value is multiplied by."""
-    suffix = CSV_SUFFIXES.get(metric.unit, "")
-    names = {
-        "mean": metric.column,
-        "std": "std",
-        "low": "interval_low",
-        "high": "interval_high",
-        "median": "median",
-        "min": "min",
-        "max": "max",
-    }
-    return {
-        "label": ("configuration", 1),
-        **{name: (name, 1) for name in ("configuration_hash", "parameters", "rounds", "failed")},
-        **{name: (told + suffix, metric.scale) for name, told in names.items()},
-        "untrained": ("untrained_rounds", 1),
-        "digit_accuracy": ("digit_accuracy_percent", 100),
-        "seconds": ("median_seconds", 1),
-        "normalised_time": ("normalised_time_percent", 1),
-    }
-
-
-def comparisons_csv(metric: Metric = TEST_ACCURACY) -> dict[str, tuple[str, int]]:
-    """By column of `compare`: the name in comparisons.csv, and what the value is multiplied by."""
-    suffix = CSV_SUFFIXES.get(metric.difference_unit, "")
-    names = {"mean": "difference", "low": "interval_low", "high": "interval_high"}
-    return {
-        "label": ("configuration", 1),
-        "baseline": ("baseline", 1),
-        "pairs": ("pairs", 1),
-        "only_here": ("seeds_only_here", 1),
-        "only_baseline": ("seeds_only_baseline", 1),
-        **{name: (told + suffix, metric.scale) for name, told in names.items()},
-        "p": ("p_wilcoxon", 1),
-        **{name: (name, 1) for name in ("p_holm", "d_z", "rank_biserial")},
-        **{name: (f"rounds_{name}", 1) for name in ("won", "tied", "lost")},
-    }
-
-
-def to_csv(frame: pd.DataFrame, names: dict[str, tuple[str, int]]) -> str:
-    """Named columns as CSV, as far as the frame has them: numbers with 8 significant digits, missing ones empty."""
-    values = {name: frame[column] * scale if scale != 1 else frame[column] for column, (name, scale) in names.items() if column in frame}
+def to_csv(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
+    """The columns that have a name there as CSV, as far as the frame has them: numbers with 8 significant digits, missing ones empty."""
+    named = [column for column in columns if column.csv and column.key in frame]
+    values = {column.csv: frame[column.key] * column.scale if column.scale != 1 else frame[column.key] for column in named}
     return pd.DataFrame(values).to_csv(index=False, float_format="%.8g", lineterminator="\n")
 
 

@@ -9,12 +9,10 @@ from digitcmp.report.comparisons import compare
 from digitcmp.report.statistics import summarise
 from digitcmp.report.tables import (
     comparison_columns,
-    comparisons_csv,
     escape_latex,
     p_value,
     show,
     table_columns,
-    table_csv,
     to_csv,
     to_latex,
     to_markdown,
@@ -37,13 +35,13 @@ def test_shown_in_per_cent() -> None:
 
 def test_csv_has_the_numbers() -> None:
     """In per cent and points, as the names say; missing ones are empty."""
-    table = pd.read_csv(io.StringIO(to_csv(TABLE_FRAME, table_csv())))
+    table = pd.read_csv(io.StringIO(to_csv(TABLE_FRAME, table_columns())))
     assert table["configuration"].tolist() == ["a_b", "<b>|"]
     assert table["test_accuracy_percent"].tolist() == pytest.approx([70, 83.75])
     assert table["std_percent"].isna().tolist() == [False, True]
-    comparisons = pd.read_csv(io.StringIO(to_csv(compare(ROUNDS, "a_b"), comparisons_csv())))
+    comparisons = pd.read_csv(io.StringIO(to_csv(compare(ROUNDS, "a_b"), comparison_columns())))
     assert comparisons["difference_points"].tolist() == pytest.approx([23.75])
-    assert set(table_csv()) == set(TABLE_FRAME.columns)
+    assert {column.key for column in table_columns()} == set(TABLE_FRAME.columns)
 
 
 def test_markdown_keeps_its_columns() -> None:

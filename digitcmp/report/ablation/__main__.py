@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from digitcmp.report.command import run
+from digitcmp.report.command import exit_codes
 
 DESCRIPTION = """\
 Report on a ladder: runs that lead from a first configuration to a last one, one change at a time, and changes that were
@@ -28,16 +28,13 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
-def report(arguments: argparse.Namespace) -> None:
-    """Write the report, print its tables, its warnings, and where it is."""
+@exit_codes()
+def main() -> None:
+    """Write the report, print its tables, its warnings, and where it is. Exit codes: see `exit_codes`."""
+    arguments = parser().parse_args()
     from digitcmp.report.ablation.build import print_ladder, write_ladder
 
     print_ladder(*write_ladder(arguments.folder, arguments.out))
-
-
-def main() -> None:
-    """Run the command line. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C."""
-    run(lambda: report(parser().parse_args()))
 
 
 if __name__ == "__main__":

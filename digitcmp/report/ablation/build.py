@@ -1,5 +1,6 @@
 """The files of a report on a ladder, and what the terminal shows of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from digitcmp.report.ablation.rungs import Ladder, read_ladder
 from digitcmp.report.build import document
 from digitcmp.report.figures import render
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
-from digitcmp.report.tables import Column, number, p_value, percent, show, span, table_columns, table_csv, to_csv, to_markdown
+from digitcmp.report.tables import Column, number, p_value, percent, show, span, table_columns, to_csv, to_markdown
 from digitcmp.report.terminal import print_table, print_warnings
 from digitcmp.terminal import Terminal
 
@@ -23,31 +24,21 @@ NOTES = [
     "A gain's interval lies above zero, a loss's below; where zero is in it, neither is shown. Intervals are not corrected for the "
     "number of comparisons; p is: two-sided Wilcoxon signed-rank test, corrected after Holm over all rows of both tables.",
 ]
-MEASURED = {"parameters", "rounds", "failed", "mean", "low", "median", "untrained", "digit_accuracy", "seconds"}
-LEFT_OUT = {"label", "configuration_hash", "normalised_time"}  # of the columns of table.csv
-CSV_NAMES = {
-    "predecessor": ("predecessor", 1),
-    "pairs": ("pairs", 1),
-    "gain": ("gain_points", 100),
-    "gain_low": ("gain_low_points", 100),
-    "gain_high": ("gain_high_points", 100),
-    "p": ("p_wilcoxon", 1),
-    "p_holm": ("p_holm", 1),
-    "verdict": ("verdict", 1),
-    "configuration_hash": ("configuration_hash", 1),
-}
+LEFT_OUT = {"label", "configuration_hash", "normalised_time"}  # of the columns of a report's table
 
 
 def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
-    """Write ladder.csv, ladder.md, ladder.png and ladder.svg. Returns the results and where they are.
+    """Write ladder.csv, ladder.md, ladder.png and ladder.svg, by default to summary/ in the folder; returns the results and where they are.
 
-    out: summary/ in the folder by default. Raises RunError as `read_ladder` does, and when nothing can be written.
+    Raises RunError as `read_ladder` does, and when nothing can be written.
     """
     results, target = read_ladder(folder), out or folder / "summary"
-    own = {name: (name, 1) for name in ("rung", "title")}
-    measured = {name: told for name, told in table_csv().items() if name not in LEFT_OUT}
-    write_whole(target / "ladder.csv", to_csv(results.table, {**own, **measured, **CSV_NAMES}))
-    write_whole(target / "ladder.md", markdown(results))
+    write_whole(target / "ladder.csv", to_csv(results.table, columns(False)))
+    steps, branches = results.table[~results.table["branch"]], results.table[results.table["branch"]]
+    body = f"## The ladder\n\n{to_markdown(show(steps, columns(False)))}"
+    if len(branches):
+        body += f"\n## What was tried from a rung\n\n{to_markdown(show(branches, columns(True)))}"
+    write_whole(target / "ladder.md", document(body, results.warnings, NOTES))
     figure = ladder_figure(results.table, results.rounds)
     for kind in ("png", "svg"):
         write_whole(target / f"ladder.{kind}", render(figure, kind))
@@ -55,16 +46,19 @@ def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
 
 
 def columns(branch: bool) -> list[Column]:
-    """The columns of a shown table: what was measured, then the gain. branch: whether each row says what it is compared with."""
-    front = [Column("label", "rung", lambda row: str(row["label"]))]
-    front += [Column("predecessor", "tried from", lambda row: str(row["predecessor"]))] if branch else []
+    """The columns of a table: what was measured, then the gain. branch: whether each row says to people what it is compared with."""
     return [
-        *front,
-        *(column for column in table_columns() if column.key in MEASURED),
-        Column("pairs", "pairs", lambda row: number(row["pairs"], ".0f")),
-        Column("gain", "gain [points]", gain),
-        Column("p_holm", "p (Holm)", lambda row: p_value(row["p_holm"])),
-        Column("verdict", "verdict", lambda row: row["verdict"] or NONE),
+        *(Column("rung", "rung"), Column("title", "title"), Column("label", title="rung")),
+        *([Column("predecessor", title="tried from")] if branch else []),
+        *(replace(one, title="") if one.key == "min" else one for one in table_columns() if one.key not in LEFT_OUT),
+        Column("predecessor", "predecessor"),
+        Column("pairs", "pairs", "pairs", lambda row: number(row["pairs"], ".0f")),
+        Column("gain", "gain_points", "gain [points]", gain, 100),
+        *(Column(key, f"{key}_points", scale=100) for key in ("gain_low", "gain_high")),
+        Column("p", "p_wilcoxon"),
+        Column("p_holm", "p_holm", "p (Holm)", lambda row: p_value(row["p_holm"])),
+        Column("verdict", "verdict", "verdict", lambda row: row["verdict"] or NONE),
+        Column("configuration_hash", "configuration_hash"),
     ]
 
 
@@ -72,15 +66,6 @@ def gain(row: dict[str, Any]) -> str:
     """+1.46 (+1.21 to +1.70): a gain with its interval, in points; the gain alone where there is none."""
     within = span(row["gain_low"], row["gain_high"], "+.2f")
     return percent(row["gain"], "+.2f") + ("" if row["verdict"] == "" else f" ({within})")
-
-
-def markdown(results: Ladder) -> str:
-    """Both tables, with their warnings in front and the methods behind."""
-    steps, branches = results.table[~results.table["branch"]], results.table[results.table["branch"]]
-    body = f"## The ladder\n\n{to_markdown(show(steps, columns(False)))}"
-    if len(branches):
-        body += f"\n## What was tried from a rung\n\n{to_markdown(show(branches, columns(True)))}"
-    return document(body, results.warnings, NOTES)
 
 
 SHORT = {"label", "predecessor", "rounds", "failed", "mean", "digit_accuracy", "gain", "p_holm", "verdict"}

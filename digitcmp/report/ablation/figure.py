@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from digitcmp.report.ablation.rungs import GAIN, LOSS
-from digitcmp.report.figures import COLOURS, GREY, POINTS, draw_bar, new_figure, scattered, tidy, wrapped
+from digitcmp.report.figures import COLOURS, GREY, POINTS, draw_bar, draw_rounds, new_figure, tidy, wrapped
 
 SMALL = 8  # points of type
 INK = "#222222"
@@ -41,18 +41,14 @@ def ladder_figure(table: pd.DataFrame, rounds: pd.DataFrame) -> Figure:
         axes.xaxis.label.set_size(SMALL)
         axes.spines["left"].set_visible(False)
     if table["branch"].any():
-        separate(left, right, rows[-1] - int(table["branch"].sum()) + 1)
+        top = rows[-1] - int(table["branch"].sum()) + 1  # of the side branches
+        for axes in (left, right):
+            axes.axhline(top - GAP - 0.05, color=GREY, linewidth=0.6)
+        aside: dict[str, Any] = {"fontsize": SMALL - 1, "fontstyle": "italic", "color": GREY, "va": "center", "ha": "right"}
+        left.text(-0.02, top - 0.75, "tried from a rung", transform=left.get_yaxis_transform(), **aside)
     left.set_yticks(rows, labels)
     left.set_ylim(rows[-1] + 0.6, -0.6)
     return figure
-
-
-def separate(left: Axes, right: Axes, top: float) -> None:
-    """A thin line and a heading above the side branches, of which the uppermost is drawn at `top`."""
-    for axes in (left, right):
-        axes.axhline(top - GAP - 0.05, color=GREY, linewidth=0.6)
-    aside: dict[str, Any] = {"fontsize": SMALL - 1, "fontstyle": "italic", "color": GREY, "va": "center", "ha": "right"}
-    left.text(-0.02, top - 0.75, "tried from a rung", transform=left.get_yaxis_transform(), **aside)
 
 
 def draw_errors(axes: Axes, table: pd.DataFrame, rounds: pd.DataFrame, rows: list[float]) -> None:
@@ -61,10 +57,10 @@ def draw_errors(axes: Axes, table: pd.DataFrame, rounds: pd.DataFrame, rows: lis
     errors = in_error(done["test_accuracy"])
     floor = errors[errors > 0].min() / 2 if (errors > 0).any() else 0.1  # where no error is drawn: a logarithm has no zero
     for row, rung in zip(rows, table.to_dict("records"), strict=True):
-        own = errors[done["label"] == rung["label"]].clip(lower=floor).to_numpy()
+        own = errors[done["label"] == rung["label"]].clip(lower=floor)
         faint = min(0.4, max(0.06, 25 / max(len(own), 1)))
-        look: dict[str, Any] = {"s": 5, "alpha": faint, "linewidth": 0, "zorder": 1, "rasterized": len(done) > POINTS}
-        axes.scatter(own, row + 0.5 * scattered(len(own)), color=GREY if rung["branch"] else COLOURS[0], **look)
+        colour, pixels = GREY if rung["branch"] else COLOURS[0], len(done) > POINTS
+        draw_rounds(axes, row, own, 0.5, s=5, alpha=faint, color=colour, rasterized=pixels)
         mean, *ends = (max(in_error(rung[name]), floor) for name in ("mean", "high", "low"))
         draw_bar(axes, row, ends, mean, color=INK, markerfacecolor="white" if rung["branch"] else INK, **BAR)
         write(axes, row, "" if pd.isna(rung["mean"]) else f"{100 * rung['mean']:.2f} %")
@@ -115,8 +111,8 @@ def draw_gains(axes: Axes, table: pd.DataFrame, rows: list[float]) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0")
     axes.set_xlabel("gain, paired by seed [points]" + (f"; logarithmic beyond {LINEAR:g}" if reach > WIDE else ""))
-    head(axes, 0, "filled: zero is outside the interval")
-    head(axes, 1.02, "mean (95 % interval)")
+    for across, text in ((0, "filled: zero is outside the interval"), (1.02, "mean (95 % interval)")):
+        axes.text(across, 1.02, text, transform=axes.transAxes, fontsize=SMALL - 1, color=GREY, va="bottom")
 
 
 def write(axes: Axes, row: float, text: str) -> None:
@@ -124,8 +120,3 @@ def write(axes: Axes, row: float, text: str) -> None:
     axes.text(
         1.02, row, text.replace("-", "\N{MINUS SIGN}"), transform=axes.get_yaxis_transform(), fontsize=SMALL - 1, va="center", color=INK
     )
-
-
-def head(axes: Axes, across: float, text: str) -> None:
-    """A small heading above a panel."""
-    axes.text(across, 1.02, text, transform=axes.transAxes, fontsize=SMALL - 1, color=GREY, va="bottom")

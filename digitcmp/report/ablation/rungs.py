@@ -4,19 +4,19 @@ The folder of a run ends in NN_words for a rung and NNx_words for a side branch,
 what stands before the last equals sign does not count: ladder=02_weight_sharing, ladder=15a_averaged_weights.
 """
 
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from digitcmp.errors import RunError
-from digitcmp.report.cautions import cautions, some
+from digitcmp.report.cautions import cautions, counted
 from digitcmp.report.comparisons import by_seed, holm, paired
-from digitcmp.report.frames import Sweep, read_sweep
+from digitcmp.report.frames import read_sweep
 from digitcmp.report.statistics import summarise
 from digitcmp.report.study import labelled
 
@@ -26,30 +26,9 @@ GAIN, LOSS, NOT_SHOWN = "gain", "loss", "not shown"
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One run of a ladder. number: two digits; letter: empty but for a side branch; words: those of its name."""
-
-    number: str
-    letter: str
-    words: str
-    run_index: int
-
-    @property
-    def rung(self) -> str:
-        """01, 12a."""
-        return self.number + self.letter
-
-    @property
-    def label(self) -> str:
-        """02 weight sharing."""
-        return f"{self.rung} {self.words}"
-
-
-@dataclass(frozen=True)
 class Ladder:
     """The results. table: as `gains`. rounds: every round with its label, the input of the statistics. warnings: a line each."""
 
-    name: str
     table: pd.DataFrame
     rounds: pd.DataFrame
     warnings: list[str]
@@ -62,85 +41,51 @@ def read_ladder(folder: Path) -> Ladder:
     configuration, or a side branch has no rung to be compared with.
     """
     sweep = read_sweep([folder], columns=(), for_report=True)
-    rungs = in_order([parse(index, Path(directory).name) for index, directory in enumerate(sweep.runs["directory"])])
-    known = configurations(sweep, rungs)
-    before = predecessors(rungs)
-    rounds = labelled(sweep.rounds, sweep, known)
-    table = gains(summarise(rounds, known), rounds, rungs, before)
-    steps = table[table["predecessor"] != ""].astype({"pairs": "int64"})
-    warnings = [*cautions(sweep, rounds, known, table, steps), *fewer_rounds(table), *unpaired(steps), *skipped(rungs)]
-    return Ladder(folder.resolve().name, table, rounds, warnings)
-
-
-def parse(run_index: int, folder: str) -> Rung:
-    """The rung that a run is, from its folder's name. Raises RunError for a name that is not that of a rung."""
-    # other overrides of the command line stand beside the rung: ladder=01_net1,data=digits
-    found = next(filter(None, (NAME.fullmatch(part.rpartition("=")[2]) for part in folder.split(","))), None)
-    if not found:
-        raise RunError(f"{folder!r} is no rung of a ladder: {EXPECTED}")
-    return Rung(found[1], found[2], found[3].replace("_", " "), run_index)
-
-
-def in_order(rungs: Sequence[Rung]) -> list[Rung]:
-    """Plain rungs by number, then side branches. Raises RunError when two are the same."""
-    ordered = sorted(rungs, key=lambda one: (one.letter != "", one.rung))
-    for one, other in pairwise(ordered):
-        if one.rung == other.rung:
-            raise RunError(f"{one.label!r} and {other.label!r} are both rung {one.rung}: give one of them another number or letter")
-    return ordered
-
-
-def predecessors(rungs: Sequence[Rung]) -> dict[str, str]:
-    """The label that each label is compared with; the first rung has none. Raises RunError for a side branch of no rung."""
-    plain = [one for one in rungs if not one.letter]
-    numbers = {one.number: one.label for one in plain}
-    before = {one.label: previous.label for previous, one in pairwise(plain)}
-    for one in rungs[len(plain) :]:
-        if one.number not in numbers:
-            there = f"there are {', '.join(numbers)}" if numbers else "there is none"
-            raise RunError(f"{one.label!r} was tried from rung {one.number}, but no run is that rung: {there}; {EXPECTED}")
-        before[one.label] = numbers[one.number]
-    return before
-
-
-def skipped(rungs: Sequence[Rung]) -> list[str]:
-    """A line for every gap in the numbers: what is then called one step is several."""
-    plain = [one for one in rungs if not one.letter]
-    gaps = [(one, other) for one, other in pairwise(plain) if int(other.number) != int(one.number) + 1]
-    return [f"no rung between {one.number} and {other.number}: {other.label!r} is compared with {one.label!r}" for one, other in gaps]
-
-
-def configurations(sweep: Sweep, rungs: Sequence[Rung]) -> pd.DataFrame:
-    """One row a rung: label, configuration_hash, parameters and the configuration's columns. Raises RunError when two are equal."""
-    runs = sweep.runs.iloc[[one.run_index for one in rungs]]
-    frame = runs[["configuration_hash", "parameters", *sweep.keys]].reset_index(drop=True)
-    frame.insert(0, "label", [one.label for one in rungs])
-    for name, same in frame.groupby("configuration_hash", sort=False)["label"]:
+    rungs = read_rungs(sweep.runs["directory"])
+    known = sweep.runs.loc[rungs["run_index"], ["configuration_hash", "parameters", *sweep.keys]].reset_index(drop=True)
+    known.insert(0, "label", rungs["label"])
+    for name, same in known.groupby("configuration_hash", sort=False)["label"]:
         if len(same) > 1:
             told = " and ".join(map(repr, same))
             raise RunError(f"{told} have the same configuration ({name}): a rung is to differ from every other; correct or remove one")
-    return frame
+    rounds = labelled(sweep.rounds, sweep, known)
+    table = gains(summarise(rounds, known), rounds, with_predecessors(rungs))
+    steps = table[table["predecessor"] != ""].astype({"pairs": "int64"})
+    warnings = [*cautions(sweep, rounds, known, table, steps), *about_steps(table, steps)]
+    return Ladder(table, rounds, warnings)
 
 
-def gains(table: pd.DataFrame, rounds: pd.DataFrame, rungs: Sequence[Rung], before: dict[str, str]) -> pd.DataFrame:
-    """The table of `summarise`, a row a rung, with what each one gains over its predecessor, paired by seed.
+def read_rungs(directories: Iterable[str]) -> pd.DataFrame:
+    """A row a rung, plain ones by number, then side branches: run_index, number, rung (12a), title, label (12a words), branch.
 
-    More columns: rung, title, branch (whether it is a side branch), predecessor (its rung, empty for the first), pairs,
-    only_here, only_predecessor (seeds left out), gain, gain_low, gain_high (a fraction with its paired 95 % t interval),
-    p (Wilcoxon), p_holm (over all rungs), verdict (as `verdict`). NaN where there is nothing to compare.
+    Raises RunError for a name that is not that of a rung, and when two are the same.
     """
-    wide, names = by_seed(rounds), {one.label: one.rung for one in rungs}
-    found = {label: paired(wide[label], wide[there]) for label, there in before.items()}
-    compared = pd.DataFrame.from_dict(found, orient="index", columns=list(COMPARED), dtype="float64").rename(columns=COMPARED)
-    columns = {
-        "rung": [one.rung for one in rungs],
-        "title": [one.words for one in rungs],
-        "branch": [one.letter != "" for one in rungs],
-        "predecessor": [names.get(before.get(one.label, ""), "") for one in rungs],
-    }
-    whole = pd.concat([table, pd.DataFrame(columns)], axis="columns").join(compared, on="label")
-    verdicts = [verdict(low, high) for low, high in zip(whole["gain_low"], whole["gain_high"], strict=True)]
-    return whole.assign(p_holm=holm(whole["p"]), verdict=verdicts)
+    rows = []
+    for index, folder in enumerate(Path(directory).name for directory in directories):
+        # other overrides of the command line stand beside the rung: ladder=01_net1,data=digits
+        found = next(filter(None, (NAME.fullmatch(part.rpartition("=")[2]) for part in folder.split(","))), None)
+        if not found:
+            raise RunError(f"{folder!r} is no rung of a ladder: {EXPECTED}")
+        rung, title = found[1] + found[2], found[3].replace("_", " ")
+        label = f"{rung} {title}"
+        rows.append({"run_index": index, "number": found[1], "rung": rung, "title": title, "label": label, "branch": found[2] != ""})
+    rungs = pd.DataFrame(rows).sort_values(["branch", "rung"], ignore_index=True)
+    for (rung, label), (following, other) in pairwise(rungs[["rung", "label"]].to_numpy().tolist()):
+        if rung == following:
+            raise RunError(f"{label!r} and {other!r} are both rung {rung}: give one of them another number or letter")
+    return rungs
+
+
+def with_predecessors(rungs: pd.DataFrame) -> pd.DataFrame:
+    """The rungs with one more column, predecessor: the rung that each is compared with, empty for the first.
+
+    Raises RunError for a side branch of no rung.
+    """
+    numbers = rungs.loc[~rungs["branch"], "number"]
+    for side in rungs[rungs["branch"] & ~rungs["number"].isin(numbers)].itertuples():
+        there = f"there are {', '.join(numbers)}" if len(numbers) else "there is none"
+        raise RunError(f"{side.label!r} was tried from rung {side.number}, but no run is that rung: {there}; {EXPECTED}")
+    return rungs.assign(predecessor=rungs["number"].where(rungs["branch"], numbers.shift(fill_value="")))
 
 
 # what `paired` says, and what it is called here, where mean, low and high are those of the accuracy
@@ -148,23 +93,36 @@ COMPARED = {"pairs": "pairs", "only_here": "only_here", "only_baseline": "only_p
 COMPARED |= {"mean": "gain", "low": "gain_low", "high": "gain_high", "p": "p"}
 
 
-def verdict(low: float, high: float) -> str:
-    """What an interval of a gain shows: gain (all above zero), loss (all below), not shown (zero is in it); empty without one."""
-    if math.isnan(low) or math.isnan(high):
-        return ""
-    return GAIN if low > 0 else LOSS if high < 0 else NOT_SHOWN
+def gains(table: pd.DataFrame, rounds: pd.DataFrame, rungs: pd.DataFrame) -> pd.DataFrame:
+    """The table of `summarise`, a row a rung, with what each one gains over its predecessor, paired by seed.
+
+    More columns: rung, title, branch (whether it is a side branch), predecessor (its rung, empty for the first), pairs,
+    only_here, only_predecessor (seeds left out), gain, gain_low, gain_high (a fraction with its paired 95 % t interval),
+    p (Wilcoxon), p_holm (over all rungs), verdict (what the interval shows: gain, all of it above zero; loss, below; not shown, zero
+    is in it). NaN where there is nothing to compare, an empty verdict where there is no interval.
+    """
+    wide, labels = by_seed(rounds), rungs.set_index("rung")["label"]
+    before = {labels[rung]: labels[there] for rung, there in zip(rungs["rung"], rungs["predecessor"], strict=True) if there}
+    found = {label: paired(wide[label], wide[there]) for label, there in before.items()}
+    compared = pd.DataFrame.from_dict(found, orient="index", columns=list(COMPARED), dtype="float64").rename(columns=COMPARED)
+    whole = pd.concat([table, rungs[["rung", "title", "branch", "predecessor"]]], axis="columns").join(compared, on="label")
+    low, high = whole["gain_low"], whole["gain_high"]
+    verdicts = np.select([low > 0, high < 0, low.notna()], [GAIN, LOSS, NOT_SHOWN], "")
+    return whole.assign(p_holm=holm(whole["p"]), verdict=verdicts)
 
 
-def fewer_rounds(table: pd.DataFrame) -> list[str]:
-    """Rungs with fewer rounds done than the one that has most."""
-    most = table["rounds"].max()
-    fewer = table[table["rounds"] < most]
-    told = some(f"{label} ({count})" for label, count in zip(fewer["label"], fewer["rounds"], strict=True))
-    return [f"fewer rounds than the {most} of others: {told}"] if len(fewer) else []
-
-
-def unpaired(steps: pd.DataFrame) -> list[str]:
-    """Gains for which rounds had to be left out, because the other side has none of the same seed."""
-    left_out = (steps["only_here"] + steps["only_predecessor"]).astype("int64")
-    told = some(f"{label} ({count})" for label, count in zip(steps["label"], left_out, strict=True) if count)
-    return [f"rounds without a partner of the same seed are left out of the gain: {told}"] if told else []
+def about_steps(table: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
+    """Rungs with fewer rounds done than the one that has most; gains without rounds that the other side has not of the same seed;
+    gaps in the numbers, where what is called one step is several. steps: the rows of the table that have a predecessor."""
+    most, left_out = table["rounds"].max(), (steps["only_here"] + steps["only_predecessor"]).astype("int64")
+    unpaired = steps.assign(left_out=left_out)[left_out > 0]
+    counts = {
+        f"fewer rounds than the {most} of others": counted(table[table["rounds"] < most], "rounds"),
+        "rounds without a partner of the same seed are left out of the gain": counted(unpaired, "left_out"),
+    }
+    plain = table.loc[~table["branch"], ["rung", "label"]].to_numpy().tolist()
+    gaps = [(*one, *other) for one, other in pairwise(plain) if int(other[0]) != int(one[0]) + 1]
+    return [
+        *(f"{what}: {told}" for what, told in counts.items() if told),
+        *(f"no rung between {one} and {other}: {label!r} is compared with {before!r}" for one, before, other, label in gaps),
+    ]

@@ -1,0 +1,68 @@
+"""What was found, as files and in the terminal."""
+
+from dataclasses import astuple
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from digitcmp.experiment.views import to_csv
+from digitcmp.files import write_whole
+from digitcmp.mistakes.figure import figure
+from digitcmp.mistakes.findings import Findings, MistakeRow
+from digitcmp.report.figures import render
+from digitcmp.terminal import Terminal
+
+PICTURES = ("png", "svg")
+MOST = 10  # so many confusions are shown
+
+
+def write(findings: Findings, folder: Path) -> list[Path]:
+    """Write mistakes.csv, mistakes.png and mistakes.svg; returns their paths. Raises RunError when they cannot be written.
+
+    Without mistakes there is no figure, and an earlier one is removed: it would show what is not in the table.
+    """
+    table = write_whole(folder / "mistakes.csv", to_csv(MistakeRow, (astuple(mistake.row) for mistake in findings.mistakes)))
+    paths = [folder / f"mistakes.{kind}" for kind in PICTURES]
+    if not findings.mistakes:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        return [table]
+    drawn = figure(findings)
+    return [table, *(write_whole(path, render(drawn, kind)) for path, kind in zip(paths, PICTURES, strict=True))]
+
+
+def print_findings(findings: Findings, paths: list[Path], console: Console | None = None) -> None:
+    """Print how many mistakes there are and of which kind, the accuracy beside the recorded one, the confusions, and the files."""
+    where = console or Terminal()
+    lines = {"mistakes": findings.wrong_line(), "kinds": findings.kinds_line(), "accuracy": accuracy(findings)}
+    if findings.digit_accuracy is not None:
+        lines["digits"] = f"{100 * findings.digit_accuracy:.2f} % of all digits are read rightly"
+    for name, line in lines.items():
+        if line:
+            where.print(f"[dim]{name:8}[/dim]  {escape(line)}", soft_wrap=True, highlight=False)
+    if confusions := findings.confusions():
+        where.print()
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for title in ("true", "read as", "in wrong pairs", "in all pairs"):
+            table.add_column(title, justify="right")
+        for each in confusions[:MOST]:
+            table.add_row(str(each.true), str(each.read), f"{each.in_mistakes:,}", f"{each.in_all:,}")
+        where.print(table)
+        if len(confusions) > MOST:
+            where.print(f"[dim]and {len(confusions) - MOST} more[/dim]", highlight=False)
+        where.print()
+    for path in paths:
+        where.print(f"[dim]written [/dim]  {escape(str(path))}", soft_wrap=True, highlight=False)
+
+
+def accuracy(findings: Findings) -> str:
+    """The accuracy as it comes out now, and whether the same is on record: another device may see a pair or two otherwise."""
+    differing = sum(abs(one.accuracy - one.recorded) > 0.5 / one.pairs for one in findings.rounds)
+    now = f"{100 * findings.accuracy:.2f} %"
+    if differing == 0:
+        return f"{now}, as on record"
+    recorded = np.mean([one.recorded for one in findings.rounds])
+    return f"{now}; on record are {100 * recorded:.2f} % ({differing} of {len(findings.rounds)} rounds differ by a pair or two)"
