@@ -48,18 +48,22 @@ UNTRAINED = {"net3": "head.", "net4": "head."} | {name: "reader." for name in MO
 
 
 @cache
-def composed(name: str) -> ModelConfig:
-    """The network as its YAML file declares it."""
+def whole(name: str) -> Config:
+    """A configuration with the network as its YAML file declares it."""
     tree = compose_tree(f"model={name}")
     tree.aux_weight = float(tree.model.digit_head.reads != "none")
-    return from_composed(tree).model
+    return from_composed(tree)
+
+
+def composed(name: str) -> ModelConfig:
+    """The network as its YAML file declares it."""
+    return whole(name).model
 
 
 def variant(name: str, **changes: Any) -> ModelConfig:
     """The network with some of its keys changed, checked as a composed configuration is. Composing takes long."""
     model = replace(composed(name), **changes)
-    config = Config(model=model, optimizer=Adam(lr=0.001), aux_weight=aux_weight(model))
-    check_rules(config)
+    check_rules(replace(whole(name), model=model, optimizer=Adam(lr=0.001), aux_weight=aux_weight(model)))
     return model
 
 
