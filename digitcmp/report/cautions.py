@@ -62,7 +62,9 @@ def about_runs(runs: pd.DataFrame) -> list[str]:
     if dirty := int(runs["git_dirty"].fillna(False).sum()):
         lines.append(f"{dirty} of {len(runs)} runs were made with uncommitted changes in the code (git_dirty)")
     if (resumed := runs["resumed"] > 0).any():
-        lines.append(f"{resumed.sum()} resumed with other code than they began with: {some(runs.loc[resumed, 'run'])}")
+        lines.append(
+            f"{resumed.sum()} resumed with other code, or on another device, than they began with: {some(runs.loc[resumed, 'run'])}"
+        )
     for status, word in UNFINISHED.items():
         if (found := runs["run_status"] == status).any():
             lines.append(f"{found.sum()} {'run is' if found.sum() == 1 else 'runs are'} {word}: {progress(runs[found])}")
