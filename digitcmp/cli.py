@@ -1,4 +1,4 @@
-"""The command line: the only place where Hydra meets the program."""
+"""The command line: what Hydra calls for a job and around it, and how errors end."""
 
 import os
 import re

@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from digitcmp.config.schema import COLUMNS as NAMES
-from digitcmp.data.pairs import Pairs
+from digitcmp.data.pairs import Pairs, for_members
 from digitcmp.data.sources import load
-from digitcmp.data.transforms import COLUMNS, HEIGHT, WIDTH, find_columns, for_members, moments, plain
+from digitcmp.data.transforms import COLUMNS, HEIGHT, WIDTH, find_columns, moments, plain
 from digitcmp.errors import ConfigError
 
 

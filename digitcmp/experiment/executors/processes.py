@@ -27,6 +27,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 # Every step frees and asks for the same few megabytes. glibc would give them back to the system and get them anew, page
 # by page, which took up to a third of the steps' time; other systems' allocators do not know these names.
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 28)}
+PATIENCE = 5  # seconds for a process whose pipe has ended to end, too
 Message = tuple[int, EpochRow] | list[RoundResult | None] | BaseException
 
 
@@ -51,6 +52,8 @@ class Worker:
         try:
             message: Message = self.connection.recv()
         except (EOFError, OSError):  # also in the middle of a message
+            self.process.join(PATIENCE)
+            self.process.kill()
             self.process.join()
             reason = f"its worker process ended with exit code {self.process.exitcode}"
             return f"{reason} (killed, or out of memory)" if self.process.exitcode == -signal.SIGKILL else reason
