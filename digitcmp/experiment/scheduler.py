@@ -166,6 +166,9 @@ class Scheduler:
             seed = self.in_flight.pop(future).seed
             run.stop(seed)
             self.callback.on_round_stop(run, seed)
+        for one in [one for one in self.taken_over if one.run is run]:
+            self.taken_over.remove(one)
+            run.stop(one.seed)
         while run.missing:
             self.callback.on_round_stop(run, run.missing.popleft())
         run.pruned = True

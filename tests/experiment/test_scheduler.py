@@ -321,6 +321,20 @@ def test_rounds_of_a_process_that_dies_are_taken_over(tmp_path: Path, dies: bool
     other.communicate()
 
 
+def test_rounds_that_were_taken_over_are_not_begun_in_a_run_that_is_pruned(tmp_path: Path) -> None:
+    """They are given back, and the run is over."""
+    (run,) = make_runs(tmp_path, ENGINES[0], [3])
+    with Scheduler(Scripted(), iter([]), True, Callback()) as scheduler:
+        scheduler.begin(run)
+        run.missing.clear()
+        run.elsewhere = [0, 1, 2]
+        assert scheduler.take_over()
+        scheduler.prune(run)
+        assert run.over
+        assert scheduler.next_rounds() == []
+    assert (status(run), run.in_flight) == ("pruned", 0)
+
+
 # ---- jobs, through Hydra ----
 
 
