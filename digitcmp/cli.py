@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import sys
 from dataclasses import fields
@@ -25,7 +26,7 @@ from digitcmp import __version__
 from digitcmp.config import messages, schema
 from digitcmp.config.composed import official, typed
 from digitcmp.config.identity import execution_keys
-from digitcmp.errors import DigitcmpError
+from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_plan, print_resumed
 from digitcmp.experiment.progress import ProgressDisplay
@@ -51,6 +52,7 @@ class Hooks(Callback):
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
         try:
+            check_single(config)
             checked = typed(config)
             run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
             if checked.dry_run:
@@ -92,6 +94,16 @@ class Refused(SystemExit):
     def __init__(self, error: Exception) -> None:
         super().__init__(1)
         self.error = error
+
+
+def check_single(config: DictConfig) -> None:
+    """Raise ConfigError for a single run that was given what makes a sweep; a search would even look at the test pairs."""
+    given = [argument for argument in config.hydra.overrides.hydra if argument.lstrip("+").startswith(("hydra.sweeper", "hydra/sweeper"))]
+    if name := config.hydra.runtime.choices.get("sweeps"):
+        given.append(f"+sweeps={name}")
+    if given:
+        command = shlex.join(["python", "-m", "digitcmp", "--multirun", *sys.argv[1:]])
+        raise ConfigError(f"{' '.join(given)}: this is for many runs; add --multirun, as in: {command}")
 
 
 def show_plan(run: Run) -> None:

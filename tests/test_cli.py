@@ -375,3 +375,16 @@ def test_run_names_are_short_and_never_shared() -> None:
     long = [run_name("", [f"model.tower=[{'x' * 300}{end}]"]) for end in "ab"]
     assert len(set(long)) == 2
     assert max(map(len, long)) <= 100
+
+
+@pytest.mark.parametrize(
+    "argument", ["+sweeps=table1", "+sweeps=search_smoke", "hydra.sweeper.max_batch_size=1", "hydra/sweeper=digitcmp_optuna"]
+)
+def test_what_makes_a_sweep_is_refused_without_multirun(run_cli: Callable[..., Ended], tmp_path: Path, argument: str) -> None:
+    """It would train something else without a word; the corrected command is told, and nothing is left behind."""
+    ended = run_cli(argument, "epochs=1")
+    assert ended.code == 1
+    (line,) = ended.err.splitlines()
+    assert line.startswith(f"digitcmp: {argument}: this is for many runs")
+    assert line.endswith(f"python -m digitcmp --multirun {argument} epochs=1")
+    assert not list(tmp_path.iterdir())
