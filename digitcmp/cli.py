@@ -62,7 +62,7 @@ class Hooks(Callback):
                 from digitcmp.experiment.executors.choose import preflight
 
                 preflight(checked)
-        except (DigitcmpError, OmegaConfBaseException) as error:
+        except Exception as error:  # whatever it is, Hydra would go on
             raise Refused(error) from error
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -82,7 +82,7 @@ class Hooks(Callback):
 
             try:
                 print_report(make_report([directory]))
-            except DigitcmpError as error:
+            except Exception as error:  # whatever it is, Hydra would end as if nothing had happened
                 raise Refused(error) from error
         if failed := failures(directory):
             print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
@@ -215,13 +215,7 @@ def main() -> None:
         end_quietly()
     except Refused as refused:
         fail(refused.error, full_trace)
-    except (DigitcmpError, HydraException, OmegaConfBaseException, OSError) as error:
-        fail(error, full_trace)
-    except yaml.YAMLError as error:
-        fail(error, full_trace)
     except Exception as error:
-        if not messages.raised_by_reading(error):
-            raise
         fail(error, full_trace)
     except KeyboardInterrupt as interrupt:
         print(f"\ndigitcmp: interrupted; {str(interrupt) or 'finished rounds are kept'}", file=sys.stderr)
@@ -232,8 +226,11 @@ def main() -> None:
 
 
 def fail(error: BaseException, full_trace: bool) -> NoReturn:
-    """End with exit code 1 and one line, or with the whole trace where that was asked for."""
-    if full_trace:
+    """End with exit code 1 and one line, or with the whole trace where that was asked for, and where it is a fault of the program."""
+    if isinstance(error.__cause__, OSError) and isinstance(error, ValueError):  # Hydra's log cannot be written
+        error = error.__cause__
+    known = isinstance(error, DigitcmpError | HydraException | OmegaConfBaseException | OSError | yaml.YAMLError)
+    if full_trace or not (known or messages.raised_by_reading(error)):
         raise error
     print(f"digitcmp: {messages.one_line(error, sys.argv[1:])}", file=sys.stderr)
     sys.exit(1)

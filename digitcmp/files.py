@@ -42,6 +42,11 @@ def write_whole(path: Path, content: str | bytes) -> Path:
     return path
 
 
+def is_special(path: Path) -> bool:
+    """Whether a path is a pipe, a socket or a device, which would keep a reader waiting or never end."""
+    return path.is_fifo() or path.is_socket() or path.is_char_device() or path.is_block_device()
+
+
 def older(files: Iterable[Path], sources: Sequence[Path]) -> bool:
     """Whether a file that is made of others is older than one of them, or is not there; never where there are no others."""
     try:

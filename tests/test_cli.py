@@ -388,3 +388,20 @@ def test_what_makes_a_sweep_is_refused_without_multirun(run_cli: Callable[..., E
     assert line.startswith(f"digitcmp: {argument}: this is for many runs")
     assert line.endswith(f"python -m digitcmp --multirun {argument} epochs=1")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_fault_while_a_run_is_checked_trains_nothing(
+    run_cli: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Hydra would turn it into a warning and go on; so would it with an interrupt that a library has turned into something else."""
+    monkeypatch.setattr("digitcmp.experiment.executors.choose.preflight", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_cli("epochs=1")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fault_in_the_report_is_not_exit_0(run_cli: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rounds are kept; the error comes out."""
+    monkeypatch.setattr("digitcmp.report.build.make_report", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_cli("--multirun", "epochs=1", "data.train_pairs=100", "data.test_pairs=100", "hydra.sweep.dir=sweep")

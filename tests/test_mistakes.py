@@ -31,7 +31,7 @@ from digitcmp.report.figures import render
 from digitcmp.train.results import RoundResult
 from digitcmp.train.round import round_pairs
 from tests.conftest import Ended, compose_config
-from tests.experiment.made import change_records, logs_of, records_of, train_run
+from tests.experiment.made import change_configuration, change_records, logs_of, records_of, train_run
 
 SMALL = ["rounds=2", "save_model=true", "engine=serial", "epochs=2", "data.train_pairs=200", "data.test_pairs=60"]
 RUNS = {
@@ -196,19 +196,17 @@ def test_errors(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path
     (tmp_path / "file").write_text("")
     assert "cannot write" in error(folder, "--out", tmp_path / "file" / "below")
     (tmp_path / "MNIST").touch()  # so that nothing can be downloaded into it
-    about = json.loads((folder / "run.json").read_text())
+    before = json.loads((folder / "run.json").read_text())["configuration"]
     for data, text in (
         ({"source": "mnist"}, "MNIST"),
         ({"test_pairs": "many"}, "says nothing valid about the data"),
         ({"sauce": 1}, "sauce"),
     ):
-        changed = {**about["configuration"], "data": {**about["configuration"]["data"], **data}}
-        (folder / "run.json").write_text(json.dumps({**about, "configuration": changed}))
+        change_configuration(folder, lambda values, data=data: values.update(data={**before["data"], **data}))  # type: ignore[misc]
         assert text in error(folder, "--root", tmp_path)
-    changed = {**about["configuration"], "model": {**about["configuration"]["model"], "dropout": "much"}}
-    (folder / "run.json").write_text(json.dumps({**about, "configuration": changed}))
+    change_configuration(folder, lambda values: values.update(data=before["data"], model={**before["model"], "dropout": "much"}))
     assert "0.safetensors cannot be read (Value 'much' of type 'str' could not be converted to Float)" in error(folder)
-    (folder / "run.json").write_text(json.dumps(about))
+    change_configuration(folder, lambda values: values.update(before))
     network_path(folder, 1).write_bytes(network_path(folder, 1).read_bytes()[:-1])
     assert "1.safetensors cannot be read" in error(folder)
     network_path(folder, 1).unlink()

@@ -50,7 +50,7 @@ def print_resumed(runs: Sequence[Run], console: Console) -> None:
         finished = f"{counted(recorded - failed, 'round')} {'is' if recorded - failed == 1 else 'are'} finished already"
         console.print(f"{finished}{broken}, {missing} to train", highlight=False)
     if unsaved := sum(run.unsaved for run in runs):
-        lost = f"save_model=true: {unsaved} of them were trained without it, so their networks are not kept"
+        lost = f"save_model=true: {unsaved} of them were trained without it, or their networks have been removed"
         console.print(f"{lost}; a new folder trains them again", highlight=False, soft_wrap=True)
 
 

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from digitcmp.errors import RunError
+from digitcmp.files import is_special
 from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
 
 FOLDER = "records"
 START = re.compile(rb'\{"check":"([0-9a-f]{8})([0-9a-f]{8})",')
 # where the parts of a line begin; cannot occur inside a JSON text, where quotes are escaped
 EPOCHS, DISTANCES = b',"epochs":{', b',"distances":{'
+MOST_LINES = 5  # damaged ones side by side that are named one by one
 DIGITS = ".8g"  # all that single precision knows
 
 
@@ -129,11 +131,13 @@ def parse(data: bytes, log: str) -> tuple[list[Record], list[str], int]:
 
 
 def damage(data: bytes, begin: int, end: int, log: str) -> list[str]:
-    """A text for each line in a stretch without records."""
+    """A text for each line in a stretch without records; one for all of them where there are many."""
     if not (stretch := data[begin:end]).strip():
         return []
-    first = data.count(b"\n", 0, begin) + 1
-    lines = [number for number, line in enumerate(stretch.split(b"\n"), first) if line.strip()]
+    before = data.count(b"\n", 0, begin)
+    lines = [number for number, line in enumerate(stretch.split(b"\n"), before + 1) if line.strip()]
+    if len(lines) > MOST_LINES:
+        return [f"{FOLDER}/{log}, lines {lines[0]} to {lines[-1]}, are damaged; what they recorded is left out"]
     kinds = ["is damaged"] * len(lines)
     if end == len(data) and not data.endswith(b"\n"):
         kinds[-1] = "is not whole (it was being written)"
@@ -191,6 +195,8 @@ def log_paths(directory: Path) -> list[Path]:
 def read_from(path: Path, offset: int) -> bytes:
     """The bytes of a file from an offset on. Raises RunError when it cannot be read."""
     try:
+        if is_special(path):
+            raise RunError(f"{path} cannot be read: it is no file")
         with path.open("rb") as file:
             file.seek(offset)
             return file.read()

@@ -24,7 +24,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.provenance import now, versions
 from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_records, to_record
 from digitcmp.experiment.views import FILES, write_views
-from digitcmp.files import NoLocksError, append, file_lock, locked, older, write_whole
+from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, write_whole
 from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
@@ -202,6 +202,8 @@ def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, An
     if used != now_used:  # the rounds of one run then come from different code or devices: say so
         resumed = [*resumed, {**used, "until": now()}]
     seeds = sorted({*before["seeds"], *about["seeds"]})
+    # as an earlier version wrote it, perhaps: its hash is that of the records
+    about = {**about, "configuration": before["configuration"]}
     return {**about, "seeds": seeds, "status": "running", "started": before["started"], "finished": None, "resumed": resumed}
 
 
@@ -217,14 +219,21 @@ def saved_seeds(directory: Path) -> list[int]:
 
 def read_about(directory: Path) -> dict[str, Any]:
     """run.json of a run's folder, with all that makes a run. Raises RunError naming what is missing or damaged."""
+    path = directory / "run.json"
     try:
-        about = json.loads((directory / "run.json").read_text(encoding="utf-8"))
+        if is_special(path):
+            raise OSError("it is no file")
+        about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{directory} holds no run (run.json cannot be read: {error})") from error
-    needs = {"configuration": dict, "configuration_hash": str, "parameters": int, "seeds": list, "status": str}
+    needs = {"configuration": dict, "configuration_hash": str, "parameters": int, "seeds": list, "status": str, "started": str}
     for name, kind in needs.items():
         if not isinstance(about, dict) or not isinstance(about.get(name), kind):
             raise RunError(f"{directory} holds no run (run.json has no valid {name!r})")
+    if not all(isinstance(seed, int) for seed in about["seeds"]) or not isinstance(about.get("resumed", []), list):
+        raise RunError(f"{directory} holds no run (run.json has no valid 'seeds' or 'resumed')")
+    if configuration_hash(about["configuration"]) != about["configuration_hash"]:
+        raise RunError(f"{directory} holds no run (run.json has been changed: its configuration is not that of its hash)")
     return dict(about)
 
 

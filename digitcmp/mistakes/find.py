@@ -32,12 +32,12 @@ def find(directory: Path, rounds: int, root: str) -> Findings:
     answer otherwise than they did; DataError when the data set cannot be read.
     """
     about = read_about(directory)
-    recorded = read_run_records(directory).rounds.values()
-    done = [record.row for record in recorded if record.row.status == "done"][:rounds]
+    records = read_run_records(directory)
+    done = [record.row for record in records.rounds.values() if record.row.status == "done"][:rounds]
     if not done:
         raise RunError(f"{directory} holds no finished round; there is nothing to ask")
     data = data_of(directory, about, root)
-    return Findings({"le": "≤", "gt": ">"}[data.target], [ask_round(directory, data, row) for row in done])
+    return Findings({"le": "≤", "gt": ">"}[data.target], [ask_round(directory, data, row) for row in done], records.damaged)
 
 
 def data_of(directory: Path, about: dict[str, Any], root: str) -> DataConfig:

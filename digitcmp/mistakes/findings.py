@@ -1,7 +1,7 @@
 """What was found in the test pairs of some rounds, and counts of it."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
@@ -79,10 +79,11 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Findings:
-    """Some rounds of one run. relation: the sign of its statement, ≤ or >."""
+    """Some rounds of one run. relation: the sign of its statement, ≤ or >. damaged: a line per record that could not be read."""
 
     relation: str
     rounds: list[RoundFindings]
+    damaged: list[str] = field(default_factory=list)
 
     @property
     def mistakes(self) -> list[Mistake]:

@@ -43,6 +43,8 @@ def print_findings(findings: Findings, paths: list[Path], console: Console | Non
     for name, line in lines.items():
         if line:
             where.print(f"[dim]{name:8}[/dim]  {escape(line)}", soft_wrap=True, highlight=False)
+    for line in findings.damaged:
+        where.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True, highlight=False)
     if confusions := findings.confusions():
         where.print()
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")

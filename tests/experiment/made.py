@@ -8,6 +8,7 @@ from typing import Any
 from safetensors.torch import load
 from torch import Tensor
 
+from digitcmp.config.identity import configuration_hash
 from digitcmp.config.schema import Config
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.records import Record, parse
@@ -75,6 +76,21 @@ def change_records(directory: Path, change: Callable[[RoundResult], RoundResult 
     for result in changed:
         if result is not None:
             store.add(result)
+    store.write_views()
+
+
+def change_configuration(directory: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """As if another configuration had given these rounds: run.json and the records say so, each with the hash that it then has."""
+    results = [RoundResult(record.row, record.epochs, record.distances) for record in records_of(directory)]
+    about = json.loads((directory / "run.json").read_text())
+    change(about["configuration"])
+    about["configuration_hash"] = configuration_hash(about["configuration"])
+    (directory / "run.json").write_text(json.dumps(about))
+    for path in logs_of(directory):
+        path.unlink()
+    store = Store(directory, about["configuration"])
+    for result in results:
+        store.add(result)
     store.write_views()
 
 

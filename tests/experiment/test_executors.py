@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
@@ -197,6 +199,19 @@ def test_a_worker_that_dies_in_the_middle_of_a_message_is_heard_as_dead() -> Non
         executor.busy = {ours: busy}  # type: ignore[attr-defined]
         finish(executor, futures)
     assert "its worker process ended with exit code -9" in futures[0].result().row.error
+
+
+def test_ctrl_c_does_not_reach_the_server_of_the_workers(tmp_path: Path) -> None:
+    """It comes while the server imports: the parent alone says something, and ends with exit code 130; no process is left."""
+    command = [sys.executable, "-m", "digitcmp", *TINY, "epochs=500", "engine=processes", "workers=2", f"hydra.run.dir={tmp_path}/run"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None
+    process.stdout.readline()  # the runs have begun, and the server is being started
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert [line for line in err.splitlines() if line] == [f"digitcmp: interrupted; 0 finished rounds kept in {tmp_path}/run"]
 
 
 # ---- whole runs ----

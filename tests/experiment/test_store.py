@@ -216,6 +216,34 @@ def test_a_damaged_run_json_is_one_line(tmp_path: Path, content: bytes) -> None:
         read_about(tmp_path)
 
 
+@pytest.mark.parametrize("change", [{"started": None}, {"resumed": 5}, {"seeds": ["a", None]}, {"configuration": {}}, {"parameters": "1"}])
+def test_a_run_json_that_somebody_has_changed_is_one_line(tmp_path: Path, change: dict[str, Any]) -> None:
+    """Also where it is JSON of the right shape: a configuration that is not that of its hash would pool what does not belong together."""
+    write_run(tmp_path, [result(0)], configuration={"epochs": 1})
+    about = {**json.loads((tmp_path / "run.json").read_text()), **change}
+    (tmp_path / "run.json").write_text(json.dumps(about))
+    with pytest.raises(RunError, match=r"holds no run \(run\.json has"):
+        Store(tmp_path, {"epochs": 1})
+
+
+@pytest.mark.parametrize("name", ["run.json", "records/a.jsonl"])
+def test_a_pipe_instead_of_a_file_keeps_nobody_waiting(tmp_path: Path, name: str) -> None:
+    """It is refused in one line."""
+    write_run(tmp_path, [result(0)])
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(RunError, match="it is no file"):
+        Store(tmp_path, {})
+
+
+def test_a_binary_log_is_one_line(tmp_path: Path) -> None:
+    """Not as many as there are line breaks in it."""
+    write_run(tmp_path, [result(0)])
+    (tmp_path / "records" / "a.jsonl").write_bytes(bytes(range(256)) * 1000)
+    (line,) = Store(tmp_path, {}).records.damaged
+    assert line == "records/a.jsonl, lines 1 to 1001, are damaged; what they recorded is left out"
+
+
 # ---- several processes, and other folders ----
 
 

@@ -83,7 +83,8 @@ class ProcessExecutor(Executor):
     name = "processes"
 
     def __init__(self, device: torch.device, workers: int) -> None:
-        self.device, self.workers, self.context = device, workers, worker.make_context()
+        with env_override({**ONE_THREAD, **KEEP_MEMORY}):  # the server's libraries read it when they are loaded
+            self.device, self.workers, self.context = device, workers, worker.make_context()
         self.busy: dict[Connection, Busy] = {}
         self.free: list[Worker] = []
         self.numbers = count()

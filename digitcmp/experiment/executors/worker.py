@@ -44,6 +44,15 @@ def make_context() -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *(name for name in ("torchvision.datasets", "sklearn.datasets") if name in sys.modules)])
+    from multiprocessing import forkserver, resource_tracker  # not everywhere
+
+    # the server inherits this: Ctrl-C, which reaches the whole process group, is the parent's alone, also while the server imports
+    resource_tracker.ensure_running()  # which lets signals through again when it has started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
