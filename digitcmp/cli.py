@@ -119,7 +119,12 @@ def show_plan(run: Run) -> None:
     from digitcmp.experiment.executors.choose import choose, choose_device
 
     _, workers = choose(run.config, len(run.seeds), choose_device(run.config.device))
-    print_plan([run], workers, Terminal())
+    if run.config.rounds == schema.AUTO:
+        from digitcmp.auto.expected import print_expected
+
+        print_expected([run], run.directory, workers, Terminal())
+    else:
+        print_plan([run], workers, Terminal())
 
 
 @hydra.main(

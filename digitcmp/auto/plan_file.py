@@ -17,11 +17,16 @@ BOUNDARY = "Pocock, Bonferroni; repeated confidence intervals of the Hodges-Lehm
 
 
 def settle(plan: Plan, folder: Path) -> None:
-    """Put the plan on record, or see that it is the one that is. Raises RunError when the folder has another one or cannot be written."""
+    """Put the plan on record, unless it is. Raises RunError when the folder has another one or cannot be written."""
+    check(plan, folder)
+    if not (folder / FILE).exists():
+        write_whole(folder / FILE, json.dumps({**describe(plan), "boundary": BOUNDARY, "made": now()}, indent=2) + "\n")
+
+
+def check(plan: Plan, folder: Path) -> None:
+    """Raise RunError when the folder has another plan, or a damaged one."""
     path = folder / FILE
-    if not path.exists():
-        write_whole(path, json.dumps({**describe(plan), "boundary": BOUNDARY, "made": now()}, indent=2) + "\n")
-    elif told := differences(describe(read(path)), describe(plan)):
+    if path.exists() and (told := differences(describe(read(path)), describe(plan))):
         raise RunError(
             f"{path} holds another plan ({told}), and looks that were taken cannot be taken back; choose another folder, or delete the file"
         )

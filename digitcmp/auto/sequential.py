@@ -28,7 +28,7 @@ import numpy as np
 
 from digitcmp.auto.boundary import nominal_level
 from digitcmp.config.schema import Auto
-from digitcmp.errors import RunError
+from digitcmp.errors import ConfigError
 from digitcmp.report.ranks import Estimate, Values, hodges_lehmann, median_interval
 from digitcmp.train.results import RoundRow
 
@@ -76,11 +76,18 @@ def looks(auto: Auto) -> list[int]:
 
 
 def make_plan(runs: dict[str, str], seed: int, auto: Auto) -> Plan:
-    """The plan of these runs. Raises ConfigError or RunError where so many looks or comparisons cannot decide anything."""
+    """The plan of these runs. Raises ConfigError where so many looks or comparisons cannot decide anything."""
     nominal = nominal_level(auto.level / max(1, len(runs) - 1), len(looks(auto)))
-    if (least := 1 + int(np.ceil(-np.log2(nominal)))) > auto.max:  # p of the signed-rank test is at least 2 / 2^n
-        raise RunError(f"auto.max={auto.max}: so few rounds can decide nothing here; at least {least} can")
+    if (least := least_rounds(nominal)) > auto.max:
+        raise ConfigError(
+            f"auto.max={auto.max}: no look could decide anything, at this auto.level and number of looks; use at least {least}"
+        )
     return Plan(runs, seed, auto, nominal)
+
+
+def least_rounds(nominal: float) -> int:
+    """So many rounds may reach this level: p of the signed-rank test, and of the sign test, is at least 2 / 2^n."""
+    return 1 + int(np.ceil(-np.log2(nominal)))
 
 
 @dataclass(frozen=True)

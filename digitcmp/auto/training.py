@@ -4,6 +4,7 @@ Nothing is remembered between looks but what is on record: whoever goes on with 
 what was trained for them. So a sweep that was stopped, or that several processes train together, ends as any other.
 """
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 
 POLL = 0.5  # seconds between looks at what other processes are doing
+ROUNDS = re.compile(r"\brounds=(auto|\d+)\b")
 
 
 def plan_of(runs: Sequence[Run]) -> Plan:
@@ -63,6 +65,7 @@ def train_to(rounds: int, runs: Sequence[Run], callbacks: Sequence[Callback], co
     """Train so many rounds of each run, and wait for those that another process has."""
     for run in runs:
         run.extend(rounds)
+        run.command = ROUNDS.sub(f"rounds={len(run.seeds)}", run.command)  # which trains the same again, whatever it is compared with
     while True:
         with ProgressDisplay.of(runs, console) as display:
             train(runs, [display, *callbacks])

@@ -133,8 +133,13 @@ class DigitcmpLauncher(Launcher):
 
         runs = [Run(job.config, job.directory, job.command) for job in jobs if job.config is not None]
         _, workers = choose(runs[0].config, sum(len(run.seeds) for run in runs), choose_device(runs[0].config.device))
-        print_plan(runs, workers, Terminal())
         refused: list[JobReturn] = [Return(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
+        if auto_together([run.config for run in runs]):
+            from digitcmp.auto.expected import print_expected
+
+            print_expected(runs, Path(str(self.config.hydra.sweep.dir)), workers, Terminal())
+        else:
+            print_plan(runs, workers, Terminal())
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
 
