@@ -27,6 +27,7 @@ class Run:
         self.missing = deque(self.store.missing(self.seeds, config.retry_failed))
         self.in_flight = 0
         self.elsewhere: list[int] = []  # seeds that another process has claimed
+        self.begun = False
         self.pruned = False
         self.status: Status = "running"
 
@@ -52,10 +53,11 @@ class Run:
         return not self.missing and self.store.about is not None
 
     def extend(self, rounds: int) -> None:
-        """Ask for so many rounds, where there are fewer so far."""
+        """Ask for so many rounds, where there are fewer so far: a run that has ended is begun again."""
         more = range(self.config.seed + len(self.seeds), self.config.seed + rounds)
         self.seeds = [*self.seeds, *more]
         self.missing.extend(self.store.missing(more, self.config.retry_failed))
+        self.begun = False
 
     def look_again(self) -> bool:
         """Look for rounds that another process had; whether it has let go of some, so that they are missing here."""
@@ -65,6 +67,7 @@ class Run:
         for seed in free:
             self.store.release(seed)  # whoever trains it claims it
         self.missing.extend(free)
+        self.begun = False
         self.elsewhere = [seed for seed in waiting if seed not in free]
         return bool(free)
 
@@ -81,6 +84,7 @@ class Run:
 
         parameters = self.config.ensemble * count_parameters(self.config.model)
         how = {"engine": executor, "workers": workers, "device": device, "platform": machine(device)}
+        self.begun = True
         self.store.begin({"parameters": parameters, "seeds": self.seeds, **how, **versions(), "command": self.command})
 
     @property
