@@ -8,7 +8,7 @@ from statistics import fmean
 from digitcmp.config.identity import configuration
 from digitcmp.config.messages import failed_rounds
 from digitcmp.config.schema import Config
-from digitcmp.experiment.provenance import versions
+from digitcmp.experiment.provenance import machine, versions
 from digitcmp.experiment.store import Status, Store, network_path
 from digitcmp.train.results import RoundResult, RoundRow
 
@@ -62,7 +62,7 @@ class Run:
         from digitcmp.model.network import count_parameters
 
         parameters = self.config.ensemble * count_parameters(self.config.model)
-        how = {"engine": executor, "workers": workers, "device": device}
+        how = {"engine": executor, "workers": workers, "device": device, "platform": machine(device)}
         self.store.begin({"parameters": parameters, "seeds": self.config.seeds, **how, **versions(), "command": self.command})
 
     @property

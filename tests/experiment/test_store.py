@@ -384,7 +384,16 @@ def test_other_code_on_resume_is_on_record(tmp_path: Path, monkeypatch: pytest.M
     store.begin({**ABOUT, **before, "torch": "9.9"})
     (change,) = store.about["resumed"]
     assert change["torch"] == before["torch"]
-    assert set(change) == {*before, "device", "until"}
+    assert set(change) == {*before, "device", "engine", "platform", "until"}
+
+
+def test_another_machine_on_resume_is_on_record(tmp_path: Path) -> None:
+    """Rounds of another device, executor or processor may differ in their last digits."""
+    for engine, name in (("serial", "a"), ("serial", "a"), ("stacked", "a"), ("stacked", "b")):
+        store = Store(tmp_path, {})
+        store.begin({**ABOUT, **versions(), "engine": engine, "platform": {"device_name": name}})
+    assert store.about is not None
+    assert [(one["engine"], one["platform"]["device_name"]) for one in store.about["resumed"]] == [("serial", "a"), ("stacked", "a")]
 
 
 def test_run_json_tells_running_from_done(tmp_path: Path) -> None:
