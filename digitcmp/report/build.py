@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
@@ -16,8 +17,8 @@ from digitcmp.report import figures
 from digitcmp.report.curves import draw_outdated
 from digitcmp.report.frames import VERSIONS
 from digitcmp.report.labels import PLAIN
+from digitcmp.report.methods import methods
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
-from digitcmp.report.statistics import methods
 from digitcmp.report.study import Study, study
 from digitcmp.report.tables import comparison_columns, lines_of, show, table_columns, to_csv, to_latex, to_markdown
 
@@ -26,7 +27,7 @@ LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
 CAPTIONS = {
     "curves": "{title} per epoch: mean over rounds, and ± one standard deviation.",
     "distribution": "{title} of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
-    "differences": "Difference to the baseline, paired by seed, with 95 % intervals.",
+    "differences": "Difference to the baseline (Hodges-Lehmann), paired by seed, with 95 % intervals of the signed-rank test.",
     "swept": "{title} against the number that varies, with 95 % intervals of the mean.",
     "distances": "{title} by the distance of the two digits, with 95 % intervals over rounds.",
 }
@@ -95,7 +96,7 @@ def drawn(results: Study) -> dict[str, Figure]:
         made["curves"] = figures.curves(results.curves, metric)
     if len(results.spread):
         made["distribution"] = figures.distribution(results.rounds, results.spread, metric)
-    if (results.comparisons["pairs"] > 1).any():
+    if (np.isfinite(results.comparisons["difference"].astype("float64")) & (results.comparisons["pairs"] > 1)).any():
         made["differences"] = figures.differences(results.comparisons, metric)
     if results.swept is not None:
         made["swept"] = figures.swept(results.swept, metric)

@@ -139,7 +139,7 @@ def draw_intervals(axes: Axes, part: pd.DataFrame, look: dict[str, Any], across:
 
 
 def draw_bar(axes: Axes, row: float, ends: Sequence[float], mean: float, **look: Any) -> None:
-    """A mean with its interval along a row. look: color, linewidth, and those of the mean's marker."""
+    """A value with its interval along a row. look: color, linewidth, and those of the mean's marker."""
     axes.plot(ends, [row, row], color=look["color"], linewidth=look.pop("linewidth"), solid_capstyle="butt", zorder=3)
     axes.plot(mean, row, marker="o", zorder=4, **look)
 
@@ -193,16 +193,23 @@ def distribution(rounds: pd.DataFrame, spread: pd.DataFrame, metric: Metric = TE
 
 
 def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
-    """Mean paired differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`."""
+    """Hodges-Lehmann differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`.
+
+    An end that is infinite (of rounds that failed) is at the edge.
+    """
     labels = labels_of(comparisons)
     baseline = wrapped(str(comparisons["baseline"].iloc[0]), 60)
     title = f"difference in {metric.title} to {baseline}, paired by seed"
     figure, axes = rows_figure(labels, with_unit(title, metric.difference_unit))
     axes.axvline(0, color="black", linewidth=1)
-    for row, found in enumerate(comparisons.head(len(labels)).to_dict("records")):
-        low, mean, high = (metric.scale * found[name] for name in ("low", "mean", "high"))
-        filled = COLOURS[0] if found["p_holm"] < 0.05 else "white"
-        draw_bar(axes, row, [low, high], mean, color=COLOURS[0], markerfacecolor=filled, linewidth=2.2, markersize=7)
+    shown = metric.scale * comparisons.head(len(labels))[["difference_low", "difference", "difference_high"]].to_numpy(dtype="float64")
+    finite = np.append(shown[np.isfinite(shown)], 0.0)
+    edge = 0.08 * (np.ptp(finite) or 1.0)
+    lowest, highest = finite.min() - edge, finite.max() + edge
+    for row, ((low, middle, high), p) in enumerate(zip(shown, comparisons["p_holm"], strict=False)):
+        look = {"color": COLOURS[0], "markerfacecolor": COLOURS[0] if p < 0.05 else "white", "linewidth": 2.2, "markersize": 7}
+        draw_bar(axes, row, np.clip([low, high], lowest, highest), middle, **look)
+    axes.set_xlim(lowest, highest)
     better = "" if metric.higher_is_better else "; lower is better"
     axes.set_title(f"filled: Holm-corrected p < 0.05; bars: 95 % intervals{better}", fontsize=9, loc="left", color="#444444")
     return figure

@@ -27,6 +27,10 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
+    def bounded(self) -> "Estimate":
+        """NaN for the ends of an interval that says nothing; an end alone may be infinite."""
+        return Estimate(self.value, np.nan, np.nan) if np.isinf(self.low) and np.isinf(self.high) and self.low != self.high else self
+
 
 def median_interval(values: Values, level: float = LEVEL) -> Estimate:
     """The median, between two order statistics that hold the true one with a probability of at least `level`, whatever the distribution.

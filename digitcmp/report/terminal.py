@@ -9,10 +9,10 @@ from digitcmp.report.build import Report
 from digitcmp.report.tables import Column, comparison_columns, show, table_columns
 from digitcmp.terminal import Terminal
 
-SHORT = {"label", "rounds", "failed", "mean", "low", "median", "untrained"}
-EXPENDABLE = ["median", "rounds", "untrained"]  # left out first where the terminal is narrow
-SHORT_COMPARISONS = {"label", "pairs", "only_here", "mean", "low", "p_holm", "won"}
-EXPENDABLE_COMPARISONS = ["only_here", "pairs", "won", "low"]
+SHORT = {"label", "mean", "low", "mean_with_failed", "median", "lost", "rounds", "saturated"}
+EXPENDABLE = ["saturated", "rounds", "low", "mean_with_failed", "median"]  # left out first where the terminal is narrow
+SHORT_COMPARISONS = {"label", "difference", "difference_low", "p_holm", "better", "won", "pairs", "only_here", "mean"}
+EXPENDABLE_COMPARISONS = ["only_here", "pairs", "won", "mean", "better", "p_holm"]
 LABEL = 24  # characters of a row's name that are worth more than another column
 
 

@@ -23,7 +23,7 @@ TICKS = [mantissa * 10.0**power for power in (-2, -1, 0, 1) for mantissa in (1, 
 def ladder_figure(table: pd.DataFrame, rounds: pd.DataFrame) -> Figure:
     """Left: test error of each rung and of its rounds, on a logarithmic axis; right: the gain over the predecessor.
 
-    Rungs from top to bottom, side branches (hollow on the left) beneath a separator; bars are 95 % intervals.
+    Rungs from top to bottom, side branches (hollow on the left) beneath a separator; bars are 95 % intervals, those of the gains simultaneous ones.
     table: as `digitcmp.report.ablation.rungs.gains`; rounds: label, status, test_accuracy.
     """
     labels = [wrapped(str(label), 28) for label in table["label"]]
@@ -111,7 +111,7 @@ def draw_gains(axes: Axes, table: pd.DataFrame, rows: list[float]) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0")
     axes.set_xlabel("gain, paired by seed [points]" + (f"; logarithmic beyond {LINEAR:g}" if reach > WIDE else ""))
-    for across, text in ((0, "filled: zero is outside the interval"), (1.02, "mean (95 % interval)")):
+    for across, text in ((0, "filled: zero is outside the interval"), (1.02, "gain (simultaneous 95 % interval)")):
         axes.text(across, 1.02, text, transform=axes.transAxes, fontsize=SMALL - 1, color=GREY, va="bottom")
 
 
