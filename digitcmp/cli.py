@@ -55,6 +55,10 @@ class Hooks(Callback):
             check_single(config)
             checked = typed(config)
             run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
+            if checked.rounds == schema.AUTO:
+                from digitcmp.auto import plan_file
+
+                plan_file.make([run], run.directory)  # or another plan
             if checked.dry_run:
                 show_plan(run)
                 raise SystemExit(0)

@@ -17,7 +17,6 @@ from scipy import stats
 
 from digitcmp.auto import plan_file
 from digitcmp.auto.sequential import POINT, Plan, Scores, differences, follow, least_rounds, scores
-from digitcmp.auto.training import plan_of
 from digitcmp.auto.words import rule_lines, short_names
 from digitcmp.experiment.plan import words
 from digitcmp.experiment.run import Run
@@ -46,8 +45,7 @@ def print_expected(runs: Sequence[Run], folder: Path, workers: int, console: Con
 
     Raises DigitcmpError where they cannot be compared, or the folder has another plan.
     """
-    plan = plan_of(runs)
-    plan_file.check(plan, folder)
+    plan = plan_file.make(runs, folder)
     for line in rule_lines(plan):
         console.print(line, markup=False, highlight=False)
     found = {run.store.configuration_hash: scores(run.store.rows.values()) for run in runs}

@@ -1,35 +1,42 @@
 """auto.json in the folder of a sweep, or of a single run: what rounds=auto will do, on record before the first round."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from digitcmp.auto.sequential import Plan
+from digitcmp.auto.sequential import Plan, make_plan
 from digitcmp.config.identity import differences
 from digitcmp.config.schema import Auto
-from digitcmp.errors import RunError
+from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.provenance import now
+from digitcmp.experiment.run import Run
 from digitcmp.files import write_whole
 
 FILE = "auto.json"
 BOUNDARY = "Pocock, Bonferroni; repeated confidence intervals of the Hodges-Lehmann difference (of the median, for one configuration)"
 
 
-def settle(plan: Plan, folder: Path) -> None:
-    """Put the plan on record, unless it is. Raises RunError when the folder has another one or cannot be written."""
-    check(plan, folder)
-    if not (folder / FILE).exists():
-        write_whole(folder / FILE, json.dumps({**describe(plan), "boundary": BOUNDARY, "made": now()}, indent=2) + "\n")
-
-
-def check(plan: Plan, folder: Path) -> None:
-    """Raise RunError when the folder has another plan, or a damaged one."""
-    path = folder / FILE
+def make(runs: Sequence[Run], folder: Path) -> Plan:
+    """The plan for these runs, the first one being the baseline. Raises ConfigError when they cannot be compared, and RunError when
+    another plan is on record in the folder, or a damaged one."""
+    names: dict[str, str] = {}
+    for run in runs:
+        if (other := names.setdefault(run.store.configuration_hash, run.name)) != run.name:
+            raise ConfigError(f"rounds=auto: {other} and {run.name} have the same configuration; leave one out")
+    plan, path = make_plan(names, runs[0].config.seed, runs[0].config.auto), folder / FILE
     if path.exists() and (told := differences(describe(read(path)), describe(plan))):
         raise RunError(
             f"{path} holds another plan ({told}), and looks that were taken cannot be taken back; choose another folder, or delete the file"
         )
+    return plan
+
+
+def write(plan: Plan, folder: Path) -> None:
+    """Put a plan on record, unless it is. Raises RunError when it cannot be written."""
+    if not (folder / FILE).exists():
+        write_whole(folder / FILE, json.dumps({**describe(plan), "boundary": BOUNDARY, "made": now()}, indent=2) + "\n")
 
 
 def describe(plan: Plan) -> dict[str, Any]:

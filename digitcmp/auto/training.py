@@ -12,9 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from digitcmp.auto import plan_file
-from digitcmp.auto.sequential import Plan, look_at, make_plan, scores
+from digitcmp.auto.sequential import look_at, scores
 from digitcmp.auto.words import look_line, rule_lines
-from digitcmp.errors import ConfigError
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
@@ -24,16 +23,6 @@ POLL = 0.5  # seconds between looks at what other processes are doing
 ROUNDS = re.compile(r"\brounds=(auto|\d+)\b")
 
 
-def plan_of(runs: Sequence[Run]) -> Plan:
-    """The plan for these runs, the first one being the baseline. Raises DigitcmpError when they cannot be compared."""
-    names: dict[str, str] = {}
-    for run in runs:
-        if (other := names.setdefault(run.store.configuration_hash, run.name)) != run.name:
-            raise ConfigError(f"rounds=auto: {other} and {run.name} have the same configuration; leave one out")
-    first = runs[0].config
-    return make_plan(names, first.seed, first.auto)
-
-
 def train_auto(
     runs: Sequence[Run], folder: Path, callbacks: Sequence[Callback], console: Console, on_decided: Callable[[Run], None] = lambda _: None
 ) -> None:
@@ -41,8 +30,8 @@ def train_auto(
 
     folder: where the plan is kept. Raises what `digitcmp.experiment.scheduler.train` raises, and RunError when the folder has another plan.
     """
-    plan = plan_of(runs)
-    plan_file.settle(plan, folder)
+    plan = plan_file.make(runs, folder)
+    plan_file.write(plan, folder)
     by_hash = {run.store.configuration_hash: run for run in runs}
     going_on = plan.compared
     for line in rule_lines(plan):
