@@ -21,6 +21,7 @@ from digitcmp.report.methods import methods
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.study import Study, study
 from digitcmp.report.tables import comparison_columns, lines_of, show, table_columns, to_csv, to_latex, to_markdown
+from digitcmp.report.verdicts import verdict_columns, verdict_notes
 
 MOST_CURVES = 100  # runs whose curves are drawn unasked: a few seconds
 LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
@@ -80,6 +81,10 @@ def tables(results: Study) -> dict[str, str]:
     if len(comparisons):
         lead = f"Differences to **{results.baseline}**.\n\n"
         files["comparisons.md"] = document(lead + to_markdown(comparisons), [], lines)
+    if len(results.verdicts):
+        decided = verdict_columns(results.verdicts)
+        files["verdicts.csv"] = to_csv(results.verdicts, decided)
+        files["verdicts.md"] = document(to_markdown(show(results.verdicts, decided)), [], verdict_notes(results.plans))
     return files
 
 
@@ -122,6 +127,7 @@ def page(results: Study, pictures: dict[str, dict[str, bytes]], out: Path) -> st
         baseline=results.baseline,
         table=lines_of(show(results.table, table_columns(results.metric))),
         comparisons=lines_of(show(results.comparisons, comparison_columns(results.metric))) if len(results.comparisons) else [],
+        verdicts=lines_of(show(results.verdicts, verdict_columns(results.verdicts))) if len(results.verdicts) else [],
         metric=metric,
         pictures=[
             {"name": name, "caption": CAPTIONS[name].format(title=metric), "source": data_uri(files)} for name, files in pictures.items()
@@ -135,7 +141,8 @@ def page(results: Study, pictures: dict[str, dict[str, bytes]], out: Path) -> st
 
 def notes(results: Study) -> list[str]:
     """How the numbers were worked out."""
-    return [*methods(results.metric), *([PLAIN_NOTE] if PLAIN in set(results.table["label"]) else [])]
+    decided = verdict_notes(results.plans) if len(results.verdicts) else []
+    return [*methods(results.metric), *decided, *([PLAIN_NOTE] if PLAIN in set(results.table["label"]) else [])]
 
 
 def data_uri(files: dict[str, bytes]) -> str:
