@@ -21,7 +21,7 @@ from scipy import stats
 
 from benchmarks.common import make_console, make_parser, make_table, print_table, run, whole, write
 from benchmarks.machine import describe_machine, in_words
-from digitcmp.auto.sequential import POINT, Plan, Standing, compared, follow, make_plan
+from digitcmp.auto.sequential import POINT, Look, Plan, compared, follow, make_plan
 from digitcmp.config.schema import Auto
 from digitcmp.report.ranks import Estimate, Values
 
@@ -79,12 +79,12 @@ def plan_of(comparisons: int) -> Plan:
     return make_plan({str(number): "" for number in range(comparisons + 1)}, 0, AUTO)
 
 
-def repeated(plan: Plan, accuracies: Accuracies) -> list[Standing]:
+def repeated(plan: Plan, accuracies: Accuracies) -> list[Look]:
     """The verdicts of rounds=auto."""
     return follow(plan, {name: dict(enumerate(row.tolist())) for name, row in zip(plan.runs, accuracies, strict=True)})
 
 
-def naive(plan: Plan, accuracies: Accuracies) -> list[Standing]:
+def naive(plan: Plan, accuracies: Accuracies) -> list[Look]:
     """The verdicts of somebody who looks as often, at 95 % t intervals."""
     found = []
     for name, row in zip(plan.compared, accuracies[1:], strict=True):
@@ -92,7 +92,7 @@ def naive(plan: Plan, accuracies: Accuracies) -> list[Standing]:
             estimate = t_interval((row - accuracies[0])[:rounds])
             verdict = compared(estimate, plan.margin) or ("undecided" if rounds == plan.looks[-1] else "")
             if verdict:
-                found.append(Standing(name, rounds, estimate, verdict))
+                found.append(Look(name, rounds, estimate, verdict))
                 break
     return found
 
@@ -111,17 +111,17 @@ def wrong(verdict: str, difference: float) -> bool:
 
 
 def simulate(
-    case: Case, repetitions: int, sd: float = SD, seed: int = 0, decide: Callable[[Plan, Accuracies], list[Standing]] = repeated
+    case: Case, repetitions: int, sd: float = SD, seed: int = 0, decide: Callable[[Plan, Accuracies], list[Look]] = repeated
 ) -> Found:
     """Decide so many sweeps."""
-    generator, plan, bad, all_standings = np.random.default_rng(seed), plan_of(case.comparisons), 0, list[Standing]()
+    generator, plan, bad, all_taken = np.random.default_rng(seed), plan_of(case.comparisons), 0, list[Look]()
     for _ in range(repetitions):
-        standings = decide(plan, draw(case, sd, generator))
-        bad += any(wrong(one.verdict, case.difference) for one in standings)
-        all_standings += standings
-    counts, total = Counter(one.verdict for one in all_standings), len(all_standings)
+        taken = decide(plan, draw(case, sd, generator))
+        bad += any(wrong(one.verdict, case.difference) for one in taken)
+        all_taken += taken
+    counts, total = Counter(one.verdict for one in all_taken), len(all_taken)
     shares = {verdict: counts[verdict] / total for verdict in ("better", "worse", "equivalent", "undecided")}
-    return Found(bad / repetitions, float(np.mean([one.rounds for one in all_standings])), shares)
+    return Found(bad / repetitions, float(np.mean([one.rounds for one in all_taken])), shares)
 
 
 def parse() -> argparse.Namespace:

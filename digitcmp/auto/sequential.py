@@ -91,7 +91,7 @@ def least_rounds(nominal: float) -> int:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Look:
     """What the last look at a configuration has shown, after so many rounds. verdict: empty while it goes on."""
 
     configuration: str
@@ -105,7 +105,7 @@ def scores(rows: Iterable[RoundRow]) -> dict[int, float]:
     return {row.seed: -np.inf if row.status == "failed" or row.test_accuracy is None else row.test_accuracy for row in rows}
 
 
-def look_at(plan: Plan, found: Mapping[str, Scores], configuration: str, rounds: int) -> Standing:
+def look_at(plan: Plan, found: Mapping[str, Scores], configuration: str, rounds: int) -> Look:
     """A configuration after so many rounds, by the scores of all. Raises KeyError when some of the rounds that it takes are not there."""
     seeds = range(plan.seed, plan.seed + rounds)
     own, base = (np.array([found[name][seed] for seed in seeds]) for name in (configuration, plan.baseline))
@@ -114,7 +114,7 @@ def look_at(plan: Plan, found: Mapping[str, Scores], configuration: str, rounds:
     else:
         estimate, judge = hodges_lehmann(differences(own, base), 1 - plan.nominal), compared
     verdict = judge(estimate, plan.margin) or ("undecided" if rounds == plan.looks[-1] else "")
-    return Standing(configuration, rounds, estimate, verdict)
+    return Look(configuration, rounds, estimate, verdict)
 
 
 def differences(here: Values, there: Values) -> Values:
@@ -138,12 +138,12 @@ def is_narrow(estimate: Estimate, margin: float) -> str:
     return "narrow" if round(estimate.high - estimate.low, DIGITS) < margin else ""
 
 
-def follow(plan: Plan, found: Mapping[str, Scores]) -> list[Standing]:
+def follow(plan: Plan, found: Mapping[str, Scores]) -> list[Look]:
     """How each compared configuration stands by what is on record, look by look, as if it came in one by one: the same whenever asked.
 
     Rounds beyond the look that decided count for nothing. One that has not even the rounds of the first look is left out.
     """
-    standings = []
+    taken = []
     for configuration in plan.compared:
         shared = set(found.get(configuration, {})) & set(found.get(plan.baseline, {}))
         last = None
@@ -151,5 +151,5 @@ def follow(plan: Plan, found: Mapping[str, Scores]) -> list[Standing]:
             if (last is not None and last.verdict) or not shared.issuperset(range(plan.seed, plan.seed + rounds)):
                 break
             last = look_at(plan, found, configuration, rounds)
-        standings += [last] if last is not None else []
-    return standings
+        taken += [last] if last is not None else []
+    return taken

@@ -39,12 +39,12 @@ def train_auto(
     for rounds in plan.looks:
         train_to(rounds, [by_hash[name] for name in plan.runs if name in {plan.baseline, *going_on}], callbacks, console)
         found = {name: scores(run.store.rows.values()) for name, run in by_hash.items()}
-        standings = [look_at(plan, found, name, rounds) for name in going_on]
-        console.print(look_line(plan, standings), markup=False, highlight=False)
-        for standing in standings:
-            if standing.verdict and standing.configuration != plan.baseline:
-                on_decided(by_hash[standing.configuration])
-        going_on = [standing.configuration for standing in standings if not standing.verdict]
+        taken = [look_at(plan, found, name, rounds) for name in going_on]
+        console.print(look_line(plan, taken), markup=False, highlight=False)
+        for look in taken:
+            if look.verdict and look.configuration != plan.baseline:
+                on_decided(by_hash[look.configuration])
+        going_on = [look.configuration for look in taken if not look.verdict]
         if not going_on:
             break
     on_decided(runs[0])

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
-from digitcmp.auto.sequential import POINT, Plan, Standing
+from digitcmp.auto.sequential import POINT, Look, Plan
 from digitcmp.experiment.progress import counted
 from digitcmp.report.ranks import Estimate
 
@@ -26,17 +26,17 @@ def rule_lines(plan: Plan) -> list[str]:
     return textwrap.wrap(f"rounds=auto: {rule}", WIDTH, subsequent_indent="  ")
 
 
-def look_line(plan: Plan, standings: Sequence[Standing]) -> str:
+def look_line(plan: Plan, taken: Sequence[Look]) -> str:
     """What a look has shown of the configurations that were not decided before: who goes on, and by which interval."""
-    rounds = standings[0].rounds
+    rounds = taken[0].rounds
     lead = f"look {plan.looks.index(rounds) + 1}/{len(plan.looks)}, {counted(rounds, 'round')}, "
     if len(plan.runs) == 1:
-        (only,) = standings
+        (only,) = taken
         return f"{lead}{only.verdict or 'goes on'}: median {only.estimate.value / POINT:.2f} {interval(only.estimate)}"
-    names, going_on = short_names(plan), [one for one in standings if not one.verdict]
+    names, going_on = short_names(plan), [one for one in taken if not one.verdict]
     lead += f"{len(going_on) or 'none'} {'go' if len(going_on) > 1 else 'goes'} on: "
     parts = [f"{names[one.configuration]} {interval(one.estimate, '+')}" for one in going_on]
-    parts += [f"{names[one.configuration]} {one.verdict}" for one in standings if one.verdict]
+    parts += [f"{names[one.configuration]} {one.verdict}" for one in taken if one.verdict]
     return fitted(lead, parts)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from digitcmp.auto import plan_file
-from digitcmp.auto.sequential import Plan, Standing, follow
+from digitcmp.auto.sequential import Look, Plan, follow
 from digitcmp.errors import RunError
 from digitcmp.report.metrics import TEST_ACCURACY
 from digitcmp.report.statistics import is_untrained, ranked
@@ -45,15 +45,15 @@ def verdicts(plans: Sequence[Plan], known: pd.DataFrame, rounds: pd.DataFrame) -
     for plan in plans:
         of_plan = {name: groups[labels[name]] for name in plan.runs if labels.get(name) in groups}
         found = {name: dict(zip(group["seed"].tolist(), group["value"].tolist(), strict=True)) for name, group in of_plan.items()}
-        standings = {one.configuration: one for one in follow(plan, found)}
-        rows += [row(plan, name, standings.get(name), labels, of_plan) for name in plan.compared]
+        taken = {one.configuration: one for one in follow(plan, found)}
+        rows += [row(plan, name, taken.get(name), labels, of_plan) for name in plan.compared]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def row(plan: Plan, name: str, standing: Standing | None, labels: dict[str, str], groups: dict[str, pd.DataFrame]) -> dict[str, object]:
+def row(plan: Plan, name: str, look: Look | None, labels: dict[str, str], groups: dict[str, pd.DataFrame]) -> dict[str, object]:
     """How a configuration stands."""
-    rounds = standing.rounds if standing else 0
-    value, low, high = standing.estimate if standing else [float("nan")] * 3
+    rounds = look.rounds if look else 0
+    value, low, high = look.estimate if look else [float("nan")] * 3
 
     def lost(side: str) -> int:
         group = groups.get(side)
@@ -62,7 +62,7 @@ def row(plan: Plan, name: str, standing: Standing | None, labels: dict[str, str]
     return {
         "label": labels.get(name, plan.runs[name]),
         "baseline": labels.get(plan.baseline, plan.runs[plan.baseline]),
-        "verdict": (standing.verdict if standing else "") or OPEN,
+        "verdict": (look.verdict if look else "") or OPEN,
         "rounds": rounds,
         "value": value,
         "low": low,

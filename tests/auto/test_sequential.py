@@ -106,8 +106,8 @@ def test_a_round_that_failed_loses() -> None:
     base = {seed: 0.5 + seed / 1000 for seed in range(20)}
     lost = {seed: (failed if seed < 14 else base[seed] + 0.1) for seed in range(20)}
     assert look_at(plan, {"0": base, "1": lost}, "1", 10).verdict == "worse"
-    (standing,) = follow(plan, {"0": lost, "1": base})
-    assert (standing.verdict, standing.rounds) == ("better", 10)
+    (look,) = follow(plan, {"0": lost, "1": base})
+    assert (look.verdict, look.rounds) == ("better", 10)
 
 
 def test_scores() -> None:

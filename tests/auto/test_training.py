@@ -197,8 +197,8 @@ def test_a_single_run(run_cli: Cli, tmp_path: Path) -> None:
     assert seeds_of(tmp_path / "here") == list(range(8))
     plan = read(tmp_path / "here" / FILE)
     rows = [record.row for record in records_of(tmp_path / "here")]
-    (standing,) = follow(plan, {plan.baseline: scores(rows)})
-    assert (standing.verdict, standing.rounds) == ("narrow", 8)
+    (look,) = follow(plan, {plan.baseline: scores(rows)})
+    assert (look.verdict, look.rounds) == ("narrow", 8)
     (tmp_path / "here" / FILE).unlink()
     assert "look 2/2, 16 rounds, undecided: median " in run_cli(*alone, "auto.margin=0.1").out
     assert seeds_of(tmp_path / "here") == list(range(16))
