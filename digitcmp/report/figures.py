@@ -30,6 +30,7 @@ DISTANCE = "|first digit − second digit|"
 TOGETHER = 6  # so many curves share a panel; more get one each
 POINTS = 3000  # more are drawn as pixels, which keeps SVG files small
 WIDTH = 8.0  # inches
+Values = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Draw = Callable[[Axes, pd.DataFrame, dict[str, Any]], object]  # draws a configuration's means, in its style
 GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -195,7 +196,7 @@ def distribution(rounds: pd.DataFrame, spread: pd.DataFrame, metric: Metric = TE
 def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
     """Hodges-Lehmann differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`.
 
-    An end that is infinite (of rounds that failed) is at the edge.
+    What is infinite, of rounds that failed, is at the edge.
     """
     labels = labels_of(comparisons)
     baseline = wrapped(str(comparisons["baseline"].iloc[0]), 60)
@@ -203,16 +204,21 @@ def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Fi
     figure, axes = rows_figure(labels, with_unit(title, metric.difference_unit))
     axes.axvline(0, color="black", linewidth=1)
     shown = metric.scale * comparisons.head(len(labels))[["difference_low", "difference", "difference_high"]].to_numpy(dtype="float64")
-    finite = np.append(shown[np.isfinite(shown)], 0.0)
-    edge = 0.08 * (np.ptp(finite) or 1.0)
-    lowest, highest = finite.min() - edge, finite.max() + edge
-    for row, ((low, middle, high), p) in enumerate(zip(shown, comparisons["p_holm"], strict=False)):
+    inside, infinite = within(shown)
+    for row, ((low, middle, high), p) in enumerate(zip(inside, comparisons["p_holm"], strict=False)):
         look = {"color": COLOURS[0], "markerfacecolor": COLOURS[0] if p < 0.05 else "white", "linewidth": 2.2, "markersize": 7}
-        draw_bar(axes, row, np.clip([low, high], lowest, highest), middle, **look)
-    axes.set_xlim(lowest, highest)
-    better = "" if metric.higher_is_better else "; lower is better"
-    axes.set_title(f"filled: Holm-corrected p < 0.05; bars: 95 % intervals{better}", fontsize=9, loc="left", color="#444444")
+        draw_bar(axes, row, [low, high], middle, **look)
+    notes = ["filled: Holm-corrected p < 0.05", "bars: 95 % intervals"]
+    notes += ["at the edge: infinite"] * infinite + ["lower is better"] * (not metric.higher_is_better)
+    axes.set_title(textwrap.fill("; ".join(notes), 90), fontsize=9, loc="left", color="#444444")
     return figure
+
+
+def within(values: Values) -> tuple[Values, bool]:
+    """Values with infinite ones a little beyond the finite ones and zero, and whether there are any; NaN stays."""
+    finite = np.append(values[np.isfinite(values)], 0.0)
+    beyond = 0.12 * (np.ptp(finite) or 1.0)
+    return np.clip(values, finite.min() - beyond, finite.max() + beyond), bool(np.isinf(values).any())
 
 
 def swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:

@@ -118,9 +118,7 @@ def comparison_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
     return [
         Column("label", "configuration", "configuration"),
         Column("baseline", "baseline"),
-        Column(
-            "difference", "difference" + suffix, with_unit("difference", unit), lambda row: metric.show(row["difference"], "+"), scale
-        ),
+        Column("difference", "difference" + suffix, with_unit("difference", unit), lambda row: metric.show(row["difference"], "+"), scale),
         Column(
             "difference_low",
             "difference_low" + suffix,

@@ -36,6 +36,8 @@ def print_warnings(warnings: list[str], console: Console) -> None:
 
 def print_table(frame: pd.DataFrame, columns: list[Column], expendable: list[str], console: Console) -> None:
     """Print a frame as a table. Where it is too wide, columns are left out, the first of `expendable` (keys) first, and a line says so."""
+    there = show(frame, columns).columns
+    columns = [column for column in columns if column.title in there]  # those in which a row has a value
     kept, waiting, unlimited = columns, list(expendable), console.options.update(max_width=10_000)
     while console.measure(rich_table(frame, kept), options=unlimited).minimum > console.width and waiting:
         key = waiting.pop(0)
