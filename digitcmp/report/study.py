@@ -46,7 +46,10 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
     sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
     known = configurations(sweep)
     rounds = labelled(sweep.rounds, sweep, known)
+    curves = statistics.curve_means(labelled(sweep.epochs, sweep, known), metric)
     table = statistics.summarise(rounds, known, metric)
+    if metric.unit == "%":
+        table["saturated"] = table["label"].map(statistics.saturation(curves)).astype("Int64")
     lacking = table["mean"].isna() & (table["rounds"] > 0)
     if lacking.any() and table["mean"].isna().all():
         there = ", ".join(repr(column) for column in METRICS if rounds[column].notna().any())
@@ -68,7 +71,7 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
         baseline=base,
         table=table,
         comparisons=comparisons,
-        curves=statistics.curve_means(labelled(sweep.epochs, sweep, known), metric),
+        curves=curves,
         spread=statistics.spread(rounds, metric),
         distances=statistics.by_distance(labelled(distances, sweep, known)),
         swept=statistics.swept(table, known, sweep.keys),
