@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp import __version__
 from digitcmp.config import messages, schema
-from digitcmp.config.composed import official, typed
+from digitcmp.config.composed import check_auto, official, typed
 from digitcmp.config.identity import execution_keys
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.experiment.log import RunLog
@@ -55,6 +55,10 @@ class Hooks(Callback):
             check_single(config)
             checked = typed(config)
             run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
+            if checked.rounds == schema.AUTO:
+                from digitcmp.auto import plan_file
+
+                plan_file.make([run], run.directory)  # or another plan
             if checked.dry_run:
                 show_plan(run)
                 raise SystemExit(0)
@@ -63,6 +67,14 @@ class Hooks(Callback):
 
                 preflight(checked)
         except Exception as error:  # whatever it is, Hydra would go on
+            raise Refused(error) from error
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuse rounds=auto where it cannot work, before a directory is made."""
+        del kwargs
+        try:
+            check_auto(config, config.hydra)
+        except ConfigError as error:
             raise Refused(error) from error
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -110,8 +122,13 @@ def show_plan(run: Run) -> None:
     """What a single run would train."""
     from digitcmp.experiment.executors.choose import choose, choose_device
 
-    _, workers = choose(run.config, run.config.rounds, choose_device(run.config.device))
-    print_plan([run], workers, Terminal())
+    _, workers = choose(run.config, len(run.seeds), choose_device(run.config.device))
+    if run.config.rounds == schema.AUTO:
+        from digitcmp.auto.expected import print_expected
+
+        print_expected([run], run.directory, workers, Terminal())
+    else:
+        print_plan([run], workers, Terminal())
 
 
 @hydra.main(
@@ -130,8 +147,13 @@ def job(composed: DictConfig) -> float:
         from digitcmp.experiment.executors.choose import preflight
 
         preflight(run.config)
-    with ProgressDisplay.of([run], console) as display:
-        train([run], [display, RunLog()])
+    if run.config.rounds == schema.AUTO:
+        from digitcmp.auto.training import train_auto
+
+        train_auto([run], run.directory, [RunLog()], console)
+    else:
+        with ProgressDisplay.of([run], console) as display:
+            train([run], [display, RunLog()])
     if alone:
         from digitcmp.report.curves import draw_outdated
         from digitcmp.report.summary import print_summary

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import Config
+from digitcmp.config.schema import AUTO, Config
 from digitcmp.errors import ConfigError
 
 LIMITS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}  # see `digitcmp.config.schema.key`
@@ -22,8 +22,9 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     hydra: that part, where the tree comes without it (Hydra keeps it from the job's function). A job of the official Optuna sweeper
     is not tested, whatever it was told: a search must not look at the test pairs. (`digitcmp_optuna` says so in the overrides of its jobs.)
     """
-    own = without_hydra(composed)
-    if official(composed.hydra if hydra is None else hydra):
+    own, hydra = without_hydra(composed), composed.hydra if hydra is None else hydra
+    check_auto(own, hydra)
+    if official(hydra):
         check_validated(own)
         own.test = False
     return from_composed(own)
@@ -40,9 +41,26 @@ def check_validated(composed: DictConfig) -> None:
         raise ConfigError("data.val_pairs=0: a search compares validation accuracies; hold pairs out for that, as in data.val_pairs=200")
 
 
+def check_auto(composed: DictConfig, hydra: Any) -> None:
+    """Raise ConfigError where nobody could say how many rounds rounds=auto takes: the launcher of a sweep compares all its runs."""
+    if composed.rounds != AUTO or not is_multirun(hydra):
+        return
+    for part, known, why in (
+        ("sweeper", "basic", "a search trains the same rounds for every trial"),
+        ("launcher", "digitcmp", "the runs of a sweep are compared while they are trained, and this launcher trains each by itself"),
+    ):
+        if (chosen := hydra.runtime.choices.get(f"hydra/{part}")) != known:
+            raise ConfigError(f"rounds=auto with hydra/{part}={chosen}: {why}; give a number, as in rounds=10")
+
+
+def is_multirun(hydra: Any) -> bool:
+    """Whether a job is one of many."""
+    return hydra.mode is not None and hydra.mode.name == "MULTIRUN"
+
+
 def official(hydra: Any) -> bool:
     """Whether a job belongs to a search of the official sweeper."""
-    return hydra.mode is not None and hydra.mode.name == "MULTIRUN" and hydra.sweeper._target_ == OFFICIAL
+    return is_multirun(hydra) and hydra.sweeper._target_ == OFFICIAL
 
 
 def from_composed(composed: DictConfig) -> Config:
@@ -89,6 +107,8 @@ def check_value(path: str, value: Any, metadata: Any) -> None:
     choices = metadata.get("choices", ())
     if choices and value not in choices:
         raise ConfigError(f"{path}={value}: choose one of {', '.join(map(str, choices))}")
+    if (word := metadata.get("word")) and isinstance(value, str) and value != word:
+        raise ConfigError(f"{path}={value}: must be a whole number, or {word}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     limits = metadata.get("limits", {})

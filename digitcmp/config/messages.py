@@ -14,7 +14,7 @@ import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
 
-from digitcmp.config.schema import GROUP_SCHEMAS, Config
+from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.errors import DigitcmpError, RunError
 
 
@@ -89,6 +89,8 @@ def wrong_type(error: ValidationError) -> str:
     found = re.search(r"Value '(.*)' (?:of type '.*' could not be converted to|is not a valid) (\w+)", str(error))
     if "is not a ListConfig" in str(error):
         return f"{error.full_key}: must be a list, as in {error.full_key}=[A,B]"
+    if other := re.search(r"Value '(.*)' of type '.*' is incompatible with type hint 'Union\[int, str\]'", str(error)):
+        return f"{error.full_key}={other[1]}: must be a whole number, or {AUTO}"
     if not found:
         return f"{error.full_key}: {first(str(error))}"
     kinds = {"Float": "a number", "Integer": "a whole number", "bool": "true or false"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from digitcmp.config.schema import COLUMNS, Config, ConvLayer
+from digitcmp.config.schema import AUTO, COLUMNS, MOST_LOOKS, Config, ConvLayer
 from digitcmp.errors import ConfigError
 
 
@@ -17,6 +17,7 @@ def check_rules(config: Config) -> None:
     test_batches_are_of_use(config)
     optimizer_is_consistent(config)
     rounds_fit_the_engine(config)
+    auto_can_look(config)
 
 
 def output_size(tower: Sequence[ConvLayer], size: int = 14) -> int:
@@ -172,3 +173,33 @@ def rounds_fit_the_engine(config: Config) -> None:
         raise ConfigError(f"workers={config.workers}: engine={engine} has no workers; use engine=processes")
     if config.stack_size is not None and engine not in ("stacked", "auto"):
         raise ConfigError(f"stack_size={config.stack_size}: engine={engine} has no stacks; use engine=stacked")
+
+
+def auto_can_look(config: Config) -> None:
+    """rounds=auto looks at test accuracies, after each batch."""
+    auto = config.auto
+    if config.rounds != AUTO:
+        return
+    if not config.test:
+        raise ConfigError("rounds=auto: looks at test accuracies, and test=false leaves none; give a number, as in rounds=10")
+    if auto.max < auto.batch:
+        raise ConfigError(f"auto.max={auto.max}: the first batch has auto.batch={auto.batch} rounds; use at least as many")
+    if auto.max > MOST_LOOKS * auto.batch:
+        least = -(-auto.max // MOST_LOOKS)
+        raise ConfigError(f"auto.batch={auto.batch}: up to auto.max={auto.max}, that is over {MOST_LOOKS} looks; use at least {least}")
+
+
+def auto_together(configs: Sequence[Config]) -> bool:
+    """Whether the runs of these configurations are compared as they are trained. Raises ConfigError when they cannot be."""
+    if all(config.rounds != AUTO for config in configs):
+        return False
+    first = configs[0]
+    for config in configs[1:]:
+        if (config.rounds, config.auto) != (first.rounds, first.auto):
+            raise ConfigError("rounds=auto: all runs of the sweep need it, with the same auto.margin, auto.batch, auto.max and auto.level")
+        if config.seed != first.seed:
+            raise ConfigError(
+                f"seed={first.seed},{config.seed}: rounds=auto trains the same seeds for every configuration, as many as it takes; "
+                f"give one to begin with, as in seed={first.seed}, or a number of rounds"
+            )
+    return True

@@ -14,13 +14,15 @@ from typing import Any
 from omegaconf import MISSING
 
 
-def key(default: Any = MISSING, *, choices: tuple[Any, ...] = (), execution: bool = False, **limits: float) -> Any:
+def key(default: Any = MISSING, *, choices: tuple[Any, ...] = (), word: str | None = None, execution: bool = False, **limits: float) -> Any:
     """Declare a configuration key with its choices or the limits of its values: at_least, above, at_most, below.
+
+    word: what may be given in place of a number.
 
     execution: whether it only says where, how or how often rounds are trained, and so changes no number of a round. Such keys
     are no part of a configuration's identity (`digitcmp.config.identity`) nor of a folder's name, and `--help` lists them apart.
     """
-    return field(default=default, metadata={"limits": limits, "choices": choices, "execution": execution})
+    return field(default=default, metadata={"limits": limits, "choices": choices, "word": word, "execution": execution})
 
 
 @dataclass
@@ -191,6 +193,20 @@ class DataConfig:
     normalize_test: bool = True  # false is a published quirk of seed 001: only the training images are normalised
 
 
+AUTO = "auto"
+MOST_LOOKS = 100  # of rounds=auto: the boundary is known for so many
+
+
+@dataclass
+class Auto:
+    """How rounds=auto decides how many rounds are enough (`digitcmp.auto.sequential`)."""
+
+    margin: float = key(above=0, at_most=100, execution=True)  # points: smaller differences do not matter
+    batch: int = key(at_least=1, execution=True)  # rounds from one look to the next
+    max: int = key(at_least=1, execution=True)  # rounds
+    level: float = key(above=0, at_most=0.5, execution=True)  # the probability of a wrong verdict among all, at most
+
+
 COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functions of digitcmp.data.transforms
 
 
@@ -199,7 +215,7 @@ class Config:
     """Everything one run is made of."""
 
     seed: int = key(at_least=0)
-    rounds: int = key(at_least=1, execution=True)
+    rounds: int | str = key(at_least=1, word=AUTO, execution=True)
     epochs: int = key(at_least=1)
     batch_size: int = key(at_least=1)
     aux_weight: float = key(at_least=0)
@@ -219,6 +235,7 @@ class Config:
     test: bool = key()
     dry_run: bool = key(execution=True)
     report: bool = key(execution=True)
+    auto: Auto = field(default_factory=Auto, metadata={"execution": True})
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
@@ -227,8 +244,8 @@ class Config:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds of the rounds: seed … seed + rounds - 1."""
-        return list(range(self.seed, self.seed + self.rounds))
+        """The seeds of the rounds: seed … seed + rounds - 1; with rounds=auto, those of the first batch."""
+        return list(range(self.seed, self.seed + (self.auto.batch if isinstance(self.rounds, str) else self.rounds)))
 
 
 # Choices of a group that bring keys of their own; a YAML file takes one with `defaults: [/schema/GROUP/NAME@_here_]`.

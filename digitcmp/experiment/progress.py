@@ -76,7 +76,8 @@ class ProgressDisplay(Callback):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.bar.stop()
+        if self.live:  # elsewhere, it would leave an empty line
+            self.bar.stop()
 
     def on_run_begin(self, run: Run) -> None:
         if self.begun or not run.missing:

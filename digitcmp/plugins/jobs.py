@@ -53,9 +53,9 @@ class Job:
     def settle(self, run: Run) -> None:
         """Take over what has become of the job's run. Where another process has the rest of it, the job itself looks again."""
         if run.status == "pruned":
-            self.error = Pruned(f"{run.name} was ended early, with {len(run.rows)} of {run.config.rounds} rounds")
+            self.error = Pruned(f"{run.name} was ended early, with {len(run.rows)} of {len(run.seeds)} rounds")
             self.ended = True
-        elif len(run.rows) == run.config.rounds:
+        elif len(run.rows) == len(run.seeds):
             try:
                 self.value = run.outcome()
             except DigitcmpError as error:

@@ -21,8 +21,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.identity import configuration, differences
+from digitcmp.config.rules import auto_together
 from digitcmp.config.schema import Config
-from digitcmp.errors import DigitcmpError, RunError
+from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import print_plan, print_resumed
@@ -61,6 +62,8 @@ class DigitcmpLauncher(Launcher):
         valid = [job.config for job in jobs if job.config is not None]
         if valid and all(config.dry_run for config in valid):
             return self.show_plan(jobs)
+        if auto_together(valid):
+            return self.decide(jobs)
         returns: dict[int, JobReturn] = {}
         runner = JobRunner(self, returns.__setitem__)
         runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
@@ -69,6 +72,23 @@ class DigitcmpLauncher(Launcher):
         print_resumed(runs, console := Terminal())
         with ProgressDisplay.of(runs, console) as display:
             train(runs, [display, RunLog(), runner])
+        runner.run_waiting()
+        return [returns[job.number] for job in jobs]
+
+    def decide(self, jobs: list[Job]) -> list[JobReturn]:
+        """Train the jobs of a sweep with rounds=auto. They are compared with each other: one that is refused stops all of them."""
+        from digitcmp.auto.training import train_auto
+
+        if self.config.hydra.sweeper.get("max_batch_size"):
+            raise ConfigError("hydra.sweeper.max_batch_size: rounds=auto compares all runs of a sweep with each other; leave it out")
+        returns: dict[int, JobReturn] = {}
+        runner = JobRunner(self, returns.__setitem__)
+        runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
+        for refused in (*(job.error for job in jobs), *runner.refusals.values()):
+            if refused is not None:
+                raise refused
+        print_resumed(runs, console := Terminal())
+        train_auto(runs, Path(str(self.config.hydra.sweep.dir)), [RunLog()], console, runner.on_run_end)
         runner.run_waiting()
         return [returns[job.number] for job in jobs]
 
@@ -112,9 +132,14 @@ class DigitcmpLauncher(Launcher):
         from digitcmp.experiment.executors.choose import choose, choose_device
 
         runs = [Run(job.config, job.directory, job.command) for job in jobs if job.config is not None]
-        _, workers = choose(runs[0].config, sum(run.config.rounds for run in runs), choose_device(runs[0].config.device))
-        print_plan(runs, workers, Terminal())
+        _, workers = choose(runs[0].config, sum(len(run.seeds) for run in runs), choose_device(runs[0].config.device))
         refused: list[JobReturn] = [Return(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
+        if auto_together([run.config for run in runs]):
+            from digitcmp.auto.expected import print_expected
+
+            print_expected(runs, Path(str(self.config.hydra.sweep.dir)), workers, Terminal())
+        else:
+            print_plan(runs, workers, Terminal())
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
 

@@ -21,6 +21,7 @@ from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.study import Study, study
 from digitcmp.report.tables import comparison_columns, lines_of, show, table_columns, to_csv, to_latex, to_markdown
+from digitcmp.report.verdicts import verdict_columns, verdict_notes
 
 MOST_CURVES = 100  # runs whose curves are drawn unasked: a few seconds
 LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
@@ -81,6 +82,10 @@ def tables(results: Study) -> dict[str, str]:
     if len(comparisons):
         lead = f"Differences to **{results.baseline}**.\n\n"
         files["comparisons.md"] = document(lead + to_markdown(comparisons), [], [*about_differences(metric), POOL, *plain])
+    if len(results.verdicts):
+        decided = verdict_columns(results.verdicts)
+        files["verdicts.csv"] = to_csv(results.verdicts, decided)
+        files["verdicts.md"] = document(to_markdown(show(results.verdicts, decided)), [], verdict_notes(results.plans))
     return files
 
 
@@ -117,17 +122,19 @@ def page(results: Study, pictures: dict[str, dict[str, bytes]], out: Path) -> st
     metric, count, done = results.metric.title.capitalize(), len(results.table), int(results.table["rounds"].sum())
     configurations, rounds = f"{count} configuration{'s' * (count != 1)}", f"{done:,} round{'s' * (done != 1)}"
     versions = results.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
+    decided = verdict_notes(results.plans) if len(results.verdicts) else []
     return environment.get_template("page.html.j2").render(
         title=f"{results.name}: {configurations}, {rounds}",
         warnings=results.warnings,
         baseline=results.baseline,
         table=lines_of(show(results.table, table_columns(results.metric))),
         comparisons=lines_of(show(results.comparisons, comparison_columns(results.metric))) if len(results.comparisons) else [],
+        verdicts=lines_of(show(results.verdicts, verdict_columns(results.verdicts))) if len(results.verdicts) else [],
         metric=metric,
         pictures=[
             {"name": name, "caption": CAPTIONS[name].format(title=metric), "source": data_uri(files)} for name, files in pictures.items()
         ],
-        methods=[*about_table(results.metric), *about_differences(results.metric), POOL, *plain_note(results)],
+        methods=[*about_table(results.metric), *about_differences(results.metric), POOL, *decided, *plain_note(results)],
         commands=results.sweep.runs["command"].dropna().unique().tolist(),
         versions=[(name, ", ".join(versions[name].unique())) for name in versions.columns],
         runs=run_links(results, out),

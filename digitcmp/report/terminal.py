@@ -7,12 +7,14 @@ from rich.table import Table
 
 from digitcmp.report.build import Report
 from digitcmp.report.tables import Column, comparison_columns, show, table_columns
+from digitcmp.report.verdicts import verdict_columns
 from digitcmp.terminal import Terminal
 
 SHORT = {"label", "mean", "low", "mean_with_failed", "median", "lost", "rounds", "saturated"}
 EXPENDABLE = ["saturated", "rounds", "low", "mean_with_failed", "median"]  # left out first where the terminal is narrow
 SHORT_COMPARISONS = {"label", "difference", "difference_low", "p_holm", "better", "won", "pairs", "only_here", "mean"}
 EXPENDABLE_COMPARISONS = ["only_here", "pairs", "won", "mean", "better", "p_holm"]
+EXPENDABLE_VERDICTS = ["baseline_lost", "lost", "value"]
 LABEL = 24  # characters of a row's name that are worth more than another column
 
 
@@ -24,6 +26,9 @@ def print_report(report: Report, console: Console | None = None) -> None:
         where.print(f"\ncompared with [bold]{escape(results.baseline)}[/bold], paired by seed", highlight=False)
         chosen = [column for column in comparison_columns(results.metric) if column.key in SHORT_COMPARISONS]
         print_table(results.comparisons, chosen, EXPENDABLE_COMPARISONS, where)
+    if len(results.verdicts):
+        where.print("\nverdicts of rounds=auto", highlight=False)
+        print_table(results.verdicts, verdict_columns(results.verdicts), EXPENDABLE_VERDICTS, where)
     print_warnings(results.warnings, where)
     where.print(f"[dim]report[/dim]  {escape(str(report.path))}", soft_wrap=True, highlight=False)
 
