@@ -39,7 +39,7 @@ RUNS = {
     "net1": ["model=net1"],
     "raw": ["model=net1", "data.normalize_test=false", "data.target=gt"],
     "two_logits": ["model=wsmodel1", "seed=5"],
-    "batches": ["model=net4", "model.batch_statistics=true", "aux_weight=1", "data.test_pairs=250"],
+    "batches": ["model=net4", "model.batch_statistics=true", "test_batch=30", "aux_weight=1", "data.test_pairs=250"],
 }
 FILES = {"mistakes.csv", "mistakes.png", "mistakes.svg"}
 

@@ -14,6 +14,7 @@ def check_rules(config: Config) -> None:
     auxiliary_loss_is_possible(config)
     pairs_are_of_use(config)
     columns_have_networks(config)
+    test_batches_are_of_use(config)
     optimizer_is_consistent(config)
     rounds_fit_the_engine(config)
 
@@ -120,6 +121,27 @@ def pairs_are_of_use(config: Config) -> None:
         raise ConfigError("test=false: nothing would say how good the network is; hold out validation pairs, as in data.val_pairs=200")
     if data.repair and data.swap:
         raise ConfigError("data.swap=true: data.repair=true makes new pairs in every epoch, in either order; choose one of them")
+
+
+def test_batches_are_of_use(config: Config) -> None:
+    """Test batches are no larger than the test; where batch norm depends on them, they are given, and have the pairs that it needs."""
+    batch, tested = (
+        config.test_batch,
+        {"data.test_pairs": config.data.test_pairs if config.test else 0, "data.val_pairs": config.data.val_pairs},
+    )
+    if batch is not None and batch > max(tested.values()):
+        raise ConfigError(f"test_batch={batch}: there are {max(tested.values())} pairs to be tested on; use at most so many")
+    if not (config.model.batch_statistics and config.model.batchnorm):
+        return
+    if batch is None:
+        raise ConfigError(
+            "model.batch_statistics=true: the answers depend on how many pairs are tested at a time; say it, as in test_batch=50"
+        )
+    for name, pairs in tested.items():
+        if pairs and (batch == 1 or pairs % batch == 1):
+            raise ConfigError(
+                f"test_batch={batch}: {name}={pairs} leaves a batch of one pair, which has no statistics (model.batch_statistics=true)"
+            )
 
 
 def columns_have_networks(config: Config) -> None:

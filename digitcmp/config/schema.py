@@ -78,7 +78,7 @@ class ModelConfig:
     joint: bool = False  # one tower over the two-channel image instead of one digit at a time
     weight_sharing: bool | None = None  # both digits use one tower (true) or one each (false); null for a joint tower
     batchnorm: bool = False
-    batch_statistics: bool = False  # published quirk of net4: batch norm is tested with the statistics of the test batch
+    batch_statistics: bool = False  # published quirk of net4: batch norm is tested with the statistics of the batch, of test_batch pairs
     dropout: float = key(0.0, at_least=0, below=1)
     tower: list[ConvLayer] = field(default_factory=list)
     digit_dense: list[DenseLayer] = field(default_factory=list)
@@ -209,6 +209,7 @@ class Config:
     columns: list[str] = field(default=MISSING, metadata={"choices": COLUMNS})
     tta_shift: float = key(at_least=0, at_most=7)
     test_every: int = key(at_least=1)
+    test_batch: int | None = key(at_least=1)
     device: str = key(choices=("auto", "cpu", "cuda"), execution=True)
     engine: str = key(choices=("auto", "serial", "processes", "stacked"), execution=True)
     workers: int | None = key(at_least=1, execution=True)

@@ -17,7 +17,7 @@ from digitcmp.data.transforms import find_columns
 from digitcmp.errors import RunError
 from digitcmp.experiment.store import network_path, read_about, saved_seeds
 from digitcmp.model.network import Outputs, PairNetwork
-from digitcmp.train.evaluate import decide, make_predictor
+from digitcmp.train.evaluate import BATCH, decide, make_predictor
 from digitcmp.train.program import make_program
 from digitcmp.train.round import first_line
 
@@ -32,6 +32,7 @@ class TrainedNetwork(nn.Module):
         """configuration: that of the run, complete."""
         super().__init__()
         self.networks, self.seed, self.target = nn.ModuleList(networks), seed, configuration["data"]["target"]
+        self.test_batch: int = configuration["test_batch"] or BATCH  # pairs at a time in its test
         self.mean, self.std = nn.Buffer(mean), nn.Buffer(std)
         program, columns = make_program(networks, together=False), find_columns(configuration["columns"])
         self.predictor = make_predictor(program, len(networks), configuration["tta_shift"], columns)

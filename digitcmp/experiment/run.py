@@ -26,6 +26,7 @@ class Run:
         self.missing = deque(self.store.missing(config.seeds, config.retry_failed))
         self.in_flight = 0
         self.elsewhere: list[int] = []  # seeds that another process has claimed
+        self.begun = False
         self.pruned = False
         self.status: Status = "running"
 
@@ -63,6 +64,7 @@ class Run:
 
         parameters = self.config.ensemble * count_parameters(self.config.model)
         how = {"engine": executor, "workers": workers, "device": device, "platform": machine(device)}
+        self.begun = True
         self.store.begin({"parameters": parameters, "seeds": self.config.seeds, **how, **versions(), "command": self.command})
 
     @property

@@ -18,7 +18,7 @@ from digitcmp.experiment.networks import TrainedNetwork, load_model
 from digitcmp.experiment.store import read_about, read_run_records
 from digitcmp.mistakes.findings import KINDS, Findings, Mistake, MistakeRow, RoundFindings
 from digitcmp.model.network import Outputs
-from digitcmp.train.evaluate import BATCH, decide
+from digitcmp.train.evaluate import decide
 from digitcmp.train.results import RoundRow
 from digitcmp.train.round import round_pairs
 
@@ -74,7 +74,7 @@ def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings
 @torch.no_grad()
 def ask(network: TrainedNetwork, images: Tensor) -> Outputs:
     """What a network says about the images [N, 2, 14, 14] of its test, in the batches of its test: batch norm may look at whole batches."""
-    answers = [network.forward_normalized(batch) for batch in torch.split(images, BATCH)]
+    answers = [network.forward_normalized(batch) for batch in torch.split(images, network.test_batch)]
     digits = [answer.digits for answer in answers if answer.digits is not None]
     return Outputs(torch.cat([answer.comparison for answer in answers]), torch.cat(digits) if digits else None)
 

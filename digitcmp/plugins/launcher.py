@@ -20,7 +20,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config.identity import configuration, configuration_hash, differences
+from digitcmp.config.identity import configuration, differences
 from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.callbacks import Callback
@@ -63,7 +63,7 @@ class DigitcmpLauncher(Launcher):
             return self.show_plan(jobs)
         returns: dict[int, JobReturn] = {}
         runner = JobRunner(self, returns.__setitem__)
-        runs = alike_together([run for job in jobs if (run := runner.run_of(job)) is not None])
+        runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
         if not runs and any(runner.refusals.values()):
             raise next(refusal for refusal in runner.refusals.values() if refusal)
         print_resumed(runs, console := Terminal())
@@ -210,14 +210,6 @@ class JobRunner(Callback):
             except DigitcmpError as error:
                 self.refusals[key] = error
         return self.refusals[key]
-
-
-def alike_together(runs: list[Run]) -> list[Run]:
-    """Runs with their replicates, which differ from them in the seed alone, right behind them."""
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(configuration_hash(run.store.configuration), []).append(run)
-    return [run for group in groups.values() for run in group]
 
 
 def register() -> None:
