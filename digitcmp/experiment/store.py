@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 from digitcmp.config.identity import completed, configuration_hash, differences
 from digitcmp.errors import RunError
 from digitcmp.experiment.provenance import now, versions
-from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_records, to_record
+from digitcmp.experiment.published import is_published, read_records
+from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_logs, to_record
 from digitcmp.experiment.views import FILES, write_views
 from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, write_whole
 from digitcmp.train.results import RoundResult, RoundRow
@@ -40,6 +41,8 @@ class Store:
         """Look at what is there; nothing is written. Raises RunError when the folder holds a run of another configuration."""
         self.directory, self.configuration = directory, configuration
         self.configuration_hash = configuration_hash(configuration)
+        if is_published(directory):
+            raise RunError(f"{directory} holds a published run (CSV files, no {FOLDER}/), which is to stay as it is; choose another folder")
         self.about = read_about(directory) if (directory / "run.json").exists() else None
         if self.about is not None:
             self.configuration_hash = self.same_configuration(self.about)
@@ -145,7 +148,7 @@ class Store:
     def write_views(self) -> None:
         """Write the CSV files anew; not again before some seconds have passed and there are half as many rounds more."""
         with self.lock():
-            write_views(self.directory, list(read_records(self.directory, self.configuration_hash).rounds.values()))
+            write_views(self.directory, list(read_logs(self.directory, self.configuration_hash).rounds.values()))
         self.next_view, self.next_size = time.monotonic() + VIEW_INTERVAL, VIEW_GROWTH * len(self.records.rounds)
         self.added = False
 

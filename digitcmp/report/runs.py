@@ -13,7 +13,8 @@ import pandas as pd
 
 from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
-from digitcmp.experiment.records import Record, Records, read_records
+from digitcmp.experiment.published import read_records
+from digitcmp.experiment.records import Record, Records
 from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
 
 WHOLE = dict.fromkeys(("seed", "epoch", "epochs", "distance", "pairs", "right"), "int64") | {"best_epoch": "Int64"}
