@@ -11,19 +11,22 @@ from digitcmp.errors import RunError
 from digitcmp.report.command import exit_codes
 
 DESCRIPTION = """\
-Draw some rounds of every configuration on record at or below a folder (of a run, a sweep, or a published result), train them again
-in a temporary folder, and say of every configuration what came of it:
+Draw some rounds of every configuration on record at or below a folder (of a
+run, a sweep, or a published result), train them again in a temporary folder,
+and say of every configuration what came of it:
 
-  reproduced  all epochs as on record, to the last digit
-  consistent  trained on another platform or by another executor: losses of the first epoch as on record, within 1e-4, accuracies
-              equivalent within the margin, and no more or fewer untrained rounds than chance explains
+  reproduced  all epochs are as on record, to the last digit
+  consistent  on another platform or by another executor: accuracies are
+              equivalent within the margin, and as many rounds are untrained
   different   neither; what differs first is named
-  too few     more rounds would be needed to say
+  too few     these rounds show neither
 
-What a network is made of is on record, too: it need not be in conf/ any more. Nothing is written into the folder.
+What a network is made of is on record: it need not be in conf/ any more.
+Nothing is written into the folder. Methods: docs/verifying.md.
 """
 EXAMPLES = """\
-exit codes: 0 all reproduced or consistent, 1 some different, 2 some too few, or nothing could be verified
+exit codes: 0 all reproduced or consistent; 1 some different; 2 some too few,
+or nothing could be verified
 
 examples:
   python -m digitcmp.verify docs/results/table1
