@@ -41,10 +41,10 @@ class Store:
         """Look at what is there; nothing is written. Raises RunError when the folder holds a run of another configuration."""
         self.directory, self.configuration = directory, configuration
         self.configuration_hash = configuration_hash(configuration)
-        if is_published(directory):
-            raise RunError(f"{directory} holds a published run (CSV files, no {FOLDER}/), which is to stay as it is; choose another folder")
         self.about = read_about(directory) if (directory / "run.json").exists() else None
         if self.about is not None:
+            if is_published(self.about):
+                raise RunError(f"{directory} holds a published run, which is to stay as it is; choose another folder")
             self.configuration_hash = self.same_configuration(self.about)
         self.log = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}.jsonl"
         self.records, self.reader = Records(), LogReader(directory, self.configuration_hash)
@@ -244,4 +244,4 @@ def read_run_records(directory: Path) -> Records:
     """What is on record in a run's folder; nothing where no run was begun. Raises RunError for a damaged run.json."""
     if not (directory / "run.json").exists():
         return Records()
-    return read_records(directory, read_about(directory)["configuration_hash"])
+    return read_records(directory, read_about(directory))

@@ -1,6 +1,5 @@
 """What is published of a report: its tables and figures, and the runs themselves, so that `digitcmp.verify` can train them again."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -54,7 +53,7 @@ def publish_run(directory: Path, target: Path) -> None:
     if "command" in about:
         about["command"] = without_paths(about["command"])
     rounds = [replace(record, row=replace(record.row, error=without_paths(record.row.error))) for record in records]
-    write_published(target, json.dumps(about, indent=2, ensure_ascii=False) + "\n", rounds)
+    write_published(target, about, rounds)
 
 
 def without_paths(text: str) -> str:

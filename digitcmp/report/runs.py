@@ -42,7 +42,7 @@ def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] =
     columns: those of the epochs; none: neither epochs nor distances. A run that cannot be read is one that is damaged as a whole.
     """
     try:
-        records = read_records(directory, about["configuration_hash"])
+        records = read_records(directory, about)
         damaged = [f"{directory}: {line}" for line in records.damaged]
     except RunError as error:
         records, damaged = Records(), [f"{error}; its rounds are left out"]

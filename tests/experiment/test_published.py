@@ -1,6 +1,5 @@
 """Published runs: their CSV files hold what the logs held, to the last digit, and are refused in one line where they do not."""
 
-import gzip
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digitcmp.errors import RunError
-from digitcmp.experiment.published import read_records, write_published
+from digitcmp.experiment.published import write_published
 from digitcmp.experiment.records import Record
-from digitcmp.experiment.store import Store, read_run_records
+from digitcmp.experiment.store import Store, read_about, read_run_records
 from digitcmp.train.results import DistanceRow, RoundResult
 from tests.experiment.made import EPOCH, ROUND, records_of, write_run
 
 
 def published(source: Path, target: Path) -> Path:
     """The published form of a run's folder."""
-    write_published(target, (source / "run.json").read_text(), records_of(source))
+    write_published(target, read_about(source), records_of(source))
     return target
 
 
@@ -65,21 +64,13 @@ def test_same_bytes_for_the_same_run(folder: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["distances.csv", "epochs.csv.gz", "rounds.csv", "run.json"]
 
 
-def test_epochs_need_not_be_compressed(folder: Path) -> None:
-    """A run's folder whose logs were left out is a published run, too."""
-    before = records_of(folder)
-    (folder / "epochs.csv").write_bytes(gzip.decompress((folder / "epochs.csv.gz").read_bytes()))
-    (folder / "epochs.csv.gz").unlink()
-    assert list(map(contents, records_of(folder))) == list(map(contents, before))
-
-
 def change(name: str, edit: Callable[[bytes], bytes]) -> Callable[[Path], object]:
     """What changes a file of a folder."""
     return lambda folder: (folder / name).write_bytes(edit((folder / name).read_bytes()))
 
 
 DAMAGED = {
-    "epochs.csv cannot be read: No such file": lambda folder: (folder / "epochs.csv.gz").unlink(),
+    "epochs.csv.gz cannot be read: No such file": lambda folder: (folder / "epochs.csv.gz").unlink(),
     "epochs.csv.gz cannot be read": change("epochs.csv.gz", lambda data: b"no" + data[2:]),
     "epochs.csv.gz cannot be read: Compressed file ended": change("epochs.csv.gz", lambda data: data[:-20]),
     "distances.csv cannot be read: No such file": lambda folder: (folder / "distances.csv").unlink(),
@@ -107,4 +98,4 @@ def test_a_published_run_is_not_gone_on_with(folder: Path) -> None:
     with pytest.raises(RunError, match="holds a published run"):
         Store(folder, {})
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
-    assert len(read_records(folder, "any").rounds) == 3
+    assert len(read_run_records(folder).rounds) == 3

@@ -53,6 +53,15 @@ def test_what_is_wrong_with_one_round_decides() -> None:
     assert contradicted.loc[0, ["verdict", "found", "wrong"]].tolist() == ["different", "seed 99: …", 0]
 
 
+def test_a_configuration_without_rounds() -> None:
+    """All of them broke, or their files are damaged: nothing is known of it, and it says nothing about the others."""
+    some = table(near=NEAR, none={"difference": np.array([])})
+    some.loc[1, "recorded"] = 0
+    assert list(some["verdict"]) == ["consistent", "too few"]
+    assert some["found"][1] == "no round on record that came through an epoch"
+    assert most_otherwise(some) == pytest.approx(1 - 0.05 ** (1 / 10))
+
+
 def test_lost_rounds_are_counted() -> None:
     """As many as on record is consistent, however far they are apart; six of ten more are not (Fisher's exact test)."""
     flags = np.arange(10) < 6
