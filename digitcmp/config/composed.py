@@ -7,9 +7,11 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import AUTO, Config
+from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.errors import ConfigError
 
 LIMITS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}  # see `digitcmp.config.schema.key`
@@ -73,6 +75,24 @@ def from_composed(composed: DictConfig) -> Config:
         check_value(path, value, metadata)
     check_rules(config)
     return config
+
+
+def from_record(configuration: dict[str, Any], execution: dict[str, Any]) -> Config:
+    """The typed configuration of a run as it is on record; nothing of conf/ but its defaults is needed.
+
+    execution: the seed, and the execution keys that are not to have their defaults, some of them nested. Raises ConfigError for what
+    this version does not know.
+    """
+    whole = completed(configuration)
+    chosen = {group: schema for group in GROUP_SCHEMAS if (schema := choice(group, whole.get(group)))}
+    own = {name: primary()[name] for name in execution_keys() if name in primary()}
+    try:
+        merged = OmegaConf.merge(OmegaConf.create(chosen), own, whole, execution)
+        assert isinstance(merged, DictConfig)
+        return from_composed(merged)
+    except OmegaConfBaseException as error:
+        where = f"{error.full_key}: " if error.full_key else ""
+        raise ConfigError(where + str(error).splitlines()[0]) from error
 
 
 def unchecked(composed: DictConfig) -> Config:

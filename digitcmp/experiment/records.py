@@ -1,4 +1,4 @@
-"""The records of a run: append-only logs, one per writing process, one line per finished round. The only reader of them.
+"""The records of a run: append-only logs, one per writing process, one line per finished round. The only reader of the logs.
 
 A line is JSON with a checksum in front of everything else,
 
@@ -6,7 +6,8 @@ A line is JSON with a checksum in front of everything else,
 
 so that whatever happens to a file, a round is either what was recorded or known to be damaged, and damage never reaches
 its neighbours: records are found by how they begin, not by where a line ends. Epochs and distances are columns
-(name to list). CSV files are views of the records, written for people and other programs, and never read.
+(name to list). CSV files are views of the records, written for people and other programs, and never read, but where a run is
+published without its logs (`digitcmp.experiment.published`).
 """
 
 import json
@@ -204,8 +205,8 @@ def read_from(path: Path, offset: int) -> bytes:
         raise RunError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def read_records(directory: Path, configuration: str) -> Records:
-    """All that is on record in a run's folder of the configuration with this hash, in the order of the seeds."""
+def read_logs(directory: Path, configuration: str) -> Records:
+    """All that is in the logs of a run's folder of the configuration with this hash, in the order of the seeds."""
     records = Records()
     LogReader(directory, configuration).read(records)
     return Records(dict(sorted(records.rounds.items())), records.damaged)

@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 from digitcmp.config.identity import completed, configuration_hash, differences
 from digitcmp.errors import RunError
 from digitcmp.experiment.provenance import now, versions
-from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_records, to_record
+from digitcmp.experiment.published import is_published, read_records
+from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_logs, to_record
 from digitcmp.experiment.views import FILES, write_views
 from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, write_whole
 from digitcmp.train.results import RoundResult, RoundRow
@@ -42,6 +43,8 @@ class Store:
         self.configuration_hash = configuration_hash(configuration)
         self.about = read_about(directory) if (directory / "run.json").exists() else None
         if self.about is not None:
+            if is_published(self.about):
+                raise RunError(f"{directory} holds a published run, which is to stay as it is; choose another folder")
             self.configuration_hash = self.same_configuration(self.about)
         self.log = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}.jsonl"
         self.records, self.reader = Records(), LogReader(directory, self.configuration_hash)
@@ -145,7 +148,7 @@ class Store:
     def write_views(self) -> None:
         """Write the CSV files anew; not again before some seconds have passed and there are half as many rounds more."""
         with self.lock():
-            write_views(self.directory, list(read_records(self.directory, self.configuration_hash).rounds.values()))
+            write_views(self.directory, list(read_logs(self.directory, self.configuration_hash).rounds.values()))
         self.next_view, self.next_size = time.monotonic() + VIEW_INTERVAL, VIEW_GROWTH * len(self.records.rounds)
         self.added = False
 
@@ -241,4 +244,4 @@ def read_run_records(directory: Path) -> Records:
     """What is on record in a run's folder; nothing where no run was begun. Raises RunError for a damaged run.json."""
     if not (directory / "run.json").exists():
         return Records()
-    return read_records(directory, read_about(directory)["configuration_hash"])
+    return read_records(directory, read_about(directory))

@@ -1,4 +1,4 @@
-"""rounds.csv, epochs.csv and distances.csv: what is on record, for people and other programs. Nothing here is ever read back."""
+"""rounds.csv, epochs.csv and distances.csv: what is on record, for people and other programs. What has logs reads nothing of them back."""
 
 import csv
 import io
@@ -19,10 +19,15 @@ FILES = ("epochs.csv", "distances.csv", "rounds.csv")
 
 def write_views(directory: Path, records: Sequence[Record]) -> None:
     """Write the three files of a run. records: in the order of the rows. Raises RunError when they cannot be written."""
+    for name, text in views(records).items():
+        write_whole(directory / name, text)
+
+
+def views(records: Sequence[Record]) -> dict[str, str]:
+    """The texts of the three files by name, in the order in which they are written."""
     parts: dict[Literal["epochs", "distances"], type[EpochRow | DistanceRow]] = {"epochs": EpochRow, "distances": DistanceRow}
-    for part, kind in parts.items():
-        write_whole(directory / f"{part}.csv", to_csv(kind, (row for record in records for row in record.values(part, kind))))
-    write_whole(directory / "rounds.csv", to_csv(RoundRow, (vars(record.row).values() for record in records)))
+    texts = {f"{part}.csv": to_csv(kind, (row for record in records for row in record.values(part, kind))) for part, kind in parts.items()}
+    return {**texts, "rounds.csv": to_csv(RoundRow, (vars(record.row).values() for record in records))}
 
 
 def to_csv(kind: "type[DataclassInstance]", rows: Iterable[Iterable[Any]]) -> str:
