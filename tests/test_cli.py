@@ -98,6 +98,11 @@ BAD = {
     "engine=stack": "engine=stack: choose one of auto, serial, processes, stacked",
     "engine=serial workers=2": "workers=2: engine=serial has no workers",
     "nonsense": "nonsense: this is not KEY=VALUE",
+    "help": "help: this is not KEY=VALUE; did you mean: python -m digitcmp --help",
+    "train model=wsn": "train: this is not KEY=VALUE; did you mean: python -m digitcmp model=wsn",
+    "list": "did you mean: python -m digitcmp --help",
+    "sweep model=net1,net2": "did you mean: python -m digitcmp --multirun model=net1,net2",
+    "report outputs": "did you mean: python -m digitcmp.report outputs",
     "+model=wsn": "+model=wsn: choose it without the plus sign: model=wsn",
     "model=WSN": "model=WSN: there is no such choice, did you mean wsn?",
 }
