@@ -127,7 +127,10 @@ def unknown_key(path: str, text: str) -> str:
     owners = [choice for choice, schema in GROUP_SCHEMAS.get(group, {}).items() if name in {item.name for item in fields(schema)}]
     if owners:
         return f"{shown}: the chosen {group} has no such key; it belongs to {', '.join(f'{group}={choice}' for choice in owners)}"
-    return f"{shown}: there is no such key{suggestion(path, known_keys())}; --cfg job shows all keys"
+    near, known = suggestion(path, known_keys()), known_keys()
+    beside = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == group]
+    rest = f"{group} has {', '.join(dict.fromkeys(beside))}" if group and beside else "--cfg job shows all keys"
+    return f"{shown}: there is no such key{near}; {rest}"
 
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:
