@@ -39,6 +39,7 @@ from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal, end_quietly
 
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
+KEPT_ROUNDS = 10  # a single run of so many keeps its networks unasked
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -140,7 +141,10 @@ def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.objective`)."""
     settings, console = HydraConfig.get(), Terminal()
     alone = settings.mode == RunMode.RUN
-    run = Run(typed(composed, settings), Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)))
+    config = typed(composed, settings)
+    if config.save_model is None:
+        config.save_model = alone and config.rounds <= KEPT_ROUNDS
+    run = Run(config, Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)))
     if alone:
         print_resumed([run], console)
     elif not run.complete:
@@ -156,10 +160,11 @@ def job(composed: DictConfig) -> float:
             train([run], [display, RunLog()])
     if alone:
         from digitcmp.report.curves import draw_outdated
-        from digitcmp.report.summary import print_summary
+        from digitcmp.report.summary import print_next, print_summary
 
         draw_outdated([run.directory])
         print_summary(run, console)
+        print_next(run, console)
     try:
         return run.outcome()
     except DigitcmpError as error:

@@ -30,7 +30,29 @@ def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
         return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
     if isinstance(error, OSError):
         return first(str(error))
-    return known_text(str(error), arguments) or by_class(error) or first(str(error))
+    return known_text(str(error), arguments) or meant(error, arguments) or by_class(error) or first(str(error))
+
+
+# words of other programs' command lines, and the command that is meant; what else was typed follows it
+MEANT = {
+    "help": "python -m digitcmp --help",
+    "list": "python -m digitcmp --help",
+    "version": "python -m digitcmp --version",
+    "train": "python -m digitcmp",
+    "run": "python -m digitcmp",
+    "sweep": "python -m digitcmp --multirun",
+    "search": "python -m digitcmp --multirun +sweeps=search_smoke",
+    **{name: f"python -m digitcmp.{name}" for name in ("report", "mistakes", "verify")},
+}
+
+
+def meant(error: BaseException, arguments: Sequence[str]) -> str:
+    """The command that was meant by a word such as `help`; empty for any other error."""
+    word = error.override if isinstance(error, OverrideParseException) else ""
+    if word not in MEANT:
+        return ""
+    rest = [argument for argument in arguments if argument != word]
+    return f"{word}: this is not KEY=VALUE; did you mean: {shlex.join([*shlex.split(MEANT[word]), *rest])}"
 
 
 def by_class(error: BaseException) -> str:
@@ -107,7 +129,10 @@ def unknown_key(path: str, text: str) -> str:
     owners = [choice for choice, schema in GROUP_SCHEMAS.get(group, {}).items() if name in {item.name for item in fields(schema)}]
     if owners:
         return f"{shown}: the chosen {group} has no such key; it belongs to {', '.join(f'{group}={choice}' for choice in owners)}"
-    return f"{shown}: there is no such key{suggestion(path, known_keys())}; --cfg job shows all keys"
+    near, known = suggestion(path, known_keys()), known_keys()
+    beside = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == group]
+    rest = f"{group} has {', '.join(dict.fromkeys(beside))}" if group and beside else "--cfg job shows all keys"
+    return f"{shown}: there is no such key{near}; {rest}"
 
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:

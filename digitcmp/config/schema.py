@@ -230,7 +230,7 @@ class Config:
     engine: str = key(choices=("auto", "serial", "processes", "stacked"), execution=True)
     workers: int | None = key(at_least=1, execution=True)
     stack_size: int | None = key(at_least=1, execution=True)
-    save_model: bool = key(execution=True)
+    save_model: bool | None = key(execution=True)
     retry_failed: bool = key(execution=True)
     test: bool = key()
     dry_run: bool = key(execution=True)

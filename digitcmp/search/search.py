@@ -17,6 +17,7 @@ from rich.console import Console
 from digitcmp.config.messages import one_line
 from digitcmp.errors import ConfigError, Pruned, SearchError
 from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
@@ -135,7 +136,11 @@ class Search(Callback):
         """Run what can be claimed."""
         if isinstance(self.launcher, DigitcmpLauncher):
             rounds = self.shared.settings.n_trials * len(self.spec.trial.seeds)
-            self.launcher.stream(self.jobs(), self, self.on_job_end, rounds)
+            complete = self.shared.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+            best = max((trial.value for trial in complete if trial.value is not None), default=None)
+            trials, counted = self.shared.settings.n_trials, self.shared.counts().counted
+            with ProgressDisplay.of_search(trials, counted, best, self.console) as display:
+                self.launcher.stream(self.jobs(), [display, self], self.on_job_end, rounds)
             return
         size = self.spec.base.workers or 1
         while batch := [job for _, job in zip(range(size), self.jobs(), strict=False)]:
