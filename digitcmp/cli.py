@@ -143,7 +143,7 @@ def job(composed: DictConfig) -> float:
     alone = settings.mode == RunMode.RUN
     config = typed(composed, settings)
     if config.save_model is None:
-        config.save_model = alone and config.rounds <= KEPT_ROUNDS
+        config.save_model = alone and isinstance(config.rounds, int) and config.rounds <= KEPT_ROUNDS
     run = Run(config, Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)))
     if alone:
         print_resumed([run], console)

@@ -43,13 +43,14 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
 
 def print_next(run: "Run", console: Console) -> None:
     """Print up to three commands that a first run leads to. Nothing where something went wrong, or there are many rounds already."""
-    if run.failed or len(run.rows) < run.config.rounds or run.config.rounds > SOME_ROUNDS or not run.config.test:
+    rounds = run.config.rounds
+    if not isinstance(rounds, int) or rounds > SOME_ROUNDS or run.failed or len(run.rows) < rounds or not run.config.test:
         return
     _, _, _, *overrides = shlex.split(run.command)
     others = [override for override in overrides if override.split("=")[0] not in ("rounds", "seed")]
     given = {override.split("=")[0] for override in others}
     steps = [("which pairs it gets wrong", ["python", "-m", "digitcmp.mistakes", shown(run.directory)])] if run.config.save_model else []
-    if run.config.rounds == 1:
+    if rounds == 1:
         steps.append(("how much chance there is in it", ["python", "-m", "digitcmp", *others, f"rounds={SOME_ROUNDS}"]))
     sweep, seeds = ["python", "-m", "digitcmp", "--multirun"], "seed=range(5)"
     if "aux_weight" in given and not run.config.model.comparator.detach:
