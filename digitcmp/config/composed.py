@@ -10,7 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.config.rules import check_rules
 from digitcmp.config.schema import Config
+from digitcmp.config.sizes import check_memory
 from digitcmp.errors import ConfigError
+from digitcmp.names import check_folder, check_name
 
 LIMITS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}  # see `digitcmp.config.schema.key`
 OFFICIAL = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
@@ -48,12 +50,13 @@ def official(hydra: Any) -> bool:
 def from_composed(composed: DictConfig) -> Config:
     """The typed configuration of a composed YAML tree.
 
-    Raises ConfigError when a required key has no value, a value lies outside its range or keys contradict each other.
+    Raises ConfigError when a required key has no value, a value lies outside its range, keys contradict each other, or memory is short.
     """
     config = unchecked(composed)
     for path, value, metadata in walk(config):
         check_value(path, value, metadata)
     check_rules(config)
+    check_memory(config)
     return config
 
 
@@ -89,10 +92,21 @@ def check_value(path: str, value: Any, metadata: Any) -> None:
     choices = metadata.get("choices", ())
     if choices and value not in choices:
         raise ConfigError(f"{path}={value}: choose one of {', '.join(map(str, choices))}")
+    if isinstance(value, str) and not choices:
+        check_text(path, value, metadata.get("text", "name"))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     limits = metadata.get("limits", {})
-    if not math.isfinite(value) or not all(LIMITS[name](value, limit) for name, limit in limits.items()):
+    finite = isinstance(value, int) or math.isfinite(value)  # a whole number may be too large for a float
+    if not finite or not all(LIMITS[name](value, limit) for name, limit in limits.items()):
         kind = "a whole number" if isinstance(value, int) else "a finite number"
-        words = [kind, *(f"{name.replace('_', ' ')} {limit}" for name, limit in limits.items())]
+        words = [kind, *(f"{name.replace('_', ' ')} {limit:,}" for name, limit in limits.items())]
         raise ConfigError(f"{path}={value}: must be {', '.join(words)}")
+
+
+def check_text(path: str, value: str, kind: str) -> None:
+    """Raise ConfigError for a name or a folder that is none (see `digitcmp.names`)."""
+    if kind == "name":
+        check_name(path, value)
+    elif kind == "folder":
+        check_folder(path, value)

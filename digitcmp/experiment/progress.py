@@ -7,9 +7,11 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
+from digitcmp.inert import line
 from digitcmp.train.results import EpochRow, RoundResult, accuracy_of
 
 
@@ -44,17 +46,17 @@ class ProgressDisplay(Callback):
     """
 
     def __init__(self, title: str, rounds: int | None, epochs: int | None, several: bool, console: Console) -> None:
-        self.title, self.rounds, self.epochs, self.several, self.console = title, rounds, epochs, several, console
+        self.title, self.rounds, self.epochs, self.several, self.console = line(title), rounds, epochs, several, console
         self.finished = 0
         self.live, self.begun = console.is_terminal, False
         self.last: dict[tuple[Run, int], EpochRow] = {}  # of the rounds in flight
         self.ended = Sums()  # of the last epochs of the rounds that are through
         unit = "epochs" if rounds in (None, 1) else f"epochs of {rounds} rounds"
         self.bar = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn(unit + " · {task.fields[figures]}"),
+            TextColumn(unit + " · {task.fields[figures]}", markup=False),
             TimeElapsedColumn(),
             TextColumn("·"),
             TimeRemainingColumn(),
@@ -62,7 +64,7 @@ class ProgressDisplay(Callback):
             console=console,
             transient=True,
         )
-        self.task = self.bar.add_task(title, total=epochs, figures="starting")
+        self.task = self.bar.add_task(self.title, total=epochs, figures="starting")
 
     @classmethod
     def of(cls, runs: Sequence[Run], console: Console) -> "ProgressDisplay":
@@ -119,9 +121,9 @@ class ProgressDisplay(Callback):
     def print_epoch(self, row: EpochRow) -> None:
         """A line for one epoch."""
         name, accuracy = accuracy_of(row)
-        line = f"epoch {row.epoch:>3}/{self.epochs}  loss {row.train_loss:.4f}"
-        line += "" if isnan(accuracy) else f"  {name} {accuracy:7.2%}"
-        self.console.print(line + ("" if row.digit_accuracy is None else f"  digits {row.digit_accuracy:7.2%}"), highlight=False)
+        text = f"epoch {row.epoch:>3}/{self.epochs}  loss {row.train_loss:.4f}"
+        text += "" if isnan(accuracy) else f"  {name} {accuracy:7.2%}"
+        self.console.print(text + ("" if row.digit_accuracy is None else f"  digits {row.digit_accuracy:7.2%}"), highlight=False)
 
     def on_round_end(self, run: Run, result: RoundResult) -> None:
         self.finished += 1
@@ -142,6 +144,6 @@ class ProgressDisplay(Callback):
     def on_message(self, text: str) -> None:
         self.say(text, "yellow")
 
-    def say(self, line: str, style: str | None = None) -> None:
+    def say(self, text: str, style: str | None = None) -> None:
         """A line, above the bar where there is one."""
-        self.console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(Text(line(text), style or ""), soft_wrap=True)

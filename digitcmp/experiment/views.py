@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from digitcmp import inert
 from digitcmp.experiment.records import DIGITS, Record
 from digitcmp.files import write_whole
 from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
@@ -36,4 +37,6 @@ def to_csv(kind: "type[DataclassInstance]", rows: Iterable[Iterable[Any]]) -> st
 
 def cell(value: float | int | str | None) -> str | int | None:
     """One value as the CSV writer takes it."""
+    if isinstance(value, str):
+        return inert.csv(value)
     return format(value, DIGITS) if isinstance(value, float) else value

@@ -21,7 +21,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.records import log_paths
 from digitcmp.experiment.store import read_about
 from digitcmp.files import older, write_whole
-from digitcmp.report.figures import COLOURS, GREY, draw_band, new_figure
+from digitcmp.report.figures import COLOURS, GREY, draw_band, new_figure, quiet_about_letters, wrapped
 from digitcmp.report.runs import read_frames
 
 # line styles tell the lines apart in grey
@@ -117,8 +117,9 @@ class CurveSheet:
         for axes, artist in draw_lines(self.figure, statistics):
             axes.draw_artist(artist)
             artist.remove()
-        self.title.set(text=title, visible=True)
-        self.figure.draw_artist(self.title)
+        self.title.set(text=wrapped(title, 100), visible=True)
+        with quiet_about_letters():
+            self.figure.draw_artist(self.title)
         self.title.set_visible(False)
         file = BytesIO()
         Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(file, format="png", compress_level=1, dpi=(150, 150))

@@ -12,6 +12,7 @@ import pandas as pd
 
 from digitcmp.errors import RunError
 from digitcmp.experiment.store import read_about
+from digitcmp.inert import line
 from digitcmp.report.runs import EPOCH_COLUMNS, find_runs, flatten, natural, read_frames, typed, was_tested
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
@@ -47,7 +48,7 @@ def read_sweep(folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COL
     notes: list[str] = []
     directories, abouts = zip(*read_abouts(tops, for_report, notes), strict=True)
     frames = [read_frames(directory, about, columns) for directory, about in zip(directories, abouts, strict=True)]
-    notes += [line for one in frames for line in one.damaged]
+    notes += [text for one in frames for text in one.damaged]
     runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])
     rounds = distinct_rounds(stack([one.rounds for one in frames]).rename(columns={"epochs": "epochs_trained"}), runs, notes)
     counted = rounds[rounds["status"] == "done"] if for_report else rounds
@@ -148,6 +149,6 @@ def load_epochs(folder: str | Path, *more: str | Path) -> pd.DataFrame:
 def tidy(sweep: Sweep, rows: pd.DataFrame) -> pd.DataFrame:
     """Rows with the columns of their runs in front; what was noted while reading becomes warnings."""
     for note in sweep.warnings:
-        warnings.warn(note, UserWarning, stacklevel=3)
+        warnings.warn(line(note), UserWarning, stacklevel=3)
     about = sweep.runs[["run", *ABOUT, *sweep.keys]].iloc[rows["run_index"].to_numpy()].reset_index(drop=True)
     return pd.concat([about, rows.drop(columns="run_index").reset_index(drop=True)], axis=1)
