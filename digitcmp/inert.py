@@ -40,9 +40,9 @@ def html(value: object) -> object:
 
 
 def csv(text: str) -> str:
-    """For a cell of a CSV file: no second line, and no formula when a spreadsheet opens it."""
+    """For a cell of a CSV file: no second line, and no formula when a spreadsheet opens it (a dash alone is none)."""
     shown = visible(text)
-    return f"'{shown}" if shown.startswith(tuple(FORMULA)) else shown
+    return f"'{shown}" if shown.startswith(tuple(FORMULA)) and len(shown) > 1 else shown
 
 
 def latex(text: str) -> str:

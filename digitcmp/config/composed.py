@@ -7,11 +7,14 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from digitcmp.config.identity import completed, execution_keys
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import Config
+from digitcmp.config.schema import GROUP_SCHEMAS, Config
 from digitcmp.config.sizes import check_memory
 from digitcmp.errors import ConfigError
+from digitcmp.files import shipped
 from digitcmp.names import check_folder, check_name
 
 LIMITS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}  # see `digitcmp.config.schema.key`
@@ -58,6 +61,36 @@ def from_composed(composed: DictConfig) -> Config:
     check_rules(config)
     check_memory(config)
     return config
+
+
+def from_recorded(values: dict[str, Any]) -> Config:
+    """The typed configuration of a run that is on record (see `digitcmp.config.identity`), checked as a command line is.
+
+    Keys that change no number have their defaults. Raises ConfigError for one that no run can have had.
+    """
+    tree = {**primary(), "seed": 0, **completed(values)}
+    try:
+        for group, choices in GROUP_SCHEMAS.items():
+            tree[group] = OmegaConf.merge(OmegaConf.structured(schema_of(tree[group], choices)), tree[group])
+        return from_composed(OmegaConf.create(tree))
+    except (OmegaConfBaseException, TypeError, AttributeError, KeyError, ValueError) as error:
+        raise ConfigError(f"its configuration is none ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from error
+
+
+def schema_of(values: dict[str, Any], choices: dict[str, type]) -> type:
+    """The schema of the choice of a group whose values these are: the one with the same first value, as algorithm: SGD."""
+    for schema in choices.values():
+        first = fields(schema)[0]
+        if values[first.name] == first.default:
+            return schema
+    raise ValueError(f"there is no such choice as {values}")
+
+
+def primary() -> dict[str, Any]:
+    """The keys of conf/config.yaml that change no number, at their values there."""
+    values = OmegaConf.to_container(OmegaConf.load(shipped("conf") / "config.yaml"))
+    assert isinstance(values, dict)
+    return {str(name): values[name] for name in execution_keys() if name in values}
 
 
 def unchecked(composed: DictConfig) -> Config:

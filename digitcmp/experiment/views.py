@@ -22,8 +22,17 @@ def write_views(directory: Path, records: Sequence[Record]) -> None:
     """Write the three files of a run. records: in the order of the rows. Raises RunError when they cannot be written."""
     parts: dict[Literal["epochs", "distances"], type[EpochRow | DistanceRow]] = {"epochs": EpochRow, "distances": DistanceRow}
     for part, kind in parts.items():
-        write_whole(directory / f"{part}.csv", to_csv(kind, (row for record in records for row in record.values(part, kind))))
+        try:
+            text = rows_of(records, part, kind)
+        except (ValueError, TypeError, KeyError, RecursionError):  # another program's lines
+            text = rows_of([record for record in records if record.is_whole], part, kind)
+        write_whole(directory / f"{part}.csv", text)
     write_whole(directory / "rounds.csv", to_csv(RoundRow, (vars(record.row).values() for record in records)))
+
+
+def rows_of(records: Sequence[Record], part: Literal["epochs", "distances"], kind: type[EpochRow | DistanceRow]) -> str:
+    """A part of all records as CSV."""
+    return to_csv(kind, (row for record in records for row in record.values(part, kind)))
 
 
 def to_csv(kind: "type[DataclassInstance]", rows: Iterable[Iterable[Any]]) -> str:

@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
+from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
 from digitcmp.experiment.records import log_paths
 from digitcmp.experiment.store import read_about
@@ -136,8 +137,9 @@ def curves_png(directory: Path) -> bytes:
     if epochs.empty:
         raise RunError(f"{directory} has no epoch to draw")
     rounds = epochs["seed"].nunique()
-    title = f"{about['configuration']['model']['name']} on {about['configuration']['data']['source']}"
-    title += f", seed {about['seeds'][0]}" if rounds == 1 else f", mean ± standard deviation over {rounds} rounds"
+    known = flat(about["configuration"])
+    title = f"{known.get('model.name', 'a network')} on {known.get('data.source', 'some data')}"
+    title += f", seed {epochs['seed'].iloc[0]}" if rounds == 1 else f", mean ± standard deviation over {rounds} rounds"
     statistics = curve_statistics(epochs)
     return curve_sheet(CurveAxes.around(statistics)).picture(statistics, title)
 

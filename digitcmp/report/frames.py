@@ -90,7 +90,7 @@ def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[di
         own = {"run": str(directory.resolve().relative_to(base)), "directory": str(directory), "run_status": about["status"]}
         own |= {"resumed": len(about.get("resumed", [])), "seeds": len(about["seeds"])}
         own |= {name: about.get(name) for name in ("started", "command", *ABOUT)}
-        rows.append({**own, **flatten(about["configuration"])})
+        rows.append({**own, **flatten(about["configuration"]), **own})  # no key of a configuration hides what the run itself is
     names = dict.fromkeys(name for row in rows for name in row)
     frame = pd.DataFrame({name: typed([row.get(name) for row in rows]) for name in names})
     return frame.astype({"git_commit": "string", "git_dirty": "boolean"})  # also where no run has any
