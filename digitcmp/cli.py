@@ -24,8 +24,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp import __version__
 from digitcmp.config import messages, schema
-from digitcmp.config.composed import check_auto, official, typed
+from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
+from digitcmp.config.sizes import check_jobs
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_plan, print_resumed
@@ -33,6 +34,9 @@ from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
+from digitcmp.inert import line
+from digitcmp.names import check_folder, check_name
+from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import launcher, sweeper
 from digitcmp.plugins.jobs import command_of
 from digitcmp.search.config import TARGET as SEARCHING
@@ -53,6 +57,7 @@ class Hooks(Callback):
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
         try:
+            check_names(config, config.hydra.run.dir)
             check_single(config)
             checked = typed(config)
             run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
@@ -71,18 +76,24 @@ class Hooks(Callback):
             raise Refused(error) from error
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse rounds=auto where it cannot work, before a directory is made."""
+        """Refuse bad names, passwords in files, more jobs than anybody can mean, and rounds=auto where it cannot work, before a
+        directory is made."""
         del kwargs
         try:
+            check_names(config, config.hydra.sweep.dir)
+            check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
+            if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
+                params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
+                check_jobs([*params, *config.hydra.overrides.task])
             check_auto(config, config.hydra)
-        except ConfigError as error:
+        except Exception as error:  # whatever it is, Hydra would go on
             raise Refused(error) from error
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
         directory = Path(config.hydra.sweep.dir)
-        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt) or not any(directory.glob("*/run.json")):
+        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | Refused) or not any(directory.glob("*/run.json")):
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return
@@ -107,6 +118,12 @@ class Refused(SystemExit):
     def __init__(self, error: Exception) -> None:
         super().__init__(1)
         self.error = error
+
+
+def check_names(config: DictConfig, folder: str) -> None:
+    """Raise ConfigError for a job's name or a folder that nobody should give."""
+    check_name("hydra.job.name", str(config.hydra.job.name))
+    check_folder("hydra.run.dir" if folder == config.hydra.run.dir else "hydra.sweep.dir", folder)
 
 
 def check_single(config: DictConfig) -> None:
@@ -235,6 +252,7 @@ def main() -> None:
     full_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
+        sys.argv[1:] = into_environment(sys.argv[1:], os.environ)
         register()
         job()
         sys.stdout.flush()
@@ -245,7 +263,7 @@ def main() -> None:
     except Exception as error:
         fail(error, full_trace)
     except KeyboardInterrupt as interrupt:
-        print(f"\ndigitcmp: interrupted; {str(interrupt) or 'finished rounds are kept'}", file=sys.stderr)
+        print(f"\ndigitcmp: interrupted; {line(str(interrupt)) or 'finished rounds are kept'}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     finally:
         if not full_trace:

@@ -16,10 +16,18 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationE
 
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.errors import DigitcmpError, RunError
+from digitcmp.inert import line, visible
+from digitcmp.passwords import without_passwords
 
 
 def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
-    """What went wrong, in one line. arguments: the command line, from which sweep syntax that Hydra stumbles over is quoted."""
+    """What went wrong, in one line for the screen, without passwords. arguments: the command line, from which sweep syntax that Hydra
+    stumbles over is quoted."""
+    return line(without_passwords(told(error, arguments)))
+
+
+def told(error: BaseException, arguments: Sequence[str]) -> str:
+    """What went wrong, in one line of any length."""
     if isinstance(error, DigitcmpError):
         return " ".join(str(error).split())
     if isinstance(error, MissingConfigException) and error.options:  # model=wsm
@@ -93,7 +101,7 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
 
 def first(text: str) -> str:
     """The first line that says something."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "an error without a text")
+    return next((part.strip() for part in text.splitlines() if part.strip()), "an error without a text")
 
 
 # where ordinary exceptions mean wrong input: Hydra's reading of the command line, the official Optuna sweeper and what it calls
@@ -162,14 +170,14 @@ def hanging(lead: str, text: str, width: int = 80) -> str:
 
 def failed_sweep(failed: list[tuple[str, int, str]], arguments: list[str], directory: Path) -> str:
     """The failed rounds of a sweep, a line each, and the command that trains just those again."""
-    lines = [f"  {run} seed {seed}: {error}" for run, seed, error in failed[:20]]
+    lines = [line(f"  {run} seed {seed}: {error}") for run, seed, error in failed[:20]]
     if len(failed) > 20:
         lines.append(f"  … and {len(failed) - 20} more")
     again = [*(argument for argument in arguments if argument != "retry_failed=true"), "retry_failed=true"]
     if not any(argument.startswith("hydra.sweep.dir=") for argument in arguments):
         again.append(f"hydra.sweep.dir={directory}")
     command = shlex.join(["python", "-m", "digitcmp", *again])
-    return "\n".join([f"{len(failed)} failed:", *lines, f"train just those again: {command}"])
+    return "\n".join([f"{len(failed)} failed:", *lines, f"train just those again: {visible(command)}"])
 
 
 def failed_rounds(seeds: list[int], total: int, reason: str, directory: Path) -> RunError:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run, objective
+from digitcmp.inert import line
 from digitcmp.train.results import EpochRow, RoundResult, accuracy_of
 
 
@@ -88,13 +89,13 @@ class ProgressDisplay(Callback):
         finished: int = 0,
         best: float = -inf,
     ) -> None:
-        self.title, self.rounds, self.epochs, self.several, self.console = title, rounds, epochs, several, console
+        self.title, self.rounds, self.epochs, self.several, self.console = line(title), rounds, epochs, several, console
         self.trials, self.finished, self.best = trials, finished, best
         self.live, self.begun = console.is_terminal, False
         self.last: dict[tuple[Run, int], EpochRow] = {}  # of the rounds in flight
         self.ended = Sums()  # of the last epochs of the rounds that are through
         self.bar = Line(console=console, transient=True, speed_estimate_period=600)
-        self.task = self.bar.add_task(title, total=trials or epochs, completed=finished, count="", figures="starting")
+        self.task = self.bar.add_task(self.title, total=trials or epochs, completed=finished, count="", figures="starting")
 
     @classmethod
     def of(cls, runs: Sequence[Run], console: Console) -> "ProgressDisplay":
@@ -172,9 +173,9 @@ class ProgressDisplay(Callback):
     def print_epoch(self, row: EpochRow) -> None:
         """A line for one epoch."""
         name, accuracy = accuracy_of(row)
-        line = f"epoch {row.epoch:>3}/{self.epochs}  loss {row.train_loss:.4f}"
-        line += "" if isnan(accuracy) else f"  {name} {accuracy:7.2%}"
-        self.console.print(line + ("" if row.digit_accuracy is None else f"  digits {row.digit_accuracy:7.2%}"), highlight=False)
+        text = f"epoch {row.epoch:>3}/{self.epochs}  loss {row.train_loss:.4f}"
+        text += "" if isnan(accuracy) else f"  {name} {accuracy:7.2%}"
+        self.console.print(text + ("" if row.digit_accuracy is None else f"  digits {row.digit_accuracy:7.2%}"), highlight=False)
 
     def on_round_end(self, run: Run, result: RoundResult) -> None:
         self.finished += self.trials is None
@@ -197,6 +198,6 @@ class ProgressDisplay(Callback):
     def on_message(self, text: str) -> None:
         self.say(text, "yellow")
 
-    def say(self, line: str, style: str | None = None) -> None:
+    def say(self, text: str, style: str | None = None) -> None:
         """A line, above the bar where there is one."""
-        self.console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(Text(line(text), style or ""), soft_wrap=True)

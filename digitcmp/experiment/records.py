@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from digitcmp.errors import RunError
+from digitcmp.experiment.row_types import DISTANCE_KINDS, EPOCH_KINDS, ROUND_KINDS, Kinds, are_columns, is_row
 from digitcmp.files import is_special
 from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
 
@@ -47,6 +48,16 @@ class Record:
         text = self.text[begin + len(EPOCHS) - 1 : end] if part == "epochs" else self.text[end + len(DISTANCES) - 1 : -1]
         columns: dict[str, list[Any]] = json.loads(text)
         return columns
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its epochs and distances can be read: only a program other than this one writes lines in which they cannot."""
+        parts: dict[Literal["epochs", "distances"], Kinds]
+        parts = {"epochs": EPOCH_KINDS, "distances": DISTANCE_KINDS}
+        try:
+            return all(are_columns(self.columns(part), kinds) for part, kinds in parts.items())
+        except (ValueError, RecursionError):
+            return False
 
     def column(self, part: Literal["epochs", "distances"], name: str) -> bytes:
         """One of these columns as its values stand in the line (`0.5,null`): where few are wanted, much faster than `columns`."""
@@ -149,8 +160,9 @@ def to_round(text: bytes, log: str) -> Record | None:
     """A record from its line, of which only the round is read at first; None when another version has written other columns."""
     try:
         front = json.loads(text[: text.index(EPOCHS)] + b"}")
-        return Record(front["configuration"], front["finished"], RoundRow(**front["round"]), text, log)
-    except (ValueError, KeyError, TypeError):
+        sound = all(isinstance(front[name], str) for name in ("configuration", "finished")) and is_row(front["round"], ROUND_KINDS)
+        return Record(front["configuration"], front["finished"], RoundRow(**front["round"]), text, log) if sound else None
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

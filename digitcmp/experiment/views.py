@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from digitcmp import inert
 from digitcmp.experiment.records import DIGITS, Record
 from digitcmp.files import write_whole
 from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
@@ -26,8 +27,18 @@ def write_views(directory: Path, records: Sequence[Record]) -> None:
 def views(records: Sequence[Record]) -> dict[str, str]:
     """The texts of the three files by name, in the order in which they are written."""
     parts: dict[Literal["epochs", "distances"], type[EpochRow | DistanceRow]] = {"epochs": EpochRow, "distances": DistanceRow}
-    texts = {f"{part}.csv": to_csv(kind, (row for record in records for row in record.values(part, kind))) for part, kind in parts.items()}
+    texts = {}
+    for part, kind in parts.items():
+        try:
+            texts[f"{part}.csv"] = rows_of(records, part, kind)
+        except (ValueError, TypeError, KeyError, RecursionError):  # another program's lines
+            texts[f"{part}.csv"] = rows_of([record for record in records if record.is_whole], part, kind)
     return {**texts, "rounds.csv": to_csv(RoundRow, (vars(record.row).values() for record in records))}
+
+
+def rows_of(records: Sequence[Record], part: Literal["epochs", "distances"], kind: type[EpochRow | DistanceRow]) -> str:
+    """A part of all records as CSV."""
+    return to_csv(kind, (row for record in records for row in record.values(part, kind)))
 
 
 def to_csv(kind: "type[DataclassInstance]", rows: Iterable[Iterable[Any]]) -> str:
@@ -41,4 +52,6 @@ def to_csv(kind: "type[DataclassInstance]", rows: Iterable[Iterable[Any]]) -> st
 
 def cell(value: float | int | str | None) -> str | int | None:
     """One value as the CSV writer takes it."""
+    if isinstance(value, str):
+        return inert.csv(value)
     return format(value, DIGITS) if isinstance(value, float) else value

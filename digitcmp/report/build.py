@@ -12,6 +12,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from digitcmp import inert
 from digitcmp.files import write_whole
 from digitcmp.report import figures
 from digitcmp.report.curves import draw_outdated
@@ -80,7 +81,7 @@ def tables(results: Study) -> dict[str, str]:
         "comparisons.csv": to_csv(results.comparisons, compared),
     }
     if len(comparisons):
-        lead = f"Differences to **{results.baseline}**.\n\n"
+        lead = f"Differences to **{inert.markdown(results.baseline)}**.\n\n"
         files["comparisons.md"] = document(lead + to_markdown(comparisons), [], [*about_differences(metric), POOL, *plain])
     if len(results.verdicts):
         decided = verdict_columns(results.verdicts)
@@ -91,8 +92,8 @@ def tables(results: Study) -> dict[str, str]:
 
 def document(body: str, warnings: list[str], notes: list[str]) -> str:
     """A table with its warnings in front and how it was made behind."""
-    front = "".join(f"- **Warning:** {line}\n" for line in warnings)
-    return front + ("\n" if front else "") + body + "\n" + "".join(f"- {line}\n" for line in notes)
+    front = "".join(f"- **Warning:** {inert.markdown(line)}\n" for line in warnings)
+    return front + ("\n" if front else "") + body + "\n" + "".join(f"- {inert.markdown(line)}\n" for line in notes)
 
 
 def drawn(results: Study) -> dict[str, Figure]:
@@ -118,7 +119,9 @@ def page(results: Study, pictures: dict[str, dict[str, bytes]], out: Path) -> st
     """
     loader = FileSystemLoader(Path(__file__).parent)
     # autoescape: names of networks and folders are the user's
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=loader, autoescape=True, finalize=inert.html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     metric, count, done = results.metric.title.capitalize(), len(results.table), int(results.table["rounds"].sum())
     configurations, rounds = f"{count} configuration{'s' * (count != 1)}", f"{done:,} round{'s' * (done != 1)}"
     versions = results.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
@@ -161,5 +164,5 @@ def run_links(results: Study, out: Path) -> list[dict[str, str]]:
         rounds = f"{run['recorded']} of {run['seeds']}"
         told = {"label": labels[run["configuration_hash"]], "rounds": rounds, "status": run["run_status"]}
         started = "" if pd.isna(run["started"]) else str(run["started"])[:19].replace("T", " ")  # to the second
-        rows.append({**told, "run": run["run"], "link": quote(link) + "/", "started": started})
+        rows.append({**told, "run": run["run"], "link": quote(os.fsencode(link)) + "/", "started": started})
     return rows

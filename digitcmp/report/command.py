@@ -20,7 +20,9 @@ def exit_codes(interrupted: str = "no run was touched", failed: int = 1) -> Iter
     except DigitcmpError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"digitcmp: {' '.join(str(error).split())}", file=sys.stderr)
+        from digitcmp.config.messages import one_line
+
+        print(f"digitcmp: {one_line(error)}", file=sys.stderr)
         sys.exit(failed)
     except KeyboardInterrupt:
         print(f"\ndigitcmp: interrupted; {interrupted}", file=sys.stderr)

@@ -47,7 +47,13 @@ def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] =
     except RunError as error:
         records, damaged = Records(), [f"{error}; its rounds are left out"]
     found = list(records.rounds.values())
-    epochs, distances = parts(found, "epochs", columns), parts(found, "distances", DISTANCES if columns else ())
+    try:
+        epochs, distances = parts(found, "epochs", columns), parts(found, "distances", DISTANCES if columns else ())
+    except (ValueError, TypeError, OverflowError, RecursionError):  # a checksum that is right does not make its line a record
+        foreign = [record.row.seed for record in found if not record.is_whole]
+        damaged.append(f"{directory}: the epochs of the seeds {foreign} are no epochs; these rounds are left out")
+        found = [record for record in found if record.row.seed not in foreign]
+        epochs, distances = parts(found, "epochs", columns), parts(found, "distances", DISTANCES if columns else ())
     return RunFrames(round_frame([record.row for record in found]), epochs, distances, damaged)
 
 

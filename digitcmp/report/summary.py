@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from digitcmp.inert import line
 from digitcmp.report.runs import round_frame, was_tested
+from digitcmp.terminal import say
 
 if TYPE_CHECKING:
     from digitcmp.experiment.run import Run
@@ -63,7 +65,7 @@ def print_next(run: "Run", console: Console) -> None:
         steps.append(("two networks, compared", [*sweep, "model=net2,wsn", *others, seeds]))
     for number, (what, command) in enumerate(steps):
         console.print(f"[dim]{'next' if not number else '    '}[/dim]   [dim]# {what}[/dim]", highlight=False)
-        console.print(f"       {escape(shlex.join(command))}", soft_wrap=True, highlight=False)
+        say(console, shlex.join(command), "       ")
 
 
 def shown(directory: Path) -> str:
@@ -84,9 +86,9 @@ def print_summary(run: "Run", console: Console) -> None:
     table.add_column(overflow="fold")
     rounds = round_frame([row for _, row in sorted(run.store.rows.items())])
     for name, value in summary_rows(run.store.about or {}, rounds):
-        table.add_row(name, f"[bold]{value}[/bold]" if name == "test accuracy" else value)
+        table.add_row(name, Text(line(value), "bold" if name == "test accuracy" else ""))
     directory = run.directory
     console.print(table)
     # outside the table, which would break a long path in two
-    console.print(f"[dim]files[/dim]  {escape(shown(directory))}/", soft_wrap=True, highlight=False)
-    console.print("       " + " ".join(name for name in FILES if (directory / name).exists()), soft_wrap=True, highlight=False)
+    say(console, f"{shown(directory)}/", "files  ")
+    say(console, " ".join(name for name in FILES if (directory / name).exists()), "       ")

@@ -2,13 +2,15 @@
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from digitcmp.experiment.plan import words
 from digitcmp.experiment.progress import counted
+from digitcmp.inert import line
 from digitcmp.report import cautions
 from digitcmp.report.terminal import print_warnings
+from digitcmp.terminal import say
 from digitcmp.verify.draw import Drawn
 from digitcmp.verify.retrain import Again
 from digitcmp.verify.verdicts import most_otherwise
@@ -38,7 +40,9 @@ def print_verdicts(table: pd.DataFrame, again: Again, margin: float, console: Co
         shown.add_column(title, overflow="fold", no_wrap=not least, min_width=least or None)
     for row in table.to_dict("records"):
         name, style = row["verdict"], STYLES[row["verdict"]]
-        shown.add_row(escape(row["label"]), f"{row['drawn']} of {row['recorded']}", f"[{style}]{name}[/{style}]", escape(row["found"]))
+        shown.add_row(
+            Text(line(row["label"])), f"{row['drawn']} of {row['recorded']}", f"[{style}]{name}[/{style}]", Text(line(row["found"]))
+        )
     console.print(shown)
     console.print(statement(table), highlight=False)
     if len(broken := table[table["broken"] > 0]):
@@ -46,7 +50,7 @@ def print_verdicts(table: pd.DataFrame, again: Again, margin: float, console: Co
             f"failed before their first epoch, so that they were not drawn: {cautions.counted(broken, 'broken')}", highlight=False
         )
     for text in dict.fromkeys(again.elsewhere.values()):
-        console.print(f"[dim]need not be equal to the last digit:[/dim] {escape(text)}", highlight=False)
+        say(console, text, "need not be equal to the last digit: ")
     if table["p_equivalent"].notna().any():
         console.print(f"[dim]{METHODS.format(margin=margin)}[/dim]", highlight=False)
 
