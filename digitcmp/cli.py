@@ -24,8 +24,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp import __version__
 from digitcmp.config import messages, schema
-from digitcmp.config.composed import check_auto, official, typed
+from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
+from digitcmp.config.sizes import check_jobs
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_plan, print_resumed
@@ -33,12 +34,16 @@ from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
+from digitcmp.inert import line
+from digitcmp.names import check_folder, check_name
+from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import launcher, sweeper
 from digitcmp.plugins.jobs import command_of
 from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal, end_quietly
 
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
+KEPT_ROUNDS = 10  # a single run of so many keeps its networks unasked
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -52,6 +57,7 @@ class Hooks(Callback):
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
         try:
+            check_names(config, config.hydra.run.dir)
             check_single(config)
             checked = typed(config)
             run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
@@ -70,18 +76,24 @@ class Hooks(Callback):
             raise Refused(error) from error
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse rounds=auto where it cannot work, before a directory is made."""
+        """Refuse bad names, passwords in files, more jobs than anybody can mean, and rounds=auto where it cannot work, before a
+        directory is made."""
         del kwargs
         try:
+            check_names(config, config.hydra.sweep.dir)
+            check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
+            if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
+                params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
+                check_jobs([*params, *config.hydra.overrides.task])
             check_auto(config, config.hydra)
-        except ConfigError as error:
+        except Exception as error:  # whatever it is, Hydra would go on
             raise Refused(error) from error
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
         directory = Path(config.hydra.sweep.dir)
-        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt) or not any(directory.glob("*/run.json")):
+        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | Refused) or not any(directory.glob("*/run.json")):
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return
@@ -106,6 +118,12 @@ class Refused(SystemExit):
     def __init__(self, error: Exception) -> None:
         super().__init__(1)
         self.error = error
+
+
+def check_names(config: DictConfig, folder: str) -> None:
+    """Raise ConfigError for a job's name or a folder that nobody should give."""
+    check_name("hydra.job.name", str(config.hydra.job.name))
+    check_folder("hydra.run.dir" if folder == config.hydra.run.dir else "hydra.sweep.dir", folder)
 
 
 def check_single(config: DictConfig) -> None:
@@ -140,7 +158,10 @@ def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.objective`)."""
     settings, console = HydraConfig.get(), Terminal()
     alone = settings.mode == RunMode.RUN
-    run = Run(typed(composed, settings), Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)))
+    config = typed(composed, settings)
+    if config.save_model is None:
+        config.save_model = alone and isinstance(config.rounds, int) and config.rounds <= KEPT_ROUNDS
+    run = Run(config, Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)))
     if alone:
         print_resumed([run], console)
     elif not run.complete:
@@ -156,10 +177,11 @@ def job(composed: DictConfig) -> float:
             train([run], [display, RunLog()])
     if alone:
         from digitcmp.report.curves import draw_outdated
-        from digitcmp.report.summary import print_summary
+        from digitcmp.report.summary import print_next, print_summary
 
         draw_outdated([run.directory])
         print_summary(run, console)
+        print_next(run, console)
     try:
         return run.outcome()
     except DigitcmpError as error:
@@ -230,6 +252,7 @@ def main() -> None:
     full_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
+        sys.argv[1:] = into_environment(sys.argv[1:], os.environ)
         register()
         job()
         sys.stdout.flush()
@@ -240,7 +263,7 @@ def main() -> None:
     except Exception as error:
         fail(error, full_trace)
     except KeyboardInterrupt as interrupt:
-        print(f"\ndigitcmp: interrupted; {str(interrupt) or 'finished rounds are kept'}", file=sys.stderr)
+        print(f"\ndigitcmp: interrupted; {line(str(interrupt)) or 'finished rounds are kept'}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     finally:
         if not full_trace:

@@ -14,15 +14,24 @@ from typing import Any
 from omegaconf import MISSING
 
 
-def key(default: Any = MISSING, *, choices: tuple[Any, ...] = (), word: str | None = None, execution: bool = False, **limits: float) -> Any:
+def key(
+    default: Any = MISSING,
+    *,
+    choices: tuple[Any, ...] = (),
+    word: str | None = None,
+    execution: bool = False,
+    text: str = "name",
+    **limits: float,
+) -> Any:
     """Declare a configuration key with its choices or the limits of its values: at_least, above, at_most, below.
 
     word: what may be given in place of a number.
 
     execution: whether it only says where, how or how often rounds are trained, and so changes no number of a round. Such keys
     are no part of a configuration's identity (`digitcmp.config.identity`) nor of a folder's name, and `--help` lists them apart.
+    text: what a text is, a name or a folder (`digitcmp.names`), or any other.
     """
-    return field(default=default, metadata={"limits": limits, "choices": choices, "word": word, "execution": execution})
+    return field(default=default, metadata={"limits": limits, "choices": choices, "word": word, "execution": execution, "text": text})
 
 
 @dataclass
@@ -182,7 +191,7 @@ class DataConfig:
     """Where digits come from (`source`: a name in digitcmp.data.sources) and how a round's pairs are made of them."""
 
     source: str = MISSING
-    root: str | None = key(None, execution=True)  # folder of the data set; the same files elsewhere are the same data
+    root: str | None = key(None, execution=True, text="folder")  # folder of the data set; the same files elsewhere are the same data
     train_pairs: int = key(1000, at_least=1)
     test_pairs: int = key(1000, at_least=1)
     val_pairs: int = key(0, at_least=0)  # held out of the training pairs
@@ -207,6 +216,8 @@ class Auto:
     level: float = key(above=0, at_most=0.5, execution=True)  # the probability of a wrong verdict among all, at most
 
 
+MOST_SEED = 2**53  # all whole numbers up to it are exact in every program that reads the tables
+MOST_ROUNDS = 1_000_000  # of a run; their rows are kept in memory
 COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functions of digitcmp.data.transforms
 
 
@@ -214,8 +225,8 @@ COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functi
 class Config:
     """Everything one run is made of."""
 
-    seed: int = key(at_least=0)
-    rounds: int | str = key(at_least=1, word=AUTO, execution=True)
+    seed: int = key(at_least=0, at_most=MOST_SEED)
+    rounds: int | str = key(at_least=1, at_most=MOST_ROUNDS, word=AUTO, execution=True)
     epochs: int = key(at_least=1)
     batch_size: int = key(at_least=1)
     aux_weight: float = key(at_least=0)
@@ -230,7 +241,7 @@ class Config:
     engine: str = key(choices=("auto", "serial", "processes", "stacked"), execution=True)
     workers: int | None = key(at_least=1, execution=True)
     stack_size: int | None = key(at_least=1, execution=True)
-    save_model: bool = key(execution=True)
+    save_model: bool | None = key(execution=True)
     retry_failed: bool = key(execution=True)
     test: bool = key()
     dry_run: bool = key(execution=True)

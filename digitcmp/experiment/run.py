@@ -10,6 +10,7 @@ from digitcmp.config.messages import failed_rounds
 from digitcmp.config.schema import Config
 from digitcmp.experiment.provenance import machine, versions
 from digitcmp.experiment.store import Status, Store, network_path
+from digitcmp.names import check_folder
 from digitcmp.train.results import RoundResult, RoundRow
 
 
@@ -19,8 +20,10 @@ class Run:
     def __init__(self, config: Config, directory: Path, command: str) -> None:
         """Look at what is on record; nothing is written. command: the one that runs it again.
 
-        Raises RunError when the directory holds a run of another configuration or cannot be read.
+        Raises RunError when the directory holds a run of another configuration or cannot be read, ConfigError for a name that no
+        folder should have.
         """
+        check_folder("a run's folder", directory)
         self.config, self.directory, self.command = config, directory, command
         self.store = Store(directory, configuration(config))
         self.seeds = config.seeds

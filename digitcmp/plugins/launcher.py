@@ -92,17 +92,16 @@ class DigitcmpLauncher(Launcher):
         runner.run_waiting()
         return [returns[job.number] for job in jobs]
 
-    def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], callback: Callback, on_job_end: OnJobEnd, rounds: int) -> None:
+    def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], callbacks: Sequence[Callback], on_job_end: OnJobEnd, rounds: int) -> None:
         """Train jobs as they come: (number, overrides), each taken when there is room for its rounds; rounds: how many all will have.
 
-        callback: is told about the runs of the jobs, and may end one early: its job's return has the status FAILED and `Pruned`
+        callbacks: are told about the runs of the jobs, and may end one early: its job's return has the status FAILED and `Pruned`
         as its error. on_job_end: gets each job's number and return, before the next job is taken. A job that cannot be composed,
         or whose data, device or folder is refused, fails by itself.
         """
         self.prepare()
         runner = JobRunner(self, on_job_end)
-        with ProgressDisplay("search", rounds, None, True, Terminal()) as display:
-            train(runner.runs_of(jobs), [display, RunLog(), callback, runner], rounds)
+        train(runner.runs_of(jobs), [RunLog(), *callbacks, runner], rounds)
         runner.run_waiting()
 
     def prepare(self) -> None:

@@ -43,8 +43,8 @@ def about_comparisons(comparisons: pd.DataFrame) -> list[str]:
 
     The p of n pairs that differ cannot come below 2 / 2^n, and the smallest of m is multiplied by m (Holm 1979).
     """
-    family = int(comparisons["p"].notna().sum())
-    needed = ceil(log2(2 * max(family, 1) / ALPHA))
+    family = max(1, int(comparisons["p"].notna().sum()))
+    needed = ceil(log2(2 * family / ALPHA))
     untied = comparisons.assign(untied=(comparisons["pairs"] - comparisons["tied"]).astype("int64"))
     signs = comparisons[["difference", "mean"]].prod(axis="columns", skipna=False)
     shown = [comparisons[low] * comparisons[high] > 0 for low, high in (("difference_low", "difference_high"), ("low", "high"))]

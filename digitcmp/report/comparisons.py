@@ -41,7 +41,7 @@ COLUMNS += ["better", "better_low", "better_high", "won", "tied", "lost", "done"
 
 
 def by_seed(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
-    """The metric, infinitely bad where a round failed: a row a seed, a column a label in the order of the report, NaN where there is none."""
+    """The metric, infinitely bad where a round failed, NaN where there is none: a row a seed, a column a label, in the report's order."""
     there = rounds[["seed", "label"]].assign(value=ranked(rounds, metric)).dropna()
     return there.pivot(index="seed", columns="label", values="value").reindex(columns=rounds["label"].cat.categories)
 

@@ -41,8 +41,10 @@ class Metric:
         return NONE if math.isnan(value) else format(self.scale * value, f"{sign}.{self.decimals}f")
 
     def span(self, low: float, high: float, sign: str = "") -> str:
-        """low to high, or a dash."""
-        return NONE if math.isnan(low) or math.isnan(high) else f"{self.show(low, sign)} to {self.show(high, sign)}"
+        """low to high, or a dash; once where both are infinite."""
+        if math.isnan(low) or math.isnan(high):
+            return NONE
+        return self.show(low, sign) if low == high and math.isinf(low) else f"{self.show(low, sign)} to {self.show(high, sign)}"
 
     def estimate(self, row: Mapping[Any, Any], keys: Sequence[str], sign: str = "") -> str:
         """value (low to high) of these three keys of a row; the value alone where it has no interval."""

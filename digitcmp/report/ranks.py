@@ -121,7 +121,7 @@ def lowest_shift(values: Values, averages: Values, alpha: float) -> float:
     """The lower end of the interval of `hodges_lehmann`; -inf where no shift is rejected.
 
     p is constant between neighbouring Walsh averages, and another one at each. The search begins where the normal approximation has the
-    end, goes inwards to a shift that is not rejected, and from there outwards until two in a row are.
+    end, goes inwards to a shift that is not rejected, at most to the median, and from there outwards until two in a row are rejected.
     """
     ends = averages[np.concatenate([[True], np.diff(averages) > tolerance(averages)])]
     inner = (ends[1:] + ends[:-1]) / 2
@@ -132,24 +132,21 @@ def lowest_shift(values: Values, averages: Values, alpha: float) -> float:
     def accepted(place: int) -> bool:
         return signed_rank_p(values - shifts[place]) > alpha
 
-    place = first_place(averages, ends, normal_quantile(values, alpha))
-    while not accepted(place):
+    middle = len(averages) // 2
+    below = max(0, len(averages) - int(normal_quantile(len(values), alpha)) - 1)
+    # where in the shifts these averages are, or what is equal to them, and for the first what is below it
+    place, last = 2 * np.searchsorted(ends, averages[[min(below, middle), middle]] - tolerance(averages)) + [0, 1]
+    while place < last and not accepted(place):
         place += 1
     while nearest := [step for step in (1, 2) if place >= step and accepted(place - step)]:
         place -= nearest[0]
     return float(ends[(place - 1) // 2]) if place else -np.inf
 
 
-def first_place(averages: Values, ends: Values, sum_above: float) -> int:
-    """Where among the shifts of `lowest_shift` so many averages are above: never beyond the middle."""
-    below = max(0, len(averages) - int(sum_above) - 1)
-    return 2 * int(np.searchsorted(ends, averages[min(below, len(averages) // 2)]))
-
-
-def normal_quantile(values: Values, alpha: float) -> float:
-    """The rank sum that the normal approximation exceeds with a probability of alpha / 2."""
-    count = len(values)
-    return count * (count + 1) / 4 + float(stats.norm.ppf(1 - alpha / 2)) * float(np.sqrt(count * (count + 1) * (2 * count + 1) / 24))
+def normal_quantile(count: int, alpha: float) -> float:
+    """The sum of the ranks of positive differences, of so many, that the normal approximation exceeds with a probability of alpha / 2."""
+    deviation = np.sqrt(count * (count + 1) * (2 * count + 1) / 24)
+    return count * (count + 1) / 4 + float(stats.norm.ppf(1 - alpha / 2) * deviation)
 
 
 def signed_rank_p(differences: Values) -> float:

@@ -104,10 +104,12 @@ def mean_with_failed(table: pd.DataFrame, done: pd.DataFrame) -> "pd.Series[floa
 def lost_rounds(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the rounds that failed or are untrained: lost, of all (done or failed), as lost_share, lost_low, lost_high with
     Wilson's interval."""
-    lost = table["failed"] + (table["untrained"] if "untrained" in table else 0)
+    lost = table["failed"] + table.get("untrained", 0)
     whole = table["rounds"] + table["failed"]
     shares = [wilson(count, total) for count, total in zip(lost, whole, strict=True)]
-    return table.assign(lost=lost, all=whole).assign(**{f"lost_{name}": [getattr(one, end) for one in shares] for name, end in ENDS.items()})
+    return table.assign(lost=lost, all=whole).assign(
+        **{f"lost_{name}": [getattr(one, end) for one in shares] for name, end in ENDS.items()}
+    )
 
 
 ENDS = {"share": "value", "low": "low", "high": "high"}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +18,7 @@ from digitcmp.errors import SearchError
 from digitcmp.experiment.provenance import now, versions
 from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
+from digitcmp.inert import visible
 from digitcmp.plugins.private import error_of
 from digitcmp.report.build import make_report
 from digitcmp.search.spec import SearchSpec, under
@@ -39,7 +41,7 @@ def write_best(spec: SearchSpec, shared: SharedStudy, context: HydraContext, con
         f"{now()}, digitcmp {used['digitcmp']}" + (f", commit {used['git_commit']}" if "git_commit" in used else ""),
         f"Use: copy it to conf/experiment/NAME.yaml, then +experiment=NAME; or --config-dir {spec.folder.parent} +{spec.folder.name}=best",
     ]
-    comments = "".join(f"# {line}\n" for line in lines)
+    comments = "".join(f"# {visible(line)}\n" for line in lines)
     # the first line makes it an experiment
     return write_whole(spec.folder / "best.yaml", "# @package _global_\n" + comments + recipe(spec, composed, context, config))
 
@@ -57,8 +59,8 @@ def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config
     for name, value in after.items():
         if name not in HELD_OUT and (name in TRAINING or under(name, searched) or before.get(name, "absent") != value):
             OmegaConf.update(kept, name, value)
-    defaults = ", ".join(f"override /{group}: {choice}" for group, choice in choices.items())
-    return f"defaults: [{defaults}]\n" + OmegaConf.to_yaml(kept)
+    defaults = [{f"override /{group}": choice} for group, choice in choices.items()]
+    return yaml.safe_dump({"defaults": defaults}) + OmegaConf.to_yaml(kept)
 
 
 @dataclass(frozen=True)

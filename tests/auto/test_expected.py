@@ -57,7 +57,7 @@ def test_what_is_unknown_takes_longest() -> None:
 def test_a_single_configuration() -> None:
     """The median's interval narrows with the root of the rounds."""
     plan = make_plan({"a": ""}, 0, Auto(0.5, 10, 100, 0.05))
-    assert of_median(plan, 0.002).rounds < of_median(plan, 0.003).rounds < 100
+    assert of_median(plan, 0.001).rounds < of_median(plan, 0.003).rounds < 100
     assert of_median(plan, 0.003).verdicts["narrow"] == 1
     assert of_median(plan, 0.012).verdicts["undecided"] == 1
     one = expect(plan, {"a": by_seed(np.random.default_rng(0).normal(0.9, 0.002, 30))}, "a")

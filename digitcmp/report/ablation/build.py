@@ -5,24 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from digitcmp.files import write_whole
 from digitcmp.report.ablation.figure import ladder_figure
 from digitcmp.report.ablation.rungs import Ladder, read_ladder
 from digitcmp.report.build import document
 from digitcmp.report.figures import render
-from digitcmp.report.methods import methods
+from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
 from digitcmp.report.tables import Column, number, p_value, percent, show, table_columns, to_csv, to_markdown
 from digitcmp.report.terminal import print_table, print_warnings
-from digitcmp.terminal import Terminal
+from digitcmp.terminal import Terminal, say
 
 NOTES = [
     "Gains are paired by seed: with the rung before, or, for what was tried from a rung, with that rung.",
-    *methods(),
+    *about_table(),
+    *about_differences(),
+    POOL,
     "The intervals of the gains are simultaneous: all of them hold with 95 % (Bonferroni: each has a level of 1 - 0.05 / their number). "
-    "A gain's interval lies above zero, a loss's below; where zero is in it, neither is shown. p is corrected over all rows of both tables.",
+    "A gain's interval lies above zero, a loss's below; where zero is in it, neither is shown. p is corrected over both tables.",
 ]
 LEFT_OUT = {"label", "configuration_hash", "normalised_time"}  # of the columns of a report's table
 
@@ -88,4 +89,4 @@ def print_ladder(results: Ladder, where: Path, console: Console | None = None) -
         terminal.print("\ntried from a rung" if branch else "the ladder", style="bold", highlight=False)
         print_table(part, [column for column in columns(bool(branch)) if column.key in SHORT], EXPENDABLE, terminal)
     print_warnings(results.warnings, terminal)
-    terminal.print(f"[dim]ladder[/dim]  {escape(str(where / 'ladder.md'))}", soft_wrap=True, highlight=False)
+    say(terminal, str(where / "ladder.md"), "ladder  ")
