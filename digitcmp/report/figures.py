@@ -6,7 +6,9 @@ Configurations are told apart by Okabe and Ito's colours (colour-blind readers) 
 import io
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
@@ -18,6 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from digitcmp import inert
 from digitcmp.report.cautions import DRAWN
 from digitcmp.report.metrics import TEST_ACCURACY, Metric, with_unit
 
@@ -31,6 +34,7 @@ TOGETHER = 6  # so many curves share a panel; more get one each
 POINTS = 3000  # more are drawn as pixels, which keeps SVG files small
 WIDTH = 8.0  # inches
 Values = np.ndarray[Any, np.dtype[np.floating[Any]]]
+LABEL = 120  # characters
 Draw = Callable[[Axes, pd.DataFrame, dict[str, Any]], object]  # draws a configuration's means, in its style
 GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -49,8 +53,8 @@ def style(index: int) -> dict[str, Any]:
 
 
 def wrapped(label: str, width: int = 30) -> str:
-    """A label in short lines, with dollar signs that do not start mathematics."""
-    return textwrap.fill(label.replace("$", r"\$"), width)
+    """A label in short lines, in which nothing is mathematics. One that is long beyond reading loses its middle."""
+    return inert.figure(textwrap.fill(inert.shortened(inert.visible(label), LABEL), width))
 
 
 def tidy(axes: Axes, along: str) -> None:
@@ -235,15 +239,23 @@ def swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
         axes.set_xticks(values.tolist())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_major_formatter(metric.tick)
-    axes.set(xlabel=str(statistics["key"].iloc[0]), ylabel=f"{metric.title} (mean, 95 % interval)")
+    axes.set(xlabel=wrapped(str(statistics["key"].iloc[0]), 60), ylabel=f"{metric.title} (mean, 95 % interval)")
     tidy(axes, "both")
     return figure
+
+
+@contextmanager
+def quiet_about_letters() -> Iterator[None]:
+    """A letter that the font does not have is drawn as a box, and that is no fault."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support", UserWarning)
+        yield
 
 
 def render(figure: Figure, kind: str) -> bytes:
     """A figure as the bytes of a PNG or SVG file, the same bytes each time."""
     file = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "digitcmp"}):
+    with mpl.rc_context({"svg.hashsalt": "digitcmp"}), quiet_about_letters():
         figure.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
     figure.set_layout_engine("none")  # laid out once is enough for all kinds of files, and takes as long as drawing
     return file.getvalue()

@@ -13,6 +13,7 @@ import pandas as pd
 
 from digitcmp.errors import RunError
 from digitcmp.experiment.store import read_about
+from digitcmp.inert import line
 from digitcmp.report.runs import EPOCH_COLUMNS, find_runs, flatten, natural, read_frames, typed, was_tested
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
@@ -48,7 +49,7 @@ def read_sweep(folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COL
     notes: list[str] = []
     directories, abouts = zip(*read_abouts(tops, for_report, notes), strict=True)
     frames = [read_frames(directory, about, columns) for directory, about in zip(directories, abouts, strict=True)]
-    notes += [line for one in frames for line in one.damaged]
+    notes += [text for one in frames for text in one.damaged]
     runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])
     rounds = distinct_rounds(stack([one.rounds for one in frames]).rename(columns={"epochs": "epochs_trained"}), runs, notes)
     counted = rounds[rounds["status"] == "done"] if for_report else rounds
@@ -92,7 +93,7 @@ def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[di
         own |= {name: about.get(name) for name in ("started", "command", *ABOUT)}
         # as text; runs of earlier versions have none
         own["platform"] = json.dumps(about.get("platform") or {}, sort_keys=True, ensure_ascii=False)
-        rows.append({**own, **flatten(about["configuration"])})
+        rows.append({**own, **flatten(about["configuration"]), **own})  # no key of a configuration hides what the run itself is
     names = dict.fromkeys(name for row in rows for name in row)
     frame = pd.DataFrame({name: typed([row.get(name) for row in rows]) for name in names})
     return frame.astype({"git_commit": "string", "git_dirty": "boolean"})  # also where no run has any
@@ -151,6 +152,6 @@ def load_epochs(folder: str | Path, *more: str | Path) -> pd.DataFrame:
 def tidy(sweep: Sweep, rows: pd.DataFrame) -> pd.DataFrame:
     """Rows with the columns of their runs in front; what was noted while reading becomes warnings."""
     for note in sweep.warnings:
-        warnings.warn(note, UserWarning, stacklevel=3)
+        warnings.warn(line(note), UserWarning, stacklevel=3)
     about = sweep.runs[["run", *ABOUT, *sweep.keys]].iloc[rows["run_index"].to_numpy()].reset_index(drop=True)
     return pd.concat([about, rows.drop(columns="run_index").reset_index(drop=True)], axis=1)

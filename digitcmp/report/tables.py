@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from digitcmp import inert
 from digitcmp.report.metrics import NONE, TEST_ACCURACY, Metric, with_unit
 
 MISSING_P = 1e-4  # smaller p values are shown as such
@@ -162,34 +163,30 @@ def to_csv(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
     """The columns that have a name there as CSV, as far as the frame has them: numbers with 8 significant digits, missing ones empty."""
     named = [column for column in columns if column.csv and column.key in frame]
     values = {column.csv: frame[column.key] * column.scale if column.scale != 1 else frame[column.key] for column in named}
-    return pd.DataFrame(values).to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    return csv_text(pd.DataFrame(values))
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as CSV. Texts in it, and the names of its columns, are inert."""
+    safe = frame.apply(lambda column: column.map(lambda value: inert.csv(value) if isinstance(value, str) else value))
+    return str(safe.rename(columns=inert.csv).to_csv(index=False, float_format="%.8g", lineterminator="\n"))
 
 
 def to_markdown(shown: pd.DataFrame) -> str:
     """A pipe table; the first column is text, the others are numbers."""
-    cells = [[str(cell).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in row] for row in lines_of(shown)]
+    cells = [list(map(inert.markdown, row)) for row in lines_of(shown)]
     rule = [":--", *["--:"] * (len(cells[0]) - 1)]
     return "".join(f"| {' | '.join(row)} |\n" for row in [cells[0], rule, *cells[1:]])
 
 
 def to_latex(shown: pd.DataFrame, notes: Sequence[str]) -> str:
     """A tabular environment with the rules of booktabs; notes as comments."""
-    head, *body = [" & ".join(map(escape_latex, row)) + r" \\" for row in lines_of(shown)]
+    head, *body = [" & ".join(map(inert.latex, row)) + r" \\" for row in lines_of(shown)]
     columns = "l" + "r" * (len(shown.columns) - 1)
-    lines = [r"% needs \usepackage{booktabs}", *(f"% {note}" for note in notes), rf"\begin{{tabular}}{{{columns}}}"]
+    lines = [r"% needs \usepackage{booktabs}", *(f"% {inert.visible(note)}" for note in notes), rf"\begin{{tabular}}{{{columns}}}"]
     return "\n".join([*lines, r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def lines_of(shown: pd.DataFrame) -> list[list[str]]:
     """The titles, then the rows."""
     return [list(map(str, shown.columns)), *shown.to_numpy().tolist()]
-
-
-LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--", "<": "$<$", ">": "$>$"}
-LATEX["∞"] = r"$\infty$"
-LATEX |= {character: "\\" + character for character in "&%$#_{}"}
-
-
-def escape_latex(text: str) -> str:
-    """Text in which LaTeX sees no commands. Source of the list: LaTeX2e, an unofficial reference manual, section 23.1."""
-    return "".join(LATEX.get(character, character) for character in text)

@@ -19,6 +19,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
 
+from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError, Pruned, RunError
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, Task
@@ -278,6 +279,45 @@ def test_a_round_that_has_ended_when_ctrl_c_comes_is_kept(tmp_path: Path) -> Non
     assert (status(run), seeds(run)) == ("interrupted", [0])
 
 
+class Noted(Scripted):
+    """Stacks of `size`, each ended as soon as it is waited for; notes the learning rates and seeds of the tasks."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size, self.tasks = size, list[tuple[float, tuple[int, ...]]]()
+
+    def chunk(self, _: Config) -> int:
+        return self.size
+
+    def has_room(self) -> bool:
+        return not self.submitted
+
+    def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
+        self.tasks.append((task.config.optimizer.lr, task.seeds))
+        self.submitted = [(RoundFuture(), Task(task.config, (seed,)), on_epoch) for seed in task.seeds]
+        return [future for future, _, _ in self.submitted]
+
+    def wait(self) -> list[RoundFuture]:
+        ended, self.submitted = self.submitted, []
+        for future, task, _ in ended:
+            future.set_result(RoundResult(replace(ROUND, seed=task.seeds[0])))
+        return [future for future, _, _ in ended]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_configurations_take_turns(tmp_path: Path, size: int) -> None:
+    """By seed, or by stacks of seeds; runs that differ in their seeds alone are one configuration, and share its stacks."""
+    configs = [compose_config(*TINY, f"optimizer.lr={lr}", f"seed={seed}", "rounds=2") for seed in (0, 2) for lr in (0.1, 0.2)]
+    runs = [Run(config, tmp_path / str(index), "test") for index, config in enumerate(configs)]
+    runs.append(Run(replace(configs[0], rounds=1, seed=9), tmp_path / "9", "test"))
+    with Scheduler(executor := Noted(size), iter(runs), True, Callback()) as scheduler:
+        scheduler.loop()
+    ones = [(lr, (seed,)) for seed in range(4) for lr in (0.1, 0.2)]
+    twos = [(lr, (seed, seed + 1)) for seed in (0, 2) for lr in (0.1, 0.2)]
+    assert executor.tasks == [*(ones if size == 1 else twos), (0.1, (9,))]
+    assert {status(run) for run in runs} == {"done"}
+
+
 # ---- several processes ----
 
 
@@ -358,7 +398,7 @@ class Listed(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         assert isinstance(self.launcher, DigitcmpLauncher)
-        self.launcher.stream(self.each([*arguments]), type(self).callback, self.on_job_end, len(self.jobs))
+        self.launcher.stream(self.each([*arguments]), [type(self).callback], self.on_job_end, len(self.jobs))
 
     def on_job_end(self, number: int, ended: JobReturn) -> None:
         self.events.append(("ended", number))

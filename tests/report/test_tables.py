@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from digitcmp import inert
 from digitcmp.report.comparisons import compare
 from digitcmp.report.statistics import summarise
 from digitcmp.report.tables import (
     comparison_columns,
     duration,
-    escape_latex,
     p_value,
     show,
     table_columns,
@@ -62,7 +62,7 @@ def test_markdown_keeps_its_columns() -> None:
 
 def test_latex_escapes() -> None:
     """Underscores, per cent signs and the like are text; rows have as many cells as columns."""
-    assert escape_latex("a_b 5% {x} #1 & $ ~ ^ \\ ± –") == (
+    assert inert.latex("a_b 5% {x} #1 & $ ~ ^ \\ ± –") == (
         r"a\_b 5\% \{x\} \#1 \& \$ \textasciitilde{} \textasciicircum{} \textbackslash{} $\pm$ --"
     )
     text = to_latex(show(compare(ROUNDS, "a_b"), comparison_columns()), ["a note"])

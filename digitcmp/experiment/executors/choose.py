@@ -66,5 +66,5 @@ def preflight(config: Config) -> None:
         raise ConfigError(f"workers={config.workers}: there are {cores} cores; {limit}")
     train_spec(config)
     round_pairs(config.data, config.seed)  # a problem with the data is found here, once, and not in every worker
-    if choose(config, config.rounds, device)[0] == "stacked":
+    if choose(config, len(config.seeds), device)[0] == "stacked":
         round_memory(config)

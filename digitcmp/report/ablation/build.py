@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from digitcmp.files import write_whole
 from digitcmp.report.ablation.figure import ladder_figure
@@ -16,7 +15,7 @@ from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
 from digitcmp.report.tables import Column, number, p_value, percent, show, table_columns, to_csv, to_markdown
 from digitcmp.report.terminal import print_table, print_warnings
-from digitcmp.terminal import Terminal
+from digitcmp.terminal import Terminal, say
 
 NOTES = [
     "Gains are paired by seed: with the rung before, or, for what was tried from a rung, with that rung.",
@@ -90,4 +89,4 @@ def print_ladder(results: Ladder, where: Path, console: Console | None = None) -
         terminal.print("\ntried from a rung" if branch else "the ladder", style="bold", highlight=False)
         print_table(part, [column for column in columns(bool(branch)) if column.key in SHORT], EXPENDABLE, terminal)
     print_warnings(results.warnings, terminal)
-    terminal.print(f"[dim]ladder[/dim]  {escape(str(where / 'ladder.md'))}", soft_wrap=True, highlight=False)
+    say(terminal, str(where / "ladder.md"), "ladder  ")
