@@ -7,6 +7,7 @@ from pathlib import Path
 
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
+from digitcmp.inert import visible
 from digitcmp.train.results import RoundResult, accuracy_of
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ class RunLog(Callback):
             if row.status == "done":
                 log.info("seed %d: %s accuracy %.4f after %d epochs, %.1f s", row.seed, *accuracy_of(row), row.epochs, row.seconds)
             else:
-                log.error("seed %d failed: %s%s", row.seed, row.error, f"\n{result.trace}" if result.trace else "")
+                log.error("seed %d failed: %s%s", row.seed, visible(row.error), f"\n{result.trace}" if result.trace else "")
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def checksum_in(content: bytes) -> str | None:
 def restore(config: Config, state: dict[str, Tensor], seed: int) -> TrainedNetwork:
     """The network that a run's configuration declares, with this state. Raises ValueError where the two do not fit."""
     mean, std = state.pop("input.mean"), state.pop("input.std")
-    if mean.shape != () or std.shape != () or not std > 0:
+    if mean.shape != () or std.shape != () or mean.dtype != std.dtype or mean.dtype != torch.float32 or not std > 0:
         raise ValueError("its normalisation is none")
     networks = [PairNetwork(config.model) for _ in range(config.ensemble)]
     for member, network in enumerate(networks):
