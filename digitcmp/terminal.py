@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from typing import TextIO
 
 from rich.console import Console
 
@@ -16,6 +17,17 @@ class Terminal(Console):
         """Called by rich when nobody reads any more."""
         self.quiet = True
         end_quietly()
+
+
+def writable(stream: TextIO) -> bool:
+    """Whether what is printed arrives anywhere; where it does not, it goes nowhere from now on."""
+    try:
+        stream.write("\n")  # what could not be written before has been forgotten
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True
 
 
 def end_quietly() -> None:

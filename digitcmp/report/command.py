@@ -1,27 +1,34 @@
 """How the report's commands end: errors in one line, exit codes."""
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from digitcmp.errors import DigitcmpError
+from digitcmp.errors import DigitcmpError, shortened
 
 
 @contextmanager
 def exit_codes(interrupted: str = "no run was touched") -> Iterator[None]:
-    """What is done here ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C.
+    """What is done here ends with exit code 1 for an error, told in one line on stderr.
 
-    interrupted: the end of the line that Ctrl-C leaves.
+    interrupted: the end of the line that Ctrl-C leaves (see `digitcmp.entry`).
     """
     try:
         yield
-    except DigitcmpError as error:
+    except BrokenPipeError:
+        raise
+    except (DigitcmpError, OSError) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"digitcmp: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"digitcmp: {' '.join(told(error).split())}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print(f"\ndigitcmp: interrupted; {interrupted}", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+        raise KeyboardInterrupt(interrupted) from None
+
+
+def told(error: DigitcmpError | OSError) -> str:
+    """What went wrong, in words."""
+    if isinstance(error, DigitcmpError):
+        return str(error)
+    return f"cannot read or write {'standard output' if error.filename is None else shortened(error.filename)}: {error.strerror}"
