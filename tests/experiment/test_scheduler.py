@@ -1,7 +1,6 @@
 """The scheduler: runs that come one by one or are known, callbacks, and runs that are ended early; and jobs, through Hydra."""
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -27,7 +26,7 @@ from digitcmp.experiment.scheduler import Scheduler, train
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.train.results import EpochRow, RoundResult
 from tests.conftest import ROOT, Ended, compose_config
-from tests.experiment.made import EPOCH, ROUND, records_of, seeds_of, status_of, without_seconds
+from tests.experiment.made import EPOCH, ROUND, records_of, seeds_of, status_of, without_seconds, workers
 
 TINY = ["epochs=3", "data.train_pairs=100", "data.test_pairs=100"]
 ENGINES = [["engine=serial"], ["engine=processes", "workers=2"], ["engine=stacked"]]
@@ -156,7 +155,7 @@ def test_a_run_that_is_ended_early_concerns_no_other(tmp_path: Path, engine: lis
         assert seeds(runs[1]) == [10]
         assert ("epoch", "1", "12", "1") not in epochs
         assert ("round stops", "1", "12") in watch.heard
-    assert not multiprocessing.active_children()
+    assert not workers()
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
@@ -179,7 +178,7 @@ def test_a_worker_that_is_killed_while_it_is_watched(tmp_path: Path) -> None:
     def kill(run: Run, row: EpochRow) -> bool:
         last[run.name] = row.epoch
         if not killed:
-            killed.extend(child.pid or 0 for child in multiprocessing.active_children()[:1])
+            killed.extend(workers()[:1])
             os.kill(killed[0], signal.SIGKILL)
         return True
 
@@ -206,7 +205,7 @@ def test_ctrl_c_while_watched(tmp_path: Path, engine: list[str]) -> None:
     assert status(runs[2]) == "interrupted"
     assert "done" in {status(run) for run in runs[:2]}
     assert len(events) <= 4
-    assert not multiprocessing.active_children()
+    assert not workers()
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
@@ -220,7 +219,7 @@ def test_a_callback_that_breaks_is_not_a_broken_round(tmp_path: Path, engine: li
     with pytest.raises(RunError, match="ConnectionError: no database"):
         train(iter([run]), [Watch(broken)])
     assert (seeds(run), status(run)) == ([], "interrupted")
-    assert not multiprocessing.active_children()
+    assert not workers()
 
 
 # ---- the order in which things happen, by an executor that follows a script ----
