@@ -24,7 +24,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.provenance import now, versions
 from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_records, to_record
 from digitcmp.experiment.views import FILES, write_views
-from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, write_whole
+from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, remove_leftovers, write_whole
 from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
@@ -157,6 +157,8 @@ class Store:
         """
         for seed in list(self.claims):
             self.release(seed)
+        for folder in (self.directory, network_path(self.directory, 0).parent):
+            remove_leftovers(folder)
         try:
             if self.added:
                 append(self.directory / FOLDER / self.log, b"", sync=True)

@@ -11,7 +11,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 from rich.console import Console
 
-from digitcmp.files import write_whole
+from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report.figures import render
 from digitcmp.report.tables import p_value, percent, span, to_markdown
 from digitcmp.search import figures
@@ -32,6 +32,7 @@ def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed
     """
     folder, table = spec.folder / "summary", trials(shared.study, spec.trial.steps)
     importance = importances(shared.study)
+    remove_leftovers(folder)
     write_whole(folder / "trials.csv", table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
     drawn = draw(shared, table, importance, folder) if spec.base.report else []
     counts = count_lines(spec, shared, table)
