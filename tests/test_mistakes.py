@@ -212,7 +212,7 @@ def test_errors(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path
     network_path(folder, 1).unlink()
     assert "seed=1: " in error(folder)
     network_path(folder, 0).unlink()
-    assert "holds no trained networks; they are kept with save_model=true" in error(folder)
+    assert "holds no trained networks: it was trained without save_model=true, or they have been removed" in error(folder)
     logs_of(folder)[0].unlink()
     assert "holds no finished round" in error(folder)
     (folder / "records" / "a.jsonl").mkdir()

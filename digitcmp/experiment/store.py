@@ -199,9 +199,9 @@ def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, An
     """What run.json says when a run is begun (before: None) or gone on with: seeds of both, and the code that made its first rounds."""
     if before is None:
         return {**about, "status": "running", "started": now(), "finished": None}
-    now_used = {**versions(), "device": about.get("device")}
+    now_used = {**versions(), "device": about.get("device"), "engine": about.get("engine")}
     used, resumed = {name: before.get(name) for name in now_used}, before.get("resumed", [])
-    if used != now_used:  # the rounds of one run then come from different code or devices: say so
+    if used != now_used:  # the rounds of one run then come from different code, devices or engines: say so
         resumed = [*resumed, {**used, "until": now()}]
     seeds = sorted({*before["seeds"], *about["seeds"]})
     # as an earlier version wrote it, perhaps: its hash is that of the records

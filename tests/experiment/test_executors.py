@@ -328,6 +328,27 @@ def test_a_stack_that_runs_out_of_memory_goes_on_in_halves(tmp_path: Path, monke
     assert messages.heard[1].startswith("a stack of 3 rounds broke")
 
 
+def test_half_a_stack_that_is_refused_leaves_the_other_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A problem that the user can mend, met by the second half of a divided stack: the first half has its results, the second the error."""
+    before = serial.train_rounds
+
+    def broken(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+        if len(seeds) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if 3 in seeds:
+            raise DataError("the data have gone")
+        return before(one, seeds, device, on_epoch)
+
+    monkeypatch.setattr(serial, "train_rounds", broken)
+    with make_executor(config("engine=stacked"), 4, lambda _: None) as executor:
+        futures = executor.submit(Task(config("rounds=4"), (0, 1, 2, 3)), lambda *_: None)
+        assert executor.wait() == futures
+    assert [future.result().row.status for future in futures[:2]] == ["done", "done"]
+    for future in futures[2:]:
+        with pytest.raises(DataError, match="the data have gone"):
+            future.result()
+
+
 def test_a_round_that_breaks_alone_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One seed's data cannot be drawn: the stack is divided until that round is alone."""
     from digitcmp.train import round as module

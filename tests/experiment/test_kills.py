@@ -41,13 +41,12 @@ def test_what_a_killed_process_was_writing_is_removed(tmp_path: Path) -> None:
     path, others = tmp_path / "table.csv", [".table.csv.tmp", ".hidden.0123456789.tmp", "table.csv.12345678.tmp"]
     for name in others:
         (tmp_path / name).write_text("")
-    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()
-    remove_leftovers(tmp_path)
-    assert len(list(tmp_path.iterdir())) == len(others) + 1
-    process.kill()
-    process.wait()
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        remove_leftovers(tmp_path)
+        assert len(list(tmp_path.iterdir())) == len(others) + 1
+        process.kill()
     write_whole(path, "whole")
     assert len(list(tmp_path.iterdir())) == len(others) + 2
     remove_leftovers(tmp_path)
