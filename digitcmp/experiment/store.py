@@ -25,6 +25,7 @@ from digitcmp.experiment.provenance import now, versions
 from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_records, to_record
 from digitcmp.experiment.views import FILES, write_views
 from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, remove_leftovers, write_whole
+from digitcmp.system import holders, is_stopped
 from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
@@ -117,6 +118,10 @@ class Store:
             return False
         self.claims[seed] = lock
         return True
+
+    def stopped(self, seeds: Iterable[int]) -> set[int]:
+        """The processes that have claimed rounds of these seeds, and are stopped."""
+        return set(filter(is_stopped, holders(self.directory / ".claims" / f"{seed}.lock" for seed in seeds)))
 
     def release(self, seed: int) -> None:
         """Give a claim back."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, T
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import Scheduler, train
 from digitcmp.plugins.launcher import DigitcmpLauncher
+from digitcmp.system import is_stopped
 from digitcmp.train.results import EpochRow, RoundResult
 from tests.conftest import ROOT, Ended, compose_config
 from tests.experiment.made import EPOCH, ROUND, records_of, seeds_of, status_of, without_seconds, workers
@@ -297,9 +299,10 @@ input()
     return other
 
 
-@pytest.mark.parametrize("dies", [True, False])
-def test_rounds_of_a_process_that_dies_are_taken_over(tmp_path: Path, dies: bool) -> None:
-    """It is killed after this process has found its round claimed: this process trains it at the end. Otherwise it is left to it."""
+@pytest.mark.parametrize(("dies", "stopped"), [(True, False), (False, False), (False, True)])
+def test_rounds_of_a_process_that_dies_are_taken_over(tmp_path: Path, dies: bool, stopped: bool) -> None:
+    """It is killed after this process has found its round claimed: this process trains it at the end. Otherwise it is left to it; when
+    it is stopped, its number is told."""
     (run,) = make_runs(tmp_path, ENGINES[0], [3])
     other = claim_elsewhere(run, 1)
 
@@ -309,13 +312,19 @@ def test_rounds_of_a_process_that_dies_are_taken_over(tmp_path: Path, dies: bool
             other.wait()
         return True
 
+    if stopped:
+        other.send_signal(signal.SIGSTOP)
+        while not is_stopped(other.pid):
+            time.sleep(0.01)
     messages: list[str] = []
     watch = Watch(kill)
     watch.on_message = messages.append  # type: ignore[method-assign]
     train([run], [watch])
     assert seeds(run) == ([0, 1, 2] if dies else [0, 2])
     assert status(run) == ("done" if dies else "running")
-    assert messages == ([] if dies else ["1 round left to another process that is training in the same folder"])
+    left = "1 round left to another process that is training in the same folder"
+    told = f"; stopped: process {other.pid} (kill -CONT {other.pid}: goes on; kill -9 {other.pid}: leaves it to others)" if stopped else ""
+    assert messages == ([] if dies else [left + told])
     other.kill()
     other.communicate()
 
