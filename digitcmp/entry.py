@@ -21,8 +21,10 @@ def command(module: str) -> "NoReturn":
     code: int | str | None = 1
     try:
         interrupts.begin()
+        import logging
         from importlib import import_module
 
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its own cache where there is no home
         import_module(module).main()
         code = 0
     except SystemExit as end:

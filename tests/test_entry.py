@@ -84,10 +84,11 @@ def test_a_reader_that_has_gone(tmp_path: Path) -> None:
 
 
 def test_a_narrow_and_a_dumb_terminal(sweep: Path) -> None:
-    """Twenty columns: fewer of the table, and a line that says so."""
-    done = run(sweep, REPORT, TERM="dumb", COLUMNS="20")
+    """Twenty columns: fewer of the table, and a line that says so. No home either, so that matplotlib has no folder for its cache."""
+    done = run(sweep, REPORT, TERM="dumb", COLUMNS="20", HOME="/proc/nowhere", TMPDIR=str(sweep))
     assert (done.returncode, done.stderr) == (0, "")
     assert "too narrow for" in done.stdout
+    assert [path.name for path in sweep.iterdir()] == ["sweep"]
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.4, 1.5, 3.0])
