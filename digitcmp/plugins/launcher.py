@@ -31,7 +31,7 @@ from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.plugins.composing import SeedLoader
-from digitcmp.plugins.hydra_job import Return, conclude, is_plain, log_kept
+from digitcmp.plugins.hydra_job import conclude, is_plain, log_kept, raise_quietly
 from digitcmp.plugins.jobs import Job, make_job
 from digitcmp.terminal import Terminal
 
@@ -113,18 +113,25 @@ class DigitcmpLauncher(Launcher):
     def run(self, job: Job) -> JobReturn:
         """Let Hydra run a job. What has been trained for it is its result; what could not be trained says so itself."""
         if job.compose is None:
-            return Return(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
-        composed = job.compose()
+            return JobReturn(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
+        try:
+            return self.run_composed(job, job.compose())
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) or isinstance(error.__cause__, OSError):  # something is in the way of its files, or of its log
+                return JobReturn(overrides=job.overrides, status=JobStatus.FAILED, _return_value=error)
+            raise
+
+    def run_composed(self, job: Job, composed: DictConfig) -> JobReturn:
+        """As `run`, for a job that was composed. Raises OSError, or a ValueError that comes from one, where its files cannot be written."""
         if job.value is not None and is_plain(composed):
             return conclude(self.hydra_context, self.task_function, composed, job.directory, job.value)
-        ended = run_job(
+        return run_job(
             hydra_context=self.hydra_context,
             task_function=(lambda _: job.result()) if job.settled else self.task_function,
             config=composed,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
-        return Return(**vars(ended))
 
     def show_plan(self, jobs: list[Job]) -> list[JobReturn]:
         """Print how the jobs stand; nothing runs."""
@@ -132,7 +139,7 @@ class DigitcmpLauncher(Launcher):
 
         runs = [Run(job.config, job.directory, job.command) for job in jobs if job.config is not None]
         _, workers = choose(runs[0].config, sum(len(run.seeds) for run in runs), choose_device(runs[0].config.device))
-        refused: list[JobReturn] = [Return(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
+        refused = [JobReturn(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
         if auto_together([run.config for run in runs]):
             from digitcmp.auto.expected import print_expected
 
@@ -240,5 +247,6 @@ def register() -> None:
     """Make the launcher known to Hydra, with or without an installed entry point."""
     from hydra.core.plugins import Plugins
 
+    raise_quietly()
     ConfigStore.instance().store(group="hydra/launcher", name="digitcmp", node=LauncherConfig, provider="digitcmp", replace=True)
     Plugins.instance().register(DigitcmpLauncher)

@@ -102,7 +102,8 @@ def about_runs(runs: pd.DataFrame) -> list[str]:
         lines.append(f"{dirty} of {len(runs)} runs were made with uncommitted changes in the code (git_dirty)")
     if (resumed := runs["resumed"] > 0).any():
         lines.append(
-            f"{resumed.sum()} resumed with other code, or on another device, than they began with: {some(runs.loc[resumed, 'run'])}"
+            f"{resumed.sum()} resumed with other code, or with another engine or device, than they began with: "
+            f"{some(runs.loc[resumed, 'run'])}"
         )
     for status, word in UNFINISHED.items():
         if (found := runs["run_status"] == status).any():
