@@ -21,10 +21,9 @@ def command(module: str) -> "NoReturn":
     code: int | str | None = 1
     try:
         interrupts.begin()
-        import logging
         from importlib import import_module
 
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its own cache where there is no home
+        hush()
         import_module(module).main()
         code = 0
     except SystemExit as end:
@@ -69,6 +68,15 @@ def plain(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
     text = error.object[error.start : error.end]
     return "".join(PLAIN.get(one) or one.encode("ascii", "backslashreplace").decode() for one in text), error.end
+
+
+def hush() -> None:
+    """Libraries tell of no troubles that are none here."""
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore", ".*joblib will operate in serial mode")  # /dev/shm is full: nothing here needs it
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where there is no home, it tells of its cache
 
 
 def flushed(code: int | str | None) -> int | str | None:

@@ -83,6 +83,14 @@ def test_a_reader_that_has_gone(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_too_little_memory_for_a_library(tmp_path: Path) -> None:
+    """One line."""
+    done = shell(tmp_path, 'ulimit -v 1000000; exec "$@"', *PYTHON, *QUICK)
+    assert done.returncode == 1
+    assert "too little memory for it (ulimit -v)" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_narrow_and_a_dumb_terminal(sweep: Path) -> None:
     """Twenty columns: fewer of the table, and a line that says so. No home either, so that matplotlib has no folder for its cache."""
     done = run(sweep, REPORT, TERM="dumb", COLUMNS="20", HOME="/proc/nowhere", TMPDIR=str(sweep))
