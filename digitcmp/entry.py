@@ -42,7 +42,11 @@ def command(module: str) -> "NoReturn":
 
 def forget_working_folder() -> None:
     """No file of the folder that `python -m` is called in is taken for a module, whatever its name."""
-    if sys.path and sys.path[0] == os.getcwd() and not sys.flags.safe_path:  # noqa: PTH109 (pathlib is one of those modules)
+    try:
+        folder = os.getcwd()  # noqa: PTH109 (pathlib is one of those modules)
+    except OSError:  # it has been removed
+        return
+    if sys.path and sys.path[0] == folder and not sys.flags.safe_path:
         del sys.path[0]
 
 

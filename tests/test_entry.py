@@ -126,6 +126,25 @@ def test_ctrl_c_during_a_start(tmp_path: Path, seconds: float, times: int) -> No
     assert not list(tmp_path.rglob(".*.tmp"))
 
 
+def test_ctrl_c_during_a_report(sweep: Path) -> None:
+    """Ten times: one line, exit code 130, what was written before stays, and no half of a file."""
+    begin = "print('begun', flush=True); from digitcmp.report.__main__ import main; main()"
+    command = [sys.executable, "-c", begin, "sweep"]
+    with subprocess.Popen(command, cwd=sweep, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        end = time.monotonic() + 60
+        while not (sweep / "sweep" / "summary" / "table.md").exists():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        for _ in range(10):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.01)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "\ndigitcmp: interrupted; no run was touched\n")
+    assert not list(sweep.rglob(".*.tmp"))
+
+
 STUCK = """
 import sys, time
 from types import ModuleType
