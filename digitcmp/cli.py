@@ -5,6 +5,7 @@ import re
 import shlex
 import signal
 import sys
+from collections.abc import Collection
 from dataclasses import fields
 from hashlib import sha256
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from digitcmp import __version__
 from digitcmp.config import messages, schema
 from digitcmp.config.composed import official, typed
 from digitcmp.config.identity import execution_keys
+from digitcmp.data.fingerprint import PINNED
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_plan, print_resumed
@@ -145,13 +147,14 @@ def job(composed: DictConfig) -> float:
         raise (Refused(error) if alone else error) from None
 
 
-def run_name(before: str, overrides: list[str]) -> str:
+def run_name(before: str, overrides: list[str], named: Collection[str] = ()) -> str:
     """A readable folder name made of what was chosen on the command line, after `before`; empty without overrides.
 
+    named: execution keys that are to be in it, too.
     Long names are shortened; a name that lost something by that, or by replacing characters that folders should not
     have, ends with a hash of the whole, so that different choices never share a folder.
     """
-    unnamed = {"sweeps", *execution_keys()}
+    unnamed = {"sweeps", *execution_keys()} - set(named)
     whole = ",".join(override.lstrip("+") for override in overrides if override.lstrip("+").split("=")[0] not in unnamed)
     name = re.sub(r"[^\w.,=+\[\]-]", "-", whole.replace("'", "").replace('"', ""), flags=re.ASCII)
     if name != whole or len(name) > NAME_LENGTH:
@@ -193,7 +196,9 @@ def register() -> None:
         store.store(group="sweeps", name=path.stem, node=OmegaConf.load(path), package="_global_", provider="digitcmp", replace=True)
 
     def name_of(before: str = "", *, _root_: DictConfig) -> str:
-        return run_name(before, list(_root_.hydra.overrides.task))
+        # other files are other data, but for those that are verified
+        named = [] if OmegaConf.select(_root_, "data.source") in PINNED else ["data.root"]
+        return run_name(before, list(_root_.hydra.overrides.task), named)
 
     OmegaConf.register_resolver("digitcmp.run_name", name_of, replace=True)
     OmegaConf.register_resolver("digitcmp.groups", groups, replace=True)

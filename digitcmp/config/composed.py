@@ -9,7 +9,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import Config
+from digitcmp.config.schema import Config, DataConfig
+from digitcmp.data.fingerprint import fingerprint_of
 from digitcmp.errors import ConfigError
 
 LIMITS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}  # see `digitcmp.config.schema.key`
@@ -17,7 +18,8 @@ OFFICIAL = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 
 
 def typed(composed: DictConfig, hydra: Any = None) -> Config:
-    """The typed configuration of a job, Hydra's own part left aside. Raises ConfigError.
+    """The typed configuration of a job, Hydra's own part left aside, with the fingerprint of its data. Raises ConfigError, and
+    DataError for data whose fingerprint is wanted and that cannot be read.
 
     hydra: that part, where the tree comes without it (Hydra keeps it from the job's function). A job of the official Optuna sweeper
     is not tested, whatever it was told: a search must not look at the test pairs. (`digitcmp_optuna` says so in the overrides of its jobs.)
@@ -26,7 +28,19 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     if official(composed.hydra if hydra is None else hydra):
         check_validated(own)
         own.test = False
-    return from_composed(own)
+    config = from_composed(own)
+    identify(config.data)
+    return config
+
+
+def identify(data: DataConfig) -> None:
+    """Fill in which data these are. Raises ConfigError when they are not those that were asked for, DataError when they cannot be read."""
+    asked, data.fingerprint = data.fingerprint, fingerprint_of(data.source, data.root)
+    if asked not in (None, data.fingerprint):
+        found = "is known by published sums and has none" if data.fingerprint is None else f"has {data.fingerprint}"
+        raise ConfigError(
+            f"data.fingerprint={asked}: data={data.source} at data.root={data.root} {found}; leave it out, or give those data"
+        )
 
 
 def without_hydra(composed: DictConfig) -> DictConfig:

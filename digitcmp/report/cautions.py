@@ -10,7 +10,7 @@ NAMED = 5  # so many things are named in a line, the rest is counted
 DRAWN = 24  # configurations in a figure
 PAIRS = 6  # below that the Wilcoxon test is blind at 5 %: its p cannot come below 2 / 2^n for n pairs
 SAME = ["digitcmp", "torch", "git_commit", "git_dirty", "engine", "device"]  # what one report should not mix
-TESTED = ["data.source", "data.target", "data.test_pairs"]  # what makes the test pairs of a seed
+TESTED = ["data.source", "data.fingerprint", "data.target", "data.test_pairs"]  # what makes the test pairs of a seed
 UNFINISHED = {"running": "still running (or killed)", "interrupted": "interrupted", "pruned": "ended early by a search"}
 
 
