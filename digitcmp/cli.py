@@ -35,8 +35,8 @@ from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
-from digitcmp.plugins import launcher, sweeper
-from digitcmp.plugins.jobs import command_of
+from digitcmp.plugins import launcher, recipes, sweeper, sweeps
+from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal, end_quietly
 
@@ -57,13 +57,25 @@ class Hooks(Callback):
             check_single(config)
             checked = typed(config)
             run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
-            if checked.dry_run:
-                show_plan(run)
-                raise SystemExit(0)
             if not run.complete:
                 from digitcmp.experiment.executors.choose import preflight
 
                 preflight(checked)
+            if checked.dry_run:
+                show_plan(run)
+                raise SystemExit(0)
+        except Exception as error:  # whatever it is, Hydra would go on
+            raise Refused(error) from error
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuse what the official sweeper must not search; give a sweep that is not what its name says a folder of its own."""
+        del kwargs
+        try:
+            sweeps.check_official(config)
+            if folder := sweeps.place(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
+                Terminal().print(
+                    f"the sweep is changed, so that it goes into a folder of its own: {folder}", highlight=False, soft_wrap=True
+                )
         except Exception as error:  # whatever it is, Hydra would go on
             raise Refused(error) from error
 
@@ -125,7 +137,8 @@ def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.objective`)."""
     settings, console = HydraConfig.get(), Terminal()
     alone = settings.mode == RunMode.RUN
-    run = Run(typed(composed, settings), Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)))
+    number = None if alone else job_of(Path(settings.sweep.dir), int(settings.job.num))
+    run = Run(typed(composed, settings), Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)), number)
     if alone:
         print_resumed([run], console)
     elif not run.complete:
@@ -141,7 +154,7 @@ def job(composed: DictConfig) -> float:
         draw_outdated([run.directory])
         print_summary(run, console)
     try:
-        return run.outcome()
+        return run.outcome(run.seeds)
     except DigitcmpError as error:
         # the other jobs of a sweep go on after an ordinary error; where there are none, Hydra need not comment on it
         raise (Refused(error) if alone else error) from None
@@ -187,6 +200,7 @@ def register() -> None:
     """Tell Hydra and OmegaConf what the YAML files refer to: schemas, sweeps, and the resolvers of names and groups."""
     launcher.register()
     sweeper.register()
+    recipes.register()
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=schema.Config, package="_global_", provider="digitcmp", replace=True)
     for group, choices in schema.GROUP_SCHEMAS.items():

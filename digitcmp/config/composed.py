@@ -4,6 +4,7 @@ import math
 import operator
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -28,7 +29,12 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     if official(composed.hydra if hydra is None else hydra):
         check_validated(own)
         own.test = False
-    config = from_composed(own)
+    return check(unchecked(own))
+
+
+def check(config: Config) -> Config:
+    """The configuration itself, with the fingerprint of its data. Raises ConfigError where it makes no sense, and DataError."""
+    check_values(config)
     identify(config.data)
     return config
 
@@ -65,21 +71,32 @@ def from_composed(composed: DictConfig) -> Config:
     Raises ConfigError when a required key has no value, a value lies outside its range or keys contradict each other.
     """
     config = unchecked(composed)
+    check_values(config)
+    return config
+
+
+def check_values(config: Config) -> None:
+    """Raise ConfigError when a value lies outside its range or keys contradict each other."""
     for path, value, metadata in walk(config):
         check_value(path, value, metadata)
     check_rules(config)
-    return config
 
 
 def unchecked(composed: DictConfig) -> Config:
     """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value."""
-    tree = OmegaConf.merge(OmegaConf.structured(Config), composed)
+    tree = OmegaConf.merge(empty(), composed)
     missing = sorted(OmegaConf.missing_keys(tree))
     if missing:
         raise ConfigError(f"{missing[0]} has no value; give it one, as in {missing[0]}=VALUE")
     config = OmegaConf.to_object(tree)
     assert isinstance(config, Config)
     return config
+
+
+@cache
+def empty() -> DictConfig:
+    """The schema as a tree, which is not to be changed."""
+    return OmegaConf.structured(Config)  # type: ignore[no-any-return]
 
 
 def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:

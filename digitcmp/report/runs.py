@@ -94,11 +94,12 @@ def natural(text: str) -> list[tuple[int, float | str]]:
 
 def flatten(configuration: dict[str, Any]) -> dict[str, Any]:
     """A nested configuration as dotted keys; lists become compact text, as on the command line: [{channels:32,kernel:5}]."""
-    values = flat(configuration)
-    for key, value in values.items():
-        if isinstance(value, list):
-            values[key] = json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "")
-    return values
+    return {key: as_text(value) for key, value in flat(configuration).items()}
+
+
+def as_text(value: Any) -> Any:
+    """A list as compact text; another value as it is."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "") if isinstance(value, list) else value
 
 
 def typed(values: list[Any]) -> "pd.Series[Any]":

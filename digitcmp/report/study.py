@@ -71,7 +71,7 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
         curves=statistics.curve_means(labelled(sweep.epochs, sweep, known), metric),
         spread=statistics.spread(rounds, metric),
         distances=statistics.by_distance(labelled(distances, sweep, known)),
-        swept=statistics.swept(table, known, sweep.keys),
+        swept=statistics.swept(table, known, list(known.columns[3:])),  # behind label, hash and parameters
         warnings=warnings,
     )
 

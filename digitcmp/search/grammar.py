@@ -15,13 +15,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from digitcmp.errors import ConfigError
 from digitcmp.plugins.private import distribution_of
+from digitcmp.search.config import INSTEAD
 from digitcmp.search.space import Condition, Dimension, Space, as_text
-
-INSTEAD = {
-    "seed": "every trial is trained on the same seeds; rounds=R takes R of them",
-    "rounds": "every trial is trained on the same seeds; give their number once, as in rounds=3",
-    "test": "a search never looks at the test pairs",
-}
 
 
 def make_space(params: Mapping[str, Any], arguments: Sequence[str]) -> Space:

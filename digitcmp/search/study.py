@@ -200,7 +200,9 @@ def open_study(
             sampler=sampler,
             pruner=pruner,
         )
-        where, advice = f"the study {name} in {storage.name}", "choose another hydra.sweeper.study_name"
+        where, advice = f"the study {name} in {storage.name}", "choose another hydra.sweep.dir"
+        if settings.study_name:
+            advice = "choose another hydra.sweeper.study_name, and another hydra.sweep.dir where that is given"
         if (direction := study.direction.name.lower()) != settings.direction:
             raise SearchError(f"hydra.sweeper.direction={settings.direction}: {where} is to {direction}; {advice}")
         if IDENTITY not in (known := study.user_attrs):
