@@ -25,8 +25,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp import __version__
 from digitcmp.config import messages, schema
-from digitcmp.config.composed import official, typed
+from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
+from digitcmp.config.sizes import check_jobs
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.experiment.log import RunLog
@@ -35,12 +36,16 @@ from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
+from digitcmp.inert import line
+from digitcmp.names import check_folder, check_name
+from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import launcher, recipes, sweeper, sweeps
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal, end_quietly
 
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
+KEPT_ROUNDS = 10  # a single run of so many keeps its networks unasked
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -54,9 +59,14 @@ class Hooks(Callback):
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
         try:
+            check_names(config, config.hydra.run.dir)
             check_single(config)
             checked = typed(config)
             run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
+            if checked.rounds == schema.AUTO:
+                from digitcmp.auto import plan_file
+
+                plan_file.make([run], run.directory)  # or another plan
             if not run.complete:
                 from digitcmp.experiment.executors.choose import preflight
 
@@ -68,14 +78,19 @@ class Hooks(Callback):
             raise Refused(error) from error
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse what the official sweeper must not search; give a sweep that is not what its name says a folder of its own."""
+        """Refuse bad names, passwords in files, more jobs than anybody can mean, what must not be searched, and rounds=auto where it
+        cannot work, before a directory is made; give a sweep that is not what its name says a folder of its own."""
         del kwargs
         try:
+            check_names(config, config.hydra.sweep.dir)
+            check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
+            if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
+                params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
+                check_jobs([*params, *config.hydra.overrides.task])
+            check_auto(config, config.hydra)
             sweeps.check_official(config)
             if folder := sweeps.place(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
-                Terminal().print(
-                    f"the sweep is changed, so that it goes into a folder of its own: {folder}", highlight=False, soft_wrap=True
-                )
+                Terminal().print(f"the sweep is changed, so that it goes into a folder of its own: {folder}", soft_wrap=True)
         except Exception as error:  # whatever it is, Hydra would go on
             raise Refused(error) from error
 
@@ -83,7 +98,7 @@ class Hooks(Callback):
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
         directory = Path(config.hydra.sweep.dir)
-        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt) or not any(directory.glob("*/run.json")):
+        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | Refused) or not any(directory.glob("*/run.json")):
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return
@@ -110,6 +125,12 @@ class Refused(SystemExit):
         self.error = error
 
 
+def check_names(config: DictConfig, folder: str) -> None:
+    """Raise ConfigError for a job's name or a folder that nobody should give."""
+    check_name("hydra.job.name", str(config.hydra.job.name))
+    check_folder("hydra.run.dir" if folder == config.hydra.run.dir else "hydra.sweep.dir", folder)
+
+
 def check_single(config: DictConfig) -> None:
     """Raise ConfigError for a single run that was given what makes a sweep; a search would even look at the test pairs."""
     given = [argument for argument in config.hydra.overrides.hydra if argument.lstrip("+").startswith(("hydra.sweeper", "hydra/sweeper"))]
@@ -124,8 +145,13 @@ def show_plan(run: Run) -> None:
     """What a single run would train."""
     from digitcmp.experiment.executors.choose import choose, choose_device
 
-    _, workers = choose(run.config, run.config.rounds, choose_device(run.config.device))
-    print_plan([run], workers, Terminal())
+    _, workers = choose(run.config, len(run.seeds), choose_device(run.config.device))
+    if run.config.rounds == schema.AUTO:
+        from digitcmp.auto.expected import print_expected
+
+        print_expected([run], run.directory, workers, Terminal())
+    else:
+        print_plan([run], workers, Terminal())
 
 
 @hydra.main(
@@ -137,22 +163,31 @@ def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.objective`)."""
     settings, console = HydraConfig.get(), Terminal()
     alone = settings.mode == RunMode.RUN
+    config = typed(composed, settings)
+    if config.save_model is None:
+        config.save_model = alone and isinstance(config.rounds, int) and config.rounds <= KEPT_ROUNDS
     number = None if alone else job_of(Path(settings.sweep.dir), int(settings.job.num))
-    run = Run(typed(composed, settings), Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)), number)
+    run = Run(config, Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)), number)
     if alone:
         print_resumed([run], console)
     elif not run.complete:
         from digitcmp.experiment.executors.choose import preflight
 
         preflight(run.config)
-    with ProgressDisplay.of([run], console) as display:
-        train([run], [display, RunLog()])
+    if run.config.rounds == schema.AUTO:
+        from digitcmp.auto.training import train_auto
+
+        train_auto([run], run.directory, [RunLog()], console)
+    else:
+        with ProgressDisplay.of([run], console) as display:
+            train([run], [display, RunLog()])
     if alone:
         from digitcmp.report.curves import draw_outdated
-        from digitcmp.report.summary import print_summary
+        from digitcmp.report.summary import print_next, print_summary
 
         draw_outdated([run.directory])
         print_summary(run, console)
+        print_next(run, console)
     try:
         return run.outcome(run.seeds)
     except DigitcmpError as error:
@@ -227,6 +262,7 @@ def main() -> None:
     full_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
+        sys.argv[1:] = into_environment(sys.argv[1:], os.environ)
         register()
         job()
         sys.stdout.flush()
@@ -237,7 +273,7 @@ def main() -> None:
     except Exception as error:
         fail(error, full_trace)
     except KeyboardInterrupt as interrupt:
-        print(f"\ndigitcmp: interrupted; {str(interrupt) or 'finished rounds are kept'}", file=sys.stderr)
+        print(f"\ndigitcmp: interrupted; {line(str(interrupt)) or 'finished rounds are kept'}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     finally:
         if not full_trace:

@@ -3,19 +3,41 @@
 import os
 import signal
 import sys
+from collections.abc import Iterable
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from digitcmp.inert import line, visible
 
 PIPE_CLOSED = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1  # the exit code of a program that a closed pipe ends
 
 
 class Terminal(Console):
-    """rich's console; whoever stops reading (`| head`) ends the program quietly, with the exit code that shells know for that."""
+    """rich's console, to which text is text: no markup, no emoji, no control sequence but those of its own styles.
+
+    Whoever stops reading (`| head`) ends the program quietly, with the exit code that shells know for that.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"markup": False, "emoji": False, "highlight": False, **options})
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is printed, in pieces; called by rich."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else "\n".join(map(visible, text.split("\n"))), style, control)
 
     def on_broken_pipe(self) -> None:
         """Called by rich when nobody reads any more."""
         self.quiet = True
         end_quietly()
+
+
+def say(console: Console, text: str, lead: str = "", style: str = "dim") -> None:
+    """A line of text from outside, however long the terminal's lines are, after a word of ours in this style."""
+    console.print(Text.assemble((lead, style), line(text)), soft_wrap=True)
 
 
 def end_quietly() -> None:

@@ -47,6 +47,11 @@ BAD = {
     "ema=1": "ema=1.0: must be a finite number, at least 0, below 1",
     "label_smoothing=1": "label_smoothing=1.0: must be a finite number, at least 0, below 1",
     "test_every=0": "test_every=0: must be a whole number, at least 1",
+    "test_batch=0": "test_batch=0: must be a whole number, at least 1",
+    "test_batch=1001": "test_batch=1001: there are 1000 pairs to be tested on; use at most so many",
+    "test_batch=201 test=false data.val_pairs=200": "test_batch=201: there are 200 pairs to be tested on",
+    "model=net4 model.batch_statistics=true": "model.batch_statistics=true: the answers depend on how many pairs are tested at a time",
+    "model=net4 model.batch_statistics=true test_batch=333": "test_batch=333: data.test_pairs=1000 leaves a batch of one pair",
     "augment=elastic augment.displacement=-0.1": "augment.displacement=-0.1: must be a finite number, at least 0, at most 7",
     "augment=affine augment.rotation=181": "augment.rotation=181.0: must be a finite number, at least 0, at most 180",
     "ladder=01_net1": "ladder=01_net1: this group is added with a plus sign: +ladder=01_net1",
@@ -86,6 +91,8 @@ BAD = {
     "lerning_rate=1": "lerning_rate=1: there is no such key, did you mean optimizer.lr?",
     "modle=wsn": "modle=wsn: there is no such key, did you mean model?",
     "+model.foo=1": "model.foo=1: there is no such key",
+    "model.stride=2": "; model has name, joint, weight_sharing, batchnorm,",
+    "data.fold=2": "; data has source, root, train_pairs,",
     "+foo=1": "foo: there is no such key",
     "experiment=net4": "experiment=net4: this group is added with a plus sign: +experiment=net4",
     "+experiment=net5": "experiment=net5: there is no such choice, did you mean net",
@@ -93,6 +100,11 @@ BAD = {
     "engine=stack": "engine=stack: choose one of auto, serial, processes, stacked",
     "engine=serial workers=2": "workers=2: engine=serial has no workers",
     "nonsense": "nonsense: this is not KEY=VALUE",
+    "help": "help: this is not KEY=VALUE; did you mean: python -m digitcmp --help",
+    "train model=wsn": "train: this is not KEY=VALUE; did you mean: python -m digitcmp model=wsn",
+    "list": "did you mean: python -m digitcmp --help",
+    "sweep model=net1,net2": "did you mean: python -m digitcmp --multirun model=net1,net2",
+    "report outputs": "did you mean: python -m digitcmp.report outputs",
     "+model=wsn": "+model=wsn: choose it without the plus sign: model=wsn",
     "model=WSN": "model=WSN: there is no such choice, did you mean wsn?",
 }
@@ -405,3 +417,19 @@ def test_a_fault_in_the_report_is_not_exit_0(run_cli: Callable[..., Ended], monk
     monkeypatch.setattr("digitcmp.report.build.make_report", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_cli("--multirun", "epochs=1", "data.train_pairs=100", "data.test_pairs=100", "hydra.sweep.dir=sweep")
+
+
+def test_a_report_that_cannot_be_written_is_not_exit_0(run_cli: Callable[..., Ended], tmp_path: Path) -> None:
+    """summary is a file; and a damaged run beside the others takes nothing from their report."""
+    sweep = ["--multirun", "epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "rounds=2", "hydra.sweep.dir=sweep"]
+    (tmp_path / "sweep" / "damaged").mkdir(parents=True)
+    (tmp_path / "sweep" / "damaged" / "run.json").write_text("{}")
+    (tmp_path / "sweep" / "summary").touch()
+    refused = run_cli(*sweep, "model=net1,net2")
+    assert refused.code == 1
+    assert "sweep/summary" in refused.err.splitlines()[-1]
+    (tmp_path / "sweep" / "summary").unlink()
+    ended = run_cli(*sweep, "model=net1,net2")
+    assert ended.code == 0, ended.err
+    assert "damaged holds no run" in ended.out
+    assert "net2" in (tmp_path / "sweep" / "summary" / "table.md").read_text()

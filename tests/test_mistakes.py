@@ -39,7 +39,7 @@ RUNS = {
     "net1": ["model=net1"],
     "raw": ["model=net1", "data.normalize_test=false", "data.target=gt"],
     "two_logits": ["model=wsmodel1", "seed=5"],
-    "batches": ["model=net4", "model.batch_statistics=true", "aux_weight=1", "data.test_pairs=250"],
+    "batches": ["model=net4", "model.batch_statistics=true", "test_batch=30", "aux_weight=1", "data.test_pairs=250"],
 }
 FILES = {"mistakes.csv", "mistakes.png", "mistakes.svg"}
 
@@ -199,13 +199,13 @@ def test_errors(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path
     before = json.loads((folder / "run.json").read_text())["configuration"]
     for data, text in (
         ({"source": "mnist"}, "MNIST"),
-        ({"test_pairs": "many"}, "says nothing valid about the data"),
+        ({"test_pairs": "many"}, "run.json: its configuration is none (Value 'many'"),
         ({"sauce": 1}, "sauce"),
     ):
         change_configuration(folder, lambda values, data=data: values.update(data={**before["data"], **data}))  # type: ignore[misc]
         assert text in error(folder, "--root", tmp_path)
     change_configuration(folder, lambda values: values.update(data=before["data"], model={**before["model"], "dropout": "much"}))
-    assert "0.safetensors cannot be read (Value 'much' of type 'str' could not be converted to Float)" in error(folder)
+    assert "run.json: its configuration is none (Value 'much' of type 'str' could not be converted to Float)" in error(folder)
     change_configuration(folder, lambda values: values.update(before))
     network_path(folder, 1).write_bytes(network_path(folder, 1).read_bytes()[:-1])
     assert "1.safetensors cannot be read" in error(folder)

@@ -8,11 +8,15 @@ from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import Config, DataConfig
+from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config, DataConfig
+from digitcmp.config.sizes import check_memory
 from digitcmp.data.fingerprint import fingerprint_of
 from digitcmp.errors import ConfigError
+from digitcmp.names import check_folder, check_name
 
 LIMITS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}  # see `digitcmp.config.schema.key`
 OFFICIAL = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
@@ -25,8 +29,9 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     hydra: that part, where the tree comes without it (Hydra keeps it from the job's function). A job of the official Optuna sweeper
     is not tested, whatever it was told: a search must not look at the test pairs. (`digitcmp_optuna` says so in the overrides of its jobs.)
     """
-    own = without_hydra(composed)
-    if official(composed.hydra if hydra is None else hydra):
+    own, hydra = without_hydra(composed), composed.hydra if hydra is None else hydra
+    check_auto(own, hydra)
+    if official(hydra):
         check_validated(own)
         own.test = False
     return check(unchecked(own))
@@ -60,15 +65,32 @@ def check_validated(composed: DictConfig) -> None:
         raise ConfigError("data.val_pairs=0: a search compares validation accuracies; hold pairs out for that, as in data.val_pairs=200")
 
 
+def check_auto(composed: DictConfig, hydra: Any) -> None:
+    """Raise ConfigError where nobody could say how many rounds rounds=auto takes: the launcher of a sweep compares all its runs."""
+    if composed.rounds != AUTO or not is_multirun(hydra):
+        return
+    for part, known, why in (
+        ("sweeper", "basic", "a search trains the same rounds for every trial"),
+        ("launcher", "digitcmp", "the runs of a sweep are compared while they are trained, and this launcher trains each by itself"),
+    ):
+        if (chosen := hydra.runtime.choices.get(f"hydra/{part}")) != known:
+            raise ConfigError(f"rounds=auto with hydra/{part}={chosen}: {why}; give a number, as in rounds=10")
+
+
+def is_multirun(hydra: Any) -> bool:
+    """Whether a job is one of many."""
+    return hydra.mode is not None and hydra.mode.name == "MULTIRUN"
+
+
 def official(hydra: Any) -> bool:
     """Whether a job belongs to a search of the official sweeper."""
-    return hydra.mode is not None and hydra.mode.name == "MULTIRUN" and hydra.sweeper._target_ == OFFICIAL
+    return is_multirun(hydra) and hydra.sweeper._target_ == OFFICIAL
 
 
 def from_composed(composed: DictConfig) -> Config:
     """The typed configuration of a composed YAML tree.
 
-    Raises ConfigError when a required key has no value, a value lies outside its range or keys contradict each other.
+    Raises ConfigError when a required key has no value, a value lies outside its range, keys contradict each other, or memory is short.
     """
     config = unchecked(composed)
     check_values(config)
@@ -76,10 +98,29 @@ def from_composed(composed: DictConfig) -> Config:
 
 
 def check_values(config: Config) -> None:
-    """Raise ConfigError when a value lies outside its range or keys contradict each other."""
+    """Raise ConfigError when a value lies outside its range, keys contradict each other, or memory is short."""
     for path, value, metadata in walk(config):
         check_value(path, value, metadata)
     check_rules(config)
+    check_memory(config)
+
+
+def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None = None) -> Config:
+    """The typed configuration of a run as it is on record, checked as a command line is; nothing of conf/ but its defaults is needed.
+
+    execution: the seed, and the execution keys that are not to have their defaults, some of them nested. Raises ConfigError for one
+    that no run of this version can have had.
+    """
+    try:
+        whole = {"seed": 0, **completed(configuration), **(execution or {})}
+        chosen = {group: schema for group in GROUP_SCHEMAS if (schema := choice(group, whole.get(group)))}
+        own = {name: primary()[name] for name in execution_keys() if name in primary()}
+        merged = OmegaConf.merge(OmegaConf.create(chosen), own, whole)
+        assert isinstance(merged, DictConfig)
+        return from_composed(merged)
+    except (OmegaConfBaseException, TypeError, AttributeError, KeyError, ValueError) as error:
+        where = f"{key}: " if (key := getattr(error, "full_key", None)) else ""
+        raise ConfigError(where + (str(error).splitlines() or [type(error).__name__])[0]) from error
 
 
 def unchecked(composed: DictConfig) -> Config:
@@ -120,10 +161,23 @@ def check_value(path: str, value: Any, metadata: Any) -> None:
     choices = metadata.get("choices", ())
     if choices and value not in choices:
         raise ConfigError(f"{path}={value}: choose one of {', '.join(map(str, choices))}")
+    if (word := metadata.get("word")) and isinstance(value, str) and value != word:
+        raise ConfigError(f"{path}={value}: must be a whole number, or {word}")
+    if isinstance(value, str) and not choices:
+        check_text(path, value, metadata.get("text", "name"))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     limits = metadata.get("limits", {})
-    if not math.isfinite(value) or not all(LIMITS[name](value, limit) for name, limit in limits.items()):
+    finite = isinstance(value, int) or math.isfinite(value)  # a whole number may be too large for a float
+    if not finite or not all(LIMITS[name](value, limit) for name, limit in limits.items()):
         kind = "a whole number" if isinstance(value, int) else "a finite number"
-        words = [kind, *(f"{name.replace('_', ' ')} {limit}" for name, limit in limits.items())]
+        words = [kind, *(f"{name.replace('_', ' ')} {limit:,}" for name, limit in limits.items())]
         raise ConfigError(f"{path}={value}: must be {', '.join(words)}")
+
+
+def check_text(path: str, value: str, kind: str) -> None:
+    """Raise ConfigError for a name or a folder that is none (see `digitcmp.names`)."""
+    if kind == "name":
+        check_name(path, value)
+    elif kind == "folder":
+        check_folder(path, value)

@@ -41,7 +41,7 @@ def execution_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
     for item in fields(node):
         if item.metadata.get("execution"):
             yield prefix + item.name
-        elif is_dataclass(hints[item.name]):
+        if is_dataclass(hints[item.name]):
             yield from execution_keys(hints[item.name], f"{prefix}{item.name}.")
 
 

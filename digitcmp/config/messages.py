@@ -14,12 +14,20 @@ import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
 
-from digitcmp.config.schema import GROUP_SCHEMAS, Config
+from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.errors import DigitcmpError, RunError
+from digitcmp.inert import line, visible
+from digitcmp.passwords import without_passwords
 
 
 def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
-    """What went wrong, in one line. arguments: the command line, from which sweep syntax that Hydra stumbles over is quoted."""
+    """What went wrong, in one line for the screen, without passwords. arguments: the command line, from which sweep syntax that Hydra
+    stumbles over is quoted."""
+    return line(without_passwords(told(error, arguments)))
+
+
+def told(error: BaseException, arguments: Sequence[str]) -> str:
+    """What went wrong, in one line of any length."""
     if isinstance(error, DigitcmpError):
         return " ".join(str(error).split())
     if isinstance(error, MissingConfigException) and error.options:  # model=wsm
@@ -30,7 +38,29 @@ def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
         return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
     if isinstance(error, OSError):
         return first(str(error))
-    return known_text(str(error), arguments) or by_class(error) or first(str(error))
+    return known_text(str(error), arguments) or meant(error, arguments) or by_class(error) or first(str(error))
+
+
+# words of other programs' command lines, and the command that is meant; what else was typed follows it
+MEANT = {
+    "help": "python -m digitcmp --help",
+    "list": "python -m digitcmp --help",
+    "version": "python -m digitcmp --version",
+    "train": "python -m digitcmp",
+    "run": "python -m digitcmp",
+    "sweep": "python -m digitcmp --multirun",
+    "search": "python -m digitcmp --multirun +sweeps=search_smoke",
+    **{name: f"python -m digitcmp.{name}" for name in ("report", "mistakes", "verify")},
+}
+
+
+def meant(error: BaseException, arguments: Sequence[str]) -> str:
+    """The command that was meant by a word such as `help`; empty for any other error."""
+    word = error.override if isinstance(error, OverrideParseException) else ""
+    if word not in MEANT:
+        return ""
+    rest = [argument for argument in arguments if argument != word]
+    return f"{word}: this is not KEY=VALUE; did you mean: {shlex.join([*shlex.split(MEANT[word]), *rest])}"
 
 
 def by_class(error: BaseException) -> str:
@@ -71,7 +101,7 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
 
 def first(text: str) -> str:
     """The first line that says something."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "an error without a text")
+    return next((part.strip() for part in text.splitlines() if part.strip()), "an error without a text")
 
 
 # where ordinary exceptions mean wrong input: Hydra's reading of the command line, the official Optuna sweeper and what it calls
@@ -89,6 +119,8 @@ def wrong_type(error: ValidationError) -> str:
     found = re.search(r"Value '(.*)' (?:of type '.*' could not be converted to|is not a valid) (\w+)", str(error))
     if "is not a ListConfig" in str(error):
         return f"{error.full_key}: must be a list, as in {error.full_key}=[A,B]"
+    if other := re.search(r"Value '(.*)' of type '.*' is incompatible with type hint 'Union\[int, str\]'", str(error)):
+        return f"{error.full_key}={other[1]}: must be a whole number, or {AUTO}"
     if not found:
         return f"{error.full_key}: {first(str(error))}"
     kinds = {"Float": "a number", "Integer": "a whole number", "bool": "true or false"}
@@ -105,7 +137,10 @@ def unknown_key(path: str, text: str) -> str:
     owners = [choice for choice, schema in GROUP_SCHEMAS.get(group, {}).items() if name in {item.name for item in fields(schema)}]
     if owners:
         return f"{shown}: the chosen {group} has no such key; it belongs to {', '.join(f'{group}={choice}' for choice in owners)}"
-    return f"{shown}: there is no such key{suggestion(path, known_keys())}; --cfg job shows all keys"
+    near, known = suggestion(path, known_keys()), known_keys()
+    beside = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == group]
+    rest = f"{group} has {', '.join(dict.fromkeys(beside))}" if group and beside else "--cfg job shows all keys"
+    return f"{shown}: there is no such key{near}; {rest}"
 
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:
@@ -135,14 +170,14 @@ def hanging(lead: str, text: str, width: int = 80) -> str:
 
 def failed_sweep(failed: list[tuple[str, int, str]], arguments: list[str], directory: Path) -> str:
     """The failed rounds of a sweep, a line each, and the command that trains just those again."""
-    lines = [f"  {run} seed {seed}: {error}" for run, seed, error in failed[:20]]
+    lines = [line(f"  {run} seed {seed}: {error}") for run, seed, error in failed[:20]]
     if len(failed) > 20:
         lines.append(f"  … and {len(failed) - 20} more")
     again = [*(argument for argument in arguments if argument != "retry_failed=true"), "retry_failed=true"]
     if not any(argument.startswith("hydra.sweep.dir=") for argument in arguments):
         again.append(f"hydra.sweep.dir={directory}")
     command = shlex.join(["python", "-m", "digitcmp", *again])
-    return "\n".join([f"{len(failed)} failed:", *lines, f"train just those again: {command}"])
+    return "\n".join([f"{len(failed)} failed:", *lines, f"train just those again: {visible(command)}"])
 
 
 def failed_rounds(seeds: list[int], total: int, reason: str, directory: Path) -> RunError:

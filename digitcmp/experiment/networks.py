@@ -1,25 +1,26 @@
 """Trained networks back from disk."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
-from digitcmp.config.identity import completed
-from digitcmp.config.schema import ModelConfig
+from digitcmp.config.composed import from_record
+from digitcmp.config.identity import configuration
+from digitcmp.config.schema import Config
 from digitcmp.data.transforms import find_columns
-from digitcmp.errors import RunError
+from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.store import network_path, read_about, saved_seeds
+from digitcmp.files import is_special
 from digitcmp.model.network import Outputs, PairNetwork
-from digitcmp.train.evaluate import decide, make_predictor
+from digitcmp.train.evaluate import BATCH, decide, make_predictor
 from digitcmp.train.program import make_program
-from digitcmp.train.round import first_line
+from digitcmp.train.round import checksum, first_line
 
 
 class TrainedNetwork(nn.Module):
@@ -32,6 +33,7 @@ class TrainedNetwork(nn.Module):
         """configuration: that of the run, complete."""
         super().__init__()
         self.networks, self.seed, self.target = nn.ModuleList(networks), seed, configuration["data"]["target"]
+        self.test_batch: int = configuration["test_batch"] or BATCH  # pairs at a time in its test
         self.mean, self.std = nn.Buffer(mean), nn.Buffer(std)
         program, columns = make_program(networks, together=False), find_columns(configuration["columns"])
         self.predictor = make_predictor(program, len(networks), configuration["tta_shift"], columns)
@@ -68,21 +70,48 @@ def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:
         raise RunError(f"seed={wanted}: {directory} holds the networks of the seeds {', '.join(map(str, seeds))}")
     path = network_path(directory, wanted)
     try:
-        return restore(about, load_file(path), wanted)
-    except (SafetensorError, OmegaConfBaseException, OSError, RuntimeError, KeyError) as error:
+        config = from_record(about["configuration"])
+    except ConfigError as error:
+        raise RunError(f"{directory}/run.json: {error}") from error
+    try:
+        return restore(config, read_state(path), wanted)
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, KeyError, OverflowError, MemoryError) as error:
         raise RunError(f"{path} cannot be read ({first_line(error)}); the round is trained again in another folder") from error
 
 
-def restore(about: dict[str, Any], state: dict[str, Tensor], seed: int) -> TrainedNetwork:
-    """The network that a run's configuration declares, with this state."""
-    model = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ModelConfig), about["configuration"]["model"]))
-    if not isinstance(model, ModelConfig):
-        raise TypeError(f"expected a ModelConfig, got {type(model).__name__}")
-    configuration = completed(about["configuration"])
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file. Raises SafetensorError for one that is damaged, where its checksum tells (earlier versions wrote none)."""
+    if is_special(path):
+        raise OSError("it is no file")
+    content = path.read_bytes()
+    state, recorded = load(content), checksum_in(content)
+    if recorded is not None and recorded != checksum(state):
+        raise SafetensorError("its numbers are not those that were written")
+    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
+        raise SafetensorError("not all of its numbers are finite")
+    return state
+
+
+def checksum_in(content: bytes) -> str | None:
+    """The checksum of a file's tensors as its header has it."""
+    length = int.from_bytes(content[:8], "little")
+    found: str | None = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("crc32")
+    return found
+
+
+def restore(config: Config, state: dict[str, Tensor], seed: int) -> TrainedNetwork:
+    """The network that a run's configuration declares, with this state. Raises ValueError where the two do not fit."""
     mean, std = state.pop("input.mean"), state.pop("input.std")
-    members = configuration["ensemble"]
-    networks = [PairNetwork(model) for _ in range(members)]
+    if mean.shape != () or std.shape != () or not std > 0:
+        raise ValueError("its normalisation is none")
+    networks = [PairNetwork(config.model) for _ in range(config.ensemble)]
     for member, network in enumerate(networks):
-        begin = f"{member}." if members > 1 else ""
-        network.load_state_dict({name.removeprefix(begin): tensor for name, tensor in state.items() if name.startswith(begin)})
-    return TrainedNetwork(networks, mean, std, seed, configuration)
+        begin = f"{member}." if config.ensemble > 1 else ""
+        own = {name.removeprefix(begin): state.pop(name) for name in list(state) if name.startswith(begin)}
+        kinds = {name: tensor.dtype for name, tensor in network.state_dict().items()}
+        if any(tensor.dtype != kinds.get(name, tensor.dtype) for name, tensor in own.items()):
+            raise ValueError("its numbers are of another kind")
+        network.load_state_dict(own)
+    if state:
+        raise ValueError(f"it has tensors of no network: {', '.join(sorted(state)[:3])}")
+    return TrainedNetwork(networks, mean, std, seed, configuration(config))

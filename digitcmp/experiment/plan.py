@@ -1,15 +1,19 @@
 """What would be trained, and about how long it would take: dry_run=true; and what is on record already."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from digitcmp.errors import RunError
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
+from digitcmp.inert import line
 
 
 def estimate(runs: Sequence[Run], workers: int) -> float | None:
@@ -31,7 +35,7 @@ def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
     for column in ("finished", "failed", "to train"):
         table.add_column(column, justify="right")
     for run in runs:
-        table.add_row(run.name, str(len(run.rows) - len(run.failed)), str(len(run.failed)), str(len(run.missing)))
+        table.add_row(Text(line(run.name)), str(len(run.rows) - len(run.failed)), str(len(run.failed)), str(len(run.missing)))
     console.print(table)
     seconds = estimate(runs, workers)
     time = "no finished round to estimate the time from" if seconds is None else f"about {words(seconds)} with {workers} at a time"
@@ -41,8 +45,8 @@ def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
 def print_resumed(runs: Sequence[Run], console: Console) -> None:
     """Say what is on disk already, if anything is, and what of it is damaged."""
     for run in runs:
-        for line in run.store.records.damaged:
-            console.print(f"{run.directory}: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        for text in run.store.records.damaged:
+            console.print(Text(line(f"{run.directory}: {text}"), "yellow"), soft_wrap=True)
     failed = sum(len(run.failed) for run in runs)
     if recorded := sum(len(run.rows) for run in runs):
         broken = f" and {failed} failed (retry_failed=true trains them again)" if failed else ""
@@ -63,9 +67,10 @@ def words(seconds: float) -> str:
 
 
 def failures(sweep: Path) -> list[tuple[str, int, str]]:
-    """The failed rounds of a sweep's runs: folder, seed, error. Raises RunError when a run cannot be read."""
+    """The failed rounds of a sweep's runs: folder, seed, error. A run that cannot be read is left out: the report has told of it."""
     found = []
     for path in sorted(sweep.glob("*/run.json")):
-        rows = [record.row for record in read_run_records(path.parent).rounds.values()]
-        found += [(path.parent.name, row.seed, row.error) for row in rows if row.status == "failed"]
+        with suppress(RunError):
+            rows = [record.row for record in read_run_records(path.parent).rounds.values()]
+            found += [(path.parent.name, row.seed, row.error) for row in rows if row.status == "failed"]
     return found

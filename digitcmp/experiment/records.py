@@ -1,4 +1,4 @@
-"""The records of a run: append-only logs, one per writing process, one line per finished round. The only reader of them.
+"""The records of a run: append-only logs, one per writing process, one line per finished round. The only reader of the logs.
 
 A line is JSON with a checksum in front of everything else,
 
@@ -6,7 +6,8 @@ A line is JSON with a checksum in front of everything else,
 
 so that whatever happens to a file, a round is either what was recorded or known to be damaged, and damage never reaches
 its neighbours: records are found by how they begin, not by where a line ends. Epochs and distances are columns
-(name to list). CSV files are views of the records, written for people and other programs, and never read.
+(name to list). CSV files are views of the records, written for people and other programs, and never read, but where a run is
+published without its logs (`digitcmp.experiment.published`).
 """
 
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from digitcmp.errors import RunError
+from digitcmp.experiment.row_types import DISTANCE_KINDS, EPOCH_KINDS, ROUND_KINDS, Kinds, are_columns, is_row
 from digitcmp.files import is_special
 from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
 
@@ -46,6 +48,16 @@ class Record:
         text = self.text[begin + len(EPOCHS) - 1 : end] if part == "epochs" else self.text[end + len(DISTANCES) - 1 : -1]
         columns: dict[str, list[Any]] = json.loads(text)
         return columns
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its epochs and distances can be read: only a program other than this one writes lines in which they cannot."""
+        parts: dict[Literal["epochs", "distances"], Kinds]
+        parts = {"epochs": EPOCH_KINDS, "distances": DISTANCE_KINDS}
+        try:
+            return all(are_columns(self.columns(part), kinds) for part, kinds in parts.items())
+        except (ValueError, RecursionError):
+            return False
 
     def column(self, part: Literal["epochs", "distances"], name: str) -> bytes:
         """One of these columns as its values stand in the line (`0.5,null`): where few are wanted, much faster than `columns`."""
@@ -148,8 +160,9 @@ def to_round(text: bytes, log: str) -> Record | None:
     """A record from its line, of which only the round is read at first; None when another version has written other columns."""
     try:
         front = json.loads(text[: text.index(EPOCHS)] + b"}")
-        return Record(front["configuration"], front["finished"], RoundRow(**front["round"]), text, log)
-    except (ValueError, KeyError, TypeError):
+        sound = all(isinstance(front[name], str) for name in ("configuration", "finished")) and is_row(front["round"], ROUND_KINDS)
+        return Record(front["configuration"], front["finished"], RoundRow(**front["round"]), text, log) if sound else None
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -204,8 +217,8 @@ def read_from(path: Path, offset: int) -> bytes:
         raise RunError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def read_records(directory: Path, configuration: str) -> Records:
-    """All that is on record in a run's folder of the configuration with this hash, in the order of the seeds."""
+def read_logs(directory: Path, configuration: str) -> Records:
+    """All that is in the logs of a run's folder of the configuration with this hash, in the order of the seeds."""
     records = Records()
     LogReader(directory, configuration).read(records)
     return Records(dict(sorted(records.rounds.items())), records.damaged)

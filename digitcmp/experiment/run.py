@@ -10,6 +10,7 @@ from digitcmp.config.messages import failed_rounds
 from digitcmp.config.schema import Config
 from digitcmp.experiment.provenance import machine, versions
 from digitcmp.experiment.store import Status, Store, network_path
+from digitcmp.names import check_folder
 from digitcmp.train.results import RoundResult, RoundRow
 
 
@@ -19,8 +20,10 @@ class Run:
     def __init__(self, config: Config, directory: Path, command: str, job: list[int] | None = None) -> None:
         """Look at what is on record; nothing is written. command: the one that runs it again; job: see `Store`.
 
-        Raises RunError when the directory holds a run of another configuration or cannot be read.
+        Raises RunError when the directory holds a run of another configuration or cannot be read, ConfigError for a name that no
+        folder should have.
         """
+        check_folder("a run's folder", directory)
         self.config, self.directory, self.command = config, directory, command
         self.store = Store(directory, configuration(config), job)
         self.seeds = config.seeds
@@ -36,7 +39,7 @@ class Run:
         """The name of its directory."""
         return self.directory.name
 
-    def extend(self, seeds: Sequence[int]) -> None:
+    def join(self, seeds: Sequence[int]) -> None:
         """Ask for more rounds of the same configuration, before any is trained."""
         self.seeds = sorted({*self.seeds, *seeds})
         self.missing = deque(self.store.missing(self.seeds, self.config.retry_failed))
@@ -60,6 +63,25 @@ class Run:
     def complete(self) -> bool:
         """Whether nothing is left to do: all rounds are on record, and so is what the run is."""
         return not self.missing and self.store.about is not None
+
+    def extend(self, rounds: int) -> None:
+        """Ask for so many rounds, where there are fewer so far: a run that has ended is begun again."""
+        more = range(self.config.seed + len(self.seeds), self.config.seed + rounds)
+        self.seeds = [*self.seeds, *more]
+        self.missing.extend(self.store.missing(more, self.config.retry_failed))
+        self.begun = False
+
+    def look_again(self) -> bool:
+        """Look for rounds that another process had; whether it has let go of some, so that they are missing here."""
+        self.store.refresh()
+        waiting = self.store.missing(self.elsewhere, self.config.retry_failed)
+        free = [seed for seed in waiting if self.store.claim(seed, self.config.retry_failed)]
+        for seed in free:
+            self.store.release(seed)  # whoever trains it claims it
+        self.missing.extend(free)
+        self.begun = False
+        self.elsewhere = [seed for seed in waiting if seed not in free]
+        return bool(free)
 
     @property
     def unsaved(self) -> int:

@@ -21,14 +21,17 @@ from filelock import FileLock, Timeout
 
 from digitcmp.config.identity import completed, configuration_hash, differences
 from digitcmp.errors import RunError
+from digitcmp.experiment.about import wrong_about
 from digitcmp.experiment.provenance import now, versions
-from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_records, to_record
+from digitcmp.experiment.published import is_published, read_records
+from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_logs, to_record
 from digitcmp.experiment.views import FILES, write_views
 from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, write_whole
 from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
 SYNC_INTERVAL = 1.0  # seconds; a power cut may cost the rounds of the last one, a process that is killed costs none
+LARGEST_ABOUT = 50_000_000  # bytes of a run.json; a million seeds are less
 VIEW_INTERVAL = 5.0  # seconds from one writing of the views to the next, at least
 VIEW_GROWTH = 1.5  # times as many rounds as the last time, so that all writings together are at most 3 times as long as the last one
 
@@ -45,6 +48,8 @@ class Store:
         self.configuration_hash = configuration_hash(configuration)
         self.about = read_about(directory) if (directory / "run.json").exists() else None
         if self.about is not None:
+            if is_published(self.about):
+                raise RunError(f"{directory} holds a published run, which is to stay as it is; choose another folder")
             self.configuration_hash = self.same_configuration(self.about)
         self.log = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}.jsonl"
         self.records, self.reader = Records(), LogReader(directory, self.configuration_hash)
@@ -149,7 +154,7 @@ class Store:
     def write_views(self) -> None:
         """Write the CSV files anew; not again before some seconds have passed and there are half as many rounds more."""
         with self.lock():
-            write_views(self.directory, list(read_records(self.directory, self.configuration_hash).rounds.values()))
+            write_views(self.directory, list(read_logs(self.directory, self.configuration_hash).rounds.values()))
         self.next_view, self.next_size = time.monotonic() + VIEW_INTERVAL, VIEW_GROWTH * len(self.records.rounds)
         self.added = False
 
@@ -238,20 +243,13 @@ def read_about(directory: Path) -> dict[str, Any]:
     try:
         if is_special(path):
             raise OSError("it is no file")
+        if path.stat().st_size > LARGEST_ABOUT:
+            raise OSError(f"it is larger than {LARGEST_ABOUT:,} bytes")
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{directory} holds no run (run.json cannot be read: {error})") from error
-    needs = {"configuration": dict, "configuration_hash": str, "parameters": int, "seeds": list, "status": str, "started": str}
-    for name, kind in needs.items():
-        if not isinstance(about, dict) or not isinstance(about.get(name), kind):
-            raise RunError(f"{directory} holds no run (run.json has no valid {name!r})")
-    jobs = about.get("jobs", [])
-    if not isinstance(jobs, list) or not all(isinstance(job, list) and [type(part) for part in job] == [int, int] for job in jobs):
-        raise RunError(f"{directory} holds no run (run.json has no valid 'jobs')")
-    if not all(isinstance(seed, int) for seed in about["seeds"]) or not isinstance(about.get("resumed", []), list):
-        raise RunError(f"{directory} holds no run (run.json has no valid 'seeds' or 'resumed')")
-    if configuration_hash(about["configuration"]) != about["configuration_hash"]:
-        raise RunError(f"{directory} holds no run (run.json has been changed: its configuration is not that of its hash)")
+    if wrong := wrong_about(about):
+        raise RunError(f"{directory} holds no run (run.json {wrong})")
     return dict(about)
 
 
@@ -259,4 +257,4 @@ def read_run_records(directory: Path) -> Records:
     """What is on record in a run's folder; nothing where no run was begun. Raises RunError for a damaged run.json."""
     if not (directory / "run.json").exists():
         return Records()
-    return read_records(directory, read_about(directory)["configuration_hash"])
+    return read_records(directory, read_about(directory))

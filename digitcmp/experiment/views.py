@@ -1,4 +1,4 @@
-"""rounds.csv, epochs.csv and distances.csv: what is on record, for people and other programs. Nothing here is ever read back."""
+"""rounds.csv, epochs.csv and distances.csv: what is on record, for people and other programs. What has logs reads nothing of them back."""
 
 import csv
 import io
@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from digitcmp import inert
 from digitcmp.experiment.records import DIGITS, Record
 from digitcmp.files import write_whole
 from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
@@ -19,10 +20,25 @@ FILES = ("epochs.csv", "distances.csv", "rounds.csv")
 
 def write_views(directory: Path, records: Sequence[Record]) -> None:
     """Write the three files of a run. records: in the order of the rows. Raises RunError when they cannot be written."""
+    for name, text in views(records).items():
+        write_whole(directory / name, text)
+
+
+def views(records: Sequence[Record]) -> dict[str, str]:
+    """The texts of the three files by name, in the order in which they are written."""
     parts: dict[Literal["epochs", "distances"], type[EpochRow | DistanceRow]] = {"epochs": EpochRow, "distances": DistanceRow}
+    texts = {}
     for part, kind in parts.items():
-        write_whole(directory / f"{part}.csv", to_csv(kind, (row for record in records for row in record.values(part, kind))))
-    write_whole(directory / "rounds.csv", to_csv(RoundRow, (vars(record.row).values() for record in records)))
+        try:
+            texts[f"{part}.csv"] = rows_of(records, part, kind)
+        except (ValueError, TypeError, KeyError, RecursionError):  # another program's lines
+            texts[f"{part}.csv"] = rows_of([record for record in records if record.is_whole], part, kind)
+    return {**texts, "rounds.csv": to_csv(RoundRow, (vars(record.row).values() for record in records))}
+
+
+def rows_of(records: Sequence[Record], part: Literal["epochs", "distances"], kind: type[EpochRow | DistanceRow]) -> str:
+    """A part of all records as CSV."""
+    return to_csv(kind, (row for record in records for row in record.values(part, kind)))
 
 
 def to_csv(kind: "type[DataclassInstance]", rows: Iterable[Iterable[Any]]) -> str:
@@ -36,4 +52,6 @@ def to_csv(kind: "type[DataclassInstance]", rows: Iterable[Iterable[Any]]) -> st
 
 def cell(value: float | int | str | None) -> str | int | None:
     """One value as the CSV writer takes it."""
+    if isinstance(value, str):
+        return inert.csv(value)
     return format(value, DIGITS) if isinstance(value, float) else value

@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 from torch.nn import functional as F
 
+from digitcmp.config.composed import from_record
 from digitcmp.config.schema import DataConfig
 from digitcmp.data.pairs import Pairs
-from digitcmp.errors import RunError
+from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.networks import TrainedNetwork, load_model
 from digitcmp.experiment.store import read_about, read_run_records
 from digitcmp.mistakes.findings import KINDS, Findings, Mistake, MistakeRow, RoundFindings
 from digitcmp.model.network import Outputs
-from digitcmp.train.evaluate import BATCH, decide
+from digitcmp.train.evaluate import decide
 from digitcmp.train.results import RoundRow
 from digitcmp.train.round import round_pairs
 
@@ -43,12 +42,9 @@ def find(directory: Path, rounds: int, root: str) -> Findings:
 def data_of(directory: Path, about: dict[str, Any], root: str) -> DataConfig:
     """Where the pairs of a run come from. Raises RunError when run.json does not say it."""
     try:
-        tree = OmegaConf.merge(OmegaConf.structured(DataConfig), about["configuration"]["data"], {"root": root})
-        data = OmegaConf.to_object(tree)
-    except (KeyError, OmegaConfBaseException) as error:
-        raise RunError(f"{directory}/run.json says nothing valid about the data ({str(error).splitlines()[0]})") from error
-    assert isinstance(data, DataConfig)
-    return data
+        return replace(from_record(about["configuration"]).data, root=root)
+    except ConfigError as error:
+        raise RunError(f"{directory}/run.json: {error}") from error
 
 
 def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings:
@@ -74,7 +70,7 @@ def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings
 @torch.no_grad()
 def ask(network: TrainedNetwork, images: Tensor) -> Outputs:
     """What a network says about the images [N, 2, 14, 14] of its test, in the batches of its test: batch norm may look at whole batches."""
-    answers = [network.forward_normalized(batch) for batch in torch.split(images, BATCH)]
+    answers = [network.forward_normalized(batch) for batch in torch.split(images, network.test_batch)]
     digits = [answer.digits for answer in answers if answer.digits is not None]
     return Outputs(torch.cat([answer.comparison for answer in answers]), torch.cat(digits) if digits else None)
 

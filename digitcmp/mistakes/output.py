@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from digitcmp.experiment.views import to_csv
@@ -13,7 +12,7 @@ from digitcmp.files import write_whole
 from digitcmp.mistakes.figure import figure
 from digitcmp.mistakes.findings import Findings, MistakeRow
 from digitcmp.report.figures import render
-from digitcmp.terminal import Terminal
+from digitcmp.terminal import Terminal, say
 
 PICTURES = ("png", "svg")
 MOST = 10  # so many confusions are shown
@@ -42,9 +41,9 @@ def print_findings(findings: Findings, paths: list[Path], console: Console | Non
         lines["digits"] = f"{100 * findings.digit_accuracy:.2f} % of all digits are read rightly"
     for name, line in lines.items():
         if line:
-            where.print(f"[dim]{name:8}[/dim]  {escape(line)}", soft_wrap=True, highlight=False)
+            say(where, line, f"{name:8}  ")
     for line in findings.damaged:
-        where.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True, highlight=False)
+        say(where, line, "warning: ", "yellow")
     if confusions := findings.confusions():
         where.print()
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -54,10 +53,10 @@ def print_findings(findings: Findings, paths: list[Path], console: Console | Non
             table.add_row(str(each.true), str(each.read), f"{each.in_mistakes:,}", f"{each.in_all:,}")
         where.print(table)
         if len(confusions) > MOST:
-            where.print(f"[dim]and {len(confusions) - MOST} more[/dim]", highlight=False)
+            say(where, "", f"and {len(confusions) - MOST} more")
         where.print()
     for path in paths:
-        where.print(f"[dim]written [/dim]  {escape(str(path))}", soft_wrap=True, highlight=False)
+        say(where, str(path), "written   ")
 
 
 def accuracy(findings: Findings) -> str:

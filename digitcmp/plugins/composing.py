@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.composed import check, official, typed, unchecked, without_hydra
-from digitcmp.config.schema import Config
+from digitcmp.config.schema import AUTO, Config
 
 PLAIN = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)=([-+.\w]+)")  # a key, and a value in which nothing is quoted, listed or called
 SUBDIR = "hydra.sweep.subdir"  # the one of Hydra's own keys that jobs differ in
@@ -53,7 +53,7 @@ class Template:
     def typed(self) -> Config:
         """The typed and checked configuration for the values that stand in it. Raises what `digitcmp.config.composed.typed` raises."""
         keys = [key for key in self.places if key != SUBDIR]
-        if official(self.composed.hydra) or depends(self.composed, keys):
+        if official(self.composed.hydra) or self.composed.rounds == AUTO or depends(self.composed, keys):
             return typed(self.composed)
         if self.config is None:
             self.config = unchecked(without_hydra(self.composed))

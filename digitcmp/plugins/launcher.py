@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.progress import track
 
 from digitcmp.config.identity import configuration, differences
+from digitcmp.config.rules import auto_together
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment.callbacks import Callback
@@ -62,11 +63,15 @@ class DigitcmpLauncher(Launcher):
         numbered = list(enumerate(job_overrides, initial_job_idx))
         coming = track(numbered, "composing the jobs", console=console, transient=True, disable=not console.is_terminal)
         jobs = [make_job(self.loader, self.config, number, overrides) for number, overrides in coming]
-        dry = {job.config.dry_run for job in jobs if job.config is not None}
-        if len(dry) > 1:
+        valid = [job.config for job in jobs if job.config is not None]
+        if len(dry := {config.dry_run for config in valid}) > 1:
             raise ConfigError("dry_run=true,false: this is for a whole sweep; give it one value")
+        # rounds=auto compares all runs with each other: two of the same configuration are refused there
+        homes = None if (auto := auto_together(valid)) else Homes(Path(str(self.config.hydra.sweep.dir)).absolute())
+        if auto and dry == {False}:
+            return self.decide(jobs)
         returns: dict[int, JobReturn] = {}
-        runner = JobRunner(self, returns.__setitem__, Homes(Path(str(self.config.hydra.sweep.dir)).absolute()))
+        runner = JobRunner(self, returns.__setitem__, homes)
         runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
         if not runs and any(runner.refusals.values()):
             raise next(refusal for refusal in runner.refusals.values() if refusal)
@@ -81,17 +86,33 @@ class DigitcmpLauncher(Launcher):
         runner.run_waiting()
         return [returns[job.number] for job in jobs]
 
-    def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], callback: Callback, on_job_end: OnJobEnd, rounds: int) -> None:
+    def decide(self, jobs: list[Job]) -> list[JobReturn]:
+        """Train the jobs of a sweep with rounds=auto. They are compared with each other: one that is refused stops all of them."""
+        from digitcmp.auto.training import train_auto
+
+        if self.config.hydra.sweeper.get("max_batch_size"):
+            raise ConfigError("hydra.sweeper.max_batch_size: rounds=auto compares all runs of a sweep with each other; leave it out")
+        returns: dict[int, JobReturn] = {}
+        runner = JobRunner(self, returns.__setitem__)
+        runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
+        for refused in (*(job.error for job in jobs), *runner.refusals.values()):
+            if refused is not None:
+                raise refused
+        print_resumed(runs, console := Terminal())
+        train_auto(runs, Path(str(self.config.hydra.sweep.dir)), [RunLog()], console, runner.on_run_end)
+        runner.run_waiting()
+        return [returns[job.number] for job in jobs]
+
+    def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], callbacks: Sequence[Callback], on_job_end: OnJobEnd, rounds: int) -> None:
         """Train jobs as they come: (number, overrides), each taken when there is room for its rounds; rounds: how many all will have.
 
-        callback: is told about the runs of the jobs, and may end one early: its job's return has the status FAILED and `Pruned`
+        callbacks: are told about the runs of the jobs, and may end one early: its job's return has the status FAILED and `Pruned`
         as its error. on_job_end: gets each job's number and return, before the next job is taken. A job that cannot be composed,
         or whose data, device or folder is refused, fails by itself.
         """
         self.prepare()
         runner = JobRunner(self, on_job_end)
-        with ProgressDisplay("search", rounds, None, True, Terminal()) as display:
-            train(runner.runs_of(jobs), [display, RunLog(), callback, runner], rounds)
+        train(runner.runs_of(jobs), [RunLog(), *callbacks, runner], rounds)
         runner.run_waiting()
 
     def prepare(self) -> None:
@@ -122,7 +143,12 @@ class DigitcmpLauncher(Launcher):
 
         if runs:
             _, workers = choose(runs[0].config, sum(len(run.seeds) for run in runs), choose_device(runs[0].config.device))
-            print_plan(runs, workers, Terminal())
+            if auto_together([run.config for run in runs]):
+                from digitcmp.auto.expected import print_expected
+
+                print_expected(runs, Path(str(self.config.hydra.sweep.dir)), workers, Terminal())
+            else:
+                print_plan(runs, workers, Terminal())
         errors = [job.error if job.config is None else runner.refusal(job.config) for job in runner.waiting]
         refused: list[JobReturn] = [Return(status=JobStatus.FAILED, _return_value=error) for error in errors if error]
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
@@ -165,7 +191,7 @@ class JobRunner(Callback):
                 "as hydra.sweep.subdir does by default"
             )
         if not run.begun:
-            run.extend(job.config.seeds)
+            run.join(job.config.seeds)
         # one with other seeds than those that are being trained trains what it lacks when they are through
         (jobs if set(job.config.seeds) <= set(run.seeds) else self.waiting).append(job)
 

@@ -10,6 +10,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from digitcmp.inert import line
 from digitcmp.search.config import SearchConfig, check_settings
 
 
@@ -51,4 +52,4 @@ def print_found(directory: Path) -> None:
     if results.exists():
         found = yaml.safe_load(results.read_text())
         values = " ".join(f"{name}={value}" for name, value in found.get("best_params", {}).items())
-        print(f"best validation accuracy {found.get('best_value', float('nan')):.2%}: {values}; see {results}")
+        print(line(f"best validation accuracy {found.get('best_value', float('nan')):.2%}: {values}; see {results}"))

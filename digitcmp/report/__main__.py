@@ -16,6 +16,7 @@ examples:
   python -m digitcmp.report outputs/table1 --baseline net2
   python -m digitcmp.report outputs/table1 --metric digit_accuracy
   python -m digitcmp.report outputs/table1 outputs/jointnet --out outputs/all
+  python -m digitcmp.report outputs/table1 --publish docs/results/table1
 """
 
 
@@ -31,8 +32,15 @@ def parser() -> argparse.ArgumentParser:
         "--metric", default=TEST_ACCURACY.column, metavar="COLUMN", help=f"what to report on: {', '.join(METRICS)} (default: %(default)s)"
     )
     arguments.add_argument("--curves", action="store_true", help="draw the missing curves.png of every run, also where there are over 100")
-    arguments.add_argument(
+    where = arguments.add_mutually_exclusive_group()
+    where.add_argument(
         "--out", type=Path, metavar="FOLDER", help="where to write (default: summary/ in the first folder, summary/COLUMN/ for a metric)"
+    )
+    where.add_argument(
+        "--publish",
+        type=Path,
+        metavar="FOLDER",
+        help="write what is published instead: tables, figures, and the rounds themselves, for digitcmp.verify",
     )
     return arguments
 
@@ -49,6 +57,12 @@ def main() -> None:
 
     if arguments.curves:  # first, as runs that were not tested have curves, but no report
         draw_outdated(run for folder in arguments.folders for run in find_runs(folder))
+    if arguments.publish:
+        from digitcmp.report.publish import publish
+        from digitcmp.report.study import study
+
+        print_report(publish(study(arguments.folders, arguments.baseline, metric), arguments.folders, arguments.publish))
+        return
     print_report(make_report(arguments.folders, arguments.baseline, arguments.out, metric))
 
 

@@ -10,8 +10,8 @@ from digitcmp.errors import DigitcmpError
 
 
 @contextmanager
-def exit_codes(interrupted: str = "no run was touched") -> Iterator[None]:
-    """What is done here ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C.
+def exit_codes(interrupted: str = "no run was touched", failed: int = 1) -> Iterator[None]:
+    """What is done here ends with exit code 0; `failed` for an error, told in one line on stderr; 130 for Ctrl-C.
 
     interrupted: the end of the line that Ctrl-C leaves.
     """
@@ -20,8 +20,10 @@ def exit_codes(interrupted: str = "no run was touched") -> Iterator[None]:
     except DigitcmpError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"digitcmp: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1)
+        from digitcmp.config.messages import one_line
+
+        print(f"digitcmp: {one_line(error)}", file=sys.stderr)
+        sys.exit(failed)
     except KeyboardInterrupt:
         print(f"\ndigitcmp: interrupted; {interrupted}", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

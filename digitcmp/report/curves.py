@@ -17,11 +17,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from PIL import Image
 
+from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
 from digitcmp.experiment.records import log_paths
 from digitcmp.experiment.store import read_about
 from digitcmp.files import older, write_whole
-from digitcmp.report.figures import COLOURS, GREY, draw_band, new_figure
+from digitcmp.report.figures import COLOURS, GREY, draw_band, new_figure, quiet_about_letters, wrapped
 from digitcmp.report.runs import read_frames
 
 # line styles tell the lines apart in grey
@@ -117,8 +118,9 @@ class CurveSheet:
         for axes, artist in draw_lines(self.figure, statistics):
             axes.draw_artist(artist)
             artist.remove()
-        self.title.set(text=title, visible=True)
-        self.figure.draw_artist(self.title)
+        self.title.set(text=wrapped(title, 100), visible=True)
+        with quiet_about_letters():
+            self.figure.draw_artist(self.title)
         self.title.set_visible(False)
         file = BytesIO()
         Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(file, format="png", compress_level=1, dpi=(150, 150))
@@ -135,8 +137,9 @@ def curves_png(directory: Path) -> bytes:
     if epochs.empty:
         raise RunError(f"{directory} has no epoch to draw")
     rounds = epochs["seed"].nunique()
-    title = f"{about['configuration']['model']['name']} on {about['configuration']['data']['source']}"
-    title += f", seed {about['seeds'][0]}" if rounds == 1 else f", mean ± standard deviation over {rounds} rounds"
+    known = flat(about["configuration"])
+    title = f"{known.get('model.name', 'a network')} on {known.get('data.source', 'some data')}"
+    title += f", seed {epochs['seed'].iloc[0]}" if rounds == 1 else f", mean ± standard deviation over {rounds} rounds"
     statistics = curve_statistics(epochs)
     return curve_sheet(CurveAxes.around(statistics)).picture(statistics, title)
 

@@ -6,7 +6,9 @@ Configurations are told apart by Okabe and Ito's colours (colour-blind readers) 
 import io
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
@@ -18,6 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from digitcmp import inert
 from digitcmp.report.cautions import DRAWN
 from digitcmp.report.metrics import TEST_ACCURACY, Metric, with_unit
 
@@ -30,6 +33,8 @@ DISTANCE = "|first digit − second digit|"
 TOGETHER = 6  # so many curves share a panel; more get one each
 POINTS = 3000  # more are drawn as pixels, which keeps SVG files small
 WIDTH = 8.0  # inches
+Values = np.ndarray[Any, np.dtype[np.floating[Any]]]
+LABEL = 120  # characters
 Draw = Callable[[Axes, pd.DataFrame, dict[str, Any]], object]  # draws a configuration's means, in its style
 GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -48,8 +53,8 @@ def style(index: int) -> dict[str, Any]:
 
 
 def wrapped(label: str, width: int = 30) -> str:
-    """A label in short lines, with dollar signs that do not start mathematics."""
-    return textwrap.fill(label.replace("$", r"\$"), width)
+    """A label in short lines, in which nothing is mathematics. One that is long beyond reading loses its middle."""
+    return inert.figure(textwrap.fill(inert.shortened(inert.visible(label), LABEL), width))
 
 
 def tidy(axes: Axes, along: str) -> None:
@@ -139,7 +144,7 @@ def draw_intervals(axes: Axes, part: pd.DataFrame, look: dict[str, Any], across:
 
 
 def draw_bar(axes: Axes, row: float, ends: Sequence[float], mean: float, **look: Any) -> None:
-    """A mean with its interval along a row. look: color, linewidth, and those of the mean's marker."""
+    """A value with its interval along a row. look: color, linewidth, and those of the mean's marker."""
     axes.plot(ends, [row, row], color=look["color"], linewidth=look.pop("linewidth"), solid_capstyle="butt", zorder=3)
     axes.plot(mean, row, marker="o", zorder=4, **look)
 
@@ -193,19 +198,31 @@ def distribution(rounds: pd.DataFrame, spread: pd.DataFrame, metric: Metric = TE
 
 
 def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
-    """Mean paired differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`."""
+    """Hodges-Lehmann differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`.
+
+    What is infinite, of rounds that failed, is at the edge.
+    """
     labels = labels_of(comparisons)
     baseline = wrapped(str(comparisons["baseline"].iloc[0]), 60)
     title = f"difference in {metric.title} to {baseline}, paired by seed"
     figure, axes = rows_figure(labels, with_unit(title, metric.difference_unit))
     axes.axvline(0, color="black", linewidth=1)
-    for row, found in enumerate(comparisons.head(len(labels)).to_dict("records")):
-        low, mean, high = (metric.scale * found[name] for name in ("low", "mean", "high"))
-        filled = COLOURS[0] if found["p_holm"] < 0.05 else "white"
-        draw_bar(axes, row, [low, high], mean, color=COLOURS[0], markerfacecolor=filled, linewidth=2.2, markersize=7)
-    better = "" if metric.higher_is_better else "; lower is better"
-    axes.set_title(f"filled: Holm-corrected p < 0.05; bars: 95 % intervals{better}", fontsize=9, loc="left", color="#444444")
+    shown = metric.scale * comparisons.head(len(labels))[["difference_low", "difference", "difference_high"]].to_numpy(dtype="float64")
+    inside, infinite = within(shown)
+    for row, ((low, middle, high), p) in enumerate(zip(inside, comparisons["p_holm"], strict=False)):
+        look = {"color": COLOURS[0], "markerfacecolor": COLOURS[0] if p < 0.05 else "white", "linewidth": 2.2, "markersize": 7}
+        draw_bar(axes, row, [low, high], middle, **look)
+    notes = ["filled: Holm-corrected p < 0.05", "bars: 95 % intervals"]
+    notes += ["at the edge: infinite"] * infinite + ["lower is better"] * (not metric.higher_is_better)
+    axes.set_title(textwrap.fill("; ".join(notes), 90), fontsize=9, loc="left", color="#444444")
     return figure
+
+
+def within(values: Values) -> tuple[Values, bool]:
+    """Values with infinite ones a little beyond the finite ones and zero, and whether there are any; NaN stays."""
+    finite = np.append(values[np.isfinite(values)], 0.0)
+    beyond = 0.12 * (np.ptp(finite) or 1.0)
+    return np.clip(values, finite.min() - beyond, finite.max() + beyond), bool(np.isinf(values).any())
 
 
 def swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
@@ -222,15 +239,23 @@ def swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
         axes.set_xticks(values.tolist())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_major_formatter(metric.tick)
-    axes.set(xlabel=str(statistics["key"].iloc[0]), ylabel=f"{metric.title} (mean, 95 % interval)")
+    axes.set(xlabel=wrapped(str(statistics["key"].iloc[0]), 60), ylabel=f"{metric.title} (mean, 95 % interval)")
     tidy(axes, "both")
     return figure
+
+
+@contextmanager
+def quiet_about_letters() -> Iterator[None]:
+    """A letter that the font does not have is drawn as a box, and that is no fault."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support", UserWarning)
+        yield
 
 
 def render(figure: Figure, kind: str) -> bytes:
     """A figure as the bytes of a PNG or SVG file, the same bytes each time."""
     file = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "digitcmp"}):
+    with mpl.rc_context({"svg.hashsalt": "digitcmp"}), quiet_about_letters():
         figure.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
     figure.set_layout_engine("none")  # laid out once is enough for all kinds of files, and takes as long as drawing
     return file.getvalue()

@@ -1,5 +1,6 @@
 """Records on disk as pandas frames: all runs below some folders, replicates pooled, nothing counted twice."""
 
+import json
 import os
 import warnings
 from collections.abc import Iterable, Sequence
@@ -12,10 +13,11 @@ import pandas as pd
 
 from digitcmp.errors import RunError
 from digitcmp.experiment.store import read_about
+from digitcmp.inert import line
 from digitcmp.report.runs import EPOCH_COLUMNS, find_runs, flatten, natural, read_frames, typed, was_tested
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
-ABOUT = ["configuration_hash", "parameters", "engine", "device", *VERSIONS]
+ABOUT = ["configuration_hash", "parameters", "engine", "device", "platform", *VERSIONS]
 RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "recorded", "started", "command"]
 
 
@@ -49,7 +51,7 @@ def read_sweep(folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COL
     notes: list[str] = []
     directories, abouts = zip(*read_abouts(tops, for_report, notes), strict=True)
     frames = [read_frames(directory, about, columns) for directory, about in zip(directories, abouts, strict=True)]
-    notes += [line for one in frames for line in one.damaged]
+    notes += [text for one in frames for text in one.damaged]
     runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])
     rounds = distinct_rounds(stack([one.rounds for one in frames]).rename(columns={"epochs": "epochs_trained"}), runs, notes)
     counted = rounds[rounds["status"] == "done"] if for_report else rounds
@@ -132,7 +134,9 @@ def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[di
         own = {"run": str(directory.resolve().relative_to(base)), "directory": str(directory), "run_status": about["status"]}
         own |= {"resumed": len(about.get("resumed", [])), "seeds": len(about["seeds"])}
         own |= {name: about.get(name) for name in ("started", "command", *ABOUT)}
-        rows.append({**own, **flatten(about["configuration"])})
+        # as text; runs of earlier versions have none
+        own["platform"] = json.dumps(about.get("platform") or {}, sort_keys=True, ensure_ascii=False)
+        rows.append({**own, **flatten(about["configuration"]), **own})  # no key of a configuration hides what the run itself is
     names = dict.fromkeys(name for row in rows for name in row)
     frame = pd.DataFrame({name: typed([row.get(name) for row in rows]) for name in names})
     return frame.astype({"git_commit": "string", "git_dirty": "boolean"})  # also where no run has any
@@ -173,7 +177,7 @@ def distinct_rounds(rounds: pd.DataFrame, runs: pd.DataFrame, notes: list[str]) 
 def load_rounds(folder: str | Path, *more: str | Path) -> pd.DataFrame:
     """All rounds at or below the folders as a tidy frame, one row a round.
 
-    Columns: run (path relative to the folder), configuration_hash, parameters, engine, device, digitcmp, torch, python,
+    Columns: run (path relative to the folder), configuration_hash, parameters, engine, device, platform (as JSON), digitcmp, torch, python,
     git_commit, git_dirty, the configuration as typed dotted columns (`aux_weight`, `model.name`, `optimizer.lr`; lists as
     compact text), and those of rounds.csv (its `epochs` as `epochs_trained`). Accuracies are fractions, times seconds.
     What is damaged or on record twice is left out and told in a UserWarning. Raises RunError when there is no run.
@@ -192,6 +196,6 @@ def load_epochs(folder: str | Path, *more: str | Path) -> pd.DataFrame:
 def tidy(sweep: Sweep, rows: pd.DataFrame) -> pd.DataFrame:
     """Rows with the columns of their runs in front; what was noted while reading becomes warnings."""
     for note in sweep.warnings:
-        warnings.warn(note, UserWarning, stacklevel=3)
+        warnings.warn(line(note), UserWarning, stacklevel=3)
     about = sweep.runs[["run", *ABOUT, *sweep.keys]].iloc[rows["run_index"].to_numpy()].reset_index(drop=True)
     return pd.concat([about, rows.drop(columns="run_index").reset_index(drop=True)], axis=1)

@@ -13,7 +13,8 @@ import pandas as pd
 
 from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
-from digitcmp.experiment.records import Record, Records, read_records
+from digitcmp.experiment.published import read_records
+from digitcmp.experiment.records import Record, Records
 from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
 
 WHOLE = dict.fromkeys(("seed", "epoch", "epochs", "distance", "pairs", "right"), "int64") | {"best_epoch": "Int64"}
@@ -41,12 +42,18 @@ def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] =
     columns: those of the epochs; none: neither epochs nor distances. A run that cannot be read is one that is damaged as a whole.
     """
     try:
-        records = read_records(directory, about["configuration_hash"])
+        records = read_records(directory, about)
         damaged = [f"{directory}: {line}" for line in records.damaged]
     except RunError as error:
         records, damaged = Records(), [f"{error}; its rounds are left out"]
     found = list(records.rounds.values())
-    epochs, distances = parts(found, "epochs", columns), parts(found, "distances", DISTANCES if columns else ())
+    try:
+        epochs, distances = parts(found, "epochs", columns), parts(found, "distances", DISTANCES if columns else ())
+    except (ValueError, TypeError, OverflowError, RecursionError):  # a checksum that is right does not make its line a record
+        foreign = [record.row.seed for record in found if not record.is_whole]
+        damaged.append(f"{directory}: the epochs of the seeds {foreign} are no epochs; these rounds are left out")
+        found = [record for record in found if record.row.seed not in foreign]
+        epochs, distances = parts(found, "epochs", columns), parts(found, "distances", DISTANCES if columns else ())
     return RunFrames(round_frame([record.row for record in found]), epochs, distances, damaged)
 
 
@@ -73,17 +80,29 @@ def was_tested(about: dict[str, Any]) -> bool:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Every folder at or below `folder` that holds a run.json, in natural order. Raises RunError when there is none."""
+    """Every folder at or below `folder` that holds a run.json, behind symbolic links too, in natural order. Raises RunError when there
+    is none."""
     if not folder.is_dir():
         raise RunError(f"{folder}: there is no such folder")
-    found = []
-    for top, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name not in SKIPPED]
+    found, seen = [], {folder.resolve()}
+    for top, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if name not in SKIPPED and not is_loop(Path(top, name), seen)]
         if "run.json" in files:
             found.append(Path(top))
     if not found:
         raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")
     return sorted(found, key=lambda path: natural(str(path)))
+
+
+def is_loop(folder: Path, seen: set[Path]) -> bool:
+    """Whether a folder is a link to one that has been seen, or that holds one that has been seen; one that is no link is none."""
+    if not folder.is_symlink():
+        return False
+    target = folder.resolve()
+    if any(target == one or target in one.parents for one in seen):
+        return True
+    seen.add(target)
+    return False
 
 
 def natural(text: str) -> list[tuple[int, float | str]]:

@@ -1,10 +1,11 @@
 """The best configuration of a search: as an `experiment` file, best.yaml, and against the one that the search began with, on seeds
 that no trial has seen (the winner's luck)."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
+import yaml
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +18,7 @@ from digitcmp.errors import SearchError
 from digitcmp.experiment.provenance import now, versions
 from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
+from digitcmp.inert import visible
 from digitcmp.plugins.private import error_of
 from digitcmp.report.build import make_report
 from digitcmp.search.spec import SearchSpec, under
@@ -39,16 +41,15 @@ def write_best(spec: SearchSpec, shared: SharedStudy, context: HydraContext, con
         f"{now()}, digitcmp {used['digitcmp']}" + (f", commit {used['git_commit']}" if "git_commit" in used else ""),
         f"Use: copy it to conf/experiment/NAME.yaml, then +experiment=NAME; or --config-dir {spec.folder.parent} +{spec.folder.name}=best",
     ]
-    comments = "".join(f"# {line}\n" for line in lines)
+    comments = "".join(f"# {visible(line)}\n" for line in lines)
     # the first line makes it an experiment
     return write_whole(spec.folder / "best.yaml", "# @package _global_\n" + comments + recipe(spec, composed, context, config))
 
 
 def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config: DictConfig) -> str:
     """The choice of every group, then what differs from these choices by themselves."""
-    hints = get_type_hints(Config)
-    groups = [item.name for item in fields(Config) if is_dataclass(hints[item.name])]  # the parts that have keys of their own
-    choices = {group: str(composed.hydra.runtime.choices[group]) for group in groups}
+    chosen_from = composed.hydra.runtime.choices
+    choices = {item.name: str(chosen_from[item.name]) for item in fields(Config) if item.name in chosen_from}  # of the groups
     chosen = [f"{group}={choice}" for group, choice in choices.items()]
     plain = context.config_loader.load_configuration(config.hydra.job.config_name, chosen, run_mode=RunMode.RUN)
     # the choices alone need not make a recipe: decoder, for one, wants a weight for its digit loss
@@ -58,8 +59,8 @@ def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config
     for name, value in after.items():
         if name not in HELD_OUT and (name in TRAINING or under(name, searched) or before.get(name, "absent") != value):
             OmegaConf.update(kept, name, value)
-    defaults = ", ".join(f"override /{group}: {choice}" for group, choice in choices.items())
-    return f"defaults: [{defaults}]\n" + OmegaConf.to_yaml(kept)
+    defaults = [{f"override /{group}": choice} for group, choice in choices.items()]
+    return yaml.safe_dump({"defaults": defaults}) + OmegaConf.to_yaml(kept)
 
 
 @dataclass(frozen=True)

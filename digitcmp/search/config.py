@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.config.composed import check_value, walk
-from digitcmp.config.schema import key
+from digitcmp.config.schema import MOST_ROUNDS, key
 
 # what a search cannot vary, and what to do instead
 INSTEAD = {
@@ -22,7 +22,7 @@ class Tpe:
     """Tree-structured Parzen estimator: all parameters together, conditional ones in groups, aware of trials in flight."""
 
     n_startup_trials: int = key(10, at_least=1)  # drawn at random before the estimator takes over
-    n_ei_candidates: int = key(24, at_least=1)
+    n_ei_candidates: int = key(24, at_least=1, at_most=1_000_000)
     multivariate: bool = True
     group: bool = True
     constant_liar: bool = True
@@ -130,20 +130,24 @@ class SearchConfig:
     _target_: str = TARGET
     study_name: str | None = None  # null: the name of the sweep's folder
     # null: study.db in the sweep's folder; sqlite:///FILE, journal:///FILE, postgresql://USER:PASSWORD@HOST/NAME
-    storage: str | None = None
+    storage: str | None = key(None, text="url")
     n_trials: int = key(20, at_least=1)  # complete and pruned trials in all, those of earlier and other processes included
     timeout: float | None = key(None, above=0)  # seconds after which no trial is begun; those that are running finish
     max_failed: int | None = key(None, at_least=1)  # the search gives up after so many failed trials; null: n_trials
     direction: str = key("maximize", choices=("maximize", "minimize"))
     sampler: str = key("tpe", choices=tuple(item.name for item in fields(Samplers)))
     samplers: Samplers = field(default_factory=Samplers)
-    seed: int = key(0, at_least=0)  # of the sampler
+    seed: int = key(0, at_least=0, at_most=2**32 - 1)  # of the sampler
     pruner: str = key("median", choices=tuple(item.name for item in fields(Pruners)))
     pruners: Pruners = field(default_factory=Pruners)
     params: dict[str, Any] = field(default_factory=dict)  # KEY: SPACE, KEY: {when: KEY=CHOICE, space: SPACE}, or KEY: VALUE
     enqueue: list[dict[str, Any]] = field(default_factory=list)  # points to begin with; the first one is what the best is compared with
-    lease: float = key(60.0, above=0)  # seconds without a sign of life after which a process on another machine is taken for dead
-    confirm: int = key(0, at_least=0)  # fresh rounds in which the best and the first starting point are compared at the end; 0: none
+    lease: float = key(
+        60.0, above=0, at_most=86_400
+    )  # seconds without a sign of life after which a process on another machine is taken for dead
+    confirm: int = key(
+        0, at_least=0, at_most=MOST_ROUNDS
+    )  # fresh rounds in which the best and the first starting point are compared at the end; 0: none
 
 
 def check_settings(sweeper: DictConfig) -> SearchConfig:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from digitcmp.report.figures import COLOURS, GREY, in_percent, new_figure, rows_figure, tidy
+from digitcmp.report.figures import COLOURS, GREY, in_percent, new_figure, rows_figure, tidy, wrapped
 
 BEST = "#D55E00"
 PANELS = 3  # in a row
@@ -67,7 +67,7 @@ def slices(frame: pd.DataFrame) -> Figure:
     for axes, name in zip(panels, names, strict=False):
         part = frame[frame["parameter"] == name]
         scatter(axes, part, "at")
-        axes.set_xlabel(name, fontsize=9)
+        axes.set_xlabel(wrapped(name), fontsize=9)
         axes.tick_params(labelsize=8)
         axes.yaxis.set_major_formatter(in_percent)
         tidy(axes, "both")
@@ -75,7 +75,7 @@ def slices(frame: pd.DataFrame) -> Figure:
             axes.set_xscale("log")
         if (part["text"] != "").any():
             ticks = part.drop_duplicates("at").sort_values("at")
-            axes.set_xticks(ticks["at"].tolist(), ticks["text"].tolist())
+            axes.set_xticks(ticks["at"].tolist(), [wrapped(text, 20) for text in ticks["text"]])
             axes.margins(x=0.3)
     for axes in panels[len(names) :]:
         axes.set_visible(False)

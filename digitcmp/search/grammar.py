@@ -9,14 +9,18 @@ from dataclasses import replace
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, Sweep
 from hydra.errors import HydraException
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from digitcmp.errors import ConfigError
-from digitcmp.plugins.private import distribution_of
+from digitcmp.plugins.private import choice_of, distribution_of
 from digitcmp.search.config import INSTEAD
 from digitcmp.search.space import Condition, Dimension, Space, as_text
+
+# what Hydra's parser and the sweeper raise for numbers and nestings that nobody means
+UNREADABLE = (ValueError, AssertionError, NotImplementedError, TypeError, ArithmeticError, RecursionError, AttributeError, KeyError)
+LARGEST = {IntDistribution: 2**53, FloatDistribution: 1e300}  # Optuna keeps all numbers as floats
 
 
 def make_space(params: Mapping[str, Any], arguments: Sequence[str]) -> Space:
@@ -54,7 +58,7 @@ def parse(text: str) -> Override:
     """One override. Raises ConfigError with the reason that Hydra has."""
     try:
         return OverridesParser.create().parse_override(text)
-    except HydraException as error:
+    except (HydraException, *UNREADABLE) as error:
         reasons = [line.split(": ", 1)[-1] for line in str(error).splitlines() if "while evaluating" in line]
         reason = reasons[0] if reasons else "it cannot be read"
         raise ConfigError(f"{text}: this is neither a space nor a value ({reason}); write it as docs/searching.md shows") from error
@@ -67,9 +71,18 @@ def make_dimension(override: Override, text: str) -> Dimension:
         raise ConfigError(f"{text}: {INSTEAD[name]}")
     try:
         made = distribution_of(override)
-    except (ValueError, AssertionError, NotImplementedError, TypeError) as error:
-        raise ConfigError(f"{text}: this space cannot be searched ({str(error).rstrip('.')})") from error
+        check_numbers(made)
+    except UNREADABLE as error:
+        raise ConfigError(f"{text}: this space cannot be searched ({str(error).rstrip('.') or 'list its values'})") from error
     return Dimension(key, made, "") if isinstance(made, BaseDistribution) else Dimension(key, None, str(made))
+
+
+def check_numbers(made: Any) -> None:
+    """Raise ValueError for a distribution with numbers that nothing can be drawn from."""
+    if isinstance(made, IntDistribution | FloatDistribution) and not max(abs(made.low), abs(made.high)) <= LARGEST[type(made)]:
+        raise ValueError(f"its numbers must be finite, and within ±{LARGEST[type(made)]:g}")
+    if isinstance(made, CategoricalDistribution) and any(choice != choice for choice in made.choices):
+        raise ValueError("nan is no choice")
 
 
 def conditions_of(name: str, when: Any) -> tuple[Condition, ...]:
@@ -77,9 +90,11 @@ def conditions_of(name: str, when: Any) -> tuple[Condition, ...]:
     made = []
     for text in [] if when is None else [when] if isinstance(when, str) else list(when):
         key, equals, values = str(text).partition("=")
-        if not equals or not values:
+        wanted = parse(f"{key.strip()}={values.strip()}").value() if equals and values else None
+        if wanted is None or (isinstance(wanted, Sweep) and not isinstance(wanted, ChoiceSweep)):
             raise ConfigError(f"hydra.sweeper.params.{name}: when: {text} is no condition; write when: KEY=CHOICE")
-        made.append(Condition(key.strip().lstrip("+"), tuple(value.strip() for value in values.split(","))))
+        elements = wanted.list if isinstance(wanted, ChoiceSweep) else [wanted]
+        made.append(Condition(key.strip().lstrip("+"), tuple(as_text(choice_of(element)) for element in elements)))
     return tuple(made)
 
 

@@ -19,19 +19,21 @@ from rich.console import Console
 from digitcmp.config.messages import one_line
 from digitcmp.errors import ConfigError, Pruned, SearchError
 from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
+from digitcmp.passwords import without_passwords
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.private import error_of
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.space import in_words, shown
 from digitcmp.search.spec import SearchSpec, make_spec
-from digitcmp.search.storage import open_storage, without_passwords
+from digitcmp.search.storage import open_storage
 from digitcmp.search.study import Ending, SharedStudy, make_pruner, make_sampler, open_study
 from digitcmp.search.trial import RunningTrial
-from digitcmp.terminal import Terminal
+from digitcmp.terminal import Terminal, say
 from digitcmp.train.results import EpochRow
 
 POLL = 0.5  # seconds between looks at what other processes are doing
@@ -49,7 +51,7 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
             f"hydra.sweeper.pruner={settings.pruner}: pruning needs hydra/launcher=digitcmp; use it, or hydra.sweeper.pruner=none"
         )
     spec = make_spec(settings, make_space(settings.params, arguments), context, config)
-    console = Terminal(highlight=False, markup=False)
+    console = Terminal()
     if spec.base.dry_run:
         show_space(spec, console)
         return
@@ -98,7 +100,7 @@ def conclude(
         raise SearchError(f"all {len(failed)} trials failed, so there is no best one: {reason}")
     if not counts.complete:
         raise SearchError("no trial is complete yet, so there is no best one; the same command goes on")
-    command = without_passwords(shlex.join(["python", "-m", "digitcmp", *sys.argv[1:]]))
+    command = shlex.join(["python", "-m", "digitcmp", *map(without_passwords, sys.argv[1:])])
     write_best(spec, shared, context, config, command)
     finished = counts.counted >= settings.n_trials
     confirmed = confirm(spec, shared, context, config, launcher) if finished and settings.confirm else None
@@ -114,7 +116,7 @@ def show_space(spec: SearchSpec, console: Console) -> None:
     """What would be searched: dry_run=true."""
     for dimension in spec.space.searched:
         when = f" (when {' and '.join(map(str, dimension.when))})" if dimension.when else ""
-        console.print(f"{dimension.name}: {shown(dimension.distribution)}{when}")
+        say(console, f"{dimension.name}: {shown(dimension.distribution)}{when}")
     trial = spec.trial
     size = f"{spec.settings.n_trials} trials of {len(trial.seeds)} × {trial.epochs} epochs (seeds {trial.seeds[0]} to {trial.seeds[-1]})"
     console.print(f"{size}; nothing was trained (dry_run=true)")
@@ -151,7 +153,11 @@ class Search(Callback):
         """Run what can be claimed."""
         if isinstance(self.launcher, DigitcmpLauncher):
             rounds = self.shared.settings.n_trials * len(self.spec.trial.seeds)
-            self.launcher.stream(self.jobs(), self, self.on_job_end, rounds)
+            complete = self.shared.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+            best = max((trial.value for trial in complete if trial.value is not None), default=None)
+            trials, counted = self.shared.settings.n_trials, self.shared.counts().counted
+            with ProgressDisplay.of_search(trials, counted, best, self.console) as display:
+                self.launcher.stream(self.jobs(), [display, self], self.on_job_end, rounds)
             return
         size = self.spec.base.workers or 1
         while batch := [job for _, job in zip(range(size), self.jobs(), strict=False)]:
@@ -205,4 +211,4 @@ class Search(Callback):
             return
         words = f"pruned after {running.epochs} epochs" if value is None else f"validation accuracy {value:.2%}"
         words = f"failed: {reason}" if reason else words
-        self.console.print(f"trial {number}  {words}  {in_words(running.trial.params)}", soft_wrap=True)
+        say(self.console, f"trial {number}  {words}  {in_words(running.trial.params)}")

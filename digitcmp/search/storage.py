@@ -17,6 +17,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from digitcmp.errors import SearchError
+from digitcmp.passwords import holds_password, without_passwords
 
 SQLITE_TIMEOUT = 60  # seconds that a process waits for the others to finish writing
 JOURNAL = "journal:///"
@@ -62,7 +63,7 @@ def reason(error: Exception) -> str:
         cause = behind
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     said = next((line for line in lines if "FATAL" in line or "refused" in line), lines[0] if lines else type(cause).__name__)
-    return re.sub(r"^connection failed: ", "", said)
+    return without_passwords(re.sub(r"^connection failed: ", "", said))
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def open_storage(url: str) -> Iterator[StudyStorage]:
             yield StudyStorage(made, url, lock)
         return
     parsed = parse(url)
-    name = parsed.render_as_string(hide_password=True)
+    name = without_passwords(parsed.render_as_string(hide_password=True))
     with clear_errors(name), ExitStack() as stack:
         if parsed.get_backend_name() == "sqlite":
             path = Path(str(parsed.database)).absolute()  # a job may change the working directory
@@ -94,23 +95,18 @@ def open_storage(url: str) -> Iterator[StudyStorage]:
         yield StudyStorage(get_storage(database), name, lock)
 
 
-def without_passwords(text: str) -> str:
-    """A text, such as a command, in which the passwords of URLs are hidden."""
-    return re.sub(r"(://[^:/@\s]+:)[^@/\s]+@", r"\1***@", text)
-
-
 def parse(url: str) -> sqlalchemy.URL:
     """The URL of a database. Raises SearchError for one that no storage here understands."""
     try:
         parsed = sqlalchemy.make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         parsed = None
-    if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql") or not parsed.database:
-        raise SearchError(
-            f"storage={url if parsed is None else parsed.render_as_string()}: use sqlite:///FILE, journal:///FILE or "
-            "postgresql://USER:PASSWORD@HOST/DATABASE"
-        )
-    return parsed
+    if parsed is not None and parsed.database and url.isprintable():
+        kind, rest = parsed.get_backend_name(), f"{parsed.host}{parsed.database}"
+        if kind == "sqlite" or (kind == "postgresql" and "@" not in rest):  # such an @ belongs to a password
+            return parsed
+    told = "(not shown, as it may hold a password; there, @ is written %40)" if holds_password(url) else url
+    raise SearchError(f"storage={told}: use sqlite:///FILE, journal:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
 
 
 def file_lock(path: Path, name: str) -> StudyLock:

@@ -11,14 +11,17 @@ from optuna.study import Study
 from optuna.trial import TrialState
 from rich.console import Console
 
+from digitcmp import inert
 from digitcmp.files import write_whole
 from digitcmp.report.figures import render
-from digitcmp.report.tables import p_value, percent, span, to_markdown
+from digitcmp.report.metrics import TEST_ACCURACY
+from digitcmp.report.tables import csv_text, p_value, percent, to_markdown
 from digitcmp.search import figures
 from digitcmp.search.best import FOLDER, Confirmed
 from digitcmp.search.space import as_text, in_words, short
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.study import SharedStudy
+from digitcmp.terminal import say
 
 COLUMNS = ["trial", "state", "value", "best", "epochs", "seconds", "reason"]
 ENDED = ["complete", "pruned"]  # the states of trials that count
@@ -32,7 +35,7 @@ def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed
     """
     folder, table = spec.folder / "summary", trials(shared.study, spec.trial.steps)
     importance = importances(shared.study)
-    write_whole(folder / "trials.csv", table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
+    write_whole(folder / "trials.csv", csv_text(table))
     drawn = draw(shared, table, importance, folder) if spec.base.report else []
     counts = count_lines(spec, shared, table)
     dashboard = shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])  # which wants a path there
@@ -45,15 +48,16 @@ def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed
         sections.append(lead + to_markdown(shares[["parameter", "importance [%]"]]))
     if drawn:
         sections.append("## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in drawn) + "\n")
-    sections.append(f"## Look closer\n\n```bash\n{dashboard}\n```\n")
+    sections.append(f"## Look closer\n\n```bash\n{inert.visible(dashboard)}\n```\n")
     path = write_whole(folder / "search.md", "\n".join(sections))
     best = shared.study.best_trial
     console.print(counts.strip(), soft_wrap=True)
-    console.print(f"- Best: trial {best.number}, validation accuracy {best.value:.2%}: {in_words(best.params)}", soft_wrap=True)
+    say(console, f"- Best: trial {best.number}, validation accuracy {best.value:.2%}: {in_words(best.params)}")
     if confirmed and (row := confirmed.comparison):
-        gain = f"{percent(row['mean'], '+.2f')} points ({span(row['low'], row['high'], '+.2f')})"
-        console.print(f"- On {len(confirmed.seeds)} fresh seeds: {gain} over the start")
-    console.print(f"[dim]summary[/dim]  {path}\n[dim]look[/dim]     {dashboard}", markup=True, soft_wrap=True)
+        gain = TEST_ACCURACY.estimate(row, ("difference", "difference_low", "difference_high"), "+")
+        console.print(f"- On {len(confirmed.seeds)} fresh seeds: {gain} points over the start")
+    say(console, str(path), "summary  ")
+    say(console, dashboard, "look     ")
     return path
 
 
@@ -132,9 +136,9 @@ def header_lines(spec: SearchSpec, shared: SharedStudy, command: str) -> str:
     kind = "round" if trial.by_round else "epoch"
     pairs = f"{data.train_pairs - data.val_pairs} training and {data.val_pairs} validation pairs"
     return (
-        f"# Search {shared.study.study_name}\n\n```bash\n{command}\n```\n\n"
+        f"# Search {inert.markdown(shared.study.study_name)}\n\n```bash\n{inert.visible(command)}\n```\n\n"
         f"Each trial: {len(trial.seeds)} rounds (seeds {trial.seeds[0]} to {trial.seeds[-1]}) of {trial.epochs} epochs on "
-        f"{data.source}, {pairs}, never tested. "
+        f"{inert.markdown(data.source)}, {pairs}, never tested. "
         f"Sampler {settings.sampler}, pruner {settings.pruner}, asked after each {kind}.\n"
     )
 
@@ -175,18 +179,19 @@ def confirmed_lines(shared: SharedStudy, confirmed: Confirmed) -> str:
         {
             "": name,
             "rounds": str(int(one["rounds"])),
-            "failed": str(int(one["failed"])),
-            "test accuracy [%]": percent(one["mean"]),
-            "95 % interval": span(one["low"], one["high"]),
+            "failed or untrained": f"{one['lost']}/{one['all']}",
+            "median [%]": TEST_ACCURACY.estimate(one, ("median", "median_low", "median_high")),
+            "mean [%]": TEST_ACCURACY.estimate(one, ("mean", "low", "high")),
         }
         for name, one in {"best": confirmed.best, **({"start": confirmed.start} if row else {})}.items()
     ]
     lines.append(to_markdown(pd.DataFrame(rows)))
     if row:
-        interval, games = span(row["low"], row["high"], "+.2f"), f"won {row['won']}, tied {row['tied']}, lost {row['lost']}"
+        interval = TEST_ACCURACY.span(row["difference_low"], row["difference_high"], "+")
         lines.append(
-            f"Paired difference, best minus start: **{percent(row['mean'], '+.2f')} points** (95 % interval {interval}, "
-            f"{row['pairs']} pairs of rounds, Wilcoxon p {p_value(row['p'])}; {games}).\n"
+            f"Paired difference, best minus start: **{TEST_ACCURACY.show(row['difference'], '+')} points** (Hodges-Lehmann, 95 % interval "
+            f"{interval}, {row['pairs']} pairs of rounds, signed-rank p {p_value(row['p'])}; won {row['won']}, tied {row['tied']}, "
+            f"lost {row['lost']}); mean difference {TEST_ACCURACY.estimate(row, ('mean', 'low', 'high'), '+')}.\n"
         )
     lines.append(
         f"The search itself had seen {percent(shared.study.best_value)} % for the best, on its own seeds and with fewer training pairs.\n"

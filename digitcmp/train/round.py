@@ -3,6 +3,7 @@
 import math
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -160,7 +161,17 @@ def saved_network(program: Program, pairs: RoundPairs, index: int, members: int)
     states = [program.state(index * members + member) for member in range(members)]
     begin = ["" if members == 1 else f"{member}." for member in range(members)]
     named = {first + name: value for first, state in zip(begin, states, strict=True) for name, value in state.items()}
-    return save({**named, "input.mean": pairs.mean, "input.std": pairs.std})
+    tensors = {**named, "input.mean": pairs.mean, "input.std": pairs.std}
+    return save(tensors, metadata={"crc32": checksum(tensors)})
+
+
+def checksum(tensors: dict[str, torch.Tensor]) -> str:
+    """CRC-32 of tensors with their names, 8 hexadecimal digits: safetensors has none of its own, and a bit that has flipped would
+    be another network."""
+    crc = 0
+    for name, tensor in sorted(tensors.items()):
+        crc = zlib.crc32(tensor.cpu().contiguous().numpy().tobytes(), zlib.crc32(name.encode(), crc))
+    return f"{crc:08x}"
 
 
 def first_line(error: BaseException) -> str:

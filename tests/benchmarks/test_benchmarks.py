@@ -161,6 +161,15 @@ def test_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["per epoch told, CPU ms"] > 0
 
 
+def test_coverage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Few repetitions: a row for each number of rounds. What the intervals cover is tested with them."""
+    run(monkeypatch, "coverage", "--rounds", "6", "12", "--repetitions", "20", "--json", str(tmp_path / "coverage.json"))
+    found = json.loads((tmp_path / "coverage.json").read_text())["results"]
+    assert [row["rounds"] for row in found] == [6, 12]
+    assert all(0 <= row[name] <= 1 for row in found for name in ("mean", "median", "difference", "found", "share"))
+    assert "intervals of 95 % that hold the true value, of 20" in capsys.readouterr().out
+
+
 def test_full_is_what_the_sweep_trains() -> None:
     """With --full: the networks, rounds and epochs of sweeps/table1.yaml, at its published recipes."""
     sweep = (ROOT / "sweeps" / "table1.yaml").read_text()

@@ -398,7 +398,7 @@ class Listed(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         assert isinstance(self.launcher, DigitcmpLauncher)
-        self.launcher.stream(self.each([*arguments]), type(self).callback, self.on_job_end, len(self.jobs))
+        self.launcher.stream(self.each([*arguments]), [type(self).callback], self.on_job_end, len(self.jobs))
 
     def on_job_end(self, number: int, ended: JobReturn) -> None:
         self.events.append(("ended", number))

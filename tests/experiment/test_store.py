@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from digitcmp.errors import RunError
 from digitcmp.experiment import store as module
 from digitcmp.experiment.provenance import versions
-from digitcmp.experiment.records import LogReader, Records, read_records, to_record
+from digitcmp.experiment.records import LogReader, Records, read_logs, to_record
 from digitcmp.experiment.store import Store, read_about
 from digitcmp.files import write_whole
 from digitcmp.report.frames import load_rounds
@@ -148,7 +148,7 @@ def test_damage_in_the_middle_concerns_one_round(tmp_path: Path, damage: str) ->
         "other text": b"not a record\n",
     }[damage]
     path.write_bytes(b"".join(lines))
-    records = read_records(tmp_path, Store(tmp_path, {}).configuration_hash)
+    records = read_logs(tmp_path, Store(tmp_path, {}).configuration_hash)
     if damage == "line break":  # what was recorded is there
         assert list(records.rounds) == [0, 1, 2]
     else:

@@ -140,7 +140,7 @@ def test_command_line(tmp_path: Path, main: Callable[..., tuple[int, str, str]])
     assert "compared with aux_weight=0.5, paired by seed" in out
     assert "warning: 1 run is still running" in out
     assert str(tmp_path / "out" / "report.html") in out
-    assert (tmp_path / "out" / "comparisons.csv").read_text().splitlines()[1].startswith("aux_weight=0,aux_weight=0.5,8,0,0,-5,")
+    assert (tmp_path / "out" / "comparisons.csv").read_text().splitlines()[1].startswith("aux_weight=0,aux_weight=0.5,-5,-5,-5,0.0078125,")
     assert not (tmp_path / "s" / "summary").exists()
 
 

@@ -49,7 +49,8 @@ EPOCH_KINDS = {"seed": "int64", "epoch": "int64", **dict.fromkeys(FIGURES, "floa
 def test_frames_of_a_trained_run(trained: Run, load: Callable[[Path], pd.DataFrame], view: str, kinds: dict[str, str]) -> None:
     """The run, then its configuration, then what its CSV file shows, in columns of the promised types."""
     frame, about = load(trained.directory), read_about(trained.directory)
-    front = ["run", "configuration_hash", "parameters", "engine", "device", "digitcmp", "torch", "python", "git_commit", "git_dirty"]
+    front = ["run", "configuration_hash", "parameters", "engine", "device", "platform"]
+    front += ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
     assert frame.columns.tolist() == [*front, *flatten(about["configuration"]), *kinds]
     assert frame[list(kinds)].dtypes.astype(str).to_dict() == kinds
     shown = pd.read_csv(trained.directory / f"{view}.csv").rename(columns={"epochs": "epochs_trained"})
@@ -181,3 +182,15 @@ def test_small_parts() -> None:
         "float64",
     ]
     assert pd.isna(typed(["a", None])[1])
+
+
+def test_runs_behind_links_are_found_once(tmp_path: Path) -> None:
+    """A link to a run, to a folder of runs, and two that lead back to where one comes from."""
+    write_run(tmp_path / "elsewhere" / "a", {0: 0.8})
+    write_run(tmp_path / "far" / "deep" / "b", {1: 0.8})
+    top = tmp_path / "sweep"
+    write_run(top / "c", {2: 0.8})
+    for name, target in {"run": "elsewhere/a", "more": "far", "loop": "sweep", "up": "."}.items():
+        (top / name).symlink_to(tmp_path / target)
+    (tmp_path / "far" / "back").symlink_to(top)
+    assert sorted(digitcmp.load_rounds(top)["seed"]) == [0, 1, 2]

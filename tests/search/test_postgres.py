@@ -113,10 +113,10 @@ def test_the_command_line_shares_a_study(url: str, tmp_path: Path) -> None:
     done = subprocess.run([*command, folders[1]], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Trials: 8 of 8" in done.stdout
-    assert PASSWORD not in done.stdout
-    found = [path for path in (tmp_path / "two").glob("*.yaml") if path.name != "multirun.yaml"]  # Hydra's own copy of the command
-    found += [path for path in (tmp_path / "two" / "summary").iterdir() if path.suffix in (".md", ".csv")]
-    assert not [path for path in found if PASSWORD in path.read_text()]
+    assert PASSWORD not in done.stdout + done.stderr
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"multirun.yaml", "hydra.yaml", "overrides.yaml", "best.yaml", "search.md"} <= {path.name for path in files}
+    assert not [path for path in files if PASSWORD.encode() in path.read_bytes()]
 
 
 @pytest.mark.parametrize(

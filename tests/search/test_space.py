@@ -4,11 +4,16 @@ from typing import Any
 
 import optuna
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from digitcmp.errors import ConfigError
 from digitcmp.search.grammar import make_space
 from digitcmp.search.space import Space, as_text
+from tests.nasty import TEXTS, at_most_refused
 from tests.search.made import PARAMS
 
 
@@ -138,3 +143,90 @@ def test_starting_points_lie_in_the_space(point: dict[str, Any], words: str) -> 
     with pytest.raises(ConfigError) as caught:
         make_space(PARAMS, []).check_point(point)
     assert words == str(caught.value)
+
+
+QUOTED = [
+    ("a=choice('a,b','c=d')", ["a='a,b'", "a='c=d'"]),
+    ("a=choice('0.1',0.1,'true',true)", ["a='0.1'", "a=0.1", "a='true'", "a=true"]),
+    ("a=choice(\"it's\",'x y',plain)", [r"a='it\'s'", "a=x y", "a=plain"]),
+    ("a=choice([1,2],{x:1})", ["a=[1,2]", "a={x:1}"]),
+    ("a='a,b',c", ["a='a,b'", "a=c"]),
+]
+
+
+@pytest.mark.parametrize(("text", "overrides"), QUOTED, ids=[text for text, _ in QUOTED])
+def test_choices_keep_what_they_are(text: str, overrides: list[str]) -> None:
+    """A text in quotes is that text in the trial's override, too, and no sweep, number or truth value."""
+    space = make_space({}, [text])
+    assert [space.overrides(values)[0] for values in space.samples()] == overrides
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(TEXTS)
+def test_any_text_can_be_a_choice(text: str) -> None:
+    """What was quoted arrives as it was, and as a text."""
+    with at_most_refused():  # what Hydra itself cannot read is
+        space = make_space({}, [f"a=choice({QuotedString(text, Quote.single).with_quotes()},1)"])
+        override = space.overrides(next(space.samples()))[0]
+        assert OverridesParser.create().parse_override(override).value() == text
+
+
+def test_a_logarithmic_range_stays_logarithmic() -> None:
+    """Of whole numbers; a step, or a tag that means nothing, is refused."""
+    assert distributions(make_space({}, ["a=tag(log,range(1,100))"])) == {"a": IntDistribution(1, 99, log=True)}
+    for text in ("a=tag(log,range(1,100,2))", "a=tag(log,range(0.1,1,0.1))", "a=tag(log,choice(1,2))", "a=tag(lg,interval(1,2))"):
+        with pytest.raises(ConfigError, match="this space cannot be searched"):
+            make_space({}, [text])
+
+
+def test_a_search_has_an_order_of_its_own() -> None:
+    """Whoever shuffles gets the same space each time: another one would be another study. Nothing is listed to be shuffled."""
+    assert distributions(make_space({}, ["a=shuffle(range(1,9))", "b=shuffle(choice(x,y))"])) == {
+        "a": IntDistribution(1, 8),
+        "b": CategoricalDistribution(("x", "y")),
+    }
+    assert distributions(make_space({}, ["a=shuffle(range(1000000000))"])) == {"a": IntDistribution(0, 999_999_999)}
+    with pytest.raises(ConfigError, match="it has 1,000,000,000 values; at most 10,000 can be listed"):
+        make_space({}, ["a=float(range(1000000000))"])
+
+
+def test_conditions_are_read_as_choices_are() -> None:
+    """A quoted choice can be a condition; so can a number, however it is written."""
+    params = {"a": "choice('x,y',z)", "b": {"when": "a='x,y'", "space": "1,2"}, "c": "0.5,1", "d": {"when": "c=0.50", "space": "1,2"}}
+    assert make_space(params, []).complete({}) == {"a": "'x,y'", "b": 1, "c": 0.5, "d": 1}
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(TEXTS, TEXTS, TEXTS)
+def test_any_space_is_read_or_refused_in_one_line(key: str, value: str, when: str) -> None:
+    """Whatever a file or a command line says."""
+    for params, arguments in (({key: value}, []), ({key: {"when": when, "space": value}}, []), ({}, [f"{key}={value}", value])):
+        with at_most_refused():
+            make_space(params, arguments).complete({})
+
+
+PIECES = [
+    *("choice(", "range(", "interval(", "tag(log,", "tag(x,", "sort(", "shuffle(", "int(", "float(", "str(", "glob(", "extend_list("),
+    *(")", ",", "[", "]", "{", "}", ":", "=", "'", '"', "\\", " ", "${", "a", "b", "1", "-1", "0", "1.5", "1e400", "nan", "-inf"),
+    *("9" * 30, "9" * 5_000, "true", "null", "step=", "start=0", "0.1", "1e-320", "*", "+", "~", "hydra."),
+]
+SPELLED = st.lists(st.sampled_from(PIECES), max_size=10).map("".join)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(SPELLED)
+@example("range(0,1e400)")
+@example("range(0,1,nan)")
+@example("range(0,inf)")
+@example("interval(0,1e400)")
+@example("choice(nan,1)")
+@example("range(" + "9" * 5_000 + ")")
+@example("[" * 2_000)
+@example("int(range(0,inf))")
+def test_anything_spelled_like_a_space(value: str) -> None:
+    """Pieces of the grammar in any order: a space that has points, or one line."""
+    with at_most_refused():
+        space = make_space({"a": value}, ["b=1,2"])
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        space.suggest(study.ask())
+        space.describe()

@@ -68,7 +68,7 @@ def check_means(config: Config) -> None:
         limit = f"use at most {CROWD * cores}, or leave it null for one per core"
         raise ConfigError(f"workers={config.workers}: there are {cores} cores; {limit}")
     train_spec(config)
-    if choose(config, config.rounds, device)[0] == "stacked":
+    if choose(config, len(config.seeds), device)[0] == "stacked":
         round_memory(config)
 
 

@@ -1,0 +1,66 @@
+"""Passwords in the URLs of storages: kept out of everything that is written or shown.
+
+A URL enters on the command line, and there (`into_environment`) one that holds a password is put into the environment of this process
+and of those that it starts; Hydra, which writes what it was told into its own files, is told where to look for it. A URL with a
+password in a YAML file is refused (`check_storage`). What is shown all the same, such as the errors of a database, passes
+`without_passwords`.
+"""
+
+import re
+from collections.abc import MutableMapping, Sequence
+
+from digitcmp.errors import ConfigError
+
+VARIABLE = "DIGITCMP_STORAGE"
+REFERENCE = f"${{oc.env:{VARIABLE}}}"
+MASK = "***"
+KEY = re.compile(r"[+~]*[\w./]*stor[\w./]*", re.IGNORECASE)  # also a mistyped one
+SCHEME = re.compile(r"^[\w+.-]*:/*")
+# user (perhaps none), password (which may hold nearly everything), up to the last @; a path, as in sqlite:///a:b@c, has no user
+USER = re.compile(r"(://(?!/)[^\s:@'\"]*):(?!\*\*\*@|PASSWORD@)(.*)@", re.DOTALL)
+QUERY = re.compile(r"(\w*pass(?:word|wd)?)=(?!\*\*\*)[^&'\"]*", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """A text in which the passwords of URLs are hidden: all that may belong to one, rather too much than too little."""
+    return QUERY.sub(rf"\1={MASK}", USER.sub(rf"\1:{MASK}@", text))
+
+
+def holds_password(url: str) -> bool:
+    """Whether there is a password in a URL, however mistyped. The path of a file may hold anything."""
+    if url.startswith(("sqlite:///", "journal:///")):
+        return False
+    return re.match(r".*:.*@", SCHEME.sub("", url, count=1), re.DOTALL) is not None or QUERY.search(url) is not None
+
+
+def into_environment(arguments: Sequence[str], environment: MutableMapping[str, str]) -> list[str]:
+    """The arguments of a command line, with a reference to the environment in place of a URL that holds a password."""
+    told = []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        url = unquoted(value)
+        if KEY.fullmatch(key) and not url.startswith(("${", "{", "[")) and holds_password(url):
+            environment[VARIABLE] = url
+            argument = f"{key}={REFERENCE}"
+        told.append(argument)
+    return told
+
+
+def unquoted(value: str) -> str:
+    """A value of Hydra's command line without its quotes."""
+    for quote in "'\"":
+        if len(value) > 1 and value[0] == value[-1] == quote:
+            return value[1:-1].replace(f"\\{quote}", quote)
+    return value
+
+
+def check_storage(key: str, value: object) -> None:
+    """Raise ConfigError for a URL, as a file has it, or nested in values of it, that holds a password: others may read the results."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            check_storage(f"{key}.{name}", part)
+    elif isinstance(value, str) and "://" in value and not value.startswith("${") and holds_password(value):
+        raise ConfigError(
+            f"{key}: a password in a file is copied into the folder of every trial; put the URL into the environment, and write "
+            f"{key}: ${{oc.env:NAME}}"
+        )

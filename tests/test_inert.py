@@ -1,0 +1,215 @@
+"""Text from outside is text in every outlet: whatever it holds, nothing is interpreted, and nothing breaks."""
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from jinja2 import Environment
+from matplotlib.cbook import is_math_text
+from rich.console import Console
+from rich.text import Text
+
+from digitcmp import inert
+from digitcmp.experiment.views import to_csv
+from digitcmp.report import figures
+from digitcmp.report.build import document
+from digitcmp.report.tables import csv_text, to_latex, to_markdown
+from digitcmp.report.terminal import print_warnings
+from digitcmp.terminal import Terminal, say
+from tests.nasty import NASTY, TEXTS
+
+many = settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+@dataclass
+class Row:
+    """A row of a view."""
+
+    text: str
+    number: float
+
+
+CELL = re.compile(r"(?<!\\)\|")
+
+
+def screen(color: bool = False) -> tuple[Terminal, io.StringIO]:
+    """A terminal, and what reaches it."""
+    file = io.StringIO()
+    return Terminal(width=80, file=file, force_terminal=color, color_system="truecolor" if color else None), file
+
+
+@many
+@given(TEXTS)
+def test_visible_text_can_be_seen_and_written(text: str) -> None:
+    """In one line, without control characters, marks of direction and lone surrogates; what can be seen stays."""
+    shown = inert.visible(text)
+    assert shown.isprintable()
+    assert len(shown.splitlines()) <= 1
+    assert shown.encode().decode() == shown
+    assert not text.isprintable() or shown == text
+
+
+@many
+@given(TEXTS)
+def test_terminal(text: str) -> None:
+    """Whichever way it is printed: no control sequence but line ends, every printable character of short texts, few lines."""
+    terminal, file = screen()
+    say(terminal, text, "report  ")
+    print_warnings([text], terminal)
+    terminal.print(text)
+    terminal.print(Text(text))
+    out = file.getvalue()
+    assert out.replace("\n", "").isprintable()
+    first = out.split("\n")[0]
+    assert first.startswith("report  ")
+    assert len(first) <= 8 + inert.LINE
+    assert len(text) > inert.WORD or first[8:].rstrip() == inert.visible(text).rstrip()
+
+
+@pytest.mark.parametrize("text", ["net [bn]", "net [/bn]", "[red]x", ":smile:"])
+def test_terminal_has_no_markup(text: str) -> None:
+    """Brackets stay, and close nothing; words between colons are no pictures."""
+    terminal, file = screen(color=True)
+    terminal.print(text)
+    assert file.getvalue() == f"{text}\n"
+
+
+def test_styles_of_our_own_reach_the_terminal() -> None:
+    """A lead is dim, what follows it is not."""
+    terminal, file = screen(color=True)
+    say(terminal, "\x1b[31mred", "files  ")
+    assert file.getvalue() == "\x1b[2mfiles  \x1b[0m\\x1b[31mred\n"
+
+
+def test_long_text_is_cut_in_the_middle() -> None:
+    """The beginning and the end stay: they say what it is, and what to do."""
+    assert inert.line("a" * 299 + " b") == "a" * 299 + " b"
+    cut = inert.line("begin" + "a" * 10_000 + " end")
+    assert cut.startswith("beginaaa")
+    assert cut.endswith("a end")
+    assert len(cut) <= inert.WORD + 4
+    assert len(inert.line("word " * 2_000)) <= inert.LINE
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.text = list[str](), ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@many
+@given(TEXTS)
+def test_html(text: str) -> None:
+    """Through a template as the page's: the text comes back, no tag of its own does."""
+    page = Environment(autoescape=True, finalize=inert.html).from_string('<p title="{{ text }}">{{ text }}</p>').render(text=text)
+    assert Tags(page).tags == ["p"]
+    assert Tags(page).text == inert.visible(text)
+
+
+@many
+@given(TEXTS)
+def test_csv(text: str) -> None:
+    """A row of three cells stays one, and none begins a formula; from frames and from rows alike."""
+    frame = csv_text(pd.DataFrame({"a": [text], text[:30] or "b": [1.5], "c": [None]}, dtype="object"))
+    rows = list(csv.reader(io.StringIO(frame)))
+    assert [len(row) for row in rows] == [3, 3] or text[:30] in ("a", "c")
+    plain = to_csv(Row, [[text, 1.5]])
+    rows += list(csv.reader(io.StringIO(plain)))
+    assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r")) and len(cell) > 1]
+    assert len(plain.splitlines()) == 2
+    assert rows[-1][0].removeprefix("'") == inert.visible(text).removeprefix("'")
+
+
+@many
+@given(TEXTS)
+def test_markdown(text: str) -> None:
+    """A table keeps its lines and cells; no tag, link, code or mathematics is left."""
+    table = to_markdown(pd.DataFrame({"label": [text], "value": ["1"]}))
+    lines = table.splitlines()
+    assert len(lines) == 3
+    assert {len(CELL.findall(line.replace("\\\\", ""))) for line in lines} == {3}
+    page = document(table, [text], [text])
+    bare = re.sub(r"\\.", "", page.replace("**Warning:**", ""))
+    assert not re.search(r"[`*$~<]|\]\(|\]:", bare)
+    assert len(page.splitlines()) == 1 + 1 + 3 + 1 + 1
+
+
+@many
+@given(TEXTS)
+def test_latex(text: str) -> None:
+    """No command but ours, in the cells and in the comments; what follows the end of a row is no option of it."""
+    table = to_latex(pd.DataFrame({"label": [text, text], "value": ["1", "2"]}), [text])
+    lines = table.splitlines()
+    assert len(lines) == 10
+    assert lines[1].startswith("% ")
+    assert [line.endswith(r"& 1 \\") for line in lines].count(True) == 1
+    known = r"\\(textbackslash\{\}|textasciitilde\{\}|textasciicircum\{\}|pm|[&%$#_{}\\])"
+    body = "".join(lines[4:8])
+    rest = re.sub(known, "", body).replace(r"\midrule", "")
+    assert "\\" not in rest
+    assert not re.search(r"\\\\\s*[\[*]", "\n".join(lines[3:]))
+
+
+@many
+@given(TEXTS)
+def test_yaml_comments(text: str) -> None:
+    """Whatever stands in a comment, the document says what it said without it."""
+    assert yaml.safe_load(f"# {inert.visible(text)}\na: 1\n# {inert.visible(text)}\n") == {"a": 1}
+
+
+@many
+@given(TEXTS)
+def test_figure_text(text: str) -> None:
+    """Never mathematics, never hidden from a legend, never many lines; dollar signs come back as they were."""
+    label = figures.wrapped(text)
+    assert not is_math_text(label)
+    assert not label.startswith("_")
+    assert len(label) < 300
+    assert label.replace("\n", "").isprintable()
+    assert "$" not in label.replace(r"\$", "")
+
+
+@pytest.mark.parametrize("text", NASTY, ids=[str(number) for number in range(len(NASTY))])
+def test_figures_are_drawn(text: str) -> None:
+    """As a title, an axis and an entry of a legend, in both kinds of files; a warning about a letter would fail the test."""
+    figure = figures.new_figure(2)
+    axes = figure.subplots()
+    axes.plot([0, 1], label=figures.wrapped(text))
+    axes.set(title=figures.wrapped(text), xlabel=figures.wrapped(text, 60))
+    figure.legend(loc="outside right upper")
+    assert figures.render(figure, "svg").count(b"<svg") == 1
+    assert len(figures.render(figure, "png")) > 1000
+
+
+@many
+@given(TEXTS)
+def test_plain_consoles_too(text: str) -> None:
+    """What is printed for a test or into a file by rich's own console: text that was made inert before."""
+    file = io.StringIO()
+    say(Console(width=80, file=file), text)
+    assert file.getvalue().replace("\n", "").isprintable()
+
+
+def test_files_take_any_text(tmp_path: Path) -> None:
+    """A lone surrogate, which no file can hold, is written as its escape."""
+    from digitcmp.files import write_whole
+
+    assert write_whole(tmp_path / "a", "\ud800").read_text() == r"\ud800"
