@@ -36,6 +36,7 @@ class Template:
     places: dict[str, tuple[str, int]]
     config: Config | None = None  # typed, for some values; None where that cannot be taken for others
     given: list[str] = field(default_factory=list)  # the overrides that it stands for at the moment
+    alone: bool | None = None  # whether nothing is worked out from these values; None until it is known
 
     def place(self, overrides: Sequence[str]) -> DictConfig:
         """What would have been composed for these values: the template itself, until it gets the next ones.
@@ -53,7 +54,9 @@ class Template:
     def typed(self) -> Config:
         """The typed and checked configuration for the values that stand in it. Raises what `digitcmp.config.composed.typed` raises."""
         keys = [key for key in self.places if key != SUBDIR]
-        if official(self.composed.hydra) or self.composed.rounds == AUTO or depends(self.composed, keys):
+        if self.alone is None:  # a plain value refers to nothing, so that this is so for all
+            self.alone = not (official(self.composed.hydra) or depends(self.composed, keys))
+        if not self.alone or self.composed.rounds == AUTO:
             return typed(self.composed)
         if self.config is None:
             self.config = unchecked(without_hydra(self.composed))
