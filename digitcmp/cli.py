@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from functools import wraps
 from hashlib import sha256
@@ -29,6 +29,7 @@ from digitcmp.config import messages, schema
 from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
 from digitcmp.config.sizes import check_jobs
+from digitcmp.data.fingerprint import PINNED
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_plan, print_resumed
@@ -38,8 +39,8 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
 from digitcmp.names import check_folder, check_name
 from digitcmp.passwords import check_storage, into_environment
-from digitcmp.plugins import launcher, sweeper
-from digitcmp.plugins.jobs import command_of
+from digitcmp.plugins import launcher, recipes, sweeper, sweeps
+from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal, end_quietly, writable
 
@@ -87,18 +88,18 @@ class Hooks(Callback):
             from digitcmp.auto import plan_file
 
             plan_file.make([run], run.directory)  # or another plan
-        if checked.dry_run:
-            show_plan(run)
-            raise SystemExit(0)
         if not run.complete:
             from digitcmp.experiment.executors.choose import preflight
 
             preflight(checked)
+        if checked.dry_run:
+            show_plan(run)
+            raise SystemExit(0)
 
     @carried_out
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse bad names, passwords in files, more jobs than anybody can mean, and rounds=auto where it cannot work, before a
-        directory is made."""
+        """Refuse bad names, passwords in files, more jobs than anybody can mean, what must not be searched, and rounds=auto where it
+        cannot work, before a directory is made; give a sweep that is not what its name says a folder of its own."""
         del kwargs
         check_names(config, config.hydra.sweep.dir)
         check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
@@ -106,6 +107,9 @@ class Hooks(Callback):
             params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
             check_jobs([*params, *config.hydra.overrides.task])
         check_auto(config, config.hydra)
+        sweeps.check_official(config)
+        if folder := sweeps.place(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
+            Terminal().print(f"the sweep is changed, so that it goes into a folder of its own: {folder}", soft_wrap=True)
 
     @carried_out
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -169,7 +173,8 @@ def job(composed: DictConfig) -> float:
     config = typed(composed, settings)
     if config.save_model is None:
         config.save_model = alone and isinstance(config.rounds, int) and config.rounds <= KEPT_ROUNDS
-    run = Run(config, Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)))
+    number = None if alone else job_of(Path(settings.sweep.dir), int(settings.job.num))
+    run = Run(config, Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)), number)
     if alone:
         print_resumed([run], console)
     elif not run.complete:
@@ -190,16 +195,17 @@ def job(composed: DictConfig) -> float:
         draw_outdated([run.directory])
         print_summary(run, console)
         print_next(run, console)
-    return run.outcome()
+    return run.outcome(run.seeds)
 
 
-def run_name(before: str, overrides: list[str]) -> str:
+def run_name(before: str, overrides: list[str], named: Collection[str] = ()) -> str:
     """A readable folder name made of what was chosen on the command line, after `before`; empty without overrides.
 
+    named: execution keys that are to be in it, too.
     Long names are shortened; a name that lost something by that, or by replacing characters that folders should not
     have, ends with a hash of the whole, so that different choices never share a folder.
     """
-    unnamed = {"sweeps", *execution_keys()}
+    unnamed = {"sweeps", *execution_keys()} - set(named)
     whole = ",".join(override.lstrip("+") for override in overrides if override.lstrip("+").split("=")[0] not in unnamed)
     name = re.sub(r"[^\w.,=+\[\]-]", "-", whole.replace("'", "").replace('"', ""), flags=re.ASCII)
     if name != whole or len(name) > NAME_LENGTH:
@@ -232,6 +238,7 @@ def register() -> None:
     """Tell Hydra and OmegaConf what the YAML files refer to: schemas, sweeps, and the resolvers of names and groups."""
     launcher.register()
     sweeper.register()
+    recipes.register()
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=schema.Config, package="_global_", provider="digitcmp", replace=True)
     for group, choices in schema.GROUP_SCHEMAS.items():
@@ -241,7 +248,9 @@ def register() -> None:
         store.store(group="sweeps", name=path.stem, node=OmegaConf.load(path), package="_global_", provider="digitcmp", replace=True)
 
     def name_of(before: str = "", *, _root_: DictConfig) -> str:
-        return run_name(before, list(_root_.hydra.overrides.task))
+        # other files are other data, but for those that are verified
+        named = [] if OmegaConf.select(_root_, "data.source") in PINNED else ["data.root"]
+        return run_name(before, list(_root_.hydra.overrides.task), named)
 
     OmegaConf.register_resolver("digitcmp.run_name", name_of, replace=True)
     OmegaConf.register_resolver("digitcmp.groups", groups, replace=True)

@@ -462,3 +462,19 @@ def test_a_fault_in_the_report_is_not_exit_0(run_cli: Callable[..., Ended], monk
     monkeypatch.setattr("digitcmp.report.build.make_report", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_cli("--multirun", "epochs=1", "data.train_pairs=100", "data.test_pairs=100", "hydra.sweep.dir=sweep")
+
+
+def test_a_report_that_cannot_be_written_is_not_exit_0(run_cli: Callable[..., Ended], tmp_path: Path) -> None:
+    """summary is a file; and a damaged run beside the others takes nothing from their report."""
+    sweep = ["--multirun", "epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "rounds=2", "hydra.sweep.dir=sweep"]
+    (tmp_path / "sweep" / "damaged").mkdir(parents=True)
+    (tmp_path / "sweep" / "damaged" / "run.json").write_text("{}")
+    (tmp_path / "sweep" / "summary").touch()
+    refused = run_cli(*sweep, "model=net1,net2")
+    assert refused.code == 1
+    assert "sweep/summary" in refused.err.splitlines()[-1]
+    (tmp_path / "sweep" / "summary").unlink()
+    ended = run_cli(*sweep, "model=net1,net2")
+    assert ended.code == 0, ended.err
+    assert "damaged holds no run" in ended.out
+    assert "net2" in (tmp_path / "sweep" / "summary" / "table.md").read_text()

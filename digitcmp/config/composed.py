@@ -4,6 +4,7 @@ import math
 import operator
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,8 +12,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
+from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config, DataConfig
 from digitcmp.config.sizes import check_memory
+from digitcmp.data.fingerprint import fingerprint_of
 from digitcmp.errors import ConfigError
 from digitcmp.names import check_folder, check_name
 
@@ -21,7 +23,8 @@ OFFICIAL = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 
 
 def typed(composed: DictConfig, hydra: Any = None) -> Config:
-    """The typed configuration of a job, Hydra's own part left aside. Raises ConfigError.
+    """The typed configuration of a job, Hydra's own part left aside, with the fingerprint of its data. Raises ConfigError, and
+    DataError for data whose fingerprint is wanted and that cannot be read.
 
     hydra: that part, where the tree comes without it (Hydra keeps it from the job's function). A job of the official Optuna sweeper
     is not tested, whatever it was told: a search must not look at the test pairs. (`digitcmp_optuna` says so in the overrides of its jobs.)
@@ -31,7 +34,24 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     if official(hydra):
         check_validated(own)
         own.test = False
-    return from_composed(own)
+    return check(unchecked(own))
+
+
+def check(config: Config) -> Config:
+    """The configuration itself, with the fingerprint of its data. Raises ConfigError where it makes no sense, and DataError."""
+    check_values(config)
+    identify(config.data)
+    return config
+
+
+def identify(data: DataConfig) -> None:
+    """Fill in which data these are. Raises ConfigError when they are not those that were asked for, DataError when they cannot be read."""
+    asked, data.fingerprint = data.fingerprint, fingerprint_of(data.source, data.root)
+    if asked not in (None, data.fingerprint):
+        found = "is known by published sums and has none" if data.fingerprint is None else f"has {data.fingerprint}"
+        raise ConfigError(
+            f"data.fingerprint={asked}: data={data.source} at data.root={data.root} {found}; leave it out, or give those data"
+        )
 
 
 def without_hydra(composed: DictConfig) -> DictConfig:
@@ -73,11 +93,16 @@ def from_composed(composed: DictConfig) -> Config:
     Raises ConfigError when a required key has no value, a value lies outside its range, keys contradict each other, or memory is short.
     """
     config = unchecked(composed)
+    check_values(config)
+    return config
+
+
+def check_values(config: Config) -> None:
+    """Raise ConfigError when a value lies outside its range, keys contradict each other, or memory is short."""
     for path, value, metadata in walk(config):
         check_value(path, value, metadata)
     check_rules(config)
     check_memory(config)
-    return config
 
 
 def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None = None) -> Config:
@@ -100,13 +125,19 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
 
 def unchecked(composed: DictConfig) -> Config:
     """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value."""
-    tree = OmegaConf.merge(OmegaConf.structured(Config), composed)
+    tree = OmegaConf.merge(empty(), composed)
     missing = sorted(OmegaConf.missing_keys(tree))
     if missing:
         raise ConfigError(f"{missing[0]} has no value; give it one, as in {missing[0]}=VALUE")
     config = OmegaConf.to_object(tree)
     assert isinstance(config, Config)
     return config
+
+
+@cache
+def empty() -> DictConfig:
+    """The schema as a tree, which is not to be changed."""
+    return OmegaConf.structured(Config)  # type: ignore[no-any-return]
 
 
 def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:

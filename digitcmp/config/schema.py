@@ -192,6 +192,7 @@ class DataConfig:
 
     source: str = MISSING
     root: str | None = key(None, execution=True, text="folder")  # folder of the data set; the same files elsewhere are the same data
+    fingerprint: str | None = None  # which data these are, filled in where no published sums say it (digitcmp.data.fingerprint)
     train_pairs: int = key(1000, at_least=1)
     test_pairs: int = key(1000, at_least=1)
     val_pairs: int = key(0, at_least=0)  # held out of the training pairs

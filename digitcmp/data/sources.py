@@ -1,6 +1,6 @@
 """Where digit images come from. A new data set is one function here and one YAML file in conf/data/.
 
-Every source gives grey images of 14 x 14 pixels in [0, 1], split once and for all into train and test images.
+Every source gives grey images of 14 x 14 pixels in [0, 1], split once and for all into train and test images; `load` checks that.
 """
 
 import gzip
@@ -8,7 +8,8 @@ import hashlib
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,6 +30,8 @@ MNIST_SUMS = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
+# of the bundled digits, their classes and their split
+DIGITS_SUM = "9a9abcb089109bc5316da3af3a846e1a15927c6006eaceb7a2bacd6af2055fe3"
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,22 @@ class Source:
     test: Split
     repeat: bool
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 sum of all that a round gets to see."""
+        found = hashlib.sha256(f"{self.repeat} {len(self.train.labels)}".encode())
+        for split in (self.train, self.test):
+            found.update(split.images.contiguous().numpy().tobytes())
+            found.update(split.labels.contiguous().numpy().tobytes())
+        return found.hexdigest()[:12]
+
 
 def load_digits(root: str | None) -> Source:
     """scikit-learn's bundled digits: 1,797 images of 8 x 8 from 43 writers, resized (bilinear) to 14 x 14.
 
     Two thirds are train images, one third test images, stratified by class and the same for everybody. `root` is not used.
-    Source of the data: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI.
+    Source of the data: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI. Raises DataError when the
+    installed scikit-learn has or splits them otherwise.
     """
     from sklearn.datasets import load_digits as bundled
     from sklearn.model_selection import train_test_split
@@ -64,6 +77,11 @@ def load_digits(root: str | None) -> Source:
     images = interpolate(grey[:, None], size=(SIZE, SIZE), mode="bilinear", align_corners=False)[:, 0]
     labels = torch.from_numpy(raw.target).to(torch.int64)
     train, test = train_test_split(range(len(labels)), test_size=1 / 3, stratify=raw.target, random_state=0)
+    found = hashlib.sha256(raw.images.astype("uint8").tobytes() + raw.target.astype("uint8").tobytes() + repr([train, test]).encode())
+    if found.hexdigest() != DIGITS_SUM:
+        raise DataError(
+            f"data=digits: scikit-learn {version('scikit-learn')} has other digits, or splits them otherwise, than version 1.9.1"
+        )
     return Source("digits", Split(images[train], labels[train]), Split(images[test], labels[test]), repeat=True)
 
 
@@ -169,8 +187,39 @@ SOURCES: dict[str, Callable[[str | None], Source]] = {"digits": load_digits, "mn
 
 
 @lru_cache(maxsize=4)
-def load(source: str, root: str | None) -> Source:
-    """The data set with this name, read once per process. Raises ConfigError for an unknown name, DataError for bad files."""
+def load(source: str, root: str | None, fingerprint: str | None = None) -> Source:
+    """The data set with this name, read once per process. fingerprint: of its arrays, where it is known which they are to be.
+
+    Raises ConfigError for an unknown name, DataError for bad files, arrays that no source may have, and those of other data.
+    """
+    found = read(source, root)
+    if fingerprint not in (None, found.fingerprint):
+        raise DataError(f"data.root={root}: these are other data (fingerprint {found.fingerprint}) than those of the run ({fingerprint})")
+    return found
+
+
+def read(source: str, root: str | None) -> Source:
+    """As `load`, anew. Raises ConfigError and DataError."""
     if source not in SOURCES:
         raise ConfigError(f"data.source={source}: choose one of {', '.join(SOURCES)} (digitcmp/data/sources.py)")
-    return SOURCES[source](root)
+    found = SOURCES[source](root)
+    for name, split in (("train", found.train), ("test", found.test)):
+        if fault := fault_of(split):
+            raise DataError(f"data.source={source}, data.root={root}: the {name} {fault}")
+    return found
+
+
+def fault_of(split: Split) -> str:
+    """What is wrong with a split's arrays, in words; empty when nothing is."""
+    images, labels = split.images, split.labels
+    if images.dtype != torch.float32 or images.ndim != 3 or images.shape[1:] != (SIZE, SIZE):
+        return f"images are {images.dtype} {list(images.shape)}; they must be torch.float32 [N, {SIZE}, {SIZE}]"
+    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        return f"labels are {labels.dtype} {list(labels.shape)}; they must be torch.int64 [{len(images)}], one for each image"
+    if len(labels) < 2:
+        return f"images are {len(labels)}; a pair needs two"
+    if not ((images >= 0) & (images <= 1)).all():  # not a number is neither
+        return f"images have values from {images.min():g} to {images.max():g}; they must be finite, from 0 to 1"
+    if not ((labels >= 0) & (labels <= 9)).all():
+        return f"labels are from {labels.min()} to {labels.max()}; they must be from 0 to 9"
+    return ""

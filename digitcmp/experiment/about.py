@@ -22,6 +22,9 @@ def wrong_about(about: Any) -> str:
     for name, kind in MAY_HAVE.items():
         if about.get(name) is not None and not isinstance(about[name], kind):
             return f"has no valid {name!r}"
+    jobs = about.get("jobs", [])
+    if not isinstance(jobs, list) or not all(isinstance(job, list) and [type(part) for part in job] == [int, int] for job in jobs):
+        return "has no valid 'jobs'"
     if not isinstance(about.get("git_dirty"), bool | None) or not isinstance(about.get("resumed", []), list):
         return "has no valid 'git_dirty' or 'resumed'"
     if not 0 <= about["parameters"] <= LARGEST:

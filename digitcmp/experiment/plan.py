@@ -1,6 +1,7 @@
 """What would be trained, and about how long it would take: dry_run=true; and what is on record already."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from digitcmp.config.schema import AUTO
+from digitcmp.errors import RunError
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
@@ -68,9 +70,10 @@ def words(seconds: float) -> str:
 
 
 def failures(sweep: Path) -> list[tuple[str, int, str]]:
-    """The failed rounds of a sweep's runs: folder, seed, error. Raises RunError when a run cannot be read."""
+    """The failed rounds of a sweep's runs: folder, seed, error. A run that cannot be read is left out: the report has told of it."""
     found = []
     for path in sorted(sweep.glob("*/run.json")):
-        rows = [record.row for record in read_run_records(path.parent).rounds.values()]
-        found += [(path.parent.name, row.seed, row.error) for row in rows if row.status == "failed"]
+        with suppress(RunError):
+            rows = [record.row for record in read_run_records(path.parent).rounds.values()]
+            found += [(path.parent.name, row.seed, row.error) for row in rows if row.status == "failed"]
     return found

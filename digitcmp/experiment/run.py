@@ -17,15 +17,15 @@ from digitcmp.train.results import RoundResult, RoundRow
 class Run:
     """One configuration, the seeds that are asked for, and how far this process is with them."""
 
-    def __init__(self, config: Config, directory: Path, command: str) -> None:
-        """Look at what is on record; nothing is written. command: the one that runs it again.
+    def __init__(self, config: Config, directory: Path, command: str, job: list[int] | None = None) -> None:
+        """Look at what is on record; nothing is written. command: the one that runs it again; job: see `Store`.
 
         Raises RunError when the directory holds a run of another configuration or cannot be read, ConfigError for a name that no
         folder should have.
         """
         check_folder("a run's folder", directory)
         self.config, self.directory, self.command = config, directory, command
-        self.store = Store(directory, configuration(config))
+        self.store = Store(directory, configuration(config), job)
         self.seeds = config.seeds
         self.missing = deque(self.store.missing(self.seeds, config.retry_failed))
         self.in_flight = 0
@@ -39,11 +39,20 @@ class Run:
         """The name of its directory."""
         return self.directory.name
 
+    def join(self, seeds: Sequence[int]) -> None:
+        """Ask for more rounds of the same configuration, before any is trained."""
+        self.seeds = sorted({*self.seeds, *seeds})
+        self.missing = deque(self.store.missing(self.seeds, self.config.retry_failed))
+
     @property
     def rows(self) -> list[RoundRow]:
         """The finished rounds among those that are asked for, in the order of their seeds."""
+        return self.rows_of(self.seeds)
+
+    def rows_of(self, seeds: Sequence[int]) -> list[RoundRow]:
+        """The finished rounds of these seeds."""
         rounds = self.store.records.rounds
-        return [rounds[seed].row for seed in self.seeds if seed in rounds]
+        return [rounds[seed].row for seed in seeds if seed in rounds]
 
     @property
     def failed(self) -> list[RoundRow]:
@@ -117,11 +126,12 @@ class Run:
         """End this process's work on the run, and say on disk how it stands."""
         self.status = self.store.end("pruned" if self.pruned else otherwise)
 
-    def outcome(self) -> float:
-        """What a job returns to Hydra (see `objective`). Raises RunError when rounds have failed."""
-        if failed := self.failed:
-            raise failed_rounds([row.seed for row in failed], len(self.seeds), failed[0].error, self.directory)
-        return objective(self.rows)
+    def outcome(self, seeds: Sequence[int]) -> float:
+        """What a job that asked for these seeds returns to Hydra (see `objective`). Raises RunError when rounds have failed."""
+        rows = self.rows_of(seeds)
+        if failed := [row for row in rows if row.status == "failed"]:
+            raise failed_rounds([row.seed for row in failed], len(seeds), failed[0].error, self.directory)
+        return objective(rows)
 
 
 def objective(rows: Sequence[RoundRow]) -> float:

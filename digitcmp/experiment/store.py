@@ -40,9 +40,12 @@ VIEW_GROWTH = 1.5  # times as many rounds as the last time, so that all writings
 class Store:
     """A run's folder, as one process works on it. `records` mirrors the logs, without the epochs and distances."""
 
-    def __init__(self, directory: Path, configuration: dict[str, Any]) -> None:
-        """Look at what is there; nothing is written. Raises RunError when the folder holds a run of another configuration."""
-        self.directory, self.configuration = directory, configuration
+    def __init__(self, directory: Path, configuration: dict[str, Any], job: list[int] | None = None) -> None:
+        """Look at what is there; nothing is written. job: when a sweep was begun, and the run's number in it, by which reports order runs.
+
+        Raises RunError when the folder holds a run of another configuration.
+        """
+        self.directory, self.configuration, self.job = directory, configuration, job
         self.configuration_hash = configuration_hash(configuration)
         self.about = read_about(directory) if (directory / "run.json").exists() else None
         if self.about is not None:
@@ -88,6 +91,7 @@ class Store:
         about: what run.json says of the run, its times and its configuration aside. Raises RunError when nothing can be written or locked.
         """
         about = {"configuration": self.configuration, "configuration_hash": self.configuration_hash, **about}
+        about["jobs"] = [self.job] if self.job else []
         existed = self.directory.exists()
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -187,8 +191,11 @@ class Store:
             if not self.missing(about["seeds"], False):
                 status = "failed" if any(row.status == "failed" for row in self.rows.values()) else "done"
                 self.clear_claims()
-            if status != about["status"]:
-                about.update(status=status, finished=None if status == "running" else now())
+            jobs = with_job(about.get("jobs", []), self.job)
+            if status != about["status"] or jobs != about.get("jobs", []):
+                if status != about["status"]:
+                    about.update(finished=None if status == "running" else now())
+                about.update(status=status, jobs=jobs)
                 self.write_about()
         return status
 
@@ -215,8 +222,16 @@ def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, An
         resumed = [*resumed, {**used, "until": now()}]
     seeds = sorted({*before["seeds"], *about["seeds"]})
     # as an earlier version wrote it, perhaps: its hash is that of the records
-    about = {**about, "configuration": before["configuration"]}
+    jobs = before.get("jobs", [])
+    for job in about.get("jobs", []):
+        jobs = with_job(jobs, job)
+    about = {**about, "configuration": before["configuration"], "jobs": jobs}
     return {**about, "seeds": seeds, "status": "running", "started": before["started"], "finished": None, "resumed": resumed}
+
+
+def with_job(jobs: list[list[int]], job: list[int] | None) -> list[list[int]]:
+    """The sweeps that a run was a job of, with one more."""
+    return jobs if job is None or job in jobs else [*jobs, job]
 
 
 def network_path(directory: Path, seed: int) -> Path:

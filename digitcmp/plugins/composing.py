@@ -1,63 +1,115 @@
-"""Composing the jobs of a sweep: those that differ in nothing but their seed are composed once and copied.
+"""Composing the jobs of a sweep: those that differ in nothing but plain values are composed once and copied.
 
-Hydra composes every job twice (once to see whether that is possible, once to run it), at some 40 ms each. A hundred
-seeds of one configuration differ in two places only, the key `seed` and their list of overrides. Everything else is the
-same text: what depends on the seed is an interpolation, which is resolved in the copy as it would be in the original.
+Hydra composes every job twice (once to see whether that is possible, once to run it), at some 40 ms each. The jobs of a sweep mostly
+have the same choices, and other values of the same keys: `seed=3`, `optimizer.lr=0.1`. What is composed for one is what is composed for
+the next but for these values and the list of overrides; what depends on them is an interpolation, which is resolved in the copy as it
+would be in the original.
 """
 
 import copy
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config.composed import typed
-from digitcmp.config.schema import Config
+from digitcmp.config.composed import check, official, typed, unchecked, without_hydra
+from digitcmp.config.schema import AUTO, Config
 
-SEED = re.compile(r"seed=(0|[1-9]\d*)")
+PLAIN = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)=([-+.\w]+)")  # a key, and a value in which nothing is quoted, listed or called
+SUBDIR = "hydra.sweep.subdir"  # the one of Hydra's own keys that jobs differ in
+REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 KEPT = 100  # compositions; each is some 160 KB
 
 
 @dataclass
 class Template:
-    """What was composed for one seed, and where that seed stands in hydra.overrides.task."""
+    """What was composed for some values. places: the overrides that give them, by their keys: the list of overrides, and where in it."""
 
     composed: DictConfig
-    index: int
-    config: Config | None = None
+    places: dict[str, tuple[str, int]]
+    config: Config | None = None  # typed, for some values; None where that cannot be taken for others
+    given: list[str] = field(default_factory=list)  # the overrides that it stands for at the moment
+    alone: bool | None = None  # whether nothing is worked out from these values; None until it is known
 
-    def reseed(self, seed: int) -> DictConfig:
-        """What would have been composed for another seed: the template itself, until it gets the next one."""
-        OmegaConf.update(self.composed, "seed", seed, merge=True)
-        self.composed.hydra.overrides.task[self.index] = f"seed={seed}"
+    def place(self, overrides: Sequence[str]) -> DictConfig:
+        """What would have been composed for these values: the template itself, until it gets the next ones.
+
+        Raises what OmegaConf raises for a value that its key does not take.
+        """
+        for text in overrides:
+            if (key := key_of(text)) in self.places and text not in self.given:
+                OmegaConf.update(self.composed, key, value_of(text), merge=True)
+                name, index = self.places[key]
+                self.composed.hydra.overrides[name][index] = text
+        self.given = list(overrides)
         return self.composed
 
-    def typed(self, seed: int) -> Config:
-        """The typed configuration for this seed; checked once. Raises what `digitcmp.config.composed.typed` raises."""
+    def typed(self) -> Config:
+        """The typed and checked configuration for the values that stand in it. Raises what `digitcmp.config.composed.typed` raises."""
+        keys = [key for key in self.places if key != SUBDIR]
+        if self.alone is None:  # a plain value refers to nothing, so that this is so for all
+            self.alone = not (official(self.composed.hydra) or depends(self.composed, keys))
+        if not self.alone or self.composed.rounds == AUTO:
+            return typed(self.composed)
         if self.config is None:
-            config = typed(self.composed)
-            if has_interpolations(self.composed):
-                return typed(self.reseed(seed))  # something may depend on the seed
-            self.config = config
-        return replace(self.config, seed=seed)
+            self.config = unchecked(without_hydra(self.composed))
+        config = copy.deepcopy(self.config)
+        for key in keys:
+            put(config, key, OmegaConf.select(self.composed, key))
+        return check(config)
 
 
-def has_interpolations(composed: DictConfig) -> bool:
-    """Whether a value of the job's own part (not `hydra`) is worked out from others."""
-    own = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
-    return "${" in repr(OmegaConf.to_container(own, resolve=False))
+def put(config: Config, key: str, value: Any) -> None:
+    """Give a dotted key of a configuration object a value."""
+    *path, last = key.split(".")
+    node: Any = config
+    for part in path:
+        node = node[int(part)] if isinstance(node, list) else getattr(node, part)
+    if isinstance(node, list):
+        node[int(last)] = value
+    else:
+        setattr(node, last, value)
 
 
-class SeedLoader:
-    """Hydra's loader of configurations, with a memory for jobs that differ in their seed alone."""
+def depends(composed: DictConfig, keys: Sequence[str]) -> bool:
+    """Whether a value of the job's own part (not `hydra`) may be worked out from one of these keys."""
+    text = repr(OmegaConf.to_container(without_hydra(composed), resolve=False))
+    found = [name for name in REFERENCE.findall(text) if not name.startswith("oc.env:")]
+    # nested ones, calls and relative ones are not looked into
+    opaque = text.count("${") != len(REFERENCE.findall(text)) or any(":" in name or name.startswith(".") for name in found)
+    return opaque or any(overlap(name, key) for name in found for key in keys)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether dotted keys are equal, or one lies below the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+def key_of(override: str) -> str:
+    """What an override is for."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+@lru_cache(maxsize=4096)
+def value_of(override: str) -> Any:
+    """The value that Hydra reads in it."""
+    return OverridesParser.create().parse_override(override).value()
+
+
+class TemplateLoader:
+    """Hydra's loader of configurations, with a memory for jobs that differ in plain values alone."""
 
     def __init__(self, loader: ConfigLoader) -> None:
         self.loader = loader
         self.templates: OrderedDict[tuple[Any, ...], Template] = OrderedDict()
+        self.groups = set(loader.list_groups(""))
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is as it was."""
@@ -71,32 +123,37 @@ class SeedLoader:
         template = self.template(master_config, list(sweep_overrides))
         return template if isinstance(template, DictConfig) else template.composed
 
-    def compose(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> tuple[DictConfig, Template | None]:
-        """The composed configuration of one job, to be kept, and the template that it shares with others, if it does."""
+    def compose(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> DictConfig:
+        """The composed configuration of one job, to be kept."""
         template = self.template(master_config, list(sweep_overrides))
-        return (template, None) if isinstance(template, DictConfig) else (copy.deepcopy(template.composed), template)
+        return template if isinstance(template, DictConfig) else copy.deepcopy(template.composed)
 
     def template(self, master_config: DictConfig, overrides: list[str]) -> Template | DictConfig:
-        """The template of these overrides, with their seed in it; what Hydra composes where there can be none."""
-        if (seed := only_seed(overrides)) is None:
+        """The template of these overrides, with their values in it; what Hydra composes where there can be none."""
+        if not (keys := self.plain_keys(overrides)):
             return self.loader.load_sweep_config(master_config, overrides)
-        key = (id(master_config), *("seed=" if SEED.fullmatch(override) else override for override in overrides))
-        if key in self.templates:
-            self.templates.move_to_end(key)
-            self.templates[key].reseed(seed)
-            return self.templates[key]
+        name = (id(master_config), *(f"{key}=" if (key := key_of(override)) in keys else override for override in overrides))
+        if name in self.templates:
+            self.templates.move_to_end(name)
+            try:
+                self.templates[name].place(overrides)
+            except OmegaConfBaseException:
+                del self.templates[name]  # Hydra itself says what is wrong
+            else:
+                return self.templates[name]
         composed = self.loader.load_sweep_config(master_config, overrides)
-        if "seed" in composed.hydra.runtime.choices:  # there is a group of that name, and seed=1 chooses from it
-            return composed
-        index = list(composed.hydra.overrides.task).index(f"seed={seed}")
-        template = self.templates[key] = Template(composed, index)
+        lists = {kind: list(composed.hydra.overrides[kind]) for kind in ("task", "hydra")}
+        given = {key: ("hydra" if key == SUBDIR else "task", text) for text in overrides if (key := key_of(text)) in keys}
+        places = {key: (kind, len(lists[kind]) - 1 - lists[kind][::-1].index(text)) for key, (kind, text) in given.items()}
+        self.templates[name] = Template(composed, places, given=overrides)
         if len(self.templates) > KEPT:
             self.templates.popitem(last=False)
-        return template
+        return self.templates[name]
 
-
-def only_seed(overrides: list[str]) -> int | None:
-    """The seed, where it is set once, as a plain number; None otherwise."""
-    found = [override for override in overrides if override.lstrip("+~").partition("=")[0] == "seed"]
-    plain = SEED.fullmatch(found[0]) if len(found) == 1 else None
-    return int(plain[1]) if plain else None
+    def plain_keys(self, overrides: Sequence[str]) -> set[str]:
+        """The keys that get a plain value, and that nothing else is said about; none of a group, whose choice brings other keys."""
+        named = [key_of(override) for override in overrides]
+        found = [key for key, override in zip(named, overrides, strict=True) if PLAIN.fullmatch(override) and key not in self.groups]
+        own = [key for key in found if key == SUBDIR or not key.startswith("hydra.")]
+        values = [key for key in named if key not in self.groups]
+        return {key for key in own if sum(overlap(key, other) for other in values) == 1}

@@ -1,11 +1,13 @@
 """The jobs of a sweep: how each is composed, and what it has come to. Imports neither torch nor a model."""
 
 import json
+import os
 import re
 import shlex
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,11 +19,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.composed import typed
-from digitcmp.config.identity import flat
-from digitcmp.config.schema import Config
-from digitcmp.errors import DigitcmpError, Pruned
+from digitcmp.config.identity import configuration, configuration_hash, flat
+from digitcmp.config.schema import AUTO, Config
+from digitcmp.errors import DigitcmpError, Pruned, RunError
 from digitcmp.experiment.run import Run
-from digitcmp.plugins.composing import SeedLoader
+from digitcmp.experiment.store import read_about
+from digitcmp.plugins.composing import TemplateLoader
 
 
 @dataclass
@@ -41,6 +44,7 @@ class Job:
     error: Exception | None = None
     value: float | None = None  # what it has come to, when all its rounds are through
     ended: bool = False  # it has come to its error
+    moved: bool = False  # its folder is that of another job, or of an earlier run, of the same configuration
 
     @property
     def settled(self) -> bool:
@@ -56,31 +60,56 @@ class Job:
 
     def settle(self, run: Run) -> None:
         """Take over what has become of the job's run. Where another process has the rest of it, the job itself looks again."""
+        assert self.config is not None
+        seeds = run.seeds if self.config.rounds == AUTO else self.config.seeds
         if run.status == "pruned":
-            self.error = Pruned(f"{run.name} was ended early, with {len(run.rows)} of {len(run.seeds)} rounds")
+            self.error = Pruned(f"{run.name} was ended early, with {len(run.rows)} of {len(seeds)} rounds")
             self.ended = True
-        elif len(run.rows) == len(run.seeds):
+        elif len(run.rows_of(seeds)) == len(seeds):
             try:
-                self.value = run.outcome()
+                self.value = run.outcome(seeds)
             except DigitcmpError as error:
                 self.error, self.ended = error, True
 
 
-def make_job(loader: SeedLoader, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Job:
+class Homes:
+    """Where the runs of a sweep are: those that are on disk, and those that its jobs are to become. Jobs of the same configuration with
+    common seeds share a folder, however they are spelt, so that nothing is trained twice."""
+
+    def __init__(self, sweep: Path) -> None:
+        self.seeds: defaultdict[str, dict[Path, set[int]]] = defaultdict(dict)  # by configuration and folder
+        for path in sorted(sweep.glob("*/run.json")):
+            with suppress(RunError):  # a damaged one is nobody's
+                about = read_about(path.parent)
+                self.seeds[about["configuration_hash"]][path.parent] = set(about["seeds"])
+
+    def find(self, directory: Path, config: Config) -> Path:
+        """The folder for a job that would go into this one: this one, unless another one has most of its rounds."""
+        folders, seeds = self.seeds[configuration_hash(configuration(config))], set(config.seeds)
+        home = max(folders, key=lambda folder: len(folders[folder] & seeds), default=directory)
+        if directory in folders or not folders or not folders[home] & seeds:
+            home = directory
+        folders.setdefault(home, set()).update(seeds)
+        return home
+
+
+def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Job:
     """The job that these overrides make of the sweep's configuration. Raises what Hydra raises when they cannot be composed."""
     found = loader.template(sweep, list(overrides))
     composed = found if isinstance(found, DictConfig) else found.composed
 
     def compose() -> DictConfig:
         # what many jobs share is composed for this one again, so that a long sweep need not keep a copy for each
-        own = composed if isinstance(found, DictConfig) else loader.compose(sweep, overrides)[0]
+        own = composed if isinstance(found, DictConfig) else loader.compose(sweep, overrides)
+        if job.moved:
+            own.hydra.sweep.subdir = os.path.relpath(job.directory, str(own.hydra.sweep.dir))
         return numbered(own, number)
 
     with hydra_config(numbered(composed, number)):
         directory = (Path(str(composed.hydra.sweep.dir)) / str(composed.hydra.sweep.subdir)).absolute()
         job = Job(number, list(overrides), compose, command_of(list(composed.hydra.overrides.task)), directory)
         try:
-            job.config = typed(composed) if isinstance(found, DictConfig) else found.typed(composed.seed)
+            job.config = typed(composed) if isinstance(found, DictConfig) else found.typed()
         except (DigitcmpError, OmegaConfBaseException) as refused:
             job.error = refused
     return job
@@ -102,6 +131,14 @@ def hydra_config(composed: DictConfig) -> Iterator[None]:
         yield
     finally:
         instance.cfg = before
+
+
+def job_of(sweep: Path, number: int) -> list[int]:
+    """When the sweep in this folder was begun (ms since 1970), as its process has left it there, and the number of a job of it."""
+    try:
+        return [(sweep / "multirun.yaml").stat().st_mtime_ns // 10**6, number]
+    except OSError:  # a sweeper that leaves none
+        return [0, number]
 
 
 def command_of(overrides: list[str]) -> str:

@@ -19,6 +19,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from rich.progress import track
 
 from digitcmp.config.identity import configuration, differences
 from digitcmp.config.rules import auto_together
@@ -27,12 +28,12 @@ from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import print_plan, print_resumed
-from digitcmp.experiment.progress import ProgressDisplay
+from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
-from digitcmp.plugins.composing import SeedLoader
+from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.hydra_job import conclude, is_plain, log_kept, raise_quietly
-from digitcmp.plugins.jobs import Job, make_job
+from digitcmp.plugins.jobs import Homes, Job, job_of, make_job
 from digitcmp.terminal import Terminal
 
 OnJobEnd = Callable[[int, JobReturn], None]
@@ -50,7 +51,7 @@ class DigitcmpLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
-        self.loader = SeedLoader(hydra_context.config_loader)
+        self.loader = TemplateLoader(hydra_context.config_loader)
         # the sweeper has the same context, and so composes with this too when it looks whether its jobs can be composed
         hydra_context.config_loader = cast(ConfigLoader, self.loader)
 
@@ -58,18 +59,28 @@ class DigitcmpLauncher(Launcher):
         if not job_overrides:
             raise RunError("the sweep is empty: a range or a choice has no values, so there is nothing to run")
         self.prepare()
-        jobs = [make_job(self.loader, self.config, number, overrides) for number, overrides in enumerate(job_overrides, initial_job_idx)]
+        console = Terminal()
+        numbered = list(enumerate(job_overrides, initial_job_idx))
+        coming = track(numbered, "composing the jobs", console=console, transient=True, disable=not console.is_terminal)
+        jobs = [make_job(self.loader, self.config, number, overrides) for number, overrides in coming]
         valid = [job.config for job in jobs if job.config is not None]
-        if valid and all(config.dry_run for config in valid):
-            return self.show_plan(jobs)
-        if auto_together(valid):
+        if len(dry := {config.dry_run for config in valid}) > 1:
+            raise ConfigError("dry_run=true,false: this is for a whole sweep; give it one value")
+        # rounds=auto compares all runs with each other: two of the same configuration are refused there
+        homes = None if (auto := auto_together(valid)) else Homes(Path(str(self.config.hydra.sweep.dir)).absolute())
+        if auto and dry == {False}:
             return self.decide(jobs)
         returns: dict[int, JobReturn] = {}
-        runner = JobRunner(self, returns.__setitem__)
+        runner = JobRunner(self, returns.__setitem__, homes)
         runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
         if not runs and any(runner.refusals.values()):
             raise next(refusal for refusal in runner.refusals.values() if refusal)
-        print_resumed(runs, console := Terminal())
+        print_resumed(runs, console)
+        if moved := [job for job in jobs if job.moved]:
+            shared = f"{counted(len(moved), 'job')} of the same configuration as another one, or as a run of this folder, with common seeds"
+            console.print(f"{shared}: trained together, in one folder", highlight=False, soft_wrap=True)
+        if dry == {True}:
+            return self.show_plan(runs, runner)
         with ProgressDisplay.of(runs, console) as display:
             train(runs, [display, RunLog(), runner])
         runner.run_waiting()
@@ -133,28 +144,30 @@ class DigitcmpLauncher(Launcher):
             job_subdir_key="hydra.sweep.subdir",
         )
 
-    def show_plan(self, jobs: list[Job]) -> list[JobReturn]:
-        """Print how the jobs stand; nothing runs."""
+    def show_plan(self, runs: list[Run], runner: "JobRunner") -> list[JobReturn]:
+        """Print how the runs stand; nothing is trained. What would be refused is refused."""
         from digitcmp.experiment.executors.choose import choose, choose_device
 
-        runs = [Run(job.config, job.directory, job.command) for job in jobs if job.config is not None]
-        _, workers = choose(runs[0].config, sum(len(run.seeds) for run in runs), choose_device(runs[0].config.device))
-        refused = [JobReturn(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
-        if auto_together([run.config for run in runs]):
-            from digitcmp.auto.expected import print_expected
+        if runs:
+            _, workers = choose(runs[0].config, sum(len(run.seeds) for run in runs), choose_device(runs[0].config.device))
+            if auto_together([run.config for run in runs]):
+                from digitcmp.auto.expected import print_expected
 
-            print_expected(runs, Path(str(self.config.hydra.sweep.dir)), workers, Terminal())
-        else:
-            print_plan(runs, workers, Terminal())
+                print_expected(runs, Path(str(self.config.hydra.sweep.dir)), workers, Terminal())
+            else:
+                print_plan(runs, workers, Terminal())
+        errors = [job.error if job.config is None else runner.refusal(job.config) for job in runner.waiting]
+        refused = [JobReturn(status=JobStatus.FAILED, _return_value=error) for error in errors if error]
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
 
 class JobRunner(Callback):
-    """Lets Hydra run each job when this process is through with its run. on_job_end: gets its number and its return."""
+    """Lets Hydra run each job when this process is through with its run. on_job_end: gets its number and its return; homes: where jobs
+    of the same configuration meet, None where each has its own folder."""
 
-    def __init__(self, launcher: DigitcmpLauncher, on_job_end: OnJobEnd) -> None:
-        self.launcher, self.on_job_end = launcher, on_job_end
-        self.training: dict[Path, list[Job]] = {}  # jobs by the folder of the run that is trained for them
+    def __init__(self, launcher: DigitcmpLauncher, on_job_end: OnJobEnd, homes: Homes | None = None) -> None:
+        self.launcher, self.on_job_end, self.homes = launcher, on_job_end, homes
+        self.training: dict[Path, tuple[Run, list[Job]]] = {}  # runs that are trained, and the jobs that they are trained for, by folder
         self.waiting: list[Job] = []  # jobs that are run when nothing is trained any more
         self.refusals: dict[str, DigitcmpError | None] = {}
 
@@ -163,24 +176,31 @@ class JobRunner(Callback):
         folder holds another configuration, or is to hold one."""
         if job.config is None:
             self.waiting.append(job)
-        elif job.directory in self.training:
-            other = self.training[job.directory][0]
-            assert other.config is not None
-            if told := differences(configuration(other.config), configuration(job.config)):
-                raise RunError(
-                    f"{job.directory}: two jobs of this sweep would share this folder, though they differ ({told}); give each its own, "
-                    "as hydra.sweep.subdir does by default"
-                )
-            # one with other seeds trains what it lacks when the first one is through
-            (self.training[job.directory] if job.config.seeds == other.config.seeds else self.waiting).append(job)
-        else:
-            run = Run(job.config, job.directory, job.command)
-            if not run.complete and self.refusal(job.config):
-                self.waiting.append(job)  # the job itself will say so
-            else:
-                self.training[job.directory] = [job]
-                return run
-        return None
+            return None
+        if self.homes is not None and (home := self.homes.find(job.directory, job.config)) != job.directory:
+            job.directory, job.moved = home, True
+        if job.directory in self.training:
+            self.join(job, *self.training[job.directory])
+            return None
+        run = Run(job.config, job.directory, job.command, job_of(Path(str(self.launcher.config.hydra.sweep.dir)), job.number))
+        if not run.complete and self.refusal(job.config):
+            self.waiting.append(job)  # the job itself will say so
+            return None
+        self.training[job.directory] = run, [job]
+        return run
+
+    def join(self, job: Job, run: Run, jobs: list[Job]) -> None:
+        """Let a job share the run that is trained in its folder anyway. Raises RunError when that is of another configuration."""
+        assert job.config is not None
+        if told := differences(configuration(run.config), configuration(job.config)):
+            raise RunError(
+                f"{job.directory}: two jobs of this sweep would share this folder, though they differ ({told}); give each its own, "
+                "as hydra.sweep.subdir does by default"
+            )
+        if not run.begun:
+            run.join(job.config.seeds)
+        # one with other seeds than those that are being trained trains what it lacks when they are through
+        (jobs if set(job.config.seeds) <= set(run.seeds) else self.waiting).append(job)
 
     def runs_of(self, jobs: Iterable[tuple[int, Sequence[str]]]) -> Iterator[Run]:
         """The runs of jobs that come one by one; a job that has none is run before the next one is taken."""
@@ -201,7 +221,8 @@ class JobRunner(Callback):
                 self.run_waiting()
 
     def on_run_end(self, run: Run) -> None:
-        for job in self.training.pop(run.directory):
+        _, jobs = self.training.pop(run.directory)
+        for job in jobs:
             job.settle(run)
             if job.settled:
                 self.run_job(job)
@@ -221,26 +242,20 @@ class JobRunner(Callback):
         self.on_job_end(job.number, ended)
 
     def refusal(self, config: Config) -> DigitcmpError | None:
-        """Why there is no way to train this configuration here, if there is none; data that is missing is looked for once."""
-        from digitcmp.experiment.executors.choose import preflight
+        """Why there is no way to train this configuration here, if there is none; the same is looked for once."""
+        from digitcmp.experiment.executors.choose import check_data, check_means
 
-        parts = (
-            config.data,
-            config.augment,
-            config.model,
-            config.optimizer,
-            config.scheduler,
-            config.device,
-            config.engine,
-            config.workers,
-        )
-        if (key := repr(parts)) not in self.refusals:
-            try:
-                preflight(config)
-                self.refusals[key] = None
-            except DigitcmpError as error:
-                self.refusals[key] = error
-        return self.refusals[key]
+        means = (config.augment, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers)
+        for parts, check in ((means, check_means), (config.data, check_data)):
+            if (key := repr(parts)) not in self.refusals:
+                try:
+                    check(config)
+                    self.refusals[key] = None
+                except DigitcmpError as error:
+                    self.refusals[key] = error
+            if refused := self.refusals[key]:
+                return refused
+        return None
 
 
 def register() -> None:

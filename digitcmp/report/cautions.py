@@ -13,8 +13,8 @@ NAMED = 5  # so many things are named in a line, the rest is counted
 DRAWN = 24  # configurations in a figure
 ALPHA = 0.05  # of the tests
 SAME = ["digitcmp", "torch", "git_commit", "git_dirty", "engine", "device", "platform"]  # what one report should not mix
-TESTED = ["data.source", "data.target", "data.test_pairs"]  # what makes the test pairs of a seed
-TRAINED = ["data.source", "data.train_pairs", "data.val_pairs"]  # what makes its training pairs
+TESTED = ["data.source", "data.fingerprint", "data.target", "data.test_pairs"]  # what makes the test pairs of a seed
+TRAINED = ["data.source", "data.fingerprint", "data.train_pairs", "data.val_pairs"]  # what makes its training pairs
 UNFINISHED = {"running": "still running (or killed)", "interrupted": "interrupted", "pruned": "ended early by a search"}
 
 

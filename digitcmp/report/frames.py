@@ -25,9 +25,10 @@ RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "recorded",
 class Sweep:
     """What is on record below some folders. Rows of the frames point to their run by its position, in the column `run_index`.
 
-    runs: one row a run, oldest first: RUN_COLUMNS (run: path relative to the folder; seeds, recorded: how many it has, and has
-    rounds of), ABOUT, and the configuration as dotted columns, named in `keys`. rounds: the columns of `RoundRow` (`epochs` as
-    `epochs_trained`), each (configuration, seed) once. epochs, distances: rows of the same rounds. warnings: a line each.
+    runs: one row a run, in the order in which they were asked for: RUN_COLUMNS (run: path relative to the folder; seeds, recorded:
+    how many it has, and has rounds of), ABOUT, and the configuration as dotted columns, named in `keys`. rounds: the columns of
+    `RoundRow` (`epochs` as `epochs_trained`), each (configuration, seed) once. epochs, distances: rows of the same rounds.
+    warnings: a line each. configurations: nested, by hash.
     """
 
     runs: pd.DataFrame
@@ -36,6 +37,7 @@ class Sweep:
     distances: pd.DataFrame
     keys: list[str]
     warnings: list[str]
+    configurations: dict[str, dict[str, Any]]
 
 
 def read_sweep(folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COLUMNS, for_report: bool = False) -> Sweep:
@@ -56,30 +58,71 @@ def read_sweep(folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COL
     wanted = pd.MultiIndex.from_frame(counted[["run_index", "seed"]])
     epochs, distances = (of_rounds(stack(tables), wanted) for tables in zip(*((one.epochs, one.distances) for one in frames), strict=True))
     keys = [name for name in runs.columns if name not in {*RUN_COLUMNS, *ABOUT}]
-    return Sweep(runs, rounds, epochs, distances, keys, notes)
+    configurations = {about["configuration_hash"]: about["configuration"] for about in abouts}
+    return Sweep(runs, rounds, epochs, distances, keys, notes, configurations)
 
 
 def read_abouts(tops: list[Path], for_report: bool, notes: list[str]) -> list[tuple[Path, dict[str, Any]]]:
-    """The readable runs, oldest first, each once: their folders and their run.json. for_report: those alone that were tested.
+    """The readable runs in the order of the report, each once: their folders and their run.json. for_report: those alone that were tested.
+
+    The order is that in which they were asked for: by folder as given, by sweep (the older one first), by the job's number in it.
 
     Others are told of in the notes. Raises RunError when there is none.
     """
-    found, damaged = [], []
-    for directory in {path.resolve(): path for top in tops for path in find_runs(top)}.values():
-        try:
-            found.append((directory, read_about(directory)))
-        except RunError as error:
-            damaged.append(f"{error}; it is left out")
+    found, damaged, top_of = [], [], dict[Path, int]()
+    for index, top in enumerate(tops):
+        for directory in find_runs(top):
+            if directory.resolve() in top_of:
+                continue
+            top_of[directory.resolve()] = index
+            try:
+                found.append((directory, read_about(directory)))
+            except RunError as error:
+                damaged.append(f"{error}; it is left out")
     if not found:
         raise RunError(f"{tops[0]} holds no readable run, {len(damaged)} damaged: {damaged[0]}")
     notes += damaged
-    found.sort(key=lambda item: (str(item[1].get("started") or ""), natural(str(item[0]))))
+
+    def begun(item: tuple[Path, dict[str, Any]]) -> tuple[Any, ...]:
+        return item[1]["started"], natural(str(item[0]))
+
+    found.sort(key=begun)
+    sweeps: dict[Path, list[tuple[Path, dict[str, Any]]]] = {}  # in the order in which they were begun
+    for item in found:
+        sweeps.setdefault(item[0].parent, []).append(item)
+    found = [item for runs in sweeps.values() for item in in_order(runs)]
+    found.sort(key=lambda item: top_of[item[0].resolve()])
     kept = [(directory, about) for directory, about in found if was_tested(about) or not for_report]
     if not kept:
         raise RunError(f"{tops[0]} holds no tested run: all {len(found)} have test=false (as in a search), so there is nothing to report")
     if len(kept) < len(found):
         notes.append(f"{len(found) - len(kept)} runs were not tested (test=false); they are left out")
     return kept
+
+
+def in_order(runs: list[tuple[Path, dict[str, Any]]]) -> list[tuple[Path, dict[str, Any]]]:
+    """The runs of a sweep in the order in which commands have asked for them. runs: those that were begun first come first.
+
+    A command that names known runs as they were puts new ones in front of the known one that follows them; one that names them in
+    another order is right; others stay where they are.
+    """
+    commands: dict[int, list[tuple[int, int]]] = {}
+    for index, (_, about) in enumerate(runs):
+        for began, number in about.get("jobs") or [[0, index]]:  # a run that was no job, or is older than these numbers
+            commands.setdefault(began, []).append((number, index))
+    order: list[int] = []
+    for began in sorted(commands):
+        asked = list(dict.fromkeys(index for _, index in sorted(commands[began])))
+        if [index for index in asked if index in order] != [index for index in order if index in asked]:
+            order = [*asked, *(index for index in order if index not in asked)]
+            continue
+        place, known = len(order), set(order)
+        for index in reversed(asked):
+            if index in known:
+                place = order.index(index)
+            else:
+                order.insert(place, index)
+    return [runs[index] for index in order]
 
 
 def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -119,7 +162,8 @@ def distinct_rounds(rounds: pd.DataFrame, runs: pd.DataFrame, notes: list[str]) 
         raise RunError(f"{runs['directory'][0]}: no round is on record yet" + (f"; {notes[0]}" if notes else ""))
     hashes = rounds["run_index"].map(runs["configuration_hash"])
     failed = rounds["status"] == "failed"
-    ordered = rounds.assign(hash=hashes, failed=failed).sort_values("failed", kind="stable")
+    started = rounds["run_index"].map(runs["started"])
+    ordered = rounds.assign(hash=hashes, failed=failed, started=started).sort_values(["failed", "started"], kind="stable")
     again = ordered.duplicated(["hash", "seed"])
     twice = ordered[again & ~ordered["failed"]]
     if len(twice):

@@ -5,7 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from digitcmp.config.identity import flat
 from digitcmp.report.frames import Sweep
+from digitcmp.report.runs import as_text, typed
 
 Values = dict[str, Any]  # dotted key to a plain value, None where the configuration has no such key
 # keys whose value stands for all that comes with it: net4 is enough, its layers need not be told
@@ -22,12 +24,32 @@ def configurations(sweep: Sweep) -> pd.DataFrame:
     first = sweep.runs.drop_duplicates("configuration_hash")
     if "model.name" in first:
         first = first.iloc[pd.factorize(first["model.name"], use_na_sentinel=False)[0].argsort(kind="stable")]
-    frame = first[["configuration_hash", "parameters", *sweep.keys]].reset_index(drop=True)
-    rows = frame.to_dict("records")
-    values = [{key: None if pd.isna(row[key]) else row[key] for key in sweep.keys} for row in rows]
+    frame = first[["configuration_hash", "parameters"]].reset_index(drop=True)
+    values = into_lists([flat(sweep.configurations[name]) for name in frame["configuration_hash"]])
+    columns = {key: typed([one.get(key) for one in values]) for key in dict.fromkeys(key for one in values for key in one)}
     labels = label_all(dict(zip(frame["configuration_hash"], values, strict=True)))
     frame.insert(0, "label", list(labels.values()))
-    return frame
+    return pd.concat([frame, pd.DataFrame(columns)], axis=1)
+
+
+def into_lists(values: list[Values]) -> list[Values]:
+    """Configurations with paths into their lists of layers, as `model.digit_dense.0.units`, where all have as many layers there; other
+    lists as compact text."""
+    found = []
+    for one in values:
+        paths: Values = {}
+        for key, value in one.items():
+            if is_layers(value) and all(is_layers(other.get(key)) and len(other[key]) == len(value) for other in values):
+                paths |= {f"{key}.{index}.{name}": part for index, layer in enumerate(value) for name, part in layer.items()}
+            else:
+                paths[key] = as_text(value)
+        found.append(paths)
+    return found
+
+
+def is_layers(value: Any) -> bool:
+    """Whether a value is a list of parts with keys of their own."""
+    return isinstance(value, list) and bool(value) and all(isinstance(part, dict) for part in value)
 
 
 def label_all(values: dict[str, Values]) -> dict[str, str]:
@@ -76,9 +98,9 @@ def name_keys(group: list[str], values: dict[str, Values], parts: dict[str, list
 
 
 def briefly(values: list[Any]) -> list[str]:
-    """Values as texts, floats with as few of 4, 6 or all digits as tell them apart."""
+    """Values as texts, floats with as few of 4, 6, 12 or all digits as tell them apart."""
     whole = [shown(value) for value in values]
-    for form in (".4g", ".6g"):
+    for form in (".4g", ".6g", ".12g"):
         brief = [format(value, form) if isinstance(value, float) else text for value, text in zip(values, whole, strict=True)]
         if len(set(brief)) == len(set(whole)):
             return brief
@@ -91,12 +113,17 @@ def shown(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return format(value, ".12g") if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return short if float(short := format(value, ".12g")) == value else repr(float(value))
+    return str(value)
 
 
 def short_names(keys: list[str]) -> dict[str, str]:
-    """Each dotted key with as few of its last parts as tell it from the other keys: lr, comparator.relu."""
+    """Each dotted key with as few of its last parts as tell it from the other keys, from a name on: lr, comparator.relu, tower.0.kernel."""
     parts = {key: key.split(".") for key in keys}
-    endings = {key: [".".join(found[start:]) for start in range(len(found) - 1, -1, -1)] for key, found in parts.items()}
+    endings = {
+        key: [".".join(found[start:]) for start in range(len(found) - 1, -1, -1) if not found[start].isdecimal()]
+        for key, found in parts.items()
+    }
     count = Counter(end for ends in endings.values() for end in ends)
     return {key: next(end for end in ends if count[end] == 1 or end == key) for key, ends in endings.items()}

@@ -81,17 +81,29 @@ def was_tested(about: dict[str, Any]) -> bool:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Every folder at or below `folder` that holds a run.json, in natural order. Raises RunError when there is none."""
+    """Every folder at or below `folder` that holds a run.json, behind symbolic links too, in natural order. Raises RunError when there
+    is none."""
     if not folder.is_dir():
         raise RunError(f"{folder}: there is no such folder")
-    found = []
-    for top, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name not in SKIPPED]
+    found, seen = [], {folder.resolve()}
+    for top, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if name not in SKIPPED and not is_loop(Path(top, name), seen)]
         if "run.json" in files:
             found.append(Path(top))
     if not found:
         raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")
     return sorted(found, key=lambda path: natural(str(path)))
+
+
+def is_loop(folder: Path, seen: set[Path]) -> bool:
+    """Whether a folder is a link to one that has been seen, or that holds one that has been seen; one that is no link is none."""
+    if not folder.is_symlink():
+        return False
+    target = folder.resolve()
+    if any(target == one or target in one.parents for one in seen):
+        return True
+    seen.add(target)
+    return False
 
 
 def natural(text: str) -> list[tuple[int, float | str]]:
@@ -102,11 +114,12 @@ def natural(text: str) -> list[tuple[int, float | str]]:
 
 def flatten(configuration: dict[str, Any]) -> dict[str, Any]:
     """A nested configuration as dotted keys; lists become compact text, as on the command line: [{channels:32,kernel:5}]."""
-    values = flat(configuration)
-    for key, value in values.items():
-        if isinstance(value, list):
-            values[key] = json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "")
-    return values
+    return {key: as_text(value) for key, value in flat(configuration).items()}
+
+
+def as_text(value: Any) -> Any:
+    """A list as compact text; another value as it is."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "") if isinstance(value, list) else value
 
 
 def typed(values: list[Any]) -> "pd.Series[Any]":

@@ -25,7 +25,7 @@ from digitcmp.search.spec import SearchSpec, under
 from digitcmp.search.study import SharedStudy
 
 FOLDER = "confirm"
-HELD_OUT = ("test", "data.val_pairs")  # what belongs to a search, and not to a recipe
+HELD_OUT = ("test", "data.val_pairs", "data.fingerprint")  # what belongs to a search, and not to a recipe
 TRAINING = ("epochs", "batch_size", "aux_weight")  # what a recipe says even where it is the default
 
 

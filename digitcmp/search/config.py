@@ -8,6 +8,12 @@ from omegaconf import DictConfig, OmegaConf
 from digitcmp.config.composed import check_value, walk
 from digitcmp.config.schema import MOST_ROUNDS, key
 
+# what a search cannot vary, and what to do instead
+INSTEAD = {
+    "seed": "every trial is trained on the same seeds; rounds=R takes R of them",
+    "rounds": "every trial is trained on the same seeds; give their number once, as in rounds=3",
+    "test": "a search never looks at the test pairs",
+}
 TARGET = "digitcmp.plugins.sweeper.DigitcmpOptunaSweeper"
 
 

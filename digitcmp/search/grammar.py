@@ -15,16 +15,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from digitcmp.errors import ConfigError
 from digitcmp.plugins.private import choice_of, distribution_of
+from digitcmp.search.config import INSTEAD
 from digitcmp.search.space import Condition, Dimension, Space, as_text
 
 # what Hydra's parser and the sweeper raise for numbers and nestings that nobody means
 UNREADABLE = (ValueError, AssertionError, NotImplementedError, TypeError, ArithmeticError, RecursionError, AttributeError, KeyError)
 LARGEST = {IntDistribution: 2**53, FloatDistribution: 1e300}  # Optuna keeps all numbers as floats
-INSTEAD = {
-    "seed": "every trial is trained on the same seeds; rounds=R takes R of them",
-    "rounds": "every trial is trained on the same seeds; give their number once, as in rounds=3",
-    "test": "a search never looks at the test pairs",
-}
 
 
 def make_space(params: Mapping[str, Any], arguments: Sequence[str]) -> Space:

@@ -5,6 +5,8 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -59,6 +61,7 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
     with open_storage(url) as storage:
         pruner = make_pruner(settings, spec.trial.steps)
         name = settings.study_name or spec.folder.absolute().name
+        check_folder(spec.folder, name)
         sampler = make_sampler(settings, settings.seed)
         shared = SharedStudy(storage, open_study(storage, name, settings, spec.identity(), sampler, pruner), settings)
         spec.folder.mkdir(parents=True, exist_ok=True)
@@ -69,6 +72,19 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
                 shared.study.sampler = make_sampler(settings, seed)
             Search(spec, shared, launcher, console).run()
         conclude(spec, shared, context, config, launcher, console)
+
+
+def check_folder(folder: Path, name: str) -> None:
+    """Raise SearchError when a folder holds the trials of another study, whose best.yaml and summary/ this one would overwrite."""
+    if not (folder / "multirun.yaml").is_file() or not any(folder.glob("trial_*")):
+        return
+    written: Any = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"), resolve=False)
+    before = str(written["hydra"]["sweeper"].get("study_name") or Path(written["hydra"]["sweep"]["dir"]).name)
+    if "${" not in before and before != name:
+        raise SearchError(
+            f"{folder} holds the trials of the study {before}, not of {name}; choose another hydra.sweep.dir, "
+            f"or hydra.sweeper.study_name={before} to go on with it"
+        )
 
 
 def conclude(

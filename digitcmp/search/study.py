@@ -23,7 +23,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from digitcmp.config.identity import differences
+from digitcmp.config.identity import defaults, differences, flat
+from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError, SearchError
 from digitcmp.plugins.private import trial_id_of
 from digitcmp.search.config import SearchConfig
@@ -205,17 +206,25 @@ def open_study(
             sampler=sampler,
             pruner=pruner,
         )
-        where, advice = f"the study {name} in {storage.name}", "choose another hydra.sweeper.study_name"
-        if (before := study.direction.name.lower()) != settings.direction:
-            raise SearchError(f"hydra.sweeper.direction={settings.direction}: {where} is to {before}; {advice}")
+        where, advice = f"the study {name} in {storage.name}", "choose another hydra.sweep.dir"
+        if settings.study_name:
+            advice = "choose another hydra.sweeper.study_name, and another hydra.sweep.dir where that is given"
+        if (direction := study.direction.name.lower()) != settings.direction:
+            raise SearchError(f"hydra.sweeper.direction={settings.direction}: {where} is to {direction}; {advice}")
         if IDENTITY not in (known := study.user_attrs):
             if study.get_trials(deepcopy=False):
                 raise SearchError(f"{where} was not made by hydra/sweeper=digitcmp_optuna; {advice}")
             study.set_user_attr(IDENTITY, wanted)
-        elif known[IDENTITY] != wanted:
-            kind = next(kind for kind in OTHER if known[IDENTITY].get(kind) != wanted[kind])
-            was, is_ = (part[kind] if isinstance(part[kind], dict) else {kind: part[kind]} for part in (known[IDENTITY], wanted))
+        elif (before := as_of_now(known[IDENTITY], wanted)) != wanted:
+            kind = next(kind for kind in OTHER if before.get(kind) != wanted[kind])
+            was, is_ = (part[kind] if isinstance(part[kind], dict) else {kind: part[kind]} for part in (before, wanted))
             raise SearchError(f"{where} has {OTHER[kind]} ({differences(was, is_)}); {advice}")
         for point in settings.enqueue:
             study.enqueue_trial(point, skip_if_exists=True)
     return study
+
+
+def as_of_now(known: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """What a study is on record as, with the keys that came later at their defaults."""
+    later = {name: value for name, value in flat(defaults(Config, {})).items() if name in wanted["configuration"]}
+    return {**known, "configuration": {**later, **known.get("configuration", {})}}

@@ -68,7 +68,7 @@ def train_rounds(config: Config, seeds: Sequence[int], device: torch.device, on_
     """
     rounds, start = [RoundProgress(seed) for seed in seeds], time.perf_counter()
     try:
-        load(config.data.source, config.data.root)  # once per process
+        load(config.data.source, config.data.root, config.data.fingerprint)  # once per process
         spec, start = train_spec(config), time.perf_counter()
         drawn = [round_pairs(config.data, seed) for seed in seeds]
         member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
@@ -117,7 +117,7 @@ def crashed_round(config: Config, seed: int, reason: str) -> RoundResult:
 
 def round_pairs(data: DataConfig, seed: int) -> RoundPairs:
     """The pairs of the round of this seed. Raises DataError when the data set has too few images."""
-    source = load(data.source, data.root)
+    source = load(data.source, data.root, data.fingerprint)
     return make_round(source, seed, data.train_pairs, data.test_pairs, data.val_pairs, data.target, data.normalize_test)
 
 

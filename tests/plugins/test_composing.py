@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +13,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from digitcmp import cli
+from digitcmp.config.composed import typed
 from digitcmp.plugins import launcher
-from digitcmp.plugins.composing import SeedLoader, only_seed
+from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.report.build import make_report
 from tests.conftest import Ended
 from tests.experiment.made import without_seconds
@@ -39,7 +41,7 @@ def composed_jobs(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[...
                 pairs = []
                 for job in job_overrides:
                     theirs = self.loader.loader.load_sweep_config(self.config, list(job))
-                    pairs.append((self.loader.compose(self.config, job)[0], theirs))
+                    pairs.append((self.loader.compose(self.config, job), theirs))
                 found.append(pairs)
             raise CaughtError
 
@@ -69,6 +71,10 @@ def flags(node: Any) -> Any:
         ["seed=1,2", "seed=5", "epochs=2"],
         ["++seed=1,2", "epochs=2"],
         ["rounds=1,2"],
+        ["optimizer.lr=1e-3,3", "model=net2,wsn", "data.shuffle=yes,off"],
+        ["model=wsn", "model.digit_dense.0.units=5,6", "data.root=null,x"],
+        ["model=decoder", "data.target=le,gt", "aux_weight=1,2"],
+        ["+sweeps=table1", "model.comparator.reads=features", "optimizer={lr:0.5}", "optimizer.lr=0.1,0.2"],
         ["seed=range(2)", "+hydra.job.env_set.SEED=${seed}", "hydra.verbose=true"],
     ],
     ids=" ".join,
@@ -85,26 +91,84 @@ def test_copies_are_what_hydra_composes(composed_jobs: Callable[..., Any], argum
         assert len({id(ours) for ours, _ in pairs}) == len(pairs)
 
 
-def test_what_sets_the_seed_once_and_plainly() -> None:
-    """Only then does a job share what was composed for another seed."""
-    assert only_seed(["model=net1", "seed=12"]) == 12
-    for overrides in (["model=net1"], ["seed=1", "seed=2"], ["+seed=1"], ["seed=1.5"], ["seed=01"], ["seed=-1"], ["seed=1", "++seed=1"]):
-        assert only_seed(overrides) is None
+def test_what_is_composed_anew() -> None:
+    """Only a plain value of a key that nothing else is said about can be put into what was composed for another one."""
+
+    class Groups:
+        def list_groups(self, parent: str) -> list[str]:
+            del parent
+            return ["model"]
+
+    keys = TemplateLoader(cast(Any, Groups())).plain_keys
+    assert keys(["model=net1", "seed=12", "model.dropout=0.5", "hydra.sweep.subdir=x", "hydra.verbose=true"]) == {
+        "seed",
+        "model.dropout",
+        "hydra.sweep.subdir",
+    }
+    for overrides in (["seed=1", "seed=2"], ["+seed=1"], ["~seed"], ["seed=1", "++seed=1"], ["a=[1]"], ["a=${b}"], ["a='b'"], ["a=b(1)"]):
+        assert keys(overrides) == set(), overrides
+    for other in ("optimizer={lr:1}", "+optimizer.lr.x=1", "~optimizer"):
+        assert keys(["optimizer.lr=1", other]) == set()
+
+
+def typed_jobs(sweep: DictConfig, loader: TemplateLoader, jobs: list[list[str]]) -> list[Any]:
+    """The configuration of each job, or why it has none."""
+    found: list[Any] = []
+    for overrides in jobs:
+        try:
+            template = loader.template(sweep, overrides)
+            found.append(typed(template) if isinstance(template, DictConfig) else template.typed())
+        except Exception as error:
+            found.append((type(error), str(error)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("choices", "values"),
+    [
+        (["model=net2,wsn"], ["aux_weight=0,-1,x", "optimizer.lr=0.1,0"]),
+        (["model=decoder", "data=mnist"], ["data.target=le,gt,xx", "aux_weight=0,1"]),
+        (["optimizer=adam,sgd"], ["optimizer.momentum=0.5,2", "seed=0,3,-1"]),
+        (["model=wsn"], ["model.digit_dense.0.units=5,0,7", "model.weight_sharing=null,true"]),
+        (["optimizer=adam"], ["optimizer.betas.0=0.5,2"]),
+    ],
+)
+def test_typed_copies_are_what_is_typed_by_itself(
+    choices: list[str], values: list[str], run_cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every configuration, and every error, is what it is for a job that comes alone."""
+    found: list[tuple[Any, Any]] = []
+
+    def launch(self: launcher.DigitcmpLauncher, job_overrides: Any, initial_job_idx: int) -> Any:
+        del job_overrides, initial_job_idx
+        listed = [[f"{key}={value}" for value in text.split(",")] for key, _, text in (part.partition("=") for part in [*choices, *values])]
+        jobs = [list(job) for job in product(*listed)]
+        shared = typed_jobs(self.config, self.loader, jobs)
+        alone = [typed_jobs(self.config, TemplateLoader(self.loader.loader), [job])[0] for job in jobs]
+        found.extend(zip(shared, alone, strict=True))
+        raise CaughtError
+
+    monkeypatch.setattr(launcher.DigitcmpLauncher, "launch", launch)
+    with pytest.raises(CaughtError):
+        run_cli("--multirun", "hydra.sweep.dir=sweep")
+    assert len(found) >= 2
+    for shared, alone in found:
+        assert shared == alone
 
 
 def test_templates_are_given_up_when_there_are_too_many(composed_jobs: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A long search does not remember every trial."""
     monkeypatch.setattr("digitcmp.plugins.composing.KEPT", 2)
     kept: list[int] = []
-    real = SeedLoader.template
+    real = TemplateLoader.template
 
-    def counting(self: SeedLoader, *arguments: Any) -> Any:
+    def counting(self: TemplateLoader, *arguments: Any) -> Any:
         template = real(self, *arguments)
         kept.append(len(self.templates))
         return template
 
-    monkeypatch.setattr(SeedLoader, "template", counting)
-    composed_jobs("seed=0,1", "epochs=1,2,3,4")
+    monkeypatch.setattr(TemplateLoader, "template", counting)
+    composed_jobs("seed=0,1", "model=net1,net2,net3,wosn")
     assert max(kept) == 2
 
 
@@ -157,7 +221,7 @@ def test_jobs_leave_what_they_leave_with_the_basic_launcher(run_cli: Cli, monkey
             assert without_seconds(one) == without_seconds(other)
         elif path.name == "run.json":
             pair = [json.loads(each.read_text()) for each in (one, other)]
-            changing = ("started", "finished", "command")
+            changing = ("started", "finished", "command", "jobs")
             assert without(pair[0], *changing) == without(pair[1], *changing)
             assert neutral(pair[0]["command"]) == neutral(pair[1]["command"])
         elif path.suffix in (".yaml", ".log"):

@@ -182,3 +182,15 @@ def test_small_parts() -> None:
         "float64",
     ]
     assert pd.isna(typed(["a", None])[1])
+
+
+def test_runs_behind_links_are_found_once(tmp_path: Path) -> None:
+    """A link to a run, to a folder of runs, and two that lead back to where one comes from."""
+    write_run(tmp_path / "elsewhere" / "a", {0: 0.8})
+    write_run(tmp_path / "far" / "deep" / "b", {1: 0.8})
+    top = tmp_path / "sweep"
+    write_run(top / "c", {2: 0.8})
+    for name, target in {"run": "elsewhere/a", "more": "far", "loop": "sweep", "up": "."}.items():
+        (top / name).symlink_to(tmp_path / target)
+    (tmp_path / "far" / "back").symlink_to(top)
+    assert sorted(digitcmp.load_rounds(top)["seed"]) == [0, 1, 2]

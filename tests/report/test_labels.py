@@ -10,6 +10,7 @@ import pytest
 from digitcmp.report.frames import read_sweep
 from digitcmp.report.labels import configurations, label_all, short_names
 from digitcmp.report.runs import flatten
+from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
 
 
@@ -105,3 +106,24 @@ def test_short_names() -> None:
         "b.relu": "b.relu",
         "c.d": "d",
     }
+
+
+def test_layers_are_named_by_their_path(tmp_path: Path) -> None:
+    """`model.digit_dense.0.units`: a label, and a figure against it; towers that are not alike are told apart by their hashes."""
+    layers = [[{"units": units, "relu": True}, {"units": 10, "relu": True}] for units in (50, 100, 200)]
+    for units, dense in zip((50, 100, 200), layers, strict=True):
+        write_run(tmp_path / f"{units}", {0: 0.8, 1: 0.9}, configuration(model__digit_dense=dense))
+    results = study([tmp_path])
+    assert results.configurations["label"].tolist() == [f"digit_dense.0.units={units}" for units in (50, 100, 200)]
+    assert results.swept is not None
+    assert results.swept["key"].unique().tolist() == ["model.digit_dense.0.units"]
+    assert results.swept["value"].tolist() == [50, 100, 200]
+    write_run(tmp_path / "other", {0: 0.8, 1: 0.9}, configuration(model__digit_dense=layers[0][:1]))
+    assert study([tmp_path]).swept is None
+
+
+def test_the_17th_digit_is_told(tmp_path: Path) -> None:
+    """Numbers that differ at all have different labels, without hashes."""
+    for name, rate in (("a", 0.3), ("b", 0.30000000000000004), ("c", 0.1)):
+        write_run(tmp_path / name, {0: 0.8, 1: 0.9}, configuration(optimizer__lr=rate))
+    assert study([tmp_path]).configurations["label"].tolist() == ["lr=0.3", "lr=0.30000000000000004", "lr=0.1"]

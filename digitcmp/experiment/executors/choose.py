@@ -56,11 +56,14 @@ def choose_device(name: str) -> torch.device:
 
 
 def preflight(config: Config) -> None:
-    """What is checked before anything is trained or written.
+    """What is checked before anything is trained or written. Raises what `check_means` and `check_data` raise."""
+    check_means(config)
+    check_data(config)
 
-    Raises ConfigError when there is no such device, optimiser or schedule, for too many workers, or for a network that cannot be
-    stacked where it is to be; DataError for data that is missing, damaged or too small.
-    """
+
+def check_means(config: Config) -> None:
+    """Raise ConfigError when there is no such device, optimiser or schedule, for too many workers, or for a network that cannot be
+    stacked where it is to be."""
     device, cores = choose_device(config.device), cpu_count()
     if config.engine == "processes" and not hasattr(os, "fork"):
         raise ConfigError("engine=processes: this system cannot fork processes; use engine=serial")
@@ -68,6 +71,10 @@ def preflight(config: Config) -> None:
         limit = f"use at most {CROWD * cores}, or leave it null for one per core"
         raise ConfigError(f"workers={config.workers}: there are {cores} cores; {limit}")
     train_spec(config)
-    round_pairs(config.data, config.seed)  # a problem with the data is found here, once, and not in every worker
     if choose(config, len(config.seeds), device)[0] == "stacked":
         round_memory(config)
+
+
+def check_data(config: Config) -> None:
+    """Raise DataError for data that is missing, damaged or too small: found here, once, and not in every worker."""
+    round_pairs(config.data, config.seed)

@@ -1,0 +1,67 @@
+"""Where a sweep goes, and what a sweep of the official sweeper may ask for: found out before Hydra writes anything."""
+
+import re
+from hashlib import sha256
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+
+from digitcmp.config.composed import OFFICIAL
+from digitcmp.config.identity import execution_keys
+from digitcmp.data.fingerprint import PINNED
+from digitcmp.errors import ConfigError
+from digitcmp.plugins.composing import key_of
+from digitcmp.search.config import INSTEAD, TARGET
+
+DIR = "hydra.sweep.dir"
+
+
+def place(config: DictConfig, what: str) -> str:
+    """Give a named sweep whose configurations were changed on the command line, and a study that was given a name, a folder of its own:
+    the sweep's own folder, its report and its tests stay those of the sweep. Returns the folder, empty where nothing was changed.
+
+    what: the end of its name, which says what was changed; empty where nothing was. A sweep that was told where to go goes there.
+    """
+    hydra = config.hydra
+    given = [str(text) for text in hydra.overrides.hydra]
+    if not hydra.runtime.choices.get("sweeps") or any(key_of(text) in (DIR, "hydra.sweep", "hydra") for text in given):
+        return ""
+    searching = hydra.sweeper._target_ == TARGET
+    if searching and hydra.sweeper.study_name:
+        what = "-" + re.sub(r"[^\w-]", "-", str(hydra.sweeper.study_name), flags=re.ASCII)
+    elif searching and what:  # the folder's name is also the study's, and part of a command in best.yaml
+        what = f"-{sha256(what.encode()).hexdigest()[:8]}"
+    if not what:
+        return ""
+    folder = f"{hydra.sweep.dir}{what}"
+    with read_write(hydra), open_dict(hydra):
+        hydra.sweep.dir = folder
+        hydra.overrides.hydra.append(f"{DIR}='{folder}'")  # for its jobs
+    return folder
+
+
+def changes(config: DictConfig) -> list[str]:
+    """The overrides that change configurations of a named sweep: not rounds and seeds, which only add to what it has, unless it is a
+    search, whose trials all have the same; nor where and how they are trained."""
+    searching, pinned = config.hydra.sweeper._target_ == TARGET, OmegaConf.select(config, "data.source") in PINNED
+    same = {"sweeps", "seed", *execution_keys()} - ({"seed", "rounds"} if searching else set()) - (set() if pinned else {"data.root"})
+    swept = [str(text) for text in config.hydra.overrides.hydra if key_of(str(text)).startswith("hydra.sweeper.params")]
+    return [text for text in map(str, config.hydra.overrides.task) if key_of(text) not in same] + swept
+
+
+def check_official(config: DictConfig) -> None:
+    """Raise ConfigError for what the official sweeper would do, and what makes no sense: searching for luck, several directions."""
+    sweeper = config.hydra.sweeper
+    if sweeper._target_ != OFFICIAL:
+        return
+    if isinstance(sweeper.direction, ListConfig):
+        raise ConfigError(f"hydra.sweeper.direction={directions(sweeper.direction)}: a run has one objective; give one direction")
+    params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    for override in OverridesParser.create().parse_overrides([*params, *map(str, config.hydra.overrides.task)]):
+        if override.is_sweep_override() and (name := override.get_key_element().lstrip("+")) in INSTEAD:
+            raise ConfigError(f"{override.input_line}: {INSTEAD[name]}")
+
+
+def directions(listed: ListConfig) -> str:
+    """A list of directions as it is written on the command line."""
+    return f"[{','.join(getattr(one, 'name', str(one)) for one in listed)}]"

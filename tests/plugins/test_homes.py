@@ -1,0 +1,112 @@
+"""Jobs are matched by their configurations, however they are spelt; the first one that was given is what the others are compared with."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from digitcmp.report.study import study
+from tests.conftest import Ended
+
+Cli = Callable[..., Ended]
+TINY = ["--multirun", "epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "report=false", "hydra.sweep.dir=sweep"]
+
+
+def trained(folder: Path) -> list[tuple[str, int]]:
+    """The rounds on record below a folder, as (configuration, seed)."""
+    lines = [line for path in folder.glob("**/records/*.jsonl") for line in path.read_text().splitlines()]
+    assert lines
+    found = []
+    for path in folder.glob("**/rounds.csv"):
+        about = json.loads((path.parent / "run.json").read_text())
+        seeds = [int(row.split(",")[0]) for row in path.read_text().splitlines()[1:]]
+        assert seeds == about["seeds"]
+        found += [(about["configuration_hash"], seed) for seed in seeds]
+    assert len(found) == len(lines)
+    return sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "rounds"),
+    [
+        (["model.dropout=0,0.0,0e0"], 1),
+        (["optimizer.lr=0.1,1e-1,'0.1'"], 1),
+        (["data.shuffle=true,yes,on,1"], 1),
+        (["seed=0,1", "rounds=2"], 3),
+        (["optimizer.betas=[0.9,0.999],[0.90,0.999]"], 1),
+        (["optimizer.lr=0.3,0.30000000000000004"], 2),
+    ],
+    ids=str,
+)
+def test_nothing_is_trained_twice(run_cli: Cli, tmp_path: Path, sweep: list[str], rounds: int) -> None:
+    """Each configuration and seed once, as the dry run has said; and not again by the same command."""
+    assert f"\n{rounds} rounds to train" in run_cli(*TINY, *sweep, "dry_run=true").out
+    ended = run_cli(*TINY, *sweep)
+    assert ended.code == 0, ended.err
+    found = trained(tmp_path / "sweep")
+    assert len(found) == len(set(found)) == rounds
+    assert run_cli(*TINY, *sweep).code == 0
+    assert trained(tmp_path / "sweep") == found
+
+
+def test_overrides_in_another_order_and_spelling_go_on(run_cli: Cli, tmp_path: Path) -> None:
+    """In the folder that the configuration has; with more rounds, those that are missing are trained there."""
+    assert run_cli(*TINY, "model=net1,wsn", "optimizer.lr=0.1").code == 0
+    ended = run_cli(*TINY, "optimizer.lr=1e-1", "model=net1,wsn")
+    assert "2 rounds are finished already, 0 to train" in ended.out
+    assert "2 jobs of the same configuration" in ended.out
+    assert run_cli(*TINY, "optimizer.lr=1e-1", "model=net1,wsn", "rounds=2").code == 0
+    assert len(trained(tmp_path / "sweep")) == len(set(trained(tmp_path / "sweep"))) == 4
+    assert len(list(tmp_path.glob("sweep/*/run.json"))) == 2
+
+
+def test_seeds_of_their_own_have_folders_of_their_own(run_cli: Cli, tmp_path: Path) -> None:
+    """As many runs as jobs where no round is in common."""
+    assert run_cli(*TINY, "seed=range(3)").code == 0
+    assert len(list(tmp_path.glob("sweep/*/run.json"))) == 3
+
+
+def test_a_dry_run_refuses_what_a_run_refuses(run_cli: Cli) -> None:
+    """One check serves both: an unknown schedule, too few images, dry_run for some jobs only."""
+    for argument in ("scheduler.shape=square", "data.train_pairs=40000"):
+        data = ["data=mnist"] if "40000" in argument else []
+        lines = []
+        for dry in ("true", "false"):
+            ended = run_cli(*TINY[:1], *TINY[4:], *data, argument, f"dry_run={dry}")
+            assert ended.code == 1
+            lines.append(ended.err)
+            single = run_cli(*data, argument, f"dry_run={dry}", "engine=serial", "hydra.run.dir=single")
+            assert single.code == 1
+            lines.append(single.err)
+        assert len(set(lines)) == 1, lines
+    mixed = run_cli(*TINY, "dry_run=true,false")
+    assert (mixed.code, mixed.err) == (1, "digitcmp: dry_run=true,false: this is for a whole sweep; give it one value\n")
+
+
+@pytest.mark.parametrize("launcher", ["digitcmp", "basic"])
+def test_the_baseline_is_the_first_that_was_given(run_cli: Cli, tmp_path: Path, launcher: str) -> None:
+    """Not the alphabet's first, nor the first that happened to begin; also when it comes later to what is there already."""
+    options = [*TINY, f"hydra/launcher={launcher}", "rounds=2"]
+
+    def names() -> list[str]:
+        return study([tmp_path / "sweep"]).configurations["label"].tolist()
+
+    assert run_cli(*options, "model=wsn,net2").code == 0
+    assert names() == ["wsn", "net2"]
+    assert run_cli(*options, "model=wosn,wsn,net2").code == 0  # put in front of them
+    assert names() == ["wosn", "wsn", "net2"]
+    assert run_cli(*options, "model=net1").code == 0  # by itself: after the others
+    assert run_cli(*options, "model=net2", "rounds=3").code == 0  # more rounds of one
+    assert names() == ["wosn", "wsn", "net2", "net1"]
+    assert run_cli(*options, "model=net1,net2").code == 0  # another order
+    assert names() == ["net1", "net2", "wosn", "wsn"]
+
+
+def test_the_folders_of_a_report_come_as_they_are_given(run_cli: Cli, tmp_path: Path) -> None:
+    """And within each the order of its own sweep."""
+    assert run_cli(*TINY[:-1], "hydra.sweep.dir=a", "model=net2,net1", "rounds=2").code == 0
+    assert run_cli(*TINY[:-1], "hydra.sweep.dir=b", "model=wsn,wosn", "rounds=2").code == 0
+    folders = [tmp_path / "b", tmp_path / "a"]
+    assert study(folders).configurations["label"].tolist() == ["wsn", "wosn", "net2", "net1"]
+    assert study([tmp_path]).configurations["label"].tolist() == ["net2", "net1", "wsn", "wosn"]

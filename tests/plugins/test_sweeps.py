@@ -1,0 +1,105 @@
+"""A named sweep's folder belongs to that sweep, a study's folder to that study; what the official sweeper must not search."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Ended
+
+Cli = Callable[..., Ended]
+TINY = ["epochs=2", "batch_size=20", "data.train_pairs=60", "data.val_pairs=20", "data.test_pairs=20", "engine=serial"]
+SEARCH = ["--multirun", *TINY, "hydra.sweeper.n_trials=2", "report=false"]
+
+
+def folders() -> list[str]:
+    """What is in outputs/, in the present folder."""
+    return sorted(path.name for path in Path("outputs").iterdir())
+
+
+def test_a_changed_sweep_goes_elsewhere(run_cli: Cli) -> None:
+    """Overrides that change configurations, not those that only add rounds or say how; the dry run says the same folder."""
+    sweep = ["--multirun", "+sweeps=smoke", "report=false", "engine=serial"]
+    for more in (["epochs=1", "data.train_pairs=100"], ["epochs=1", "data.train_pairs=100", "rounds=1", "model=net1"]):
+        planned = run_cli(*sweep, *more, "dry_run=true")
+        assert planned.code == 0, planned.err
+        (said,) = re.findall(r"a folder of its own: (\S+)", planned.out)
+        assert said.startswith("outputs/smoke-epochs=1,data.train_pairs=100")
+        assert "dry_run" not in said
+    ended = run_cli(*sweep, *more)
+    assert ended.code == 0, ended.err
+    assert len(list(Path(said).glob("*/rounds.csv"))) == 1
+    assert "1 round is finished already, 0 to train" in run_cli(*sweep, *more).out
+    assert "smoke" not in [name for name in folders() if any(Path("outputs", name).glob("*/run.json"))]
+
+
+def test_more_rounds_stay_in_the_folder_and_a_given_folder_is_taken(run_cli: Cli) -> None:
+    """rounds and seed change no configuration; hydra.sweep.dir is an answer to the question where."""
+    for more in (["rounds=1"], ["seed=7"], ["hydra.sweep.dir=here", "epochs=1"]):
+        ended = run_cli("--multirun", "+sweeps=smoke", "dry_run=true", *more)
+        assert ended.code == 0, ended.err
+        assert "folder of its own" not in ended.out
+    assert folders() == ["smoke"]
+    assert Path("here/multirun.yaml").exists()
+
+
+def test_studies_have_folders_of_their_own(run_cli: Cli) -> None:
+    """The first two commands of docs/searching.md: another name is another folder, and the first one's files stay as they are."""
+    page = (ROOT / "docs" / "searching.md").read_text()
+    _, second = re.findall(r"^python -m digitcmp --multirun (\+sweeps=search_wsn.*?)(?:  +#.*)?$", page, re.MULTILINE)[:2]
+    assert "hydra.sweeper.study_name=wide" in second
+    small = [*SEARCH, "data=digits", "rounds=1", "hydra.sweeper.confirm=0", "hydra.sweeper.pruner=none"]
+    given = "+sweeps=search_smoke"
+    assert run_cli(*small, given, "hydra.sweeper.study_name=narrow").code == 0
+    before = Path("outputs/search_smoke-narrow/best.yaml").read_bytes()
+    changed = run_cli(*small, given, "optimizer.lr=tag(log,interval(0.0005,1))", "hydra.sweeper.study_name=wide")
+    assert changed.code == 0, changed.err
+    assert folders() == ["search_smoke-narrow", "search_smoke-wide"]
+    assert Path("outputs/search_smoke-narrow/best.yaml").read_bytes() == before
+    unnamed = run_cli(*small, given, "optimizer.lr=tag(log,interval(0.0002,1))")
+    assert unnamed.code == 0, unnamed.err
+    (third,) = set(folders()) - {"search_smoke-narrow", "search_smoke-wide"}
+    assert re.fullmatch(r"search_smoke-[0-9a-f]{8}", third)
+    assert run_cli("--config-dir", "outputs", f"+{third}=best", "--cfg", "job").code == 0  # as its best.yaml says
+
+
+def test_what_is_advised_about_studies_works(run_cli: Cli) -> None:
+    """Another space in the same study, another study in the same folder: each advice is followed, and leads on."""
+    ours = [*SEARCH, "hydra/sweeper=digitcmp_optuna", "hydra.sweeper.pruner=none"]
+    space, other = "optimizer.lr=interval(0.001,0.1)", "optimizer.lr=interval(0.001,0.2)"
+    assert run_cli(*ours, space, "hydra.sweep.dir=out").code == 0
+    best = Path("out/best.yaml").read_bytes()
+    refused = run_cli(*ours, other, "hydra.sweep.dir=out")
+    assert refused.code == 1
+    assert refused.err.endswith("; choose another hydra.sweep.dir\n")
+    assert run_cli(*ours, other, "hydra.sweep.dir=out2").code == 0
+    refused = run_cli(*ours, other, "hydra.sweep.dir=out", "hydra.sweeper.study_name=two")
+    assert refused.code == 1
+    assert (
+        "out holds the trials of the study out, not of two; choose another hydra.sweep.dir, or hydra.sweeper.study_name=out" in refused.err
+    )
+    assert Path("out/best.yaml").read_bytes() == best
+    assert run_cli(*ours, other, "hydra.sweep.dir=out3", "hydra.sweeper.study_name=two").code == 0
+    refused = run_cli(*ours, space, "hydra.sweep.dir=out3", "hydra.sweeper.study_name=two")
+    assert "choose another hydra.sweeper.study_name, and another hydra.sweep.dir where that is given" in refused.err
+    assert run_cli(*ours, space, "hydra.sweep.dir=out4", "hydra.sweeper.study_name=three").code == 0
+    assert run_cli(*ours, space, "hydra.sweep.dir=out", "hydra.sweeper.study_name=out").code == 0  # to go on with it
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("seed=choice(0,1)", "seed=choice(0,1): every trial is trained on the same seeds; rounds=R takes R of them"),
+        ("rounds=range(1,3)", "rounds=range(1,3): every trial is trained on the same seeds; give their number once, as in rounds=3"),
+        (
+            "hydra.sweeper.direction=[maximize,minimize]",
+            "hydra.sweeper.direction=[maximize,minimize]: a run has one objective; give one direction",
+        ),
+    ],
+)
+def test_what_the_official_sweeper_is_refused(run_cli: Cli, tmp_path: Path, argument: str, line: str) -> None:
+    """Searching for luck, and for two things at once: one line, before anything is written."""
+    ended = run_cli("--multirun", "hydra/sweeper=optuna", *TINY, "optimizer.lr=interval(0.01,1)", argument, "hydra.sweep.dir=out")
+    assert (ended.code, ended.err) == (1, f"digitcmp: {line}\n")
+    assert not list(tmp_path.iterdir())
