@@ -25,7 +25,7 @@ from rich.console import Console
 from benchmarks.common import composed, make_console, make_parser, make_table, print_table, run, whole, write
 from benchmarks.machine import describe_machine, in_words
 from digitcmp.errors import Pruned
-from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.callbacks import Callback, Callbacks
 from digitcmp.experiment.run import Run
 from digitcmp.plugins.launcher import DigitcmpLauncher, OnJobEnd
 from digitcmp.search.config import Median, Samplers, SearchConfig
@@ -54,9 +54,9 @@ class Idle(DigitcmpLauncher):
         self.spec, self.memory = spec, list[float]()
         self.starts, self.recording, self.telling = list[Times](), list[Times](), list[Times]()
 
-    def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], callback: Callback, on_job_end: OnJobEnd, rounds: int) -> None:
+    def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], callbacks: Sequence[Callback], on_job_end: OnJobEnd, rounds: int) -> None:
         del rounds
-        chance = random.Random(0)
+        chance, callback = random.Random(0), Callbacks(callbacks)
         for number, _ in jobs:
             self.starts.append(start := times())
             self.memory.append(resident())

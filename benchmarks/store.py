@@ -80,7 +80,7 @@ def measure(config: Config, directory: Path, network: bytes | None, pace: float)
         "kept_mb": kept / 1e6,
         "bytes_ratio": written / kept,
         "end_s": end,
-        "resume_s": seconds(resume, replace(config, rounds=config.rounds + 1), directory),
+        "resume_s": seconds(resume, replace(config, rounds=len(config.seeds) + 1), directory),
     }
 
 

@@ -1,11 +1,13 @@
 """The command line: what Hydra calls for a job and around it, and how errors end."""
 
+import logging
 import os
 import re
 import shlex
-import signal
 import sys
+from collections.abc import Callable
 from dataclasses import fields
+from functools import wraps
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -22,28 +24,49 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp import __version__
+from digitcmp import __version__, entry
 from digitcmp.config import messages, schema
-from digitcmp.config.composed import OFFICIAL, official, typed
+from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
 from digitcmp.config.sizes import check_jobs
-from digitcmp.errors import ConfigError, DigitcmpError
+from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_plan, print_resumed
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
-from digitcmp.inert import line
 from digitcmp.names import check_folder, check_name
 from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import launcher, sweeper
 from digitcmp.plugins.jobs import command_of
 from digitcmp.search.config import TARGET as SEARCHING
-from digitcmp.terminal import Terminal, end_quietly
+from digitcmp.terminal import Terminal, end_quietly, writable
 
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
-INTERRUPTED = 128 + signal.SIGINT
+KEPT_ROUNDS = 10  # a single run of so many keeps its networks unasked
+
+
+class Refused(SystemExit):
+    """An error on its way out of a callback."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(1)
+        self.error = error
+
+
+def carried_out(callback: Callable[..., None]) -> Callable[..., None]:
+    """A callback of Hydra whose errors end the program, whatever they are: Hydra would warn, and go on."""
+
+    @wraps(callback)
+    def carried(self: Callback, config: DictConfig, **kwargs: Any) -> None:
+        before = sys.exception()  # what a sweep ends with is told, rather than what follows from it
+        try:
+            callback(self, config, **kwargs)
+        except Exception as error:
+            raise Refused(before if isinstance(before, Exception) else error) from error
+
+    return carried
 
 
 class Hooks(Callback):
@@ -52,36 +75,39 @@ class Hooks(Callback):
     Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
     """
 
+    @carried_out
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
-        try:
-            check_names(config, config.hydra.run.dir)
-            check_single(config)
-            checked = typed(config)
-            run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
-            if checked.dry_run:
-                show_plan(run)
-                raise SystemExit(0)
-            if not run.complete:
-                from digitcmp.experiment.executors.choose import preflight
+        check_names(config, config.hydra.run.dir)
+        check_single(config)
+        checked = typed(config)
+        run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
+        if checked.rounds == schema.AUTO:
+            from digitcmp.auto import plan_file
 
-                preflight(checked)
-        except Exception as error:  # whatever it is, Hydra would go on
-            raise Refused(error) from error
+            plan_file.make([run], run.directory)  # or another plan
+        if checked.dry_run:
+            show_plan(run)
+            raise SystemExit(0)
+        if not run.complete:
+            from digitcmp.experiment.executors.choose import preflight
 
+            preflight(checked)
+
+    @carried_out
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse bad names, passwords in files and more jobs than anybody can mean, before a directory is made."""
+        """Refuse bad names, passwords in files, more jobs than anybody can mean, and rounds=auto where it cannot work, before a
+        directory is made."""
         del kwargs
-        try:
-            check_names(config, config.hydra.sweep.dir)
-            check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
-            if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
-                params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
-                check_jobs([*params, *config.hydra.overrides.task])
-        except Exception as error:  # whatever it is, Hydra would go on
-            raise Refused(error) from error
+        check_names(config, config.hydra.sweep.dir)
+        check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
+        if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
+            params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
+            check_jobs([*params, *config.hydra.overrides.task])
+        check_auto(config, config.hydra)
 
+    @carried_out
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
@@ -97,20 +123,9 @@ class Hooks(Callback):
             from digitcmp.report.build import make_report
             from digitcmp.report.terminal import print_report
 
-            try:
-                print_report(make_report([directory]))
-            except Exception as error:  # whatever it is, Hydra would end as if nothing had happened
-                raise Refused(error) from error
+            print_report(make_report([directory]))
         if failed := failures(directory):
             print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
-
-
-class Refused(SystemExit):
-    """An error on its way out of a callback."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(1)
-        self.error = error
 
 
 def check_names(config: DictConfig, folder: str) -> None:
@@ -133,8 +148,13 @@ def show_plan(run: Run) -> None:
     """What a single run would train."""
     from digitcmp.experiment.executors.choose import choose, choose_device
 
-    _, workers = choose(run.config, run.config.rounds, choose_device(run.config.device))
-    print_plan([run], workers, Terminal())
+    _, workers = choose(run.config, len(run.seeds), choose_device(run.config.device))
+    if run.config.rounds == schema.AUTO:
+        from digitcmp.auto.expected import print_expected
+
+        print_expected([run], run.directory, workers, Terminal())
+    else:
+        print_plan([run], workers, Terminal())
 
 
 @hydra.main(
@@ -146,26 +166,31 @@ def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.objective`)."""
     settings, console = HydraConfig.get(), Terminal()
     alone = settings.mode == RunMode.RUN
-    run = Run(typed(composed, settings), Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)))
+    config = typed(composed, settings)
+    if config.save_model is None:
+        config.save_model = alone and isinstance(config.rounds, int) and config.rounds <= KEPT_ROUNDS
+    run = Run(config, Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)))
     if alone:
         print_resumed([run], console)
     elif not run.complete:
         from digitcmp.experiment.executors.choose import preflight
 
         preflight(run.config)
-    with ProgressDisplay.of([run], console) as display:
-        train([run], [display, RunLog()])
+    if run.config.rounds == schema.AUTO:
+        from digitcmp.auto.training import train_auto
+
+        train_auto([run], run.directory, [RunLog()], console)
+    else:
+        with ProgressDisplay.of([run], console) as display:
+            train([run], [display, RunLog()])
     if alone:
         from digitcmp.report.curves import draw_outdated
-        from digitcmp.report.summary import print_summary
+        from digitcmp.report.summary import print_next, print_summary
 
         draw_outdated([run.directory])
         print_summary(run, console)
-    try:
-        return run.outcome()
-    except DigitcmpError as error:
-        # the other jobs of a sweep go on after an ordinary error; where there are none, Hydra need not comment on it
-        raise (Refused(error) if alone else error) from None
+        print_next(run, console)
+    return run.outcome()
 
 
 def run_name(before: str, overrides: list[str]) -> str:
@@ -224,10 +249,12 @@ def register() -> None:
 
 
 def main() -> None:
-    """Run the command line. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C."""
+    """Run the command line. Ends with exit code 0; 1 for an error, told in one line on stderr. Raises KeyboardInterrupt for Ctrl-C
+    (see `digitcmp.entry`)."""
     if sys.argv[1:] == ["--version"]:
         print(f"digitcmp {__version__} (Hydra {version('hydra-core')})")
         return
+    logging.raiseExceptions = False  # a log that cannot be written is no reason for a trace: what matters is on record
     full_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
@@ -241,16 +268,20 @@ def main() -> None:
         fail(refused.error, full_trace)
     except Exception as error:
         fail(error, full_trace)
-    except KeyboardInterrupt as interrupt:
-        print(f"\ndigitcmp: interrupted; {line(str(interrupt)) or 'finished rounds are kept'}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
     finally:
         if not full_trace:
             os.environ.pop("HYDRA_FULL_ERROR", None)
 
 
 def fail(error: BaseException, full_trace: bool) -> NoReturn:
-    """End with exit code 1 and one line, or with the whole trace where that was asked for, and where it is a fault of the program."""
+    """End with exit code 1 and one line, or with the whole trace where that was asked for, and where it is a fault of the program.
+
+    Raises KeyboardInterrupt for what a library has made of one.
+    """
+    if entry.interrupts.seen:
+        raise KeyboardInterrupt from error
+    if isinstance(error, OSError) and error.filename is None and not writable(sys.stdout):
+        error = RunError(f"cannot write to standard output: {error.strerror}; finished rounds are kept")
     if isinstance(error.__cause__, OSError) and isinstance(error, ValueError):  # Hydra's log cannot be written
         error = error.__cause__
     known = isinstance(error, DigitcmpError | HydraException | OmegaConfBaseException | OSError | yaml.YAMLError)

@@ -13,6 +13,7 @@ FORMULA = "=+-@＝＋－＠"  # what a spreadsheet takes for the beginning of a 
 MARKDOWN = re.compile(r"[\\`*|~$]|^[#>]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|:(?=[\w+-]+:)")
 ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;"})
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--", "<": "$<$", ">": "$>$"}
+LATEX["∞"] = r"$\infty$"
 LATEX |= {character: "\\" + character for character in "&%$#_{}"}
 LATEX |= {character: f"{{{character}}}" for character in "[]*"}  # what follows the end of a row would be an option of it
 

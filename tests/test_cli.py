@@ -47,6 +47,11 @@ BAD = {
     "ema=1": "ema=1.0: must be a finite number, at least 0, below 1",
     "label_smoothing=1": "label_smoothing=1.0: must be a finite number, at least 0, below 1",
     "test_every=0": "test_every=0: must be a whole number, at least 1",
+    "test_batch=0": "test_batch=0: must be a whole number, at least 1",
+    "test_batch=1001": "test_batch=1001: there are 1000 pairs to be tested on; use at most so many",
+    "test_batch=201 test=false data.val_pairs=200": "test_batch=201: there are 200 pairs to be tested on",
+    "model=net4 model.batch_statistics=true": "model.batch_statistics=true: the answers depend on how many pairs are tested at a time",
+    "model=net4 model.batch_statistics=true test_batch=333": "test_batch=333: data.test_pairs=1000 leaves a batch of one pair",
     "augment=elastic augment.displacement=-0.1": "augment.displacement=-0.1: must be a finite number, at least 0, at most 7",
     "augment=affine augment.rotation=181": "augment.rotation=181.0: must be a finite number, at least 0, at most 180",
     "ladder=01_net1": "ladder=01_net1: this group is added with a plus sign: +ladder=01_net1",
@@ -86,6 +91,8 @@ BAD = {
     "lerning_rate=1": "lerning_rate=1: there is no such key, did you mean optimizer.lr?",
     "modle=wsn": "modle=wsn: there is no such key, did you mean model?",
     "+model.foo=1": "model.foo=1: there is no such key",
+    "model.stride=2": "; model has name, joint, weight_sharing, batchnorm,",
+    "data.fold=2": "; data has source, root, train_pairs,",
     "+foo=1": "foo: there is no such key",
     "experiment=net4": "experiment=net4: this group is added with a plus sign: +experiment=net4",
     "+experiment=net5": "experiment=net5: there is no such choice, did you mean net",
@@ -93,7 +100,18 @@ BAD = {
     "engine=stack": "engine=stack: choose one of auto, serial, processes, stacked",
     "engine=serial workers=2": "workers=2: engine=serial has no workers",
     "nonsense": "nonsense: this is not KEY=VALUE",
+    "help": "help: this is not KEY=VALUE; did you mean: python -m digitcmp --help",
+    "train model=wsn": "train: this is not KEY=VALUE; did you mean: python -m digitcmp model=wsn",
+    "list": "did you mean: python -m digitcmp --help",
+    "sweep model=net1,net2": "did you mean: python -m digitcmp --multirun model=net1,net2",
+    "report outputs": "did you mean: python -m digitcmp.report outputs",
     "+model=wsn": "+model=wsn: choose it without the plus sign: model=wsn",
+    "model=1": "model=1: a group takes the name of a choice, as in model=net2",
+    "model=null": "model=null: a group takes the name of a choice",
+    "+experiment=null": "+experiment=null: a group takes the name of a choice",
+    "model=[1,2]": "model=[1,2]: a group takes the name of a choice",
+    "hydra/launcher=null": "hydra/launcher=null: a group takes the name of a choice",
+    "hydra.job.env_set.FOO=bar": "this key is added with a plus sign: +hydra.job.env_set.FOO=bar",
     "model=WSN": "model=WSN: there is no such choice, did you mean wsn?",
 }
 BAD_FILES = {
@@ -198,6 +216,45 @@ def test_unwritable_folder(run_cli: Cli, tmp_path: Path) -> None:
     ended = run_cli(*QUICK, f"hydra.run.dir={tmp_path}/file/run")
     assert ended.code == 1
     assert f"cannot write or read {tmp_path}/file/run: Not a directory" in ended.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("arguments", [["hydra.run.dir="], ["--multirun", "hydra.sweep.dir="]])
+def test_a_path_that_is_too_long_is_one_short_line(run_cli: Cli, arguments: list[str]) -> None:
+    """Of ten thousand characters, its beginning and its end; Hydra has nothing to add."""
+    *mode, folder = arguments
+    ended = run_cli(*QUICK, *mode, folder + "y" * 10_000)
+    assert ended.code == 1
+    (line,) = ended.err.splitlines()
+    assert line.startswith("digitcmp: cannot write or read yyy")
+    assert "yyy…yyy" in line
+    assert len(line) < 300
+
+
+def test_a_log_in_the_way_is_one_line(run_cli: Cli, tmp_path: Path) -> None:
+    """A folder of that name, for a single run and for a job of a sweep, whose other jobs are trained."""
+    for folder in ("here", "sweep/0"):
+        (tmp_path / folder / "digitcmp.log").mkdir(parents=True)
+    ended = run_cli(*QUICK, "hydra.run.dir=here")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "here/digitcmp.log: Is a directory" in ended.err
+    ended = run_cli("--multirun", *QUICK, "hydra.sweep.dir=sweep", "hydra.sweep.subdir='${seed}'", "seed=0,1", "engine=serial")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "sweep/0/digitcmp.log: Is a directory" in ended.err
+    assert (tmp_path / "sweep" / "1" / "rounds.csv").exists()
+
+
+def test_logs_can_be_switched_off(run_cli: Cli) -> None:
+    """As Hydra offers it."""
+    ended = run_cli(*QUICK, "hydra/job_logging=disabled", "hydra.run.dir=here")
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_hydra_adds_nothing_to_an_error(run_cli: Cli) -> None:
+    """With its own launcher it prints a line before it raises the error of a job."""
+    ended = run_cli("--multirun", *QUICK, "aux_weight=-1,0", "hydra/launcher=basic", "hydra.sweep.dir=sweep", "report=false")
+    assert ended.code == 1
+    assert ended.err.startswith("digitcmp: aux_weight=-1.0: must be")
+    assert ended.err.count("\n") == 1
 
 
 def test_a_run_is_never_mixed_with_another_configuration(run_cli: Cli, tmp_path: Path) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config.identity import completed, execution_keys
+from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import GROUP_SCHEMAS, Config
+from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.config.sizes import check_memory
 from digitcmp.errors import ConfigError
-from digitcmp.files import shipped
 from digitcmp.names import check_folder, check_name
 
 LIMITS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}  # see `digitcmp.config.schema.key`
@@ -27,8 +26,9 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     hydra: that part, where the tree comes without it (Hydra keeps it from the job's function). A job of the official Optuna sweeper
     is not tested, whatever it was told: a search must not look at the test pairs. (`digitcmp_optuna` says so in the overrides of its jobs.)
     """
-    own = without_hydra(composed)
-    if official(composed.hydra if hydra is None else hydra):
+    own, hydra = without_hydra(composed), composed.hydra if hydra is None else hydra
+    check_auto(own, hydra)
+    if official(hydra):
         check_validated(own)
         own.test = False
     return from_composed(own)
@@ -45,9 +45,26 @@ def check_validated(composed: DictConfig) -> None:
         raise ConfigError("data.val_pairs=0: a search compares validation accuracies; hold pairs out for that, as in data.val_pairs=200")
 
 
+def check_auto(composed: DictConfig, hydra: Any) -> None:
+    """Raise ConfigError where nobody could say how many rounds rounds=auto takes: the launcher of a sweep compares all its runs."""
+    if composed.rounds != AUTO or not is_multirun(hydra):
+        return
+    for part, known, why in (
+        ("sweeper", "basic", "a search trains the same rounds for every trial"),
+        ("launcher", "digitcmp", "the runs of a sweep are compared while they are trained, and this launcher trains each by itself"),
+    ):
+        if (chosen := hydra.runtime.choices.get(f"hydra/{part}")) != known:
+            raise ConfigError(f"rounds=auto with hydra/{part}={chosen}: {why}; give a number, as in rounds=10")
+
+
+def is_multirun(hydra: Any) -> bool:
+    """Whether a job is one of many."""
+    return hydra.mode is not None and hydra.mode.name == "MULTIRUN"
+
+
 def official(hydra: Any) -> bool:
     """Whether a job belongs to a search of the official sweeper."""
-    return hydra.mode is not None and hydra.mode.name == "MULTIRUN" and hydra.sweeper._target_ == OFFICIAL
+    return is_multirun(hydra) and hydra.sweeper._target_ == OFFICIAL
 
 
 def from_composed(composed: DictConfig) -> Config:
@@ -63,34 +80,22 @@ def from_composed(composed: DictConfig) -> Config:
     return config
 
 
-def from_recorded(values: dict[str, Any]) -> Config:
-    """The typed configuration of a run that is on record (see `digitcmp.config.identity`), checked as a command line is.
+def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None = None) -> Config:
+    """The typed configuration of a run as it is on record, checked as a command line is; nothing of conf/ but its defaults is needed.
 
-    Keys that change no number have their defaults. Raises ConfigError for one that no run can have had.
+    execution: the seed, and the execution keys that are not to have their defaults, some of them nested. Raises ConfigError for one
+    that no run of this version can have had.
     """
-    tree = {**primary(), "seed": 0, **completed(values)}
     try:
-        for group, choices in GROUP_SCHEMAS.items():
-            tree[group] = OmegaConf.merge(OmegaConf.structured(schema_of(tree[group], choices)), tree[group])
-        return from_composed(OmegaConf.create(tree))
+        whole = {"seed": 0, **completed(configuration)}
+        chosen = {group: schema for group in GROUP_SCHEMAS if (schema := choice(group, whole.get(group)))}
+        own = {name: primary()[name] for name in execution_keys() if name in primary()}
+        merged = OmegaConf.merge(OmegaConf.create(chosen), own, whole, execution or {})
+        assert isinstance(merged, DictConfig)
+        return from_composed(merged)
     except (OmegaConfBaseException, TypeError, AttributeError, KeyError, ValueError) as error:
-        raise ConfigError(f"its configuration is none ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from error
-
-
-def schema_of(values: dict[str, Any], choices: dict[str, type]) -> type:
-    """The schema of the choice of a group whose values these are: the one with the same first value, as algorithm: SGD."""
-    for schema in choices.values():
-        first = fields(schema)[0]
-        if values[first.name] == first.default:
-            return schema
-    raise ValueError(f"there is no such choice as {values}")
-
-
-def primary() -> dict[str, Any]:
-    """The keys of conf/config.yaml that change no number, at their values there."""
-    values = OmegaConf.to_container(OmegaConf.load(shipped("conf") / "config.yaml"))
-    assert isinstance(values, dict)
-    return {str(name): values[name] for name in execution_keys() if name in values}
+        where = f"{key}: " if (key := getattr(error, "full_key", None)) else ""
+        raise ConfigError(where + (str(error).splitlines() or [type(error).__name__])[0]) from error
 
 
 def unchecked(composed: DictConfig) -> Config:
@@ -125,6 +130,8 @@ def check_value(path: str, value: Any, metadata: Any) -> None:
     choices = metadata.get("choices", ())
     if choices and value not in choices:
         raise ConfigError(f"{path}={value}: choose one of {', '.join(map(str, choices))}")
+    if (word := metadata.get("word")) and isinstance(value, str) and value != word:
+        raise ConfigError(f"{path}={value}: must be a whole number, or {word}")
     if isinstance(value, str) and not choices:
         check_text(path, value, metadata.get("text", "name"))
     if isinstance(value, bool) or not isinstance(value, int | float):

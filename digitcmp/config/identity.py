@@ -3,14 +3,18 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
-from omegaconf import MISSING, OmegaConf
+import yaml
+from omegaconf import MISSING
 
-from digitcmp.config.schema import Config
+from digitcmp.config.schema import GROUP_SCHEMAS, Config
 from digitcmp.files import shipped
+
+CHOSEN_BY = {"optimizer": "algorithm", "scheduler": "shape", "augment": "kind"}  # the key that tells a group's choices apart
 
 
 def configuration(config: Config) -> dict[str, Any]:
@@ -24,6 +28,8 @@ def plain(node: Any) -> Any:
     """A configuration object as nested values without its execution keys."""
     if isinstance(node, list | tuple):
         return [plain(item) for item in node]
+    if isinstance(node, dict):
+        return {name: plain(value) for name, value in node.items()}
     if not is_dataclass(node):
         return node
     return {item.name: plain(getattr(node, item.name)) for item in fields(node) if not item.metadata.get("execution")}
@@ -35,35 +41,74 @@ def execution_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
     for item in fields(node):
         if item.metadata.get("execution"):
             yield prefix + item.name
-        elif is_dataclass(hints[item.name]):
+        if is_dataclass(hints[item.name]):
             yield from execution_keys(hints[item.name], f"{prefix}{item.name}.")
 
 
 def completed(values: dict[str, Any]) -> dict[str, Any]:
     """A configuration as an earlier version wrote it, with the keys that came later at their defaults: what that version did."""
-    return over(defaults(), values)
-
-
-@cache
-def defaults() -> dict[str, Any]:
-    """The configuration without any choice: the values of conf/config.yaml, and the schema's own."""
-    primary = OmegaConf.to_container(OmegaConf.load(shipped("conf") / "config.yaml"))
-    assert isinstance(primary, dict)
-    return configuration(Config(**{item.name: primary[item.name] for item in fields(Config) if item.name in primary}))
-
-
-def over(defaults: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Nested values, and the defaults of keys that they lack; a default that must be given (???) is none."""
-    whole = {name: over(value, {}) if isinstance(value, dict) else value for name, value in defaults.items() if value != MISSING}
-    for name, value in values.items():
-        whole[name] = over(defaults[name], value) if isinstance(defaults.get(name), dict) and isinstance(value, dict) else value
-    return whole
+    return dict(over(defaults(Config, values), values))
 
 
 def configuration_hash(values: dict[str, Any]) -> str:
-    """Twelve hexadecimal digits of the SHA-256 sum of the configuration in canonical JSON."""
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """Twelve hexadecimal digits of the SHA-256 sum of the configuration in canonical JSON, without what is at its default.
+
+    So a key that a later version brings, in a layer too, changes the hash of nothing that was trained before.
+    """
+    text = json.dumps(beyond(defaults(Config, values), values), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def defaults(kind: Any, values: Any) -> dict[str, Any]:
+    """The defaults of a dataclass of the schema, nested as these values are: with those of the choices and of each layer that
+    they have. A key that must be given has none."""
+    own = primary() if kind is Config else {item.name: item.default for item in fields(kind)}
+    hints, found = get_type_hints(kind), dict[str, Any]()
+    for item in fields(kind):
+        value, hint = values.get(item.name) if isinstance(values, dict) else None, hints[item.name]
+        if item.metadata.get("execution") or item.name == "seed":
+            continue
+        if is_dataclass(hint):
+            found[item.name] = defaults(choice(item.name, value) or hint, value)
+            found[item.name].pop(CHOSEN_BY.get(item.name), None)  # it says whose defaults these are
+        elif get_origin(hint) is list and is_dataclass(layer := get_args(hint)[0]):
+            found[item.name] = [defaults(layer, one) for one in value] if isinstance(value, list) else []
+        elif own.get(item.name, NO_DEFAULT) not in (NO_DEFAULT, MISSING):
+            found[item.name] = own[item.name]
+    return plain(found)  # type: ignore[no-any-return]
+
+
+def choice(group: str, values: Any) -> type | None:
+    """The dataclass of what was chosen from a group, by its algorithm, shape or kind."""
+    for schema in GROUP_SCHEMAS.get(group, {}).values():
+        if isinstance(values, dict) and values.get(CHOSEN_BY[group]) == getattr(schema, CHOSEN_BY[group]):
+            return schema
+    return None
+
+
+@cache
+def primary() -> dict[str, Any]:
+    """The values that conf/config.yaml gives to keys that every run has."""
+    return dict(yaml.safe_load((shipped("conf") / "config.yaml").read_text(encoding="utf-8")))
+
+
+def over(defaults: Any, values: Any) -> Any:
+    """Nested values, and the defaults of keys that they lack."""
+    if isinstance(defaults, dict) and isinstance(values, dict):
+        return {**defaults, **{name: over(defaults.get(name), value) for name, value in values.items()}}
+    if isinstance(defaults, list) and isinstance(values, list) and len(defaults) == len(values):
+        return [over(*both) for both in zip(defaults, values, strict=True)]
+    return values
+
+
+def beyond(defaults: Any, values: Any) -> Any:
+    """Nested values without the keys that are at their default; what is left of a layer stays in its place."""
+    if isinstance(values, dict) and isinstance(defaults, dict):
+        left = {name: beyond(defaults.get(name), value) for name, value in values.items() if value != defaults.get(name, NO_DEFAULT)}
+        return {name: value for name, value in left.items() if value != {}}
+    if isinstance(values, list) and isinstance(defaults, list) and len(defaults) == len(values):
+        return [beyond(*both) for both in zip(defaults, values, strict=True)]
+    return 0.0 if values == 0 and isinstance(values, float) else values  # -0.0 computes what 0.0 does
 
 
 def differences(before: dict[str, Any], after: dict[str, Any], most: int = 4) -> str:

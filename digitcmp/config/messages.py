@@ -14,10 +14,12 @@ import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
 
-from digitcmp.config.schema import GROUP_SCHEMAS, Config
-from digitcmp.errors import DigitcmpError, RunError
+from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
+from digitcmp.errors import DigitcmpError, RunError, shortened
 from digitcmp.inert import line, visible
 from digitcmp.passwords import without_passwords
+
+GROUPS = ("model", "data", *GROUP_SCHEMAS, "experiment", "ladder", "sweeps")
 
 
 def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
@@ -35,10 +37,33 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         options = list(error.options)
         return f"{group}={choice}: there is no such choice{suggestion(choice, options)}; choose one of {', '.join(options)}"
     if isinstance(error, OSError) and error.filename is not None:
-        return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
+        path = shortened(error.filename)
+        return f"cannot write or read {path}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
     if isinstance(error, OSError):
         return first(str(error))
-    return known_text(str(error), arguments) or by_class(error) or first(str(error))
+    return known_text(str(error), arguments) or meant(error, arguments) or by_class(error) or first(str(error))
+
+
+# words of other programs' command lines, and the command that is meant; what else was typed follows it
+MEANT = {
+    "help": "python -m digitcmp --help",
+    "list": "python -m digitcmp --help",
+    "version": "python -m digitcmp --version",
+    "train": "python -m digitcmp",
+    "run": "python -m digitcmp",
+    "sweep": "python -m digitcmp --multirun",
+    "search": "python -m digitcmp --multirun +sweeps=search_smoke",
+    **{name: f"python -m digitcmp.{name}" for name in ("report", "mistakes", "verify")},
+}
+
+
+def meant(error: BaseException, arguments: Sequence[str]) -> str:
+    """The command that was meant by a word such as `help`; empty for any other error."""
+    word = error.override if isinstance(error, OverrideParseException) else ""
+    if word not in MEANT:
+        return ""
+    rest = [argument for argument in arguments if argument != word]
+    return f"{word}: this is not KEY=VALUE; did you mean: {shlex.join([*shlex.split(MEANT[word]), *rest])}"
 
 
 def by_class(error: BaseException) -> str:
@@ -69,6 +94,9 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
         return unknown_key(found[1], text)
     if found := re.search(r"Ambiguous value for argument '(.*)'", text):
         return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
+    if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
+        given = [one for one in arguments if (name := one.lstrip("+").partition("=")[0]) in GROUPS or "/" in name]
+        return f"{' '.join(given)}: a group takes the name of a choice, as in model=net2; the choices are in --help"
     called = " ".join(argument for argument in arguments if "(" in argument)  # calls of Hydra's functions, such as range(2)
     if "does not support sweep type" in text:
         return f"{called}: this is for a search; add hydra/sweeper=optuna, or list the values"
@@ -83,7 +111,7 @@ def first(text: str) -> str:
 
 
 # where ordinary exceptions mean wrong input: Hydra's reading of the command line, the official Optuna sweeper and what it calls
-READERS = ("hydra.core.override_parser", "hydra_plugins.hydra_optuna_sweeper", "optuna.", "sqlalchemy.")
+READERS = ("hydra.core.override_parser", "hydra._internal.defaults_list", "hydra_plugins.hydra_optuna_sweeper", "optuna.", "sqlalchemy.")
 
 
 def raised_by_reading(error: BaseException) -> bool:
@@ -97,6 +125,8 @@ def wrong_type(error: ValidationError) -> str:
     found = re.search(r"Value '(.*)' (?:of type '.*' could not be converted to|is not a valid) (\w+)", str(error))
     if "is not a ListConfig" in str(error):
         return f"{error.full_key}: must be a list, as in {error.full_key}=[A,B]"
+    if other := re.search(r"Value '(.*)' of type '.*' is incompatible with type hint 'Union\[int, str\]'", str(error)):
+        return f"{error.full_key}={other[1]}: must be a whole number, or {AUTO}"
     if not found:
         return f"{error.full_key}: {first(str(error))}"
     kinds = {"Float": "a number", "Integer": "a whole number", "bool": "true or false"}
@@ -109,11 +139,16 @@ def unknown_key(path: str, text: str) -> str:
     shown = value[1] if value else path
     if path in ("experiment", "ladder", "sweeps"):
         return f"{shown}: this group is added with a plus sign: +{shown}"
+    if path.startswith("hydra.job.env_set"):
+        return f"{shown}: this key is added with a plus sign: +{shown}"
     group, _, name = path.rpartition(".")
     owners = [choice for choice, schema in GROUP_SCHEMAS.get(group, {}).items() if name in {item.name for item in fields(schema)}]
     if owners:
         return f"{shown}: the chosen {group} has no such key; it belongs to {', '.join(f'{group}={choice}' for choice in owners)}"
-    return f"{shown}: there is no such key{suggestion(path, known_keys())}; --cfg job shows all keys"
+    near, known = suggestion(path, known_keys()), known_keys()
+    beside = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == group]
+    rest = f"{group} has {', '.join(dict.fromkeys(beside))}" if group and beside else "--cfg job shows all keys"
+    return f"{shown}: there is no such key{near}; {rest}"
 
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from digitcmp.config.schema import COLUMNS, Config, ConvLayer
+from digitcmp.config.schema import AUTO, COLUMNS, MOST_LOOKS, Config, ConvLayer
 from digitcmp.errors import ConfigError
 
 
@@ -14,8 +14,10 @@ def check_rules(config: Config) -> None:
     auxiliary_loss_is_possible(config)
     pairs_are_of_use(config)
     columns_have_networks(config)
+    test_batches_are_of_use(config)
     optimizer_is_consistent(config)
     rounds_fit_the_engine(config)
+    auto_can_look(config)
 
 
 def output_size(tower: Sequence[ConvLayer], size: int = 14) -> int:
@@ -122,6 +124,27 @@ def pairs_are_of_use(config: Config) -> None:
         raise ConfigError("data.swap=true: data.repair=true makes new pairs in every epoch, in either order; choose one of them")
 
 
+def test_batches_are_of_use(config: Config) -> None:
+    """Test batches are no larger than the test; where batch norm depends on them, they are given, and have the pairs that it needs."""
+    batch, tested = (
+        config.test_batch,
+        {"data.test_pairs": config.data.test_pairs if config.test else 0, "data.val_pairs": config.data.val_pairs},
+    )
+    if batch is not None and batch > max(tested.values()):
+        raise ConfigError(f"test_batch={batch}: there are {max(tested.values())} pairs to be tested on; use at most so many")
+    if not (config.model.batch_statistics and config.model.batchnorm):
+        return
+    if batch is None:
+        raise ConfigError(
+            "model.batch_statistics=true: the answers depend on how many pairs are tested at a time; say it, as in test_batch=50"
+        )
+    for name, pairs in tested.items():
+        if pairs and (batch == 1 or pairs % batch == 1):
+            raise ConfigError(
+                f"test_batch={batch}: {name}={pairs} leaves a batch of one pair, which has no statistics (model.batch_statistics=true)"
+            )
+
+
 def columns_have_networks(config: Config) -> None:
     """Every network of the ensemble has a column, and each column as many networks as the others."""
     columns = f"columns=[{','.join(config.columns)}]"
@@ -150,3 +173,33 @@ def rounds_fit_the_engine(config: Config) -> None:
         raise ConfigError(f"workers={config.workers}: engine={engine} has no workers; use engine=processes")
     if config.stack_size is not None and engine not in ("stacked", "auto"):
         raise ConfigError(f"stack_size={config.stack_size}: engine={engine} has no stacks; use engine=stacked")
+
+
+def auto_can_look(config: Config) -> None:
+    """rounds=auto looks at test accuracies, after each batch."""
+    auto = config.auto
+    if config.rounds != AUTO:
+        return
+    if not config.test:
+        raise ConfigError("rounds=auto: looks at test accuracies, and test=false leaves none; give a number, as in rounds=10")
+    if auto.max < auto.batch:
+        raise ConfigError(f"auto.max={auto.max}: the first batch has auto.batch={auto.batch} rounds; use at least as many")
+    if auto.max > MOST_LOOKS * auto.batch:
+        least = -(-auto.max // MOST_LOOKS)
+        raise ConfigError(f"auto.batch={auto.batch}: up to auto.max={auto.max}, that is over {MOST_LOOKS} looks; use at least {least}")
+
+
+def auto_together(configs: Sequence[Config]) -> bool:
+    """Whether the runs of these configurations are compared as they are trained. Raises ConfigError when they cannot be."""
+    if all(config.rounds != AUTO for config in configs):
+        return False
+    first = configs[0]
+    for config in configs[1:]:
+        if (config.rounds, config.auto) != (first.rounds, first.auto):
+            raise ConfigError("rounds=auto: all runs of the sweep need it, with the same auto.margin, auto.batch, auto.max and auto.level")
+        if config.seed != first.seed:
+            raise ConfigError(
+                f"seed={first.seed},{config.seed}: rounds=auto trains the same seeds for every configuration, as many as it takes; "
+                f"give one to begin with, as in seed={first.seed}, or a number of rounds"
+            )
+    return True

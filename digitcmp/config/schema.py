@@ -14,14 +14,24 @@ from typing import Any
 from omegaconf import MISSING
 
 
-def key(default: Any = MISSING, *, choices: tuple[Any, ...] = (), execution: bool = False, text: str = "name", **limits: float) -> Any:
+def key(
+    default: Any = MISSING,
+    *,
+    choices: tuple[Any, ...] = (),
+    word: str | None = None,
+    execution: bool = False,
+    text: str = "name",
+    **limits: float,
+) -> Any:
     """Declare a configuration key with its choices or the limits of its values: at_least, above, at_most, below.
+
+    word: what may be given in place of a number.
 
     execution: whether it only says where, how or how often rounds are trained, and so changes no number of a round. Such keys
     are no part of a configuration's identity (`digitcmp.config.identity`) nor of a folder's name, and `--help` lists them apart.
     text: what a text is, a name or a folder (`digitcmp.names`), or any other.
     """
-    return field(default=default, metadata={"limits": limits, "choices": choices, "execution": execution, "text": text})
+    return field(default=default, metadata={"limits": limits, "choices": choices, "word": word, "execution": execution, "text": text})
 
 
 @dataclass
@@ -79,7 +89,7 @@ class ModelConfig:
     joint: bool = False  # one tower over the two-channel image instead of one digit at a time
     weight_sharing: bool | None = None  # both digits use one tower (true) or one each (false); null for a joint tower
     batchnorm: bool = False
-    batch_statistics: bool = False  # published quirk of net4: batch norm is tested with the statistics of the test batch
+    batch_statistics: bool = False  # published quirk of net4: batch norm is tested with the statistics of the batch, of test_batch pairs
     dropout: float = key(0.0, at_least=0, below=1)
     tower: list[ConvLayer] = field(default_factory=list)
     digit_dense: list[DenseLayer] = field(default_factory=list)
@@ -192,6 +202,20 @@ class DataConfig:
     normalize_test: bool = True  # false is a published quirk of seed 001: only the training images are normalised
 
 
+AUTO = "auto"
+MOST_LOOKS = 100  # of rounds=auto: the boundary is known for so many
+
+
+@dataclass
+class Auto:
+    """How rounds=auto decides how many rounds are enough (`digitcmp.auto.sequential`)."""
+
+    margin: float = key(above=0, at_most=100, execution=True)  # points: smaller differences do not matter
+    batch: int = key(at_least=1, execution=True)  # rounds from one look to the next
+    max: int = key(at_least=1, execution=True)  # rounds
+    level: float = key(above=0, at_most=0.5, execution=True)  # the probability of a wrong verdict among all, at most
+
+
 MOST_SEED = 2**53  # all whole numbers up to it are exact in every program that reads the tables
 MOST_ROUNDS = 1_000_000  # of a run; their rows are kept in memory
 COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functions of digitcmp.data.transforms
@@ -202,7 +226,7 @@ class Config:
     """Everything one run is made of."""
 
     seed: int = key(at_least=0, at_most=MOST_SEED)
-    rounds: int = key(at_least=1, at_most=MOST_ROUNDS, execution=True)
+    rounds: int | str = key(at_least=1, at_most=MOST_ROUNDS, word=AUTO, execution=True)
     epochs: int = key(at_least=1)
     batch_size: int = key(at_least=1)
     aux_weight: float = key(at_least=0)
@@ -212,15 +236,17 @@ class Config:
     columns: list[str] = field(default=MISSING, metadata={"choices": COLUMNS})
     tta_shift: float = key(at_least=0, at_most=7)
     test_every: int = key(at_least=1)
+    test_batch: int | None = key(at_least=1)
     device: str = key(choices=("auto", "cpu", "cuda"), execution=True)
     engine: str = key(choices=("auto", "serial", "processes", "stacked"), execution=True)
     workers: int | None = key(at_least=1, execution=True)
     stack_size: int | None = key(at_least=1, execution=True)
-    save_model: bool = key(execution=True)
+    save_model: bool | None = key(execution=True)
     retry_failed: bool = key(execution=True)
     test: bool = key()
     dry_run: bool = key(execution=True)
     report: bool = key(execution=True)
+    auto: Auto = field(default_factory=Auto, metadata={"execution": True})
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
@@ -229,8 +255,8 @@ class Config:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds of the rounds: seed … seed + rounds - 1."""
-        return list(range(self.seed, self.seed + self.rounds))
+        """The seeds of the rounds: seed … seed + rounds - 1; with rounds=auto, those of the first batch."""
+        return list(range(self.seed, self.seed + (self.auto.batch if isinstance(self.rounds, str) else self.rounds)))
 
 
 # Choices of a group that bring keys of their own; a YAML file takes one with `defaults: [/schema/GROUP/NAME@_here_]`.

@@ -63,8 +63,8 @@ def round_memory(config: Config) -> dict[str, int]:
 def side_by_side(config: Config) -> int:
     """How many rounds of this run are trained at a time."""
     if config.engine == "stacked" or config.stack_size:
-        return min(config.rounds, config.stack_size or 1)  # left alone, it takes what there is
-    return 1 if config.engine == "serial" else min(config.rounds, config.workers or os.cpu_count() or 1)
+        return min(len(config.seeds), config.stack_size or 1)  # left alone, it takes what there is
+    return 1 if config.engine == "serial" else min(len(config.seeds), config.workers or os.cpu_count() or 1)
 
 
 def parameters(model: ModelConfig) -> int:

@@ -32,7 +32,11 @@ def logging_to(directory: Path) -> Iterator[None]:
     if any(isinstance(handler, logging.FileHandler) and Path(handler.baseFilename) == path for handler in root.handlers):
         yield
         return
-    handler = logging.FileHandler(path)
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError:  # Hydra, which opens it too, says so; the round is on record
+        yield
+        return
     handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
     level, log.propagate = log.level, False
     log.addHandler(handler)

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from digitcmp.config.composed import from_recorded
+from digitcmp.config.composed import from_record
 from digitcmp.config.identity import configuration
 from digitcmp.config.schema import Config
 from digitcmp.data.transforms import find_columns
@@ -18,7 +18,7 @@ from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.store import network_path, read_about, saved_seeds
 from digitcmp.files import is_special
 from digitcmp.model.network import Outputs, PairNetwork
-from digitcmp.train.evaluate import decide, make_predictor
+from digitcmp.train.evaluate import BATCH, decide, make_predictor
 from digitcmp.train.program import make_program
 from digitcmp.train.round import checksum, first_line
 
@@ -33,6 +33,7 @@ class TrainedNetwork(nn.Module):
         """configuration: that of the run, complete."""
         super().__init__()
         self.networks, self.seed, self.target = nn.ModuleList(networks), seed, configuration["data"]["target"]
+        self.test_batch: int = configuration["test_batch"] or BATCH  # pairs at a time in its test
         self.mean, self.std = nn.Buffer(mean), nn.Buffer(std)
         program, columns = make_program(networks, together=False), find_columns(configuration["columns"])
         self.predictor = make_predictor(program, len(networks), configuration["tta_shift"], columns)
@@ -63,13 +64,13 @@ def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:
     about = read_about(directory)
     seeds = saved_seeds(directory)
     if not seeds:
-        raise RunError(f"{directory} holds no trained networks; they are kept with save_model=true")
+        raise RunError(f"{directory} holds no trained networks: it was trained without save_model=true, or they have been removed")
     wanted = seeds[0] if seed is None else seed
     if wanted not in seeds:
         raise RunError(f"seed={wanted}: {directory} holds the networks of the seeds {', '.join(map(str, seeds))}")
     path = network_path(directory, wanted)
     try:
-        config = from_recorded(about["configuration"])
+        config = from_record(about["configuration"])
     except ConfigError as error:
         raise RunError(f"{directory}/run.json: {error}") from error
     try:

@@ -1,16 +1,18 @@
 """What the user sees while rounds are trained: a live bar in a terminal, plain lines elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import isnan
+from math import inf, isfinite, isnan
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TimeRemainingColumn
+from rich.progress import Task as RichTask
+from rich.table import Table
 from rich.text import Text
 
 from digitcmp.experiment.callbacks import Callback
-from digitcmp.experiment.run import Run
+from digitcmp.experiment.run import Run, objective
 from digitcmp.inert import line
 from digitcmp.train.results import EpochRow, RoundResult, accuracy_of
 
@@ -38,33 +40,62 @@ class Sums:
             self.tested, self.accuracy = self.tested + 1, self.accuracy + accuracy
 
 
+class Line(Progress):
+    """A bar that is one line, however narrow the terminal: what matters most is kept, the bar takes what is left.
+
+    Fields of its task: count (34/400 rounds) and figures.
+    """
+
+    LEAST, MOST = 8, 40  # columns of the bar
+
+    def make_tasks_table(self, tasks: Iterable[RichTask]) -> Table:
+        table = Table.grid(padding=(0, 1, 0, 0))
+        for task in tasks:
+            title, count, figures = Text(task.description, "bold"), Text(task.fields["count"]), Text(task.fields["figures"])
+            left = Text.assemble(TimeRemainingColumn().render(task), " left") if task.total else Text("")
+            kept, room = [], self.console.width
+            for text in (count, left, figures, title):  # in the order of what they are worth
+                if text and text.cell_len + 1 <= room:
+                    kept.append(text)
+                    room -= text.cell_len + 1
+            bar: list[RenderableType] = [BarColumn(min(room - 1, self.MOST)).render(task)] if room > self.LEAST else []
+            cells: list[RenderableType] = [
+                *(text for text in (title, count) if text in kept),
+                *bar,
+                *(text for text in (figures, left) if text in kept),
+            ]
+            table.add_row(*cells)
+        return table
+
+
 class ProgressDisplay(Callback):
     """Follows rounds, from the first one that is begun until it is left as a context manager.
 
-    In a terminal: one bar over all epochs of all rounds. Elsewhere: a line per epoch of a single round, a line per finished
-    round of several. rounds, epochs: how many are expected in all, None where nobody knows. several: whether there are several runs.
+    In a terminal: one line with the count, a bar over all epochs (a search: trials), what the rounds have come to, and the time
+    left. Elsewhere: a line per epoch of a single round, a line per finished round of several.
+
+    rounds, epochs: how many are expected in all, None where nobody knows. several: whether there are several runs. trials: of a
+    search, in place of rounds and epochs: how many there are to be; finished: how many of them there are already, best: their best.
     """
 
-    def __init__(self, title: str, rounds: int | None, epochs: int | None, several: bool, console: Console) -> None:
+    def __init__(
+        self,
+        title: str,
+        rounds: int | None,
+        epochs: int | None,
+        several: bool,
+        console: Console,
+        trials: int | None = None,
+        finished: int = 0,
+        best: float = -inf,
+    ) -> None:
         self.title, self.rounds, self.epochs, self.several, self.console = line(title), rounds, epochs, several, console
-        self.finished = 0
+        self.trials, self.finished, self.best = trials, finished, best
         self.live, self.begun = console.is_terminal, False
         self.last: dict[tuple[Run, int], EpochRow] = {}  # of the rounds in flight
         self.ended = Sums()  # of the last epochs of the rounds that are through
-        unit = "epochs" if rounds in (None, 1) else f"epochs of {rounds} rounds"
-        self.bar = Progress(
-            TextColumn("{task.description}", style="bold", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn(unit + " · {task.fields[figures]}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn("·"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=console,
-            transient=True,
-        )
-        self.task = self.bar.add_task(self.title, total=epochs, figures="starting")
+        self.bar = Line(console=console, transient=True, speed_estimate_period=600)
+        self.task = self.bar.add_task(self.title, total=trials or epochs, completed=finished, count="", figures="starting")
 
     @classmethod
     def of(cls, runs: Sequence[Run], console: Console) -> "ProgressDisplay":
@@ -74,21 +105,37 @@ class ProgressDisplay(Callback):
         epochs = sum(len(run.missing) * run.config.epochs for run in missing)
         return cls(title, sum(len(run.missing) for run in missing), epochs, len(runs) > 1, console)
 
+    @classmethod
+    def of_search(cls, trials: int, finished: int, best: float | None, console: Console) -> "ProgressDisplay":
+        """The display of a search, of which so many trials are finished. best: their best validation accuracy, if there is any."""
+        return cls("search", None, None, True, console, trials, finished, -inf if best is None else best)
+
     def __enter__(self) -> "ProgressDisplay":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.bar.stop()
+        if self.live:  # elsewhere, it would leave an empty line
+            self.bar.stop()
 
     def on_run_begin(self, run: Run) -> None:
         if self.begun or not run.missing:
             return
         self.begun = True
         if self.live:
+            self.show()
             self.bar.start()
             return
         sizes = [counted(number, noun) for number, noun in ((self.rounds, "round"), (self.epochs, "epoch")) if number is not None]
+        sizes += [counted(self.trials, "trial")] if self.trials else []
         self.console.print(f"{self.title}: {', '.join(sizes)} in all" if sizes else self.title, highlight=False)
+
+    def on_run_end(self, run: Run) -> None:
+        if self.trials:
+            self.finished += 1
+            if not run.pruned:
+                value = objective(run.rows)
+                self.best = self.best if isnan(value) else max(self.best, value)
+            self.show()
 
     def on_epoch(self, run: Run, row: EpochRow) -> None:
         """Between two tests (test_every) the last one still counts."""
@@ -101,15 +148,20 @@ class ProgressDisplay(Callback):
             self.print_epoch(row)
 
     def show(self) -> None:
-        """Bring the bar up to date: epochs of all rounds, means of their last loss and accuracy."""
+        """Bring the line up to date."""
+        if self.trials:
+            figures = f"best so far {self.best:.2%}" if isfinite(self.best) else "no trial complete yet"
+            self.bar.update(self.task, completed=self.finished, count=f"{self.finished}/{self.trials} trials", figures=figures)
+            return
         sums = replace(self.ended)
         for row in self.last.values():
             sums.add(row)
+        count = f"{sums.epochs}/{self.epochs} epochs" if self.rounds == 1 else f"{self.finished}/{self.rounds} rounds"
+        figures = "starting"
         if sums.rounds:
-            mean = "" if self.rounds == 1 else "mean "
-            figures = f"{mean}loss {sums.loss / sums.rounds:.3f}"
-            figures += f" · {mean}accuracy {sums.accuracy / sums.tested:.1%}" if sums.tested else ""
-            self.bar.update(self.task, completed=sums.epochs, total=self.epochs, figures=figures)
+            # means over the rounds that have begun
+            figures = f"loss {sums.loss / sums.rounds:.3f}" + (f" · accuracy {sums.accuracy / sums.tested:.1%}" if sums.tested else "")
+        self.bar.update(self.task, completed=sums.epochs, total=self.epochs, count=count, figures=figures)
 
     def leave(self, run: Run, seed: int) -> int:
         """A round is through; returns how many epochs it is known to have had."""
@@ -126,15 +178,17 @@ class ProgressDisplay(Callback):
         self.console.print(text + ("" if row.digit_accuracy is None else f"  digits {row.digit_accuracy:7.2%}"), highlight=False)
 
     def on_round_end(self, run: Run, result: RoundResult) -> None:
-        self.finished += 1
+        self.finished += self.trials is None
         row, name = result.row, run.name if self.several else ""
         self.leave(run, row.seed)
+        if self.live:
+            self.show()
         if row.status == "failed":
             self.say(f"{name} seed {row.seed} failed: {row.error}".strip(), "red")
         elif self.rounds != 1 and not self.live:
-            number = f"{self.finished}" if self.rounds is None else f"{self.finished}/{self.rounds}"
+            number = "" if self.rounds is None else f"round {self.finished}/{self.rounds}  "
             measured, accuracy = accuracy_of(row)
-            self.say(f"round {number}  seed {row.seed}  {measured} {accuracy:7.2%}  {row.seconds:.1f} s  {name}".rstrip())
+            self.say(f"{number}seed {row.seed}  {measured} {accuracy:7.2%}  {row.seconds:.1f} s  {name}".rstrip())
 
     def on_round_stop(self, run: Run, seed: int) -> None:
         done = self.leave(run, seed)

@@ -1,7 +1,9 @@
-"""What made a result: versions, checkout, command."""
+"""What made a result: versions, checkout, and the machine as far as it may change the last digits."""
 
+import hashlib
 import platform
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -19,6 +21,35 @@ def versions() -> dict[str, Any]:
     import torch
 
     return {"torch": torch.__version__, "digitcmp": __version__, "python": platform.python_version(), **checkout()}
+
+
+@cache
+def machine(device: str) -> dict[str, Any]:
+    """What decides about the last digits of a result beside the code and the executor: rounds are repeated bitwise where all of it is
+    equal. device: the type of a torch device.
+
+    torch_build: its CUDA (or cpu), and the libraries that it computes with. cpu_capability: the instructions that torch chose.
+    threads: of a round.
+    """
+    import torch
+
+    build = hashlib.sha256(torch.__config__.show().encode()).hexdigest()[:12]
+    return {
+        "torch_build": f"{torch.version.cuda or 'cpu'} {build}",
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": 1,  # as executors set it: more gain nothing on networks of this size
+        "device_name": torch.cuda.get_device_name() if device == "cuda" else processor(),
+    }
+
+
+def processor() -> str:
+    """The model of the CPU."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def checkout() -> dict[str, Any]:

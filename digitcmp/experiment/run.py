@@ -8,7 +8,7 @@ from statistics import fmean
 from digitcmp.config.identity import configuration
 from digitcmp.config.messages import failed_rounds
 from digitcmp.config.schema import Config
-from digitcmp.experiment.provenance import versions
+from digitcmp.experiment.provenance import machine, versions
 from digitcmp.experiment.store import Status, Store, network_path
 from digitcmp.names import check_folder
 from digitcmp.train.results import RoundResult, RoundRow
@@ -26,9 +26,11 @@ class Run:
         check_folder("a run's folder", directory)
         self.config, self.directory, self.command = config, directory, command
         self.store = Store(directory, configuration(config))
-        self.missing = deque(self.store.missing(config.seeds, config.retry_failed))
+        self.seeds = config.seeds
+        self.missing = deque(self.store.missing(self.seeds, config.retry_failed))
         self.in_flight = 0
         self.elsewhere: list[int] = []  # seeds that another process has claimed
+        self.begun = False
         self.pruned = False
         self.status: Status = "running"
 
@@ -41,7 +43,7 @@ class Run:
     def rows(self) -> list[RoundRow]:
         """The finished rounds among those that are asked for, in the order of their seeds."""
         rounds = self.store.records.rounds
-        return [rounds[seed].row for seed in self.config.seeds if seed in rounds]
+        return [rounds[seed].row for seed in self.seeds if seed in rounds]
 
     @property
     def failed(self) -> list[RoundRow]:
@@ -52,6 +54,25 @@ class Run:
     def complete(self) -> bool:
         """Whether nothing is left to do: all rounds are on record, and so is what the run is."""
         return not self.missing and self.store.about is not None
+
+    def extend(self, rounds: int) -> None:
+        """Ask for so many rounds, where there are fewer so far: a run that has ended is begun again."""
+        more = range(self.config.seed + len(self.seeds), self.config.seed + rounds)
+        self.seeds = [*self.seeds, *more]
+        self.missing.extend(self.store.missing(more, self.config.retry_failed))
+        self.begun = False
+
+    def look_again(self) -> bool:
+        """Look for rounds that another process had; whether it has let go of some, so that they are missing here."""
+        self.store.refresh()
+        waiting = self.store.missing(self.elsewhere, self.config.retry_failed)
+        free = [seed for seed in waiting if self.store.claim(seed, self.config.retry_failed)]
+        for seed in free:
+            self.store.release(seed)  # whoever trains it claims it
+        self.missing.extend(free)
+        self.begun = False
+        self.elsewhere = [seed for seed in waiting if seed not in free]
+        return bool(free)
 
     @property
     def unsaved(self) -> int:
@@ -65,8 +86,9 @@ class Run:
         from digitcmp.model.network import count_parameters
 
         parameters = self.config.ensemble * count_parameters(self.config.model)
-        how = {"engine": executor, "workers": workers, "device": device}
-        self.store.begin({"parameters": parameters, "seeds": self.config.seeds, **how, **versions(), "command": self.command})
+        how = {"engine": executor, "workers": workers, "device": device, "platform": machine(device)}
+        self.begun = True
+        self.store.begin({"parameters": parameters, "seeds": self.seeds, **how, **versions(), "command": self.command})
 
     @property
     def over(self) -> bool:
@@ -98,7 +120,7 @@ class Run:
     def outcome(self) -> float:
         """What a job returns to Hydra (see `objective`). Raises RunError when rounds have failed."""
         if failed := self.failed:
-            raise failed_rounds([row.seed for row in failed], self.config.rounds, failed[0].error, self.directory)
+            raise failed_rounds([row.seed for row in failed], len(self.seeds), failed[0].error, self.directory)
         return objective(self.rows)
 
 

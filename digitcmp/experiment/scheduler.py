@@ -3,11 +3,11 @@
 Imports torch only when there is something to train.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from digitcmp.experiment.callbacks import Callback, Callbacks
 from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
+from digitcmp.system import advice
 from digitcmp.train.results import EpochRow
 
 
@@ -61,16 +62,22 @@ class Round(NamedTuple):
 
 
 class Scheduler:
-    """Trains runs that want the same executor (see `train`). known: whether all of them are known in advance, so that rounds of
-    several runs can be stacked. Left as a context manager, it ends the runs that have not been ended."""
+    """Trains runs that want the same executor (see `train`). known: whether all of them are known in advance, so that configurations
+    can take turns and rounds of several runs be stacked. Left as a context manager, it ends the runs that have not been ended."""
 
     def __init__(self, executor: Executor, coming: Iterator[Run], known: bool, callback: Callback) -> None:
-        self.executor, self.coming, self.known, self.callback = executor, coming, known, callback
-        self.waiting: deque[Run] = deque()  # runs with rounds to be submitted
+        self.executor, self.coming, self.callback = executor, coming, callback
+        self.queues: deque[deque[Run]] = deque()  # runs that may have rounds to be submitted, a queue a configuration
+        if known:
+            alike: defaultdict[str, deque[Run]] = defaultdict(deque)
+            for run in coming:
+                alike[one_task(run.config)].append(run)
+            self.queues.extend(alike.values())
         self.begun: list[Run] = []  # runs that have not been ended
         self.taken_over: deque[Round] = deque()  # rounds that another process had claimed before
         self.in_flight: dict[RoundFuture, Round] = {}
         self.finished, self.left = 0, 0  # rounds of the runs that have been ended: on record, left to another process
+        self.stopped = set[int]()  # the processes among those others that are stopped
         self.folders: list[Path] = []  # the first two
 
     def __enter__(self) -> "Scheduler":
@@ -85,7 +92,8 @@ class Scheduler:
         for run in list(self.begun):  # others have rounds of these
             self.end(run)
         if self.left:
-            self.callback.on_message(f"{counted(self.left, 'round')} left to another process that is training in the same folder")
+            left = f"{counted(self.left, 'round')} left to another process that is training in the same folder"
+            self.callback.on_message(left + advice(self.stopped))
 
     def loop(self) -> None:
         """Submit rounds while there is room; wait; record what has ended."""
@@ -110,43 +118,52 @@ class Scheduler:
         return bool(self.taken_over)
 
     def next_rounds(self) -> list[Round]:
-        """The rounds of the next task, claimed for this process; none when there are no more."""
-        if (first := self.next_round(None)) is None:
-            return []
-        rounds, size = [first], self.executor.chunk(first.run.config)
-        while len(rounds) < size and (more := self.next_round(first.run.config)):
-            rounds.append(more)
-        return rounds
+        """The rounds of the next task, claimed for this process, all of one configuration; none when there are no more."""
+        if self.taken_over:
+            rounds = [self.taken_over.popleft()]
+            size = self.executor.chunk(rounds[0].run.config)
+            while len(rounds) < size and self.taken_over and one_task(self.taken_over[0].run.config) == one_task(rounds[0].run.config):
+                rounds.append(self.taken_over.popleft())
+            return rounds
+        while queue := self.next_queue():
+            if (first := self.next_round(queue)) is not None:
+                rounds, size = [first], self.executor.chunk(first.run.config)
+                while len(rounds) < size and (more := self.next_round(queue)):
+                    rounds.append(more)
+                return rounds
+        return []
 
-    def next_round(self, like: Config | None) -> Round | None:
-        """The next round that no other process has; one of this configuration where that is given."""
-        if self.taken_over and (like is None or one_task(self.taken_over[0].run.config, like)):
-            return self.taken_over.popleft()
-        while (run := self.next_run(like)) is not None:
+    def next_queue(self) -> deque[Run]:
+        """Runs of one configuration that may have rounds to be submitted: configurations take turns, so that neither a machine that
+        grows slower nor an early end favours any. Empty when there is none, or none that may be asked for."""
+        while self.queues:
+            queue = self.queues.popleft()
+            if queue:
+                self.queues.append(queue)
+                return queue
+        # a search has to hear of a trial before it is asked for the next one, so its trials come one by one
+        self.queues.extend([deque([run]) for run in islice(self.coming, 1)])
+        return self.queues[0] if self.queues else deque()
+
+    def next_round(self, queue: deque[Run]) -> Round | None:
+        """The next round of these runs that no other process has."""
+        while queue:
+            run = queue[0]
+            if not run.begun:
+                self.begin(run)
+            if not run.missing:
+                queue.popleft()
+                continue
             seed = run.missing.popleft()
             if run.claim(seed):
                 return Round(run, seed)
             self.callback.on_round_stop(run, seed)
         return None
 
-    def next_run(self, like: Config | None) -> Run | None:
-        """The first run that has rounds to be submitted; a new one is begun only where it is needed, and may be asked for."""
-        while not self.waiting or not self.waiting[0].missing:
-            if self.waiting:
-                self.waiting.popleft()
-            # a search has to hear of a trial before it is asked for the next one
-            elif (like is not None and not self.known) or (run := next(self.coming, None)) is None:
-                return None
-            else:
-                self.begin(run)
-        run = self.waiting[0]
-        return run if like is None or one_task(run.config, like) else None
-
     def begin(self, run: Run) -> None:
         """Begin a run."""
         run.begin(self.executor.name, self.executor.workers, self.executor.device.type)
         self.folders = [*self.folders, run.directory][:2]
-        self.waiting.append(run)
         self.begun.append(run)
         self.callback.on_run_begin(run)
 
@@ -177,6 +194,7 @@ class Scheduler:
         """This process is through with a run."""
         run.end()
         self.begun.remove(run)
+        self.stopped |= run.store.stopped(run.elsewhere)
         self.finished, self.left = self.finished + len(run.store.records.rounds), self.left + len(run.elsewhere)
         self.callback.on_run_end(run)
 
@@ -194,6 +212,6 @@ class Scheduler:
         return f"{counted(finished, 'finished round')} kept in {where}"
 
 
-def one_task(config: Config, other: Config) -> bool:
-    """Whether rounds of both can be trained together: they differ in nothing but their seeds."""
-    return replace(config, seed=0, rounds=1) == replace(other, seed=0, rounds=1)
+def one_task(config: Config) -> str:
+    """Equal for configurations whose rounds can be trained together: they differ in nothing but their seeds."""
+    return repr(replace(config, seed=0, rounds=1))

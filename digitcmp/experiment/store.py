@@ -23,9 +23,11 @@ from digitcmp.config.identity import completed, configuration_hash, differences
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import wrong_about
 from digitcmp.experiment.provenance import now, versions
-from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_records, to_record
+from digitcmp.experiment.published import is_published, read_records
+from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_logs, to_record
 from digitcmp.experiment.views import FILES, write_views
-from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, write_whole
+from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, remove_leftovers, write_whole
+from digitcmp.system import holders, is_stopped
 from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
@@ -44,6 +46,8 @@ class Store:
         self.configuration_hash = configuration_hash(configuration)
         self.about = read_about(directory) if (directory / "run.json").exists() else None
         if self.about is not None:
+            if is_published(self.about):
+                raise RunError(f"{directory} holds a published run, which is to stay as it is; choose another folder")
             self.configuration_hash = self.same_configuration(self.about)
         self.log = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}.jsonl"
         self.records, self.reader = Records(), LogReader(directory, self.configuration_hash)
@@ -120,6 +124,10 @@ class Store:
         self.claims[seed] = lock
         return True
 
+    def stopped(self, seeds: Iterable[int]) -> set[int]:
+        """The processes that have claimed rounds of these seeds, and are stopped."""
+        return set(filter(is_stopped, holders(self.directory / ".claims" / f"{seed}.lock" for seed in seeds)))
+
     def release(self, seed: int) -> None:
         """Give a claim back."""
         if seed in self.claims:
@@ -147,7 +155,7 @@ class Store:
     def write_views(self) -> None:
         """Write the CSV files anew; not again before some seconds have passed and there are half as many rounds more."""
         with self.lock():
-            write_views(self.directory, list(read_records(self.directory, self.configuration_hash).rounds.values()))
+            write_views(self.directory, list(read_logs(self.directory, self.configuration_hash).rounds.values()))
         self.next_view, self.next_size = time.monotonic() + VIEW_INTERVAL, VIEW_GROWTH * len(self.records.rounds)
         self.added = False
 
@@ -159,6 +167,8 @@ class Store:
         """
         for seed in list(self.claims):
             self.release(seed)
+        for folder in (self.directory, network_path(self.directory, 0).parent):
+            remove_leftovers(folder)
         try:
             if self.added:
                 append(self.directory / FOLDER / self.log, b"", sync=True)
@@ -199,9 +209,9 @@ def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, An
     """What run.json says when a run is begun (before: None) or gone on with: seeds of both, and the code that made its first rounds."""
     if before is None:
         return {**about, "status": "running", "started": now(), "finished": None}
-    now_used = {**versions(), "device": about.get("device")}
+    now_used = {**versions(), **{name: about.get(name) for name in ("device", "engine", "platform")}}
     used, resumed = {name: before.get(name) for name in now_used}, before.get("resumed", [])
-    if used != now_used:  # the rounds of one run then come from different code or devices: say so
+    if used != now_used:  # the rounds of one run then come from different code or machines: say so
         resumed = [*resumed, {**used, "until": now()}]
     seeds = sorted({*before["seeds"], *about["seeds"]})
     # as an earlier version wrote it, perhaps: its hash is that of the records
@@ -239,4 +249,4 @@ def read_run_records(directory: Path) -> Records:
     """What is on record in a run's folder; nothing where no run was begun. Raises RunError for a damaged run.json."""
     if not (directory / "run.json").exists():
         return Records()
-    return read_records(directory, read_about(directory)["configuration_hash"])
+    return read_records(directory, read_about(directory))

@@ -1,4 +1,4 @@
-"""rounds.csv, epochs.csv and distances.csv: what is on record, for people and other programs. Nothing here is ever read back."""
+"""rounds.csv, epochs.csv and distances.csv: what is on record, for people and other programs. What has logs reads nothing of them back."""
 
 import csv
 import io
@@ -20,14 +20,20 @@ FILES = ("epochs.csv", "distances.csv", "rounds.csv")
 
 def write_views(directory: Path, records: Sequence[Record]) -> None:
     """Write the three files of a run. records: in the order of the rows. Raises RunError when they cannot be written."""
+    for name, text in views(records).items():
+        write_whole(directory / name, text)
+
+
+def views(records: Sequence[Record]) -> dict[str, str]:
+    """The texts of the three files by name, in the order in which they are written."""
     parts: dict[Literal["epochs", "distances"], type[EpochRow | DistanceRow]] = {"epochs": EpochRow, "distances": DistanceRow}
+    texts = {}
     for part, kind in parts.items():
         try:
-            text = rows_of(records, part, kind)
+            texts[f"{part}.csv"] = rows_of(records, part, kind)
         except (ValueError, TypeError, KeyError, RecursionError):  # another program's lines
-            text = rows_of([record for record in records if record.is_whole], part, kind)
-        write_whole(directory / f"{part}.csv", text)
-    write_whole(directory / "rounds.csv", to_csv(RoundRow, (vars(record.row).values() for record in records)))
+            texts[f"{part}.csv"] = rows_of([record for record in records if record.is_whole], part, kind)
+    return {**texts, "rounds.csv": to_csv(RoundRow, (vars(record.row).values() for record in records))}
 
 
 def rows_of(records: Sequence[Record], part: Literal["epochs", "distances"], kind: type[EpochRow | DistanceRow]) -> str:

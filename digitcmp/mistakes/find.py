@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitcmp.config.composed import from_recorded
+from digitcmp.config.composed import from_record
 from digitcmp.config.schema import DataConfig
 from digitcmp.data.pairs import Pairs
 from digitcmp.errors import ConfigError, RunError
@@ -17,7 +17,7 @@ from digitcmp.experiment.networks import TrainedNetwork, load_model
 from digitcmp.experiment.store import read_about, read_run_records
 from digitcmp.mistakes.findings import KINDS, Findings, Mistake, MistakeRow, RoundFindings
 from digitcmp.model.network import Outputs
-from digitcmp.train.evaluate import BATCH, decide
+from digitcmp.train.evaluate import decide
 from digitcmp.train.results import RoundRow
 from digitcmp.train.round import round_pairs
 
@@ -42,7 +42,7 @@ def find(directory: Path, rounds: int, root: str) -> Findings:
 def data_of(directory: Path, about: dict[str, Any], root: str) -> DataConfig:
     """Where the pairs of a run come from. Raises RunError when run.json does not say it."""
     try:
-        return replace(from_recorded(about["configuration"]).data, root=root)
+        return replace(from_record(about["configuration"]).data, root=root)
     except ConfigError as error:
         raise RunError(f"{directory}/run.json: {error}") from error
 
@@ -70,7 +70,7 @@ def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings
 @torch.no_grad()
 def ask(network: TrainedNetwork, images: Tensor) -> Outputs:
     """What a network says about the images [N, 2, 14, 14] of its test, in the batches of its test: batch norm may look at whole batches."""
-    answers = [network.forward_normalized(batch) for batch in torch.split(images, BATCH)]
+    answers = [network.forward_normalized(batch) for batch in torch.split(images, network.test_batch)]
     digits = [answer.digits for answer in answers if answer.digits is not None]
     return Outputs(torch.cat([answer.comparison for answer in answers]), torch.cat(digits) if digits else None)
 

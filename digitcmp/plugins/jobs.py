@@ -1,19 +1,23 @@
 """The jobs of a sweep: how each is composed, and what it has come to. Imports neither torch nor a model."""
 
+import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from hydra.conf import HydraConf
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.composed import typed
+from digitcmp.config.identity import flat
 from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError, Pruned
 from digitcmp.experiment.run import Run
@@ -53,9 +57,9 @@ class Job:
     def settle(self, run: Run) -> None:
         """Take over what has become of the job's run. Where another process has the rest of it, the job itself looks again."""
         if run.status == "pruned":
-            self.error = Pruned(f"{run.name} was ended early, with {len(run.rows)} of {run.config.rounds} rounds")
+            self.error = Pruned(f"{run.name} was ended early, with {len(run.rows)} of {len(run.seeds)} rounds")
             self.ended = True
-        elif len(run.rows) == run.config.rounds:
+        elif len(run.rows) == len(run.seeds):
             try:
                 self.value = run.outcome()
             except DigitcmpError as error:
@@ -101,8 +105,41 @@ def hydra_config(composed: DictConfig) -> Iterator[None]:
 
 
 def command_of(overrides: list[str]) -> str:
-    """The command that runs the same job again, with the seeds and choices it had, and the folder of its YAML files."""
-    return shlex.join(["python", "-m", "digitcmp", *own_folder(sys.argv[1:]), *overrides])
+    """The command that runs the same job again, with the seeds and choices it had, and the folder of its YAML files.
+
+    A file of sweeps is for many runs: what it gives to this one stands in its place.
+    """
+    folder = own_folder(sys.argv[1:])
+    own = [override for override in overrides if not override.startswith("+sweeps=")]
+    keys = {override.lstrip("+").split("=")[0] for override in own}
+    given = [part for override in overrides if override not in own for part in settings_of(override.partition("=")[2], folder)]
+    kept = [part for part in given if part.lstrip("+").split("=")[0] not in keys]
+    return shlex.join(["python", "-m", "digitcmp", *folder, *kept, *own])
+
+
+def settings_of(sweep: str, folder: list[str]) -> list[str]:
+    """What a file of sweeps gives to each of its jobs, as overrides. folder: where else than among ours it may be (`own_folder`)."""
+    own = Path(folder[-1].partition("=")[2] or folder[-1], "sweeps", f"{sweep}.yaml") if folder else Path()
+    tree = OmegaConf.load(own) if own.is_file() else ConfigStore.instance().load(f"sweeps/{sweep}.yaml").node
+    values = OmegaConf.to_container(cast(DictConfig, tree), resolve=False)
+    assert isinstance(values, dict)
+    given = []
+    for entry in values.pop("defaults", []):
+        for group, choice in entry.items() if isinstance(entry, dict) else []:
+            name = str(group).removeprefix("override ").lstrip("/")
+            if not name.startswith("hydra"):
+                given.append(f"{'' if str(group).startswith('override') else '+'}{name}={choice}")
+    values.pop("hydra", None)
+    return [*given, *(f"{name}={as_text(value)}" for name, value in flat({str(key): value for key, value in values.items()}).items())]
+
+
+def as_text(value: Any) -> str:
+    """A plain value as Hydra's command line takes it."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{name}:{as_text(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(as_text, value)) + "]"
+    return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w-]*", value) else json.dumps(value)
 
 
 def own_folder(arguments: list[str]) -> list[str]:

@@ -20,9 +20,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config.identity import configuration, configuration_hash, differences
+from digitcmp.config.identity import configuration, differences
+from digitcmp.config.rules import auto_together
 from digitcmp.config.schema import Config
-from digitcmp.errors import DigitcmpError, RunError
+from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import print_plan, print_resumed
@@ -30,7 +31,7 @@ from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.plugins.composing import SeedLoader
-from digitcmp.plugins.hydra_job import Return, conclude, is_plain, log_kept
+from digitcmp.plugins.hydra_job import conclude, is_plain, log_kept, raise_quietly
 from digitcmp.plugins.jobs import Job, make_job
 from digitcmp.terminal import Terminal
 
@@ -61,9 +62,11 @@ class DigitcmpLauncher(Launcher):
         valid = [job.config for job in jobs if job.config is not None]
         if valid and all(config.dry_run for config in valid):
             return self.show_plan(jobs)
+        if auto_together(valid):
+            return self.decide(jobs)
         returns: dict[int, JobReturn] = {}
         runner = JobRunner(self, returns.__setitem__)
-        runs = alike_together([run for job in jobs if (run := runner.run_of(job)) is not None])
+        runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
         if not runs and any(runner.refusals.values()):
             raise next(refusal for refusal in runner.refusals.values() if refusal)
         print_resumed(runs, console := Terminal())
@@ -72,17 +75,33 @@ class DigitcmpLauncher(Launcher):
         runner.run_waiting()
         return [returns[job.number] for job in jobs]
 
-    def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], callback: Callback, on_job_end: OnJobEnd, rounds: int) -> None:
+    def decide(self, jobs: list[Job]) -> list[JobReturn]:
+        """Train the jobs of a sweep with rounds=auto. They are compared with each other: one that is refused stops all of them."""
+        from digitcmp.auto.training import train_auto
+
+        if self.config.hydra.sweeper.get("max_batch_size"):
+            raise ConfigError("hydra.sweeper.max_batch_size: rounds=auto compares all runs of a sweep with each other; leave it out")
+        returns: dict[int, JobReturn] = {}
+        runner = JobRunner(self, returns.__setitem__)
+        runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
+        for refused in (*(job.error for job in jobs), *runner.refusals.values()):
+            if refused is not None:
+                raise refused
+        print_resumed(runs, console := Terminal())
+        train_auto(runs, Path(str(self.config.hydra.sweep.dir)), [RunLog()], console, runner.on_run_end)
+        runner.run_waiting()
+        return [returns[job.number] for job in jobs]
+
+    def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], callbacks: Sequence[Callback], on_job_end: OnJobEnd, rounds: int) -> None:
         """Train jobs as they come: (number, overrides), each taken when there is room for its rounds; rounds: how many all will have.
 
-        callback: is told about the runs of the jobs, and may end one early: its job's return has the status FAILED and `Pruned`
+        callbacks: are told about the runs of the jobs, and may end one early: its job's return has the status FAILED and `Pruned`
         as its error. on_job_end: gets each job's number and return, before the next job is taken. A job that cannot be composed,
         or whose data, device or folder is refused, fails by itself.
         """
         self.prepare()
         runner = JobRunner(self, on_job_end)
-        with ProgressDisplay("search", rounds, None, True, Terminal()) as display:
-            train(runner.runs_of(jobs), [display, RunLog(), callback, runner], rounds)
+        train(runner.runs_of(jobs), [RunLog(), *callbacks, runner], rounds)
         runner.run_waiting()
 
     def prepare(self) -> None:
@@ -94,27 +113,39 @@ class DigitcmpLauncher(Launcher):
     def run(self, job: Job) -> JobReturn:
         """Let Hydra run a job. What has been trained for it is its result; what could not be trained says so itself."""
         if job.compose is None:
-            return Return(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
-        composed = job.compose()
+            return JobReturn(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
+        try:
+            return self.run_composed(job, job.compose())
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) or isinstance(error.__cause__, OSError):  # something is in the way of its files, or of its log
+                return JobReturn(overrides=job.overrides, status=JobStatus.FAILED, _return_value=error)
+            raise
+
+    def run_composed(self, job: Job, composed: DictConfig) -> JobReturn:
+        """As `run`, for a job that was composed. Raises OSError, or a ValueError that comes from one, where its files cannot be written."""
         if job.value is not None and is_plain(composed):
             return conclude(self.hydra_context, self.task_function, composed, job.directory, job.value)
-        ended = run_job(
+        return run_job(
             hydra_context=self.hydra_context,
             task_function=(lambda _: job.result()) if job.settled else self.task_function,
             config=composed,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
-        return Return(**vars(ended))
 
     def show_plan(self, jobs: list[Job]) -> list[JobReturn]:
         """Print how the jobs stand; nothing runs."""
         from digitcmp.experiment.executors.choose import choose, choose_device
 
         runs = [Run(job.config, job.directory, job.command) for job in jobs if job.config is not None]
-        _, workers = choose(runs[0].config, sum(run.config.rounds for run in runs), choose_device(runs[0].config.device))
-        print_plan(runs, workers, Terminal())
-        refused: list[JobReturn] = [Return(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
+        _, workers = choose(runs[0].config, sum(len(run.seeds) for run in runs), choose_device(runs[0].config.device))
+        refused = [JobReturn(status=JobStatus.FAILED, _return_value=job.error) for job in jobs if job.error]
+        if auto_together([run.config for run in runs]):
+            from digitcmp.auto.expected import print_expected
+
+            print_expected(runs, Path(str(self.config.hydra.sweep.dir)), workers, Terminal())
+        else:
+            print_plan(runs, workers, Terminal())
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
 
@@ -212,17 +243,10 @@ class JobRunner(Callback):
         return self.refusals[key]
 
 
-def alike_together(runs: list[Run]) -> list[Run]:
-    """Runs with their replicates, which differ from them in the seed alone, right behind them."""
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(configuration_hash(run.store.configuration), []).append(run)
-    return [run for group in groups.values() for run in group]
-
-
 def register() -> None:
     """Make the launcher known to Hydra, with or without an installed entry point."""
     from hydra.core.plugins import Plugins
 
+    raise_quietly()
     ConfigStore.instance().store(group="hydra/launcher", name="digitcmp", node=LauncherConfig, provider="digitcmp", replace=True)
     Plugins.instance().register(DigitcmpLauncher)

@@ -7,27 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from digitcmp import inert
-from digitcmp.files import write_whole
+from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report import figures
 from digitcmp.report.curves import draw_outdated
 from digitcmp.report.frames import VERSIONS
 from digitcmp.report.labels import PLAIN
+from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
-from digitcmp.report.statistics import methods
 from digitcmp.report.study import Study, study
 from digitcmp.report.tables import comparison_columns, lines_of, show, table_columns, to_csv, to_latex, to_markdown
+from digitcmp.report.verdicts import verdict_columns, verdict_notes
 
 MOST_CURVES = 100  # runs whose curves are drawn unasked: a few seconds
 LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
 CAPTIONS = {
     "curves": "{title} per epoch: mean over rounds, and ± one standard deviation.",
     "distribution": "{title} of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
-    "differences": "Difference to the baseline, paired by seed, with 95 % intervals.",
+    "differences": "Difference to the baseline (Hodges-Lehmann), paired by seed, with 95 % intervals of the signed-rank test.",
     "swept": "{title} against the number that varies, with 95 % intervals of the mean.",
     "distances": "{title} by the distance of the two digits, with 95 % intervals over rounds.",
 }
@@ -53,6 +55,7 @@ def make_report(
     """
     results = study(folders, baseline, metric)
     target = out or Path(folders[0], "summary", "" if metric == TEST_ACCURACY else metric.column)
+    remove_leftovers(target)
     for name, text in tables(results).items():
         write_whole(target / name, text)
     pictures = {name: {kind: figures.render(figure, kind) for kind in ("png", "svg")} for name, figure in drawn(results).items()}
@@ -69,17 +72,22 @@ def make_report(
 
 def tables(results: Study) -> dict[str, str]:
     """The texts of the table files, by name."""
-    lines, columns, compared = notes(results), table_columns(results.metric), comparison_columns(results.metric)
+    columns, compared, metric = table_columns(results.metric), comparison_columns(results.metric), results.metric
+    lines, plain = [*about_table(metric), POOL], plain_note(results)
     table, comparisons = show(results.table, columns), show(results.comparisons, compared)
     files = {
         "table.csv": to_csv(results.table, columns),
-        "table.md": document(to_markdown(table), results.warnings, lines),
-        "table.tex": to_latex(table, [*results.warnings, *lines]),
+        "table.md": document(to_markdown(table), results.warnings, [*lines, *plain]),
+        "table.tex": to_latex(table, [*results.warnings, *lines, *plain]),
         "comparisons.csv": to_csv(results.comparisons, compared),
     }
     if len(comparisons):
         lead = f"Differences to **{inert.markdown(results.baseline)}**.\n\n"
-        files["comparisons.md"] = document(lead + to_markdown(comparisons), [], lines)
+        files["comparisons.md"] = document(lead + to_markdown(comparisons), [], [*about_differences(metric), POOL, *plain])
+    if len(results.verdicts):
+        decided = verdict_columns(results.verdicts)
+        files["verdicts.csv"] = to_csv(results.verdicts, decided)
+        files["verdicts.md"] = document(to_markdown(show(results.verdicts, decided)), [], verdict_notes(results.plans))
     return files
 
 
@@ -96,7 +104,7 @@ def drawn(results: Study) -> dict[str, Figure]:
         made["curves"] = figures.curves(results.curves, metric)
     if len(results.spread):
         made["distribution"] = figures.distribution(results.rounds, results.spread, metric)
-    if (results.comparisons["pairs"] > 1).any():
+    if (np.isfinite(results.comparisons["difference"].astype("float64")) & (results.comparisons["pairs"] > 1)).any():
         made["differences"] = figures.differences(results.comparisons, metric)
     if results.swept is not None:
         made["swept"] = figures.swept(results.swept, metric)
@@ -118,26 +126,28 @@ def page(results: Study, pictures: dict[str, dict[str, bytes]], out: Path) -> st
     metric, count, done = results.metric.title.capitalize(), len(results.table), int(results.table["rounds"].sum())
     configurations, rounds = f"{count} configuration{'s' * (count != 1)}", f"{done:,} round{'s' * (done != 1)}"
     versions = results.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
+    decided = verdict_notes(results.plans) if len(results.verdicts) else []
     return environment.get_template("page.html.j2").render(
         title=f"{results.name}: {configurations}, {rounds}",
         warnings=results.warnings,
         baseline=results.baseline,
         table=lines_of(show(results.table, table_columns(results.metric))),
         comparisons=lines_of(show(results.comparisons, comparison_columns(results.metric))) if len(results.comparisons) else [],
+        verdicts=lines_of(show(results.verdicts, verdict_columns(results.verdicts))) if len(results.verdicts) else [],
         metric=metric,
         pictures=[
             {"name": name, "caption": CAPTIONS[name].format(title=metric), "source": data_uri(files)} for name, files in pictures.items()
         ],
-        methods=notes(results),
+        methods=[*about_table(results.metric), *about_differences(results.metric), POOL, *decided, *plain_note(results)],
         commands=results.sweep.runs["command"].dropna().unique().tolist(),
         versions=[(name, ", ".join(versions[name].unique())) for name in versions.columns],
         runs=run_links(results, out),
     )
 
 
-def notes(results: Study) -> list[str]:
-    """How the numbers were worked out."""
-    return [*methods(results.metric), *([PLAIN_NOTE] if PLAIN in set(results.table["label"]) else [])]
+def plain_note(results: Study) -> list[str]:
+    """What the label of a configuration without parts means, where there is one."""
+    return [PLAIN_NOTE] if PLAIN in set(results.table["label"]) else []
 
 
 def data_uri(files: dict[str, bytes]) -> str:

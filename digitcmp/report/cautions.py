@@ -1,32 +1,62 @@
 """What a reader of the report must know before believing it: a line each."""
 
+import json
 from collections.abc import Iterable
+from math import ceil, log2
 
+import numpy as np
 import pandas as pd
 
 from digitcmp.report.frames import Sweep
 
 NAMED = 5  # so many things are named in a line, the rest is counted
 DRAWN = 24  # configurations in a figure
-PAIRS = 6  # below that the Wilcoxon test is blind at 5 %: its p cannot come below 2 / 2^n for n pairs
-SAME = ["digitcmp", "torch", "git_commit", "git_dirty", "engine", "device"]  # what one report should not mix
+ALPHA = 0.05  # of the tests
+SAME = ["digitcmp", "torch", "git_commit", "git_dirty", "engine", "device", "platform"]  # what one report should not mix
 TESTED = ["data.source", "data.target", "data.test_pairs"]  # what makes the test pairs of a seed
+TRAINED = ["data.source", "data.train_pairs", "data.val_pairs"]  # what makes its training pairs
 UNFINISHED = {"running": "still running (or killed)", "interrupted": "interrupted", "pruned": "ended early by a search"}
 
 
 def cautions(sweep: Sweep, rounds: pd.DataFrame, known: pd.DataFrame, table: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     """What reading noted, mixed versions, unfinished runs, failed and too few rounds. known: the configurations."""
     lines = [*sweep.warnings, *mixtures(sweep, rounds), *about_runs(sweep.runs)]
-    if differing := [name for name in TESTED if name in known and known[name].nunique(dropna=False) > 1]:
-        lines.append(f"configurations differ in {', '.join(differing)}: equal seeds do not have equal test pairs there")
+    for keys, told in ((TESTED, "equal seeds do not have equal test pairs there"), (TRAINED, "they were trained on different pairs")):
+        if differing := [name for name in keys if name in known and known[name].nunique(dropna=False) > 1]:
+            lines.append(f"configurations differ in {', '.join(differing)}: {told}")
+    return [*lines, *about_rounds(table), *about_comparisons(comparisons)]
+
+
+def about_rounds(table: pd.DataFrame) -> list[str]:
+    """Rounds that failed or collapsed, and too few of them. table: as `summarise`."""
     counts = {
-        "failed rounds are left out": counted(table[table["failed"] > 0], "failed"),
-        "fewer than 2 rounds, so no standard deviation, interval or test": counted(table[table["rounds"] < 2], "rounds"),
-        f"fewer than {PAIRS} pairs, too few for the Wilcoxon test to find anything": counted(
-            comparisons[comparisons["pairs"] < PAIRS], "pairs"
+        "failed rounds lose every comparison, and means leave them out": counted(table[table["failed"] > 0], "failed"),
+        "the mean's interval is not reliable, single rounds are far worse than the others": counted(
+            table[table["collapsed"] > 0], "collapsed"
         ),
+        "fewer than 2 rounds, so no standard deviation, interval or test": counted(table[table["rounds"] < 2], "rounds"),
     }
-    return lines + [f"{what}: {told}" for what, told in counts.items() if told]
+    return [f"{what}: {told}" for what, told in counts.items() if told]
+
+
+def about_comparisons(comparisons: pd.DataFrame) -> list[str]:
+    """Comparisons that cannot find anything, and those in which mean and rank difference disagree, one of which is not zero by its
+    interval. comparisons: as `compare`.
+
+    The p of n pairs that differ cannot come below 2 / 2^n, and the smallest of m is multiplied by m (Holm 1979).
+    """
+    family = max(1, int(comparisons["p"].notna().sum()))
+    needed = ceil(log2(2 * family / ALPHA))
+    untied = comparisons.assign(untied=(comparisons["pairs"] - comparisons["tied"]).astype("int64"))
+    signs = np.sign(comparisons[["difference", "difference_low", "difference_high", "mean", "low", "high"]].astype("float64"))
+    shown = (signs["difference_low"] * signs["difference_high"] > 0) | (signs["low"] * signs["high"] > 0)
+    opposed = comparisons[(signs["difference"] * signs["mean"] < 0) & shown]
+    few = f"fewer than {needed} pairs that differ, too few for a corrected p below {ALPHA:g} in {family} comparison{'s' * (family != 1)}"
+    lines = {
+        few: counted(untied[untied["untied"] < needed], "untied"),
+        "mean and rank difference have opposite signs, as a few rounds decide the mean": some(map(str, opposed["label"])),
+    }
+    return [f"{what}: {told}" for what, told in lines.items() if told]
 
 
 def some(items: Iterable[str]) -> str:
@@ -41,19 +71,28 @@ def counted(rows: pd.DataFrame, column: str) -> str:
 
 
 def mixtures(sweep: Sweep, rounds: pd.DataFrame) -> list[str]:
-    """Different versions, engines or devices in one report, and the configurations within which they are pooled."""
+    """Different versions, engines, devices or machines in one report, and the configurations within which they are pooled."""
     lines = []
     for name in SAME:
-        values = rounds["run_index"].map(sweep.runs[name].astype("string").fillna("unknown"))
+        told_apart = differing(sweep.runs[name]) if name == "platform" else sweep.runs[name].astype("string").fillna("unknown")
+        values = rounds["run_index"].map(told_apart)
         counts = values.value_counts(sort=False)
         if len(counts) > 1:
             within = values.groupby(rounds["label"], observed=True).nunique()
             pooled = some(str(label) for label in within.index[within > 1])
-            told = some(f"{value} ({count} rounds)" for value, count in counts.items())
+            told = some(f"{value} ({number} rounds)" for value, number in counts.items())
             lines.append(
                 f"different {name} in one report: {told}; " + (f"pooled within {pooled}" if pooled else "never within a configuration")
             )
     return lines
+
+
+def differing(platforms: "pd.Series[str]") -> "pd.Series[str]":
+    """Machines, given as JSON, by what differs between them: cpu_capability AVX512, device_name …; unknown where none is on record."""
+    read = [json.loads(text) for text in platforms]
+    keys = [key for key in dict.fromkeys(key for one in read for key in one) if len({str(one.get(key)) for one in read if one}) > 1]
+    texts = [", ".join(f"{key} {one.get(key)}" for key in keys) or "known" if one else "unknown" for one in read]
+    return pd.Series(texts, index=platforms.index, dtype="string")
 
 
 def about_runs(runs: pd.DataFrame) -> list[str]:
@@ -63,7 +102,8 @@ def about_runs(runs: pd.DataFrame) -> list[str]:
         lines.append(f"{dirty} of {len(runs)} runs were made with uncommitted changes in the code (git_dirty)")
     if (resumed := runs["resumed"] > 0).any():
         lines.append(
-            f"{resumed.sum()} resumed with other code, or on another device, than they began with: {some(runs.loc[resumed, 'run'])}"
+            f"{resumed.sum()} resumed with other code, or with another engine or device, than they began with: "
+            f"{some(runs.loc[resumed, 'run'])}"
         )
     for status, word in UNFINISHED.items():
         if (found := runs["run_status"] == status).any():

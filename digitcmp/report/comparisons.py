@@ -1,16 +1,13 @@
 """Every configuration against a baseline, paired by seed."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
 from digitcmp.report.metrics import TEST_ACCURACY, Metric, unknown
-from digitcmp.report.statistics import DECIMALS, half_width
-
-Differences = np.ndarray[tuple[int], np.dtype[np.floating[Any]]]
+from digitcmp.report.ranks import LEVEL, Values, hodges_lehmann, probability_better, signed_rank_p
+from digitcmp.report.statistics import DECIMALS, half_width, ranked
 
 
 def find_baseline(configurations: pd.DataFrame, wanted: str | None) -> str:
@@ -27,10 +24,9 @@ def find_baseline(configurations: pd.DataFrame, wanted: str | None) -> str:
 def compare(rounds: pd.DataFrame, baseline: str, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
     """One row a label other than the baseline, in the order of the report.
 
-    rounds: as in `digitcmp.report.statistics`. Columns: label, baseline, pairs (seeds done on both sides), only_here,
-    only_baseline (seeds left out), mean, low, high (of the difference to the baseline, with its paired 95 % t interval),
-    p (Wilcoxon), p_holm (over the rows that have a p), d_z, rank_biserial, won, tied, lost (rounds). NaN below 2 pairs.
-    Where lower is better, rounds below the baseline's are won, and rank_biserial is 1 when all are.
+    rounds: as in `digitcmp.report.statistics`. Columns: label, baseline, pairs (seeds that were trained on both sides; a round that failed
+    loses against every other, two that failed tie), only_here, only_baseline (seeds left out), and the columns of `paired`; p_holm (over
+    the rows that have a p).
     """
     wide = by_seed(rounds, metric)
     others = [label for label in wide.columns if label != baseline]
@@ -40,53 +36,63 @@ def compare(rounds: pd.DataFrame, baseline: str, metric: Metric = TEST_ACCURACY)
     return frame
 
 
-COLUMNS = ["label", "baseline", "pairs", "only_here", "only_baseline", "mean", "low", "high"]
-COLUMNS += ["p", "p_holm", "d_z", "rank_biserial", "won", "tied", "lost"]
+COLUMNS = ["label", "baseline", "pairs", "only_here", "only_baseline", "difference", "difference_low", "difference_high", "p", "p_holm"]
+COLUMNS += ["better", "better_low", "better_high", "won", "tied", "lost", "done", "mean", "low", "high", "d_z", "rank_biserial"]
 
 
 def by_seed(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
-    """The metric of the rounds that are done: a row a seed, a column a label in the order of the report, NaN where there is none."""
-    done = rounds[rounds["status"] == "done"]
-    return done.pivot(index="seed", columns="label", values=metric.column).reindex(columns=done["label"].cat.categories)
+    """The metric, infinitely bad where a round failed, NaN where there is none: a row a seed, a column a label, in the report's order."""
+    there = rounds[["seed", "label"]].assign(value=ranked(rounds, metric)).dropna()
+    return there.pivot(index="seed", columns="label", values="value").reindex(columns=rounds["label"].cat.categories)
 
 
-def paired(here: "pd.Series[float]", there: "pd.Series[float]", metric: Metric = TEST_ACCURACY) -> dict[str, float]:
-    """One comparison of values by seed, [seeds] and [seeds] with NaN where a seed is missing; keys as in `compare`."""
+def paired(here: "pd.Series[float]", there: "pd.Series[float]", metric: Metric = TEST_ACCURACY, level: float = LEVEL) -> dict[str, float]:
+    """One comparison of values by seed, [seeds] and [seeds]: NaN where a seed is missing, infinite where its round failed.
+
+    Keys: pairs, only_here, only_baseline as in `compare`; difference, difference_low, difference_high (Hodges-Lehmann's, with its interval
+    of that level), p (signed ranks), rank_biserial, better, better_low, better_high (the probability of being better, with its interval),
+    won, tied, lost (pairs); and, of the pairs that are done on both sides: done (their number), mean, low, high (with the 95 % t interval)
+    and d_z. NaN below 2 pairs but for differences and better; intervals also where so few pairs bound nothing. Where lower is better,
+    rounds below the baseline's are won, and rank_biserial is 1 when all are.
+    """
     both = here.notna() & there.notna()
+    equal = here[both] == there[both]  # two that failed: their difference would be no number
     # rounded, so that 0.9 - 0.8 and 0.8 - 0.7 tie as they should
-    differences = (here - there)[both].round(DECIMALS).to_numpy(dtype="float64")
+    differences = (here[both] - there[both]).mask(equal, 0.0).round(DECIMALS).to_numpy(dtype="float64")
     better = differences if metric.higher_is_better else -differences
     won, lost = int((better > 0).sum()), int((better < 0).sum())
+    few = len(differences) < 2
+    shift, chance = hodges_lehmann(differences, level).bounded(), probability_better(better)
     return {
         "pairs": len(differences),
         "only_here": int((here.notna() & ~both).sum()),
         "only_baseline": int((there.notna() & ~both).sum()),
-        **tests(differences),
-        "rank_biserial": rank_biserial(better),
+        **dict(zip(("difference", "difference_low", "difference_high"), shift, strict=True)),
+        "p": np.nan if few else signed_rank_p(differences),
+        **dict(zip(("better", "better_low", "better_high"), chance, strict=True)),
         "won": won,
         "tied": len(differences) - won - lost,
         "lost": lost,
+        **means(differences[np.isfinite(here[both]) & np.isfinite(there[both])]),
+        "rank_biserial": rank_biserial(better),
     }
 
 
-def tests(differences: Differences) -> dict[str, float]:
-    """Mean, interval, p and d_z of paired differences [n]; NaN below 2 of them (but the mean of one).
+def means(differences: Values) -> dict[str, float]:
+    """Number, mean, t interval and d_z of paired differences [n]; NaN below 2 of them (but the mean of one).
 
-    p: two-sided, of the signed-rank test (Wilcoxon 1945): zeros are dropped, ties share their mean rank; 1 if all are zero. d_z:
-    mean / std (Cohen 1988, section 2.3.5); 0 if all are zero, NaN if all are equal but not zero.
+    d_z: mean / std (Cohen 1988, section 2.3.5); 0 if all are zero, NaN if all are equal but not zero.
     """
     mean = float(differences.mean()) if len(differences) else np.nan
     if len(differences) < 2:
-        return {"mean": mean, **dict.fromkeys(("low", "high", "p", "d_z"), np.nan)}
+        return {"done": len(differences), "mean": mean, **dict.fromkeys(("low", "high", "d_z"), np.nan)}
     half = float(half_width(stats.sem(differences), len(differences)))
-    # scipy chooses: exact up to 50 differences without ties, permutations for few with ties, else the normal approximation
-    p = float(stats.wilcoxon(differences, zero_method="wilcox").pvalue) if differences.any() else 1.0
     std = float(differences.std(ddof=1))
     d_z = mean / std if std > 0.1**DECIMALS else 0.0 if mean == 0 else np.nan
-    return {"mean": mean, "low": mean - half, "high": mean + half, "p": p, "d_z": d_z}
+    return {"done": len(differences), "mean": mean, "low": mean - half, "high": mean + half, "d_z": d_z}
 
 
-def rank_biserial(differences: Differences) -> float:
+def rank_biserial(differences: Values) -> float:
     """(W+ - W-) / (W+ + W-) of the rank sums of differences above and below zero (Kerby 2014); 0 if all are zero, NaN below 2 of them."""
     if len(differences) < 2:
         return np.nan

@@ -33,6 +33,7 @@ DISTANCE = "|first digit − second digit|"
 TOGETHER = 6  # so many curves share a panel; more get one each
 POINTS = 3000  # more are drawn as pixels, which keeps SVG files small
 WIDTH = 8.0  # inches
+Values = np.ndarray[Any, np.dtype[np.floating[Any]]]
 LABEL = 120  # characters
 Draw = Callable[[Axes, pd.DataFrame, dict[str, Any]], object]  # draws a configuration's means, in its style
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -143,7 +144,7 @@ def draw_intervals(axes: Axes, part: pd.DataFrame, look: dict[str, Any], across:
 
 
 def draw_bar(axes: Axes, row: float, ends: Sequence[float], mean: float, **look: Any) -> None:
-    """A mean with its interval along a row. look: color, linewidth, and those of the mean's marker."""
+    """A value with its interval along a row. look: color, linewidth, and those of the mean's marker."""
     axes.plot(ends, [row, row], color=look["color"], linewidth=look.pop("linewidth"), solid_capstyle="butt", zorder=3)
     axes.plot(mean, row, marker="o", zorder=4, **look)
 
@@ -197,19 +198,31 @@ def distribution(rounds: pd.DataFrame, spread: pd.DataFrame, metric: Metric = TE
 
 
 def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
-    """Mean paired differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`."""
+    """Hodges-Lehmann differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`.
+
+    What is infinite, of rounds that failed, is at the edge.
+    """
     labels = labels_of(comparisons)
     baseline = wrapped(str(comparisons["baseline"].iloc[0]), 60)
     title = f"difference in {metric.title} to {baseline}, paired by seed"
     figure, axes = rows_figure(labels, with_unit(title, metric.difference_unit))
     axes.axvline(0, color="black", linewidth=1)
-    for row, found in enumerate(comparisons.head(len(labels)).to_dict("records")):
-        low, mean, high = (metric.scale * found[name] for name in ("low", "mean", "high"))
-        filled = COLOURS[0] if found["p_holm"] < 0.05 else "white"
-        draw_bar(axes, row, [low, high], mean, color=COLOURS[0], markerfacecolor=filled, linewidth=2.2, markersize=7)
-    better = "" if metric.higher_is_better else "; lower is better"
-    axes.set_title(f"filled: Holm-corrected p < 0.05; bars: 95 % intervals{better}", fontsize=9, loc="left", color="#444444")
+    shown = metric.scale * comparisons.head(len(labels))[["difference_low", "difference", "difference_high"]].to_numpy(dtype="float64")
+    inside, infinite = within(shown)
+    for row, ((low, middle, high), p) in enumerate(zip(inside, comparisons["p_holm"], strict=False)):
+        look = {"color": COLOURS[0], "markerfacecolor": COLOURS[0] if p < 0.05 else "white", "linewidth": 2.2, "markersize": 7}
+        draw_bar(axes, row, [low, high], middle, **look)
+    notes = ["filled: Holm-corrected p < 0.05", "bars: 95 % intervals"]
+    notes += ["at the edge: infinite"] * infinite + ["lower is better"] * (not metric.higher_is_better)
+    axes.set_title(textwrap.fill("; ".join(notes), 90), fontsize=9, loc="left", color="#444444")
     return figure
+
+
+def within(values: Values) -> tuple[Values, bool]:
+    """Values with infinite ones a little beyond the finite ones and zero, and whether there are any; NaN stays."""
+    finite = np.append(values[np.isfinite(values)], 0.0)
+    beyond = 0.12 * (np.ptp(finite) or 1.0)
+    return np.clip(values, finite.min() - beyond, finite.max() + beyond), bool(np.isinf(values).any())
 
 
 def swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:

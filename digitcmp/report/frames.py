@@ -1,5 +1,6 @@
 """Records on disk as pandas frames: all runs below some folders, replicates pooled, nothing counted twice."""
 
+import json
 import os
 import warnings
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ from digitcmp.inert import line
 from digitcmp.report.runs import EPOCH_COLUMNS, find_runs, flatten, natural, read_frames, typed, was_tested
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
-ABOUT = ["configuration_hash", "parameters", "engine", "device", *VERSIONS]
+ABOUT = ["configuration_hash", "parameters", "engine", "device", "platform", *VERSIONS]
 RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "recorded", "started", "command"]
 
 
@@ -90,6 +91,8 @@ def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[di
         own = {"run": str(directory.resolve().relative_to(base)), "directory": str(directory), "run_status": about["status"]}
         own |= {"resumed": len(about.get("resumed", [])), "seeds": len(about["seeds"])}
         own |= {name: about.get(name) for name in ("started", "command", *ABOUT)}
+        # as text; runs of earlier versions have none
+        own["platform"] = json.dumps(about.get("platform") or {}, sort_keys=True, ensure_ascii=False)
         rows.append({**own, **flatten(about["configuration"]), **own})  # no key of a configuration hides what the run itself is
     names = dict.fromkeys(name for row in rows for name in row)
     frame = pd.DataFrame({name: typed([row.get(name) for row in rows]) for name in names})
@@ -131,7 +134,7 @@ def distinct_rounds(rounds: pd.DataFrame, runs: pd.DataFrame, notes: list[str]) 
 def load_rounds(folder: str | Path, *more: str | Path) -> pd.DataFrame:
     """All rounds at or below the folders as a tidy frame, one row a round.
 
-    Columns: run (path relative to the folder), configuration_hash, parameters, engine, device, digitcmp, torch, python,
+    Columns: run (path relative to the folder), configuration_hash, parameters, engine, device, platform (as JSON), digitcmp, torch, python,
     git_commit, git_dirty, the configuration as typed dotted columns (`aux_weight`, `model.name`, `optimizer.lr`; lists as
     compact text), and those of rounds.csv (its `epochs` as `epochs_trained`). Accuracies are fractions, times seconds.
     What is damaged or on record twice is left out and told in a UserWarning. Raises RunError when there is no run.

@@ -1,9 +1,10 @@
 """What a report can be about: a column of the rounds, how its values are shown, and which of two is better."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from digitcmp.errors import RunError
 
@@ -35,11 +36,25 @@ class Metric:
 
     def show(self, value: float, sign: str = "") -> str:
         """A value without its unit, or a dash where there is none. sign: + for one that is always shown."""
+        if math.isinf(value):  # of rounds most of which failed
+            return f"{'-' if value < 0 else sign}∞"
         return NONE if math.isnan(value) else format(self.scale * value, f"{sign}.{self.decimals}f")
 
     def span(self, low: float, high: float, sign: str = "") -> str:
-        """low to high, or a dash."""
-        return NONE if math.isnan(low) or math.isnan(high) else f"{self.show(low, sign)} to {self.show(high, sign)}"
+        """low to high, or a dash; once where both are infinite."""
+        if math.isnan(low) or math.isnan(high):
+            return NONE
+        return self.show(low, sign) if low == high and math.isinf(low) else f"{self.show(low, sign)} to {self.show(high, sign)}"
+
+    def estimate(self, row: Mapping[Any, Any], keys: Sequence[str], sign: str = "") -> str:
+        """value (low to high) of these three keys of a row; the value alone where it has no interval."""
+        value, low, high = (row[key] for key in keys)
+        return self.show(value, sign) + ("" if math.isnan(low) or math.isnan(high) else f" ({self.span(low, high, sign)})")
+
+    @property
+    def worst(self) -> float:
+        """What stands for a round that failed where ranks are what counts: it loses against every other."""
+        return -math.inf if self.higher_is_better else math.inf
 
     def tick(self, value: float, _: float = 0) -> str:
         """A value on an axis: 92.5 %."""

@@ -13,7 +13,8 @@ import pandas as pd
 
 from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
-from digitcmp.experiment.records import Record, Records, read_records
+from digitcmp.experiment.published import read_records
+from digitcmp.experiment.records import Record, Records
 from digitcmp.inert import storable
 from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
 
@@ -42,7 +43,7 @@ def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] =
     columns: those of the epochs; none: neither epochs nor distances. A run that cannot be read is one that is damaged as a whole.
     """
     try:
-        records = read_records(directory, about["configuration_hash"])
+        records = read_records(directory, about)
         damaged = [f"{directory}: {line}" for line in records.damaged]
     except RunError as error:
         records, damaged = Records(), [f"{error}; its rounds are left out"]

@@ -11,28 +11,11 @@ import pandas as pd
 from scipy import stats
 
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
+from digitcmp.report.ranks import LEVEL, interquartile_mean, is_collapsed, median_interval, wilson
 
-LEVEL = 0.95  # of every interval
-UNTRAINED = 0.03  # a round this near to always giving the more frequent answer has learnt nothing
+UNTRAINED = 0.03  # a round that is no further above always giving the more frequent answer has learnt nothing
+SATURATED = 0.005  # an epoch whose mean is this near to that of the last one
 DECIMALS = 7  # records have 8 significant digits: differences are equal when they agree this far
-
-
-def methods(metric: Metric = TEST_ACCURACY) -> list[str]:
-    """How the numbers of a report are worked out, a line each."""
-    untrained = f"Untrained rounds have an accuracy within {100 * UNTRAINED:g} points of always giving the more frequent answer."
-    lower = "Lower is better: a round is won where it is below the baseline's."
-    return [
-        f"{metric.definition}; ± is the standard deviation of the sample over rounds.",
-        "Intervals of 95 % are Student's t intervals (scipy.stats.t) of a mean over rounds.",
-        *([untrained] if metric.on_pairs else []),
-        "Time is the median of a round's seconds; normalised time is that in per cent of the first configuration's.",
-        "Differences are paired by seed: rounds of the same seed have the same pairs. Seeds on one side only are counted and left out.",
-        "p: two-sided Wilcoxon signed-rank test (scipy.stats.wilcoxon; pairs without a difference are dropped, as Wilcoxon did), "
-        "corrected for the number of comparisons after Holm (statsmodels multipletests).",
-        "d_z: mean of the differences by their standard deviation (Cohen). r: matched-pairs rank-biserial correlation (Kerby 2014), "
-        "-1 when every round is worse than the baseline's, 1 when every one is better.",
-        *([] if metric.higher_is_better else [lower]),
-    ]
 
 
 def half_width(sem: Any, count: Any) -> Any:
@@ -53,24 +36,90 @@ def moments(values: Any) -> pd.DataFrame:
 def summarise(rounds: pd.DataFrame, configurations: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
     """The table: one row a configuration of `configurations` (label, configuration_hash, parameters), in its order.
 
-    Columns: label, configuration_hash, parameters, rounds (done), failed, mean, std, low, high, median, min, max (of the
-    metric), untrained (rounds, for the test accuracy alone), digit_accuracy (mean), seconds (median), normalised_time (in per
-    cent of the first row's). NaN where there are no values, or fewer than 2 for std, low and high.
+    Columns: label, configuration_hash, parameters, rounds (done), mean, std, low, high (of the metric, with the mean's interval), the
+    columns of `robust`, min, max, failed, the columns of `lost_rounds`, digit_accuracy (mean), total_seconds (of all rounds), seconds
+    (mean), normalised_time (in per cent of the first row's). NaN where there are no values, or fewer than 2 for std, low and high.
     """
     done = rounds[rounds["status"] == "done"]
     groups = done.groupby("label", observed=False)
     table = configurations.set_index("label")[["configuration_hash", "parameters"]]
     table["rounds"] = groups.size()
-    table["failed"] = (rounds["status"] == "failed").groupby(rounds["label"], observed=False).sum()
     table[["mean", "std", "low", "high"]] = moments(groups[metric.column])[["mean", "std", "low", "high"]]
-    table[["median", "min", "max"]] = groups[metric.column].agg(["median", "min", "max"])
+    table = table.join(robust(rounds, metric))
+    table[["min", "max"]] = groups[metric.column].agg(["min", "max"])
+    table["failed"] = (rounds["status"] == "failed").groupby(rounds["label"], observed=False).sum().astype("int64")
     if metric.on_pairs:
-        near = (done[metric.column] - done["majority_accuracy"]).abs().round(DECIMALS) <= UNTRAINED
-        table["untrained"] = near.groupby(done["label"], observed=False).sum()
+        table["mean_with_failed"] = mean_with_failed(table, done)
+        table["untrained"] = is_untrained(done, metric).groupby(done["label"], observed=False).sum()
+    table = lost_rounds(table)
     table["digit_accuracy"] = groups["digit_accuracy"].mean()
-    table["seconds"] = groups["seconds"].median()
+    table["total_seconds"] = rounds.groupby("label", observed=False)["seconds"].sum()
+    table["seconds"] = groups["seconds"].mean()
     table["normalised_time"] = 100 * table["seconds"] / table["seconds"].iloc[0]
     return table.reset_index()
+
+
+def robust(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
+    """What a few low rounds do not carry away, a row a label: median, median_low, median_high, interquartile_mean, where a failed round
+    is below all others; collapsed: how many of those that are done are far below the median. NaN where none is done."""
+    rows = {}
+    for label, group in rounds.groupby("label", observed=False):
+        values = ranked(group, metric).to_numpy(dtype="float64")
+        values = values if np.isfinite(values).any() else values[:0]
+        found = median_interval(values).bounded()
+        done = values[np.isfinite(values)]
+        collapsed = int(is_collapsed(done if metric.higher_is_better else -done).sum())
+        rows[label] = [*found, interquartile_mean(values), collapsed]
+    names = ["median", "median_low", "median_high", "interquartile_mean", "collapsed"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=names).astype({"collapsed": "int64"})
+
+
+def ranked(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> "pd.Series[float]":
+    """The metric of the rounds that have it, with that of failed ones infinitely bad: what ranks are taken of.
+
+    A label whose rounds are done without having the metric has none for those that failed.
+    """
+    done = rounds["status"] == "done"
+    values = rounds[metric.column].where(done, metric.worst)
+    lacking = done.groupby(rounds["label"], observed=False).transform("any")
+    lacking &= ~(done & values.notna()).groupby(rounds["label"], observed=False).transform("any")
+    return values[~lacking].dropna()
+
+
+def is_untrained(done: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> "pd.Series[bool]":
+    """Which rounds have learnt nothing: no more than 3 points above always giving the more frequent answer, or anywhere below."""
+    return (done[metric.column] - done["majority_accuracy"]).round(DECIMALS) <= UNTRAINED
+
+
+def mean_with_failed(table: pd.DataFrame, done: pd.DataFrame) -> "pd.Series[float]":
+    """The mean in which a failed round counts as always giving the more frequent answer, as often right as in the rounds that are done.
+
+    NaN where none failed, or none was done anywhere.
+    """
+    majority = done.groupby("label", observed=False)["majority_accuracy"].mean().fillna(done["majority_accuracy"].mean())
+    whole = (table["mean"].fillna(0.0) * table["rounds"] + majority * table["failed"]) / (table["rounds"] + table["failed"])
+    return whole.where(table["failed"] > 0)
+
+
+def lost_rounds(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the rounds that failed or are untrained: lost, of all (done or failed), as lost_share, lost_low, lost_high with
+    Wilson's interval."""
+    lost = table["failed"] + table.get("untrained", 0)
+    whole = table["rounds"] + table["failed"]
+    shares = [wilson(count, total) for count, total in zip(lost, whole, strict=True)]
+    return table.assign(lost=lost, all=whole).assign(
+        **{f"lost_{name}": [getattr(one, end) for one in shares] for name, end in ENDS.items()}
+    )
+
+
+ENDS = {"share": "value", "low": "low", "high": "high"}
+
+
+def saturation(curves: pd.DataFrame) -> "pd.Series[int]":
+    """By label, the first epoch whose mean over rounds is within half a point of that of the last one. curves: as `curve_means`."""
+    last = curves.groupby("label", observed=True)["mean"].transform("last")
+    near = curves[(curves["mean"] - last).abs().round(DECIMALS) <= SATURATED]
+    return near.groupby("label", observed=True)["epoch"].first()
 
 
 def curve_means(epochs: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from digitcmp.auto.sequential import Plan
 from digitcmp.errors import RunError
 from digitcmp.report import statistics
 from digitcmp.report.cautions import DRAWN, cautions, some
@@ -13,6 +14,7 @@ from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric
+from digitcmp.report.verdicts import CAUTION, read_plans, verdicts
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Study:
     """The results: frames as the functions of `statistics` and `comparisons` return them; a line per warning.
 
     name: that of the folders. metric: what all of them but distances are about. rounds: every round with its label, the input
-    of the statistics. distances is empty and swept None where there are none.
+    of the statistics. distances is empty and swept None where there are none. plans, verdicts: of rounds=auto, of the test accuracy.
     """
 
     name: str
@@ -35,28 +37,39 @@ class Study:
     spread: pd.DataFrame
     distances: pd.DataFrame
     swept: pd.DataFrame | None
+    plans: list[Plan]
+    verdicts: pd.DataFrame
     warnings: list[str]
 
 
 def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Metric = TEST_ACCURACY) -> Study:
-    """Read the folders and work everything out. baseline: by default the first configuration that has the metric.
+    """Read the folders and work everything out. baseline: by default that of rounds=auto, or the first configuration with the metric.
 
     Raises RunError for folders without runs, for an unknown baseline, and for a metric that no round has.
     """
     sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
     known = configurations(sweep)
     rounds = labelled(sweep.rounds, sweep, known)
+    curves = statistics.curve_means(labelled(sweep.epochs, sweep, known), metric)
     table = statistics.summarise(rounds, known, metric)
+    if metric.unit == "%":
+        table["saturated"] = table["label"].map(statistics.saturation(curves)).astype("Int64")
     lacking = table["mean"].isna() & (table["rounds"] > 0)
     if lacking.any() and table["mean"].isna().all():
         there = ", ".join(repr(column) for column in METRICS if rounds[column].notna().any())
         raise RunError(f"metric {metric.column!r}: no round has a {metric.title}; choose one of {there}")
+    plans = read_plans(folders, sweep.warnings)
+    if baseline is None and plans and plans[0].baseline in set(known.loc[~lacking, "configuration_hash"]):
+        baseline = plans[0].baseline
     base = find_baseline(known if baseline else known[~lacking], baseline)
+    decided = verdicts(plans if metric == TEST_ACCURACY else [], known, rounds)
     comparisons = compare(rounds, base, metric)
     distances = sweep.distances if metric.on_pairs else sweep.distances[:0]
     warnings = cautions(sweep, rounds, known, table, comparisons)
     if lacking.any():  # no digit head, no validation pairs
         warnings.append(f"no {metric.title} on record: {some(table.loc[lacking, 'label'])}")
+    if plans:
+        warnings.append(CAUTION)
     if len(table) > DRAWN:
         warnings.append(f"figures show the first {DRAWN} of {len(table)} configurations")
     return Study(
@@ -68,10 +81,12 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
         baseline=base,
         table=table,
         comparisons=comparisons,
-        curves=statistics.curve_means(labelled(sweep.epochs, sweep, known), metric),
+        curves=curves,
         spread=statistics.spread(rounds, metric),
         distances=statistics.by_distance(labelled(distances, sweep, known)),
         swept=statistics.swept(table, known, sweep.keys),
+        plans=plans,
+        verdicts=decided,
         warnings=warnings,
     )
 

@@ -1,5 +1,6 @@
 """The small table at the end of a run."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from digitcmp.experiment.run import Run
 
 FILES = ("run.json", "rounds.csv", "epochs.csv", "curves.png", "records", "digitcmp.log")
+SOME_ROUNDS = 10  # enough for a first impression
 
 
 def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str, str]]:
@@ -41,6 +43,36 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
     return rows
 
 
+def print_next(run: "Run", console: Console) -> None:
+    """Print up to three commands that a first run leads to. Nothing where something went wrong, or there are many rounds already."""
+    rounds = run.config.rounds
+    if not isinstance(rounds, int) or rounds > SOME_ROUNDS or run.failed or len(run.rows) < rounds or not run.config.test:
+        return
+    _, _, _, *overrides = shlex.split(run.command)
+    others = [override for override in overrides if override.split("=")[0] not in ("rounds", "seed")]
+    given = {override.split("=")[0] for override in others}
+    steps = [("which pairs it gets wrong", ["python", "-m", "digitcmp.mistakes", shown(run.directory)])] if run.config.save_model else []
+    if rounds == 1:
+        steps.append(("how much chance there is in it", ["python", "-m", "digitcmp", *others, f"rounds={SOME_ROUNDS}"]))
+    sweep, seeds = ["python", "-m", "digitcmp", "--multirun"], "seed=range(5)"
+    if "aux_weight" in given and not run.config.model.comparator.detach:
+        without = [f"aux_weight=0,{run.config.aux_weight:g}" if one.startswith("aux_weight=") else one for one in others]
+        steps.append(("what the auxiliary loss buys", [*sweep, *without, seeds]))
+    elif given <= {"model", "epochs"} and run.config.model.name not in ("net2", "decoder", "decoder_small", "splitnet"):
+        without = [f"model=net2,{run.config.model.name}" if one.startswith("model=") else one for one in others]
+        steps.append(("two networks, compared", [*sweep, *without, seeds]))
+    elif "model" not in given and not any(name.startswith("+") for name in given):
+        steps.append(("two networks, compared", [*sweep, "model=net2,wsn", *others, seeds]))
+    for number, (what, command) in enumerate(steps):
+        console.print(f"{'    ' if number else 'next'}   # {what}", style="dim")
+        say(console, shlex.join(command), "       ")
+
+
+def shown(directory: Path) -> str:
+    """A folder as one would type it here."""
+    return str(directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory)
+
+
 def mean_and_deviation(fractions: pd.Series) -> str:
     """Fractions in per cent: the value of one round, mean ± standard deviation (of the sample) of more."""
     mean = f"{100 * fractions.mean():.2f}"
@@ -56,8 +88,7 @@ def print_summary(run: "Run", console: Console) -> None:
     for name, value in summary_rows(run.store.about or {}, rounds):
         table.add_row(name, Text(line(value), "bold" if name == "test accuracy" else ""))
     directory = run.directory
-    shown = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
     console.print(table)
     # outside the table, which would break a long path in two
-    say(console, f"{shown}/", "files  ")
+    say(console, f"{shown(directory)}/", "files  ")
     say(console, " ".join(name for name in FILES if (directory / name).exists()), "       ")

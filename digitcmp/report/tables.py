@@ -47,18 +47,30 @@ def p_value(p: float) -> str:
     return NONE if pd.isna(p) else f"< {MISSING_P:.4f}" if p < MISSING_P else f"{p:.4f}"
 
 
+def duration(seconds: float) -> str:
+    """Seconds in the unit that people would say: 45 s, 12.3 min, 3.4 h."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def share(row: dict[str, Any], keys: Sequence[str]) -> str:
+    """A fraction with its interval in per cent: 1.0 (0.2 to 5.4)."""
+    value, low, high = (row[key] for key in keys)
+    return NONE if pd.isna(value) else f"{percent(value, '.1f')} ({span(low, high, '.1f')})"
+
+
 CSV_SUFFIXES = {"%": "_percent", "points": "_points"}  # of values that are not as in the frames
 
 
 def table_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
-    """The columns of the table of `summarise`."""
+    """The columns of the table of `summarise`: what was measured first, what it cost last."""
     suffix, scale = CSV_SUFFIXES.get(metric.unit, ""), metric.scale
+    lost = "failed or untrained" if metric.on_pairs else "failed rounds"
     columns = [
         Column("label", "configuration", "configuration"),
         Column("configuration_hash", "configuration_hash"),
-        Column("parameters", "parameters", "parameters", lambda row: f"{row['parameters']:,}"),
-        Column("rounds", "rounds", "rounds"),
-        Column("failed", "failed", "failed", lambda row: str(row["failed"] or NONE)),
         Column(
             "mean",
             metric.column + suffix,
@@ -69,37 +81,70 @@ def table_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
         Column("std", "std" + suffix, scale=scale),
         Column("low", "interval_low" + suffix, "95 % interval", lambda row: metric.span(row["low"], row["high"]), scale),
         Column("high", "interval_high" + suffix, scale=scale),
-        Column("median", "median" + suffix, "median", lambda row: metric.show(row["median"]), scale),
+        Column("mean_with_failed", "mean_with_failed" + suffix, "with failed", lambda row: metric.show(row["mean_with_failed"]), scale),
+        Column("median", "median" + suffix, "median", lambda row: metric.estimate(row, ("median", "median_low", "median_high")), scale),
+        Column("median_low", "median_low" + suffix, scale=scale),
+        Column("median_high", "median_high" + suffix, scale=scale),
+        Column(
+            "interquartile_mean",
+            "interquartile_mean" + suffix,
+            "interquartile mean",
+            lambda row: metric.show(row["interquartile_mean"]),
+            scale,
+        ),
         Column("min", "min" + suffix, "min to max", lambda row: metric.span(row["min"], row["max"]), scale),
         Column("max", "max" + suffix, scale=scale),
-        Column("untrained", "untrained_rounds", "untrained"),
+        Column("lost", "lost_rounds", lost, lambda row: f"{row['lost']}/{row['all']}"),
+        Column("lost_share", "lost_percent", f"{lost} [%]", lambda row: share(row, ("lost_share", "lost_low", "lost_high")), 100),
+        Column("lost_low", "lost_low_percent", scale=100),
+        Column("lost_high", "lost_high_percent", scale=100),
+        Column("rounds", "rounds", "rounds"),
+        Column("failed", "failed", "failed", lambda row: str(row["failed"] or NONE)),
+        Column("untrained", "untrained_rounds", "untrained", lambda row: str(row["untrained"] or NONE)),
+        Column("collapsed", "collapsed_rounds"),
         Column("digit_accuracy", "digit_accuracy_percent", "digits [%]", lambda row: percent(row["digit_accuracy"]), 100),
-        Column("seconds", "median_seconds", "s a round", lambda row: number(row["seconds"])),
+        Column("saturated", "saturated_after", "saturated after", lambda row: number(row["saturated"], ".0f")),
+        Column("total_seconds", "total_seconds", "time", lambda row: duration(row["total_seconds"])),
+        Column("seconds", "mean_seconds", "s a round", lambda row: number(row["seconds"])),
         Column("normalised_time", "normalised_time_percent", "time [%]", lambda row: number(row["normalised_time"], ".1f")),
+        Column("parameters", "parameters", "parameters", lambda row: f"{row['parameters']:,}"),
     ]
     return [replace(column, title="") if column.key == metric.column else column for column in columns]  # it is shown as the mean
 
 
 def comparison_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
-    """The columns of the rows of `compare`."""
+    """The columns of the rows of `compare`: the difference first, what it was worked out from last."""
     unit, scale = metric.difference_unit, metric.scale
     suffix = CSV_SUFFIXES.get(unit, "")
     return [
         Column("label", "configuration", "configuration"),
         Column("baseline", "baseline"),
-        Column("pairs", "pairs", "pairs"),
-        Column("only_here", "seeds_only_here", "left out", lambda row: str(row["only_here"] + row["only_baseline"] or NONE)),
-        Column("only_baseline", "seeds_only_baseline"),
-        Column("mean", "difference" + suffix, with_unit("difference", unit), lambda row: metric.show(row["mean"], "+"), scale),
-        Column("low", "interval_low" + suffix, "95 % interval", lambda row: metric.span(row["low"], row["high"], "+"), scale),
-        Column("high", "interval_high" + suffix, scale=scale),
-        Column("p", "p_wilcoxon", "p", lambda row: p_value(row["p"])),
+        Column("difference", "difference" + suffix, with_unit("difference", unit), lambda row: metric.show(row["difference"], "+"), scale),
+        Column(
+            "difference_low",
+            "difference_low" + suffix,
+            "95 % interval",
+            lambda row: metric.span(row["difference_low"], row["difference_high"], "+"),
+            scale,
+        ),
+        Column("difference_high", "difference_high" + suffix, scale=scale),
+        Column("p", "p_signed_rank", "p", lambda row: p_value(row["p"])),
         Column("p_holm", "p_holm", "p (Holm)", lambda row: p_value(row["p_holm"])),
-        Column("d_z", "d_z", "d_z", lambda row: number(row["d_z"], "+.2f")),
-        Column("rank_biserial", "rank_biserial", "r", lambda row: number(row["rank_biserial"], "+.2f")),
+        Column("better", "better_percent", "better [%]", lambda row: share(row, ("better", "better_low", "better_high")), 100),
+        Column("better_low", "better_low_percent", scale=100),
+        Column("better_high", "better_high_percent", scale=100),
         Column("won", "rounds_won", "won-tied-lost", lambda row: f"{row['won']}-{row['tied']}-{row['lost']}"),
         Column("tied", "rounds_tied"),
         Column("lost", "rounds_lost"),
+        Column("pairs", "pairs", "pairs"),
+        Column("only_here", "seeds_only_here", "left out", lambda row: str(row["only_here"] + row["only_baseline"] or NONE)),
+        Column("only_baseline", "seeds_only_baseline"),
+        Column("mean", "mean" + suffix, "mean difference", lambda row: metric.estimate(row, ("mean", "low", "high"), "+"), scale),
+        Column("low", "mean_low" + suffix, scale=scale),
+        Column("high", "mean_high" + suffix, scale=scale),
+        Column("done", "pairs_done"),
+        Column("d_z", "d_z", "d_z", lambda row: number(row["d_z"], "+.2f")),
+        Column("rank_biserial", "rank_biserial", "r", lambda row: number(row["rank_biserial"], "+.2f")),
     ]
 
 

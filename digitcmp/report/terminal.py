@@ -8,12 +8,14 @@ from rich.text import Text
 from digitcmp.inert import line
 from digitcmp.report.build import Report
 from digitcmp.report.tables import Column, comparison_columns, show, table_columns
+from digitcmp.report.verdicts import verdict_columns
 from digitcmp.terminal import Terminal, say
 
-SHORT = {"label", "rounds", "failed", "mean", "low", "median", "untrained"}
-EXPENDABLE = ["median", "rounds", "untrained"]  # left out first where the terminal is narrow
-SHORT_COMPARISONS = {"label", "pairs", "only_here", "mean", "low", "p_holm", "won"}
-EXPENDABLE_COMPARISONS = ["only_here", "pairs", "won", "low"]
+SHORT = {"label", "mean", "low", "mean_with_failed", "median", "lost", "rounds", "saturated"}
+EXPENDABLE = ["saturated", "rounds", "low", "mean_with_failed", "median"]  # left out first where the terminal is narrow
+SHORT_COMPARISONS = {"label", "difference", "difference_low", "p_holm", "better", "won", "pairs", "only_here", "mean"}
+EXPENDABLE_COMPARISONS = ["only_here", "pairs", "won", "mean", "better", "p_holm"]
+EXPENDABLE_VERDICTS = ["baseline_lost", "lost", "value"]
 LABEL = 24  # characters of a row's name that are worth more than another column
 
 
@@ -25,6 +27,9 @@ def print_report(report: Report, console: Console | None = None) -> None:
         where.print(Text.assemble("\ncompared with ", (line(results.baseline), "bold"), ", paired by seed"))
         chosen = [column for column in comparison_columns(results.metric) if column.key in SHORT_COMPARISONS]
         print_table(results.comparisons, chosen, EXPENDABLE_COMPARISONS, where)
+    if len(results.verdicts):
+        where.print("\nverdicts of rounds=auto", highlight=False)
+        print_table(results.verdicts, verdict_columns(results.verdicts), EXPENDABLE_VERDICTS, where)
     print_warnings(results.warnings, where)
     say(where, str(report.path), "report  ")
 
@@ -37,6 +42,8 @@ def print_warnings(warnings: list[str], console: Console) -> None:
 
 def print_table(frame: pd.DataFrame, columns: list[Column], expendable: list[str], console: Console) -> None:
     """Print a frame as a table. Where it is too wide, columns are left out, the first of `expendable` (keys) first, and a line says so."""
+    there = show(frame, columns).columns
+    columns = [column for column in columns if column.title in there]  # those in which a row has a value
     kept, waiting, unlimited = columns, list(expendable), console.options.update(max_width=10_000)
     while console.measure(rich_table(frame, kept), options=unlimited).minimum > console.width and waiting:
         key = waiting.pop(0)

@@ -1,9 +1,9 @@
 """The best configuration of a search: as an `experiment` file, best.yaml, and against the one that the search began with, on seeds
 that no trial has seen (the winner's luck)."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import yaml
 from hydra.plugins.launcher import Launcher
@@ -48,9 +48,8 @@ def write_best(spec: SearchSpec, shared: SharedStudy, context: HydraContext, con
 
 def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config: DictConfig) -> str:
     """The choice of every group, then what differs from these choices by themselves."""
-    hints = get_type_hints(Config)
-    groups = [item.name for item in fields(Config) if is_dataclass(hints[item.name])]  # the parts that have keys of their own
-    choices = {group: str(composed.hydra.runtime.choices[group]) for group in groups}
+    chosen_from = composed.hydra.runtime.choices
+    choices = {item.name: str(chosen_from[item.name]) for item in fields(Config) if item.name in chosen_from}  # of the groups
     chosen = [f"{group}={choice}" for group, choice in choices.items()]
     plain = context.config_loader.load_configuration(config.hydra.job.config_name, chosen, run_mode=RunMode.RUN)
     # the choices alone need not make a recipe: decoder, for one, wants a weight for its digit loss

@@ -17,6 +17,7 @@ from rich.console import Console
 from digitcmp.config.messages import one_line
 from digitcmp.errors import ConfigError, Pruned, SearchError
 from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
@@ -30,6 +31,7 @@ from digitcmp.search.spec import SearchSpec, make_spec
 from digitcmp.search.storage import open_storage
 from digitcmp.search.study import Ending, SharedStudy, make_pruner, make_sampler, open_study
 from digitcmp.search.trial import RunningTrial
+from digitcmp.system import advice
 from digitcmp.terminal import Terminal, say
 from digitcmp.train.results import EpochRow
 
@@ -116,7 +118,7 @@ class Search(Callback):
 
     def run(self) -> None:
         """Go on until enough trials count, too many have failed or time is up; wait for what other processes have begun."""
-        waiting = False
+        waiting: set[int] | None = None  # the stopped ones among the processes that are waited for
         try:
             while True:
                 self.launch()
@@ -124,9 +126,10 @@ class Search(Callback):
                 left = counts.counted < self.shared.settings.n_trials and counts.failed < self.shared.max_failed
                 if not left or time.monotonic() >= self.deadline:
                     return
-                if counts.others and not waiting:
-                    self.console.print(f"waiting for {counts.others} trials of other processes")
-                    waiting = True
+                stopped = self.shared.stopped() if counts.others else set()
+                if counts.others and waiting != stopped:
+                    self.console.print(f"waiting for {counts.others} trials of other processes{advice(stopped)}", soft_wrap=True)
+                    waiting = stopped
                 time.sleep(POLL)
         except BaseException:
             self.shared.release(*self.shared.held)
@@ -136,7 +139,11 @@ class Search(Callback):
         """Run what can be claimed."""
         if isinstance(self.launcher, DigitcmpLauncher):
             rounds = self.shared.settings.n_trials * len(self.spec.trial.seeds)
-            self.launcher.stream(self.jobs(), self, self.on_job_end, rounds)
+            complete = self.shared.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+            best = max((trial.value for trial in complete if trial.value is not None), default=None)
+            trials, counted = self.shared.settings.n_trials, self.shared.counts().counted
+            with ProgressDisplay.of_search(trials, counted, best, self.console) as display:
+                self.launcher.stream(self.jobs(), [display, self], self.on_job_end, rounds)
             return
         size = self.spec.base.workers or 1
         while batch := [job for _, job in zip(range(size), self.jobs(), strict=False)]:

@@ -12,9 +12,10 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from digitcmp import inert
-from digitcmp.files import write_whole
+from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report.figures import render
-from digitcmp.report.tables import csv_text, p_value, percent, span, to_markdown
+from digitcmp.report.metrics import TEST_ACCURACY
+from digitcmp.report.tables import csv_text, p_value, percent, to_markdown
 from digitcmp.search import figures
 from digitcmp.search.best import FOLDER, Confirmed
 from digitcmp.search.space import as_text, in_words, short
@@ -34,6 +35,7 @@ def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed
     """
     folder, table = spec.folder / "summary", trials(shared.study, spec.trial.steps)
     importance = importances(shared.study)
+    remove_leftovers(folder)
     write_whole(folder / "trials.csv", csv_text(table))
     drawn = draw(shared, table, importance, folder) if spec.base.report else []
     counts = count_lines(spec, shared, table)
@@ -53,8 +55,8 @@ def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed
     console.print(counts.strip(), soft_wrap=True)
     say(console, f"- Best: trial {best.number}, validation accuracy {best.value:.2%}: {in_words(best.params)}")
     if confirmed and (row := confirmed.comparison):
-        gain = f"{percent(row['mean'], '+.2f')} points ({span(row['low'], row['high'], '+.2f')})"
-        console.print(f"- On {len(confirmed.seeds)} fresh seeds: {gain} over the start")
+        gain = TEST_ACCURACY.estimate(row, ("difference", "difference_low", "difference_high"), "+")
+        console.print(f"- On {len(confirmed.seeds)} fresh seeds: {gain} points over the start")
     say(console, str(path), "summary  ")
     say(console, dashboard, "look     ")
     return path
@@ -178,18 +180,19 @@ def confirmed_lines(shared: SharedStudy, confirmed: Confirmed) -> str:
         {
             "": name,
             "rounds": str(int(one["rounds"])),
-            "failed": str(int(one["failed"])),
-            "test accuracy [%]": percent(one["mean"]),
-            "95 % interval": span(one["low"], one["high"]),
+            "failed or untrained": f"{one['lost']}/{one['all']}",
+            "median [%]": TEST_ACCURACY.estimate(one, ("median", "median_low", "median_high")),
+            "mean [%]": TEST_ACCURACY.estimate(one, ("mean", "low", "high")),
         }
         for name, one in {"best": confirmed.best, **({"start": confirmed.start} if row else {})}.items()
     ]
     lines.append(to_markdown(pd.DataFrame(rows)))
     if row:
-        interval, games = span(row["low"], row["high"], "+.2f"), f"won {row['won']}, tied {row['tied']}, lost {row['lost']}"
+        interval = TEST_ACCURACY.span(row["difference_low"], row["difference_high"], "+")
         lines.append(
-            f"Paired difference, best minus start: **{percent(row['mean'], '+.2f')} points** (95 % interval {interval}, "
-            f"{row['pairs']} pairs of rounds, Wilcoxon p {p_value(row['p'])}; {games}).\n"
+            f"Paired difference, best minus start: **{TEST_ACCURACY.show(row['difference'], '+')} points** (Hodges-Lehmann, 95 % interval "
+            f"{interval}, {row['pairs']} pairs of rounds, signed-rank p {p_value(row['p'])}; won {row['won']}, tied {row['tied']}, "
+            f"lost {row['lost']}); mean difference {TEST_ACCURACY.estimate(row, ('mean', 'low', 'high'), '+')}.\n"
         )
     lines.append(
         f"The search itself had seen {percent(shared.study.best_value)} % for the best, on its own seeds and with fewer training pairs.\n"

@@ -13,7 +13,7 @@ from digitcmp.model.blocks import CLASSES
 from digitcmp.model.network import Outputs
 from digitcmp.train.program import Program
 
-BATCH = 200  # pairs; larger batches gain nothing and take more memory
+BATCH = 200  # pairs, where test_batch is null: larger batches gain nothing and take more memory
 
 
 class EnsemblePredictor:
@@ -90,14 +90,14 @@ class Scores:
 
 
 @torch.no_grad()
-def evaluate(predictor: Predictor, pairs: Pairs) -> Scores:
-    """Test the rounds' networks in evaluation mode on their pairs [S, N]."""
+def evaluate(predictor: Predictor, pairs: Pairs, size: int | None = None) -> Scores:
+    """Test the rounds' networks in evaluation mode on their pairs [S, N], so many at a time."""
     predictor.train(False)
     right, digits_right = [], []
-    count = pairs.target.shape[1]
+    count, size = pairs.target.shape[1], size or BATCH
     finite = torch.ones(len(pairs.target), dtype=torch.bool, device=pairs.target.device)
-    for start in range(0, count, BATCH):
-        batch = slice(start, start + BATCH)
+    for start in range(0, count, size):
+        batch = slice(start, start + size)
         outputs = predictor(pairs.images[:, batch])
         finite &= outputs.comparison.isfinite().all(dim=2).all(dim=1)
         right.append(decide(outputs.comparison) == pairs.target[:, batch])

@@ -66,8 +66,12 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec
         figures = trainer.train_epoch(sampled, epoch)
         last = epoch + 1 == config.epochs
         with trainer.average.applied(keep=last):
-            test = evaluate(predictor, pairs.test) if config.test and (last or (epoch + 1) % config.test_every == 0) else None
-            val = None if pairs.val is None else evaluate(predictor, pairs.val)
+            test = (
+                evaluate(predictor, pairs.test, config.test_batch)
+                if config.test and (last or (epoch + 1) % config.test_every == 0)
+                else None
+            )
+            val = None if pairs.val is None else evaluate(predictor, pairs.val, config.test_batch)
         loss, accuracy = figures.view(2, -1, config.ensemble).mean(dim=2).tolist()
         finite = [scores.finite for scores in (test, val) if scores is not None]
         healthy = [math.isfinite(value) and all(sound) for value, *sound in zip(loss, *finite, strict=True)]

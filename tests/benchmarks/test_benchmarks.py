@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as listing
-from benchmarks import hundred, limit
+from benchmarks import hundred, limit, sequential
 from benchmarks.arithmetic import Operations, count
 from benchmarks.common import configuration
 from benchmarks.reference import NETWORKS, train_reference
@@ -159,6 +159,34 @@ def test_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = json.loads((tmp_path / "search.json").read_text())["results"]["random"]
     assert found["memory at the end, MB"] > 0
     assert found["per epoch told, CPU ms"] > 0
+
+
+def test_sequential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every case is decided both ways; shares are shares."""
+    run(monkeypatch, "sequential", "--repetitions", "2", "--json", str(tmp_path / "sequential.json"))
+    found = json.loads((tmp_path / "sequential.json").read_text())["results"]
+    assert len(found) == len(sequential.CASES)
+    for one in found:
+        for way in ("auto", "t"):
+            assert 10 <= one[way]["rounds"] <= 100
+            assert sum(one[way]["verdicts"].values()) == pytest.approx(1)
+
+
+def test_boundary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is written in the form that the package reads."""
+    run(monkeypatch, "boundary", "--walks", "2000", "--table", str(tmp_path / "pocock.csv"))
+    rows = [line.split(",") for line in (tmp_path / "pocock.csv").read_text().splitlines()]
+    assert rows[0] == (ROOT / "digitcmp" / "auto" / "pocock.csv").read_text().splitlines()[0].split(",")
+    assert [row[0] for row in rows[1:]] == [str(look) for look in range(1, 101)]
+
+
+def test_coverage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Few repetitions: a row for each number of rounds. What the intervals cover is tested with them."""
+    run(monkeypatch, "coverage", "--rounds", "6", "12", "--repetitions", "20", "--json", str(tmp_path / "coverage.json"))
+    found = json.loads((tmp_path / "coverage.json").read_text())["results"]
+    assert [row["rounds"] for row in found] == [6, 12]
+    assert all(0 <= row[name] <= 1 for row in found for name in ("mean", "median", "difference", "found", "share"))
+    assert "intervals of 95 % that hold the true value, of 20" in capsys.readouterr().out
 
 
 def test_full_is_what_the_sweep_trains() -> None:

@@ -25,6 +25,7 @@ RECIPES = {
     "net2": (0.4, 60, 0.0, None),
     "net3": (0.4, 60, 1.0, None),
     "net4": (0.4, 60, 1.0, None),
+    "net4_published": (0.4, 60, 1.0, None),
     "wosn": (0.55, 25, 0.0, None),
     "wsn": (0.55, 25, 0.5, None),
     "wsn_no_aux": (0.55, 25, 0.0, None),
@@ -98,8 +99,10 @@ def test_every_experiment_is_the_published_recipe(name: str) -> None:
     assert asdict(config.optimizer) == expected
     assert (config.epochs, config.aux_weight, config.batch_size) == (epochs, aux_weight, 100)
     assert (config.data.source, config.data.shuffle, config.scheduler.shape) == ("mnist", False, "constant")
-    assert config.model.name == name.removesuffix("_no_aux")
-    check_tiny_round(compose_config(f"+experiment={name}", "data=digits", *TINY))
+    assert config.model.name == name.removesuffix("_no_aux").removesuffix("_published")
+    published = name.endswith("_published")
+    assert (config.test_batch, config.model.batch_statistics) == ((50, True) if published else (None, False))
+    check_tiny_round(compose_config(f"+experiment={name}", "data=digits", *TINY, *(["test_batch=20"] if published else [])))
 
 
 @pytest.mark.parametrize("name", OWN)

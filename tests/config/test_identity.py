@@ -1,15 +1,17 @@
 """What makes two configurations equal, and where each key has its home."""
 
+from copy import deepcopy
 from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import fields, is_dataclass
+from dataclasses import field, fields, is_dataclass, make_dataclass
 from typing import Any, get_type_hints
 
 import pytest
 import yaml
 from omegaconf import MISSING
 
-from digitcmp.config.identity import completed, configuration, configuration_hash, defaults, differences, execution_keys
-from digitcmp.config.schema import GROUP_SCHEMAS, Config
+from digitcmp.config import identity
+from digitcmp.config.identity import completed, configuration, configuration_hash, differences, execution_keys
+from digitcmp.config.schema import GROUP_SCHEMAS, Auto, Config, ConvLayer, Elastic, ModelConfig, Sgd
 from tests.conftest import CONF, compose_config
 
 
@@ -19,7 +21,18 @@ def hash_of(*overrides: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "override", ["seed=3", "rounds=5", "engine=serial", "workers=1", "device=cpu", "save_model=true", "data.root=elsewhere"]
+    "override",
+    [
+        "seed=3",
+        "rounds=5",
+        "engine=serial",
+        "workers=1",
+        "device=cpu",
+        "save_model=true",
+        "data.root=elsewhere",
+        "rounds=auto",
+        "auto.max=50",
+    ],
 )
 def test_hash_ignores_where_and_how(override: str) -> None:
     """Replicates have equal hashes: seeds, engines, devices and folders change nothing that is computed."""
@@ -52,17 +65,69 @@ def test_equal_values_have_equal_hashes() -> None:
 def test_execution_keys() -> None:
     """What says where, how and how often: these and no others. (The seed is what replicates differ in.)"""
     where_and_how = {"device", "engine", "workers", "stack_size", "save_model", "retry_failed", "dry_run", "report", "data.root"}
-    assert set(execution_keys()) == {"rounds", *where_and_how}
+    auto = {"auto", "auto.margin", "auto.batch", "auto.max", "auto.level"}
+    assert set(execution_keys()) == {"rounds", *where_and_how, *auto}
 
 
 def test_an_earlier_configuration_is_completed() -> None:
     """With the values of conf/config.yaml and of the schema; what must be given is left out."""
     values = configuration(compose_config("model=wsn"))
-    older = {name: value for name, value in values.items() if name not in ("ema", "columns")}
+    older = deepcopy(values)
     older["data"] = {"source": "digits"}
+    del older["ema"], older["columns"], older["model"]["tower"][0]["norm"], older["optimizer"]["betas"]
     assert completed(older) == values
-    assert "lr" in defaults()["optimizer"]
-    assert completed({})["optimizer"] == {"comparator_lr": None, "weight_decay": 0.0}
+    assert configuration_hash(older) == configuration_hash(values)
+
+
+def test_a_key_that_comes_later_changes_no_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a layer, in a choice, and at the top: what was trained before is the same configuration at the new key's default."""
+    before = configuration(compose_config("model=net4", "optimizer=sgd", "augment=elastic"))
+    for path in (("model", "tower", 0, "stride"), ("optimizer", "dampening"), ("augment", "blur")):
+        kind = {"model": ConvLayer, "optimizer": Sgd, "augment": Elastic}[str(path[0])]
+        later = make_dataclass("Later", [(str(path[-1]), float, field(default=0.5))], bases=(kind,))
+        after = deepcopy(before)
+        node: Any = after
+        for part in path[:-1]:
+            node = node[part]
+        node[path[-1]] = 0.5
+        with monkeypatch.context() as patch:
+            if kind is ConvLayer:
+                patch.setattr(
+                    identity,
+                    "get_type_hints",
+                    lambda node, later=later: {**get_type_hints(node), **({"tower": list[later]} if node is ModelConfig else {})},
+                )
+            else:
+                patch.setitem(GROUP_SCHEMAS[str(path[0])], kind.__name__.lower(), later)
+            assert configuration_hash(after) == configuration_hash(before)
+            node[path[-1]] = 0.6
+            assert configuration_hash(after) != configuration_hash(before)
+
+
+def test_hashes_are_known() -> None:
+    """A default that changes changes what old folders mean: whoever does it has to change this too, on purpose."""
+    names = ("net1", "wsn", "best")
+    assert [hash_of(f"+experiment={name}") for name in names] == ["b200cf4adf55", "8487785c3183", "398bec3cd0e5"]
+
+
+def test_choices_are_never_taken_for_each_other() -> None:
+    """Though all else that they are made of is at its defaults: the name of the algorithm, shape or kind is always part of the hash."""
+    for group, schemas in GROUP_SCHEMAS.items():
+        assert len({hash_of(f"{group}={name}", "optimizer.lr=0.1", "optimizer.weight_decay=0") for name in schemas}) == len(schemas)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("model.dropout=0", "model.dropout=-0.0"), ("optimizer.lr=1e-3", "optimizer.lr=0.001"), ("aux_weight=0.0", "epochs=25")],
+)
+def test_one_configuration_spelt_in_two_ways(one: str, other: str) -> None:
+    """A default written out, another notation of a number, the other zero: one run."""
+    assert hash_of("model=wsn", "aux_weight=0", one) == hash_of("model=wsn", "aux_weight=0", other)
+
+
+def test_the_17th_digit_tells_apart() -> None:
+    """Two numbers that differ at all are two configurations."""
+    assert hash_of("optimizer.lr=0.3") != hash_of("optimizer.lr=0.30000000000000004")
 
 
 def test_differences_in_words() -> None:
@@ -91,7 +156,8 @@ def test_a_key_has_one_home() -> None:
     primary = yaml.safe_load((CONF / "config.yaml").read_text())
     known = schema_defaults(Config)
     assert not {name for name in primary if name in known}
-    missing = {item.name for item in fields(Config) if item.default == MISSING}
+    missing = {item.name for item in fields(Config) if item.default == MISSING} | {"auto"}
+    assert set(primary["auto"]) == {item.name for item in fields(Auto) if item.default == MISSING}
     assert missing == {name for name in primary if name not in ("defaults", "hydra")}
     for group, schemas in GROUP_SCHEMAS.items():
         for name, schema in schemas.items():

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from digitcmp.config.identity import configuration_hash
 from digitcmp.errors import RunError
 from digitcmp.experiment import store as module
 from digitcmp.experiment.provenance import versions
-from digitcmp.experiment.records import LogReader, Records, read_records, to_record
+from digitcmp.experiment.records import LogReader, Records, read_logs, to_record
 from digitcmp.experiment.store import Store, read_about
 from digitcmp.files import write_whole
 from digitcmp.report.frames import load_rounds
@@ -148,7 +149,7 @@ def test_damage_in_the_middle_concerns_one_round(tmp_path: Path, damage: str) ->
         "other text": b"not a record\n",
     }[damage]
     path.write_bytes(b"".join(lines))
-    records = read_records(tmp_path, Store(tmp_path, {}).configuration_hash)
+    records = read_logs(tmp_path, Store(tmp_path, {}).configuration_hash)
     if damage == "line break":  # what was recorded is there
         assert list(records.rounds) == [0, 1, 2]
     else:
@@ -384,7 +385,16 @@ def test_other_code_on_resume_is_on_record(tmp_path: Path, monkeypatch: pytest.M
     store.begin({**ABOUT, **before, "torch": "9.9"})
     (change,) = store.about["resumed"]
     assert change["torch"] == before["torch"]
-    assert set(change) == {*before, "device", "until"}
+    assert set(change) == {*before, "device", "engine", "platform", "until"}
+
+
+def test_another_machine_on_resume_is_on_record(tmp_path: Path) -> None:
+    """Rounds of another device, executor or processor may differ in their last digits."""
+    for engine, name in (("serial", "a"), ("serial", "a"), ("stacked", "a"), ("stacked", "b")):
+        store = Store(tmp_path, {})
+        store.begin({**ABOUT, **versions(), "engine": engine, "platform": {"device_name": name}})
+    assert store.about is not None
+    assert [(one["engine"], one["platform"]["device_name"]) for one in store.about["resumed"]] == [("serial", "a"), ("stacked", "a")]
 
 
 def test_run_json_tells_running_from_done(tmp_path: Path) -> None:
@@ -431,6 +441,7 @@ if libc.unshare(0x00020000) or libc.mount(b"none", b"/", None, 0x4000 | 0x40000,
     sys.exit(77)
 if libc.mount(b"tmpfs", {str(tmp_path)!r}.encode(), b"tmpfs", 0, b"size=64k"):
     sys.exit(77)
+from digitcmp.config.identity import configuration_hash
 from digitcmp.errors import RunError
 from tests.experiment.made import EPOCH, logs_of, seeds_of
 from tests.experiment.test_store import begun, result
@@ -481,3 +492,20 @@ def test_epochs_of_a_run_come_from_its_logs(tmp_path: Path) -> None:
         (tmp_path / name).write_text("something else\n")
     assert len(epochs_of(tmp_path)) == 2
     assert load_rounds(tmp_path)["seed"].tolist() == [0]
+
+
+def test_damage_that_is_met_later_has_its_own_line_number(tmp_path: Path) -> None:
+    """Between records that are appended while somebody reads: counted from the beginning of the log; the line being written is none."""
+    write_run(tmp_path, [RoundResult(replace(ROUND, seed=seed)) for seed in range(4)])
+    (path,) = logs_of(tmp_path)
+    lines = lines_of(tmp_path)
+    reader, records = LogReader(tmp_path, configuration_hash({})), Records()
+    path.write_bytes(b"".join(lines[:2]))
+    reader.read(records)
+    path.write_bytes(b"".join([*lines[:2], b"no record\n", lines[2], lines[3][:50]]))
+    reader.read(records)
+    assert records.damaged == [f"records/{path.name}, line 3, is damaged; its round is left out"]
+    path.write_bytes(b"".join([*lines[:2], b"no record\n", *lines[2:]]))
+    reader.read(records)
+    assert len(records.damaged) == 1
+    assert sorted(records.rounds) == [0, 1, 2, 3]

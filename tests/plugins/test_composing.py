@@ -142,8 +142,10 @@ def test_jobs_leave_what_they_leave_with_the_basic_launcher(run_cli: Cli, monkey
     for current in told:
         command = ["model=net1,net4", "seed=range(3)", f"hydra/launcher={current}", f"hydra.sweep.dir=sweep-{current}"]
         assert run_cli("--multirun", *TINY, *command).code == 0
-    assert told["basic"] == told["digitcmp"]
-    assert len(told["basic"]) == 12
+    # ours come in the order in which they end: configurations take turns
+    jobs = {launcher: sorted(zip(all_[::2], all_[1::2], strict=True), key=lambda job: job[1][-1]) for launcher, all_ in told.items()}
+    assert jobs["basic"] == jobs["digitcmp"]
+    assert len(jobs["basic"]) == 6
 
     for log in tmp_path.rglob("records/*.jsonl"):  # named by time and chance
         log.rename(log.with_name("log.jsonl"))

@@ -9,6 +9,7 @@ from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
 
 SEEDS = {seed: 0.8 + seed / 100 for seed in range(6)}
+OTHERS = {seed: 0.85 + seed / 90 for seed in range(6)}  # of another configuration
 
 
 def warnings(folder: Path) -> list[str]:
@@ -17,10 +18,10 @@ def warnings(folder: Path) -> list[str]:
 
 
 def test_a_clean_sweep_has_none(tmp_path: Path) -> None:
-    """Two configurations of six rounds, one of them in two runs."""
+    """Two configurations of six rounds, one of them in two runs, on one machine."""
     write_run(tmp_path / "a", SEEDS)
-    write_run(tmp_path / "b", dict.fromkeys(range(3), 0.8), configuration(model__name="net2"))
-    write_run(tmp_path / "c", dict.fromkeys(range(3, 6), 0.9), configuration(model__name="net2"))
+    write_run(tmp_path / "b", dict(list(OTHERS.items())[:3]), configuration(model__name="net2"))
+    write_run(tmp_path / "c", dict(list(OTHERS.items())[3:]), configuration(model__name="net2"))
     assert warnings(tmp_path) == []
 
 
@@ -31,7 +32,7 @@ def test_a_clean_sweep_has_none(tmp_path: Path) -> None:
 def test_mixtures_are_named(tmp_path: Path, name: str, value: str | None) -> None:
     """Other code, engine or device: within a configuration or between two, with the number of rounds of each."""
     write_run(tmp_path / "a", SEEDS)
-    write_run(tmp_path / "b", SEEDS, configuration(model__name="net2"), **{name: value})
+    write_run(tmp_path / "b", OTHERS, configuration(model__name="net2"), **{name: value})
     (line,) = warnings(tmp_path)
     assert line.startswith(f"different {name} in one report: ")
     assert f"{value or 'unknown'} (6 rounds)" in line
@@ -50,7 +51,7 @@ def test_uncommitted_changes(tmp_path: Path) -> None:
 def test_runs_that_were_resumed_with_other_code(tmp_path: Path) -> None:
     """Their rounds come from two versions and can't be told apart."""
     write_run(tmp_path / "a", SEEDS, resumed=[{"git_commit": "abc", "until": "2026-11-22T10:00:00+00:00"}])
-    assert warnings(tmp_path) == ["1 resumed with other code, or on another device, than they began with: a"]
+    assert warnings(tmp_path) == ["1 resumed with other code, or with another engine or device, than they began with: a"]
 
 
 @pytest.mark.parametrize(("status", "word"), [("running", "still running (or killed)"), ("interrupted", "interrupted")])
@@ -73,16 +74,58 @@ def test_ended_runs_that_lack_rounds(tmp_path: Path) -> None:
 def test_failed_and_few_rounds(tmp_path: Path) -> None:
     """Failed rounds, configurations with one round, comparisons with too few pairs."""
     write_run(tmp_path / "a", SEEDS | {9: None}, status="failed")
-    write_run(tmp_path / "b", {0: 0.8}, configuration(model__name="net2"))
+    write_run(tmp_path / "b", {0: 0.81}, configuration(model__name="net2"))
     assert warnings(tmp_path) == [
-        "failed rounds are left out: net1 (1)",
+        "failed rounds lose every comparison, and means leave them out: net1 (1)",
         "fewer than 2 rounds, so no standard deviation, interval or test: net2 (1)",
-        "fewer than 6 pairs, too few for the Wilcoxon test to find anything: net2 (1)",
+        "fewer than 6 pairs that differ, too few for a corrected p below 0.05 in 1 comparison: net2 (1)",
     ]
+
+
+@pytest.mark.parametrize(("configurations", "tied", "needed"), [(2, 0, 6), (2, 1, 6), (3, 0, 7), (4, 0, 7), (5, 0, 8)])
+def test_too_few_pairs_for_the_family(tmp_path: Path, configurations: int, tied: int, needed: int) -> None:
+    """m comparisons of n pairs that differ can reach m 2 / 2^n at best: not below 5 % with six pairs for two, or where one of six ties."""
+    write_run(tmp_path / "0", SEEDS)
+    for number in range(1, configurations):
+        others = {seed: OTHERS[seed] + number / 500 if seed >= tied else SEEDS[seed] for seed in SEEDS}
+        write_run(tmp_path / str(number), others, configuration(model__name=f"net{number + 1}"))
+    lines = [line for line in warnings(tmp_path) if line.startswith(f"fewer than {needed} pairs that differ")]
+    assert len(lines) == (6 - tied < needed)
+    assert all("(5)" in line if tied else "(6)" in line for line in lines)
+
+
+def test_collapsed_rounds(tmp_path: Path) -> None:
+    """A round far below the median makes the mean's interval useless, and may give the mean difference the other sign."""
+    seeds = {seed: 0.8 + (seed * 7 % 5) / 500 for seed in range(20)}
+    write_run(tmp_path / "a", seeds)
+    better = {seed: accuracy + 0.005 + seed / 2000 for seed, accuracy in seeds.items()}
+    write_run(tmp_path / "b", better | {3: 0.45}, configuration(model__name="net2"))
+    assert warnings(tmp_path) == [
+        "the mean's interval is not reliable, single rounds are far worse than the others: net2 (1)",
+        "mean and rank difference have opposite signs, as a few rounds decide the mean: net2",
+    ]
+
+
+def test_machines_are_told_apart_by_what_differs(tmp_path: Path) -> None:
+    """Other builds of torch and other instructions; runs of earlier versions do not say."""
+    machine = {"torch_build": "cpu 1", "cpu_capability": "AVX512", "threads": 1}
+    write_run(tmp_path / "a", SEEDS, platform=machine)
+    write_run(tmp_path / "b", OTHERS, configuration(model__name="net2"), platform=machine | {"torch_build": "cpu 2"})
+    told = "different platform in one report: torch_build cpu 1 (6 rounds), torch_build cpu 2 (6 rounds); never within a configuration"
+    assert warnings(tmp_path) == [told]
+    write_run(tmp_path / "c", {7: 0.8})
+    assert warnings(tmp_path)[0].endswith("torch_build cpu 2 (6 rounds), unknown (1 rounds); pooled within net1")
 
 
 def test_other_test_pairs(tmp_path: Path) -> None:
     """Pairing by seed needs the same pairs at the same seed."""
     write_run(tmp_path / "a", SEEDS)
-    write_run(tmp_path / "b", SEEDS, configuration(data__target="gt"))
+    write_run(tmp_path / "b", OTHERS, configuration(data__target="gt"))
     assert warnings(tmp_path) == ["configurations differ in data.target: equal seeds do not have equal test pairs there"]
+
+
+def test_other_training_pairs(tmp_path: Path) -> None:
+    """More of them are no merit of the network."""
+    write_run(tmp_path / "a", SEEDS)
+    write_run(tmp_path / "b", OTHERS, configuration(data__train_pairs=2000))
+    assert warnings(tmp_path) == ["configurations differ in data.train_pairs: they were trained on different pairs"]

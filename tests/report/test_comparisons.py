@@ -9,6 +9,8 @@ from scipy import stats
 
 from digitcmp.errors import RunError
 from digitcmp.report.comparisons import compare, find_baseline, holm, paired
+from digitcmp.report.metrics import METRICS
+from digitcmp.report.ranks import hodges_lehmann, signed_rank_p, wilson
 from tests.report.test_statistics import frame, known
 
 # Darwin's maize (Fisher, The Design of Experiments, 1935, section 17): height of crossed minus self-fertilised plants,
@@ -20,6 +22,11 @@ def test_published_example() -> None:
     """Darwin's fifteen pairs, a thousandth of a point for an eighth of an inch: mean, interval, p and both effect sizes."""
     here = pd.Series(DARWIN) / 1000 + 0.5
     result = paired(here, pd.Series([0.5] * 15))
+    # Walsh averages by R's wilcox.test: 22.5 eighths, 1.0 to 41.5 (the pairs give 3.1 inches in the textbooks)
+    assert (result["difference"], result["p"]) == (
+        pytest.approx(hodges_lehmann(np.array(DARWIN) / 1000).value),
+        pytest.approx(0.0413, abs=1e-4),
+    )
     assert result["mean"] == pytest.approx(0.0209333, abs=1e-7)
     assert (result["low"], result["high"]) == (pytest.approx(0.0000313, abs=1e-6), pytest.approx(0.0418354, abs=1e-6))
     assert result["p"] == pytest.approx(0.041259765625)
@@ -38,12 +45,37 @@ def test_interval_agrees_with_scipy_on_a_frame() -> None:
 
 
 def test_seeds_on_one_side_are_counted_and_left_out() -> None:
-    """Baseline seeds 0 1 2 4 (3 failed), others 1 2 3: pairs at 1 and 2 only."""
-    baseline = frame({"a": [0.5, 0.6, 0.6, None, 0.1], "b": []})
-    other = frame({"a": [], "b": [None, 0.7, 0.8, 0.9]})
-    row = compare(pd.concat([baseline, other], ignore_index=True).astype({"label": baseline["label"].dtype}), "a").iloc[0]
-    assert (row["pairs"], row["only_here"], row["only_baseline"]) == (2, 1, 2)
-    assert row["mean"] == pytest.approx(0.15)
+    """Baseline seeds 1 2 5, others 0 1 2: pairs at 1 and 2 only."""
+    rounds = frame({"a": [None, 0.6, 0.6, 0.5], "b": [0.9, 0.7, 0.8]})[1:]
+    rounds = rounds.assign(seed=rounds["seed"].replace(3, 5))
+    row = compare(rounds, "a").iloc[0]
+    assert (row["pairs"], row["only_here"], row["only_baseline"]) == (2, 1, 1)
+    assert (row["mean"], row["difference"]) == (pytest.approx(0.15), pytest.approx(0.15))
+
+
+def test_a_failed_round_loses() -> None:
+    """Whatever the other side is; two that failed tie. Means leave the pair out, ranks have it at the end."""
+    rounds = frame({"a": [0.6, 0.6, None, None, 0.6, 0.6, 0.6], "b": [0.7, None, 0.51, None, 0.8, 0.9, 0.65]})
+    row, back = compare(rounds, "a").iloc[0], compare(rounds, "b").iloc[0]
+    assert (row["won"], row["tied"], row["lost"], row["pairs"], row["done"]) == (5, 1, 1, 7, 4)
+    assert (back["won"], back["lost"]) == (1, 5)
+    assert row["mean"] == pytest.approx(0.1625)
+    assert row["p"] == signed_rank_p(np.array([0.1, -np.inf, np.inf, 0.0, 0.2, 0.3, 0.05]))
+    assert row["difference"] == pytest.approx(0.1125)  # the median of 28 Walsh averages, of which 6 are infinite on either side
+    assert (row["better"], row["better_low"], row["better_high"]) == wilson(5.5, 7)
+
+
+def test_a_round_that_failed_loses_in_other_metrics(trained_loss: pd.DataFrame) -> None:
+    """A loss that is lower is better, and that of a failed round is higher than any."""
+    row = compare(trained_loss, "a", METRICS["train_loss"]).iloc[0]
+    assert (row["won"], row["lost"], row["rank_biserial"]) == (0, 4, -1)
+    assert row["difference"] == pytest.approx(0.1)
+
+
+@pytest.fixture
+def trained_loss() -> pd.DataFrame:
+    """Four seeds: a has the lower loss three times, and b failed once."""
+    return frame({"a": [0.8] * 4, "b": [0.8, 0.8, 0.8, None]}, train_loss=[0.1] * 4 + [0.2] * 3 + [0.0])
 
 
 def test_equal_samples_are_no_evidence() -> None:
@@ -75,10 +107,13 @@ def test_holm_by_hand() -> None:
 
 def test_one_pair_and_none() -> None:
     """One pair has a difference and no test; a configuration without rounds has nothing."""
-    one, none = compare(frame({"a": [0.8, None], "b": [0.9], "c": [None, 0.5]}), "a").to_dict("records")
-    assert (one["pairs"], one["mean"]) == (1, pytest.approx(0.1))
-    assert all(math.isnan(one[name]) for name in ("low", "high", "p", "p_holm", "d_z", "rank_biserial"))
+    rounds = frame({"a": [0.8], "b": [0.9], "c": [0.5]})
+    one, none = compare(rounds.assign(seed=[0, 0, 1]), "a").to_dict("records")
+    assert (one["pairs"], one["mean"], one["difference"]) == (1, pytest.approx(0.1), pytest.approx(0.1))
+    unknown = ("difference_low", "difference_high", "low", "high", "p", "p_holm", "d_z", "rank_biserial")
+    assert all(math.isnan(found[name]) for found in (one, none) for name in unknown)
     assert (none["pairs"], none["only_here"], none["only_baseline"]) == (0, 1, 1)
+    assert math.isnan(none["better"])
     assert compare(frame({"a": [0.8, 0.9]}), "a").empty
 
 

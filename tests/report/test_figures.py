@@ -71,13 +71,15 @@ def test_distribution_shows_every_round() -> None:
 
 
 def test_differences_show_the_comparisons() -> None:
-    """In points, with the interval, filled where the corrected p is below 5 %, and a line at zero."""
-    comparisons = compare(ROUNDS, "net1").assign(p_holm=[0.01, 0.2])
+    """In points, with the interval, filled where the corrected p is below 5 %, and a line at zero; what is infinite at the edge."""
+    comparisons = compare(ROUNDS, "net1").assign(p_holm=[0.01, 0.2], difference_low=[0.01, -np.inf], difference_high=[0.03, 0.2])
     figure = figures.differences(comparisons)
-    zero, bar, dot, _, hollow = figure.axes[0].lines
+    zero, bar, dot, open_bar, hollow = figure.axes[0].lines
     assert set(zero.get_xdata()) == {0}
-    assert bar.get_xdata() == pytest.approx([100 * comparisons["low"][0], 100 * comparisons["high"][0]])
-    assert dot.get_xdata() == pytest.approx([100 * comparisons["mean"][0]])
+    assert bar.get_xdata() == pytest.approx([1, 3])
+    assert dot.get_xdata() == pytest.approx([100 * comparisons["difference"][0]])
+    assert open_bar.get_xdata() == pytest.approx([-0.12 * 20, 20])
+    assert "at the edge: infinite" in figure.axes[0].get_title(loc="left")
     assert (dot.get_markerfacecolor(), hollow.get_markerfacecolor()) == (figures.COLOURS[0], "white")
     drawable(figure)
 

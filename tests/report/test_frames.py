@@ -49,7 +49,8 @@ EPOCH_KINDS = {"seed": "int64", "epoch": "int64", **dict.fromkeys(FIGURES, "floa
 def test_frames_of_a_trained_run(trained: Run, load: Callable[[Path], pd.DataFrame], view: str, kinds: dict[str, str]) -> None:
     """The run, then its configuration, then what its CSV file shows, in columns of the promised types."""
     frame, about = load(trained.directory), read_about(trained.directory)
-    front = ["run", "configuration_hash", "parameters", "engine", "device", "digitcmp", "torch", "python", "git_commit", "git_dirty"]
+    front = ["run", "configuration_hash", "parameters", "engine", "device", "platform"]
+    front += ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
     assert frame.columns.tolist() == [*front, *flatten(about["configuration"]), *kinds]
     assert frame[list(kinds)].dtypes.astype(str).to_dict() == kinds
     shown = pd.read_csv(trained.directory / f"{view}.csv").rename(columns={"epochs": "epochs_trained"})

@@ -41,7 +41,8 @@ def test_less_time_is_better() -> None:
     assert row["rank_biserial"] == pytest.approx((1.5 + 3.5 + 1.5 - 3.5) / 10)
     assert row["d_z"] == pytest.approx(-0.5 / np.std([-1, -2, -1, 2], ddof=1))
     shown = show(compare(ROUNDS, "a", SECONDS), comparison_columns(SECONDS)).iloc[0]
-    assert (shown["difference [s]"], shown["r"], shown["won-tied-lost"]) == ("-0.50", "+0.30", "3-0-1")
+    assert (shown["difference [s]"], shown["r"], shown["won-tied-lost"]) == ("-1.00", "+0.30", "3-0-1")
+    assert shown["mean difference"].startswith("-0.50 (")
 
 
 def test_less_loss_is_better() -> None:
@@ -104,13 +105,15 @@ def test_names_in_the_files_of_the_test_accuracy(sweep: Path, tmp_path: Path) ->
     """What other programs read."""
     make_report([sweep], out=tmp_path)
     assert (tmp_path / "table.csv").read_text().splitlines()[0] == (
-        "configuration,configuration_hash,parameters,rounds,failed,test_accuracy_percent,std_percent,interval_low_percent,"
-        "interval_high_percent,median_percent,min_percent,max_percent,untrained_rounds,digit_accuracy_percent,median_seconds,"
-        "normalised_time_percent"
+        "configuration,configuration_hash,test_accuracy_percent,std_percent,interval_low_percent,interval_high_percent,"
+        "mean_with_failed_percent,median_percent,median_low_percent,median_high_percent,interquartile_mean_percent,min_percent,max_percent,"
+        "lost_rounds,lost_percent,lost_low_percent,lost_high_percent,rounds,failed,untrained_rounds,collapsed_rounds,"
+        "digit_accuracy_percent,saturated_after,total_seconds,mean_seconds,normalised_time_percent,parameters"
     )
     assert (tmp_path / "comparisons.csv").read_text().splitlines()[0] == (
-        "configuration,baseline,pairs,seeds_only_here,seeds_only_baseline,difference_points,interval_low_points,"
-        "interval_high_points,p_wilcoxon,p_holm,d_z,rank_biserial,rounds_won,rounds_tied,rounds_lost"
+        "configuration,baseline,difference_points,difference_low_points,difference_high_points,p_signed_rank,p_holm,better_percent,"
+        "better_low_percent,better_high_percent,rounds_won,rounds_tied,rounds_lost,pairs,seeds_only_here,seeds_only_baseline,mean_points,"
+        "mean_low_points,mean_high_points,pairs_done,d_z,rank_biserial"
     )
 
 
@@ -144,4 +147,4 @@ def test_figures_of_other_metrics_say_what_they_show() -> None:
     axes = figures.differences(compare(ROUNDS, "a", SECONDS), SECONDS).axes[0]
     assert axes.get_xlabel() == "difference in training time to a, paired by seed [s]"
     assert "lower is better" in axes.get_title(loc="left")
-    assert axes.lines[2].get_xdata() == pytest.approx([-0.5])
+    assert axes.lines[2].get_xdata() == pytest.approx([-1.0])

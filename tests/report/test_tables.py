@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,6 +11,7 @@ from digitcmp.report.comparisons import compare
 from digitcmp.report.statistics import summarise
 from digitcmp.report.tables import (
     comparison_columns,
+    duration,
     p_value,
     show,
     table_columns,
@@ -29,7 +31,12 @@ def test_shown_in_per_cent() -> None:
     assert shown["test accuracy [%]"].tolist() == ["70.00 ± 14.14", "83.75"]
     assert shown["95 % interval"].tolist() == ["-57.06 to 197.06", "–"]
     assert shown["failed"].tolist() == ["–", "1"]
+    assert shown["with failed"].tolist() == ["–", "69.38"]
+    assert shown["median"].tolist() == ["70.00", "-∞"]
+    assert shown["failed or untrained [%]"].tolist() == ["0.0 (0.0 to 65.8)", "50.0 (9.5 to 90.5)"]
+    assert shown.columns[[0, 1, -1]].tolist() == ["configuration", "test accuracy [%]", "parameters"]
     assert "digits [%]" not in shown
+    assert [duration(seconds) for seconds in (3.14159, 119, 120, 7200)] == ["3.14 s", "119 s", "2.0 min", "2.0 h"]
     assert [p_value(p) for p in (0.00009, 0.0001, 0.04126, float("nan"))] == ["< 0.0001", "0.0001", "0.0413", "–"]
 
 
@@ -40,15 +47,16 @@ def test_csv_has_the_numbers() -> None:
     assert table["test_accuracy_percent"].tolist() == pytest.approx([70, 83.75])
     assert table["std_percent"].isna().tolist() == [False, True]
     comparisons = pd.read_csv(io.StringIO(to_csv(compare(ROUNDS, "a_b"), comparison_columns())))
-    assert comparisons["difference_points"].tolist() == pytest.approx([23.75])
-    assert {column.key for column in table_columns()} == set(TABLE_FRAME.columns)
+    assert comparisons["mean_points"].tolist() == pytest.approx([23.75])
+    assert comparisons["difference_points"].tolist() == [-np.inf]  # of one that is better and one that failed
+    assert {column.key for column in table_columns()} == {*TABLE_FRAME.columns, "saturated"} - {"all"}
 
 
 def test_markdown_keeps_its_columns() -> None:
     """A bar or a tag in a name is text."""
     lines = to_markdown(show(TABLE_FRAME, table_columns())).splitlines()
     assert len(lines) == 4
-    assert lines[3].startswith(r"| &lt;b>\| | 100 |")
+    assert lines[3].startswith(r"| &lt;b>\| | 83.75 |")
     assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
 
 

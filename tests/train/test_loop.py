@@ -15,7 +15,6 @@ from digitcmp.config.schema import Config
 from digitcmp.data.pairs import Pairs, RoundPairs, shuffled, stack
 from digitcmp.model.network import Outputs, PairNetwork, build
 from digitcmp.seeding import Stream, generator
-from digitcmp.train import evaluate as evaluation
 from digitcmp.train.evaluate import evaluate
 from digitcmp.train.loop import Epoch, total_loss, train
 from digitcmp.train.program import SingleProgram
@@ -209,7 +208,7 @@ def test_evaluation_leaves_no_trace() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 7, 30, 1000])
-def test_accuracies_do_not_depend_on_the_evaluation_batch(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accuracies_do_not_depend_on_the_evaluation_batch(batch: int) -> None:
     """They are the fractions of right answers and right digits, counted by hand in one go."""
     program, pairs, _ = trained(small("model=net4", "aux_weight=1"))
     program.train(False)
@@ -218,11 +217,23 @@ def test_accuracies_do_not_depend_on_the_evaluation_batch(batch: int, monkeypatc
         int(logit > 0) == target for logit, target in zip(outputs.comparison[:, 0].tolist(), pairs.test.target[0].tolist(), strict=True)
     )
     digits = (outputs.digits.argmax(dim=2) == pairs.test.digits[0]).sum().item()
-    monkeypatch.setattr(evaluation, "BATCH", batch)
     program.train(True)
-    scores = evaluate(program, pairs.test)
+    scores = evaluate(program, pairs.test, batch)
     assert (scores.accuracy, scores.digit_accuracy, scores.finite) == ([right / 30], [digits / 60], [True])
     assert scores.right.sum().item() == right
+
+
+def test_batch_statistics_are_those_of_test_batch_pairs() -> None:
+    """As published: every batch of the test is normalised by itself, in training as when the accuracy is worked out by hand."""
+    config = small("model=net4", "aux_weight=1", "model.batch_statistics=true", "test_batch=10")
+    program, pairs, epochs = trained(config)
+    program.train(True)  # batch norm without running statistics: the mode makes no difference
+    logits = torch.cat([program.network(batch).comparison[:, 0] for batch in pairs.test.images[0].split(10)])
+    right = ((logits > 0).long() == pairs.test.target[0]).double().mean().item()
+    assert epochs[-1].test is not None
+    assert epochs[-1].test.accuracy == [right]
+    whole = program.network(pairs.test.images[0]).comparison[:, 0]
+    assert not torch.allclose(logits, whole, atol=1e-3)
 
 
 def test_a_loss_that_is_no_number_ends_the_round() -> None:

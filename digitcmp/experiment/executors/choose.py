@@ -1,5 +1,6 @@
 """Which executor a configuration gets, the device that it trains on, and whether all that it needs is there."""
 
+import os
 import warnings
 from collections.abc import Callable
 
@@ -26,7 +27,7 @@ def choose(config: Config, rounds: int | None, device: torch.device) -> tuple[st
     if config.engine == "auto" and device.type == "cuda":
         return "stacked", 1
     if config.engine == "auto":
-        side_by_side = rounds != 1 and workers > 1
+        side_by_side = rounds != 1 and workers > 1 and hasattr(os, "fork")
         return ("processes", workers) if side_by_side else ("serial", 1)
     return config.engine, workers if config.engine == "processes" else 1
 
@@ -61,10 +62,12 @@ def preflight(config: Config) -> None:
     stacked where it is to be; DataError for data that is missing, damaged or too small.
     """
     device, cores = choose_device(config.device), cpu_count()
+    if config.engine == "processes" and not hasattr(os, "fork"):
+        raise ConfigError("engine=processes: this system cannot fork processes; use engine=serial")
     if config.workers is not None and config.workers > CROWD * cores:
         limit = f"use at most {CROWD * cores}, or leave it null for one per core"
         raise ConfigError(f"workers={config.workers}: there are {cores} cores; {limit}")
     train_spec(config)
     round_pairs(config.data, config.seed)  # a problem with the data is found here, once, and not in every worker
-    if choose(config, config.rounds, device)[0] == "stacked":
+    if choose(config, len(config.seeds), device)[0] == "stacked":
         round_memory(config)

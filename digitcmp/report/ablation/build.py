@@ -6,22 +6,24 @@ from typing import Any
 
 from rich.console import Console
 
-from digitcmp.files import write_whole
+from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report.ablation.figure import ladder_figure
 from digitcmp.report.ablation.rungs import Ladder, read_ladder
 from digitcmp.report.build import document
 from digitcmp.report.figures import render
+from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
-from digitcmp.report.tables import Column, number, p_value, percent, show, span, table_columns, to_csv, to_markdown
+from digitcmp.report.tables import Column, number, p_value, percent, show, table_columns, to_csv, to_markdown
 from digitcmp.report.terminal import print_table, print_warnings
 from digitcmp.terminal import Terminal, say
 
 NOTES = [
-    f"{TEST_ACCURACY.definition}; ± is the standard deviation of the sample over rounds.",
     "Gains are paired by seed: with the rung before, or, for what was tried from a rung, with that rung.",
-    "Intervals of 95 % are Student's t intervals of a mean over rounds, or of a mean of paired differences.",
-    "A gain's interval lies above zero, a loss's below; where zero is in it, neither is shown. Intervals are not corrected for the "
-    "number of comparisons; p is: two-sided Wilcoxon signed-rank test, corrected after Holm over all rows of both tables.",
+    *about_table(),
+    *about_differences(),
+    POOL,
+    "The intervals of the gains are simultaneous: all of them hold with 95 % (Bonferroni: each has a level of 1 - 0.05 / their number). "
+    "A gain's interval lies above zero, a loss's below; where zero is in it, neither is shown. p is corrected over both tables.",
 ]
 LEFT_OUT = {"label", "configuration_hash", "normalised_time"}  # of the columns of a report's table
 
@@ -32,6 +34,7 @@ def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
     Raises RunError as `read_ladder` does, and when nothing can be written.
     """
     results, target = read_ladder(folder), out or folder / "summary"
+    remove_leftovers(target)
     write_whole(target / "ladder.csv", to_csv(results.table, columns(False)))
     steps, branches = results.table[~results.table["branch"]], results.table[results.table["branch"]]
     body = f"## The ladder\n\n{to_markdown(show(steps, columns(False)))}"
@@ -45,30 +48,39 @@ def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
 
 
 def columns(branch: bool) -> list[Column]:
-    """The columns of a table: what was measured, then the gain. branch: whether each row says to people what it is compared with."""
+    """The columns of a table: how good a rung is, what it gains, and the rest. branch: whether each row says to people what it is
+    compared with."""
+    measured = [replace(one, title="") if one.key in {"min", "lost_share"} else one for one in table_columns() if one.key not in LEFT_OUT]
+    first = [one for one in measured if one.key in FIRST]
     return [
         *(Column("rung", "rung"), Column("title", "title"), Column("label", title="rung")),
         *([Column("predecessor", title="tried from")] if branch else []),
-        *(replace(one, title="") if one.key == "min" else one for one in table_columns() if one.key not in LEFT_OUT),
+        *first,
         Column("predecessor", "predecessor"),
-        Column("pairs", "pairs", "pairs", lambda row: number(row["pairs"], ".0f")),
-        Column("gain", "gain_points", "gain [points]", gain, 100),
+        Column("gain", "gain_points", "gain [points]", lambda row: in_points(row, "gain"), 100),
         *(Column(key, f"{key}_points", scale=100) for key in ("gain_low", "gain_high")),
-        Column("p", "p_wilcoxon"),
-        Column("p_holm", "p_holm", "p (Holm)", lambda row: p_value(row["p_holm"])),
         Column("verdict", "verdict", "verdict", lambda row: row["verdict"] or NONE),
+        Column("p", "p_signed_rank"),
+        Column("p_holm", "p_holm", "p (Holm)", lambda row: p_value(row["p_holm"])),
+        Column("better", "better_percent", "better [%]", lambda row: percent(row["better"], ".1f"), 100),
+        Column("mean_gain", "mean_gain_points", "mean gain", lambda row: in_points(row, "mean_gain"), 100),
+        *(Column(key, f"{key}_points", scale=100) for key in ("mean_gain_low", "mean_gain_high")),
+        Column("pairs", "pairs", "pairs", lambda row: number(row["pairs"], ".0f")),
+        *(one for one in measured if one not in first),
         Column("configuration_hash", "configuration_hash"),
     ]
 
 
-def gain(row: dict[str, Any]) -> str:
+FIRST = {"mean", "std", "median", "median_low", "median_high", "lost"}  # what is said of a rung before its gain
+
+
+def in_points(row: dict[str, Any], key: str) -> str:
     """+1.46 (+1.21 to +1.70): a gain with its interval, in points; the gain alone where there is none."""
-    within = span(row["gain_low"], row["gain_high"], "+.2f")
-    return percent(row["gain"], "+.2f") + ("" if row["verdict"] == "" else f" ({within})")
+    return TEST_ACCURACY.estimate(row, (key, f"{key}_low", f"{key}_high"), "+")
 
 
-SHORT = {"label", "predecessor", "rounds", "failed", "mean", "digit_accuracy", "gain", "p_holm", "verdict"}
-EXPENDABLE = ["rounds", "p_holm", "digit_accuracy", "verdict"]  # left out first where the terminal is narrow
+SHORT = {"label", "predecessor", "mean", "median", "lost", "digit_accuracy", "gain", "p_holm", "verdict"}
+EXPENDABLE = ["lost", "p_holm", "digit_accuracy", "median", "mean", "verdict"]  # left out first where the terminal is narrow
 
 
 def print_ladder(results: Ladder, where: Path, console: Console | None = None) -> None:

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from digitcmp.report.ablation.rungs import GAIN, LOSS
-from digitcmp.report.figures import COLOURS, GREY, POINTS, draw_bar, draw_rounds, new_figure, tidy, wrapped
+from digitcmp.report.figures import COLOURS, GREY, POINTS, draw_bar, draw_rounds, new_figure, tidy, within, wrapped
+from digitcmp.report.metrics import TEST_ACCURACY
 
 SMALL = 8  # points of type
 INK = "#222222"
@@ -23,7 +25,7 @@ TICKS = [mantissa * 10.0**power for power in (-2, -1, 0, 1) for mantissa in (1, 
 def ladder_figure(table: pd.DataFrame, rounds: pd.DataFrame) -> Figure:
     """Left: test error of each rung and of its rounds, on a logarithmic axis; right: the gain over the predecessor.
 
-    Rungs from top to bottom, side branches (hollow on the left) beneath a separator; bars are 95 % intervals.
+    Rungs from top to bottom, side branches (hollow on the left) beneath a separator; bars are 95 % intervals (gains: simultaneous).
     table: as `digitcmp.report.ablation.rungs.gains`; rounds: label, status, test_accuracy.
     """
     labels = [wrapped(str(label), 28) for label in table["label"]]
@@ -96,14 +98,14 @@ def error_ticks(axes: Axes, low: float, high: float) -> None:
 def draw_gains(axes: Axes, table: pd.DataFrame, rows: list[float]) -> None:
     """The right panel: the gain with its interval, in colour where that excludes zero, and both in figures."""
     axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
-    for row, rung in zip(rows, table.to_dict("records"), strict=True):
+    inside, _ = within(100 * table[["gain_low", "gain", "gain_high"]].to_numpy(dtype="float64"))
+    for row, rung, (low, middle, high) in zip(rows, table.to_dict("records"), inside, strict=True):
         if pd.isna(rung["gain"]):
             continue
-        low, mean, high = (100 * rung[name] for name in ("gain_low", "gain", "gain_high"))
         colour = LOOKS.get(rung["verdict"], GREY)
-        draw_bar(axes, row, [low, high], mean, color=colour, markerfacecolor=LOOKS.get(rung["verdict"], "white"), **BAR)
-        write(axes, row, f"{mean:+.2f}" + ("" if pd.isna(low) else f" ({low:+.2f}, {high:+.2f})"))
-    reach = 100 * float(table[["gain", "gain_low", "gain_high"]].abs().fillna(0.0).to_numpy().max())
+        draw_bar(axes, row, [low, high], middle, color=colour, markerfacecolor=LOOKS.get(rung["verdict"], "white"), **BAR)
+        write(axes, row, TEST_ACCURACY.estimate(rung, ("gain", "gain_low", "gain_high"), "+").replace(" to ", ", "))
+    reach = float(np.nan_to_num(np.abs(inside)).max())
     if reach > WIDE:
         axes.set_xscale("symlog", linthresh=LINEAR, linscale=1.1)
         signed = sorted({sign * tick for sign in (-1, 1) for tick in ((0, 0.5, 1, 3) if reach < 10 else (0, 1, 10))})
@@ -111,7 +113,7 @@ def draw_gains(axes: Axes, table: pd.DataFrame, rows: list[float]) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0")
     axes.set_xlabel("gain, paired by seed [points]" + (f"; logarithmic beyond {LINEAR:g}" if reach > WIDE else ""))
-    for across, text in ((0, "filled: zero is outside the interval"), (1.02, "mean (95 % interval)")):
+    for across, text in ((0, "filled: zero is outside the interval"), (1.02, "gain (simultaneous 95 % interval)")):
         axes.text(across, 1.02, text, transform=axes.transAxes, fontsize=SMALL - 1, color=GREY, va="bottom")
 
 

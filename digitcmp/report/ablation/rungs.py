@@ -17,6 +17,7 @@ from digitcmp.errors import RunError
 from digitcmp.report.cautions import cautions, counted
 from digitcmp.report.comparisons import by_seed, holm, paired
 from digitcmp.report.frames import read_sweep
+from digitcmp.report.ranks import LEVEL
 from digitcmp.report.statistics import summarise
 from digitcmp.report.study import labelled
 
@@ -49,8 +50,9 @@ def read_ladder(folder: Path) -> Ladder:
             told = " and ".join(map(repr, same))
             raise RunError(f"{told} have the same configuration ({name}): a rung is to differ from every other; correct or remove one")
     rounds = labelled(sweep.rounds, sweep, known)
-    table = gains(summarise(rounds, known), rounds, with_predecessors(rungs))
-    steps = table[table["predecessor"] != ""].astype({"pairs": "int64"})
+    rungs = with_predecessors(rungs)
+    steps = compare_rungs(rounds, rungs)
+    table = gains(summarise(rounds, known), steps, rungs)
     warnings = [*cautions(sweep, rounds, known, table, steps), *about_steps(table, steps)]
     return Ladder(table, rounds, warnings)
 
@@ -88,33 +90,44 @@ def with_predecessors(rungs: pd.DataFrame) -> pd.DataFrame:
     return rungs.assign(predecessor=rungs["number"].where(rungs["branch"], numbers.shift(fill_value="")))
 
 
-# what `paired` says, and what it is called here, where mean, low and high are those of the accuracy
-COMPARED = {"pairs": "pairs", "only_here": "only_here", "only_baseline": "only_predecessor"}
-COMPARED |= {"mean": "gain", "low": "gain_low", "high": "gain_high", "p": "p"}
+def compare_rungs(rounds: pd.DataFrame, rungs: pd.DataFrame) -> pd.DataFrame:
+    """Every rung that has a predecessor against it: label, p_holm (over all of them), and the columns of `paired`.
 
-
-def gains(table: pd.DataFrame, rounds: pd.DataFrame, rungs: pd.DataFrame) -> pd.DataFrame:
-    """The table of `summarise`, a row a rung, with what each one gains over its predecessor, paired by seed.
-
-    More columns: rung, title, branch (whether it is a side branch), predecessor (its rung, empty for the first), pairs,
-    only_here, only_predecessor (seeds left out), gain, gain_low, gain_high (a fraction with its paired 95 % t interval),
-    p (Wilcoxon), p_holm (over all rungs), verdict (what the interval shows: gain, all of it above zero; loss, below; not shown, zero
-    is in it). NaN where there is nothing to compare, an empty verdict where there is no interval.
+    The intervals of the differences are simultaneous, so that all of m hold with 95 % (Bonferroni): each has a level of 1 - 0.05 / m.
     """
     wide, labels = by_seed(rounds), rungs.set_index("rung")["label"]
     before = {labels[rung]: labels[there] for rung, there in zip(rungs["rung"], rungs["predecessor"], strict=True) if there}
-    found = {label: paired(wide[label], wide[there]) for label, there in before.items()}
-    compared = pd.DataFrame.from_dict(found, orient="index", columns=list(COMPARED), dtype="float64").rename(columns=COMPARED)
+    level = 1 - (1 - LEVEL) / max(len(before), 1)
+    rows = [{"label": label, **paired(wide[label], wide[there], level=level)} for label, there in before.items()]
+    frame = pd.DataFrame(rows, columns=["label", *COMPARED, "tied"])
+    return frame.assign(p_holm=holm(frame["p"].astype("float64")))
+
+
+# what `paired` says, and what it is called in the table, where mean, low and high are those of the accuracy
+COMPARED = {"pairs": "pairs", "only_here": "only_here", "only_baseline": "only_predecessor", "p": "p", "better": "better"}
+COMPARED |= {"difference": "gain", "difference_low": "gain_low", "difference_high": "gain_high"}
+COMPARED |= {"mean": "mean_gain", "low": "mean_gain_low", "high": "mean_gain_high"}
+
+
+def gains(table: pd.DataFrame, steps: pd.DataFrame, rungs: pd.DataFrame) -> pd.DataFrame:
+    """The table of `summarise`, a row a rung, with what each one gains over its predecessor, paired by seed. steps: as `compare_rungs`.
+
+    More columns: rung, title, branch (whether it is a side branch), predecessor (its rung, empty for the first), pairs,
+    only_here, only_predecessor (seeds left out), gain, gain_low, gain_high (Hodges-Lehmann, a fraction, with its simultaneous interval),
+    p, p_holm, better, mean_gain, mean_gain_low, mean_gain_high (with a paired 95 % t interval), verdict (what the interval of the gain
+    shows: gain, all of it above zero; loss, below; not shown, zero is in it). NaN where there is nothing to compare, an empty verdict
+    where there is no interval.
+    """
+    compared = steps.set_index("label")[[*COMPARED, "p_holm"]].astype("float64").rename(columns=COMPARED)
     whole = pd.concat([table, rungs[["rung", "title", "branch", "predecessor"]]], axis="columns").join(compared, on="label")
     low, high = whole["gain_low"], whole["gain_high"]
-    verdicts = np.select([low > 0, high < 0, low.notna()], [GAIN, LOSS, NOT_SHOWN], "")
-    return whole.assign(p_holm=holm(whole["p"]), verdict=verdicts)
+    return whole.assign(verdict=np.select([low > 0, high < 0, low.notna()], [GAIN, LOSS, NOT_SHOWN], ""))
 
 
 def about_steps(table: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
     """Rungs with fewer rounds done than the one that has most; gains without rounds that the other side has not of the same seed;
-    gaps in the numbers, where what is called one step is several. steps: the rows of the table that have a predecessor."""
-    most, left_out = table["rounds"].max(), (steps["only_here"] + steps["only_predecessor"]).astype("int64")
+    gaps in the numbers, where what is called one step is several. steps: as `compare_rungs`."""
+    most, left_out = table["rounds"].max(), steps["only_here"] + steps["only_baseline"]
     unpaired = steps.assign(left_out=left_out)[left_out > 0]
     counts = {
         f"fewer rounds than the {most} of others": counted(table[table["rounds"] < most], "rounds"),

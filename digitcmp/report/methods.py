@@ -1,0 +1,48 @@
+"""How the numbers of a report are worked out, in words, with the sources of the methods."""
+
+from digitcmp.report.metrics import TEST_ACCURACY, Metric
+from digitcmp.report.ranks import EXACT
+from digitcmp.report.statistics import SATURATED, UNTRAINED
+
+POOL = (
+    "All rounds draw their test pairs from one pool of images (MNIST: 10,000, digits: 599), so that intervals speak of further rounds "
+    "drawn from it, not of other images."
+)
+
+
+def about_table(metric: Metric = TEST_ACCURACY) -> list[str]:
+    """Of the columns of the table."""
+    untrained = (
+        f"Untrained rounds are at most {100 * UNTRAINED:g} points more accurate than always giving the more frequent answer. "
+        "With failed rounds: the mean in which these count as always giving that answer."
+    )
+    lost = "failed or untrained rounds" if metric.on_pairs else "failed rounds"
+    return [
+        f"{metric.definition}; ± is the standard deviation of the sample over rounds.",
+        "Means leave failed rounds out; their 95 % intervals are Student's t (scipy.stats.t), which miss too often where rounds collapse "
+        "now and then.",
+        "Medians count a failed round as infinitely worse than all others; their 95 % intervals lie between two order statistics "
+        "(Thompson 1936), from 6 rounds on. The interquartile mean (Agarwal et al. 2021) leaves out the lowest and the highest quarter.",
+        *([untrained] if metric.on_pairs else []),
+        f"The share of {lost} has Wilson's score interval of 95 % (1927).",
+        f"Saturated after: the first epoch whose mean is within {100 * SATURATED:g} points of that of the last one.",
+        "Time: all rounds together, failed ones too; the mean of the rounds that are done; that in per cent of the first configuration's.",
+    ]
+
+
+def about_differences(metric: Metric = TEST_ACCURACY) -> list[str]:
+    """Of the columns of the comparisons."""
+    return [
+        "Differences are paired by seed: rounds of the same seed have the same pairs. Seeds on one side only are counted and left out. "
+        "A failed round loses against every other, infinitely; two tie.",
+        "Difference: median of the means of any two differences (Hodges and Lehmann 1963); its 95 % interval inverts the signed-rank test "
+        "(Hollander, Wolfe and Chicken 2014, section 3.3).",
+        "p: two-sided signed-rank test (Wilcoxon 1945) with mean ranks for equal differences and Pratt's zeros (1959), exact, over all "
+        f"signs, up to {EXACT} pairs, corrected for the number of comparisons after Holm (1979).",
+        "Better: the share of pairs that are won, and half of those that are tied (probability of improvement, Agarwal et al. 2021), with "
+        "Wilson's score interval.",
+        "Mean difference and d_z, mean by standard deviation (Cohen 1988), are those of pairs without a failed round; the interval is "
+        "Student's t. r: matched-pairs rank-biserial correlation (Kerby 2014), -1 when every round is worse than the baseline's, 1 when "
+        "every one is better.",
+        *([] if metric.higher_is_better else ["Lower is better: a round is won where it is below the baseline's."]),
+    ]

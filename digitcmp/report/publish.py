@@ -1,0 +1,61 @@
+"""What is published of a report: its tables and figures, and the runs themselves, so that `digitcmp.verify` can train them again."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from digitcmp.errors import RunError
+from digitcmp.experiment.published import write_published
+from digitcmp.experiment.store import read_about, read_run_records
+from digitcmp.files import write_whole
+from digitcmp.report import figures
+from digitcmp.report.build import Report, drawn, tables
+from digitcmp.report.cautions import some
+from digitcmp.report.study import Study
+
+FOLDER = "runs"
+# a path from the root or the home folder, which says something about a machine; not the middle of a relative one
+PATH = re.compile(r"(?<![\w.~])~?/[^\s'\"|,;:]+")
+
+
+def publish(results: Study, folders: Sequence[Path], target: Path) -> Report:
+    """Write the tables and PNG figures into the target, and in its runs/ a folder per run; the same bytes for the same runs.
+
+    folders: where the runs are. Paths of this machine are left out of commands and errors. Raises RunError when the target lies in a
+    folder or around it, when it holds other runs, or when it cannot be written.
+    """
+    runs = dict(zip(map(Path, results.sweep.runs["directory"]), map(str, results.sweep.runs["run"]), strict=True))
+    check_target(target, folders, set(runs.values()))
+    for name, text in tables(results).items():
+        write_whole(target / name, without_paths(text))
+    for name, figure in drawn(results).items():
+        write_whole(target / f"{name}.png", figures.render(figure, "png"))
+    for directory, name in runs.items():
+        publish_run(directory, target / FOLDER / name)
+    return Report(target, results)
+
+
+def check_target(target: Path, folders: Sequence[Path], runs: set[str]) -> None:
+    """Raise RunError where something else than these runs would be in the target, or they would be found twice."""
+    inside = target.resolve()
+    for folder in map(Path.resolve, folders):
+        if folder.is_relative_to(inside) or inside.is_relative_to(folder):
+            raise RunError(f"--publish {target}: the runs themselves are there ({folder}); choose another folder")
+    there = {path.parent.relative_to(target / FOLDER).as_posix() for path in (target / FOLDER).rglob("run.json")}
+    if others := sorted(there - runs):
+        raise RunError(f"--publish {target}: its {FOLDER}/ holds other runs ({some(others)}); remove them, or choose another folder")
+
+
+def publish_run(directory: Path, target: Path) -> None:
+    """Write the folder of one run."""
+    about, records = read_about(directory), read_run_records(directory).rounds.values()
+    if "command" in about:
+        about["command"] = without_paths(about["command"])
+    rounds = [replace(record, row=replace(record.row, error=without_paths(record.row.error))) for record in records]
+    write_published(target, about, rounds)
+
+
+def without_paths(text: str) -> str:
+    """A text with PATH for every path from the root or the home folder of a machine."""
+    return PATH.sub("PATH", text)

@@ -1,0 +1,88 @@
+"""Which of the rounds on record are trained again. Imports no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from digitcmp.errors import RunError
+from digitcmp.experiment.store import read_about
+from digitcmp.report.frames import Sweep, read_sweep
+from digitcmp.report.labels import configurations
+from digitcmp.report.study import labelled
+
+FIGURES = ["train_loss", "train_accuracy", "test_accuracy", "digit_accuracy", "val_accuracy"]  # of an epoch, and of a round's last
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is on record, and what of it was drawn.
+
+    rounds: those drawn, with the columns of `Sweep.rounds` and their label; epochs: theirs. counts: a row a configuration, with its
+    label, and how many of its rounds are on record, broken (before their first epoch, so that there is nothing to compare), drawn.
+    contradictions: of rounds with their own epochs, drawn or not, as in `contradictions`. seed: of the draw.
+    """
+
+    sweep: Sweep
+    rounds: pd.DataFrame
+    epochs: pd.DataFrame
+    counts: pd.DataFrame
+    contradictions: dict[str, str]
+    seed: int
+
+    def about(self, run: int) -> dict[str, Any]:
+        """run.json of the run at this position of `sweep.runs`."""
+        return read_about(self.directory(run))
+
+    def directory(self, run: int) -> Path:
+        """The folder of the run at this position of `sweep.runs`."""
+        return Path(str(self.sweep.runs["directory"][run]))
+
+
+def draw(folder: Path, count: int, seed: int) -> Drawn:
+    """Draw so many rounds of each configuration at or below the folder, all of one that has no more; also of rounds that diverged.
+
+    seed: equal ones draw equal rounds. Raises RunError for folders without runs, without rounds, or without epochs.
+    """
+    sweep = read_sweep([folder])
+    known = configurations(sweep)
+    rounds = labelled(sweep.rounds, sweep, known)
+    begun = rounds[rounds["epochs_trained"] > 0]
+    if begun.empty:
+        raise RunError(f"{folder}: all of its {len(rounds)} rounds failed before their first epoch, so that there is nothing to verify")
+    if sweep.epochs.empty:
+        raise RunError(f"{folder} has rounds on record, but no epochs of them, so that there is nothing to compare with")
+    random = np.random.default_rng(seed)
+    chosen = [
+        group.index[random.choice(len(group), size=min(count, len(group)), replace=False)]
+        for _, group in begun.groupby("label", observed=True)
+    ]
+    drawn = begun.loc[np.concatenate(chosen)].sort_values(["label", "seed"], ignore_index=True)
+    counts = pd.DataFrame({"label": known["label"].astype(str)})
+    for name, some in {"recorded": begun, "broken": rounds[rounds["epochs_trained"] == 0], "drawn": drawn}.items():
+        counts[name] = some.groupby("label", observed=False).size().to_numpy()
+    epochs = sweep.epochs.merge(drawn[["run_index", "seed"]], on=["run_index", "seed"])
+    return Drawn(sweep, drawn, epochs, counts, contradictions(begun, sweep.epochs), seed)
+
+
+def contradictions(rounds: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, str]:
+    """By label, the first of its rounds whose figures are not those of its last epoch, in words. Whoever alters one must alter both."""
+    last = epochs.sort_values("epoch", kind="stable").drop_duplicates(["run_index", "seed"], keep="last")
+    both = rounds.merge(last, on=["run_index", "seed"], how="left", suffixes=("", "_last"))
+    found: dict[str, str] = {}
+    for row in both.to_dict("records"):
+        where = f"seed {row['seed']}: its record says"
+        if pd.isna(row["epoch"]) or row["epoch"] != row["epochs_trained"]:
+            there = "none" if pd.isna(row["epoch"]) else f"epoch {row['epoch']:.0f} last"
+            found.setdefault(str(row["label"]), f"{where} {row['epochs_trained']} epochs, its epochs have {there}")
+        for name in FIGURES:
+            if not equal(row[name], row[f"{name}_last"]):
+                found.setdefault(str(row["label"]), f"{where} {name} {row[name]:.8g}, its last epoch {row[f'{name}_last']:.8g}")
+    return found
+
+
+def equal(one: float, other: float) -> bool:
+    """Whether two figures are the same, also where there is none."""
+    return one == other or bool(np.isnan(one) and np.isnan(other))

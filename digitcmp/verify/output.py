@@ -1,0 +1,69 @@
+"""What verify prints, and the exit code that says the same."""
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from digitcmp.experiment.plan import words
+from digitcmp.experiment.progress import counted
+from digitcmp.inert import line
+from digitcmp.report import cautions
+from digitcmp.report.terminal import print_warnings
+from digitcmp.terminal import say
+from digitcmp.verify.draw import Drawn
+from digitcmp.verify.retrain import Again
+from digitcmp.verify.verdicts import most_otherwise
+
+STYLES = {"reproduced": "green", "consistent": "green", "different": "red", "too few": "yellow"}
+METHODS = """\
+points: accuracy now minus that on record, by seed: Hodges-Lehmann estimate with its exact 90 % signed-rank interval. Consistent: \
+equivalent within ±{margin:g} points, by two one-sided signed-rank tests (Schuirmann 1987). Different: otherwise, by the signed-rank test, \
+or rounds that failed or are untrained by Fisher's exact test. Each kind at 5 % over all configurations (Holm 1979)."""
+
+
+def print_drawn(drawn: Drawn, console: Console) -> None:
+    """Say what is trained again, how long it took when it was first, and what was noted while the records were read."""
+    print_warnings(drawn.sweep.warnings, console)
+    rounds, seconds = counted(len(drawn.rounds), "round"), words(float(drawn.rounds["seconds"].sum()))
+    console.print(
+        f"training {rounds} of {int(drawn.counts['recorded'].sum())} again (drawn by --seed {drawn.seed}); on record they took {seconds}",
+        soft_wrap=True,
+    )
+
+
+def print_verdicts(table: pd.DataFrame, again: Again, margin: float, console: Console) -> None:
+    """Print the verdict on every configuration, why rounds need not be equal, and what so many rounds can show. margin: points."""
+    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title, least in (("configuration", 14), ("rounds", 0), ("verdict", 0), ("", 24)):
+        shown.add_column(title, overflow="fold", no_wrap=not least, min_width=least or None)
+    for row in table.to_dict("records"):
+        verdict = Text(row["verdict"], STYLES[row["verdict"]])
+        shown.add_row(Text(line(row["label"])), f"{row['drawn']} of {row['recorded']}", verdict, Text(line(row["found"])))
+    console.print(shown)
+    console.print(statement(table))
+    if len(broken := table[table["broken"] > 0]):
+        console.print(f"failed before their first epoch, so that they were not drawn: {cautions.counted(broken, 'broken')}")
+    for text in dict.fromkeys(again.elsewhere.values()):
+        say(console, text, "need not be equal to the last digit: ")
+    if table["p_equivalent"].notna().any():
+        console.print(METHODS.format(margin=margin), style="dim")
+
+
+def statement(table: pd.DataFrame) -> str:
+    """What the rounds that were drawn say of those that were not, in words."""
+    drawn, recorded, wrong = (int(table[name].sum()) for name in ("drawn", "recorded", "wrong"))
+    if wrong:
+        return f"{wrong} of {counted(drawn, 'round')} trained again {'is' if wrong == 1 else 'are'} otherwise than on record."
+    if drawn == recorded:
+        return f"All {counted(recorded, 'round')} on record were trained again; none is otherwise."
+    return (
+        f"None of {counted(drawn, 'round')} trained again is otherwise than on record: with 95 % confidence, at most "
+        f"{100 * most_otherwise(table):.1f} % of all {recorded} are (1 - 0.05^(1/m) for m rounds drawn; Hanley and Lippman-Hand 1983)."
+    )
+
+
+def exit_code(table: pd.DataFrame) -> int:
+    """1 when a configuration is different, otherwise 2 when one has too few rounds, otherwise 0."""
+    found = set(table["verdict"])
+    return 1 if "different" in found else 2 if "too few" in found else 0

@@ -1,0 +1,102 @@
+"""Trains the rounds that were drawn again, in a folder that is removed afterwards."""
+
+import tempfile
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from digitcmp.config.composed import from_record
+from digitcmp.config.identity import differences
+from digitcmp.config.schema import Config
+from digitcmp.errors import ConfigError, RunError
+from digitcmp.experiment.progress import ProgressDisplay
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.scheduler import train
+from digitcmp.report.frames import stack
+from digitcmp.report.runs import read_frames
+from digitcmp.verify.draw import Drawn
+
+PLATFORM = ("torch", "engine", "device", "platform")  # of run.json: where they are equal, rounds are repeated bitwise
+STACKED = "stacked rounds depend in their last digits on what is stacked with them"
+
+
+@dataclass(frozen=True)
+class Again:
+    """What came out. rounds, epochs: as those of `Drawn`, with the same `run_index`. elsewhere: by run_index, in what its platform is
+    not that of the records, so that they need not be equal to the last digit; runs whose platform is the same are not in it.
+    tolerances: as `digitcmp.verify.rounding.tolerances` gives them, of the runs elsewhere."""
+
+    rounds: pd.DataFrame
+    epochs: pd.DataFrame
+    elsewhere: dict[int, str]
+    tolerances: dict[int, float]
+
+
+def retrain(drawn: Drawn, engine: str | None, root: str, console: Console) -> Again:
+    """Train what was drawn. engine: None for the executor on record. root: the folder of the data set.
+
+    Raises RunError for a configuration that this version does not know, and what training raises.
+    """
+    abouts = {int(run): drawn.about(int(run)) for run in drawn.rounds["run_index"].unique()}
+    seeds = drawn.rounds.groupby("run_index")["seed"].apply(list)
+    configs = {run: config_of(drawn.directory(run), about, seeds[run][0], engine, root) for run, about in abouts.items()}
+    from digitcmp.experiment.executors.choose import preflight  # imports torch
+    from digitcmp.verify.rounding import tolerances
+
+    for config in configs.values():
+        preflight(config)
+    with tempfile.TemporaryDirectory(prefix="digitcmp-verify-") as folder:
+        runs = [make_run(config, Path(folder, str(run), drawn.directory(run).name), seeds[run]) for run, config in configs.items()]
+        with ProgressDisplay.of(runs, console) as display:
+            train(runs, [display])
+        now = [run.store.about or {} for run in runs]
+        # through the reader that the records come through, so that what is compared is what would be on record
+        frames = [read_frames(run.directory, about) for run, about in zip(runs, now, strict=True)]
+    of_run = dict(enumerate(abouts))
+    rounds, epochs = (
+        table.assign(run_index=table["run_index"].map(of_run))
+        for table in (stack([one.rounds for one in frames]), stack([one.epochs for one in frames]))
+    )
+    told = {run: elsewhere(about, other) for (run, about), other in zip(abouts.items(), now, strict=True)}
+    others = {run: configs[run] for run, text in told.items() if text}
+    rounds = rounds.rename(columns={"epochs": "epochs_trained"})
+    return Again(rounds, epochs, {run: told[run] for run in others}, tolerances(drawn.epochs, epochs, others))
+
+
+def config_of(directory: Path, about: dict[str, Any], seed: int, engine: str | None, root: str) -> Config:
+    """The configuration of a run as it is trained again: by the same executor, on the same device where there is one.
+
+    Raises RunError when it is none of this version.
+    """
+    # a GPU need not be here, and another platform is something to verify on
+    device = "cpu" if about.get("device") == "cpu" else "auto"
+    execution = {"seed": seed, "device": device, "engine": engine or about.get("engine"), "data": {"root": root}}
+    try:
+        return from_record(about["configuration"], execution)
+    except ConfigError as error:
+        raise RunError(f"{directory}: this version cannot train its configuration ({error}); use the one that made it") from error
+
+
+def make_run(config: Config, directory: Path, seeds: Sequence[int]) -> Run:
+    """A run of these seeds, which need not follow each other."""
+    run = Run(config, directory, "")
+    run.missing = deque(seeds)
+    return run
+
+
+def elsewhere(about: dict[str, Any], now: dict[str, Any]) -> str:
+    """In what a platform is not that on which a run was trained, in words; empty where both are the same."""
+    if now.get("engine") == "stacked" and about.get("engine") == "stacked":
+        return STACKED
+    here = {name: now.get(name) for name in PLATFORM}
+    for used in (about, *about.get("resumed", [])):
+        if not used.get("platform"):
+            return "run.json does not say on which platform it was trained (an earlier version wrote it)"
+        if (there := {name: used.get(name) for name in PLATFORM}) != here:
+            return differences(there, here)
+    return ""

@@ -1,0 +1,52 @@
+"""How far rounding alone carries the loss of the first epoch, where platforms differ: it is measured, not assumed.
+
+Most networks agree to seven digits after an epoch on another platform. Those that are trained at the edge of stability (a high learning
+rate, batch norm) multiply rounding errors by a hundred thousand within ten steps, and are as far apart as other seeds would be.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from digitcmp.config.schema import Config
+from digitcmp.experiment.executors.choose import choose_device
+from digitcmp.train.results import EpochRow
+from digitcmp.train.round import train_rounds
+
+LOSS = 1e-4  # losses that are nearer to each other need no explanation
+TIMES = 10  # so far beyond the largest difference that was measured, rounding is no explanation
+MOST = 8  # rounds are measured
+
+
+def tolerances(then: pd.DataFrame, now: pd.DataFrame, configs: dict[int, Config]) -> dict[int, float]:
+    """By run_index, how far losses of the first epoch may be apart: LOSS, or farther where they are and rounding reaches so far.
+
+    then, now: epochs (run_index, seed, epoch, train_loss) on record and trained again. configs: of the runs that are asked for.
+    """
+    both = then[then["epoch"] == 1].merge(now[now["epoch"] == 1], on=["run_index", "seed"])
+    apart = both[~((both["train_loss_x"] - both["train_loss_y"]).abs() <= LOSS)]
+    seeds = apart.groupby("run_index")["seed"].apply(list).to_dict()
+    return {run: max(LOSS, TIMES * rounding(config, seeds[run][:MOST])) if run in seeds else LOSS for run, config in configs.items()}
+
+
+def rounding(config: Config, seeds: Sequence[int]) -> float:
+    """The largest difference of losses of the first epoch between rounds trained one by one, and stacked; inf where one diverges."""
+    device = choose_device(config.device)
+    single = [first_losses(config, [seed], device)[0] for seed in seeds]
+    stacked = first_losses(config, [*seeds, max(seeds) + 1], device)[:-1]  # two at least
+    apart = np.abs(np.subtract(single, stacked))
+    return float(apart.max()) if np.isfinite(apart).all() else np.inf
+
+
+def first_losses(config: Config, seeds: Sequence[int], device: torch.device) -> list[float]:
+    """The losses of rounds in their first epoch, after which they are stopped."""
+    losses = [np.nan] * len(seeds)
+
+    def note(index: int, row: EpochRow) -> bool:
+        losses[index] = row.train_loss
+        return False
+
+    train_rounds(config, seeds, device, note)
+    return losses

@@ -1,0 +1,89 @@
+"""The line that follows rounds, as a terminal shows it."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pyte
+import pytest
+from rich.console import Console
+
+from digitcmp.experiment.progress import ProgressDisplay
+from digitcmp.experiment.run import Run
+from digitcmp.train.results import RoundResult
+from tests.conftest import compose_config
+from tests.experiment.made import EPOCH, ROUND
+
+
+class Emulated:
+    """A terminal of so many columns and ten rows, and a console that prints to it."""
+
+    def __init__(self, columns: int) -> None:
+        self.screen, self.out = pyte.Screen(columns, 10), io.StringIO()
+        self.stream = pyte.Stream(self.screen)
+        self.console = Console(file=self.out, force_terminal=True, width=columns, height=10, legacy_windows=False)
+
+    def lines(self) -> list[str]:
+        """What stands on the screen, row by row, without the empty ones."""
+        self.stream.feed(self.out.getvalue().replace("\n", "\r\n"))
+        self.out.seek(0)
+        self.out.truncate()
+        return [line.rstrip() for line in self.screen.display if line.strip()]
+
+
+def follow(display: ProgressDisplay, run: Run, epochs: int) -> None:
+    """A round that ends, and one on its way."""
+    display.on_run_begin(run)
+    for epoch in range(1, epochs + 1):
+        display.on_epoch(run, replace(EPOCH, seed=0, epoch=epoch))
+    display.on_round_end(run, RoundResult(replace(ROUND, seed=0)))
+    display.on_epoch(run, replace(EPOCH, seed=1, epoch=1))
+    display.bar.refresh()
+
+
+@pytest.mark.parametrize("columns", [120, 80, 60, 40, 20])
+def test_the_line_fits(columns: int, tmp_path: Path) -> None:
+    """One row, with the count and the time left however narrow it is; then come figures, then a bar. Nothing stays behind."""
+    terminal = Emulated(columns)
+    run = Run(compose_config("epochs=60", "rounds=400"), tmp_path / "net2", "test")
+    with ProgressDisplay.of([run], terminal.console) as display:
+        follow(display, run, 60)
+        (line,) = terminal.lines()
+        assert "1/400 rounds" in line
+        assert columns < 40 or line.endswith("left")
+        assert columns < 80 or "━" in line
+        assert columns < 60 or "accuracy" in line
+        assert columns < 80 or line.startswith("net2 ")
+    assert not terminal.lines()
+
+
+def test_the_line_of_a_search(tmp_path: Path) -> None:
+    """How many trials there are already, how good the best is, and the time left, at 80 columns; pruned trials count and are no best."""
+    terminal = Emulated(80)
+    run = Run(compose_config("epochs=2"), tmp_path / "trial_0007", "test")
+    with ProgressDisplay.of_search(60, 6, 0.8512, terminal.console) as display:
+        display.on_run_begin(run)
+        display.bar.refresh()
+        (line,) = terminal.lines()
+        assert line.startswith("search 6/60 trials")
+        assert "best so far 85.12%" in line
+        assert line.endswith("left")
+        display.on_run_end(run)  # it has no rounds: no better
+        run.pruned = True
+        display.on_run_end(run)
+        display.bar.refresh()
+        (line,) = terminal.lines()
+        assert line.startswith("search 8/60 trials")
+        assert "best so far 85.12%" in line
+
+
+def test_the_line_of_one_round(tmp_path: Path) -> None:
+    """Its epochs, where there is one round alone."""
+    terminal = Emulated(80)
+    run = Run(compose_config("epochs=60"), tmp_path / "net2", "test")
+    with ProgressDisplay.of([run], terminal.console) as display:
+        display.on_run_begin(run)
+        display.on_epoch(run, replace(EPOCH, seed=0, epoch=3))
+        display.bar.refresh()
+        (line,) = terminal.lines()
+        assert line.startswith("net2 3/60 epochs")

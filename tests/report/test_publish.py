@@ -1,0 +1,116 @@
+"""What is published of a report: the same tables, figures and rounds, no path of a machine, nothing twice."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import digitcmp
+from digitcmp.experiment.store import read_about
+from digitcmp.report import __main__ as command
+from digitcmp.report.build import make_report
+from digitcmp.report.publish import without_paths
+from tests.conftest import Ended
+from tests.experiment.made import change_records
+from tests.report.made import configuration, write_run
+
+Publish = Callable[..., Ended]
+
+
+@pytest.fixture
+def publish(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Publish:
+    """Run `python -m digitcmp.report` in this process."""
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def run(*arguments: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
+        capfd.readouterr()
+        code = 0
+        try:
+            command.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capfd.readouterr()
+        return Ended(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """Two configurations with five rounds each, one of which failed, and told of a path."""
+    accuracies = {seed: 0.9 + seed / 1000 for seed in range(5)}
+    secret = f"python -m digitcmp hydra.sweep.dir={tmp_path}/sweep data.root=~/mnist +sweeps=a/b"
+    write_run(tmp_path / "sweep" / "a", accuracies, right=[90] * 10, command=secret)
+    write_run(tmp_path / "sweep" / "b", {**accuracies, 3: None}, configuration(aux_weight=1.0), right=[91] * 10)
+    broken = f"OSError: {tmp_path}/x cannot be read"
+    change_records(tmp_path / "sweep" / "b", lambda one: replace(one, row=replace(one.row, error=one.row.error and broken)))
+    return tmp_path / "sweep"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All files of a folder by their relative paths."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_published_is_what_the_report_says(publish: Publish, sweep: Path, tmp_path: Path) -> None:
+    """Tables and figures byte by byte; rounds and epochs as pandas frames; the report of the published folder has the same table."""
+    ended = publish(sweep, "--publish", tmp_path / "published")
+    assert (ended.code, ended.err) == (0, "")
+    report = files(make_report([sweep], out=tmp_path / "report").path.parent)
+    found = files(tmp_path / "published")
+    shown = {name: data for name, data in report.items() if not name.endswith((".svg", ".html"))}
+    assert {name: data for name, data in found.items() if not name.startswith("runs/")} == shown
+    runs = {name for name in found if name.startswith("runs/")}
+    assert runs == {f"runs/{run}/{name}" for run in "ab" for name in ("run.json", "rounds.csv", "epochs.csv.gz", "distances.csv")}
+    for load in (digitcmp.load_rounds, digitcmp.load_epochs):
+        one, other = (load(folder).drop(columns=["run", "error"], errors="ignore") for folder in (sweep, tmp_path / "published"))
+        pd.testing.assert_frame_equal(one, other)
+    make_report([tmp_path / "published"], out=tmp_path / "again")
+    assert (tmp_path / "again" / "table.csv").read_bytes() == report["table.csv"]
+    assert read_about(tmp_path / "published" / "runs" / "a")["configuration"] == read_about(sweep / "a")["configuration"]
+
+
+def test_no_path_of_the_machine_is_published(publish: Publish, sweep: Path, tmp_path: Path) -> None:
+    """Neither in commands nor in errors nor in warnings; and again the same bytes."""
+    assert publish(sweep, "--publish", tmp_path / "published").code == 0
+    found = files(tmp_path / "published")
+    assert not [name for name, data in found.items() if str(tmp_path).encode() in data]
+    about = json.loads(found["runs/a/run.json"])
+    assert about["command"] == "python -m digitcmp hydra.sweep.dir=PATH data.root=PATH +sweeps=a/b"
+    assert b"OSError: PATH cannot be read" in found["runs/b/rounds.csv"]
+    assert publish(sweep, "--publish", tmp_path / "published").code == 0
+    assert files(tmp_path / "published") == found
+
+
+@pytest.mark.parametrize(
+    ("text", "published"),
+    [
+        ("hydra/launcher=basic 'seed=range(3)'", "hydra/launcher=basic 'seed=range(3)'"),
+        ("--config-dir '/home/me/my conf'", "--config-dir 'PATH conf'"),
+        ("../conf outputs/x ./y a / b 1/2", "../conf outputs/x ./y a / b 1/2"),
+        ("x=~/data,/tmp/y: gone", "x=PATH,PATH: gone"),
+    ],
+)
+def test_which_texts_are_paths(text: str, published: str) -> None:
+    """From the root or the home folder; relative ones say nothing about a machine."""
+    assert without_paths(text) == published
+
+
+def test_a_target_that_is_in_use_is_refused(publish: Publish, sweep: Path, tmp_path: Path) -> None:
+    """In the runs' own folder, around it, or with other runs in it: nothing is written."""
+    before = files(sweep)
+    for target in (sweep / "published", sweep, tmp_path):
+        ended = publish(sweep, "--publish", target)
+        assert (ended.code, ended.err.count("\n")) == (1, 1)
+        assert "the runs themselves are there" in ended.err
+    assert files(sweep) == before
+    write_run(tmp_path / "published" / "runs" / "c", {0: 0.9})
+    kept = files(tmp_path / "published")
+    ended = publish(sweep, "--publish", tmp_path / "published")
+    assert "its runs/ holds other runs (c); remove them" in ended.err
+    assert files(tmp_path / "published") == kept
