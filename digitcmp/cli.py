@@ -285,7 +285,7 @@ def fail(error: BaseException, full_trace: bool) -> NoReturn:
     if isinstance(error.__cause__, OSError) and isinstance(error, ValueError):  # Hydra's log cannot be written
         error = error.__cause__
     known = isinstance(error, DigitcmpError | HydraException | OmegaConfBaseException | OSError | yaml.YAMLError)
-    if full_trace or not (known or messages.raised_by_reading(error)):
+    if full_trace or not (known or messages.raised_by_reading(error) or messages.raised_by_a_library(error)):
         raise error
     print(f"digitcmp: {messages.one_line(error, sys.argv[1:])}", file=sys.stderr)
     sys.exit(1)

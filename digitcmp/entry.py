@@ -21,10 +21,9 @@ def command(module: str) -> "NoReturn":
     code: int | str | None = 1
     try:
         interrupts.begin()
-        import logging
         from importlib import import_module
 
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its own cache where there is no home
+        hush()
         import_module(module).main()
         code = 0
     except SystemExit as end:
@@ -43,7 +42,11 @@ def command(module: str) -> "NoReturn":
 
 def forget_working_folder() -> None:
     """No file of the folder that `python -m` is called in is taken for a module, whatever its name."""
-    if sys.path and sys.path[0] == os.getcwd() and not sys.flags.safe_path:  # noqa: PTH109 (pathlib is one of those modules)
+    try:
+        folder = os.getcwd()  # noqa: PTH109 (pathlib is one of those modules)
+    except OSError:  # it has been removed
+        return
+    if sys.path and sys.path[0] == folder and not sys.flags.safe_path:
         del sys.path[0]
 
 
@@ -69,6 +72,15 @@ def plain(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
     text = error.object[error.start : error.end]
     return "".join(PLAIN.get(one) or one.encode("ascii", "backslashreplace").decode() for one in text), error.end
+
+
+def hush() -> None:
+    """Libraries tell of no troubles that are none here."""
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore", ".*joblib will operate in serial mode")  # /dev/shm is full: nothing here needs it
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where there is no home, it tells of its cache
 
 
 def flushed(code: int | str | None) -> int | str | None:

@@ -1,6 +1,7 @@
-"""What the system knows about processes that are stopped (Ctrl-Z, kill -STOP): they do nothing, and give nothing back. From /proc, where
-there is one; elsewhere nothing is known."""
+"""What the system knows: processes that are stopped (Ctrl-Z, kill -STOP), which do nothing and give nothing back; the cores of this one.
+From /proc and /sys, where they are; elsewhere little is known."""
 
+import math
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -34,3 +35,17 @@ def advice(stopped: Iterable[int]) -> str:
     """What to do about stopped processes, behind a sentence that ends with them; nothing without any."""
     numbers = " ".join(map(str, sorted(stopped)))
     return f"; stopped: process {numbers} (kill -CONT {numbers}: goes on; kill -9 {numbers}: leaves it to others)" if numbers else ""
+
+
+def cpu_count() -> int:
+    """The cores that this process may use: those it is bound to, and no more than its control group has time on."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()  # version 2
+    except (OSError, ValueError):
+        try:
+            quota, period = (Path(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        except OSError:
+            return bound
+    limited = quota.strip().isdecimal()  # max, -1: not at all
+    return max(1, min(bound, math.ceil(int(quota) / int(period)))) if limited else bound

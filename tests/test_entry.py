@@ -83,6 +83,14 @@ def test_a_reader_that_has_gone(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_too_little_memory_for_a_library(tmp_path: Path) -> None:
+    """One line."""
+    done = shell(tmp_path, 'ulimit -v 1000000; exec "$@"', *PYTHON, *QUICK)
+    assert done.returncode == 1
+    assert "too little memory for it (ulimit -v)" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_narrow_and_a_dumb_terminal(sweep: Path) -> None:
     """Twenty columns: fewer of the table, and a line that says so. No home either, so that matplotlib has no folder for its cache."""
     done = run(sweep, REPORT, TERM="dumb", COLUMNS="20", HOME="/proc/nowhere", TMPDIR=str(sweep))
@@ -116,6 +124,25 @@ def test_ctrl_c_during_a_start(tmp_path: Path, seconds: float, times: int) -> No
         os.killpg(process.pid, 0)
     assert not list(temporary.iterdir())
     assert not list(tmp_path.rglob(".*.tmp"))
+
+
+def test_ctrl_c_during_a_report(sweep: Path) -> None:
+    """Ten times: one line, exit code 130, what was written before stays, and no half of a file."""
+    begin = "print('begun', flush=True); from digitcmp.report.__main__ import main; main()"
+    command = [sys.executable, "-c", begin, "sweep"]
+    with subprocess.Popen(command, cwd=sweep, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        end = time.monotonic() + 60
+        while not (sweep / "sweep" / "summary" / "table.md").exists():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        for _ in range(10):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.01)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "\ndigitcmp: interrupted; no run was touched\n")
+    assert not list(sweep.rglob(".*.tmp"))
 
 
 STUCK = """

@@ -41,6 +41,8 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         return f"cannot write or read {path}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
     if isinstance(error, OSError):
         return first(str(error))
+    if isinstance(error, ImportError | MemoryError):
+        return f"{first(str(error))}: a library is damaged, or there is too little memory for it (ulimit -v)"
     return known_text(str(error), arguments) or meant(error, arguments) or by_class(error) or first(str(error))
 
 
@@ -118,6 +120,12 @@ def raised_by_reading(error: BaseException) -> bool:
     """Whether an error comes out of code in which ordinary exceptions mean wrong input."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith(READERS)
+
+
+def raised_by_a_library(error: BaseException) -> bool:
+    """Whether a library could not be imported, or had too little memory, which is no fault of this program."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return isinstance(error, ImportError | MemoryError) and not str(frames[-1].f_globals.get("__name__")).startswith("digitcmp")
 
 
 def wrong_type(error: ValidationError) -> str:

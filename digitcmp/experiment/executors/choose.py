@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from joblib import cpu_count
 
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
@@ -14,6 +13,7 @@ from digitcmp.experiment.executors.processes import ProcessExecutor
 from digitcmp.experiment.executors.serial import SerialExecutor
 from digitcmp.experiment.executors.stacked import StackedExecutor
 from digitcmp.experiment.executors.stacking import round_memory
+from digitcmp.system import cpu_count
 from digitcmp.train.round import round_pairs, train_spec
 
 CROWD = 8  # workers per core at most: each has a core to itself while it trains

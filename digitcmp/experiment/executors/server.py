@@ -25,6 +25,7 @@ from pathlib import Path
 
 from hydra.core.utils import env_override
 
+from digitcmp.entry import hush
 from digitcmp.errors import RunError
 
 SILENCE = 60.0  # seconds without a sign of life after which a process is ended: it was stopped, or hangs
@@ -162,6 +163,7 @@ def serve(number: int, modules: Sequence[str], beat: float) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # before it is let through again: to the workers, too
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    hush()
     control, problem, workers = socket.socket(fileno=number), "", set[int]()
     with beating(control, beat):
         try:
