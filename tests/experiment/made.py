@@ -37,8 +37,11 @@ def workers() -> list[int]:
 
 
 def children(process: int) -> list[int]:
-    """The numbers of a process's children."""
-    return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    """The numbers of a process's children; none where it has ended."""
+    try:
+        return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def records_of(directory: Path) -> list[Record]:

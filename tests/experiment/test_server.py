@@ -142,7 +142,7 @@ def test_workers_and_server_end_with_the_program(tmp_path: Path) -> None:
     while len(found) < 3:
         assert time.monotonic() < end
         time.sleep(0.05)
-        found = [one for child in children(program.pid) for one in (child, *children(child))]
+        found = [one for child in children(program.pid) if len(below := children(child)) == 2 for one in (child, *below)]
     os.kill(found[1], signal.SIGSTOP)
     program.kill()
     program.wait()
