@@ -189,7 +189,7 @@ def job(composed: DictConfig) -> float:
         print_summary(run, console)
         print_next(run, console)
     try:
-        return run.outcome(run.seeds)
+        return run.outcome()
     except DigitcmpError as error:
         # the other jobs of a sweep go on after an ordinary error; where there are none, Hydra need not comment on it
         raise (Refused(error) if alone else error) from None
