@@ -195,7 +195,7 @@ def job(composed: DictConfig) -> float:
         draw_outdated([run.directory])
         print_summary(run, console)
         print_next(run, console)
-    return run.outcome(run.seeds)
+    return run.outcome()
 
 
 def run_name(before: str, overrides: list[str], named: Collection[str] = ()) -> str:

@@ -92,7 +92,7 @@ BAD = {
     "modle=wsn": "modle=wsn: there is no such key, did you mean model?",
     "+model.foo=1": "model.foo=1: there is no such key",
     "model.stride=2": "; model has name, joint, weight_sharing, batchnorm,",
-    "data.fold=2": "; data has source, root, train_pairs,",
+    "data.fold=2": "; data has source, root, fingerprint,",
     "+foo=1": "foo: there is no such key",
     "experiment=net4": "experiment=net4: this group is added with a plus sign: +experiment=net4",
     "+experiment=net5": "experiment=net5: there is no such choice, did you mean net",

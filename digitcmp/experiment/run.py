@@ -126,8 +126,9 @@ class Run:
         """End this process's work on the run, and say on disk how it stands."""
         self.status = self.store.end("pruned" if self.pruned else otherwise)
 
-    def outcome(self, seeds: Sequence[int]) -> float:
-        """What a job that asked for these seeds returns to Hydra (see `objective`). Raises RunError when rounds have failed."""
+    def outcome(self, seeds: Sequence[int] | None = None) -> float:
+        """What a job that asked for these seeds (None: all) returns to Hydra (see `objective`). Raises RunError when rounds have failed."""
+        seeds = self.seeds if seeds is None else seeds
         rows = self.rows_of(seeds)
         if failed := [row for row in rows if row.status == "failed"]:
             raise failed_rounds([row.seed for row in failed], len(seeds), failed[0].error, self.directory)

@@ -277,7 +277,7 @@ def test_another_search_in_the_same_study(run_cli: Cli, change: list[str], words
     ended = run_cli(*OURS, SPACE, few(2), *change)
     assert ended.code == 1
     assert words in ended.err
-    assert "choose another hydra.sweeper.study_name" in ended.err
+    assert "choose another hydra.sweep.dir" in ended.err
 
 
 def test_a_study_made_by_something_else(run_cli: Cli) -> None:
