@@ -13,7 +13,8 @@ FORMULA = "=+-@＝＋－＠"  # what a spreadsheet takes for the beginning of a 
 MARKDOWN = re.compile(r"[\\`*|~$]|^[#>]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|:(?=[\w+-]+:)")
 ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;"})
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--", "<": "$<$", ">": "$>$"}
-LATEX["∞"] = r"$\infty$"
+LATEX |= {"∞": r"$\infty$", "−": "$-$", "×": r"$\times$", "÷": r"$\div$", "·": r"$\cdot$", "≤": r"$\leq$", "≥": r"$\geq$", "…": r"\ldots{}"}
+LATEX |= {"“": "``", "”": "''", "‘": "`", "’": "'", "→": r"$\to$", "²": "$^2$"}
 LATEX |= {character: "\\" + character for character in "&%$#_{}"}
 LATEX |= {character: f"{{{character}}}" for character in "[]*"}  # what follows the end of a row would be an option of it
 
@@ -52,8 +53,10 @@ def csv(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Text in which LaTeX sees no commands. Source of the list: LaTeX2e, an unofficial reference manual, section 23.1."""
-    return "".join(LATEX.get(character, character) for character in visible(text))
+    """Text in which LaTeX sees no commands; a character that its standard fonts lack is told by its number.
+
+    Source of the list: LaTeX2e, an unofficial reference manual, section 23.1."""
+    return "".join(LATEX.get(one) or (one if one.isascii() or "À" <= one <= "ÿ" else f"U+{ord(one):04X}") for one in visible(text))
 
 
 def markdown(text: str) -> str:

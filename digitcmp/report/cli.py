@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from digitcmp.errors import RunError
 from digitcmp.report.command import exit_codes
-from digitcmp.report.metrics import METRICS, TEST_ACCURACY, find_metric
+from digitcmp.report.metrics import METRICS, PAPER_COLUMNS, PAPER_DEFAULT, TEST_ACCURACY, find_metric
 
 DESCRIPTION = """\
 Report on every run found at or below the folders: a table with intervals, comparisons paired by seed, figures, and one
@@ -31,6 +32,19 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--metric", default=TEST_ACCURACY.column, metavar="COLUMN", help=f"what to report on: {', '.join(METRICS)} (default: %(default)s)"
     )
+    arguments.add_argument(
+        "--rename",
+        action="append",
+        default=[],
+        metavar="LABEL=NAME",
+        help='call a configuration otherwise, as in net1="Model 1"; repeatable',
+    )
+    arguments.add_argument(
+        "--columns",
+        default=",".join(PAPER_DEFAULT),
+        metavar="A,B,…",
+        help=f"columns of table_paper.tex, of {', '.join(PAPER_COLUMNS)} (default: %(default)s)",
+    )
     arguments.add_argument("--curves", action="store_true", help="draw the missing curves.png of every run, also where there are over 100")
     where = arguments.add_mutually_exclusive_group()
     where.add_argument(
@@ -45,11 +59,19 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
+def names_of(pairs: list[str]) -> dict[str, str]:
+    """What --rename says. Raises RunError for what is no LABEL=NAME; the last equals sign parts them, as labels have some."""
+    for pair in pairs:
+        if not all(pair.rpartition("=")[::2]):
+            raise RunError(f"--rename {pair}: this is not LABEL=NAME, as in net1='Model 1'")
+    return {label: name for label, _, name in (pair.rpartition("=") for pair in pairs)}
+
+
 @exit_codes()
 def main() -> None:
     """Write the report, print its table, its warnings, and where it is. Exit codes: see `exit_codes`."""
     arguments = parser().parse_args()
-    metric = find_metric(arguments.metric)
+    metric, names, columns = find_metric(arguments.metric), names_of(arguments.rename), arguments.columns.split(",")
     from digitcmp.report.build import make_report
     from digitcmp.report.curves import draw_outdated
     from digitcmp.report.runs import find_runs
@@ -61,6 +83,7 @@ def main() -> None:
         from digitcmp.report.publish import publish
         from digitcmp.report.study import study
 
-        print_report(publish(study(arguments.folders, arguments.baseline, metric), arguments.folders, arguments.publish))
+        results = study(arguments.folders, arguments.baseline, metric, names)
+        print_report(publish(results, arguments.folders, arguments.publish, columns))
         return
-    print_report(make_report(arguments.folders, arguments.baseline, arguments.out, metric))
+    print_report(make_report(arguments.folders, arguments.baseline, arguments.out, metric, names, columns))

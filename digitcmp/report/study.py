@@ -1,6 +1,7 @@
 """Everything a report tells, worked out: from folders to frames of statistics."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from digitcmp.report.cautions import DRAWN, cautions, some
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
-from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric
+from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric, unknown
 from digitcmp.report.verdicts import CAUTION, read_plans, verdicts
 
 
@@ -42,13 +43,17 @@ class Study:
     warnings: list[str]
 
 
-def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Metric = TEST_ACCURACY) -> Study:
+def study(
+    folders: Sequence[str | Path], baseline: str | None = None, metric: Metric = TEST_ACCURACY, names: Mapping[str, str] | None = None
+) -> Study:
     """Read the folders and work everything out. baseline: by default that of rounds=auto, or the first configuration with the metric.
+    names: other names of configurations, by their labels.
 
     Raises RunError for folders without runs, for an unknown baseline, and for a metric that no round has.
     """
     sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
     known = configurations(sweep)
+    known["label"] = renamed([str(label) for label in known["label"]], names or {})
     rounds = labelled(sweep.rounds, sweep, known)
     curves = statistics.curve_means(labelled(sweep.epochs, sweep, known), metric)
     table = statistics.summarise(rounds, known, metric)
@@ -89,6 +94,17 @@ def study(folders: Sequence[str | Path], baseline: str | None = None, metric: Me
         verdicts=decided,
         warnings=warnings,
     )
+
+
+def renamed(labels: list[str], names: Mapping[str, str]) -> list[str]:
+    """The labels with these other names. Raises RunError for one that is not there, and where two would be the same."""
+    for label in names:
+        if label not in labels:
+            raise unknown("rename", label, "configuration", labels)
+    others = [names.get(label, label) for label in labels]
+    if twice := [name for name, count in Counter(others).items() if count > 1]:
+        raise RunError(f"rename: two configurations would be called {twice[0]!r}; give each a name of its own")
+    return others
 
 
 def labelled(rows: pd.DataFrame, sweep: Sweep, known: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,122 @@
+"""A report's tables as a paper prints them: few columns, narrow enough for one column of a two-column page."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from digitcmp import inert
+from digitcmp.report.metrics import NONE, PAPER_COLUMNS, Metric, unknown, with_unit
+from digitcmp.report.tables import p_value
+
+WIDTH = 240.0  # points: the column of the narrowest usual style (ACM's sigconf)
+SIZES = {"footnotesize": 8.1, "scriptsize": 7.6}  # points: by this the widths below are multiplied, where the text around has 10 pt
+# widths of Computer Modern's characters in parts of the size, rounded up; all others are narrower than a digit
+WIDTHS = {**dict.fromkeys(".,:;'|!il()[]/ ", 0.4), **dict.fromkeys("-+±%mw<>≤≥", 0.9), "M": 0.95, "W": 1.05, "–": 0.54}
+DIGIT, CAPITAL = 0.56, 0.8
+SEPARATION = 6.0  # points between two columns
+NARROWEST = 60.0  # points of a name that is broken into lines
+PREAMBLE = r"% needs \usepackage{array,booktabs}"
+
+
+@dataclass(frozen=True)
+class PaperColumn:
+    """A column of a paper's table: its title, and how it tells a row's value, both as text without LaTeX's commands."""
+
+    title: str
+    show: Callable[[dict[str, Any]], str]
+
+
+def columns(metric: Metric) -> dict[str, PaperColumn]:
+    """What a table can have beside the names of the configurations, by the name that --columns takes."""
+    unit = with_unit(metric.title.rpartition(" ")[2], metric.unit)
+
+    def gain(row: dict[str, Any]) -> str:
+        if pd.isna(row.get("difference")):
+            return NONE
+        interval = "" if pd.isna(row["difference_low"]) else f" ({bare(row, 'difference_low')}, {bare(row, 'difference_high')})"
+        return metric.show(row["difference"], "+") + interval
+
+    def bare(row: dict[str, Any], key: str) -> str:
+        return metric.show(row[key], "+" if row[key] < 0 < row["difference_high"] else "")
+
+    return {
+        "parameters": PaperColumn("params", lambda row: f"{row['parameters']:,}"),
+        "mean": PaperColumn(unit, lambda row: metric.show(row["mean"]) + ("" if pd.isna(row["std"]) else f" ± {metric.show(row['std'])}")),
+        "median": PaperColumn("median", lambda row: metric.show(row["median"])),
+        "gain": PaperColumn("paired gain", gain),
+        "lost": PaperColumn("failed", lambda row: f"{row['lost']}/{row['all']}"),
+        "rounds": PaperColumn("rounds", lambda row: str(row["rounds"])),
+        "seconds": PaperColumn("s/round", lambda row: NONE if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}"),
+    }
+
+
+def choose(names: Sequence[str], metric: Metric) -> list[PaperColumn]:
+    """The columns of these names. Raises RunError for one that there is not."""
+    there = columns(metric)
+    for name in names:
+        if name not in there:
+            raise unknown("columns", name, "column of table_paper.tex", PAPER_COLUMNS)
+    return [there[name] for name in names]
+
+
+def table_paper(table: pd.DataFrame, comparisons: pd.DataFrame, chosen: Sequence[PaperColumn]) -> str:
+    """One row a configuration: its name and the chosen columns. table, comparisons: as the report's statistics give them."""
+    paired = comparisons[["label", "difference", "difference_low", "difference_high"]]
+    rows = [{str(key): value for key, value in row.items()} for row in table.merge(paired, on="label", how="left").to_dict("records")]
+    return tabular("network", [str(row["label"]) for row in rows], chosen, rows)
+
+
+def comparisons_paper(comparisons: pd.DataFrame, metric: Metric) -> str:
+    """One row a comparison: the difference to the baseline (Hodges-Lehmann), its interval, Holm's p and the rounds won, tied and lost."""
+    rows = [{str(key): value for key, value in row.items()} for row in comparisons.to_dict("records")]
+    chosen = [
+        PaperColumn("gain", lambda row: metric.show(row["difference"], "+")),
+        PaperColumn("95 % interval", lambda row: metric.span(row["difference_low"], row["difference_high"])),
+        PaperColumn("p", lambda row: p_value(row["p_holm"])),
+        PaperColumn("won–tied–lost", lambda row: f"{row['won']}–{row['tied']}–{row['lost']}"),
+    ]
+    baseline = str(rows[0]["baseline"]) if rows else ""
+    return tabular(f"against {baseline}", [str(row["label"]) for row in rows], chosen, rows)
+
+
+def tabular(heading: str, names: list[str], chosen: Sequence[PaperColumn], rows: list[dict[str, Any]]) -> str:
+    """The environment, in the largest size in which a column of text holds it; names that do not fit are broken into lines."""
+    cells = [[column.show(row) for column in chosen] for row in rows]
+    titles = [column.title for column in chosen]
+    widths = [max(map(width, texts)) for texts in zip(titles, *cells, strict=True)]
+    longest = max(map(width, [heading, *names]))
+    room = {size: WIDTH - sum(one * points + SEPARATION for one in widths) for size, points in SIZES.items()}
+    size = next((size for size in SIZES if room[size] >= min(longest * SIZES[size], NARROWEST)), list(SIZES)[-1])
+    rest, whole = room[size], longest * SIZES[size]
+    least = min(whole, NARROWEST)
+    first = "l" if whole <= rest else rf">{{\raggedright\arraybackslash}}p{{{max(rest, least):.0f}pt}}"
+    lines = [r" & ".join([breakable(name), *map(latex, row)]) + r" \\" for name, row in zip(names, cells, strict=True)]
+    head = " & ".join([breakable(heading), *map(latex, titles)]) + r" \\"
+    begin = rf"\begin{{tabular}}{{@{{}}{first}{'r' * len(titles)}@{{}}}}"
+    narrow = [] if rest >= least else ["% wider than a column of text: leave out columns with --columns"]
+    group = rf"{{\{size}\setlength{{\tabcolsep}}{{{SEPARATION / 2:g}pt}}%"
+    return "\n".join([PREAMBLE, *narrow, group, begin, r"\toprule", head, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}}", ""])
+
+
+def width(text: str) -> float:
+    """How wide a text is at most, in parts of the size of its letters."""
+    return sum(WIDTHS.get(one) or (CAPITAL if one.isupper() else DIGIT) for one in text)
+
+
+def latex(text: str) -> str:
+    """Text without commands; the minus sign of a number is one."""
+    return re.sub(r"(?<![\w-])-(?=[\d$])", "$-$", inert.latex(text))
+
+
+def breakable(name: str) -> str:
+    """A name that may be broken behind its signs."""
+    parts, word = list[str](), ""
+    for character in name:
+        word += character
+        if character in ",=._/":
+            parts.append(inert.latex(word))
+            word = ""
+    return r"\allowbreak{}".join([*parts, inert.latex(word)] if word else parts)

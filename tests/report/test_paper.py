@@ -1,0 +1,112 @@
+"""The tables for a paper: what is in them, and that LaTeX sets them within one column of text."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from digitcmp.config.identity import configuration
+from digitcmp.errors import RunError
+from digitcmp.report.build import make_report
+from digitcmp.report.metrics import PAPER_COLUMNS, PAPER_DEFAULT, TEST_ACCURACY
+from digitcmp.report.paper import choose, columns, comparisons_paper, table_paper
+from digitcmp.report.study import renamed
+from digitcmp.train.results import RoundResult
+from tests.conftest import compose_config
+from tests.experiment.made import ROUND, write_run
+
+DOCUMENT = r"""\documentclass[twocolumn]{article}
+\usepackage{array,booktabs}
+\setlength{\columnsep}{12pt}\setlength{\textwidth}{492pt}
+\begin{document}
+\noindent %s
+\end{document}
+"""
+NASTY = ["net1", "model.batchnorm=true,model.dropout=0.5,optimizer.lr=0.0123456,aux_weight=0.25", r"a_b%c $x_$ {} \bad # ~ ^ & ±", "−3 – 4"]
+
+
+def made(labels: list[str], wide: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A report's table and comparisons with these labels, and numbers as they are, or as wide as they get."""
+    count = len(labels)
+    figures = {
+        "mean": 0.8922,
+        "std": 0.1234 if wide else 0.0504,
+        "median": 0.9045,
+        "parameters": 140994,
+        "lost": 10,
+        "all": 100,
+        "rounds": 100,
+        "seconds": 54.9,
+    }
+    table = pd.DataFrame({"label": labels, **{name: [value] * count for name, value in figures.items()}})
+    low, high = (-0.1581, 0.0107) if wide else (0.0581, 0.0692)
+    compared = {
+        "difference": (low + high) / 2,
+        "difference_low": low,
+        "difference_high": high,
+        "p_holm": 0.00001,
+        "won": 100,
+        "tied": 0,
+        "lost": 0,
+    }
+    comparisons = pd.DataFrame(
+        {"label": labels[1:], "baseline": labels[0], **{name: [value] * (count - 1) for name, value in compared.items()}}
+    )
+    return table, comparisons
+
+
+def overfull(tex: str, folder: Path) -> list[str]:
+    """What pdflatex says of boxes that stand out, and of anything that it does not understand."""
+    (folder / "paper.tex").write_text(DOCUMENT % tex, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
+    assert ended.returncode == 0, ended.stdout[-2000:]
+    return re.findall(r"^(?:Overfull \\hbox.*|LaTeX Warning: .*|! .*|Missing character: .*)$", ended.stdout, re.MULTILINE)
+
+
+needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex (Debian: texlive-latex-recommended)")
+
+
+@needs_latex
+@pytest.mark.parametrize("labels", [["net1", "net2", "net3", "net4"], NASTY], ids=["short", "nasty"])
+def test_latex_sets_the_tables_within_a_column(labels: list[str], tmp_path: Path) -> None:
+    """240 points, whatever the names: nothing stands out, nothing is read as a command. Where it is too much, the file says so."""
+    table, comparisons = made(labels, wide=labels is NASTY)
+    whole = table_paper(table, comparisons, choose(PAPER_DEFAULT, TEST_ACCURACY))
+    fits = labels is not NASTY
+    assert (overfull(whole, tmp_path) == []) == fits
+    assert ("leave out columns" in whole) != fits
+    for tex in (table_paper(table, comparisons, choose(["mean", "gain"], TEST_ACCURACY)), comparisons_paper(comparisons, TEST_ACCURACY)):
+        assert overfull(tex, tmp_path) == []
+
+
+def test_the_table_of_a_paper(tmp_path: Path) -> None:
+    """A row a configuration, by its new name: parameters, mean ± std, median, and the gain over the first one with its interval."""
+    for lr, first in ((0.1, 0.6), (0.2, 0.7)):
+        rows = [replace(ROUND, seed=seed, test_accuracy=first + 0.01 * seed, majority_accuracy=0.55) for seed in range(8)]
+        config = configuration(compose_config("model=net2", "optimizer=sgd", f"optimizer.lr={lr}"))
+        write_run(tmp_path / str(lr), map(RoundResult, rows), {"parameters": 66_593, "seeds": [*range(8)]}, config)
+    make_report([tmp_path], names={"lr=0.2": "Model 2"})
+    text = (tmp_path / "summary" / "table_paper.tex").read_text()
+    assert r"network & params & accuracy [\%] & median & paired gain \\" in text.replace("{[}", "[").replace("{]}", "]")
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")][1:]
+    assert rows[0].startswith(r"lr=\allowbreak{}0.\allowbreak{}1 & 66,593 & 63.50 $\pm$ 2.45 & 63.50 & --")
+    assert rows[1].startswith(r"Model 2 & 66,593 & 73.50 $\pm$ 2.45 & 73.50 & +10.00 (10.00, 10.00)")
+    assert "Model 2" in (tmp_path / "summary" / "comparisons.tex").read_text()
+    assert "Model 2" in (tmp_path / "summary" / "table.md").read_text()
+
+
+def test_names_and_columns_that_are_not_there() -> None:
+    """Named, with the nearest that there are; two configurations never get one name."""
+    assert tuple(columns(TEST_ACCURACY)) == PAPER_COLUMNS
+    with pytest.raises(RunError, match=r"columns 'medain': .* did you mean 'median'"):
+        choose(["medain"], TEST_ACCURACY)
+    with pytest.raises(RunError, match=r"rename 'net5': .* did you mean 'net1'"):
+        renamed(["net1", "wsn"], {"net5": "Model 5"})
+    with pytest.raises(RunError, match="two configurations would be called 'wsn'"):
+        renamed(["net1", "wsn"], {"net1": "wsn"})
+    assert renamed(["net1", "wsn"], {"net1": "wsn", "wsn": "net1"}) == ["wsn", "net1"]
