@@ -1,6 +1,12 @@
-"""``python -m digitcmp``."""
+"""``python -m digitcmp``, and the console script `digitcmp`."""
 
-from digitcmp.cli import main
+from digitcmp.entry import command
+
+
+def main() -> None:
+    """Run the command line (`digitcmp.cli`)."""
+    command("digitcmp.cli")
+
 
 if __name__ == "__main__":
     main()

@@ -1,12 +1,13 @@
 """The command line: what Hydra calls for a job and around it, and how errors end."""
 
+import logging
 import os
 import re
 import shlex
-import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import fields
+from functools import wraps
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -23,30 +24,50 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp import __version__
+from digitcmp import __version__, entry
 from digitcmp.config import messages, schema
 from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
 from digitcmp.config.sizes import check_jobs
 from digitcmp.data.fingerprint import PINNED
-from digitcmp.errors import ConfigError, DigitcmpError
+from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_plan, print_resumed
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
-from digitcmp.inert import line
 from digitcmp.names import check_folder, check_name
 from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import launcher, recipes, sweeper, sweeps
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.search.config import TARGET as SEARCHING
-from digitcmp.terminal import Terminal, end_quietly
+from digitcmp.terminal import Terminal, end_quietly, writable
 
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
 KEPT_ROUNDS = 10  # a single run of so many keeps its networks unasked
-INTERRUPTED = 128 + signal.SIGINT
+
+
+class Refused(SystemExit):
+    """An error on its way out of a callback."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(1)
+        self.error = error
+
+
+def carried_out(callback: Callable[..., None]) -> Callable[..., None]:
+    """A callback of Hydra whose errors end the program, whatever they are: Hydra would warn, and go on."""
+
+    @wraps(callback)
+    def carried(self: Callback, config: DictConfig, **kwargs: Any) -> None:
+        before = sys.exception()  # what a sweep ends with is told, rather than what follows from it
+        try:
+            callback(self, config, **kwargs)
+        except Exception as error:
+            raise Refused(before if isinstance(before, Exception) else error) from error
+
+    return carried
 
 
 class Hooks(Callback):
@@ -55,45 +76,42 @@ class Hooks(Callback):
     Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
     """
 
+    @carried_out
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
-        try:
-            check_names(config, config.hydra.run.dir)
-            check_single(config)
-            checked = typed(config)
-            run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
-            if checked.rounds == schema.AUTO:
-                from digitcmp.auto import plan_file
+        check_names(config, config.hydra.run.dir)
+        check_single(config)
+        checked = typed(config)
+        run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
+        if checked.rounds == schema.AUTO:
+            from digitcmp.auto import plan_file
 
-                plan_file.make([run], run.directory)  # or another plan
-            if not run.complete:
-                from digitcmp.experiment.executors.choose import preflight
+            plan_file.make([run], run.directory)  # or another plan
+        if not run.complete:
+            from digitcmp.experiment.executors.choose import preflight
 
-                preflight(checked)
-            if checked.dry_run:
-                show_plan(run)
-                raise SystemExit(0)
-        except Exception as error:  # whatever it is, Hydra would go on
-            raise Refused(error) from error
+            preflight(checked)
+        if checked.dry_run:
+            show_plan(run)
+            raise SystemExit(0)
 
+    @carried_out
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse bad names, passwords in files, more jobs than anybody can mean, what must not be searched, and rounds=auto where it
         cannot work, before a directory is made; give a sweep that is not what its name says a folder of its own."""
         del kwargs
-        try:
-            check_names(config, config.hydra.sweep.dir)
-            check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
-            if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
-                params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
-                check_jobs([*params, *config.hydra.overrides.task])
-            check_auto(config, config.hydra)
-            sweeps.check_official(config)
-            if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
-                Terminal().print(f"the sweep is changed, so that it goes into a folder of its own: {folder}", soft_wrap=True)
-        except Exception as error:  # whatever it is, Hydra would go on
-            raise Refused(error) from error
+        check_names(config, config.hydra.sweep.dir)
+        check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
+        if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
+            params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
+            check_jobs([*params, *config.hydra.overrides.task])
+        check_auto(config, config.hydra)
+        sweeps.check_official(config)
+        if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
+            Terminal().print(f"the sweep is changed, so that it goes into a folder of its own: {folder}", soft_wrap=True)
 
+    @carried_out
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
@@ -109,20 +127,9 @@ class Hooks(Callback):
             from digitcmp.report.build import make_report
             from digitcmp.report.terminal import print_report
 
-            try:
-                print_report(make_report([directory]))
-            except Exception as error:  # whatever it is, Hydra would end as if nothing had happened
-                raise Refused(error) from error
+            print_report(make_report([directory]))
         if failed := failures(directory):
             print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
-
-
-class Refused(SystemExit):
-    """An error on its way out of a callback."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(1)
-        self.error = error
 
 
 def check_names(config: DictConfig, folder: str) -> None:
@@ -188,11 +195,7 @@ def job(composed: DictConfig) -> float:
         draw_outdated([run.directory])
         print_summary(run, console)
         print_next(run, console)
-    try:
-        return run.outcome()
-    except DigitcmpError as error:
-        # the other jobs of a sweep go on after an ordinary error; where there are none, Hydra need not comment on it
-        raise (Refused(error) if alone else error) from None
+    return run.outcome()
 
 
 def run_name(before: str, overrides: list[str], named: Collection[str] = ()) -> str:
@@ -255,10 +258,12 @@ def register() -> None:
 
 
 def main() -> None:
-    """Run the command line. Ends with exit code 0; 1 for an error, told in one line on stderr; 130 for Ctrl-C."""
+    """Run the command line. Ends with exit code 0; 1 for an error, told in one line on stderr. Raises KeyboardInterrupt for Ctrl-C
+    (see `digitcmp.entry`)."""
     if sys.argv[1:] == ["--version"]:
         print(f"digitcmp {__version__} (Hydra {version('hydra-core')})")
         return
+    logging.raiseExceptions = False  # a log that cannot be written is no reason for a trace: what matters is on record
     full_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
@@ -272,20 +277,24 @@ def main() -> None:
         fail(refused.error, full_trace)
     except Exception as error:
         fail(error, full_trace)
-    except KeyboardInterrupt as interrupt:
-        print(f"\ndigitcmp: interrupted; {line(str(interrupt)) or 'finished rounds are kept'}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
     finally:
         if not full_trace:
             os.environ.pop("HYDRA_FULL_ERROR", None)
 
 
 def fail(error: BaseException, full_trace: bool) -> NoReturn:
-    """End with exit code 1 and one line, or with the whole trace where that was asked for, and where it is a fault of the program."""
+    """End with exit code 1 and one line, or with the whole trace where that was asked for, and where it is a fault of the program.
+
+    Raises KeyboardInterrupt for what a library has made of one.
+    """
+    if entry.interrupts.seen:
+        raise KeyboardInterrupt from error
+    if isinstance(error, OSError) and error.filename is None and not writable(sys.stdout):
+        error = RunError(f"cannot write to standard output: {error.strerror}; finished rounds are kept")
     if isinstance(error.__cause__, OSError) and isinstance(error, ValueError):  # Hydra's log cannot be written
         error = error.__cause__
     known = isinstance(error, DigitcmpError | HydraException | OmegaConfBaseException | OSError | yaml.YAMLError)
-    if full_trace or not (known or messages.raised_by_reading(error)):
+    if full_trace or not (known or messages.raised_by_reading(error) or messages.raised_by_a_library(error)):
         raise error
     print(f"digitcmp: {messages.one_line(error, sys.argv[1:])}", file=sys.stderr)
     sys.exit(1)

@@ -1,5 +1,13 @@
 """What can go wrong for a user: one exception class, one line of text."""
 
+LONGEST = 120  # characters of a path in a message
+
+
+def shortened(path: object) -> str:
+    """A path as a message shows it: of a very long one, its beginning and its end."""
+    text = str(path)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 3 :]}"
+
 
 class DigitcmpError(Exception):
     """A problem that the user can mend: its text is one line that quotes the value and says what would be right.

@@ -3,16 +3,19 @@ shipped YAML files are."""
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock
 
 from digitcmp.errors import RunError
 
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")  # the name of a file that is being written, or was
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -32,14 +35,38 @@ def write_whole(path: Path, content: str | bytes) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
+            if not hold(file):
+                return write_whole(path, content)
             file.write(content if isinstance(content, bytes) else content.encode(errors="backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except OSError as error:
-        remove(temporary)
         raise RunError(f"cannot write {path}: {error.strerror}; what was written before is kept") from error
+    finally:
+        remove(temporary)  # also after Ctrl-C
     return path
+
+
+def hold(temporary: BinaryIO) -> bool:
+    """Mark a file as one that is being written, for as long as it is open: `remove_leftovers` knows by that what a dead process has left.
+    False when it has been removed before it could be marked."""
+    with suppress(ImportError, OSError):  # a system or a file system without such locks: what is left there stays
+        from fcntl import LOCK_EX, flock
+
+        flock(temporary, LOCK_EX)
+    return os.fstat(temporary.fileno()).st_nlink > 0
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes were writing in a folder when they were killed."""
+    for path in folder.glob(".*.tmp"):
+        if LEFTOVER.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            with suppress(ImportError, OSError), path.open("rb") as file:
+                from fcntl import LOCK_EX, LOCK_NB, flock
+
+                flock(file, LOCK_EX | LOCK_NB)  # OSError when somebody is writing it
+                path.unlink()
 
 
 def is_special(path: Path) -> bool:

@@ -25,6 +25,11 @@ def visible(text: str) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
+def storable(text: str) -> str:
+    """For a column of a frame: lone surrogates, which no encoding has, as their escapes; everything else as it is."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def shortened(text: str, most: int) -> str:
     """A text of at most so many characters, which has lost its middle where it was longer: the end often says what to do."""
     return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[len(text) - (most // 3 - 3) :]}"

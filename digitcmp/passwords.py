@@ -17,7 +17,7 @@ MASK = "***"
 KEY = re.compile(r"[+~]*[\w./]*stor[\w./]*", re.IGNORECASE)  # also a mistyped one
 SCHEME = re.compile(r"^[\w+.-]*:/*")
 # user (perhaps none), password (which may hold nearly everything), up to the last @; a path, as in sqlite:///a:b@c, has no user
-USER = re.compile(r"(://(?!/)[^\s:@'\"]*):(?!\*\*\*@|PASSWORD@)(.*)@", re.DOTALL)
+USER = re.compile(r"(://(?!/)[^\s:@'\"]*):(?!\s|\*\*\*@|PASSWORD@)(.*)@", re.DOTALL)
 QUERY = re.compile(r"(\w*pass(?:word|wd)?)=(?!\*\*\*)[^&'\"]*", re.IGNORECASE)
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -38,6 +38,17 @@ class Terminal(Console):
 def say(console: Console, text: str, lead: str = "", style: str = "dim") -> None:
     """A line of text from outside, however long the terminal's lines are, after a word of ours in this style."""
     console.print(Text.assemble((lead, style), line(text)), soft_wrap=True)
+
+
+def writable(stream: TextIO) -> bool:
+    """Whether what is printed arrives anywhere; where it does not, it goes nowhere from now on."""
+    try:
+        stream.write("\n")  # what could not be written before has been forgotten
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True
 
 
 def end_quietly() -> None:

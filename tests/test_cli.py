@@ -106,6 +106,12 @@ BAD = {
     "sweep model=net1,net2": "did you mean: python -m digitcmp --multirun model=net1,net2",
     "report outputs": "did you mean: python -m digitcmp.report outputs",
     "+model=wsn": "+model=wsn: choose it without the plus sign: model=wsn",
+    "model=1": "model=1: a group takes the name of a choice, as in model=net2",
+    "model=null": "model=null: a group takes the name of a choice",
+    "+experiment=null": "+experiment=null: a group takes the name of a choice",
+    "model=[1,2]": "model=[1,2]: a group takes the name of a choice",
+    "hydra/launcher=null": "hydra/launcher=null: a group takes the name of a choice",
+    "hydra.job.env_set.FOO=bar": "this key is added with a plus sign: +hydra.job.env_set.FOO=bar",
     "model=WSN": "model=WSN: there is no such choice, did you mean wsn?",
 }
 BAD_FILES = {
@@ -210,6 +216,45 @@ def test_unwritable_folder(run_cli: Cli, tmp_path: Path) -> None:
     ended = run_cli(*QUICK, f"hydra.run.dir={tmp_path}/file/run")
     assert ended.code == 1
     assert f"cannot write or read {tmp_path}/file/run: Not a directory" in ended.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("arguments", [["hydra.run.dir="], ["--multirun", "hydra.sweep.dir="]])
+def test_a_path_that_is_too_long_is_one_short_line(run_cli: Cli, arguments: list[str]) -> None:
+    """Of ten thousand characters, its beginning and its end; Hydra has nothing to add."""
+    *mode, folder = arguments
+    ended = run_cli(*QUICK, *mode, folder + "y" * 10_000)
+    assert ended.code == 1
+    (line,) = ended.err.splitlines()
+    assert line.startswith("digitcmp: cannot write or read yyy")
+    assert "yyy…yyy" in line
+    assert len(line) < 300
+
+
+def test_a_log_in_the_way_is_one_line(run_cli: Cli, tmp_path: Path) -> None:
+    """A folder of that name, for a single run and for a job of a sweep, whose other jobs are trained."""
+    for folder in ("here", "sweep/0"):
+        (tmp_path / folder / "digitcmp.log").mkdir(parents=True)
+    ended = run_cli(*QUICK, "hydra.run.dir=here")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "here/digitcmp.log: Is a directory" in ended.err
+    ended = run_cli("--multirun", *QUICK, "hydra.sweep.dir=sweep", "hydra.sweep.subdir='${seed}'", "seed=0,1", "engine=serial")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "sweep/0/digitcmp.log: Is a directory" in ended.err
+    assert (tmp_path / "sweep" / "1" / "rounds.csv").exists()
+
+
+def test_logs_can_be_switched_off(run_cli: Cli) -> None:
+    """As Hydra offers it."""
+    ended = run_cli(*QUICK, "hydra/job_logging=disabled", "hydra.run.dir=here")
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_hydra_adds_nothing_to_an_error(run_cli: Cli) -> None:
+    """With its own launcher it prints a line before it raises the error of a job."""
+    ended = run_cli("--multirun", *QUICK, "aux_weight=-1,0", "hydra/launcher=basic", "hydra.sweep.dir=sweep", "report=false")
+    assert ended.code == 1
+    assert ended.err.startswith("digitcmp: aux_weight=-1.0: must be")
+    assert ended.err.count("\n") == 1
 
 
 def test_a_run_is_never_mixed_with_another_configuration(run_cli: Cli, tmp_path: Path) -> None:

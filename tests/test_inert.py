@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -16,14 +17,16 @@ from matplotlib.cbook import is_math_text
 from rich.console import Console
 from rich.text import Text
 
+import digitcmp
 from digitcmp import inert
 from digitcmp.experiment.views import to_csv
 from digitcmp.report import figures
-from digitcmp.report.build import document
+from digitcmp.report.build import document, make_report
 from digitcmp.report.tables import csv_text, to_latex, to_markdown
-from digitcmp.report.terminal import print_warnings
+from digitcmp.report.terminal import print_report, print_warnings
 from digitcmp.terminal import Terminal, say
 from tests.nasty import NASTY, TEXTS
+from tests.report.made import configuration, write_run
 
 many = settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -213,3 +216,35 @@ def test_files_take_any_text(tmp_path: Path) -> None:
     from digitcmp.files import write_whole
 
     assert write_whole(tmp_path / "a", "\ud800").read_text() == r"\ud800"
+
+
+def as_folder(text: str) -> str | None:
+    """A text as the name of a folder, None where no file system takes it."""
+    try:
+        name = os.fsencode(text.replace("/", "").replace("\x00", ""))
+    except UnicodeEncodeError:
+        return None
+    return os.fsdecode(name[:200]) if name.strip(b" .") else None
+
+
+def test_a_whole_report_of_nasty_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks, folders, commands, versions and errors that hold all of it: every file is written, and the screen shows text."""
+    top = tmp_path / "=sweep\n\x1b[31m$x_$"
+    for number, text in enumerate(NASTY):
+        folder = as_folder(text) or f"run{number}"
+        about = {"command": text, "engine": text, "git_commit": text, "torch": text}
+        write_run(top / f"{folder}", {0: 0.8, 1: 0.9}, configuration(model__name=f"{number}{text}", data__source=text), **about)
+    monkeypatch.setattr("digitcmp.report.build.MOST_CURVES", len(NASTY))
+    report = make_report([top])
+    terminal, file = screen()
+    print_report(report, terminal)
+    assert file.getvalue().replace("\n", "").isprintable()
+    written = {path.name: path.read_text() for path in (top / "summary").iterdir() if path.suffix in (".csv", ".md", ".tex", ".html")}
+    assert {"table.csv", "table.md", "table.tex", "comparisons.csv", "comparisons.md", "report.html"} == set(written)
+    for name, text in written.items():
+        assert text.replace("\n", "").isprintable(), name
+    assert not {"script", "b"} & set(Tags(written["report.html"]).tags)
+    assert {len(row) for row in csv.reader(io.StringIO(written["table.csv"]))} == {len(written["table.csv"].split("\n")[0].split(","))}
+    assert len(report.study.table) == len(NASTY)
+    assert len(digitcmp.load_rounds(top)) == 2 * len(NASTY)
+    assert (top / "run44" / "curves.png").is_file()

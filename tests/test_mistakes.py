@@ -22,7 +22,7 @@ import digitcmp
 from digitcmp.data.pairs import Pairs
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import network_path
-from digitcmp.mistakes import __main__ as command
+from digitcmp.mistakes import cli as command
 from digitcmp.mistakes import figure as drawing
 from digitcmp.mistakes.find import find, mistakes_of
 from digitcmp.mistakes.findings import Confusion, Findings, RoundFindings
@@ -212,7 +212,7 @@ def test_errors(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path
     network_path(folder, 1).unlink()
     assert "seed=1: " in error(folder)
     network_path(folder, 0).unlink()
-    assert "holds no trained networks; they are kept with save_model=true" in error(folder)
+    assert "holds no trained networks: it was trained without save_model=true, or they have been removed" in error(folder)
     logs_of(folder)[0].unlink()
     assert "holds no finished round" in error(folder)
     (folder / "records" / "a.jsonl").mkdir()
@@ -223,7 +223,7 @@ def test_errors(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path
 
 def test_help_does_not_wait_for_torch() -> None:
     """Neither does it import what takes seconds."""
-    code = "import sys; from digitcmp.mistakes.__main__ import parser; parser().format_help();"
+    code = "import sys; from digitcmp.mistakes.cli import parser; parser().format_help();"
     code += "print({'torch', 'matplotlib'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 

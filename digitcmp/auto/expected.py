@@ -1,8 +1,8 @@
 """How many rounds rounds=auto will take, and what will probably stay undecided: dry_run=true.
 
 Looks are simulated, thousands of times, as a random walk of normal differences: for each comparison that has rounds on record, with their
-Hodges-Lehmann difference and their spread; and for a comparison of which nothing is known, with any difference. The interval is that of
-a mean, wider by the efficiency of the signed-rank test for normal differences, sqrt(pi / 3) (Hollander, Wolfe and Chicken 2014, 3.11).
+Hodges-Lehmann difference and their spread; and for a comparison of which nothing is known, with any difference. The interval is Student's,
+wider by the efficiency of the signed-rank test for normal differences, sqrt(pi / 3) (Hollander, Wolfe and Chicken 2014, 3.11).
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,6 +63,7 @@ def expect(plan: Plan, found: Mapping[str, Scores], configuration: str) -> Expec
     both = [seed for seed in range(plan.seed, plan.seed + plan.auto.max) if seed in found[configuration] and seed in found[plan.baseline]]
     own, base = (np.array([found[name][seed] for seed in both]) for name in (configuration, plan.baseline))
     values = own if len(plan.runs) == 1 else differences(own, base)
+    values = values[np.isfinite(values)]  # of rounds that did not fail
     sd = spread(values) if len(values) >= LEAST else 0.0
     if decided := [one for one in follow(plan, found) if one.configuration == configuration and one.verdict]:
         return Expected(decided[0].estimate.value, sd, decided[0].rounds, {decided[0].verdict: 1.0})
@@ -101,7 +102,7 @@ def of_median(plan: Plan, sd: float) -> Expected:
 def half_widths(plan: Plan, sd: float) -> Values:
     """Half of the interval at each look, [looks]; infinite where so few rounds can decide nothing."""
     rounds = np.array(plan.looks)
-    return np.where(rounds < least_rounds(plan.nominal), np.inf, stats.norm.isf(plan.nominal / 2) * sd / np.sqrt(rounds))
+    return np.where(rounds < least_rounds(plan.nominal), np.inf, stats.t.isf(plan.nominal / 2, rounds - 1) * sd / np.sqrt(rounds))
 
 
 def unknown(plan: Plan) -> Expected:

@@ -4,21 +4,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from digitcmp.auto.sequential import Plan, make_plan
 from digitcmp.config.identity import differences
 from digitcmp.config.schema import Auto
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.provenance import now
-from digitcmp.experiment.run import Run
 from digitcmp.files import write_whole
+
+if TYPE_CHECKING:
+    from digitcmp.experiment.run import Run  # which imports hydra; reports only read the plan
 
 FILE = "auto.json"
 BOUNDARY = "Pocock, Bonferroni; repeated confidence intervals of the Hodges-Lehmann difference (of the median, for one configuration)"
 
 
-def make(runs: Sequence[Run], folder: Path) -> Plan:
+def make(runs: "Sequence[Run]", folder: Path) -> Plan:
     """The plan for these runs, the first one being the baseline. Raises ConfigError when they cannot be compared, and RunError when
     another plan is on record in the folder, or a damaged one."""
     names: dict[str, str] = {}

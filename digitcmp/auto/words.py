@@ -50,8 +50,8 @@ def fitted(lead: str, parts: Sequence[str]) -> str:
     for kept in range(len(parts), 0, -1):
         line = lead + ", ".join([*parts[:kept], *([f"{len(parts) - kept} more"] if kept < len(parts) else [])])
         if len(line) <= WIDTH:
-            break
-    return line
+            return line
+    return f"{line[: WIDTH - 1]}…"
 
 
 def short_names(plan: Plan) -> dict[str, str]:

@@ -112,10 +112,10 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
     that no run of this version can have had.
     """
     try:
-        whole = {"seed": 0, **completed(configuration), **(execution or {})}
+        whole = {"seed": 0, **completed(configuration)}
         chosen = {group: schema for group in GROUP_SCHEMAS if (schema := choice(group, whole.get(group)))}
         own = {name: primary()[name] for name in execution_keys() if name in primary()}
-        merged = OmegaConf.merge(OmegaConf.create(chosen), own, whole)
+        merged = OmegaConf.merge(OmegaConf.create(chosen), own, whole, execution or {})
         assert isinstance(merged, DictConfig)
         return from_composed(merged)
     except (OmegaConfBaseException, TypeError, AttributeError, KeyError, ValueError) as error:

@@ -15,9 +15,11 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
 
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
-from digitcmp.errors import DigitcmpError, RunError
+from digitcmp.errors import DigitcmpError, RunError, shortened
 from digitcmp.inert import line, visible
 from digitcmp.passwords import without_passwords
+
+GROUPS = ("model", "data", *GROUP_SCHEMAS, "experiment", "ladder", "sweeps")
 
 
 def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
@@ -35,9 +37,12 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         options = list(error.options)
         return f"{group}={choice}: there is no such choice{suggestion(choice, options)}; choose one of {', '.join(options)}"
     if isinstance(error, OSError) and error.filename is not None:
-        return f"cannot write or read {error.filename}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
+        path = shortened(error.filename)
+        return f"cannot write or read {path}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
     if isinstance(error, OSError):
         return first(str(error))
+    if isinstance(error, ImportError | MemoryError):
+        return f"{first(str(error))}: a library is damaged, or there is too little memory for it (ulimit -v)"
     return known_text(str(error), arguments) or meant(error, arguments) or by_class(error) or first(str(error))
 
 
@@ -91,6 +96,9 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
         return unknown_key(found[1], text)
     if found := re.search(r"Ambiguous value for argument '(.*)'", text):
         return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
+    if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
+        given = [one for one in arguments if (name := one.lstrip("+").partition("=")[0]) in GROUPS or "/" in name]
+        return f"{' '.join(given)}: a group takes the name of a choice, as in model=net2; the choices are in --help"
     called = " ".join(argument for argument in arguments if "(" in argument)  # calls of Hydra's functions, such as range(2)
     if "does not support sweep type" in text:
         return f"{called}: this is for a search; add hydra/sweeper=optuna, or list the values"
@@ -105,13 +113,19 @@ def first(text: str) -> str:
 
 
 # where ordinary exceptions mean wrong input: Hydra's reading of the command line, the official Optuna sweeper and what it calls
-READERS = ("hydra.core.override_parser", "hydra_plugins.hydra_optuna_sweeper", "optuna.", "sqlalchemy.")
+READERS = ("hydra.core.override_parser", "hydra._internal.defaults_list", "hydra_plugins.hydra_optuna_sweeper", "optuna.", "sqlalchemy.")
 
 
 def raised_by_reading(error: BaseException) -> bool:
     """Whether an error comes out of code in which ordinary exceptions mean wrong input."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith(READERS)
+
+
+def raised_by_a_library(error: BaseException) -> bool:
+    """Whether a library could not be imported, or had too little memory, which is no fault of this program."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return isinstance(error, ImportError | MemoryError) and not str(frames[-1].f_globals.get("__name__")).startswith("digitcmp")
 
 
 def wrong_type(error: ValidationError) -> str:
@@ -133,6 +147,8 @@ def unknown_key(path: str, text: str) -> str:
     shown = value[1] if value else path
     if path in ("experiment", "ladder", "sweeps"):
         return f"{shown}: this group is added with a plus sign: +{shown}"
+    if path.startswith("hydra.job.env_set"):
+        return f"{shown}: this key is added with a plus sign: +{shown}"
     group, _, name = path.rpartition(".")
     owners = [choice for choice, schema in GROUP_SCHEMAS.get(group, {}).items() if name in {item.name for item in fields(schema)}]
     if owners:

@@ -3,20 +3,23 @@
 Every source gives grey images of 14 x 14 pixels in [0, 1], split once and for all into train and test images; `load` checks that.
 """
 
+import gzip
 import hashlib
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from filelock import FileLock
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from digitcmp.errors import ConfigError, DataError
+from digitcmp.errors import ConfigError, DataError, RunError, shortened
+from digitcmp.files import write_whole
 
 SIZE = 14
 
@@ -83,36 +86,67 @@ def load_digits(root: str | None) -> Source:
 
 
 def load_mnist(root: str | None) -> Source:
-    """MNIST, each image averaged over 2 x 2 blocks to 14 x 14. Its four files lie in root/MNIST/raw and are downloaded when missing.
+    """MNIST, each image averaged over 2 x 2 blocks to 14 x 14. Its four files lie in root/MNIST/raw, or are found nearby (see
+    `find_mnist`); missing ones are downloaded.
 
-    torchvision reads and downloads them; it checks sums only of what it has just downloaded, so the files on disk are checked here.
-    Raises DataError when files are missing and cannot be downloaded, when one is damaged, or when torch and torchvision do not
-    fit together.
+    Raises DataError when files are missing and cannot be downloaded, when one is damaged, or when torch and torchvision, which
+    downloads them, do not fit together.
     """
     if root is None:
         raise ConfigError("data.root=null: data=mnist needs a folder; use data.root=FOLDER or set DIGITCMP_DATA")
-    base = Path(root).expanduser()
-    folder, reader = base / "MNIST" / "raw", mnist_reader()
-    missing = [name for name in MNIST_SUMS if not (folder / name).is_file()]
-    if missing:
-        download(reader, base, folder, missing)
-    for name, expected in MNIST_SUMS.items():
-        path = folder / name
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != expected:
-            raise DataError(
-                f"{path.resolve()} is damaged or truncated ({path.stat().st_size} bytes, SHA-256 {found[:12]}…, expected {expected[:12]}…)"
-                "; delete it to have it downloaded again"
-            )
+    try:
+        base = Path(root).expanduser()
+        found = find_mnist(base)
+    except RuntimeError as error:
+        raise DataError(f"data.root={root}: there is no such user, whose home it could be") from error
+    except OSError as error:
+        raise DataError(f"data.root={shortened(root)} cannot be read: {error.strerror}") from error
+    if len(found) < len(MNIST_SUMS):
+        download(base, found)
+        found = find_mnist(base)
     splits = []
-    for train in (True, False):
-        dataset = reader(str(base), train=train)
-        blocks = dataset.data.view(-1, SIZE, 2, SIZE, 2)
+    for part in ("train", "t10k"):
+        images, labels = (read_mnist(found[name], name) for name in MNIST_SUMS if name.startswith(part))
+        blocks = images[16:].view(-1, SIZE, 2, SIZE, 2)  # behind the header of the file
         # sums of four bytes fit into int16; summing integers first keeps the memory small and the result exact
         sums = blocks.to(torch.int16).sum(dim=(2, 4), dtype=torch.int16)
-        splits.append(Split(sums.to(torch.float32).div_(4 * 255), dataset.targets))
+        splits.append(Split(sums.to(torch.float32).div_(4 * 255), labels[8:].to(torch.int64)))
     return Source("mnist", splits[0], splits[1], repeat=False)
+
+
+def find_mnist(base: Path) -> dict[str, Path]:
+    """The files of MNIST that are there, by their names: in MNIST/raw, in raw, or in the folder itself; also packed (.gz), and also with
+    a dot in their names (train-images.idx3-ubyte)."""
+    places = (base / "MNIST" / "raw", base / "raw", base)
+    return {
+        name: path
+        for name in MNIST_SUMS
+        for path in [
+            place / (spelling + end)
+            for place in reversed(places)
+            for end in (".gz", "")
+            for spelling in (name.replace("-idx", ".idx"), name)
+        ]
+        if path.is_file()  # the last one that is there counts
+    }
+
+
+def read_mnist(path: Path, name: str) -> Tensor:
+    """The bytes of a file. Raises DataError for one that cannot be read, or is not what the file of this name has always been."""
+    try:
+        packed = path.read_bytes()
+        content = gzip.decompress(packed) if path.suffix == ".gz" else packed
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        content = b""
+    except OSError as error:
+        raise DataError(f"{path.resolve()} cannot be read: {error.strerror}") from error
+    if (sum_ := hashlib.sha256(content).hexdigest()) != MNIST_SUMS[name]:
+        size = path.stat().st_size
+        raise DataError(
+            f"{path.resolve()} is damaged or truncated ({size} bytes, SHA-256 {sum_[:12]}…, expected {MNIST_SUMS[name][:12]}…)"
+            "; delete it to have it downloaded again"
+        )
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
 
 
 def mnist_reader() -> Any:
@@ -128,17 +162,24 @@ def mnist_reader() -> Any:
     return MNIST
 
 
-def download(reader: Any, root: Path, folder: Path, missing: list[str]) -> None:
-    """Fetch the missing files. Raises DataError that names the folder, the four files and the way out."""
+def download(base: Path, found: dict[str, Path]) -> None:
+    """Fetch the files that were not found. Nothing is made in the data folder unless they have come.
+
+    Raises DataError that names the folder, the four files, what was found, and the way out.
+    """
+    reader, folder = mnist_reader(), base / "MNIST" / "raw"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "download.lock"):  # several processes may start in an empty folder
-            reader(str(root), download=True)
-    except (OSError, RuntimeError) as error:
+        with TemporaryDirectory() as temporary:
+            reader(temporary, download=True)
+            for name in {*MNIST_SUMS} - {*found}:
+                write_whole(folder / name, (Path(temporary) / "MNIST" / "raw" / name).read_bytes())
+    except (OSError, RuntimeError, RunError) as error:
         reason = str(error).splitlines()[0].rstrip(":")
+        there = f"; found: {', '.join(str(path) for path in found.values())}" if found else ""
         raise DataError(
-            f"data=mnist: {len(missing)} of the four files {', '.join(MNIST_SUMS)} are missing in {folder.resolve()} and could not be "
-            f"downloaded ({reason}); put them there, set DIGITCMP_DATA to the folder that holds MNIST/raw, or use data=digits"
+            f"data=mnist: {len(MNIST_SUMS) - len(found)} of the four files {', '.join(MNIST_SUMS)} are missing in {folder.resolve()} and "
+            f"could not be downloaded ({reason}){there}; put them there, set DIGITCMP_DATA to the folder that holds MNIST/raw, or use "
+            "data=digits"
         ) from error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
+from digitcmp.inert import visible
 from digitcmp.train.results import RoundResult, accuracy_of
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ class RunLog(Callback):
             if row.status == "done":
                 log.info("seed %d: %s accuracy %.4f after %d epochs, %.1f s", row.seed, *accuracy_of(row), row.epochs, row.seconds)
             else:
-                log.error("seed %d failed: %s%s", row.seed, row.error, f"\n{result.trace}" if result.trace else "")
+                log.error("seed %d failed: %s%s", row.seed, visible(row.error), f"\n{result.trace}" if result.trace else "")
 
 
 @contextmanager
@@ -31,7 +32,11 @@ def logging_to(directory: Path) -> Iterator[None]:
     if any(isinstance(handler, logging.FileHandler) and Path(handler.baseFilename) == path for handler in root.handlers):
         yield
         return
-    handler = logging.FileHandler(path)
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError:  # Hydra, which opens it too, says so; the round is on record
+        yield
+        return
     handler.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
     level, log.propagate = log.level, False
     log.addHandler(handler)

@@ -64,7 +64,7 @@ def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:
     about = read_about(directory)
     seeds = saved_seeds(directory)
     if not seeds:
-        raise RunError(f"{directory} holds no trained networks; they are kept with save_model=true")
+        raise RunError(f"{directory} holds no trained networks: it was trained without save_model=true, or they have been removed")
     wanted = seeds[0] if seed is None else seed
     if wanted not in seeds:
         raise RunError(f"seed={wanted}: {directory} holds the networks of the seeds {', '.join(map(str, seeds))}")
@@ -102,7 +102,7 @@ def checksum_in(content: bytes) -> str | None:
 def restore(config: Config, state: dict[str, Tensor], seed: int) -> TrainedNetwork:
     """The network that a run's configuration declares, with this state. Raises ValueError where the two do not fit."""
     mean, std = state.pop("input.mean"), state.pop("input.std")
-    if mean.shape != () or std.shape != () or not std > 0:
+    if mean.shape != () or std.shape != () or mean.dtype != std.dtype or mean.dtype != torch.float32 or not std > 0:
         raise ValueError("its normalisation is none")
     networks = [PairNetwork(config.model) for _ in range(config.ensemble)]
     for member, network in enumerate(networks):

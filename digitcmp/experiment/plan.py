@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from digitcmp.config.schema import AUTO
 from digitcmp.errors import RunError
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
@@ -47,12 +48,14 @@ def print_resumed(runs: Sequence[Run], console: Console) -> None:
     for run in runs:
         for text in run.store.records.damaged:
             console.print(Text(line(f"{run.directory}: {text}"), "yellow"), soft_wrap=True)
-    failed = sum(len(run.failed) for run in runs)
-    if recorded := sum(len(run.rows) for run in runs):
+    auto = any(run.config.rounds == AUTO for run in runs)  # nobody knows yet how many are to be trained
+    rows = [row for run in runs for row in (run.store.rows.values() if auto else run.rows)]
+    failed = sum(row.status == "failed" for row in rows)
+    if rows:
         broken = f" and {failed} failed (retry_failed=true trains them again)" if failed else ""
-        missing = sum(len(run.missing) for run in runs)
-        finished = f"{counted(recorded - failed, 'round')} {'is' if recorded - failed == 1 else 'are'} finished already"
-        console.print(f"{finished}{broken}, {missing} to train", highlight=False)
+        missing = "" if auto else f", {sum(len(run.missing) for run in runs)} to train"
+        finished = f"{counted(len(rows) - failed, 'round')} {'is' if len(rows) - failed == 1 else 'are'} finished already"
+        console.print(f"{finished}{broken}{missing}", highlight=False)
     if unsaved := sum(run.unsaved for run in runs):
         lost = f"save_model=true: {unsaved} of them were trained without it, or their networks have been removed"
         console.print(f"{lost}; a new folder trains them again", highlight=False, soft_wrap=True)

@@ -122,8 +122,8 @@ def to_columns(kind: type[EpochRow | DistanceRow], rows: Sequence[EpochRow | Dis
     return {item.name: [rounded(getattr(row, item.name)) for row in rows] for item in fields(kind) if item.name != "seed"}
 
 
-def parse(data: bytes, log: str) -> tuple[list[Record], list[str], int]:
-    """The records in a log, a text for each line of it that is none, and where the last record ends.
+def parse(data: bytes, log: str, lines: int = 0) -> tuple[list[Record], list[str], int]:
+    """The records in a log, a text for each line of it that is none, and where the last record ends. lines: how many are before these.
 
     A stretch between two records that is not blank is damaged; what follows the last one may also be a line that is being written.
     """
@@ -136,17 +136,17 @@ def parse(data: bytes, log: str) -> tuple[list[Record], list[str], int]:
         record = to_round(found[0] + rest, log) if len(rest) == length and zlib.crc32(rest) == checksum else None
         begin = found.end()
         if record is not None:
-            damaged += damage(data, end, found.start(), log)
+            damaged += damage(data, end, found.start(), log, lines)
             records.append(record)
             begin = end = found.end() + length
-    return records, [*damaged, *damage(data, end, len(data), log)], end
+    return records, [*damaged, *damage(data, end, len(data), log, lines)], end
 
 
-def damage(data: bytes, begin: int, end: int, log: str) -> list[str]:
+def damage(data: bytes, begin: int, end: int, log: str, lines_before: int) -> list[str]:
     """A text for each line in a stretch without records; one for all of them where there are many."""
     if not (stretch := data[begin:end]).strip():
         return []
-    before = data.count(b"\n", 0, begin)
+    before = lines_before + data.count(b"\n", 0, begin)
     lines = [number for number, line in enumerate(stretch.split(b"\n"), before + 1) if line.strip()]
     if len(lines) > MOST_LINES:
         return [f"{FOLDER}/{log}, lines {lines[0]} to {lines[-1]}, are damaged; what they recorded is left out"]
@@ -183,10 +183,12 @@ class LogReader:
         for path in log_paths(self.directory):
             if (name := path.name) == skip:
                 continue
-            new, damaged, end = parse(read_from(path, self.ends.get(name, 0)), name)
-            if name not in self.ends:  # later on, what is not whole may still be written
-                records.damaged += damaged
-            self.ends[name] = self.ends.get(name, 0) + end
+            start, seen = self.ends.get(name, 0), name in self.ends
+            new, damaged, end = parse(data := read_from(path, start), name)
+            if damaged and seen:  # what is behind the last record may still be written
+                _, damaged, _ = parse(data[:end], name, read_from(path, 0)[:start].count(b"\n"))
+            records.damaged += [line for line in damaged if line not in records.damaged]
+            self.ends[name] = start + end
             for record in new:
                 if record.configuration == self.configuration:
                     records.add(record if skip is None else replace(record, text=b""))

@@ -18,6 +18,7 @@ from digitcmp.experiment.callbacks import Callback, Callbacks
 from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
+from digitcmp.system import advice
 from digitcmp.train.results import EpochRow
 
 
@@ -76,6 +77,7 @@ class Scheduler:
         self.taken_over: deque[Round] = deque()  # rounds that another process had claimed before
         self.in_flight: dict[RoundFuture, Round] = {}
         self.finished, self.left = 0, 0  # rounds of the runs that have been ended: on record, left to another process
+        self.stopped = set[int]()  # the processes among those others that are stopped
         self.folders: list[Path] = []  # the first two
 
     def __enter__(self) -> "Scheduler":
@@ -90,7 +92,8 @@ class Scheduler:
         for run in list(self.begun):  # others have rounds of these
             self.end(run)
         if self.left:
-            self.callback.on_message(f"{counted(self.left, 'round')} left to another process that is training in the same folder")
+            left = f"{counted(self.left, 'round')} left to another process that is training in the same folder"
+            self.callback.on_message(left + advice(self.stopped))
 
     def loop(self) -> None:
         """Submit rounds while there is room; wait; record what has ended."""
@@ -191,6 +194,7 @@ class Scheduler:
         """This process is through with a run."""
         run.end()
         self.begun.remove(run)
+        self.stopped |= run.store.stopped(run.elsewhere)
         self.finished, self.left = self.finished + len(run.store.records.rounds), self.left + len(run.elsewhere)
         self.callback.on_run_end(run)
 

@@ -26,7 +26,8 @@ from digitcmp.experiment.provenance import now, versions
 from digitcmp.experiment.published import is_published, read_records
 from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_logs, to_record
 from digitcmp.experiment.views import FILES, write_views
-from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, write_whole
+from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, remove_leftovers, write_whole
+from digitcmp.system import holders, is_stopped
 from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
@@ -127,6 +128,10 @@ class Store:
         self.claims[seed] = lock
         return True
 
+    def stopped(self, seeds: Iterable[int]) -> set[int]:
+        """The processes that have claimed rounds of these seeds, and are stopped."""
+        return set(filter(is_stopped, holders(self.directory / ".claims" / f"{seed}.lock" for seed in seeds)))
+
     def release(self, seed: int) -> None:
         """Give a claim back."""
         if seed in self.claims:
@@ -166,6 +171,8 @@ class Store:
         """
         for seed in list(self.claims):
             self.release(seed)
+        for folder in (self.directory, network_path(self.directory, 0).parent):
+            remove_leftovers(folder)
         try:
             if self.added:
                 append(self.directory / FOLDER / self.log, b"", sync=True)

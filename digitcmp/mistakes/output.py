@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from digitcmp.experiment.views import to_csv
-from digitcmp.files import write_whole
+from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.mistakes.figure import figure
 from digitcmp.mistakes.findings import Findings, MistakeRow
 from digitcmp.report.figures import render
@@ -23,6 +23,7 @@ def write(findings: Findings, folder: Path) -> list[Path]:
 
     Without mistakes there is no figure, and an earlier one is removed: it would show what is not in the table.
     """
+    remove_leftovers(folder)
     table = write_whole(folder / "mistakes.csv", to_csv(MistakeRow, (astuple(mistake.row) for mistake in findings.mistakes)))
     paths = [folder / f"mistakes.{kind}" for kind in PICTURES]
     if not findings.mistakes:

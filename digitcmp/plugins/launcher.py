@@ -32,7 +32,7 @@ from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.plugins.composing import TemplateLoader
-from digitcmp.plugins.hydra_job import Return, conclude, is_plain, log_kept
+from digitcmp.plugins.hydra_job import conclude, is_plain, log_kept, raise_quietly
 from digitcmp.plugins.jobs import Homes, Job, job_of, make_job
 from digitcmp.terminal import Terminal
 
@@ -124,18 +124,25 @@ class DigitcmpLauncher(Launcher):
     def run(self, job: Job) -> JobReturn:
         """Let Hydra run a job. What has been trained for it is its result; what could not be trained says so itself."""
         if job.compose is None:
-            return Return(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
-        composed = job.compose()
+            return JobReturn(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
+        try:
+            return self.run_composed(job, job.compose())
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) or isinstance(error.__cause__, OSError):  # something is in the way of its files, or of its log
+                return JobReturn(overrides=job.overrides, status=JobStatus.FAILED, _return_value=error)
+            raise
+
+    def run_composed(self, job: Job, composed: DictConfig) -> JobReturn:
+        """As `run`, for a job that was composed. Raises OSError, or a ValueError that comes from one, where its files cannot be written."""
         if job.value is not None and is_plain(composed):
             return conclude(self.hydra_context, self.task_function, composed, job.directory, job.value)
-        ended = run_job(
+        return run_job(
             hydra_context=self.hydra_context,
             task_function=(lambda _: job.result()) if job.settled else self.task_function,
             config=composed,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
-        return Return(**vars(ended))
 
     def show_plan(self, runs: list[Run], runner: "JobRunner") -> list[JobReturn]:
         """Print how the runs stand; nothing is trained. What would be refused is refused."""
@@ -150,7 +157,7 @@ class DigitcmpLauncher(Launcher):
             else:
                 print_plan(runs, workers, Terminal())
         errors = [job.error if job.config is None else runner.refusal(job.config) for job in runner.waiting]
-        refused: list[JobReturn] = [Return(status=JobStatus.FAILED, _return_value=error) for error in errors if error]
+        refused = [JobReturn(status=JobStatus.FAILED, _return_value=error) for error in errors if error]
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
 
@@ -255,5 +262,6 @@ def register() -> None:
     """Make the launcher known to Hydra, with or without an installed entry point."""
     from hydra.core.plugins import Plugins
 
+    raise_quietly()
     ConfigStore.instance().store(group="hydra/launcher", name="digitcmp", node=LauncherConfig, provider="digitcmp", replace=True)
     Plugins.instance().register(DigitcmpLauncher)

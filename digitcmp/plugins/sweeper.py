@@ -50,6 +50,6 @@ def print_found(directory: Path) -> None:
     """Print what a search of the official sweeper has found, where it has left its results in this folder."""
     results = directory / "optimization_results.yaml"
     if results.exists():
-        found = yaml.safe_load(results.read_text())
+        found = yaml.safe_load(results.read_text(encoding="utf-8"))
         values = " ".join(f"{name}={value}" for name, value in found.get("best_params", {}).items())
         print(line(f"best validation accuracy {found.get('best_value', float('nan')):.2%}: {values}; see {results}"))

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from digitcmp import inert
-from digitcmp.files import write_whole
+from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report import figures
 from digitcmp.report.curves import draw_outdated
 from digitcmp.report.frames import VERSIONS
@@ -55,6 +55,7 @@ def make_report(
     """
     results = study(folders, baseline, metric)
     target = out or Path(folders[0], "summary", "" if metric == TEST_ACCURACY else metric.column)
+    remove_leftovers(target)
     for name, text in tables(results).items():
         write_whole(target / name, text)
     pictures = {name: {kind: figures.render(figure, kind) for kind in ("png", "svg")} for name, figure in drawn(results).items()}

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from math import ceil, log2
 
+import numpy as np
 import pandas as pd
 
 from digitcmp.report.frames import Sweep
@@ -39,16 +40,17 @@ def about_rounds(table: pd.DataFrame) -> list[str]:
 
 
 def about_comparisons(comparisons: pd.DataFrame) -> list[str]:
-    """Comparisons that cannot find anything, and those in which mean and rank difference disagree. comparisons: as `compare`.
+    """Comparisons that cannot find anything, and those in which mean and rank difference disagree, one of which is not zero by its
+    interval. comparisons: as `compare`.
 
     The p of n pairs that differ cannot come below 2 / 2^n, and the smallest of m is multiplied by m (Holm 1979).
     """
     family = max(1, int(comparisons["p"].notna().sum()))
     needed = ceil(log2(2 * family / ALPHA))
     untied = comparisons.assign(untied=(comparisons["pairs"] - comparisons["tied"]).astype("int64"))
-    signs = comparisons[["difference", "mean"]].prod(axis="columns", skipna=False)
-    shown = [comparisons[low] * comparisons[high] > 0 for low, high in (("difference_low", "difference_high"), ("low", "high"))]
-    opposed = comparisons[(signs < 0) & (shown[0] | shown[1])]
+    signs = np.sign(comparisons[["difference", "difference_low", "difference_high", "mean", "low", "high"]].astype("float64"))
+    shown = (signs["difference_low"] * signs["difference_high"] > 0) | (signs["low"] * signs["high"] > 0)
+    opposed = comparisons[(signs["difference"] * signs["mean"] < 0) & shown]
     few = f"fewer than {needed} pairs that differ, too few for a corrected p below {ALPHA:g} in {family} comparison{'s' * (family != 1)}"
     lines = {
         few: counted(untied[untied["untied"] < needed], "untied"),
@@ -100,7 +102,8 @@ def about_runs(runs: pd.DataFrame) -> list[str]:
         lines.append(f"{dirty} of {len(runs)} runs were made with uncommitted changes in the code (git_dirty)")
     if (resumed := runs["resumed"] > 0).any():
         lines.append(
-            f"{resumed.sum()} resumed with other code, or on another device, than they began with: {some(runs.loc[resumed, 'run'])}"
+            f"{resumed.sum()} resumed with other code, or with another engine or device, than they began with: "
+            f"{some(runs.loc[resumed, 'run'])}"
         )
     for status, word in UNFINISHED.items():
         if (found := runs["run_status"] == status).any():

@@ -1,29 +1,35 @@
 """How the report's commands end: errors in one line, exit codes."""
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from digitcmp.errors import DigitcmpError
+from digitcmp.errors import DigitcmpError, shortened
+from digitcmp.inert import line
 
 
 @contextmanager
 def exit_codes(interrupted: str = "no run was touched", failed: int = 1) -> Iterator[None]:
-    """What is done here ends with exit code 0; `failed` for an error, told in one line on stderr; 130 for Ctrl-C.
+    """What is done here ends with exit code `failed` for an error, told in one line on stderr.
 
-    interrupted: the end of the line that Ctrl-C leaves.
+    interrupted: the end of the line that Ctrl-C leaves (see `digitcmp.entry`).
     """
     try:
         yield
-    except DigitcmpError as error:
+    except BrokenPipeError:
+        raise
+    except (DigitcmpError, OSError) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         from digitcmp.config.messages import one_line
 
-        print(f"digitcmp: {one_line(error)}", file=sys.stderr)
+        print(f"digitcmp: {one_line(error) if isinstance(error, DigitcmpError) else line(told(error))}", file=sys.stderr)
         sys.exit(failed)
     except KeyboardInterrupt:
-        print(f"\ndigitcmp: interrupted; {interrupted}", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+        raise KeyboardInterrupt(interrupted) from None
+
+
+def told(error: OSError) -> str:
+    """What went wrong, in words."""
+    return f"cannot read or write {'standard output' if error.filename is None else shortened(error.filename)}: {error.strerror}"

@@ -21,7 +21,7 @@ from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
 from digitcmp.experiment.records import log_paths
 from digitcmp.experiment.store import read_about
-from digitcmp.files import older, write_whole
+from digitcmp.files import older, remove_leftovers, write_whole
 from digitcmp.report.figures import COLOURS, GREY, draw_band, new_figure, quiet_about_letters, wrapped
 from digitcmp.report.runs import read_frames
 
@@ -153,4 +153,5 @@ def draw_outdated(directories: Iterable[Path]) -> None:
             picture = curves_png(directory)
         except RunError:
             continue  # a report names the runs whose records cannot be read
+        remove_leftovers(directory)
         write_whole(directory / "curves.png", picture)

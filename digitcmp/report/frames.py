@@ -139,6 +139,7 @@ def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[di
         rows.append({**own, **flatten(about["configuration"]), **own})  # no key of a configuration hides what the run itself is
     names = dict.fromkeys(name for row in rows for name in row)
     frame = pd.DataFrame({name: typed([row.get(name) for row in rows]) for name in names})
+    frame["directory"] = pd.Series(list(map(str, directories)), dtype="object")  # as it is: it is opened again
     return frame.astype({"git_commit": "string", "git_dirty": "boolean"})  # also where no run has any
 
 

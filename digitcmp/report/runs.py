@@ -15,6 +15,7 @@ from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
 from digitcmp.experiment.published import read_records
 from digitcmp.experiment.records import Record, Records
+from digitcmp.inert import storable
 from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
 
 WHOLE = dict.fromkeys(("seed", "epoch", "epochs", "distance", "pairs", "right"), "int64") | {"best_epoch": "Int64"}
@@ -59,7 +60,7 @@ def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] =
 
 def round_frame(rows: Sequence[RoundRow]) -> pd.DataFrame:
     """Rounds as a typed frame; no error is a missing value."""
-    frame = pd.DataFrame([{**vars(row), "error": row.error or None} for row in rows], columns=ROUND_COLUMNS)
+    frame = pd.DataFrame([{**vars(row), "error": storable(row.error) or None} for row in rows], columns=ROUND_COLUMNS)
     return frame.astype({name: WHOLE.get(name, TEXT.get(name, "float64")) for name in ROUND_COLUMNS})
 
 
@@ -131,4 +132,4 @@ def typed(values: list[Any]) -> "pd.Series[Any]":
         return pd.Series(values, dtype="int64" if full else "Int64")
     if kinds <= {int, float}:
         return pd.Series(values, dtype="float64")
-    return pd.Series([value if value is None else str(value) for value in values], dtype="string")
+    return pd.Series([value if value is None else storable(str(value)) for value in values], dtype="string")

@@ -64,7 +64,7 @@ def print_next(run: "Run", console: Console) -> None:
     elif "model" not in given and not any(name.startswith("+") for name in given):
         steps.append(("two networks, compared", [*sweep, "model=net2,wsn", *others, seeds]))
     for number, (what, command) in enumerate(steps):
-        console.print(f"[dim]{'next' if not number else '    '}[/dim]   [dim]# {what}[/dim]", highlight=False)
+        console.print(f"{'    ' if number else 'next'}   # {what}", style="dim")
         say(console, shlex.join(command), "       ")
 
 

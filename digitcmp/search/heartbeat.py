@@ -18,6 +18,8 @@ from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
+from digitcmp.system import is_stopped
+
 BEATS = 4  # per lease
 
 
@@ -88,15 +90,25 @@ class HeartbeatMonitor:
         self.clock, self.host = clock, host_id()
         self.seen: dict[str, tuple[int, float]] = {}
 
+    def on_this_host(self, beat: Beat) -> bool:
+        """Whether the system knows the process."""
+        return beat.host == self.host and bool(beat.start_time)
+
     def is_dead(self, process_id: str, published: dict[str, Any] | None) -> bool:
         """Whether the process with this heartbeat's id is known to be gone. published: its last beat, None where it left none."""
         if published is None:
             return True
         beat = Beat(**published)
-        if beat.host == self.host and beat.start_time:
+        if self.on_this_host(beat):
             return start_time(beat.process) != beat.start_time
         count, since = self.seen.get(process_id, (-1, 0.0))
         if count != beat.count:
             self.seen[process_id] = (beat.count, self.clock())
             return False
         return self.clock() - since > beat.lease
+
+    def stopped(self, published: dict[str, Any]) -> int | None:
+        """The number of the process that has published this beat, where it is one of this host, and stopped."""
+        beat = Beat(**published)
+        known = self.on_this_host(beat) and start_time(beat.process) == beat.start_time
+        return beat.process if known and is_stopped(beat.process) else None

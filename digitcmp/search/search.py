@@ -33,6 +33,7 @@ from digitcmp.search.spec import SearchSpec, make_spec
 from digitcmp.search.storage import open_storage
 from digitcmp.search.study import Ending, SharedStudy, make_pruner, make_sampler, open_study
 from digitcmp.search.trial import RunningTrial
+from digitcmp.system import advice
 from digitcmp.terminal import Terminal, say
 from digitcmp.train.results import EpochRow
 
@@ -133,7 +134,7 @@ class Search(Callback):
 
     def run(self) -> None:
         """Go on until enough trials count, too many have failed or time is up; wait for what other processes have begun."""
-        waiting = False
+        waiting: set[int] | None = None  # the stopped ones among the processes that are waited for
         try:
             while True:
                 self.launch()
@@ -141,9 +142,10 @@ class Search(Callback):
                 left = counts.counted < self.shared.settings.n_trials and counts.failed < self.shared.max_failed
                 if not left or time.monotonic() >= self.deadline:
                     return
-                if counts.others and not waiting:
-                    self.console.print(f"waiting for {counts.others} trials of other processes")
-                    waiting = True
+                stopped = self.shared.stopped() if counts.others else set()
+                if counts.others and waiting != stopped:
+                    self.console.print(f"waiting for {counts.others} trials of other processes{advice(stopped)}", soft_wrap=True)
+                    waiting = stopped
                 time.sleep(POLL)
         except BaseException:
             self.shared.release(*self.shared.held)

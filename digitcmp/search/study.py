@@ -120,6 +120,12 @@ class SharedStudy:
             if owner is None or self.monitor.is_dead(owner, beats.get(HEARTBEAT + owner)):
                 self.storage.backend.set_trial_state_values(trial_id_of(trial), TrialState.WAITING)
 
+    def stopped(self) -> set[int]:
+        """The processes of this host that have trials and are stopped: they keep them, and the folders of their runs."""
+        owners = {trial.user_attrs.get(OWNER) for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))}
+        beats = [beat for name, beat in self.study.user_attrs.items() if name.removeprefix(HEARTBEAT) in owners]
+        return {process for beat in beats if (process := self.monitor.stopped(beat)) is not None}
+
     def counts(self) -> Counts:
         """How the trials stand."""
         trials = self.study.get_trials(deepcopy=False)

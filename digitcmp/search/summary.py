@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from digitcmp import inert
-from digitcmp.files import write_whole
+from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report.figures import render
 from digitcmp.report.metrics import TEST_ACCURACY
 from digitcmp.report.tables import csv_text, p_value, percent, to_markdown
@@ -35,6 +35,7 @@ def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed
     """
     folder, table = spec.folder / "summary", trials(shared.study, spec.trial.steps)
     importance = importances(shared.study)
+    remove_leftovers(folder)
     write_whole(folder / "trials.csv", csv_text(table))
     drawn = draw(shared, table, importance, folder) if spec.base.report else []
     counts = count_lines(spec, shared, table)

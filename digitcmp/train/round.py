@@ -166,11 +166,12 @@ def saved_network(program: Program, pairs: RoundPairs, index: int, members: int)
 
 
 def checksum(tensors: dict[str, torch.Tensor]) -> str:
-    """CRC-32 of tensors with their names, 8 hexadecimal digits: safetensors has none of its own, and a bit that has flipped would
-    be another network."""
+    """CRC-32 of tensors with their names, types and shapes, 8 hexadecimal digits. safetensors has none of its own, and a bit that
+    has flipped would be another network."""
     crc = 0
     for name, tensor in sorted(tensors.items()):
-        crc = zlib.crc32(tensor.cpu().contiguous().numpy().tobytes(), zlib.crc32(name.encode(), crc))
+        kind = f"{name} {tensor.dtype} {tuple(tensor.shape)}"
+        crc = zlib.crc32(tensor.cpu().contiguous().numpy().tobytes(), zlib.crc32(kind.encode(), crc))
     return f"{crc:08x}"
 
 

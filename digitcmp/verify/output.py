@@ -28,7 +28,6 @@ def print_drawn(drawn: Drawn, console: Console) -> None:
     rounds, seconds = counted(len(drawn.rounds), "round"), words(float(drawn.rounds["seconds"].sum()))
     console.print(
         f"training {rounds} of {int(drawn.counts['recorded'].sum())} again (drawn by --seed {drawn.seed}); on record they took {seconds}",
-        highlight=False,
         soft_wrap=True,
     )
 
@@ -39,20 +38,16 @@ def print_verdicts(table: pd.DataFrame, again: Again, margin: float, console: Co
     for title, least in (("configuration", 14), ("rounds", 0), ("verdict", 0), ("", 24)):
         shown.add_column(title, overflow="fold", no_wrap=not least, min_width=least or None)
     for row in table.to_dict("records"):
-        name, style = row["verdict"], STYLES[row["verdict"]]
-        shown.add_row(
-            Text(line(row["label"])), f"{row['drawn']} of {row['recorded']}", f"[{style}]{name}[/{style}]", Text(line(row["found"]))
-        )
+        verdict = Text(row["verdict"], STYLES[row["verdict"]])
+        shown.add_row(Text(line(row["label"])), f"{row['drawn']} of {row['recorded']}", verdict, Text(line(row["found"])))
     console.print(shown)
-    console.print(statement(table), highlight=False)
+    console.print(statement(table))
     if len(broken := table[table["broken"] > 0]):
-        console.print(
-            f"failed before their first epoch, so that they were not drawn: {cautions.counted(broken, 'broken')}", highlight=False
-        )
+        console.print(f"failed before their first epoch, so that they were not drawn: {cautions.counted(broken, 'broken')}")
     for text in dict.fromkeys(again.elsewhere.values()):
         say(console, text, "need not be equal to the last digit: ")
     if table["p_equivalent"].notna().any():
-        console.print(f"[dim]{METHODS.format(margin=margin)}[/dim]", highlight=False)
+        console.print(METHODS.format(margin=margin), style="dim")
 
 
 def statement(table: pd.DataFrame) -> str:

@@ -180,6 +180,8 @@ def test_a_round_that_failed_counts_as_lost(tmp_path: Path, whole: Path, run_cli
     ended = run_cli(*SWEEP, *LOOKS)
     assert ended.code == 1
     assert "6 failed" in ended.err
+    assert "34 rounds are finished already and 6 failed (" in ended.out
+    assert "to train" not in ended.out  # which nobody knows
     assert "2e-07 equivalent" not in ended.out
     assert rounds_of(tmp_path / "sweep")["2e-07"] == 16
     again = run_cli(*SWEEP, *LOOKS, "retry_failed=true")

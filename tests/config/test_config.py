@@ -48,8 +48,8 @@ ONE_THING = {
 
 
 def test_every_group_is_covered() -> None:
-    """A new group of YAML files must join the contract."""
-    assert sorted(path.name for path in CONF.iterdir() if path.is_dir()) == sorted(GROUPS)
+    """A new group of YAML files must join the contract; conf/hydra holds choices for Hydra's own groups."""
+    assert sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "hydra") == sorted(GROUPS)
 
 
 def check_tiny_round(config: Config) -> None:

@@ -1,5 +1,6 @@
 """MNIST on disk: what is missing, damaged or in the way is told in one line."""
 
+import gzip
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,7 @@ from torchvision import datasets
 from digitcmp.data.sources import MNIST_SUMS as SUMS
 from digitcmp.data.sources import load_mnist
 from digitcmp.errors import DataError
-from tests.conftest import MNIST_FILE, needs_mnist
+from tests.conftest import MNIST_FILE, MNIST_ROOT, needs_mnist
 
 
 class Mismatched(ModuleType):
@@ -115,3 +116,78 @@ def test_present_files_are_only_read(tmp_path: Path, folder: Path) -> None:
     before = listing(tmp_path)
     assert len(load_mnist(str(tmp_path)).test.labels) == 10_000
     assert listing(tmp_path) == before
+
+
+SPELLINGS = {
+    "in MNIST/raw": ("MNIST/raw", "", False),
+    "in the folder itself": ("", "", False),
+    "in raw": ("raw", "", False),
+    "with dots": ("", ".idx", False),
+    "packed": ("MNIST/raw", "", True),
+    "packed, with dots, in the folder itself": ("", ".idx", True),
+}
+
+
+@needs_mnist
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_files_one_level_off_are_found(spelling: str, tmp_path: Path) -> None:
+    """In the folder that was named, below it, packed, with the dots that some sites have: read where they are, nothing is made."""
+    place, dots, packed = SPELLINGS[spelling]
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    for name in SUMS:
+        path = tmp_path / place / name.replace("-idx", dots or "-idx")
+        if packed:
+            Path(f"{path}.gz").write_bytes(gzip.compress((MNIST_FILE.parent / name).read_bytes(), 1))
+        else:
+            path.symlink_to(MNIST_FILE.parent / name)
+    before = listing(tmp_path)
+    source, usual = load_mnist(str(tmp_path)), load_mnist(MNIST_ROOT)
+    assert torch.equal(source.test.images, usual.test.images)
+    assert torch.equal(source.train.labels, usual.train.labels)
+    assert listing(tmp_path) == before
+
+
+@needs_mnist
+def test_what_is_read_is_what_torchvision_reads() -> None:
+    """Images and classes, in their order."""
+    theirs = datasets.MNIST(MNIST_ROOT, train=False)
+    ours = load_mnist(MNIST_ROOT).test
+    assert torch.equal(ours.labels, theirs.targets)
+    blocks = theirs.data.view(-1, 14, 2, 14, 2).to(torch.float64).mean(dim=(2, 4)) / 255
+    assert torch.allclose(ours.images.double(), blocks, atol=1e-7)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("there", [True, False])
+def test_a_failed_download_leaves_nothing(tmp_path: Path, there: bool) -> None:
+    """No folder, no lock, no half of a file; what was found is named."""
+    root = tmp_path / "data"
+    if there:
+        root.mkdir()
+        (root / "t10k-labels.idx1-ubyte").write_bytes(b"")
+    before = listing(tmp_path)
+    with pytest.raises(DataError, match="could not be downloaded") as caught:
+        load_mnist(str(root))
+    assert ("found: " in str(caught.value)) == there
+    assert listing(tmp_path) == before
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that nobody may read, a user that is not there, a name that is too long: the data are named, not the folder of the run."""
+    for name in SUMS:
+        (folder / name).write_bytes(b"")
+
+    def refused(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    for root, message in {
+        str(tmp_path): "/train-images-idx3-ubyte cannot be read: Permission denied",
+        "~nobody_of_that_name/x": "data.root=~nobody_of_that_name/x: there is no such user",
+        "y" * 5000: "cannot be read: File name too long",
+    }.items():
+        with pytest.raises(DataError) as caught:
+            load_mnist(root)
+        assert message in str(caught.value)
+        assert len(str(caught.value)) < 300

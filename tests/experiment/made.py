@@ -11,6 +11,7 @@ from torch import Tensor
 from digitcmp.config.identity import configuration_hash
 from digitcmp.config.schema import Config
 from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.executors.server import servers
 from digitcmp.experiment.records import Record, parse
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -27,6 +28,20 @@ def train_run(config: Config, directory: Path, *callbacks: Callback) -> Run:
     run = Run(config, directory, "test")
     train([run], callbacks)
     return run
+
+
+def workers() -> list[int]:
+    """The worker processes of this process: the children of its server."""
+    server = servers.server
+    return children(server.process.pid) if server and server.alive else []
+
+
+def children(process: int) -> list[int]:
+    """The numbers of a process's children; none where it has ended."""
+    try:
+        return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def records_of(directory: Path) -> list[Record]:

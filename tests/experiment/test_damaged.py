@@ -142,8 +142,8 @@ HUGE: list[tuple[str, Any, str]] = [
     ("model.tower", [], "model.tower needs at least one layer"),
     ("model.tower", [{"channels": 2}] * 2_000, "of memory; there are|nothing is left of the image"),
     ("model.name", "a\nb", "model.name=a"),
-    ("optimizer.algorithm", "exec", "there is no such choice"),
-    ("scheduler", 5, "its configuration is none"),
+    ("optimizer.algorithm", "exec", "there is no such choice|not in .OptimizerConfig"),
+    ("scheduler", 5, "its configuration is none|Merge error"),
     ("data.train_pairs", 10**15, "of memory; there are"),
 ]
 

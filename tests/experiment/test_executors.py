@@ -1,6 +1,5 @@
 """The contract of every executor: same numbers, epochs in order, pruning, broken rounds, killed workers, shutdown; and what stacks add."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -8,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
 from pathlib import Path
 from statistics import fmean
 
@@ -28,7 +29,7 @@ from digitcmp.model import blocks
 from digitcmp.train.results import EpochRow, RoundResult, RoundRow
 from digitcmp.train.round import OnEpoch
 from tests.conftest import MNIST_ROOT, MODELS, Ended, compose_config, needs_aux, needs_mnist
-from tests.experiment.made import distances_of, epochs_of, train_run
+from tests.experiment.made import distances_of, epochs_of, train_run, workers
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 EXECUTORS = ("serial", "processes", "stacked")
@@ -43,7 +44,7 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     assert made.name == request.param
     with made:
         yield made
-    assert not multiprocessing.active_children()
+    assert not workers()
 
 
 def config(*overrides: str) -> Config:
@@ -142,7 +143,7 @@ def test_shutdown_at_once_leaves_nothing_behind(executor: Executor) -> None:
     executor.submit(Task(config("epochs=1000"), (1,)), lambda *_: None)
     executor.shutdown()
     executor.shutdown()
-    assert not multiprocessing.active_children()
+    assert not workers()
 
 
 def test_what_a_callback_raises_comes_out_of_wait(executor: Executor) -> None:
@@ -162,9 +163,9 @@ def test_a_worker_that_dies_costs_its_own_round(number: signal.Signals) -> None:
     with make_executor(config("engine=processes", "workers=2"), 4, lambda _: None) as executor:
 
         def die(_: RoundFuture, row: EpochRow) -> None:
-            if row.seed == 1 and multiprocessing.active_children():
+            if row.seed == 1 and workers():
                 busy = [one for one in executor.busy.values() if one.task.seeds == (1,)]  # type: ignore[attr-defined]
-                os.kill(busy[0].worker.process.pid, number)
+                os.kill(busy[0].worker.process, number)
 
         futures = submit(executor, [1, 2, 3, 4], die, config("epochs=20"))
         finish(executor, futures)
@@ -178,8 +179,8 @@ def test_a_worker_that_dies_while_it_has_nothing_to_do_costs_nothing() -> None:
     with make_executor(config("engine=processes", "workers=2"), 2, lambda _: None) as executor:
         finish(executor, submit(executor, [1], lambda *_: None, config()))
         (idle,) = executor.free  # type: ignore[attr-defined]
-        idle.process.kill()
-        idle.process.join()
+        os.kill(idle.process, signal.SIGKILL)
+        assert wait([idle.connection], 60)
         futures = submit(executor, [2], lambda *_: None, config())
         finish(executor, futures)
         assert futures[0].result().row.status == "done"
@@ -189,11 +190,11 @@ def test_a_worker_that_dies_in_the_middle_of_a_message_is_heard_as_dead() -> Non
     """Half a message is none."""
     with make_executor(config("engine=processes", "workers=1"), 2, lambda _: None) as executor:
         futures = executor.submit(Task(config("epochs=1000"), (1,)), lambda *_: None)
-        ours, theirs = multiprocessing.Pipe()
+        ours, theirs = Pipe()
         os.write(theirs.fileno(), (1000).to_bytes(4, "big") + b"half")
         theirs.close()
         ((connection, busy),) = executor.busy.items()  # type: ignore[attr-defined]
-        busy.worker.process.kill()
+        os.kill(busy.worker.process, signal.SIGKILL)
         connection.close()
         busy.worker.connection = ours
         executor.busy = {ours: busy}  # type: ignore[attr-defined]
@@ -325,6 +326,27 @@ def test_a_stack_that_runs_out_of_memory_goes_on_in_halves(tmp_path: Path, monke
     assert [row.status for row in run.rows] == ["done"] * 7
     assert messages.heard[0] == "a stack of 7 rounds broke (OutOfMemoryError: CUDA out of memory); going on with 4 at a time"
     assert messages.heard[1].startswith("a stack of 3 rounds broke")
+
+
+def test_half_a_stack_that_is_refused_leaves_the_other_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A problem that the user can mend, met by the second half of a divided stack: the first half has its results, the second the error."""
+    before = serial.train_rounds
+
+    def broken(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+        if len(seeds) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if 3 in seeds:
+            raise DataError("the data have gone")
+        return before(one, seeds, device, on_epoch)
+
+    monkeypatch.setattr(serial, "train_rounds", broken)
+    with make_executor(config("engine=stacked"), 4, lambda _: None) as executor:
+        futures = executor.submit(Task(config("rounds=4"), (0, 1, 2, 3)), lambda *_: None)
+        assert executor.wait() == futures
+    assert [future.result().row.status for future in futures[:2]] == ["done", "done"]
+    for future in futures[2:]:
+        with pytest.raises(DataError, match="the data have gone"):
+            future.result()
 
 
 def test_a_round_that_breaks_alone_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from digitcmp import inert
 from digitcmp.errors import RunError
 from digitcmp.experiment.published import write_published
 from digitcmp.experiment.records import Record
@@ -34,14 +35,14 @@ results = st.builds(
         [replace(EPOCH, seed=seed, epoch=epoch, train_loss=loss, val_accuracy=accuracy) for epoch in (1, 2)],
         [DistanceRow(seed, distance, 10, right) for distance in range(3)],
     ),
-    st.integers(0, 9), number, st.none() | number, st.text(max_size=9).map(lambda text: (text.splitlines() or [""])[0]), st.integers(0, 10),
+    st.integers(0, 9), number, st.none() | number, st.text(max_size=9).map(inert.csv), st.integers(0, 10),
 )  # fmt: skip
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(results, min_size=1, max_size=4))
 def test_what_was_recorded_is_read(tmp_path_factory: pytest.TempPathFactory, rounds: list[RoundResult]) -> None:
-    """Whatever the numbers (inf and nan too), and whatever an error says (commas, quotes)."""
+    """Whatever the numbers (inf and nan too), and whatever an error says (commas, quotes), but for what a cell cannot hold."""
     source = tmp_path_factory.mktemp("run")
     write_run(source, rounds)
     before = records_of(source)

@@ -1,7 +1,6 @@
 """Sweeps that are interrupted, resumed, shared and planned: every round is trained exactly once."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -21,7 +20,7 @@ from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.train.results import RoundResult
 from tests.conftest import Ended, compose_config
-from tests.experiment.made import ROUND, change_records, records_of, status_of, train_run, without_seconds, write_run
+from tests.experiment.made import ROUND, change_records, records_of, status_of, train_run, without_seconds, workers, write_run
 
 Cli = Callable[..., Ended]
 TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "report=false"]
@@ -102,7 +101,7 @@ def test_who_is_interrupted_at_the_end_of_a_run_ends_all_runs(tmp_path: Path) ->
     assert set(states) <= {"done", "interrupted"}
     assert "done" in states
     assert len(states) <= 3
-    assert not multiprocessing.active_children()
+    assert not workers()
 
 
 def test_dry_run_trains_nothing(run_cli: Cli, tmp_path: Path) -> None:
@@ -140,10 +139,10 @@ def test_a_killed_worker_costs_its_round_only(tmp_path: Path) -> None:
     config = compose_config("rounds=4", "engine=processes", "workers=2", "epochs=60", "data.train_pairs=500", "data.test_pairs=100")
 
     def kill_one() -> None:
-        while len(multiprocessing.active_children()) < 2:
+        while len(workers()) < 2:
             time.sleep(0.05)
         time.sleep(6)
-        os.kill(min(child.pid or 0 for child in multiprocessing.active_children()), signal.SIGKILL)
+        os.kill(min(workers()), signal.SIGKILL)
 
     thread = threading.Thread(target=kill_one)
     thread.start()
@@ -152,7 +151,7 @@ def test_a_killed_worker_costs_its_round_only(tmp_path: Path) -> None:
     assert len(run.rows) == 4
     (failed,) = run.failed
     assert failed.error == "its worker process ended with exit code -9 (killed, or out of memory)"
-    assert not multiprocessing.active_children()
+    assert not workers()
 
 
 def test_kill_9_and_the_same_command_again(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """The scheduler: runs that come one by one or are known, callbacks, and runs that are ended early; and jobs, through Hydra."""
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,9 +26,10 @@ from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, T
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import Scheduler, train
 from digitcmp.plugins.launcher import DigitcmpLauncher
+from digitcmp.system import is_stopped
 from digitcmp.train.results import EpochRow, RoundResult
 from tests.conftest import ROOT, Ended, compose_config
-from tests.experiment.made import EPOCH, ROUND, records_of, seeds_of, status_of, without_seconds
+from tests.experiment.made import EPOCH, ROUND, records_of, seeds_of, status_of, without_seconds, workers
 
 TINY = ["epochs=3", "data.train_pairs=100", "data.test_pairs=100"]
 ENGINES = [["engine=serial"], ["engine=processes", "workers=2"], ["engine=stacked"]]
@@ -157,7 +158,7 @@ def test_a_run_that_is_ended_early_concerns_no_other(tmp_path: Path, engine: lis
         assert seeds(runs[1]) == [10]
         assert ("epoch", "1", "12", "1") not in epochs
         assert ("round stops", "1", "12") in watch.heard
-    assert not multiprocessing.active_children()
+    assert not workers()
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
@@ -180,7 +181,7 @@ def test_a_worker_that_is_killed_while_it_is_watched(tmp_path: Path) -> None:
     def kill(run: Run, row: EpochRow) -> bool:
         last[run.name] = row.epoch
         if not killed:
-            killed.extend(child.pid or 0 for child in multiprocessing.active_children()[:1])
+            killed.extend(workers()[:1])
             os.kill(killed[0], signal.SIGKILL)
         return True
 
@@ -207,7 +208,7 @@ def test_ctrl_c_while_watched(tmp_path: Path, engine: list[str]) -> None:
     assert status(runs[2]) == "interrupted"
     assert "done" in {status(run) for run in runs[:2]}
     assert len(events) <= 4
-    assert not multiprocessing.active_children()
+    assert not workers()
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
@@ -221,7 +222,7 @@ def test_a_callback_that_breaks_is_not_a_broken_round(tmp_path: Path, engine: li
     with pytest.raises(RunError, match="ConnectionError: no database"):
         train(iter([run]), [Watch(broken)])
     assert (seeds(run), status(run)) == ([], "interrupted")
-    assert not multiprocessing.active_children()
+    assert not workers()
 
 
 # ---- the order in which things happen, by an executor that follows a script ----
@@ -338,9 +339,10 @@ input()
     return other
 
 
-@pytest.mark.parametrize("dies", [True, False])
-def test_rounds_of_a_process_that_dies_are_taken_over(tmp_path: Path, dies: bool) -> None:
-    """It is killed after this process has found its round claimed: this process trains it at the end. Otherwise it is left to it."""
+@pytest.mark.parametrize(("dies", "stopped"), [(True, False), (False, False), (False, True)])
+def test_rounds_of_a_process_that_dies_are_taken_over(tmp_path: Path, dies: bool, stopped: bool) -> None:
+    """It is killed after this process has found its round claimed: this process trains it at the end. Otherwise it is left to it; when
+    it is stopped, its number is told."""
     (run,) = make_runs(tmp_path, ENGINES[0], [3])
     other = claim_elsewhere(run, 1)
 
@@ -350,13 +352,19 @@ def test_rounds_of_a_process_that_dies_are_taken_over(tmp_path: Path, dies: bool
             other.wait()
         return True
 
+    if stopped:
+        other.send_signal(signal.SIGSTOP)
+        while not is_stopped(other.pid):
+            time.sleep(0.01)
     messages: list[str] = []
     watch = Watch(kill)
     watch.on_message = messages.append  # type: ignore[method-assign]
     train([run], [watch])
     assert seeds(run) == ([0, 1, 2] if dies else [0, 2])
     assert status(run) == ("done" if dies else "running")
-    assert messages == ([] if dies else ["1 round left to another process that is training in the same folder"])
+    left = "1 round left to another process that is training in the same folder"
+    told = f"; stopped: process {other.pid} (kill -CONT {other.pid}: goes on; kill -9 {other.pid}: leaves it to others)" if stopped else ""
+    assert messages == ([] if dies else [left + told])
     other.kill()
     other.communicate()
 

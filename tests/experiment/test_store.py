@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from digitcmp.config.identity import configuration_hash
 from digitcmp.errors import RunError
 from digitcmp.experiment import store as module
 from digitcmp.experiment.provenance import versions
@@ -440,6 +441,7 @@ if libc.unshare(0x00020000) or libc.mount(b"none", b"/", None, 0x4000 | 0x40000,
     sys.exit(77)
 if libc.mount(b"tmpfs", {str(tmp_path)!r}.encode(), b"tmpfs", 0, b"size=64k"):
     sys.exit(77)
+from digitcmp.config.identity import configuration_hash
 from digitcmp.errors import RunError
 from tests.experiment.made import EPOCH, logs_of, seeds_of
 from tests.experiment.test_store import begun, result
@@ -490,3 +492,20 @@ def test_epochs_of_a_run_come_from_its_logs(tmp_path: Path) -> None:
         (tmp_path / name).write_text("something else\n")
     assert len(epochs_of(tmp_path)) == 2
     assert load_rounds(tmp_path)["seed"].tolist() == [0]
+
+
+def test_damage_that_is_met_later_has_its_own_line_number(tmp_path: Path) -> None:
+    """Between records that are appended while somebody reads: counted from the beginning of the log; the line being written is none."""
+    write_run(tmp_path, [RoundResult(replace(ROUND, seed=seed)) for seed in range(4)])
+    (path,) = logs_of(tmp_path)
+    lines = lines_of(tmp_path)
+    reader, records = LogReader(tmp_path, configuration_hash({})), Records()
+    path.write_bytes(b"".join(lines[:2]))
+    reader.read(records)
+    path.write_bytes(b"".join([*lines[:2], b"no record\n", lines[2], lines[3][:50]]))
+    reader.read(records)
+    assert records.damaged == [f"records/{path.name}, line 3, is damaged; its round is left out"]
+    path.write_bytes(b"".join([*lines[:2], b"no record\n", *lines[2:]]))
+    reader.read(records)
+    assert len(records.damaged) == 1
+    assert sorted(records.rounds) == [0, 1, 2, 3]

@@ -13,9 +13,10 @@ from urllib.parse import unquote
 import pytest
 
 from digitcmp.errors import RunError
-from digitcmp.report import __main__ as command
 from digitcmp.report import build
+from digitcmp.report import cli as command
 from digitcmp.report.build import make_report
+from digitcmp.report.metrics import METRICS, Metric
 from tests.report.made import configuration, write_run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -74,6 +75,23 @@ def test_tables_carry_warnings_and_methods(summary: Path) -> None:
     assert "scipy.stats.t" in text
     assert "Wilcoxon" in (summary / "comparisons.md").read_text()
     assert "still running" in (summary / "table.tex").read_text()
+
+
+@pytest.mark.parametrize("metric", [METRICS["test_accuracy"], METRICS["seconds"]], ids=["test_accuracy", "seconds"])
+def test_failed_rounds_in_every_outlet(metric: Metric, tmp_path: Path) -> None:
+    """Where most rounds failed, medians and differences are infinitely bad; tables, figures and the page say so."""
+    seeds = {seed: 0.8 + (seed * 7 % 5) / 100 for seed in range(12)}
+    write_run(tmp_path / "a", seeds)
+    write_run(tmp_path / "b", seeds | dict.fromkeys(range(8)), configuration(model__name="net2"))
+    write_run(tmp_path / "c", dict.fromkeys(range(12)), configuration(model__name="net3"))
+    report = make_report([tmp_path], metric=metric)
+    summary, infinite = report.path.parent, "-∞" if metric.higher_is_better else "+∞"
+    assert re.search(rf"\| net2 \| {re.escape(infinite)} \| ", (summary / "comparisons.md").read_text())
+    assert "| 0-0-12 |" in (summary / "comparisons.md").read_text()
+    assert f"{infinite.strip('+')} (" in (summary / "table.md").read_text()
+    assert r"$\infty$" in (summary / "table.tex").read_text()
+    assert infinite in report.path.read_text()
+    assert any(line.startswith("failed rounds lose every comparison") for line in report.study.warnings)
 
 
 def check_page(text: str, summary: Path) -> None:
@@ -177,7 +195,7 @@ def test_errors_are_one_line(
 
 
 def test_help_and_interrupt(main: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """--help explains and gives examples; Ctrl-C ends with 130 and no trace."""
+    """--help explains and gives examples; Ctrl-C says that no run was touched (how it ends: tests/test_entry.py)."""
     code, out, _ = main("--help")
     assert code == 0
     assert "python -m digitcmp.report outputs/table1 --baseline net2" in out
@@ -186,8 +204,8 @@ def test_help_and_interrupt(main: Callable[..., tuple[int, str, str]], monkeypat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build, "make_report", interrupt)
-    code, _, err = main(tmp_path)
-    assert (code, err) == (130, "\ndigitcmp: interrupted; no run was touched\n")
+    with pytest.raises(KeyboardInterrupt, match="no run was touched"):
+        main(tmp_path)
 
 
 def test_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_uncommitted_changes(tmp_path: Path) -> None:
 def test_runs_that_were_resumed_with_other_code(tmp_path: Path) -> None:
     """Their rounds come from two versions and can't be told apart."""
     write_run(tmp_path / "a", SEEDS, resumed=[{"git_commit": "abc", "until": "2026-11-22T10:00:00+00:00"}])
-    assert warnings(tmp_path) == ["1 resumed with other code, or on another device, than they began with: a"]
+    assert warnings(tmp_path) == ["1 resumed with other code, or with another engine or device, than they began with: a"]
 
 
 @pytest.mark.parametrize(("status", "word"), [("running", "still running (or killed)"), ("interrupted", "interrupted")])

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from digitcmp.errors import RunError
-from digitcmp.report import __main__ as command
 from digitcmp.report import build
+from digitcmp.report import cli as command
 from digitcmp.report.build import make_report
 from tests.experiment.made import logs_of
 from tests.report.made import configuration, write_run

@@ -1,6 +1,7 @@
 """The study's accounts: how many trials may begin, what happens to those of dead processes, whose study it is."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from digitcmp.search.grammar import make_space
 from digitcmp.search.heartbeat import Beat, HeartbeatMonitor, host_id, start_time
 from digitcmp.search.storage import open_storage
 from digitcmp.search.study import HEARTBEAT, OWNER, make_sampler, open_study
+from digitcmp.system import is_stopped
 from tests.search.crashes import check_kills, check_restarts
 from tests.search.made import IDENTITY, PARAMS, open_shared
 
@@ -127,6 +129,25 @@ def test_on_the_same_host_the_system_knows() -> None:
     now[0] += 1e6
     assert not monitor.is_dead("me", mine)
     assert monitor.is_dead("earlier", {**mine, "start_time": "1"})
+
+
+def test_a_stopped_process_is_told(url: str) -> None:
+    """One of this host that has a trial, while it is stopped: it is alive, so that its trial stays its own, and known by its number."""
+    with open_shared(url) as shared, subprocess.Popen(["sleep", "100"]) as process:
+        claimed = shared.claim()
+        assert claimed is not None
+        other = asdict(Beat(host_id(), process.pid, start_time(process.pid), 1.0))
+        shared.study.set_user_attr(f"{HEARTBEAT}other", other)
+        claimed[0].set_user_attr(OWNER, "other")
+        shared.held.clear()
+        assert shared.stopped() == set()
+        process.send_signal(signal.SIGSTOP)
+        while not is_stopped(process.pid):
+            time.sleep(0.01)
+        assert shared.stopped() == {process.pid}
+        assert not shared.monitor.is_dead("other", other)
+        process.kill()
+    assert shared.stopped() == set()
 
 
 def test_signs_of_life_go_on(url: str) -> None:

@@ -5,7 +5,7 @@ while somebody is in `wait`, so that callbacks need no locks.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
@@ -71,11 +71,14 @@ class Executor(ABC):
         self.shutdown()
 
 
-def settle(futures: list[RoundFuture], results: list[RoundResult | None]) -> list[RoundFuture]:
-    """Give the futures of a task their results, None for a round that was stopped. Returns those that were not cancelled."""
+def settle(futures: list[RoundFuture], results: Sequence[RoundResult | Exception | None]) -> list[RoundFuture]:
+    """Give the futures of a task their results, None for a round that was stopped; or their errors. Returns those that were not
+    cancelled."""
     open_ = [(future, result) for future, result in zip(futures, results, strict=True) if not future.cancelled()]
     for future, result in open_:
-        if result is not None:
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        elif result is not None:
             future.set_result(result)
     return [future for future, _ in open_]
 

@@ -1,10 +1,10 @@
 """Which executor a configuration gets, the device that it trains on, and whether all that it needs is there."""
 
+import os
 import warnings
 from collections.abc import Callable
 
 import torch
-from joblib import cpu_count
 
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
@@ -13,6 +13,7 @@ from digitcmp.experiment.executors.processes import ProcessExecutor
 from digitcmp.experiment.executors.serial import SerialExecutor
 from digitcmp.experiment.executors.stacked import StackedExecutor
 from digitcmp.experiment.executors.stacking import round_memory
+from digitcmp.system import cpu_count
 from digitcmp.train.round import round_pairs, train_spec
 
 CROWD = 8  # workers per core at most: each has a core to itself while it trains
@@ -26,7 +27,7 @@ def choose(config: Config, rounds: int | None, device: torch.device) -> tuple[st
     if config.engine == "auto" and device.type == "cuda":
         return "stacked", 1
     if config.engine == "auto":
-        side_by_side = rounds != 1 and workers > 1
+        side_by_side = rounds != 1 and workers > 1 and hasattr(os, "fork")
         return ("processes", workers) if side_by_side else ("serial", 1)
     return config.engine, workers if config.engine == "processes" else 1
 
@@ -64,6 +65,8 @@ def check_means(config: Config) -> None:
     """Raise ConfigError when there is no such device, optimiser or schedule, for too many workers, or for a network that cannot be
     stacked where it is to be."""
     device, cores = choose_device(config.device), cpu_count()
+    if config.engine == "processes" and not hasattr(os, "fork"):
+        raise ConfigError("engine=processes: this system cannot fork processes; use engine=serial")
     if config.workers is not None and config.workers > CROWD * cores:
         limit = f"use at most {CROWD * cores}, or leave it null for one per core"
         raise ConfigError(f"workers={config.workers}: there are {cores} cores; {limit}")

@@ -7,40 +7,45 @@ does not say whose task it was.)
 """
 
 import signal
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
 
 import torch
-from hydra.core.utils import env_override
 
-from digitcmp.experiment.executors import worker
+from digitcmp.experiment.executors import server
 from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, Task, refuse, settle
-from digitcmp.experiment.executors.worker import Assignment, Stop
+from digitcmp.experiment.executors.worker import Assignment, Beat, Stop
 from digitcmp.train.results import EpochRow, RoundResult
 from digitcmp.train.round import crashed_round
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-# Every step frees and asks for the same few megabytes. glibc would give them back to the system and get them anew, page
-# by page, which took up to a third of the steps' time; other systems' allocators do not know these names.
-KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 28)}
-PATIENCE = 5  # seconds for a process whose pipe has ended to end, too
-Message = tuple[int, EpochRow] | list[RoundResult | None] | BaseException
+LOOK = 1.0  # seconds between looks at who has been silent
+Message = Beat | tuple[int, EpochRow] | list[RoundResult | None] | BaseException
 
 
 class Worker:
-    """One process, ready for a task."""
+    """One process, ready for a task. Raises RunError when none can be started."""
 
-    def __init__(self, context: BaseContext, device: torch.device) -> None:
-        self.connection, theirs = context.Pipe()
-        # not every context's type says that it has processes
-        self.process: BaseProcess = context.Process(target=worker.serve, args=(theirs, str(device)), daemon=True)  # type: ignore[attr-defined]
-        with env_override({**ONE_THREAD, **KEEP_MEMORY}):  # read by the libraries when they are loaded, in the server or the worker
-            self.process.start()
-        theirs.close()  # so that the end of the process is the end of the pipe
+    def __init__(self, device: torch.device) -> None:
+        try:
+            self.connection, theirs = Pipe()
+        except OSError as error:
+            raise server.cannot_start(error.strerror) from error
+        with theirs:  # closed here then, so that the end of the process is the end of the pipe
+            self.server, self.process = server.servers.fork(theirs, str(device))
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is there and has nothing to say. Only of one without a task."""
+        try:
+            while self.connection.poll():
+                self.connection.recv()  # a last sign of life
+        except (EOFError, OSError):
+            return False
+        return True
 
     def send(self, message: Assignment | Stop) -> None:
         """Send something. A worker that has died meanwhile is noticed when it is heard."""
@@ -48,22 +53,25 @@ class Worker:
             self.connection.send(message)
 
     def hear(self) -> Message | str:
-        """What comes next: an epoch, the results, an error, or in words how the process ended."""
+        """What comes next: a sign of life, an epoch, the results, an error, or in words how the process ended."""
         try:
             message: Message = self.connection.recv()
         except (EOFError, OSError):  # also in the middle of a message
-            self.process.join(PATIENCE)
-            self.process.kill()
-            self.process.join()
-            reason = f"its worker process ended with exit code {self.process.exitcode}"
-            return f"{reason} (killed, or out of memory)" if self.process.exitcode == -signal.SIGKILL else reason
+            return how_it_ended(self.end())
         return message
 
-    def end(self) -> None:
-        """Stop the process, whatever it does."""
-        self.process.kill()
-        self.process.join()
+    def end(self) -> int | None:
+        """Stop the process, whatever it does; its exit code, None where that is not known."""
         self.connection.close()
+        return self.server.reap(self.process)
+
+
+def how_it_ended(code: int | None) -> str:
+    """The end of a process in words."""
+    if code is None:
+        return "its worker process has ended, and so has the server that knew how"
+    reason = f"its worker process ended with exit code {code}"
+    return f"{reason} (killed, or out of memory)" if code == -signal.SIGKILL else reason
 
 
 @dataclass
@@ -75,6 +83,7 @@ class Busy:
     task: Task
     futures: list[RoundFuture]
     on_epoch: OnEpoch
+    silence: float = 0.0  # seconds since it was last heard of
 
 
 class ProcessExecutor(Executor):
@@ -83,8 +92,8 @@ class ProcessExecutor(Executor):
     name = "processes"
 
     def __init__(self, device: torch.device, workers: int) -> None:
-        with env_override({**ONE_THREAD, **KEEP_MEMORY}):  # the server's libraries read it when they are loaded
-            self.device, self.workers, self.context = device, workers, worker.make_context()
+        self.device, self.workers = device, workers
+        server.servers.get()  # imports meanwhile
         self.busy: dict[Connection, Busy] = {}
         self.free: list[Worker] = []
         self.numbers = count()
@@ -93,9 +102,9 @@ class ProcessExecutor(Executor):
         return len(self.busy) < self.workers
 
     def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
-        while self.free and not self.free[-1].process.is_alive():
+        while self.free and not self.free[-1].idle:
             self.free.pop().end()
-        chosen = self.free.pop() if self.free else Worker(self.context, self.device)
+        chosen = self.free.pop() if self.free else Worker(self.device)
         futures, number = [RoundFuture() for _ in task.seeds], next(self.numbers)
         self.busy[chosen.connection] = Busy(chosen, number, task, futures, on_epoch)
         chosen.send(Assignment(number, task.config, task.seeds))
@@ -105,17 +114,30 @@ class ProcessExecutor(Executor):
         ended: list[RoundFuture] = []
         before = len(self.busy)
         while self.busy and len(self.busy) == before:
-            for connection in wait(list(self.busy)):
-                assert isinstance(connection, Connection)
-                busy = self.busy[connection]
-                message = busy.worker.hear()
-                if isinstance(message, tuple):
-                    index, row = message
-                    if not busy.futures[index].cancelled():
-                        busy.on_epoch(busy.futures[index], row)
-                else:
-                    ended += self.release(busy, message)
+            start = time.monotonic()
+            heard = wait(list(self.busy), LOOK)
+            # no more than was waited for: this process may have been stopped itself, with all others
+            waited = min(time.monotonic() - start, LOOK)
+            for connection, busy in list(self.busy.items()):
+                busy.silence = 0.0 if connection in heard else busy.silence + waited
+                if connection in heard:
+                    ended += self.receive(busy, busy.worker.hear())
+                elif busy.silence >= server.SILENCE:
+                    busy.worker.end()
+                    silent = f"its worker process was not heard of for {server.SILENCE:.0f} s (stopped, or hung), and was ended"
+                    ended += self.release(busy, silent)
         return ended
+
+    def receive(self, busy: Busy, message: Message | str) -> list[RoundFuture]:
+        """Something of a worker's task has come. Returns the futures that have a result now."""
+        if isinstance(message, Beat):
+            return []
+        if isinstance(message, tuple):
+            index, row = message
+            if not busy.futures[index].cancelled():
+                busy.on_epoch(busy.futures[index], row)
+            return []
+        return self.release(busy, message)
 
     def release(self, busy: Busy, message: list[RoundResult | None] | BaseException | str) -> list[RoundFuture]:
         """A worker's task has ended: it is free, unless it is dead. Returns the futures that have a result now."""

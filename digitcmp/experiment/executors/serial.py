@@ -1,5 +1,7 @@
 """One round after the other, in this process."""
 
+from collections.abc import Sequence
+
 import torch
 
 from digitcmp.errors import DigitcmpError
@@ -45,6 +47,6 @@ class SerialExecutor(Executor):
             self.submitted = None
         return settle(futures, results)
 
-    def train(self, task: Task, on_epoch: OnRoundEpoch) -> list[RoundResult | None]:
-        """The results of a task's rounds. Raises DigitcmpError."""
+    def train(self, task: Task, on_epoch: OnRoundEpoch) -> Sequence[RoundResult | Exception | None]:
+        """The results of a task's rounds (see `settle`). Raises DigitcmpError when there is none."""
         return train_rounds(task.config, task.seeds, self.device, on_epoch)

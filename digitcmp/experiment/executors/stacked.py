@@ -1,6 +1,6 @@
 """Rounds of one configuration as one program on the device, as many at a time as its memory takes (or stack_size)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -25,7 +25,7 @@ class StackedExecutor(SerialExecutor):
     def chunk(self, config: Config) -> int:
         return stack_limit(config, self.device)
 
-    def train(self, task: Task, on_epoch: OnEpoch) -> list[RoundResult | None]:
+    def train(self, task: Task, on_epoch: OnEpoch) -> Sequence[RoundResult | Exception | None]:
         """A stack that breaks goes on as two halves, for which there may be memory enough; a round that breaks alone has failed."""
         try:
             return super().train(task, on_epoch)
@@ -42,4 +42,8 @@ class StackedExecutor(SerialExecutor):
         def behind(index: int, row: EpochRow) -> bool:
             return on_epoch(half + index, row)
 
-        return [*first, *self.train(Task(task.config, task.seeds[half:]), behind)]
+        second = Task(task.config, task.seeds[half:])
+        try:
+            return [*first, *self.train(second, behind)]
+        except DigitcmpError as error:  # the first half is trained all the same
+            return [*first, *(error for _ in second.seeds)]

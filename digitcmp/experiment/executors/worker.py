@@ -1,19 +1,21 @@
-"""What a worker process does, and how it is started. Imported in the worker itself, or in the server that it is forked from."""
+"""What a worker process does. Imported in the server that it is forked from (`digitcmp.experiment.executors.server`)."""
 
-import multiprocessing
 import os
-import signal
-import sys
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
+from typing import Any
 
 import torch
 
 from digitcmp.config.schema import Config
+from digitcmp.experiment.executors.server import wait_for_end
 from digitcmp.train.results import EpochRow
 from digitcmp.train.round import OnEpoch, train_rounds
+
+Send = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
@@ -33,34 +35,25 @@ class Stop:
     index: int
 
 
-def make_context() -> BaseContext:
-    """How worker processes are started: forked from a server process that has imported torch once and done nothing since.
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life of a worker that has a task, however long its epochs are."""
 
-    Workers then start in milliseconds and share the memory of torch's libraries (some 300 MB of CUDA builds) and of what
-    this process has imported to read its data. Forking this process itself could hang, since torch has threads in it.
-    Where the system has no fork, each worker imports for itself.
+
+def serve(connection: Connection, device: str, beat: float) -> None:
+    """Train the rounds of every task that comes, until the pipe ends; epochs and results go back through it.
+
+    beat: seconds between two signs of life.
     """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, *(name for name in ("torchvision.datasets", "sklearn.datasets") if name in sys.modules)])
-    from multiprocessing import forkserver, resource_tracker  # not everywhere
-
-    # the server inherits this: Ctrl-C, which reaches the whole process group, is the parent's alone, also while the server imports
-    resource_tracker.ensure_running()  # which lets signals through again when it has started
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return context
-
-
-def serve(connection: Connection, device: str) -> None:
-    """Train the rounds of every task that comes, until the pipe ends; epochs and results go back through it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(connection,), daemon=True).start()
     torch.set_num_threads(1)
+    lock, working = threading.Lock(), threading.Event()
+
+    def send(message: Any) -> None:
+        with lock:
+            connection.send(message)
+
+    threading.Thread(target=send_beats, args=(send, working, beat), daemon=True).start()
     while True:
         try:
             task: Assignment | Stop = connection.recv()
@@ -68,18 +61,21 @@ def serve(connection: Connection, device: str) -> None:
             return
         if isinstance(task, Stop):
             continue  # it came after the last epoch of its round
+        working.set()
         try:
-            connection.send(train_rounds(task.config, task.seeds, torch.device(device), reporter(connection, task)))
+            send(train_rounds(task.config, task.seeds, torch.device(device), reporter(send, connection, task)))
         except Exception as error:
-            connection.send(error)
+            send(error)
+        finally:
+            working.clear()
 
 
-def reporter(connection: Connection, task: Assignment) -> OnEpoch:
+def reporter(send: Send, connection: Connection, task: Assignment) -> OnEpoch:
     """What sends the epochs of a task to the parent, and stops the rounds that the parent has cancelled."""
     stopped: set[int] = set()
 
     def on_epoch(index: int, row: EpochRow) -> bool:
-        connection.send((index, row))
+        send((index, row))
         while connection.poll():
             message = connection.recv()
             if isinstance(message, Stop) and message.number == task.number:
@@ -89,9 +85,15 @@ def reporter(connection: Connection, task: Assignment) -> OnEpoch:
     return on_epoch
 
 
-def end_with_parent() -> None:
+def send_beats(send: Send, working: threading.Event, beat: float) -> None:
+    """Say again and again that this process is alive, while it has something to do: nobody listens otherwise."""
+    while working.wait():
+        time.sleep(beat)
+        if working.is_set():
+            send(Beat())
+
+
+def end_with_parent(connection: Connection) -> None:
     """End this process as soon as its parent has ended, however that came about: its round could not be recorded any more."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
+    wait_for_end(connection)
     os._exit(1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from digitcmp.files import write_whole
+from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report.ablation.figure import ladder_figure
 from digitcmp.report.ablation.rungs import Ladder, read_ladder
 from digitcmp.report.build import document
@@ -34,6 +34,7 @@ def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
     Raises RunError as `read_ladder` does, and when nothing can be written.
     """
     results, target = read_ladder(folder), out or folder / "summary"
+    remove_leftovers(target)
     write_whole(target / "ladder.csv", to_csv(results.table, columns(False)))
     steps, branches = results.table[~results.table["branch"]], results.table[results.table["branch"]]
     body = f"## The ladder\n\n{to_markdown(show(steps, columns(False)))}"

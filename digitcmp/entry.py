@@ -1,0 +1,163 @@
+"""How every command begins and ends: where modules come from, its streams, Ctrl-C. Imports nothing that a file of the working folder
+could be taken for."""
+
+import os
+import sys
+
+TYPE_CHECKING = False  # as in `typing`, which a file of the working folder could be
+if TYPE_CHECKING:
+    from socket import socket
+    from sys import UnraisableHookArgs
+    from typing import NoReturn
+
+GRACE = 4.0  # seconds that a command has to end after Ctrl-C; then it is ended, whatever it does
+PLAIN = {"±": "+-", "×": "x", "…": "...", "·": "-", "−": "-", "–": "-", "—": "-", "→": "->", "≤": "<=", "≥": ">=", "“": '"', "”": '"'}
+
+
+def command(module: str) -> "NoReturn":
+    """Run `main` of a module, and end the program: exit code 0, that of what it raises (SystemExit), or 130 for Ctrl-C."""
+    forget_working_folder()
+    open_streams()
+    code: int | str | None = 1
+    try:
+        interrupts.begin()
+        from importlib import import_module
+
+        hush()
+        import_module(module).main()
+        code = 0
+    except SystemExit as end:
+        code = end.code
+    except BrokenPipeError:
+        code = 141  # as shells have it for a program that a closed pipe ends: whoever read has gone (`| head`)
+    except BaseException as error:
+        # a library that is being imported makes something else of an interrupt
+        if not interrupts.seen and not isinstance(error, KeyboardInterrupt):
+            raise
+        code = interrupts.told(error)
+    finally:
+        interrupts.end()
+    sys.exit(flushed(code))
+
+
+def forget_working_folder() -> None:
+    """No file of the folder that `python -m` is called in is taken for a module, whatever its name."""
+    try:
+        folder = os.getcwd()  # noqa: PTH109 (pathlib is one of those modules)
+    except OSError:  # it has been removed
+        return
+    if sys.path and sys.path[0] == folder and not sys.flags.safe_path:
+        del sys.path[0]
+
+
+def open_streams() -> None:
+    """The three streams are there, whoever has closed them (else the next file would be taken for one), and what a terminal
+    cannot show is shown in other characters."""
+    import codecs
+
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
+    codecs.register_error("digitcmp.plain", plain)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="digitcmp.plain")  # type: ignore[union-attr]
+
+
+def plain(error: UnicodeError) -> tuple[str, int]:
+    """Other characters for those that an encoding does not have: an error handler of `codecs`."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end]
+    return "".join(PLAIN.get(one) or one.encode("ascii", "backslashreplace").decode() for one in text), error.end
+
+
+def hush() -> None:
+    """Libraries tell of no troubles that are none here."""
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore", ".*joblib will operate in serial mode")  # /dev/shm is full: nothing here needs it
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where there is no home, it tells of its cache
+
+
+def flushed(code: int | str | None) -> int | str | None:
+    """The exit code, when what is left to be printed has been printed: 1 and a line where that cannot be."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left goes nowhere, at the end of the program too
+        if not isinstance(error, BrokenPipeError):
+            print(f"digitcmp: cannot write to standard output: {error.strerror}", file=sys.stderr)
+        return code or 1
+    return code
+
+
+class Interrupts:
+    """Ctrl-C: the first one is a KeyboardInterrupt, and those that follow change nothing. What has not ended `GRACE` seconds later is
+    ended, also in the middle of a system call; nothing on disk needs more than what is there at any moment."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    def begin(self) -> None:
+        """Listen to Ctrl-C from now on."""
+        import signal
+        import socket
+        import threading
+
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as `nohup` and shells want it for what runs in the background
+            return
+        numbers, self.written = socket.socketpair()
+        self.written.setblocking(False)
+        signal.set_wakeup_fd(self.written.fileno(), warn_on_full_buffer=False)
+        sys.unraisablehook = self.ignored
+        signal.signal(signal.SIGINT, self.hear)
+        try:
+            threading.Thread(target=self.watch, args=(numbers,), name="digitcmp-interrupts", daemon=True).start()
+        except RuntimeError:  # no more threads are allowed here (ulimit -u)
+            return
+
+    def hear(self, *_: object) -> None:
+        """What Python calls for Ctrl-C. Raises KeyboardInterrupt."""
+        if not self.seen:
+            self.seen = True
+            raise KeyboardInterrupt
+
+    @staticmethod
+    def ignored(error: "UnraisableHookArgs") -> None:
+        """An error where none can be raised, as in `__del__`: that of Ctrl-C has been heard already."""
+        if not isinstance(error.exc_value, KeyboardInterrupt):
+            sys.__unraisablehook__(error)
+
+    @staticmethod
+    def watch(numbers: "socket") -> None:
+        """End the program when it has not ended in time. numbers: where Python's own handler writes those of the signals."""
+        import signal
+        import time
+
+        while signal.SIGINT not in numbers.recv(1):
+            pass
+        time.sleep(GRACE)
+        os.write(2, b"\ndigitcmp: interrupted; it did not end by itself within %d seconds; finished rounds are kept\n" % GRACE)
+        os._exit(128 + signal.SIGINT)
+
+    @staticmethod
+    def told(error: BaseException) -> int:
+        """Say that the command was interrupted; the exit code for that. error: the KeyboardInterrupt, whose text says what is kept."""
+        from digitcmp.inert import line
+
+        kept = line(str(error)) if isinstance(error, KeyboardInterrupt) else ""
+        print(f"\ndigitcmp: interrupted; {kept or 'finished rounds are kept'}", file=sys.stderr)
+        return 130
+
+    def end(self) -> None:
+        """All is done: what is cleaned up at the end of a program is not to be interrupted any more."""
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+interrupts = Interrupts()

@@ -1,0 +1,44 @@
+"""``python -m digitcmp.mistakes RUN_DIR``: which test pairs a run's networks answer wrongly, and what they read in them."""
+
+import argparse
+import os
+from pathlib import Path
+
+from digitcmp.errors import RunError
+from digitcmp.report.command import exit_codes
+
+DESCRIPTION = """\
+Ask the networks of a run that was started with save_model=true about their test pairs again, and write the pairs that
+they answer wrongly: mistakes.csv, and mistakes.png and mistakes.svg with those of which they were surest. Nothing is trained.
+"""
+EXAMPLES = """\
+examples:
+  python -m digitcmp.mistakes outputs/decoder
+  python -m digitcmp.mistakes outputs/decoder --rounds 100 --out mistakes
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's arguments."""
+    formats = argparse.RawDescriptionHelpFormatter
+    arguments = argparse.ArgumentParser("python -m digitcmp.mistakes", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=formats)
+    arguments.add_argument("run", type=Path, metavar="RUN_DIR", help="a run's folder, with its run.json and records")
+    arguments.add_argument("--rounds", type=int, default=10, metavar="N", help="how many of its rounds, the first ones (default: 10)")
+    arguments.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: the run's folder)")
+    arguments.add_argument(
+        "--root", default=os.environ.get("DIGITCMP_DATA", "data"), metavar="FOLDER", help="data.root (default: DIGITCMP_DATA, or data)"
+    )
+    return arguments
+
+
+@exit_codes("no round was touched")
+def main() -> None:
+    """Find the mistakes, write their files, and print what there is to say about them. Exit codes: see `exit_codes`."""
+    arguments = parser().parse_args()
+    if arguments.rounds < 1:
+        raise RunError(f"--rounds={arguments.rounds}: must be a whole number, at least 1")
+    from digitcmp.mistakes.find import find
+    from digitcmp.mistakes.output import print_findings, write
+
+    findings = find(arguments.run, arguments.rounds, arguments.root)
+    print_findings(findings, write(findings, arguments.run if arguments.out is None else arguments.out))

@@ -1,0 +1,174 @@
+"""How every command begins and ends, wherever it is run: modules in the working folder, streams, Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from digitcmp.entry import plain
+from tests.report.made import write_run
+
+PYTHON = [sys.executable, "-m", "digitcmp"]
+QUICK = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100"]
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def run(folder: Path, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command in a folder, and how it ended."""
+    env = {**os.environ, **environment}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120)
+
+
+def shell(folder: Path, line: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """A shell's line in a folder; "$@" in it is the command."""
+    return run(folder, ["bash", "-c", line, "bash", *command])
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """A folder with a run to report on."""
+    write_run(tmp_path / "sweep" / "net2", {0: 0.5, 1: 0.5})
+    return tmp_path
+
+
+REPORT = [sys.executable, "-m", "digitcmp.report", "sweep"]
+
+
+@pytest.mark.parametrize("environment", [ASCII, {"PYTHONIOENCODING": "ascii"}], ids=["locale", "streams"])
+def test_a_terminal_that_knows_ascii_alone(sweep: Path, environment: dict[str, str]) -> None:
+    """It gets other characters; files have the same as everywhere."""
+    done = run(sweep, REPORT, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "50.00 +- 0.00" in done.stdout
+    assert "50.00 ± 0.00" in (sweep / "sweep" / "summary" / "table.md").read_text(encoding="utf-8")
+
+
+def test_every_character_has_another_form() -> None:
+    """Readable where there is one; otherwise its number."""
+    text = "5 ± 1 × 2 … ü \udcff"
+    assert plain(UnicodeEncodeError("ascii", text, 0, len(text), "")) == ("5 +- 1 x 2 ... \\xfc \\udcff", len(text))
+
+
+@pytest.mark.parametrize("name", ["random", "typing", "selectors", "torch", "yaml", "records"])
+def test_a_file_of_the_working_folder_is_no_module(tmp_path: Path, name: str) -> None:
+    """Whatever it is called."""
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('taken for a module')")
+    done = run(tmp_path, [*PYTHON, "aux_weight=-1"])
+    assert "aux_weight=-1.0: must be" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("line", ['"$@" >&-', '"$@" 2>&-', '"$@" <&- >&- 2>&-'])
+def test_closed_streams(tmp_path: Path, line: str) -> None:
+    """Nothing is written where nobody listens, nor into a file that happens to have a stream's number."""
+    done = shell(tmp_path, line, *PYTHON, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_disk_behind_standard_output(tmp_path: Path) -> None:
+    """Exit code 1 and one line."""
+    done = shell(tmp_path, '"$@" >/dev/full', *PYTHON, "--help")
+    assert done.returncode == 1
+    assert done.stderr.startswith("digitcmp: cannot write to standard output: No space left on device")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_has_gone(tmp_path: Path) -> None:
+    """Quietly."""
+    done = shell(tmp_path, '"$@" | :; exit ${PIPESTATUS[0]}', *PYTHON, "--help")
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_too_little_memory_for_a_library(tmp_path: Path) -> None:
+    """One line."""
+    done = shell(tmp_path, 'ulimit -v 1000000; exec "$@"', *PYTHON, *QUICK)
+    assert done.returncode == 1
+    assert "too little memory for it (ulimit -v)" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_narrow_and_a_dumb_terminal(sweep: Path) -> None:
+    """Twenty columns: fewer of the table, and a line that says so. No home either, so that matplotlib has no folder for its cache."""
+    done = run(sweep, REPORT, TERM="dumb", COLUMNS="20", HOME="/proc/nowhere", TMPDIR=str(sweep))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "too narrow for" in done.stdout
+    assert [path.name for path in sweep.iterdir()] == ["sweep"]
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.4, 1.5, 3.0])
+@pytest.mark.parametrize("times", [1, 10])
+def test_ctrl_c_during_a_start(tmp_path: Path, seconds: float, times: int) -> None:
+    """While modules are imported, while workers are started, once and ten times: one line, exit code 130, nothing left behind."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    begin = "print('begun', flush=True); from digitcmp.__main__ import main; main()"
+    command = [sys.executable, "-c", begin, "epochs=2000", "rounds=4", "engine=processes", "workers=2", "hydra.run.dir=run"]
+    env = {**os.environ, "TMPDIR": str(temporary)}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(seconds)
+    for _ in range(times):
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the command
+        time.sleep(0.01)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert [line.split(";")[0] for line in err.splitlines() if line] == ["digitcmp: interrupted"]
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert not list(temporary.iterdir())
+    assert not list(tmp_path.rglob(".*.tmp"))
+
+
+def test_ctrl_c_during_a_report(sweep: Path) -> None:
+    """Ten times: one line, exit code 130, what was written before stays, and no half of a file."""
+    begin = "print('begun', flush=True); from digitcmp.report.__main__ import main; main()"
+    command = [sys.executable, "-c", begin, "sweep"]
+    with subprocess.Popen(command, cwd=sweep, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        end = time.monotonic() + 60
+        while not (sweep / "sweep" / "summary" / "table.md").exists():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        for _ in range(10):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.01)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "\ndigitcmp: interrupted; no run was touched\n")
+    assert not list(sweep.rglob(".*.tmp"))
+
+
+STUCK = """
+import sys, time
+from types import ModuleType
+from digitcmp import entry
+def stuck():
+    print("begun", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            pass
+entry.GRACE = 0.5
+sys.modules["stuck"] = ModuleType("stuck")
+sys.modules["stuck"].main = stuck
+entry.command("stuck")
+"""
+
+
+def test_what_does_not_end_after_ctrl_c_is_ended(tmp_path: Path) -> None:
+    """After its grace, with the exit code that Ctrl-C always has."""
+    process = subprocess.Popen([sys.executable, "-c", STUCK], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "did not end by itself" in err
