@@ -108,7 +108,7 @@ class Hooks(Callback):
             check_jobs([*params, *config.hydra.overrides.task])
         check_auto(config, config.hydra)
         sweeps.check_official(config)
-        if folder := sweeps.place(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
+        if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
             Terminal().print(f"the sweep is changed, so that it goes into a folder of its own: {folder}", soft_wrap=True)
 
     @carried_out

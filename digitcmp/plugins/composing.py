@@ -38,7 +38,7 @@ class Template:
     given: list[str] = field(default_factory=list)  # the overrides that it stands for at the moment
     alone: bool | None = None  # whether nothing is worked out from these values; None until it is known
 
-    def place(self, overrides: Sequence[str]) -> DictConfig:
+    def fill(self, overrides: Sequence[str]) -> DictConfig:
         """What would have been composed for these values: the template itself, until it gets the next ones.
 
         Raises what OmegaConf raises for a value that its key does not take.
@@ -136,7 +136,7 @@ class TemplateLoader:
         if name in self.templates:
             self.templates.move_to_end(name)
             try:
-                self.templates[name].place(overrides)
+                self.templates[name].fill(overrides)
             except OmegaConfBaseException:
                 del self.templates[name]  # Hydra itself says what is wrong
             else:

@@ -16,7 +16,7 @@ from digitcmp.search.config import INSTEAD, TARGET
 DIR = "hydra.sweep.dir"
 
 
-def place(config: DictConfig, what: str) -> str:
+def give_folder(config: DictConfig, what: str) -> str:
     """Give a named sweep whose configurations were changed on the command line, and a study that was given a name, a folder of its own:
     the sweep's own folder, its report and its tests stay those of the sweep. Returns the folder, empty where nothing was changed.
 

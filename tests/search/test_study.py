@@ -178,7 +178,7 @@ def test_a_study_of_something_else_is_refused(url: str, change: dict[str, Any], 
     with open_storage(url) as storage, pytest.raises(SearchError) as caught:
         open_study(storage, "study", SearchConfig(), {**IDENTITY, **change}, sampler, optuna.pruners.NopPruner())
     assert words in str(caught.value)
-    assert "choose another hydra.sweeper.study_name" in str(caught.value)
+    assert "choose another hydra.sweep.dir" in str(caught.value)
 
 
 def test_starting_points_are_queued_once(url: str) -> None:
