@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 
 from digitcmp import inert
 from digitcmp.files import remove_leftovers, write_whole
-from digitcmp.report import figures, paper
+from digitcmp.report import figures, manuscript
 from digitcmp.report.curves import draw_outdated
 from digitcmp.report.frames import VERSIONS
 from digitcmp.report.labels import PLAIN
 from digitcmp.report.methods import POOL, about_differences, about_table
-from digitcmp.report.metrics import PAPER_DEFAULT, TEST_ACCURACY, Metric
+from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, TEST_ACCURACY, Metric
 from digitcmp.report.study import Study, study
 from digitcmp.report.tables import comparison_columns, lines_of, show, table_columns, to_csv, to_latex, to_markdown
 from digitcmp.report.verdicts import verdict_columns, verdict_notes
@@ -50,16 +50,16 @@ def make_report(
     out: Path | None = None,
     metric: Metric = TEST_ACCURACY,
     names: Mapping[str, str] | None = None,
-    paper_columns: Sequence[str] = PAPER_DEFAULT,
+    manuscript_columns: Sequence[str] = MANUSCRIPT_DEFAULT,
 ) -> Report:
     """Report on all runs below the folders, and draw the curves of up to a hundred runs that have none, or outdated ones.
 
     baseline: the label or hash of the configuration that the others are compared with, the first one by default. out: where the
     page report.html and its files are written, the first folder's summary/ by default, or a folder in it for another metric.
-    names: other names of configurations, by their labels. paper_columns: what table_paper.tex has (`digitcmp.report.paper.columns`).
+    names: other names of configurations, by their labels. manuscript_columns: those of table_paper.tex (`digitcmp.report.manuscript`).
     Raises RunError when there are no runs, no such baseline, no round with the metric, or nothing can be written.
     """
-    results, chosen = study(folders, baseline, metric, names), paper.choose(paper_columns, metric)
+    results, chosen = study(folders, baseline, metric, names), manuscript.choose(manuscript_columns, metric)
     target = out or Path(folders[0], "summary", "" if metric == TEST_ACCURACY else metric.column)
     remove_leftovers(target)
     for name, text in tables(results, chosen).items():
@@ -76,8 +76,8 @@ def make_report(
     return report
 
 
-def tables(results: Study, paper_columns: Sequence[paper.PaperColumn]) -> dict[str, str]:
-    """The texts of the table files, by name. paper_columns: those of table_paper.tex."""
+def tables(results: Study, manuscript_columns: Sequence[manuscript.TableColumn]) -> dict[str, str]:
+    """The texts of the table files, by name. manuscript_columns: those of table_paper.tex."""
     columns, compared, metric = table_columns(results.metric), comparison_columns(results.metric), results.metric
     lines, plain = [*about_table(metric), POOL], plain_note(results)
     table, comparisons = show(results.table, columns), show(results.comparisons, compared)
@@ -87,9 +87,9 @@ def tables(results: Study, paper_columns: Sequence[paper.PaperColumn]) -> dict[s
         "table.tex": to_latex(table, [*results.warnings, *lines, *plain]),
         "comparisons.csv": to_csv(results.comparisons, compared),
     }
-    files["table_paper.tex"] = paper.table_paper(results.table, results.comparisons, paper_columns)
+    files["table_paper.tex"] = manuscript.main_table(results.table, results.comparisons, manuscript_columns)
     if len(comparisons):
-        files["comparisons.tex"] = paper.comparisons_paper(results.comparisons, metric)
+        files["comparisons.tex"] = manuscript.comparison_table(results.comparisons, metric)
         lead = f"Differences to **{inert.markdown(results.baseline)}**.\n\n"
         files["comparisons.md"] = document(lead + to_markdown(comparisons), [], [*about_differences(metric), POOL, *plain])
     if len(results.verdicts):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from digitcmp.errors import RunError
 from digitcmp.report.command import exit_codes
-from digitcmp.report.metrics import METRICS, PAPER_COLUMNS, PAPER_DEFAULT, TEST_ACCURACY, find_metric
+from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, METRICS, TEST_ACCURACY, find_metric
 
 DESCRIPTION = """\
 Report on every run found at or below the folders: a table with intervals, comparisons paired by seed, figures, and one
@@ -41,9 +41,9 @@ def parser() -> argparse.ArgumentParser:
     )
     arguments.add_argument(
         "--columns",
-        default=",".join(PAPER_DEFAULT),
+        default=",".join(MANUSCRIPT_DEFAULT),
         metavar="A,B,…",
-        help=f"columns of table_paper.tex, of {', '.join(PAPER_COLUMNS)} (default: %(default)s)",
+        help=f"columns of table_paper.tex, of {', '.join(MANUSCRIPT_COLUMNS)} (default: %(default)s)",
     )
     arguments.add_argument("--curves", action="store_true", help="draw the missing curves.png of every run, also where there are over 100")
     where = arguments.add_mutually_exclusive_group()

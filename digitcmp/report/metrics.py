@@ -63,8 +63,8 @@ class Metric:
 
 LAST = "of the last epoch"
 TEST_ACCURACY = Metric("test_accuracy", "test accuracy", f"Accuracy is that {LAST} on the test pairs", on_pairs=True)
-PAPER_COLUMNS = ("parameters", "mean", "median", "gain", "lost", "rounds", "seconds")  # what table_paper.tex can have beside names
-PAPER_DEFAULT = PAPER_COLUMNS[:4]
+MANUSCRIPT_COLUMNS = ("parameters", "mean", "median", "gain", "lost", "rounds", "seconds")  # what table_paper.tex can have beside names
+MANUSCRIPT_DEFAULT = MANUSCRIPT_COLUMNS[:4]
 METRICS = {
     metric.column: metric
     for metric in (

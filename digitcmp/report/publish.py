@@ -9,10 +9,10 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.published import write_published
 from digitcmp.experiment.store import read_about, read_run_records
 from digitcmp.files import write_whole
-from digitcmp.report import figures, paper
+from digitcmp.report import figures, manuscript
 from digitcmp.report.build import Report, drawn, tables
 from digitcmp.report.cautions import some
-from digitcmp.report.metrics import PAPER_DEFAULT
+from digitcmp.report.metrics import MANUSCRIPT_DEFAULT
 from digitcmp.report.study import Study
 
 FOLDER = "runs"
@@ -20,7 +20,7 @@ FOLDER = "runs"
 PATH = re.compile(r"(?<![\w.~])~?/[^\s'\"|,;:]+")
 
 
-def publish(results: Study, folders: Sequence[Path], target: Path, paper_columns: Sequence[str] = PAPER_DEFAULT) -> Report:
+def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_columns: Sequence[str] = MANUSCRIPT_DEFAULT) -> Report:
     """Write the tables and PNG figures into the target, and in its runs/ a folder per run; the same bytes for the same runs.
 
     folders: where the runs are. Paths of this machine are left out of commands and errors. Raises RunError when the target lies in a
@@ -28,7 +28,7 @@ def publish(results: Study, folders: Sequence[Path], target: Path, paper_columns
     """
     runs = dict(zip(map(Path, results.sweep.runs["directory"]), map(str, results.sweep.runs["run"]), strict=True))
     check_target(target, folders, set(runs.values()))
-    for name, text in tables(results, paper.choose(paper_columns, results.metric)).items():
+    for name, text in tables(results, manuscript.choose(manuscript_columns, results.metric)).items():
         write_whole(target / name, without_paths(text))
     for name, figure in drawn(results).items():
         write_whole(target / f"{name}.png", figures.render(figure, "png"))

@@ -120,7 +120,7 @@ def outcome(label: str, rounds: pd.DataFrame, contradictions: dict[str, str], ma
         return row | dict.fromkeys(("value", "low", "high", "p_different", "p_lost", "p_equivalent"), np.nan)
     values = rounds["difference"].to_numpy(dtype="float64")
     return row | {
-        **hodges_lehmann(values, 1 - 2 * ALPHA)._asdict(),
+        **dict(zip(("value", "low", "high"), hodges_lehmann(values, 1 - 2 * ALPHA), strict=True)),
         "p_different": signed_rank_p(values),
         "p_lost": float(stats.fisher_exact(np.array([[then, count - then], [now, count - now]])).pvalue),
         "p_equivalent": equivalence_p(values, margin),

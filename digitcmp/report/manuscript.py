@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from digitcmp import inert
-from digitcmp.report.metrics import NONE, PAPER_COLUMNS, Metric, unknown, with_unit
+from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, NONE, Metric, unknown, with_unit
 from digitcmp.report.tables import p_value
 
 WIDTH = 240.0  # points: the column of the narrowest usual style (ACM's sigconf)
@@ -22,14 +22,14 @@ PREAMBLE = r"% needs \usepackage{array,booktabs}"
 
 
 @dataclass(frozen=True)
-class PaperColumn:
+class TableColumn:
     """A column of a paper's table: its title, and how it tells a row's value, both as text without LaTeX's commands."""
 
     title: str
     show: Callable[[dict[str, Any]], str]
 
 
-def columns(metric: Metric) -> dict[str, PaperColumn]:
+def columns(metric: Metric) -> dict[str, TableColumn]:
     """What a table can have beside the names of the configurations, by the name that --columns takes."""
     unit = with_unit(metric.title.rpartition(" ")[2], metric.unit)
 
@@ -43,46 +43,46 @@ def columns(metric: Metric) -> dict[str, PaperColumn]:
         return metric.show(row[key], "+" if row[key] < 0 < row["difference_high"] else "")
 
     return {
-        "parameters": PaperColumn("params", lambda row: f"{row['parameters']:,}"),
-        "mean": PaperColumn(unit, lambda row: metric.show(row["mean"]) + ("" if pd.isna(row["std"]) else f" ± {metric.show(row['std'])}")),
-        "median": PaperColumn("median", lambda row: metric.show(row["median"])),
-        "gain": PaperColumn("paired gain", gain),
-        "lost": PaperColumn("failed", lambda row: f"{row['lost']}/{row['all']}"),
-        "rounds": PaperColumn("rounds", lambda row: str(row["rounds"])),
-        "seconds": PaperColumn("s/round", lambda row: NONE if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}"),
+        "parameters": TableColumn("params", lambda row: f"{row['parameters']:,}"),
+        "mean": TableColumn(unit, lambda row: metric.show(row["mean"]) + ("" if pd.isna(row["std"]) else f" ± {metric.show(row['std'])}")),
+        "median": TableColumn("median", lambda row: metric.show(row["median"])),
+        "gain": TableColumn("paired gain", gain),
+        "lost": TableColumn("failed", lambda row: f"{row['lost']}/{row['all']}"),
+        "rounds": TableColumn("rounds", lambda row: str(row["rounds"])),
+        "seconds": TableColumn("s/round", lambda row: NONE if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}"),
     }
 
 
-def choose(names: Sequence[str], metric: Metric) -> list[PaperColumn]:
+def choose(names: Sequence[str], metric: Metric) -> list[TableColumn]:
     """The columns of these names. Raises RunError for one that there is not."""
     there = columns(metric)
     for name in names:
         if name not in there:
-            raise unknown("columns", name, "column of table_paper.tex", PAPER_COLUMNS)
+            raise unknown("columns", name, "column of table_paper.tex", MANUSCRIPT_COLUMNS)
     return [there[name] for name in names]
 
 
-def table_paper(table: pd.DataFrame, comparisons: pd.DataFrame, chosen: Sequence[PaperColumn]) -> str:
+def main_table(table: pd.DataFrame, comparisons: pd.DataFrame, chosen: Sequence[TableColumn]) -> str:
     """One row a configuration: its name and the chosen columns. table, comparisons: as the report's statistics give them."""
     paired = comparisons[["label", "difference", "difference_low", "difference_high"]]
     rows = [{str(key): value for key, value in row.items()} for row in table.merge(paired, on="label", how="left").to_dict("records")]
     return tabular("network", [str(row["label"]) for row in rows], chosen, rows)
 
 
-def comparisons_paper(comparisons: pd.DataFrame, metric: Metric) -> str:
+def comparison_table(comparisons: pd.DataFrame, metric: Metric) -> str:
     """One row a comparison: the difference to the baseline (Hodges-Lehmann), its interval, Holm's p and the rounds won, tied and lost."""
     rows = [{str(key): value for key, value in row.items()} for row in comparisons.to_dict("records")]
     chosen = [
-        PaperColumn("gain", lambda row: metric.show(row["difference"], "+")),
-        PaperColumn("95 % interval", lambda row: metric.span(row["difference_low"], row["difference_high"])),
-        PaperColumn("p", lambda row: p_value(row["p_holm"])),
-        PaperColumn("won–tied–lost", lambda row: f"{row['won']}–{row['tied']}–{row['lost']}"),
+        TableColumn("gain", lambda row: metric.show(row["difference"], "+")),
+        TableColumn("95 % interval", lambda row: metric.span(row["difference_low"], row["difference_high"])),
+        TableColumn("p", lambda row: p_value(row["p_holm"])),
+        TableColumn("won–tied–lost", lambda row: f"{row['won']}–{row['tied']}–{row['lost']}"),
     ]
     baseline = str(rows[0]["baseline"]) if rows else ""
     return tabular(f"against {baseline}", [str(row["label"]) for row in rows], chosen, rows)
 
 
-def tabular(heading: str, names: list[str], chosen: Sequence[PaperColumn], rows: list[dict[str, Any]]) -> str:
+def tabular(heading: str, names: list[str], chosen: Sequence[TableColumn], rows: list[dict[str, Any]]) -> str:
     """The environment, in the largest size in which a column of text holds it; names that do not fit are broken into lines."""
     cells = [[column.show(row) for column in chosen] for row in rows]
     titles = [column.title for column in chosen]

@@ -12,8 +12,8 @@ import pytest
 from digitcmp.config.identity import configuration
 from digitcmp.errors import RunError
 from digitcmp.report.build import make_report
-from digitcmp.report.metrics import PAPER_COLUMNS, PAPER_DEFAULT, TEST_ACCURACY
-from digitcmp.report.paper import choose, columns, comparisons_paper, table_paper
+from digitcmp.report.manuscript import choose, columns, comparison_table, main_table
+from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, TEST_ACCURACY
 from digitcmp.report.study import renamed
 from digitcmp.train.results import RoundResult
 from tests.conftest import compose_config
@@ -76,11 +76,11 @@ needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs
 def test_latex_sets_the_tables_within_a_column(labels: list[str], tmp_path: Path) -> None:
     """240 points, whatever the names: nothing stands out, nothing is read as a command. Where it is too much, the file says so."""
     table, comparisons = made(labels, wide=labels is NASTY)
-    whole = table_paper(table, comparisons, choose(PAPER_DEFAULT, TEST_ACCURACY))
+    whole = main_table(table, comparisons, choose(MANUSCRIPT_DEFAULT, TEST_ACCURACY))
     fits = labels is not NASTY
     assert (overfull(whole, tmp_path) == []) == fits
     assert ("leave out columns" in whole) != fits
-    for tex in (table_paper(table, comparisons, choose(["mean", "gain"], TEST_ACCURACY)), comparisons_paper(comparisons, TEST_ACCURACY)):
+    for tex in (main_table(table, comparisons, choose(["mean", "gain"], TEST_ACCURACY)), comparison_table(comparisons, TEST_ACCURACY)):
         assert overfull(tex, tmp_path) == []
 
 
@@ -102,7 +102,7 @@ def test_the_table_of_a_paper(tmp_path: Path) -> None:
 
 def test_names_and_columns_that_are_not_there() -> None:
     """Named, with the nearest that there are; two configurations never get one name."""
-    assert tuple(columns(TEST_ACCURACY)) == PAPER_COLUMNS
+    assert tuple(columns(TEST_ACCURACY)) == MANUSCRIPT_COLUMNS
     with pytest.raises(RunError, match=r"columns 'medain': .* did you mean 'median'"):
         choose(["medain"], TEST_ACCURACY)
     with pytest.raises(RunError, match=r"rename 'net5': .* did you mean 'net1'"):
