@@ -100,7 +100,7 @@ class Interrupts:
     ended, also in the middle of a system call; nothing on disk needs more than what is there at any moment."""
 
     def __init__(self) -> None:
-        self.seen = False
+        self.seen = self.ended = False
 
     def begin(self) -> None:
         """Listen to Ctrl-C from now on."""
@@ -126,11 +126,15 @@ class Interrupts:
             self.seen = True
             raise KeyboardInterrupt
 
-    @staticmethod
-    def ignored(error: "UnraisableHookArgs") -> None:
-        """An error where none can be raised, as in `__del__`: that of Ctrl-C has been heard already."""
+    def ignored(self, error: "UnraisableHookArgs") -> None:
+        """An error where none can be raised, as in `__del__`: that of Ctrl-C is raised again where it can."""
         if not isinstance(error.exc_value, KeyboardInterrupt):
             sys.__unraisablehook__(error)
+        elif not self.ended:
+            import _thread
+
+            self.seen = False
+            _thread.interrupt_main()
 
     @staticmethod
     def watch(numbers: "socket") -> None:
@@ -157,6 +161,7 @@ class Interrupts:
         """All is done: what is cleaned up at the end of a program is not to be interrupted any more."""
         import signal
 
+        self.ended = True
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

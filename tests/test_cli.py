@@ -220,13 +220,13 @@ def test_unwritable_folder(run_cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["hydra.run.dir="], ["--multirun", "hydra.sweep.dir="]])
 def test_a_path_that_is_too_long_is_one_short_line(run_cli: Cli, arguments: list[str]) -> None:
-    """Of ten thousand characters, its beginning and its end; Hydra has nothing to add."""
+    """Of ten thousand characters, its beginning; Hydra has nothing to add."""
     *mode, folder = arguments
     ended = run_cli(*QUICK, *mode, folder + "y" * 10_000)
     assert ended.code == 1
     (line,) = ended.err.splitlines()
-    assert line.startswith("digitcmp: cannot write or read yyy")
-    assert "yyy…yyy" in line
+    assert line.startswith(f"digitcmp: {folder}yyy")
+    assert "it has 10,000 characters" in line
     assert len(line) < 300
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from digitcmp.entry import plain
+from tests.conftest import ROOT
 from tests.report.made import write_run
 
 PYTHON = [sys.executable, "-m", "digitcmp"]
@@ -172,3 +173,24 @@ def test_what_does_not_end_after_ctrl_c_is_ended(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "did not end by itself" in err
+
+
+def test_an_interrupt_that_python_ignores_comes_again(tmp_path: Path) -> None:
+    """In `__del__` no error can be raised: that of Ctrl-C must end the command all the same."""
+    (tmp_path / "silent.py").write_text(
+        "import os, signal, time\n"
+        "class Deaf:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(0.1)\n"
+        "def main():\n"
+        "    Deaf()\n"
+        "    end = time.monotonic() + 3\n"
+        "    while time.monotonic() < end: pass\n"
+        "    print('went on')\n"
+    )
+    paths = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(tmp_path)!r}]"
+    code = f"{paths}; from digitcmp.entry import command; command('silent')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr.strip() == "digitcmp: interrupted; finished rounds are kept"

@@ -131,7 +131,7 @@ def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[di
     base = base.parent if base in {directory.resolve() for directory in directories} else base
     rows = []
     for directory, about in zip(directories, abouts, strict=True):
-        own = {"run": str(directory.resolve().relative_to(base)), "directory": str(directory), "run_status": about["status"]}
+        own = {"run": os.path.relpath(directory.resolve(), base), "directory": str(directory), "run_status": about["status"]}
         own |= {"resumed": len(about.get("resumed", [])), "seeds": len(about["seeds"])}
         own |= {name: about.get(name) for name in ("started", "command", *ABOUT)}
         # as text; runs of earlier versions have none

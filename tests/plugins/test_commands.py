@@ -52,5 +52,5 @@ def test_every_sweep_gives_its_jobs_what_can_be_typed(name: str) -> None:
     """The overrides that stand for the file compose to what the file composes to, its sweep aside."""
     from digitcmp.plugins.jobs import settings_of
 
-    typed = configuration_hash(configuration(compose_config(*settings_of(name, []))))
-    assert typed == configuration_hash(configuration(compose_config(f"+sweeps={name}")))
+    composed = configuration_hash(configuration(compose_config(f"+sweeps={name}")))  # first, as it tells Hydra of the sweeps
+    assert configuration_hash(configuration(compose_config(*settings_of(name, [])))) == composed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from digitcmp.experiment.store import saved_seeds
-from digitcmp.mistakes.__main__ import main as mistakes
+from digitcmp.mistakes.cli import main as mistakes
 from tests.conftest import Ended
 
 TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100"]
