@@ -100,7 +100,7 @@ class Interrupts:
     ended, also in the middle of a system call; nothing on disk needs more than what is there at any moment."""
 
     def __init__(self) -> None:
-        self.seen = self.ended = False
+        self.seen = self.lost = False
 
     def begin(self) -> None:
         """Listen to Ctrl-C from now on."""
@@ -130,21 +130,26 @@ class Interrupts:
         """An error where none can be raised, as in `__del__`: that of Ctrl-C is raised again where it can."""
         if not isinstance(error.exc_value, KeyboardInterrupt):
             sys.__unraisablehook__(error)
-        elif not self.ended:
-            import _thread
+        else:
+            self.lost = True
 
-            self.seen = False
-            _thread.interrupt_main()
+    def watch(self, numbers: "socket") -> None:
+        """Raise an interrupt again that was lost, and end the program when it has not ended in time.
 
-    @staticmethod
-    def watch(numbers: "socket") -> None:
-        """End the program when it has not ended in time. numbers: where Python's own handler writes those of the signals."""
+        numbers: where Python's own handler writes those of the signals.
+        """
+        import _thread
         import signal
         import time
 
         while signal.SIGINT not in numbers.recv(1):
             pass
-        time.sleep(GRACE)
+        end = time.monotonic() + GRACE
+        while time.monotonic() < end:
+            time.sleep(0.1)
+            if self.lost:
+                self.seen = self.lost = False
+                _thread.interrupt_main()
         os.write(2, b"\ndigitcmp: interrupted; it did not end by itself within %d seconds; finished rounds are kept\n" % GRACE)
         os._exit(128 + signal.SIGINT)
 
@@ -161,7 +166,6 @@ class Interrupts:
         """All is done: what is cleaned up at the end of a program is not to be interrupted any more."""
         import signal
 
-        self.ended = True
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
