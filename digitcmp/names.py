@@ -41,6 +41,8 @@ def check_folder(key: str, path: str | PurePath) -> None:
     text = str(path)
     hidden = next((letter for letter in text if not letter.isprintable()), "")
     longest = max((len(os.fsencode(part)) for part in PurePath(text).parts), default=0) if not hidden else 0
+    if "\udc80" <= hidden <= "\udcff":
+        raise ConfigError(f"{key}={quoted(text)}: this locale cannot read its letters; set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
     if hidden:
         wrong = f"it has a {hidden!r}, which nobody can see"
     elif longest > PART or len(text) > WHOLE:

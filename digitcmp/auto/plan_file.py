@@ -28,7 +28,7 @@ def make(runs: "Sequence[Run]", folder: Path) -> Plan:
         if (other := names.setdefault(run.store.configuration_hash, run.name)) != run.name:
             raise ConfigError(f"rounds=auto: {other} and {run.name} have the same configuration; leave one out")
     plan, path = make_plan(names, runs[0].config.seed, runs[0].config.auto), folder / FILE
-    if path.exists() and (told := differences(describe(read(path)), describe(plan))):
+    if path.exists() and (told := differences(in_short(read(path)), in_short(plan))):
         raise RunError(
             f"{path} holds another plan ({told}), and looks that were taken cannot be taken back; choose another folder, or delete the file"
         )
@@ -39,6 +39,13 @@ def write(plan: Plan, folder: Path) -> None:
     """Put a plan on record, unless it is. Raises RunError when it cannot be written."""
     if not (folder / FILE).exists():
         write_whole(folder / FILE, json.dumps({**describe(plan), "boundary": BOUNDARY, "made": now()}, indent=2) + "\n")
+
+
+def in_short(plan: Plan) -> dict[str, Any]:
+    """The plan as plain values that a message can show: runs by their names."""
+    return {**describe(plan), "baseline": plan.runs[plan.baseline], "runs": ", ".join(plan.runs.values())} | {
+        f"configuration of {name}": configuration for configuration, name in plan.runs.items()
+    }
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config, DataConfig
+from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, MOST_SEED, Config, DataConfig
 from digitcmp.config.sizes import check_memory
 from digitcmp.data.fingerprint import fingerprint_of
 from digitcmp.errors import ConfigError
@@ -167,6 +167,8 @@ def check_value(path: str, value: Any, metadata: Any) -> None:
         check_text(path, value, metadata.get("text", "name"))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
+    if isinstance(value, int) and abs(value) > MOST_SEED:
+        raise ConfigError(f"{path}={value}: must be a whole number, at most {MOST_SEED}")
     limits = metadata.get("limits", {})
     finite = isinstance(value, int) or math.isfinite(value)  # a whole number may be too large for a float
     if not finite or not all(LIMITS[name](value, limit) for name, limit in limits.items()):

@@ -135,6 +135,8 @@ def wrong_type(error: ValidationError) -> str:
         return f"{error.full_key}: must be a list, as in {error.full_key}=[A,B]"
     if other := re.search(r"Value '(.*)' of type '.*' is incompatible with type hint 'Union\[int, str\]'", str(error)):
         return f"{error.full_key}={other[1]}: must be a whole number, or {AUTO}"
+    if not found and "Invalid type assigned" in str(error) and error.full_key and error.full_key.endswith("]"):
+        return f"{error.full_key}: there is no such entry to be changed; the list is shorter in what was chosen"
     if not found:
         return f"{error.full_key}: {first(str(error))}"
     kinds = {"Float": "a number", "Integer": "a whole number", "bool": "true or false"}

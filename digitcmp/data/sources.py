@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from digitcmp.errors import ConfigError, DataError, RunError, shortened
+from digitcmp.errors import ConfigError, DataError, DigitcmpError, RunError, shortened
 from digitcmp.files import write_whole
 
 SIZE = 14
@@ -202,7 +202,16 @@ def read(source: str, root: str | None) -> Source:
     """As `load`, anew. Raises ConfigError and DataError."""
     if source not in SOURCES:
         raise ConfigError(f"data.source={source}: choose one of {', '.join(SOURCES)} (digitcmp/data/sources.py)")
-    found = SOURCES[source](root)
+    try:
+        found = SOURCES[source](root)
+    except DigitcmpError:
+        raise
+    except OSError as error:
+        raise DataError(
+            f"data.source={source}, data.root={root}: cannot read {error.filename or 'it'}: {error.strerror or error}"
+        ) from error
+    except Exception as error:  # of whatever it reads with: damaged files make libraries raise anything
+        raise DataError(f"data.source={source}, data.root={root}: cannot be read ({type(error).__name__}: {error})") from error
     for name, split in (("train", found.train), ("test", found.test)):
         if fault := fault_of(split):
             raise DataError(f"data.source={source}, data.root={root}: the {name} {fault}")

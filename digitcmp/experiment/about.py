@@ -6,7 +6,9 @@ from digitcmp.config.identity import configuration_hash
 from digitcmp.config.schema import MOST_ROUNDS, MOST_SEED
 
 NEEDS: dict[str, type] = {"configuration": dict, "configuration_hash": str, "parameters": int, "seeds": list, "status": str, "started": str}
-MAY_HAVE = dict.fromkeys(("engine", "device", "torch", "digitcmp", "python", "git_commit", "command", "finished"), str)
+MAY_HAVE = dict.fromkeys(("engine", "device", "torch", "digitcmp", "python", "git_commit", "command", "finished", "data_root"), str) | {
+    "platform": dict
+}
 LARGEST = 2**63 - 1  # of whole numbers in tables
 DEEPEST = 20  # values within values; a configuration has four
 MOST_VALUES = 100_000
@@ -22,17 +24,24 @@ def wrong_about(about: Any) -> str:
     for name, kind in MAY_HAVE.items():
         if about.get(name) is not None and not isinstance(about[name], kind):
             return f"has no valid {name!r}"
-    jobs = about.get("jobs", [])
-    if not isinstance(jobs, list) or not all(isinstance(job, list) and [type(part) for part in job] == [int, int] for job in jobs):
-        return "has no valid 'jobs'"
-    if not isinstance(about.get("git_dirty"), bool | None) or not isinstance(about.get("resumed", []), list):
-        return "has no valid 'git_dirty' or 'resumed'"
-    if not 0 <= about["parameters"] <= LARGEST:
+    if wrong := wrong_lists(about):
+        return f"has no valid {wrong!r}"
+    if isinstance(about["parameters"], bool) or not 0 <= about["parameters"] <= LARGEST:
         return "has no valid 'parameters'"
     seeds = about["seeds"]
     if len(seeds) > MOST_ROUNDS or not all(type(seed) is int and 0 <= seed <= MOST_SEED + MOST_ROUNDS for seed in seeds):
         return "has no valid 'seeds'"
     return wrong_configuration(about["configuration"], about["configuration_hash"])
+
+
+def wrong_lists(about: dict[str, Any]) -> str:
+    """The first of its lists, or its flag, that is none; empty where all are sound."""
+    jobs, resumed = about.get("jobs", []), about.get("resumed", [])
+    if not isinstance(jobs, list) or not all(isinstance(job, list) and [type(part) for part in job] == [int, int] for job in jobs):
+        return "jobs"
+    if not isinstance(resumed, list) or not all(isinstance(one, dict) and isinstance(one.get("platform"), dict | None) for one in resumed):
+        return "resumed"
+    return "" if isinstance(about.get("git_dirty"), bool | None) else "git_dirty"
 
 
 def wrong_configuration(configuration: dict[str, Any], recorded: str) -> str:

@@ -96,6 +96,7 @@ class Run:
 
         parameters = self.config.ensemble * count_parameters(self.config.model)
         how = {"engine": executor, "workers": workers, "device": device, "platform": machine(device)}
+        how["data_root"] = None if self.config.data.root is None else str(Path(self.config.data.root).absolute())
         self.begun = True
         self.store.begin({"parameters": parameters, "seeds": self.seeds, **how, **versions(), "command": self.command})
 

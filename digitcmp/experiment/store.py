@@ -9,6 +9,7 @@ it ends, so that nothing stays claimed by the dead. Every process appends to a l
 """
 
 import json
+import os
 import secrets
 import shutil
 import time
@@ -237,6 +238,13 @@ def with_job(jobs: list[list[int]], job: list[int] | None) -> list[list[int]]:
 def network_path(directory: Path, seed: int) -> Path:
     """Where the trained network of this seed is kept."""
     return directory / FOLDER / "networks" / f"{seed}.safetensors"
+
+
+def data_root(about: dict[str, Any], wanted: str | None) -> str:
+    """The data.root with which a run on record is trained or asked again: the one that is wanted, else its own where that is there,
+    else the usual one."""
+    own = about.get("data_root")
+    return wanted or (own if own and Path(own).exists() else os.environ.get("DIGITCMP_DATA", "data"))
 
 
 def saved_seeds(directory: Path) -> list[int]:

@@ -1,7 +1,6 @@
 """``python -m digitcmp.mistakes RUN_DIR``: which test pairs a run's networks answer wrongly, and what they read in them."""
 
 import argparse
-import os
 from pathlib import Path
 
 from digitcmp.errors import RunError
@@ -26,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--rounds", type=int, default=10, metavar="N", help="how many of its rounds, the first ones (default: 10)")
     arguments.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: the run's folder)")
     arguments.add_argument(
-        "--root", default=os.environ.get("DIGITCMP_DATA", "data"), metavar="FOLDER", help="data.root (default: DIGITCMP_DATA, or data)"
+        "--root", metavar="FOLDER", help="data.root (default: that of the run, where it is there; DIGITCMP_DATA, or data)"
     )
     return arguments
 

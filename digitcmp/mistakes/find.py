@@ -14,7 +14,7 @@ from digitcmp.config.schema import DataConfig
 from digitcmp.data.pairs import Pairs
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.networks import TrainedNetwork, load_model
-from digitcmp.experiment.store import read_about, read_run_records
+from digitcmp.experiment.store import data_root, read_about, read_run_records
 from digitcmp.mistakes.findings import KINDS, Findings, Mistake, MistakeRow, RoundFindings
 from digitcmp.model.network import Outputs
 from digitcmp.train.evaluate import decide
@@ -24,7 +24,7 @@ from digitcmp.train.round import round_pairs
 TOLERANCE = 0.002  # of the accuracy; a pair or two may fall to the other side on another device
 
 
-def find(directory: Path, rounds: int, root: str) -> Findings:
+def find(directory: Path, rounds: int, root: str | None) -> Findings:
     """The mistakes of the first rounds of a run that was started with save_model=true. root: the folder of the data set.
 
     Raises RunError when the folder holds no run, no finished or tested round, or not their networks, and when they
@@ -39,10 +39,10 @@ def find(directory: Path, rounds: int, root: str) -> Findings:
     return Findings({"le": "≤", "gt": ">"}[data.target], [ask_round(directory, data, row) for row in done], records.damaged)
 
 
-def data_of(directory: Path, about: dict[str, Any], root: str) -> DataConfig:
+def data_of(directory: Path, about: dict[str, Any], root: str | None) -> DataConfig:
     """Where the pairs of a run come from. Raises RunError when run.json does not say it."""
     try:
-        return replace(from_record(about["configuration"]).data, root=root)
+        return replace(from_record(about["configuration"]).data, root=data_root(about, root))
     except ConfigError as error:
         raise RunError(f"{directory}/run.json: {error}") from error
 

@@ -14,6 +14,7 @@ from digitcmp.report.build import Report, drawn, tables
 from digitcmp.report.cautions import some
 from digitcmp.report.metrics import MANUSCRIPT_DEFAULT
 from digitcmp.report.study import Study
+from digitcmp.report.verdicts import plan_paths
 
 FOLDER = "runs"
 # a path from the root or the home folder, which says something about a machine; not the middle of a relative one
@@ -34,6 +35,10 @@ def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_co
         write_whole(target / f"{name}.png", figures.render(figure, "png"))
     for directory, name in runs.items():
         publish_run(directory, target / FOLDER / name)
+        for plan in plan_paths([directory]):
+            inside = target / FOLDER / name
+            place = inside if plan.parent == directory else inside.parent if Path(name).parent.name else target
+            write_whole(place / plan.name, plan.read_text(encoding="utf-8"))
     return Report(target, results)
 
 
@@ -51,6 +56,7 @@ def check_target(target: Path, folders: Sequence[Path], runs: set[str]) -> None:
 def publish_run(directory: Path, target: Path) -> None:
     """Write the folder of one run."""
     about, records = read_about(directory), read_run_records(directory).rounds.values()
+    about.pop("data_root", None)
     if "command" in about:
         about["command"] = without_paths(about["command"])
     rounds = [replace(record, row=replace(record.row, error=without_paths(record.row.error))) for record in records]

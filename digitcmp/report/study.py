@@ -63,7 +63,7 @@ def study(
     if lacking.any() and table["mean"].isna().all():
         there = ", ".join(repr(column) for column in METRICS if rounds[column].notna().any())
         raise RunError(f"metric {metric.column!r}: no round has a {metric.title}; choose one of {there}")
-    plans = read_plans(folders, sweep.warnings)
+    plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
     if baseline is None and plans and plans[0].baseline in set(known.loc[~lacking, "configuration_hash"]):
         baseline = plans[0].baseline
     base = find_baseline(known if baseline else known[~lacking], baseline)

@@ -1,6 +1,6 @@
 """What rounds=auto has decided, worked out again from what is on record. See `digitcmp.auto.sequential` for the method."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -20,12 +20,20 @@ CAUTION = (
 )
 
 
-def read_plans(folders: Sequence[str | Path], warnings: list[str]) -> list[Plan]:
-    """The plans of the folders that have one. A damaged one is told of in the warnings."""
+def plan_paths(runs: Iterable[str | Path]) -> list[Path]:
+    """The plans that these runs belong to: in their own folders, in those of their sweeps, or in a published result's."""
+    places = (place for run in runs for place in (Path(run), Path(run).parent, Path(run).parent.parent))
+    return [path for path in dict.fromkeys(Path(place, plan_file.FILE) for place in places) if path.exists()]
+
+
+def read_plans(runs: Iterable[str | Path], known: Collection[str], warnings: list[str]) -> list[Plan]:
+    """The plans that these runs belong to, of those that are about one of the known configurations (hashes). A damaged one is told of
+    in the warnings."""
     plans = []
-    for path in (Path(folder, plan_file.FILE) for folder in folders):
+    for path in plan_paths(runs):
         try:
-            plans += [plan_file.read(path)] if path.exists() else []
+            plan = plan_file.read(path)
+            plans += [plan] if set(plan.runs) & set(known) else []
         except RunError as error:
             warnings.append(f"{error}; verdicts are left out")
     return plans

@@ -1,7 +1,6 @@
 """``python -m digitcmp.verify FOLDER``: do the rounds on record come out again?"""
 
 import argparse
-import os
 import secrets
 import sys
 from pathlib import Path
@@ -50,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     engines = Config.__dataclass_fields__["engine"].metadata["choices"]
     arguments.add_argument("--engine", choices=engines, help="train with this executor (default: that on record)")
     arguments.add_argument(
-        "--root", default=os.environ.get("DIGITCMP_DATA", "data"), metavar="FOLDER", help="data.root (default: DIGITCMP_DATA, or data)"
+        "--root", metavar="FOLDER", help="data.root (default: that of the run, where it is there; DIGITCMP_DATA, or data)"
     )
     return arguments
 

@@ -64,7 +64,16 @@ def draw(folder: Path, count: int, seed: int) -> Drawn:
     for name, some in {"recorded": begun, "broken": rounds[rounds["epochs_trained"] == 0], "drawn": drawn}.items():
         counts[name] = some.groupby("label", observed=False).size().to_numpy()
     epochs = sweep.epochs.merge(drawn[["run_index", "seed"]], on=["run_index", "seed"])
-    return Drawn(sweep, drawn, epochs, counts, contradictions(begun, sweep.epochs), seed)
+    return Drawn(sweep, drawn, epochs, counts, {**lacking(sweep, known), **contradictions(begun, sweep.epochs)}, seed)
+
+
+def lacking(sweep: Sweep, known: pd.DataFrame) -> dict[str, str]:
+    """By label, what its ended runs lack of the rounds that their run.json names, in words: whoever publishes may not leave any out."""
+    runs = sweep.runs[sweep.runs["run_status"].isin(["done", "failed"]) & (sweep.runs["recorded"] < sweep.runs["seeds"])]
+    labels = dict(zip(known["configuration_hash"], known["label"].astype(str), strict=True))
+    return {
+        labels[run["configuration_hash"]]: f"{run['recorded']} of {run['seeds']} rounds are on record" for run in runs.to_dict("records")
+    }
 
 
 def contradictions(rounds: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, str]:

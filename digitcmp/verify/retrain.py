@@ -17,6 +17,7 @@ from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
+from digitcmp.experiment.store import data_root
 from digitcmp.report.frames import stack
 from digitcmp.report.runs import read_frames
 from digitcmp.verify.draw import Drawn
@@ -37,8 +38,8 @@ class Again:
     tolerances: dict[int, float]
 
 
-def retrain(drawn: Drawn, engine: str | None, root: str, console: Console) -> Again:
-    """Train what was drawn. engine: None for the executor on record. root: the folder of the data set.
+def retrain(drawn: Drawn, engine: str | None, root: str | None, console: Console) -> Again:
+    """Train what was drawn. engine: None for the executor on record. root: the folder of the data set, where it is not the run's own.
 
     Raises RunError for a configuration that this version does not know, and what training raises.
     """
@@ -68,14 +69,14 @@ def retrain(drawn: Drawn, engine: str | None, root: str, console: Console) -> Ag
     return Again(rounds, epochs, {run: told[run] for run in others}, tolerances(drawn.epochs, epochs, others))
 
 
-def config_of(directory: Path, about: dict[str, Any], seed: int, engine: str | None, root: str) -> Config:
+def config_of(directory: Path, about: dict[str, Any], seed: int, engine: str | None, root: str | None) -> Config:
     """The configuration of a run as it is trained again: by the same executor, on the same device where there is one.
 
     Raises RunError when it is none of this version.
     """
     # a GPU need not be here, and another platform is something to verify on
     device = "cpu" if about.get("device") == "cpu" else "auto"
-    execution = {"seed": seed, "device": device, "engine": engine or about.get("engine"), "data": {"root": root}}
+    execution = {"seed": seed, "device": device, "engine": engine or about.get("engine"), "data": {"root": data_root(about, root)}}
     try:
         return from_record(about["configuration"], execution)
     except ConfigError as error:

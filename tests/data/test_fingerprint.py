@@ -14,6 +14,8 @@ from digitcmp.data import fingerprint, sources
 from digitcmp.data.fingerprint import fingerprint_of
 from digitcmp.data.sources import Source, Split, load
 from digitcmp.errors import ConfigError, DataError
+from digitcmp.mistakes.cli import main as mistakes
+from digitcmp.verify.cli import main as verify
 from tests.conftest import Ended
 
 TINY = ["epochs=1", "batch_size=20", "data.train_pairs=60", "data.test_pairs=20", "engine=serial"]
@@ -89,6 +91,30 @@ def test_a_fingerprint_that_is_given_is_checked(run_cli: Callable[..., Ended], m
     assert (wrong.code, wrong.err.count("\n")) == (1, 1)
     assert wrong.err.startswith(f"digitcmp: data.fingerprint={own}: data=mine at data.root=b.npz has ")
     assert "published sums" in run_cli("data.fingerprint=0123456789ab").err
+
+
+def test_runs_know_where_their_data_are(run_cli: Callable[..., Ended], mine: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two data sets in one sweep: each run is trained again, and asked about its mistakes, with its own."""
+    sweep = ["--multirun", *mine, "data.root=a.npz,b.npz", "save_model=true", "hydra.sweep.dir=sweep", "report=false"]
+    assert run_cli(*sweep).code == 0
+    monkeypatch.setattr(sys, "argv", ["verify", "sweep"])
+    with pytest.raises(SystemExit) as end:
+        verify()
+    assert end.value.code == 0
+    for folder in Path("sweep").glob("*/run.json"):
+        monkeypatch.setattr(sys, "argv", ["mistakes", str(folder.parent)])
+        mistakes()
+        assert (folder.parent / "mistakes.csv").exists()
+
+
+@pytest.mark.parametrize(("root", "told"), [("nope.npz", "cannot read nope.npz: No such file"), ("junk.npz", "cannot be read (")])
+def test_files_that_a_source_cannot_read(run_cli: Callable[..., Ended], mine: list[str], root: str, told: str) -> None:
+    """One line that names the data set, whatever the function of a stranger raises; no advice about other folders."""
+    Path("junk.npz").write_bytes(b"PK junk")
+    ended = run_cli(*mine, f"data.root={root}")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert f"data.source=mine, data.root={root}: {told}" in ended.err
+    assert "hydra.run.dir" not in ended.err
 
 
 def test_it_is_worked_out_once(mine: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

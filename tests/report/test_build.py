@@ -1,5 +1,6 @@
 """The whole report: its files, its page in a browser, and its command line."""
 
+import json
 import os
 import re
 import shutil
@@ -15,8 +16,10 @@ import pytest
 from digitcmp.errors import RunError
 from digitcmp.report import build
 from digitcmp.report import cli as command
-from digitcmp.report.build import make_report
-from digitcmp.report.metrics import METRICS, Metric
+from digitcmp.report.build import make_report, tables
+from digitcmp.report.manuscript import choose
+from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, METRICS, Metric
+from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -222,3 +225,17 @@ def test_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
         make_report([tmp_path])
     assert page.read_bytes() == before
     assert not list(page.parent.glob(".*"))
+
+
+@pytest.mark.parametrize("key", ["platform", "parameters", "resumed", "jobs", "engine", "command", "data_root"])
+@pytest.mark.parametrize("value", ["zz", 5, True, [1], {"a": 1}, [{"platform": 3}], -1.5e300])
+def test_one_edited_run_takes_no_other_with_it(key: str, value: object, tmp_path: Path) -> None:
+    """Whatever stands in one run.json: the other run is reported on, and the edited one with it or named."""
+    for name in ("a", "b"):
+        write_run(tmp_path / name, {0: 0.8, 1: 0.9}, configuration(model__name=name))
+    path = tmp_path / "a" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    results = study([tmp_path])
+    tables(results, choose(MANUSCRIPT_DEFAULT, results.metric))
+    assert "b" in set(results.table["label"])
+    assert "a" in set(results.table["label"]) or any("left out" in line for line in results.warnings)

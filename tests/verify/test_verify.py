@@ -216,6 +216,17 @@ def test_a_published_result_is_verified(verify: Verify, sweep: Path, tmp_path: P
     assert "seed 0, epoch 1: train_loss" in said(ended)
 
 
+def test_rounds_that_were_left_out_of_a_published_result(verify: Verify, sweep: Path, tmp_path: Path) -> None:
+    """run.json names its seeds: whoever leaves a bad one out is found, though what is left comes out again."""
+    target = tmp_path / "result" / "runs" / "a"
+    write_published(target, read_about(sweep / "a"), records_of(sweep / "a"))
+    lines = (target / "rounds.csv").read_text().splitlines()
+    (target / "rounds.csv").write_text("\n".join([*lines[:-1], ""]))
+    ended = verify(tmp_path / "result", "--rounds", "1")
+    assert ended.code == 1
+    assert "2 of 3 rounds are on record" in said(ended)
+
+
 def test_nothing_of_conf_is_needed(verify: Verify, sweep: Path) -> None:
     """A network is on record whole: it may have another name by now, or none. So are older runs, which lack keys that came later."""
 
