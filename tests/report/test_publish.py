@@ -11,7 +11,7 @@ import pytest
 
 import digitcmp
 from digitcmp.experiment.store import read_about
-from digitcmp.report import __main__ as command
+from digitcmp.report import cli as command
 from digitcmp.report.build import make_report
 from digitcmp.report.publish import without_paths
 from tests.conftest import Ended

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from digitcmp.entry import interrupts
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.published import write_published
 from digitcmp.experiment.store import read_about
 from digitcmp.train.results import RoundResult
-from digitcmp.verify import __main__ as command
+from digitcmp.verify import cli as command
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import change_configuration, change_records, logs_of, records_of, train_run
 
@@ -55,11 +56,17 @@ def verify(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], t
     def run(*arguments: str | Path) -> Ended:
         monkeypatch.setattr(sys, "argv", ["verify", *map(str, arguments)])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
+        code: object = 0
+        try:
             command.main()
+        except SystemExit as end:
+            code = end.code
+        except KeyboardInterrupt as interrupt:
+            code = interrupts.told(interrupt)  # as every command does
         out, err = capfd.readouterr()
         assert not list(folder.glob("digitcmp-*"))
-        return Ended(int(end.value.code or 0), out, err)
+        assert isinstance(code, int)
+        return Ended(code, out, err)
 
     return run
 
