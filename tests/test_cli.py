@@ -444,7 +444,8 @@ def test_what_makes_a_sweep_is_refused_without_multirun(run_cli: Callable[..., E
     """It would train something else without a word; the corrected command is told, and nothing is left behind."""
     ended = run_cli(argument, "epochs=1")
     assert ended.code == 1
-    (line,) = ended.err.splitlines()
+    assert ended.err.count("\n") == 1, ended.err
+    line = ended.err.strip()
     assert line.startswith(f"digitcmp: {argument}: this is for many runs")
     assert line.endswith(f"python -m digitcmp --multirun {argument} epochs=1")
     assert not list(tmp_path.iterdir())

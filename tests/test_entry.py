@@ -151,9 +151,9 @@ import sys, time
 from types import ModuleType
 from digitcmp import entry
 def stuck():
-    print("begun", flush=True)
     while True:
         try:
+            print("begun", flush=True)
             time.sleep(60)
         except KeyboardInterrupt:
             pass
