@@ -199,13 +199,13 @@ def test_errors(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path
     before = json.loads((folder / "run.json").read_text())["configuration"]
     for data, text in (
         ({"source": "mnist"}, "MNIST"),
-        ({"test_pairs": "many"}, "run.json: its configuration is none (Value 'many'"),
+        ({"test_pairs": "many"}, "run.json: data.test_pairs: Value 'many'"),
         ({"sauce": 1}, "sauce"),
     ):
         change_configuration(folder, lambda values, data=data: values.update(data={**before["data"], **data}))  # type: ignore[misc]
         assert text in error(folder, "--root", tmp_path)
     change_configuration(folder, lambda values: values.update(data=before["data"], model={**before["model"], "dropout": "much"}))
-    assert "run.json: its configuration is none (Value 'much' of type 'str' could not be converted to Float)" in error(folder)
+    assert "Value 'much' of type 'str' could not be converted to Float" in error(folder)
     change_configuration(folder, lambda values: values.update(before))
     network_path(folder, 1).write_bytes(network_path(folder, 1).read_bytes()[:-1])
     assert "1.safetensors cannot be read" in error(folder)

@@ -167,9 +167,9 @@ def check_value(path: str, value: Any, metadata: Any) -> None:
         check_text(path, value, metadata.get("text", "name"))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
-    if isinstance(value, int) and abs(value) > MOST_SEED:
-        raise ConfigError(f"{path}={value}: must be a whole number, at most {MOST_SEED}")
     limits = metadata.get("limits", {})
+    if isinstance(value, int):
+        limits = {**limits, "at_most": min(limits.get("at_most", MOST_SEED), MOST_SEED)} if abs(value) > MOST_SEED else limits
     finite = isinstance(value, int) or math.isfinite(value)  # a whole number may be too large for a float
     if not finite or not all(LIMITS[name](value, limit) for name, limit in limits.items()):
         kind = "a whole number" if isinstance(value, int) else "a finite number"

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from digitcmp.errors import RunError
+from digitcmp.inert import storable
 from digitcmp.report.command import exit_codes
 from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, METRICS, TEST_ACCURACY, find_metric
 
@@ -64,7 +65,7 @@ def names_of(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         if not all(pair.rpartition("=")[::2]):
             raise RunError(f"--rename {pair}: this is not LABEL=NAME, as in net1='Model 1'")
-    return {label: name for label, _, name in (pair.rpartition("=") for pair in pairs)}
+    return {label: storable(name) for label, _, name in (pair.rpartition("=") for pair in pairs)}
 
 
 @exit_codes()

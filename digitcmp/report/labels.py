@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from digitcmp.config.identity import flat
+from digitcmp.inert import storable
 from digitcmp.report.frames import Sweep
 from digitcmp.report.runs import as_text, typed
 
@@ -28,7 +29,7 @@ def configurations(sweep: Sweep) -> pd.DataFrame:
     values = into_lists([flat(sweep.configurations[name]) for name in frame["configuration_hash"]])
     columns = {key: typed([one.get(key) for one in values]) for key in dict.fromkeys(key for one in values for key in one)}
     labels = label_all(dict(zip(frame["configuration_hash"], values, strict=True)))
-    frame.insert(0, "label", list(labels.values()))
+    frame.insert(0, "label", [storable(label) for label in labels.values()])
     return pd.concat([frame, pd.DataFrame(columns)], axis=1)
 
 

@@ -53,7 +53,8 @@ def study(
     """
     sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
     known = configurations(sweep)
-    known["label"] = renamed([str(label) for label in known["label"]], names or {})
+    if names:
+        known["label"] = renamed([str(label) for label in known["label"]], names)
     rounds = labelled(sweep.rounds, sweep, known)
     curves = statistics.curve_means(labelled(sweep.epochs, sweep, known), metric)
     table = statistics.summarise(rounds, known, metric)

@@ -63,7 +63,7 @@ SIZES: dict[str, tuple[list[str], str]] = {
     "padding": (["model.tower=[{channels:16,kernel:3,padding:1000000}]"], "a round takes about"),
     "pooling": (["model.tower=[{channels:16,kernel:3,pool:1000000}]"], "nothing is left of the image"),
     "units": ([f"model.digit_dense=[{{units:{LARGE}}},{{units:{LARGE}}}]"], "a round takes about"),
-    "joint units": ([f"model.joint_dense=[{{units:{10**30}}}]"], "a round takes about"),
+    "joint units": ([f"model.joint_dense=[{{units:{10**30}}}]"], "must be a whole number, at least 1, at most"),
     "stack": (["engine=stacked", "rounds=1000000", "stack_size=1000000"], "rounds side by side take about"),
     "jobs": (
         ["--multirun", f"seed=range({LARGE})"],
