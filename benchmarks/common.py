@@ -13,18 +13,18 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from digitcmp import cli
 from digitcmp.config.composed import from_composed
 from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError
 from digitcmp.files import shipped
+from digitcmp.plugins import resolvers
 
 PLAIN = {"wsn": ["aux_weight=0"]}  # the variants that the reference loop has
 
 
 def composed(*overrides: str) -> Config:
     """The configuration of these overrides. Raises DigitcmpError for those that make no sense."""
-    cli.register()
+    resolvers.register()
     with initialize_config_dir(str(shipped("conf"))):
         return from_composed(compose("config", overrides=list(overrides)))
 

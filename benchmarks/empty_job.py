@@ -3,8 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from digitcmp import cli
 from digitcmp.files import shipped
+from digitcmp.plugins import resolvers
 
 
 @hydra.main(config_path=str(shipped("conf")), config_name="config", execution_whitelist=["digitcmp.cli.Hooks", "logging.FileHandler"])
@@ -15,5 +15,5 @@ def empty(composed: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    cli.register()
+    resolvers.register()
     empty()

@@ -16,6 +16,8 @@ from omegaconf import DictConfig
 from digitcmp import cli
 from digitcmp.config.composed import from_composed
 from digitcmp.config.schema import Config
+from digitcmp.entry import interrupts
+from digitcmp.plugins import resolvers
 from digitcmp.train.results import RoundResult
 from digitcmp.train.round import OnEpoch, train_rounds
 
@@ -42,7 +44,7 @@ def one_thread() -> None:
 
 def compose_tree(*overrides: str) -> DictConfig:
     """The YAML tree that the command line composes from these overrides, without Hydra's own part."""
-    cli.register()
+    resolvers.register()
     with initialize_config_dir(str(CONF)):
         return compose("config", overrides=list(overrides))
 
@@ -85,6 +87,27 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
             GlobalHydra.instance().clear()
         out, err = capfd.readouterr()
         return Ended(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def run_main(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run the `main` of one of the other commands in this process: run_main(main, *arguments)."""
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def run(main: Callable[[], object], *arguments: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
+        capfd.readouterr()
+        code: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        except KeyboardInterrupt as interrupt:
+            code = interrupts.told(interrupt)  # as every command does
+        assert isinstance(code, int)
+        return Ended(code, *capfd.readouterr())
 
     return run
 

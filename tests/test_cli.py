@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from digitcmp import __version__
-from digitcmp.cli import run_name
+from digitcmp.plugins.resolvers import run_name
 from tests.conftest import MNIST_ROOT, ROOT, Ended, choices, needs_mnist
 
 Cli = Callable[..., Ended]

@@ -14,7 +14,9 @@ from hydra.core.default_element import GroupDefault, ResultDefault
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, open_dict
 
-GROUPS = ("model", "optimizer", "scheduler", "augment")  # those whose choices bring keys of their own
+from digitcmp.config.schema import GROUP_SCHEMAS
+
+GROUPS = ("model", *GROUP_SCHEMAS)  # those whose choices bring keys of their own
 compose = ConfigLoaderImpl._compose_config_from_defaults_list
 
 

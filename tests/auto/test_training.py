@@ -12,10 +12,10 @@ import pytest
 from digitcmp.auto.plan_file import FILE, read
 from digitcmp.auto.sequential import follow, scores
 from digitcmp.auto.training import train_auto
-from digitcmp.cli import run_name
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import Store
+from digitcmp.plugins.resolvers import run_name
 from digitcmp.terminal import Terminal
 from digitcmp.train.results import RoundResult
 from tests.conftest import Ended, compose_config

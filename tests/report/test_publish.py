@@ -1,9 +1,9 @@
 """What is published of a report: the same tables, figures and rounds, no path of a machine, nothing twice."""
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -22,22 +22,9 @@ Publish = Callable[..., Ended]
 
 
 @pytest.fixture
-def publish(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Publish:
+def publish(run_main: Callable[..., Ended]) -> Publish:
     """Run `python -m digitcmp.report` in this process."""
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-
-    def run(*arguments: str | Path) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
-        capfd.readouterr()
-        code = 0
-        try:
-            command.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out, err = capfd.readouterr()
-        return Ended(code, out, err)
-
-    return run
+    return partial(run_main, command.main)
 
 
 @pytest.fixture

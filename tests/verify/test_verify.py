@@ -3,7 +3,6 @@
 import gzip
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from digitcmp.entry import interrupts
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.published import write_published
 from digitcmp.experiment.store import read_about
@@ -45,28 +43,17 @@ def sweep(trained: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def verify(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Verify:
+def verify(run_main: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verify:
     """Run `python -m digitcmp.verify` in this process; nothing of the temporary folder may stay."""
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
 
     def run(*arguments: str | Path) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["verify", *map(str, arguments)])
-        capfd.readouterr()
-        code: object = 0
-        try:
-            command.main()
-        except SystemExit as end:
-            code = end.code
-        except KeyboardInterrupt as interrupt:
-            code = interrupts.told(interrupt)  # as every command does
-        out, err = capfd.readouterr()
+        ended = run_main(command.main, *arguments)
         assert not list(folder.glob("digitcmp-*"))
-        assert isinstance(code, int)
-        return Ended(code, out, err)
+        return ended
 
     return run
 
