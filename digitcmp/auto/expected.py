@@ -8,7 +8,6 @@ wider by the efficiency of the signed-rank test for normal differences, sqrt(pi 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 from rich.console import Console
@@ -18,7 +17,8 @@ from scipy import stats
 from digitcmp.auto import plan_file
 from digitcmp.auto.sequential import POINT, Plan, Scores, differences, follow, least_rounds, scores
 from digitcmp.auto.words import rule_lines, short_names
-from digitcmp.experiment.plan import words
+from digitcmp.experiment.pace import Paces
+from digitcmp.experiment.plan import in_all
 from digitcmp.experiment.run import Run
 from digitcmp.report.ranks import Values, hodges_lehmann
 
@@ -55,7 +55,8 @@ def print_expected(runs: Sequence[Run], folder: Path, workers: int, console: Con
     if not all(expected.values()):
         for line in of_unknown(plan):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(total_line(plan, runs, [one or unknown(plan) for one in expected.values()], workers), highlight=False, soft_wrap=True)
+    guessed = {name: one or unknown(plan) for name, one in expected.items()}
+    console.print(total_line(plan, runs, guessed, workers, Paces(runs, console)), highlight=False, soft_wrap=True)
 
 
 def expect(plan: Plan, found: Mapping[str, Scores], configuration: str) -> Expected | None:
@@ -151,17 +152,15 @@ def to_table(plan: Plan, found: Mapping[str, Scores], expected: Mapping[str, Exp
     return table
 
 
-def total_line(plan: Plan, runs: Sequence[Run], expected: Sequence[Expected], workers: int) -> str:
+def total_line(plan: Plan, runs: Sequence[Run], expected: Mapping[str, Expected], workers: int, paces: Paces) -> str:
     """Rounds and time in all. The baseline is trained as long as the longest comparison takes."""
-    longest = max(one.rounds for one in expected)
-    wanted = [longest, *(one.rounds for one in expected)] if len(runs) > 1 else [longest]
-    rows = [row for run in runs for row in run.store.rows.values() if row.seed in range(plan.seed, plan.seed + plan.auto.max)]
-    left = max(0.0, sum(wanted) - len(rows))
-    seconds = [row.seconds for row in rows if row.status == "done"]
-    time = (
-        f"about {words(left * median(seconds) / workers)} with {workers} at a time"
-        if seconds
-        else "no finished round to estimate the time from"
-    )
+    wanted = {plan.baseline: max(one.rounds for one in expected.values())} | {name: one.rounds for name, one in expected.items()}
+    seconds, on_record = 0.0, 0
+    for run in runs:
+        rounds = wanted[run.store.configuration_hash]
+        there = sum(row.seed in range(plan.seed, plan.seed + plan.auto.max) for row in run.store.rows.values())
+        seconds, on_record = seconds + max(0.0, rounds - there) * paces.seconds(run), on_record + there
     least, most = (len(runs) * rounds for rounds in (plan.looks[0], plan.looks[-1]))
-    return f"about {sum(wanted):.0f} rounds in all, {least} to {most}; {len(rows)} on record, {time}; nothing was trained (dry_run=true)"
+    time = in_all(seconds, workers, paces.by_what())
+    rounds_in_all = f"about {sum(wanted.values()):.0f} rounds in all, {least} to {most}"
+    return f"{rounds_in_all}; {on_record} on record, {time}; nothing was trained (dry_run=true)"

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from math import isnan
 from pathlib import Path
-from statistics import median
 
 from rich.console import Console
 from rich.table import Table
@@ -11,22 +11,18 @@ from rich.text import Text
 
 from digitcmp.config.schema import AUTO
 from digitcmp.errors import RunError
+from digitcmp.experiment.pace import Paces
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
 from digitcmp.inert import line
 
 
-def estimate(runs: Sequence[Run], workers: int) -> float | None:
-    """Seconds until everything that is missing is trained, None when no round has been finished to judge by.
-
-    A run's rounds are taken to last as long as its finished ones (median), or as those of all runs where it has none.
-    """
-    spent = [[row.seconds for row in run.rows if row.status == "done"] for run in runs]
-    known = [second for seconds in spent for second in seconds]
-    if not known:
-        return None
-    return sum(len(run.missing) * median(seconds or known) for run, seconds in zip(runs, spent, strict=True)) / workers
+def in_all(seconds: float, workers: int, by_what: str = "") -> str:
+    """How long it takes, in words. seconds: of work, NaN where nobody knows."""
+    if isnan(seconds):
+        return "for how long cannot be told: short rounds of it fail"
+    return f"about {words(seconds / workers)} with {workers} at a time{by_what}"
 
 
 def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
@@ -38,8 +34,8 @@ def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
     for run in runs:
         table.add_row(Text(line(run.name)), str(len(run.rows) - len(run.failed)), str(len(run.failed)), str(len(run.missing)))
     console.print(table)
-    seconds = estimate(runs, workers)
-    time = "no finished round to estimate the time from" if seconds is None else f"about {words(seconds)} with {workers} at a time"
+    paces = Paces(runs, console)
+    time = in_all(sum(len(run.missing) * paces.seconds(run) for run in runs if run.missing), workers, paces.by_what())
     console.print(f"{sum(len(run.missing) for run in runs)} rounds to train, {time}; nothing was trained (dry_run=true)", highlight=False)
 
 

@@ -19,6 +19,8 @@ from rich.console import Console
 from digitcmp.config.messages import one_line
 from digitcmp.errors import ConfigError, Pruned, SearchError
 from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.pace import measure
+from digitcmp.experiment.plan import in_all
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.run import Run
@@ -114,13 +116,23 @@ def conclude(
 
 
 def show_space(spec: SearchSpec, console: Console) -> None:
-    """What would be searched: dry_run=true."""
+    """What would be searched, and about how long it would take: dry_run=true. Raises DigitcmpError where it could not be trained."""
+    from digitcmp.experiment.executors.choose import choose, choose_device, preflight
+
     for dimension in spec.space.searched:
         when = f" (when {' and '.join(map(str, dimension.when))})" if dimension.when else ""
         say(console, f"{dimension.name}: {shown(dimension.distribution)}{when}")
-    trial = spec.trial
-    size = f"{spec.settings.n_trials} trials of {len(trial.seeds)} × {trial.epochs} epochs (seeds {trial.seeds[0]} to {trial.seeds[-1]})"
-    console.print(f"{size}; nothing was trained (dry_run=true)")
+    trial, settings = spec.trial, spec.settings
+    preflight(spec.base)
+    size = f"{settings.n_trials} trials of {len(trial.seeds)} × {trial.epochs} epochs (seeds {trial.seeds[0]} to {trial.seeds[-1]})"
+    rounds = settings.n_trials * len(trial.seeds) + 2 * settings.confirm
+    with console.status("training a short round"):
+        pace = measure(spec.base, rounds)
+    workers = choose(spec.base, rounds, choose_device(spec.base.device))[1]
+    time = in_all(rounds * pace.seconds(trial.epochs) if pace else math.nan, workers, " (by a short round of its start)")
+    pruned = ", less what is pruned" if settings.pruner != "none" else ""
+    confirmed = f", {settings.confirm} × 2 rounds to confirm" if settings.confirm else ""
+    console.print(f"{size}{confirmed}; {time}{pruned}; nothing was trained (dry_run=true)", highlight=False, soft_wrap=True)
 
 
 class Search(Callback):

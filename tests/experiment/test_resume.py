@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,12 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from digitcmp.config.schema import Config
 from digitcmp.experiment.callbacks import Callback
-from digitcmp.experiment.plan import estimate, words
+from digitcmp.experiment.pace import Pace, Paces, measure
+from digitcmp.experiment.plan import in_all, words
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
-from digitcmp.train.results import RoundResult
+from digitcmp.terminal import Terminal
+from digitcmp.train.results import EpochRow, RoundResult
+from digitcmp.train.round import OnEpoch
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import ROUND, change_records, records_of, status_of, train_run, without_seconds, workers, write_run
 
@@ -114,30 +120,69 @@ def test_dry_run_trains_nothing(run_cli: Cli, tmp_path: Path) -> None:
     """The plan shows finished and missing rounds and an estimate; a single run leaves no folder at all."""
     ended = run_cli(*TINY, "rounds=5", "dry_run=true")
     assert ended.code == 0
-    assert "5 rounds to train, no finished round to estimate the time from" in " ".join(ended.out.split())
+    assert re.search(
+        r"5 rounds to train, about .* with \d+ at a time \(by 1 short round\); nothing was trained", " ".join(ended.out.split())
+    )
     assert not list(tmp_path.iterdir())
     command = ["--multirun", *TINY, "model=net1,wsn", "hydra.sweep.dir=sweep"]
     assert run_cli(*command, "rounds=2").code == 0
     before = results(tmp_path / "sweep")
     ended = run_cli(*command, "rounds=4", "dry_run=true")
-    assert "4 rounds to train, about" in ended.out
+    assert re.search(r"4 rounds to train, about .* at a time; nothing", " ".join(ended.out.split()))  # by the rounds on record
     assert results(tmp_path / "sweep") == before
 
 
-def test_estimate_is_by_configuration(tmp_path: Path) -> None:
-    """Each run's rounds last as long as its own finished ones (median), a new run's as long as all; shared by the workers."""
+def test_how_long_rounds_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a run's own finished ones (median), or those of a run that is as much work; a short one is trained only where there is neither."""
 
-    def run(name: str, rounds: int, seconds: list[float]) -> Run:
-        config, directory = compose_config(f"rounds={rounds}", *TINY), tmp_path / name
+    def run(name: str, rounds: int, seconds: list[float], *overrides: str) -> Run:
+        config, directory = compose_config(f"rounds={rounds}", *TINY, *overrides), tmp_path / name
         one = Run(config, directory, "test")
-        done = [RoundResult(replace(ROUND, seed=seed, seconds=spent)) for seed, spent in enumerate(seconds)]
+        done = [RoundResult(replace(ROUND, seed=seed, seconds=spent, epochs=1)) for seed, spent in enumerate(seconds)]
         write_run(directory, done, {"seeds": config.seeds}, one.store.configuration)
         return Run(config, directory, "test")
 
-    runs = [run("a", 5, [1.0, 10.0, 2.0]), run("b", 1, [4.0]), run("c", 1, [])]
-    assert estimate(runs, 2) == pytest.approx((2 * 2.0 + 3.0) / 2)
-    assert estimate([run("d", 5, [])], 2) is None
+    measured: list[float] = []
+
+    def short(config: Config, rounds: int) -> Pace:
+        del rounds
+        measured.append(config.aux_weight)
+        return Pace(2.0, 0.5)
+
+    monkeypatch.setattr("digitcmp.experiment.pace.measure", short)
+    whole, other, tuned = (
+        run("a", 5, [1.0, 10.0, 2.0]),
+        run("b", 1, [4.0], "batch_size=50"),
+        run("c", 1, [], "batch_size=50", "optimizer.lr=0.01"),
+    )
+    digits = run("d", 5, [], "model=wsn", "aux_weight=0.5", "epochs=4")
+    paces = Paces([whole, other, tuned, digits], Terminal())
+    assert [paces.seconds(one) for one in (whole, other, tuned, digits)] == [2.0, 4.0, 4.0, 2.0 + 4 * 0.5]
+    assert (measured, paces.by_what()) == ([0.5], " (by 1 short round)")
     assert [words(seconds) for seconds in (20, 150, 7200)] == ["20 seconds", "2.5 minutes", "2.0 hours"]
+    assert in_all(300.0, 2) == "about 2.5 minutes with 2 at a time"
+
+
+def test_a_short_round_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two epochs of the round itself: the second is what the others will take, what is left is beside them."""
+    asked: list[tuple[Config, list[int]]] = []
+
+    def trained(config: Config, seeds: list[int], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+        assert device.type == "cpu"
+        asked.append((config, seeds))
+        for epoch, seconds in enumerate((0.5, 0.7), 1):
+            on_epoch(0, EpochRow(seeds[0], epoch, 0.1, 0.9, 0.9, None, None, seconds))
+        return [RoundResult(replace(ROUND, seconds=3.0))]
+
+    monkeypatch.setattr("digitcmp.train.round.train_rounds", trained)
+    pace = measure(compose_config("epochs=60", "seed=5", "save_model=true", "device=cpu"), 100)
+    assert pace is not None
+    assert (pace.beside, pace.epoch, pace.seconds(60)) == pytest.approx((1.8, 0.7, 43.8))
+    ((config, seeds),) = asked
+    assert (config.epochs, config.save_model, seeds) == (2, False, [5])
+    stacked = measure(compose_config("epochs=1", "engine=stacked", "stack_size=4", "device=cpu"), 3)
+    assert stacked is not None
+    assert asked[-1][1] == [0, 1, 2]
 
 
 def test_a_killed_worker_costs_its_round_only(tmp_path: Path) -> None:

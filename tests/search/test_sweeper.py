@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -163,6 +164,9 @@ def test_a_dry_run_shows_the_space(run_cli: Cli) -> None:
     ended = run_cli(*OURS, SPACE, "dry_run=true")
     assert ended.code == 0, ended.err
     assert "optimizer.lr: 0.001 to 0.1, logarithmic" in ended.out
+    assert re.search(
+        r"; about .* with \d+ at a time \(by a short round of its start\), less what is pruned; nothing was trained", ended.out
+    )
     assert not Path("out").exists()
 
 
