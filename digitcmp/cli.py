@@ -25,6 +25,7 @@ from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
 from digitcmp.config.sizes import check_jobs
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
+from digitcmp.experiment import preview
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_plan, print_resumed
 from digitcmp.experiment.progress import ProgressDisplay
@@ -33,7 +34,7 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
 from digitcmp.names import check_folder, check_name
 from digitcmp.passwords import check_storage, into_environment
-from digitcmp.plugins import resolvers, sweeper, sweeps
+from digitcmp.plugins import previews, resolvers, sweeper, sweeps
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.plugins.resolvers import run_name
 from digitcmp.search.config import TARGET as SEARCHING
@@ -76,7 +77,9 @@ class Hooks(Callback):
         del kwargs
         check_names(config, config.hydra.run.dir)
         check_single(config)
-        checked = typed(config)
+        if config.preview:
+            print_preview(previews.give_folder(config, single=True))
+        checked = preview.shortened(typed(config))
         run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
         if checked.rounds == schema.AUTO:
             from digitcmp.auto import plan_file
@@ -104,6 +107,8 @@ class Hooks(Callback):
         sweeps.check_official(config)
         if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
             Terminal().print(f"the sweep is changed, so that it goes into a folder of its own: {folder}", soft_wrap=True)
+        if config.preview:
+            print_preview(previews.give_folder(config, single=False))
 
     @carried_out
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -122,8 +127,16 @@ class Hooks(Callback):
             from digitcmp.report.terminal import print_report
 
             print_report(make_report([directory]))
+        if config.preview:
+            preview.tell(directory, Terminal())
         if failed := failures(directory):
             print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
+
+
+def print_preview(folder: str) -> None:
+    """Say what is going to be trained, and where."""
+    rounds, epochs = preview.ROUNDS, preview.EPOCHS
+    Terminal().print(f"a preview: at most {rounds} rounds of {epochs} epochs of each configuration, in {folder}", soft_wrap=True)
 
 
 def check_names(config: DictConfig, folder: str) -> None:
@@ -164,13 +177,17 @@ def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.objective`)."""
     settings, console = HydraConfig.get(), Terminal()
     alone = settings.mode == RunMode.RUN
-    config = typed(composed, settings)
-    if config.save_model is None:
-        config.save_model = alone and isinstance(config.rounds, int) and config.rounds <= KEPT_ROUNDS
+    whole = typed(composed, settings)
+    if whole.save_model is None:
+        whole.save_model = alone and isinstance(whole.rounds, int) and whole.rounds <= KEPT_ROUNDS
+    config = preview.shortened(whole)
     number = None if alone else job_of(Path(settings.sweep.dir), int(settings.job.num))
     run = Run(config, Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)), number)
     if alone:
         print_resumed([run], console)
+        if whole.preview:
+            part = preview.Part(["."], 1, preview.rounds_of(whole), whole.epochs)
+            preview.write(preview.make_whole(preview.typed_command(sys.argv[1:]), [whole], [part]), run.directory)
     elif not run.complete:
         from digitcmp.experiment.executors.choose import preflight
 
@@ -188,7 +205,10 @@ def job(composed: DictConfig) -> float:
 
         draw_outdated([run.directory])
         print_summary(run, console)
-        print_next(run, console)
+        if whole.preview:
+            preview.tell(run.directory, console)
+        else:
+            print_next(run, console)
     return run.outcome()
 
 

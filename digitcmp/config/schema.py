@@ -246,6 +246,7 @@ class Config:
     retry_failed: bool = key(execution=True)
     test: bool = key()
     dry_run: bool = key(execution=True)
+    preview: bool = key(execution=True)
     report: bool = key(execution=True)
     auto: Auto = field(default_factory=Auto, metadata={"execution": True})
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -22,6 +22,7 @@ from digitcmp.config.composed import typed
 from digitcmp.config.identity import configuration, configuration_hash, flat
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.errors import DigitcmpError, Pruned, RunError
+from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_about
 from digitcmp.plugins.composing import TemplateLoader
@@ -41,6 +42,7 @@ class Job:
     command: str = ""
     directory: Path = Path()
     config: Config | None = None
+    whole: Config | None = None  # what `config` is a preview of; itself where it is none
     error: Exception | None = None
     value: float | None = None  # what it has come to, when all its rounds are through
     ended: bool = False  # it has come to its error
@@ -109,7 +111,8 @@ def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: 
         directory = (Path(str(composed.hydra.sweep.dir)) / str(composed.hydra.sweep.subdir)).absolute()
         job = Job(number, list(overrides), compose, command_of(list(composed.hydra.overrides.task)), directory)
         try:
-            job.config = typed(composed) if isinstance(found, DictConfig) else found.typed()
+            job.whole = typed(composed) if isinstance(found, DictConfig) else found.typed()
+            job.config = shortened(job.whole)
         except (DigitcmpError, OmegaConfBaseException) as refused:
             job.error = refused
     return job

@@ -6,6 +6,7 @@ are what they are with Hydra's basic launcher. A sweep's jobs are known from the
 one job after the other (`stream`). Imports neither torch nor a model.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from digitcmp.config.identity import configuration, differences
 from digitcmp.config.rules import auto_together
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
+from digitcmp.experiment import preview
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import print_plan, print_resumed
@@ -34,6 +36,8 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.hydra_job import conclude, is_plain, log_kept, raise_quietly
 from digitcmp.plugins.jobs import Homes, Job, job_of, make_job
+from digitcmp.plugins.previews import few_of, whole_of
+from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal
 
 OnJobEnd = Callable[[int, JobReturn], None]
@@ -63,6 +67,11 @@ class DigitcmpLauncher(Launcher):
         numbered = list(enumerate(job_overrides, initial_job_idx))
         coming = track(numbered, "composing the jobs", console=console, transient=True, disable=not console.is_terminal)
         jobs = [make_job(self.loader, self.config, number, overrides) for number, overrides in coming]
+        asked, previewed = jobs, {job.whole.preview for job in jobs if job.whole}
+        if len(previewed) > 1:
+            raise ConfigError("preview=true,false: this is for a whole sweep; give it one value")
+        if previewing := previewed == {True}:
+            jobs = few_of(jobs)
         valid = [job.config for job in jobs if job.config is not None]
         if len(dry := {config.dry_run for config in valid}) > 1:
             raise ConfigError("dry_run=true,false: this is for a whole sweep; give it one value")
@@ -81,6 +90,9 @@ class DigitcmpLauncher(Launcher):
             console.print(f"{shared}: trained together, in one folder", highlight=False, soft_wrap=True)
         if dry == {True}:
             return self.show_plan(runs, runner)
+        if previewing and self.config.hydra.sweeper._target_ != SEARCHING:  # a search has left what it is there
+            folder = Path(str(self.config.hydra.sweep.dir)).absolute()
+            preview.write(whole_of(preview.typed_command(sys.argv[1:]), asked, jobs, folder), folder)
         with ProgressDisplay.of(runs, console) as display:
             train(runs, [display, RunLog(), runner])
         runner.run_waiting()

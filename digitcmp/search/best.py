@@ -15,6 +15,7 @@ from digitcmp.config.identity import configuration, configuration_hash, flat
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import Config
 from digitcmp.errors import SearchError
+from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.provenance import now, versions
 from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
@@ -84,7 +85,7 @@ def confirm(spec: SearchSpec, shared: SharedStudy, context: HydraContext, config
     recipe = ["data.val_pairs=0", f"seed={first}", f"rounds={rounds}"]  # no validation, all training pairs, tested
     jobs = {name: [*spec.space.overrides(values), *recipe] for name, values in points.items()}
     compose = context.config_loader.load_sweep_config
-    hashes = {name: configuration_hash(configuration(typed(compose(config, overrides)))) for name, overrides in jobs.items()}
+    hashes = {name: configuration_hash(configuration(shortened(typed(compose(config, overrides))))) for name, overrides in jobs.items()}
     names = [name for name in jobs if name == "start" or hashes[name] != hashes["start"]]
     returns = launcher.launch([[*jobs[name], f"hydra.sweep.subdir={FOLDER}/{name}"] for name in names], initial_job_idx=0)
     folders = [spec.folder / FOLDER / name for name in names]

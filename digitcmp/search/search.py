@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from digitcmp.config.messages import one_line
 from digitcmp.errors import ConfigError, Pruned, SearchError
+from digitcmp.experiment import preview
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.pace import measure
 from digitcmp.experiment.plan import in_all
@@ -54,7 +56,10 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
             f"hydra.sweeper.pruner={settings.pruner}: pruning needs hydra/launcher=digitcmp; use it, or hydra.sweeper.pruner=none"
         )
     spec = make_spec(settings, make_space(settings.params, arguments), context, config)
-    console = Terminal()
+    console, whole = Terminal(), spec
+    if whole.base.preview:
+        spec = few_of(whole)
+        settings = spec.settings
     if spec.base.dry_run:
         show_space(spec, console)
         return
@@ -67,6 +72,8 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
         sampler = make_sampler(settings, settings.seed)
         shared = SharedStudy(storage, open_study(storage, name, settings, spec.identity(), sampler, pruner), settings)
         spec.folder.mkdir(parents=True, exist_ok=True)
+        if whole.base.preview:
+            preview.write(whole_of(whole), spec.folder)
         OmegaConf.save(config, spec.folder / "multirun.yaml")
         with shared.join() as before:
             if before:  # the same seed again would give the points that it gave before
@@ -74,6 +81,29 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
                 shared.study.sampler = make_sampler(settings, seed)
             Search(spec, shared, launcher, console).run()
         conclude(spec, shared, context, config, launcher, console)
+    if whole.base.preview:
+        preview.tell(spec.folder, console)
+
+
+def few_of(spec: SearchSpec) -> SearchSpec:
+    """The search as its preview makes it. A study that was given a name has another one, since its storage may be the same."""
+    settings = spec.settings
+    trials, rounds = min(preview.TRIALS, settings.n_trials), min(preview.ROUNDS, settings.confirm)
+    name = settings.study_name and settings.study_name + preview.SUFFIX
+    return replace(spec, settings=replace(settings, n_trials=trials, confirm=rounds, study_name=name), base=preview.shortened(spec.base))
+
+
+def whole_of(spec: SearchSpec) -> preview.Whole:
+    """What a preview of this search is a preview of. Which trials there will be nobody knows: they are taken to be like the first ones."""
+    from digitcmp.search.best import FOLDER as CONFIRM
+
+    settings, trial = spec.settings, spec.trial
+    names = [spec.trial_folder(number) for number in range(preview.TRIALS)]
+    parts = [preview.Part(names, settings.n_trials, settings.n_trials * len(trial.seeds), trial.epochs)]
+    if settings.confirm:
+        ends = [f"{CONFIRM}/{name}" for name in (*names, "start")]
+        parts.append(preview.Part(ends, 2, 2 * settings.confirm, trial.epochs))
+    return preview.make_whole(preview.typed_command(sys.argv[1:]), [spec.base], parts, most=settings.pruner != "none")
 
 
 def check_folder(folder: Path, name: str) -> None:
