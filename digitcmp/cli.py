@@ -33,7 +33,7 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
 from digitcmp.names import check_folder, check_name
 from digitcmp.passwords import check_storage, into_environment
-from digitcmp.plugins import resolvers, sweeper, sweeps
+from digitcmp.plugins import options, resolvers, sweeper, sweeps
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.plugins.resolvers import run_name
 from digitcmp.search.config import TARGET as SEARCHING
@@ -202,7 +202,7 @@ def main() -> None:
     full_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
-        sys.argv[1:] = into_environment(sys.argv[1:], os.environ)
+        sys.argv[:] = ["digitcmp", *options.given(into_environment(sys.argv[1:], os.environ))]
         resolvers.register()
         job()
         sys.stdout.flush()

@@ -14,7 +14,7 @@ import pytest
 
 from digitcmp import __version__
 from digitcmp.plugins.resolvers import run_name
-from tests.conftest import MNIST_ROOT, ROOT, Ended, choices, needs_mnist
+from tests.conftest import MNIST_ROOT, ROOT, Ended, needs_mnist
 
 Cli = Callable[..., Ended]
 QUICK = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100"]
@@ -332,20 +332,7 @@ def test_a_job_without_means_does_not_stop_the_others(run_cli: Cli, tmp_path: Pa
     assert len(list(tmp_path.glob("sweep/*/rounds.csv"))) == 1
 
 
-def test_help_fits_one_screen_and_lists_every_choice(run_cli: Cli) -> None:
-    """At most 40 lines of 100 columns; every group and choice; five commands that compose."""
-    ended = run_cli("--help")
-    lines = ended.out.rstrip().splitlines()
-    assert ended.code == 0
-    assert len(lines) <= 40
-    assert max(map(len, lines)) <= 100
-    words = set(ended.out.split())
-    for group in ("model", "optimizer", "scheduler", "data", "experiment"):
-        assert set(choices(group)) <= words
-    assert len([line for line in lines if line.startswith("  python -m digitcmp")]) == 5
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["model=wsm"], ["aux_weight=-1"], ["--cfg", "job"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--help-keys"], ["model=wsm"], ["aux_weight=-1"], ["--cfg", "job"]])
 def test_quick_answers_do_not_import_torch(arguments: list[str], tmp_path: Path) -> None:
     """Help and configuration errors never wait for torch (nor pandas, nor matplotlib)."""
     code = (
@@ -357,13 +344,10 @@ def test_quick_answers_do_not_import_torch(arguments: list[str], tmp_path: Path)
     assert "HEAVY []" in done.stdout
 
 
-def test_info_version_and_completion(tmp_path: Path) -> None:
-    """Hydra's own extras work: --info, tab completion; --version is ours."""
+def test_info_and_version(tmp_path: Path) -> None:
+    """Hydra's own extras work: --info; --version is ours."""
     info = subprocess.run([*PYTHON, "--info", "defaults"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "model/net2" in info.stdout
-    env = {**os.environ, "COMP_LINE": "digitcmp model=ws", "COMP_POINT": "17"}
-    completed = subprocess.run([*PYTHON, "-sc", "query=bash"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
-    assert completed.stdout.split() == ["model=wsmodel", "model=wsmodel1", "model=wsn"]
     version = subprocess.run([*PYTHON, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert version.stdout.startswith(f"digitcmp {__version__} (Hydra 1.4")
 

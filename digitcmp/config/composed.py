@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, MOST_SEED, Config, DataConfig
+from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, MOST_SEED, Config, DataConfig, limits_in_words
 from digitcmp.config.sizes import check_memory
 from digitcmp.data.fingerprint import fingerprint_of
 from digitcmp.errors import ConfigError
@@ -173,8 +173,7 @@ def check_value(path: str, value: Any, metadata: Any) -> None:
     finite = isinstance(value, int) or math.isfinite(value)  # a whole number may be too large for a float
     if not finite or not all(LIMITS[name](value, limit) for name, limit in limits.items()):
         kind = "a whole number" if isinstance(value, int) else "a finite number"
-        words = [kind, *(f"{name.replace('_', ' ')} {limit:,}" for name, limit in limits.items())]
-        raise ConfigError(f"{path}={value}: must be {', '.join(words)}")
+        raise ConfigError(f"{path}={value}: must be {', '.join([kind, *limits_in_words(limits)])}")
 
 
 def check_text(path: str, value: str, kind: str) -> None:
