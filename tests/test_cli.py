@@ -94,7 +94,15 @@ BAD = {
     "lerning_rate=1": "lerning_rate=1: there is no such key, did you mean optimizer.lr?",
     "modle=wsn": "modle=wsn: there is no such key, did you mean model?",
     "+model.foo=1": "model.foo=1: there is no such key",
-    "model.stride=2": "; model has name, joint, weight_sharing, batchnorm,",
+    "model.stride=2": "model.stride=2: there is no such key; model has name, joint, weight_sharing, batchnorm,",
+    "+model.stride=2": "model.stride=2: there is no such key; model has name, joint, weight_sharing, batchnorm,",
+    "optimizer.foo=1": "optimizer.foo=1: there is no such key; optimizer has algorithm, lr, comparator_lr, weight_decay, betas, eps",
+    "data.dropout=0.2": "data.dropout=0.2: there is no such key, did you mean model.dropout?; data has source,",
+    "auto.margins=1": "auto.margins=1: there is no such key, did you mean auto.margin?; auto has margin, batch, max, level",
+    "+augment.pixels=1": "augment.pixels=1: the chosen augment has no such key; it belongs to augment=shift, augment=affine",
+    "hydra.run.dri=x": "hydra.run.dri=x: there is no such key, did you mean hydra.run.dir?; hydra.run has dir",
+    "~model.name": "~model.name: a key cannot be left out; give it another value, as in model.name=VALUE",
+    "~foo": "foo: there is no such key",
     "data.fold=2": "; data has source, root, fingerprint,",
     "+foo=1": "foo: there is no such key",
     "experiment=net4": "experiment=net4: this group is added with a plus sign: +experiment=net4",
@@ -311,13 +319,18 @@ BAD_SWEEPS = {
     "model=net1,wsm": "model=wsm: there is no such choice, did you mean wsn?",
     "aux_weight=interval(0,1)": "aux_weight=interval(0,1): this is for a search; add hydra/sweeper=optuna",
     "+sweeps=tabel1": "sweeps=tabel1: there is no such choice, did you mean table1?",
+    "model.stride=2,3": "model.stride=2: there is no such key; model has name,",
+    "hydra.sweeper.foo=1": "hydra.sweeper.foo=1: there is no such key; hydra.sweeper has max_batch_size, params",
+    "hydra/sweeper=digitcmp_optuna hydra.sweeper.n_trial=9": "hydra.sweeper.n_trial=9: there is no such key, did you mean hydra.sweeper.n_tr",
+    "hydra/sweeper=digitcmp_optuna +hydra.sweeper.foo=1": "hydra.sweeper.foo=1: there is no such key; hydra.sweeper has study",
+    "hydra/sweeper=digitcmp_optuna hydra.sweeper.pruners.hyper.warmup=1": "hydra.sweeper.pruners.hyper: there is no such key",
 }
 
 
 @pytest.mark.parametrize("argument", BAD_SWEEPS)
 def test_bad_sweeps_are_one_line(argument: str, run_cli: Cli, tmp_path: Path) -> None:
     """Sweep syntax that Hydra answers with an internal error, or with nothing at all."""
-    ended = run_cli("--multirun", argument, "hydra.sweep.dir=sweep")
+    ended = run_cli("--multirun", *argument.split(), "hydra.sweep.dir=sweep")
     assert ended.code == 1
     assert ended.err.startswith(f"digitcmp: {BAD_SWEEPS[argument]}")
     assert ended.err.count("\n") == 1

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.identity import choice, completed, execution_keys, primary
+from digitcmp.config.messages import unknown_key
 from digitcmp.config.rules import check_rules
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, MOST_SEED, Config, DataConfig, limits_in_words
 from digitcmp.config.sizes import check_memory
@@ -143,7 +144,7 @@ def empty() -> DictConfig:
 def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Every leaf: its dotted path, its value, what `key(...)` declared. Raises ConfigError for a key that the schema does not have."""
     for unknown in sorted(set(vars(node)) - {item.name for item in fields(node)}):
-        raise ConfigError(f"{prefix}{unknown}={getattr(node, unknown)}: there is no such key; --cfg job shows all keys")
+        raise ConfigError(unknown_key(f"{prefix}{unknown}", f"={getattr(node, unknown)}", type(node)))
     for item in fields(node):
         value, path = getattr(node, item.name), f"{prefix}{item.name}"
         if is_dataclass(value):
