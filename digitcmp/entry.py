@@ -123,7 +123,8 @@ class Notice:
         self.streams: list[TextIO] = []  # those whose first text takes it back
 
     def show(self, text: str) -> None:
-        """Print it, where there is a terminal."""
+        """Print it, where there is a terminal; in place of what it was busy with before."""
+        self.clear()
         if not takes_back():
             return
         sys.stderr.write(text)

@@ -321,9 +321,9 @@ BAD_SWEEPS = {
     "+sweeps=tabel1": "sweeps=tabel1: there is no such choice, did you mean table1?",
     "model.stride=2,3": "model.stride=2: there is no such key; model has name,",
     "hydra.sweeper.foo=1": "hydra.sweeper.foo=1: there is no such key; hydra.sweeper has max_batch_size, params",
-    "hydra/sweeper=digitcmp_optuna hydra.sweeper.n_trial=9": "hydra.sweeper.n_trial=9: there is no such key, did you mean hydra.sweeper.n_tr",
+    "hydra/sweeper=digitcmp_optuna hydra.sweeper.n_trial=9": "hydra.sweeper.n_trial=9: there is no such key, did you mean hydra.sweeper",
     "hydra/sweeper=digitcmp_optuna +hydra.sweeper.foo=1": "hydra.sweeper.foo=1: there is no such key; hydra.sweeper has study",
-    "hydra/sweeper=digitcmp_optuna hydra.sweeper.pruners.hyper.warmup=1": "hydra.sweeper.pruners.hyper: there is no such key",
+    "hydra/sweeper=digitcmp_optuna hydra.sweeper.pruners.hyper.a=1": "hydra.sweeper.pruners.hyper: there is no such key",
 }
 
 

@@ -205,6 +205,7 @@ from types import ModuleType
 from digitcmp import entry
 def main():
     print("busy", file=sys.__stderr__ if sys.argv[1:] == ["stderr"] else sys.stdout) if sys.argv[1:] != ["nothing"] else None
+    entry.notice.show("loading more …")
     print("more")
 sys.modules["silent"] = ModuleType("silent")
 sys.modules["silent"].main = main
@@ -237,6 +238,7 @@ def test_a_terminal_is_told_at_once_what_takes_long(tmp_path: Path, where: str) 
     """Before anything else is imported; it is gone when something else is printed, on whichever stream."""
     seen = Seen(tmp_path, [sys.executable, "-c", SILENT, where])
     assert seen.written.startswith("loading torch …\r\x1b[K".encode())
+    assert "loading more …\r\x1b[K".encode() in seen.written
     assert (seen.code, seen.lines) == (0, ["busy", "more"])
 
 

@@ -6,6 +6,7 @@ are what they are with Hydra's basic launcher. A sweep's jobs are known from the
 one job after the other (`stream`). Imports neither torch nor a model.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from rich.progress import track
 from digitcmp.config.identity import configuration, differences
 from digitcmp.config.rules import auto_together
 from digitcmp.config.schema import Config
+from digitcmp.entry import notice
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
@@ -63,6 +65,8 @@ class DigitcmpLauncher(Launcher):
         numbered = list(enumerate(job_overrides, initial_job_idx))
         coming = track(numbered, "composing the jobs", console=console, transient=True, disable=not console.is_terminal)
         jobs = [make_job(self.loader, self.config, number, overrides) for number, overrides in coming]
+        if "torch" not in sys.modules:
+            notice.show("loading torch …")
         valid = [job.config for job in jobs if job.config is not None]
         if len(dry := {config.dry_run for config in valid}) > 1:
             raise ConfigError("dry_run=true,false: this is for a whole sweep; give it one value")
