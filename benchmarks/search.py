@@ -27,7 +27,8 @@ from benchmarks.machine import describe_machine, in_words
 from digitcmp.errors import Pruned
 from digitcmp.experiment.callbacks import Callback, Callbacks
 from digitcmp.experiment.run import Run
-from digitcmp.plugins.launcher import DigitcmpLauncher, OnJobEnd
+from digitcmp.plugins.launcher import DigitcmpLauncher
+from digitcmp.plugins.runner import OnJobEnd
 from digitcmp.search.config import Median, Samplers, SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.search import Search

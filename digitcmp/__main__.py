@@ -5,7 +5,7 @@ from digitcmp.entry import command
 
 def main() -> None:
     """Run the command line (`digitcmp.cli`)."""
-    command("digitcmp.cli")
+    command("digitcmp.cli", "torch")
 
 
 if __name__ == "__main__":

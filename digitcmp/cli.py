@@ -34,7 +34,7 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
 from digitcmp.names import check_folder, check_name
 from digitcmp.passwords import check_storage, into_environment
-from digitcmp.plugins import previews, resolvers, sweeper, sweeps
+from digitcmp.plugins import options, previews, resolvers, sweeper, sweeps
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.plugins.resolvers import run_name
 from digitcmp.search.config import TARGET as SEARCHING
@@ -78,7 +78,7 @@ class Hooks(Callback):
         check_names(config, config.hydra.run.dir)
         check_single(config)
         if config.preview:
-            print_preview(previews.give_folder(config, single=True))
+            previews.give_folder(config, single=True)
         checked = preview.shortened(typed(config))
         run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
         if checked.rounds == schema.AUTO:
@@ -108,7 +108,7 @@ class Hooks(Callback):
         if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
             Terminal().print(f"the sweep is changed, so that it goes into a folder of its own: {folder}", soft_wrap=True)
         if config.preview:
-            print_preview(previews.give_folder(config, single=False))
+            previews.give_folder(config, single=False)
 
     @carried_out
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -131,12 +131,6 @@ class Hooks(Callback):
             preview.tell(directory, Terminal())
         if failed := failures(directory):
             print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
-
-
-def print_preview(folder: str) -> None:
-    """Say what is going to be trained, and where."""
-    rounds, epochs = preview.ROUNDS, preview.EPOCHS
-    Terminal().print(f"a preview: at most {rounds} rounds of {epochs} epochs of each configuration, in {folder}", soft_wrap=True)
 
 
 def check_names(config: DictConfig, folder: str) -> None:
@@ -222,7 +216,7 @@ def main() -> None:
     full_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
-        sys.argv[1:] = into_environment(sys.argv[1:], os.environ)
+        sys.argv[:] = ["digitcmp", *options.given(into_environment(sys.argv[1:], os.environ))]
         resolvers.register()
         job()
         sys.stdout.flush()

@@ -6,18 +6,26 @@ import sys
 
 TYPE_CHECKING = False  # as in `typing`, which a file of the working folder could be
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket
     from sys import UnraisableHookArgs
-    from typing import NoReturn
+    from typing import NoReturn, TextIO
 
 GRACE = 4.0  # seconds that a command has to end after Ctrl-C; then it is ended, whatever it does
+QUICK = ("--help", "--hydra-help", "--version", "--cfg", "--info", "--shell-completion")  # options that are answered at once
+SHORT = ("-h", "-c", "-i", "-sc")
 PLAIN = {"±": "+-", "×": "x", "…": "...", "·": "-", "−": "-", "–": "-", "—": "-", "→": "->", "≤": "<=", "≥": ">=", "“": '"', "”": '"'}
 
 
-def command(module: str) -> "NoReturn":
-    """Run `main` of a module, and end the program: exit code 0, that of what it raises (SystemExit), or 130 for Ctrl-C."""
+def command(module: str, loads: str) -> "NoReturn":
+    """Run `main` of a module, and end the program: exit code 0, that of what it raises (SystemExit), or 130 for Ctrl-C.
+
+    loads: the library that takes longest to import.
+    """
     forget_working_folder()
     open_streams()
+    if works(sys.argv[1:]):
+        notice.show(f"loading {loads} …")
     code: int | str | None = 1
     try:
         interrupts.begin()
@@ -37,6 +45,7 @@ def command(module: str) -> "NoReturn":
         code = interrupts.told(error)
     finally:
         interrupts.end()
+        notice.clear()
     sys.exit(flushed(code))
 
 
@@ -95,6 +104,54 @@ def flushed(code: int | str | None) -> int | str | None:
     return code
 
 
+def works(arguments: list[str]) -> bool:
+    """Whether a command line asks for more than help, a version, a configuration or completion, which come at once."""
+    options = [argument for argument in arguments if argument.startswith("-")]
+    return not any(option in SHORT or option.startswith(QUICK) or any(name.startswith(option) for name in QUICK) for option in options)
+
+
+def takes_back() -> bool:
+    """Whether errors go to a terminal that can take back what stands in a line."""
+    return os.isatty(2) and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+class Notice:
+    """What a command is busy with until it prints something: importing libraries takes seconds, on a busy machine ten. On a terminal
+    that can take it back; there it is gone when the next text comes, on whichever stream."""
+
+    def __init__(self) -> None:
+        self.streams: list[TextIO] = []  # those whose first text takes it back
+
+    def show(self, text: str) -> None:
+        """Print it, where there is a terminal; in place of what it was busy with before."""
+        self.clear()
+        if not takes_back():
+            return
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        self.streams = [sys.stdout, sys.stderr]
+        for stream in self.streams:
+            stream.write = self.first(stream)  # type: ignore[method-assign]
+
+    def first(self, stream: "TextIO") -> "Callable[[str], int]":
+        """What a stream writes with until it has written something."""
+
+        def write(text: str) -> int:
+            self.clear()
+            return stream.write(text)  # its own method again
+
+        return write
+
+    def clear(self) -> None:
+        """Take it back, if it is still there."""
+        streams, self.streams = self.streams, []
+        for stream in streams:
+            del stream.write
+        if streams:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
 class Interrupts:
     """Ctrl-C: the first one is a KeyboardInterrupt, and those that follow change nothing. What has not ended `GRACE` seconds later is
     ended, also in the middle of a system call; nothing on disk needs more than what is there at any moment."""
@@ -150,7 +207,9 @@ class Interrupts:
             if self.lost:
                 self.seen = self.lost = False
                 _thread.interrupt_main()
-        os.write(2, b"\ndigitcmp: interrupted; it did not end by itself within %d seconds; finished rounds are kept\n" % GRACE)
+        notice.clear()
+        lead = b"\r\x1b[K\x1b[?25h" if takes_back() else b"\n"  # a bar goes, and the cursor that it hides comes again
+        os.write(2, lead + b"digitcmp: interrupted; it did not end by itself within %d seconds; finished rounds are kept\n" % GRACE)
         os._exit(128 + signal.SIGINT)
 
     @staticmethod
@@ -170,3 +229,4 @@ class Interrupts:
 
 
 interrupts = Interrupts()
+notice = Notice()

@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import ROOT, Ended, compose_tree
 
 README = (ROOT / "README.md").read_text()
-HELP = (ROOT / "conf" / "config.yaml").read_text()
-COMMAND = re.compile(r"^\s*(?:\w+=\S+ )?python -m digitcmp(?![.\w]) ?(.*?)(?:    .*|  +#.*)?$", re.MULTILINE)
+HELP = (ROOT / "conf" / "hydra" / "help" / "digitcmp.yaml").read_text()
+COMMAND = re.compile(r"^\s*(?:\w+=\S+ )?python -m digitcmp(?![.\w]) ?(.*?)(?:  .*)?$", re.MULTILINE)
 COMMANDS = sorted({found.strip() for text in (README, HELP) for found in COMMAND.findall(text)})
 
 

@@ -1,15 +1,18 @@
 """How every command begins and ends, wherever it is run: modules in the working folder, streams, Ctrl-C."""
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pyte
 import pytest
 
-from digitcmp.entry import plain
+from digitcmp.entry import plain, works
 from tests.conftest import ROOT
 from tests.report.made import write_run
 
@@ -160,7 +163,7 @@ def stuck():
 entry.GRACE = 0.5
 sys.modules["stuck"] = ModuleType("stuck")
 sys.modules["stuck"].main = stuck
-entry.command("stuck")
+entry.command("stuck", "torch")
 """
 
 
@@ -190,7 +193,96 @@ def test_an_interrupt_that_python_ignores_comes_again(tmp_path: Path) -> None:
         "    print('went on')\n"
     )
     paths = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(tmp_path)!r}]"
-    code = f"{paths}; from digitcmp.entry import command; command('silent')"
+    code = f"{paths}; from digitcmp.entry import command; command('silent', 'torch')"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (130, "")
     assert ended.stderr.strip() == "digitcmp: interrupted; finished rounds are kept"
+
+
+SILENT = r"""
+import sys
+from types import ModuleType
+from digitcmp import entry
+def main():
+    print("busy", file=sys.__stderr__ if sys.argv[1:] == ["stderr"] else sys.stdout) if sys.argv[1:] != ["nothing"] else None
+    entry.notice.show("loading more …")
+    print("more")
+sys.modules["silent"] = ModuleType("silent")
+sys.modules["silent"].main = main
+entry.command("silent", "torch")
+"""
+
+
+class Seen:
+    """What a command has written to a terminal, and what is left on its screen."""
+
+    def __init__(self, folder: Path, command: list[str], columns: int = 80, **environment: str) -> None:
+        screen = pyte.Screen(columns, 24)
+        stream = pyte.ByteStream(screen)
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(folder)
+            os.execvpe(command[0], command, {**os.environ, "COLUMNS": str(columns), "TERM": "xterm", **environment})
+        self.written = b""
+        with contextlib.suppress(OSError):  # the end of a terminal is an error
+            while part := os.read(terminal, 1 << 16):
+                self.written += part
+        os.close(terminal)
+        self.code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        stream.feed(self.written)
+        self.lines = [line.rstrip() for line in screen.display if line.strip()]
+
+
+@pytest.mark.parametrize("where", ["stdout", "stderr"])
+def test_a_terminal_is_told_at_once_what_takes_long(tmp_path: Path, where: str) -> None:
+    """Before anything else is imported; it is gone when something else is printed, on whichever stream."""
+    seen = Seen(tmp_path, [sys.executable, "-c", SILENT, where])
+    assert seen.written.startswith("loading torch …\r\x1b[K".encode())
+    assert "loading more …\r\x1b[K".encode() in seen.written
+    assert (seen.code, seen.lines) == (0, ["busy", "more"])
+
+
+def test_nothing_is_left_of_what_was_told(tmp_path: Path) -> None:
+    """Where nothing else is printed either; where the program fails; where a terminal cannot take it back, it is not told."""
+    for end, left in (("pass", []), ("raise SystemExit('refused')", ["refused"])):
+        code = SILENT.replace('    print("more")\n', f"    {end}\n")
+        assert Seen(tmp_path, [sys.executable, "-c", code, "nothing"]).lines == left
+    for terminal in ("dumb", ""):
+        assert Seen(tmp_path, [sys.executable, "-c", SILENT, "nothing"], TERM=terminal).written == b"more\r\n"
+    done = run(tmp_path, [sys.executable, "-c", SILENT, "stdout"], TERM="xterm")
+    assert (done.stdout, done.stderr) == ("busy\nmore\n", "")
+
+
+def test_what_comes_at_once_is_not_announced() -> None:
+    """Help, a version, a configuration, completion; also where an option is only begun."""
+    for typed in (
+        "--help",
+        "-h",
+        "--help-keys model=wsn",
+        "--hel",
+        "--cfg job",
+        "-c job model=net1",
+        "--info",
+        "--version",
+        "-sc query=bash",
+        "--shell-comp",
+    ):
+        assert not works(typed.split()), typed
+    for typed in (
+        "",
+        "model=wsn",
+        "-m seed=1,2",
+        "--multirun +sweeps=smoke",
+        "--config-dir mine",
+        "folder --curves --columns mean --out here",
+    ):
+        assert works(typed.split()), typed
+
+
+def test_help_on_a_terminal_is_help_alone(tmp_path: Path) -> None:
+    """Twenty columns, no colours, a dumb terminal: the text, and nothing beyond the edge."""
+    for environment in ({"TERM": "dumb"}, {"NO_COLOR": "1"}):
+        seen = Seen(tmp_path, [*PYTHON, "--help"], 20, **environment)
+        assert seen.code == 0
+        assert b"\x1b" not in seen.written
+        assert max(map(len, seen.written.decode().splitlines())) <= 20

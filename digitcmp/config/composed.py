@@ -11,8 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.identity import choice, completed, execution_keys, primary
+from digitcmp.config.messages import unknown_key
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, MOST_SEED, Config, DataConfig
+from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, MOST_SEED, Config, DataConfig, limits_in_words
 from digitcmp.config.sizes import check_memory
 from digitcmp.data.fingerprint import fingerprint_of
 from digitcmp.errors import ConfigError
@@ -143,7 +144,7 @@ def empty() -> DictConfig:
 def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Every leaf: its dotted path, its value, what `key(...)` declared. Raises ConfigError for a key that the schema does not have."""
     for unknown in sorted(set(vars(node)) - {item.name for item in fields(node)}):
-        raise ConfigError(f"{prefix}{unknown}={getattr(node, unknown)}: there is no such key; --cfg job shows all keys")
+        raise ConfigError(unknown_key(f"{prefix}{unknown}", f"={getattr(node, unknown)}", type(node)))
     for item in fields(node):
         value, path = getattr(node, item.name), f"{prefix}{item.name}"
         if is_dataclass(value):
@@ -173,8 +174,7 @@ def check_value(path: str, value: Any, metadata: Any) -> None:
     finite = isinstance(value, int) or math.isfinite(value)  # a whole number may be too large for a float
     if not finite or not all(LIMITS[name](value, limit) for name, limit in limits.items()):
         kind = "a whole number" if isinstance(value, int) else "a finite number"
-        words = [kind, *(f"{name.replace('_', ' ')} {limit:,}" for name, limit in limits.items())]
-        raise ConfigError(f"{path}={value}: must be {', '.join(words)}")
+        raise ConfigError(f"{path}={value}: must be {', '.join([kind, *limits_in_words(limits)])}")
 
 
 def check_text(path: str, value: str, kind: str) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import textwrap
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -43,7 +42,31 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         return first(str(error))
     if isinstance(error, ImportError | MemoryError):
         return f"{first(str(error))}: a library is damaged, or there is too little memory for it (ulimit -v)"
-    return known_text(str(error), arguments) or meant(error, arguments) or by_class(error) or first(str(error))
+    return missing(error) or known_text(str(error), arguments) or meant(error, arguments) or by_class(error) or first(str(error))
+
+
+def missing(error: BaseException) -> str:
+    """A key that there is not, as Hydra and OmegaConf tell it; empty for any other error."""
+    text, source = str(error), source_of(error)
+    if found := re.search(r"Could not (?:override|append to config\.?|delete from config\.) ?'?([\w./@-]+)'?", text):
+        path = found[1]
+    elif isinstance(source, ConfigKeyError) and source.full_key:
+        path = source.full_key
+    else:
+        return ""
+    value = re.search(rf"use \+{re.escape(path)}(=\S*)", text)
+    whole = str(getattr(source, "full_key", None) or path)
+    # a.b.c, where there is not even an a.b
+    above = whole if path.startswith(f"{whole}.") else path
+    return unknown_key(above, value[1] if value and above == path else "", getattr(source, "object_type", None))
+
+
+def source_of(error: BaseException) -> OmegaConfBaseException | None:
+    """The error of OmegaConf that is behind another one, if there is one."""
+    source: BaseException | None = error
+    while source is not None and not isinstance(source, OmegaConfBaseException):
+        source = source.__cause__
+    return source
 
 
 # words of other programs' command lines, and the command that is meant; what else was typed follows it
@@ -70,20 +93,14 @@ def meant(error: BaseException, arguments: Sequence[str]) -> str:
 
 def by_class(error: BaseException) -> str:
     """Errors that are known by their class, or by that of the OmegaConf error behind them; empty for any other."""
-    source: BaseException | None = error
-    while source is not None and not isinstance(source, OmegaConfBaseException):
-        source = source.__cause__
+    source = source_of(error)
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: this is not YAML ({error.problem})"
     if isinstance(error, OverrideParseException) and (found := re.search(r"while evaluating '(?:.*)': (.*)", str(error))):
         return f"{error.override}: {found[1]}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters twice, as in 'KEY=\"~/a\"'"
-    if isinstance(source, ValidationError):
-        return wrong_type(source)
-    if isinstance(source, ConfigKeyError) and source.full_key:
-        return unknown_key(source.full_key, str(error))
-    return ""
+    return wrong_type(source) if isinstance(source, ValidationError) else ""
 
 
 def known_text(text: str, arguments: Sequence[str]) -> str:
@@ -92,8 +109,8 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
         return f"{found[1]}.yaml: {found[2]}"
     if found := re.search(r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'", text):
         return f"+{found[1]}={found[2]}: choose it without the plus sign: {found[1]}={found[2]}"
-    if found := re.search(r"Could not (?:override|append to config|delete from config) ?'?([\w./@-]+)'?", text):
-        return unknown_key(found[1], text)
+    if found := re.search(r"Error merging override ~(\S+)", text):
+        return f"~{found[1]}: a key cannot be left out; give it another value, as in {found[1]}=VALUE"
     if found := re.search(r"Ambiguous value for argument '(.*)'", text):
         return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
     if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
@@ -143,10 +160,12 @@ def wrong_type(error: ValidationError) -> str:
     return f"{error.full_key}={found[1]}: must be {kinds.get(found[2], found[2])}"
 
 
-def unknown_key(path: str, text: str) -> str:
-    """A key that no schema has: the nearest one that exists, or the plus sign that adds a group."""
-    value = re.search(rf"use \+({re.escape(path)}=\S*)", text)
-    shown = value[1] if value else path
+def unknown_key(path: str, value: str = "", kind: Any = None) -> str:
+    """A key that no schema has: the nearest one that exists, and its neighbours; or the plus sign that adds a group.
+
+    value: what it was to get, with its equals sign, if that is known. kind: the dataclass in which it was looked for.
+    """
+    shown = path + value
     if path in ("experiment", "ladder", "sweeps"):
         return f"{shown}: this group is added with a plus sign: +{shown}"
     if path.startswith("hydra.job.env_set"):
@@ -155,17 +174,22 @@ def unknown_key(path: str, text: str) -> str:
     owners = [choice for choice, schema in GROUP_SCHEMAS.get(group, {}).items() if name in {item.name for item in fields(schema)}]
     if owners:
         return f"{shown}: the chosen {group} has no such key; it belongs to {', '.join(f'{group}={choice}' for choice in owners)}"
-    near, known = suggestion(path, known_keys()), known_keys()
-    beside = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == group]
-    rest = f"{group} has {', '.join(dict.fromkeys(beside))}" if group and beside else "--cfg job shows all keys"
-    return f"{shown}: there is no such key{near}; {rest}"
+    known = known_keys()
+    beside = [item.name for item in fields(kind) if not item.name.startswith("_")] if is_dataclass(kind) else []
+    beside = beside or list(dict.fromkeys(key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == group))
+    if not group or not beside:
+        return f"{shown}: there is no such key{suggestion(path, known)}; --help-keys explains all keys"
+    close = get_close_matches(name, beside, n=1)
+    elsewhere = suggestion(name, known, 1.0)  # the same name in another group
+    near = elsewhere or (f", did you mean {group}.{close[0]}?" if close else "")
+    return f"{shown}: there is no such key{near}; {group} has {', '.join(beside)}"
 
 
-def suggestion(wrong: str, known: Sequence[str]) -> str:
+def suggestion(wrong: str, known: Sequence[str], cutoff: float = 0.6) -> str:
     """', did you mean …?' for a near miss, else nothing."""
     # a key is also known by its last part, and the learning rate by its name
     names = {"learning_rate": "optimizer.lr", **{name.rpartition(".")[2]: name for name in known}, **{name: name for name in known}}
-    close = get_close_matches(wrong.lower(), names, n=1, cutoff=0.6)
+    close = get_close_matches(wrong.lower(), names, n=1, cutoff=cutoff)
     return f", did you mean {names[close[0]]}?" if close and names[close[0]] in known else ""
 
 
@@ -179,11 +203,6 @@ def known_keys(node: Any = Config, prefix: str = "") -> list[str]:
         for kind in [*kinds, *GROUP_SCHEMAS.get(prefix + item.name, {}).values()]:
             keys += known_keys(kind, f"{prefix}{item.name}.")
     return keys
-
-
-def hanging(lead: str, text: str, width: int = 80) -> str:
-    """A paragraph whose first line begins with `lead` and whose other lines are indented as far."""
-    return textwrap.fill(text, width, initial_indent=lead, subsequent_indent=" " * len(lead))
 
 
 def failed_sweep(failed: list[tuple[str, int, str]], arguments: list[str], directory: Path) -> str:

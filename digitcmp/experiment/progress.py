@@ -43,17 +43,18 @@ class Sums:
 class Line(Progress):
     """A bar that is one line, however narrow the terminal: what matters most is kept, the bar takes what is left.
 
-    Fields of its task: count (34/400 rounds) and figures.
+    Fields of its task: count (34 of 400 rounds) and figures. What runs stands before it: "search: 7 of 60 trials".
     """
 
     LEAST, MOST = 8, 40  # columns of the bar
+    SPARE = 2  # columns at the end for the ^C of a terminal: with it in a next row, the line could not be taken back
 
     def make_tasks_table(self, tasks: Iterable[RichTask]) -> Table:
         table = Table.grid(padding=(0, 1, 0, 0))
         for task in tasks:
-            title, count, figures = Text(task.description, "bold"), Text(task.fields["count"]), Text(task.fields["figures"])
+            title, count, figures = Text(f"{task.description}:", "bold"), Text(task.fields["count"]), Text(task.fields["figures"])
             left = Text.assemble(TimeRemainingColumn().render(task), " left") if task.total else Text("")
-            kept, room = [], self.console.width
+            kept, room = [], self.console.width - self.SPARE
             for text in (count, left, figures, title):  # in the order of what they are worth
                 if text and text.cell_len + 1 <= room:
                     kept.append(text)
@@ -71,8 +72,8 @@ class Line(Progress):
 class ProgressDisplay(Callback):
     """Follows rounds, from the first one that is begun until it is left as a context manager.
 
-    In a terminal: one line with the count, a bar over all epochs (a search: trials), what the rounds have come to, and the time
-    left. Elsewhere: a line per epoch of a single round, a line per finished round of several.
+    In a terminal that can take lines back: one line with the count, a bar over all epochs (a search: trials), what the rounds have
+    come to, and the time left. Elsewhere: a line per epoch of a single round, a line per finished round of several.
 
     rounds, epochs: how many are expected in all, None where nobody knows. several: whether there are several runs. trials: of a
     search, in place of rounds and epochs: how many there are to be; finished: how many of them there are already, best: their best.
@@ -91,7 +92,7 @@ class ProgressDisplay(Callback):
     ) -> None:
         self.title, self.rounds, self.epochs, self.several, self.console = line(title), rounds, epochs, several, console
         self.trials, self.finished, self.best = trials, finished, best
-        self.live, self.begun = console.is_terminal, False
+        self.live, self.begun = console.is_terminal and not console.is_dumb_terminal, False
         self.last: dict[tuple[Run, int], EpochRow] = {}  # of the rounds in flight
         self.ended = Sums()  # of the last epochs of the rounds that are through
         self.bar = Line(console=console, transient=True, speed_estimate_period=600)
@@ -151,12 +152,12 @@ class ProgressDisplay(Callback):
         """Bring the line up to date."""
         if self.trials:
             figures = f"best so far {self.best:.2%}" if isfinite(self.best) else "no trial complete yet"
-            self.bar.update(self.task, completed=self.finished, count=f"{self.finished}/{self.trials} trials", figures=figures)
+            self.bar.update(self.task, completed=self.finished, count=f"{self.finished} of {self.trials} trials", figures=figures)
             return
         sums = replace(self.ended)
         for row in self.last.values():
             sums.add(row)
-        count = f"{sums.epochs}/{self.epochs} epochs" if self.rounds == 1 else f"{self.finished}/{self.rounds} rounds"
+        count = f"{sums.epochs} of {self.epochs} epochs" if self.rounds == 1 else f"{self.finished} of {self.rounds} rounds"
         figures = "starting"
         if sums.rounds:
             # means over the rounds that have begun

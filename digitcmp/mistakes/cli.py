@@ -5,6 +5,7 @@ from pathlib import Path
 
 from digitcmp.errors import RunError
 from digitcmp.report.command import exit_codes
+from digitcmp.screen import Help
 
 DESCRIPTION = """\
 Ask the networks of a run that was started with save_model=true about their test pairs again, and write the pairs that
@@ -19,8 +20,7 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
-    formats = argparse.RawDescriptionHelpFormatter
-    arguments = argparse.ArgumentParser("python -m digitcmp.mistakes", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=formats)
+    arguments = argparse.ArgumentParser("python -m digitcmp.mistakes", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
     arguments.add_argument("run", type=Path, metavar="RUN_DIR", help="a run's folder, with its run.json and records")
     arguments.add_argument("--rounds", type=int, default=10, metavar="N", help="how many of its rounds, the first ones (default: 10)")
     arguments.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: the run's folder)")

@@ -7,7 +7,7 @@ one job after the other (`stream`). Imports neither torch nor a model.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,17 +15,14 @@ from typing import cast
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
-from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 from rich.progress import track
 
-from digitcmp.config.identity import configuration, differences
 from digitcmp.config.rules import auto_together
-from digitcmp.config.schema import Config
-from digitcmp.errors import ConfigError, DigitcmpError, RunError
+from digitcmp.entry import notice
+from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import preview
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
@@ -34,13 +31,12 @@ from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.plugins.composing import TemplateLoader
-from digitcmp.plugins.hydra_job import conclude, is_plain, log_kept, raise_quietly
-from digitcmp.plugins.jobs import Homes, Job, job_of, make_job
+from digitcmp.plugins.hydra_job import conclude, is_plain, raise_quietly
+from digitcmp.plugins.jobs import Homes, Job, make_job
 from digitcmp.plugins.previews import few_of, whole_of
+from digitcmp.plugins.runner import JobRunner, OnJobEnd
 from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal
-
-OnJobEnd = Callable[[int, JobReturn], None]
 
 
 @dataclass
@@ -67,17 +63,15 @@ class DigitcmpLauncher(Launcher):
         numbered = list(enumerate(job_overrides, initial_job_idx))
         coming = track(numbered, "composing the jobs", console=console, transient=True, disable=not console.is_terminal)
         jobs = [make_job(self.loader, self.config, number, overrides) for number, overrides in coming]
-        asked, previewed = jobs, {job.whole.preview for job in jobs if job.whole}
-        if len(previewed) > 1:
-            raise ConfigError("preview=true,false: this is for a whole sweep; give it one value")
-        if previewing := previewed == {True}:
+        if "torch" not in sys.modules:
+            notice.show("loading torch …")
+        asked, dry, previewing = jobs, for_all(jobs, "dry_run"), for_all(jobs, "preview")
+        if previewing:
             jobs = few_of(jobs)
         valid = [job.config for job in jobs if job.config is not None]
-        if len(dry := {config.dry_run for config in valid}) > 1:
-            raise ConfigError("dry_run=true,false: this is for a whole sweep; give it one value")
         # rounds=auto compares all runs with each other: two of the same configuration are refused there
         homes = None if (auto := auto_together(valid)) else Homes(Path(str(self.config.hydra.sweep.dir)).absolute())
-        if auto and dry == {False}:
+        if auto and not dry:
             return self.decide(jobs)
         returns: dict[int, JobReturn] = {}
         runner = JobRunner(self, returns.__setitem__, homes)
@@ -88,7 +82,7 @@ class DigitcmpLauncher(Launcher):
         if moved := [job for job in jobs if job.moved]:
             shared = f"{counted(len(moved), 'job')} of the same configuration as another one, or as a run of this folder, with common seeds"
             console.print(f"{shared}: trained together, in one folder", highlight=False, soft_wrap=True)
-        if dry == {True}:
+        if dry:
             return self.show_plan(runs, runner)
         if previewing and self.config.hydra.sweeper._target_ != SEARCHING:  # a search has left what it is there
             folder = Path(str(self.config.hydra.sweep.dir)).absolute()
@@ -156,7 +150,7 @@ class DigitcmpLauncher(Launcher):
             job_subdir_key="hydra.sweep.subdir",
         )
 
-    def show_plan(self, runs: list[Run], runner: "JobRunner") -> list[JobReturn]:
+    def show_plan(self, runs: list[Run], runner: JobRunner) -> list[JobReturn]:
         """Print how the runs stand; nothing is trained. What would be refused is refused."""
         from digitcmp.experiment.executors.choose import choose, choose_device
 
@@ -173,101 +167,12 @@ class DigitcmpLauncher(Launcher):
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
 
-class JobRunner(Callback):
-    """Lets Hydra run each job when this process is through with its run. on_job_end: gets its number and its return; homes: where jobs
-    of the same configuration meet, None where each has its own folder."""
-
-    def __init__(self, launcher: DigitcmpLauncher, on_job_end: OnJobEnd, homes: Homes | None = None) -> None:
-        self.launcher, self.on_job_end, self.homes = launcher, on_job_end, homes
-        self.training: dict[Path, tuple[Run, list[Job]]] = {}  # runs that are trained, and the jobs that they are trained for, by folder
-        self.waiting: list[Job] = []  # jobs that are run when nothing is trained any more
-        self.refusals: dict[str, DigitcmpError | None] = {}
-
-    def run_of(self, job: Job) -> Run | None:
-        """The run of a job; None when it is refused, or shares the folder of one that is trained anyway. Raises RunError when its
-        folder holds another configuration, or is to hold one."""
-        if job.config is None:
-            self.waiting.append(job)
-            return None
-        if self.homes is not None and (home := self.homes.find(job.directory, job.config)) != job.directory:
-            job.directory, job.moved = home, True
-        if job.directory in self.training:
-            self.join(job, *self.training[job.directory])
-            return None
-        run = Run(job.config, job.directory, job.command, job_of(Path(str(self.launcher.config.hydra.sweep.dir)), job.number))
-        if not run.complete and self.refusal(job.config):
-            self.waiting.append(job)  # the job itself will say so
-            return None
-        self.training[job.directory] = run, [job]
-        return run
-
-    def join(self, job: Job, run: Run, jobs: list[Job]) -> None:
-        """Let a job share the run that is trained in its folder anyway. Raises RunError when that is of another configuration."""
-        assert job.config is not None
-        if told := differences(configuration(run.config), configuration(job.config)):
-            raise RunError(
-                f"{job.directory}: two jobs of this sweep would share this folder, though they differ ({told}); give each its own, "
-                "as hydra.sweep.subdir does by default"
-            )
-        if not run.begun:
-            run.join(job.config.seeds)
-        # one with other seeds than those that are being trained trains what it lacks when they are through
-        (jobs if set(job.config.seeds) <= set(run.seeds) else self.waiting).append(job)
-
-    def runs_of(self, jobs: Iterable[tuple[int, Sequence[str]]]) -> Iterator[Run]:
-        """The runs of jobs that come one by one; a job that has none is run before the next one is taken."""
-        for number, overrides in jobs:
-            job = Job(number, list(overrides))
-            try:
-                job = make_job(self.launcher.loader, self.launcher.config, number, overrides)
-                run = self.run_of(job)
-            except RunError:
-                run = None
-                self.waiting.append(job)  # the job itself will say so
-            except (HydraException, OmegaConfBaseException) as error:
-                run, job.error = None, error
-                self.waiting.append(job)
-            if run is not None:
-                yield run
-            else:
-                self.run_waiting()
-
-    def on_run_end(self, run: Run) -> None:
-        _, jobs = self.training.pop(run.directory)
-        for job in jobs:
-            job.settle(run)
-            if job.settled:
-                self.run_job(job)
-            else:
-                self.waiting.append(job)
-
-    def run_waiting(self) -> None:
-        """Run the jobs that had to wait."""
-        while self.waiting:
-            self.run_job(self.waiting.pop(0))
-
-    def run_job(self, job: Job) -> None:
-        """Let Hydra run a job."""
-        with log_kept():
-            ended = self.launcher.run(job)
-        ended.cfg = ended.hydra_cfg = None  # callbacks have had them; a long sweep need not keep them all
-        self.on_job_end(job.number, ended)
-
-    def refusal(self, config: Config) -> DigitcmpError | None:
-        """Why there is no way to train this configuration here, if there is none; the same is looked for once."""
-        from digitcmp.experiment.executors.choose import check_data, check_means
-
-        means = (config.augment, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers)
-        for parts, check in ((means, check_means), (config.data, check_data)):
-            if (key := repr(parts)) not in self.refusals:
-                try:
-                    check(config)
-                    self.refusals[key] = None
-                except DigitcmpError as error:
-                    self.refusals[key] = error
-            if refused := self.refusals[key]:
-                return refused
-        return None
+def for_all(jobs: Sequence[Job], key: str) -> bool:
+    """The value of a key that is for all jobs of a sweep. Raises ConfigError when they have several."""
+    values = {bool(getattr(job.whole, key)) for job in jobs if job.whole is not None}
+    if len(values) > 1:
+        raise ConfigError(f"{key}=true,false: this is for a whole sweep; give it one value")
+    return values == {True}
 
 
 def register() -> None:

@@ -13,10 +13,11 @@ from digitcmp.errors import ConfigError
 from digitcmp.experiment import preview
 from digitcmp.experiment.preview import Part, Whole
 from digitcmp.plugins.jobs import Job
+from digitcmp.terminal import Terminal
 
 
-def give_folder(config: DictConfig, single: bool) -> str:
-    """Give a preview a folder beside the one of the whole, whatever that is. Returns it. Raises ConfigError where another launcher or
+def give_folder(config: DictConfig, single: bool) -> None:
+    """Give a preview a folder beside the one of the whole, whatever that is, and say so. Raises ConfigError where another launcher or
     sweeper than the program's own has the jobs."""
     hydra = config.hydra
     for part, known in (("sweeper", ("basic", "digitcmp_optuna")), ("launcher", ("digitcmp",))):
@@ -29,7 +30,8 @@ def give_folder(config: DictConfig, single: bool) -> str:
     with read_write(hydra), open_dict(hydra):
         where.dir = folder
         hydra.overrides.hydra.append(f"hydra.{'run' if single else 'sweep'}.dir='{folder}'")  # for the jobs of a sweep
-    return folder
+    most = f"at most {preview.ROUNDS} rounds of {preview.EPOCHS} epochs of each configuration"
+    Terminal().print(f"a preview: {most}, in {folder}", soft_wrap=True)
 
 
 def few_of(jobs: Sequence[Job]) -> list[Job]:

@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import fields
 from hashlib import sha256
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from digitcmp.config import messages, schema
+from digitcmp import screen
+from digitcmp.config import schema
 from digitcmp.config.identity import execution_keys
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.files import shipped
-from digitcmp.plugins import launcher, recipes, sweeper
+from digitcmp.plugins import help, launcher, recipes, sweeper
 
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
 
@@ -31,27 +30,6 @@ def run_name(before: str, overrides: list[str], named: Collection[str] = ()) -> 
     if name != whole or len(name) > NAME_LENGTH:
         name = f"{name[: NAME_LENGTH - 9]}-{sha256(whole.encode()).hexdigest()[:8]}"
     return before + name if whole else "" if before else "run"
-
-
-def groups() -> str:
-    """The groups and their choices, as `--help` shows them; groups of a folder given with --config-dir included."""
-    loader = GlobalHydra.instance().config_loader()
-    lines = []
-    for group in loader.list_groups(""):
-        choices = loader.get_group_options(group)
-        if choices and group not in ("hydra", "schema"):
-            name = f"+{group}" if group in ("experiment", "ladder", "sweeps") else group
-            numbered = all(choice[0].isdigit() for choice in choices)  # the rungs of a ladder: too many to tell
-            lines.append(messages.hanging(f"  {name:<12} ", f"{choices[0]} … {choices[-1]}" if numbered else " ".join(choices)))
-    return "\n".join(lines)
-
-
-def keys() -> str:
-    """The keys that every run has, as `--help` shows them: first those that change its numbers, then those that change none."""
-    names, execution = [item.name for item in fields(schema.Config)], set(execution_keys())
-    own = [name for name in names if name not in execution and name not in {"model", *schema.GROUP_SCHEMAS, "data"}]
-    how = [name for name in names if name in execution]
-    return messages.hanging("  ", " ".join(own)) + "\n" + messages.hanging("  where, how: ", " ".join(how))
 
 
 def register() -> None:
@@ -72,6 +50,11 @@ def register() -> None:
         named = [] if OmegaConf.select(_root_, "data.source") in PINNED else ["data.root"]
         return run_name(before, list(_root_.hydra.overrides.task), named)
 
+    def keys(*, _root_: DictConfig) -> str:
+        return help.keys(_root_)
+
     OmegaConf.register_resolver("digitcmp.run_name", name_of, replace=True)
-    OmegaConf.register_resolver("digitcmp.groups", groups, replace=True)
+    OmegaConf.register_resolver("digitcmp.fit", screen.fit, replace=True)
+    OmegaConf.register_resolver("digitcmp.groups", help.groups, replace=True)
+    OmegaConf.register_resolver("digitcmp.choices", help.choices, replace=True)
     OmegaConf.register_resolver("digitcmp.keys", keys, replace=True)

@@ -5,7 +5,7 @@ from digitcmp.entry import command
 
 def main() -> None:
     """Run the command line (`digitcmp.report.cli`)."""
-    command("digitcmp.report.cli")
+    command("digitcmp.report.cli", "matplotlib")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from digitcmp.errors import RunError
 from digitcmp.inert import storable
 from digitcmp.report.command import exit_codes
 from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, METRICS, TEST_ACCURACY, find_metric
+from digitcmp.screen import Help
 
 DESCRIPTION = """\
 Report on every run found at or below the folders: a table with intervals, comparisons paired by seed, figures, and one
@@ -24,8 +25,7 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
-    formats = argparse.RawDescriptionHelpFormatter
-    arguments = argparse.ArgumentParser("python -m digitcmp.report", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=formats)
+    arguments = argparse.ArgumentParser("python -m digitcmp.report", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
     arguments.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run's folder, or one that holds runs at any depth")
     arguments.add_argument(
         "--baseline", metavar="LABEL", help="compare with this configuration, named as in the table or by hash (default: the first)"

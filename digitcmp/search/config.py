@@ -1,12 +1,13 @@
 """The schema of `hydra/sweeper=digitcmp_optuna`: every key of a search, its type, default and range."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.config.composed import check_value, walk
-from digitcmp.config.schema import MOST_ROUNDS, key
+from digitcmp.config.schema import MOST_ROUNDS
+from digitcmp.config.schema.key import key
 
 # what a search cannot vary, and what to do instead
 INSTEAD = {
@@ -14,6 +15,8 @@ INSTEAD = {
     "rounds": "every trial is trained on the same seeds; give their number once, as in rounds=3",
     "test": "a search never looks at the test pairs",
 }
+WARMUP = "epochs at the beginning of each round in which nothing is pruned"
+RESOURCE = "epochs, counted over the rounds, before the first look"
 TARGET = "digitcmp.plugins.sweeper.DigitcmpOptunaSweeper"
 
 
@@ -21,11 +24,13 @@ TARGET = "digitcmp.plugins.sweeper.DigitcmpOptunaSweeper"
 class Tpe:
     """Tree-structured Parzen estimator: all parameters together, conditional ones in groups, aware of trials in flight."""
 
-    n_startup_trials: int = key(10, at_least=1)  # drawn at random before the estimator takes over
-    n_ei_candidates: int = key(24, at_least=1, at_most=1_000_000)
-    multivariate: bool = True
-    group: bool = True
-    constant_liar: bool = True
+    n_startup_trials: int = key(10, at_least=1, help="drawn at random before the estimator takes over")
+    n_ei_candidates: int = key(
+        24, at_least=1, at_most=1_000_000, help="points among which the one with the best expected improvement is taken"
+    )
+    multivariate: bool = key(True, help="all parameters together")
+    group: bool = key(True, help="conditional parameters in groups of their own")
+    constant_liar: bool = key(True, help="aware of trials in flight")
 
 
 @dataclass
@@ -37,24 +42,24 @@ class Random:
 class Qmc:
     """A low-discrepancy sequence; parameters under a condition are drawn at random."""
 
-    qmc_type: str = key("sobol", choices=("sobol", "halton"))
-    scramble: bool = True
+    qmc_type: str = key("sobol", choices=("sobol", "halton"), help="which sequence")
+    scramble: bool = key(True, help="the sequence is randomised")
 
 
 @dataclass
 class Gp:
     """Gaussian process with expected improvement."""
 
-    n_startup_trials: int = key(10, at_least=1)
-    deterministic_objective: bool = False
+    n_startup_trials: int = key(10, at_least=1, help="drawn at random before the process takes over")
+    deterministic_objective: bool = key(False, help="equal points have equal values")
 
 
 @dataclass
 class CmaEs:
     """Covariance matrix adaptation; categorical parameters are drawn at random. Needs the package cmaes."""
 
-    n_startup_trials: int = key(1, at_least=0)
-    with_margin: bool = True
+    n_startup_trials: int = key(1, at_least=0, help="drawn at random before the strategy takes over")
+    with_margin: bool = key(True, help="whole numbers and steps keep some variance")
 
 
 @dataclass
@@ -66,61 +71,61 @@ class NoPruner:
 class Median:
     """A trial ends when its best value so far in this round is below the median of the finished trials at the same step."""
 
-    warmup: int = key(5, at_least=0)  # epochs at the beginning of each round in which nothing is pruned
-    n_startup_trials: int = key(8, at_least=1)  # trials that must be complete before any is pruned
-    n_min_trials: int = key(3, at_least=1)
-    interval_steps: int = key(1, at_least=1)
+    warmup: int = key(5, at_least=0, help=WARMUP)
+    n_startup_trials: int = key(8, at_least=1, help="trials that must be complete before any is pruned")
+    n_min_trials: int = key(3, at_least=1, help="trials that must have come to a step before any is pruned there")
+    interval_steps: int = key(1, at_least=1, help="epochs from one look to the next")
 
 
 @dataclass
 class SuccessiveHalving:
     """Asynchronous successive halving: the best 1 / reduction_factor go on at min_resource × reduction_factor^k steps."""
 
-    warmup: int = key(0, at_least=0)
-    min_resource: int = key(5, at_least=1)  # steps: epochs, counted over the rounds
-    reduction_factor: int = key(3, at_least=2)
-    min_early_stopping_rate: int = key(0, at_least=0)
-    bootstrap_count: int = key(0, at_least=0)
+    warmup: int = key(0, at_least=0, help=WARMUP)
+    min_resource: int = key(5, at_least=1, help=RESOURCE)
+    reduction_factor: int = key(3, at_least=2, help="one in so many goes on at every look")
+    min_early_stopping_rate: int = key(0, at_least=0, help="looks that are left out at the beginning")
+    bootstrap_count: int = key(0, at_least=0, help="trials that must have come to a look before any goes on")
 
 
 @dataclass
 class Hyperband:
     """Successive halving in brackets that begin at different steps; a trial has rounds × epochs steps in all."""
 
-    warmup: int = key(0, at_least=0)
-    min_resource: int = key(5, at_least=1)
-    reduction_factor: int = key(3, at_least=2)
-    bootstrap_count: int = key(0, at_least=0)
+    warmup: int = key(0, at_least=0, help=WARMUP)
+    min_resource: int = key(5, at_least=1, help=RESOURCE)
+    reduction_factor: int = key(3, at_least=2, help="one in so many goes on at every look")
+    bootstrap_count: int = key(0, at_least=0, help="trials that must have come to a look before any goes on")
 
 
 @dataclass
 class Wilcoxon:
     """A trial ends when its finished rounds are significantly worse than the best trial's rounds of the same seeds."""
 
-    p_threshold: float = key(0.1, above=0, at_most=1)
-    n_startup_steps: int = key(2, at_least=0)  # rounds
+    p_threshold: float = key(0.1, above=0, at_most=1, help="a trial ends below this p")
+    n_startup_steps: int = key(2, at_least=0, help="rounds of each trial before any is pruned")
 
 
 @dataclass
 class Samplers:
     """The options of every sampler; those of the chosen one are used."""
 
-    tpe: Tpe = field(default_factory=Tpe)
-    random: Random = field(default_factory=Random)
-    qmc: Qmc = field(default_factory=Qmc)
-    gp: Gp = field(default_factory=Gp)
-    cmaes: CmaEs = field(default_factory=CmaEs)
+    tpe: Tpe = key(factory=Tpe, help="options of sampler=tpe")
+    random: Random = key(factory=Random, help="of sampler=random: none")
+    qmc: Qmc = key(factory=Qmc, help="options of sampler=qmc")
+    gp: Gp = key(factory=Gp, help="options of sampler=gp")
+    cmaes: CmaEs = key(factory=CmaEs, help="options of sampler=cmaes")
 
 
 @dataclass
 class Pruners:
     """The options of every pruner; those of the chosen one are used."""
 
-    none: NoPruner = field(default_factory=NoPruner)
-    median: Median = field(default_factory=Median)
-    successive_halving: SuccessiveHalving = field(default_factory=SuccessiveHalving)
-    hyperband: Hyperband = field(default_factory=Hyperband)
-    wilcoxon: Wilcoxon = field(default_factory=Wilcoxon)
+    none: NoPruner = key(factory=NoPruner, help="of pruner=none: none")
+    median: Median = key(factory=Median, help="options of pruner=median")
+    successive_halving: SuccessiveHalving = key(factory=SuccessiveHalving, help="options of pruner=successive_halving")
+    hyperband: Hyperband = key(factory=Hyperband, help="options of pruner=hyperband")
+    wilcoxon: Wilcoxon = key(factory=Wilcoxon, help="options of pruner=wilcoxon")
 
 
 @dataclass
@@ -128,26 +133,30 @@ class SearchConfig:
     """`hydra/sweeper=digitcmp_optuna`."""
 
     _target_: str = TARGET
-    study_name: str | None = None  # null: the name of the sweep's folder
-    # null: study.db in the sweep's folder; sqlite:///FILE, journal:///FILE, postgresql://USER:PASSWORD@HOST/NAME
-    storage: str | None = key(None, text="url")
-    n_trials: int = key(20, at_least=1)  # complete and pruned trials in all, those of earlier and other processes included
-    timeout: float | None = key(None, above=0)  # seconds after which no trial is begun; those that are running finish
-    max_failed: int | None = key(None, at_least=1)  # the search gives up after so many failed trials; null: n_trials
-    direction: str = key("maximize", choices=("maximize", "minimize"))
-    sampler: str = key("tpe", choices=tuple(item.name for item in fields(Samplers)))
-    samplers: Samplers = field(default_factory=Samplers)
-    seed: int = key(0, at_least=0, at_most=2**32 - 1)  # of the sampler
-    pruner: str = key("median", choices=tuple(item.name for item in fields(Pruners)))
-    pruners: Pruners = field(default_factory=Pruners)
-    params: dict[str, Any] = field(default_factory=dict)  # KEY: SPACE, KEY: {when: KEY=CHOICE, space: SPACE}, or KEY: VALUE
-    enqueue: list[dict[str, Any]] = field(default_factory=list)  # points to begin with; the first one is what the best is compared with
+    study_name: str | None = key(None, help="the study's name in its storage; null: the name of the sweep's folder")
+    storage: str | None = key(
+        None, text="url", help="sqlite:///FILE, journal:///FILE, postgresql://USER:PASSWORD@HOST/NAME; null: study.db in the sweep's folder"
+    )
+    n_trials: int = key(20, at_least=1, help="complete and pruned trials in all, those of earlier and other processes included")
+    timeout: float | None = key(None, above=0, help="seconds after which no trial is begun; those that are running finish")
+    max_failed: int | None = key(None, at_least=1, help="the search gives up after so many failed trials; null: n_trials")
+    direction: str = key("maximize", choices=("maximize", "minimize"), help="of the validation accuracy")
+    sampler: str = key("tpe", choices=tuple(item.name for item in fields(Samplers)), help="what suggests the next trial")
+    samplers: Samplers = key(factory=Samplers, help="the options of every sampler; those of the chosen one are used")
+    seed: int = key(0, at_least=0, at_most=2**32 - 1, help="of the sampler")
+    pruner: str = key("median", choices=tuple(item.name for item in fields(Pruners)), help="what gives hopeless trials up")
+    pruners: Pruners = key(factory=Pruners, help="the options of every pruner; those of the chosen one are used")
+    params: dict[str, Any] = key(factory=dict, help="KEY: SPACE, KEY: {when: KEY=CHOICE, space: SPACE}, or KEY: VALUE")
+    enqueue: list[dict[str, Any]] = key(factory=list, help="points to begin with; the first one is what the best is compared with")
     lease: float = key(
-        60.0, above=0, at_most=86_400
-    )  # seconds without a sign of life after which a process on another machine is taken for dead
+        60.0, above=0, at_most=86_400, help="seconds without a sign of life after which a process on another machine is taken for dead"
+    )
     confirm: int = key(
-        0, at_least=0, at_most=MOST_ROUNDS
-    )  # fresh rounds in which the best and the first starting point are compared at the end; 0: none
+        0,
+        at_least=0,
+        at_most=MOST_ROUNDS,
+        help="fresh rounds in which the best and the first starting point are compared at the end; 0: none",
+    )
 
 
 def check_settings(sweeper: DictConfig) -> SearchConfig:

@@ -8,6 +8,7 @@ from pathlib import Path
 from digitcmp.config.schema import Config
 from digitcmp.errors import RunError
 from digitcmp.report.command import exit_codes
+from digitcmp.screen import Help
 
 DESCRIPTION = """\
 Draw some rounds of every configuration on record at or below a folder (of a
@@ -15,8 +16,7 @@ run, a sweep, or a published result), train them again in a temporary folder,
 and say of every configuration what came of it:
 
   reproduced  all epochs are as on record, to the last digit
-  consistent  on another platform or by another executor: accuracies are
-              equivalent within the margin, and as many rounds are untrained
+  consistent  on another platform or by another executor: accuracies are equivalent within the margin, and as many rounds are untrained
   different   neither; what differs first is named
   too few     these rounds show neither
 
@@ -36,8 +36,7 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
-    formats = argparse.RawDescriptionHelpFormatter
-    arguments = argparse.ArgumentParser("python -m digitcmp.verify", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=formats)
+    arguments = argparse.ArgumentParser("python -m digitcmp.verify", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
     arguments.add_argument("folder", type=Path, metavar="FOLDER", help="a run's folder, or one that holds runs at any depth")
     arguments.add_argument(
         "--rounds", type=int, default=10, metavar="N", help="how many rounds of each configuration are trained again (default: 10)"

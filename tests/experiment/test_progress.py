@@ -1,5 +1,6 @@
 """The line that follows rounds, as a terminal shows it."""
 
+import contextlib
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -49,11 +50,11 @@ def test_the_line_fits(columns: int, tmp_path: Path) -> None:
     with ProgressDisplay.of([run], terminal.console) as display:
         follow(display, run, 60)
         (line,) = terminal.lines()
-        assert "1/400 rounds" in line
+        assert "1 of 400 rounds" in line
         assert columns < 40 or line.endswith("left")
         assert columns < 80 or "━" in line
         assert columns < 60 or "accuracy" in line
-        assert columns < 80 or line.startswith("net2 ")
+        assert columns < 80 or line.startswith("net2: ")
     assert not terminal.lines()
 
 
@@ -65,7 +66,7 @@ def test_the_line_of_a_search(tmp_path: Path) -> None:
         display.on_run_begin(run)
         display.bar.refresh()
         (line,) = terminal.lines()
-        assert line.startswith("search 6/60 trials")
+        assert line.startswith("search: 6 of 60 trials")
         assert "best so far 85.12%" in line
         assert line.endswith("left")
         display.on_run_end(run)  # it has no rounds: no better
@@ -73,7 +74,7 @@ def test_the_line_of_a_search(tmp_path: Path) -> None:
         display.on_run_end(run)
         display.bar.refresh()
         (line,) = terminal.lines()
-        assert line.startswith("search 8/60 trials")
+        assert line.startswith("search: 8 of 60 trials")
         assert "best so far 85.12%" in line
 
 
@@ -86,4 +87,34 @@ def test_the_line_of_one_round(tmp_path: Path) -> None:
         display.on_epoch(run, replace(EPOCH, seed=0, epoch=3))
         display.bar.refresh()
         (line,) = terminal.lines()
-        assert line.startswith("net2 3/60 epochs")
+        assert line.startswith("net2: 3 of 60 epochs")
+
+
+@pytest.mark.parametrize("end", [None, ValueError("a fault"), KeyboardInterrupt()])
+def test_no_bar_stays_behind(end: BaseException | None, tmp_path: Path) -> None:
+    """At the end, after an error, after Ctrl-C, whose two characters the terminal itself has put into the line; the cursor is there
+    again, and what was said stays."""
+    terminal = Emulated(80)
+    run = Run(compose_config("epochs=60", "rounds=400"), tmp_path / "net2", "test")
+    with contextlib.suppress(ValueError, KeyboardInterrupt), ProgressDisplay.of([run], terminal.console) as display:
+        follow(display, run, 60)
+        display.on_message("a warning")
+        assert len(terminal.lines()) == 2
+        assert terminal.screen.cursor.hidden
+        terminal.out.write("^C")
+        if end is not None:
+            raise end
+    assert terminal.lines() == ["a warning"]
+    assert not terminal.screen.cursor.hidden
+
+
+def test_a_terminal_that_takes_nothing_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TERM=dumb: plain lines, as in a file, and no control characters."""
+    monkeypatch.setenv("TERM", "dumb")
+    terminal = Emulated(80)
+    run = Run(compose_config("epochs=3"), tmp_path / "net2", "test")
+    with ProgressDisplay.of([run], terminal.console) as display:
+        display.on_run_begin(run)
+        display.on_epoch(run, replace(EPOCH, seed=0, epoch=1))
+    assert terminal.out.getvalue().startswith("net2: 1 round, 3 epochs in all\nepoch   1/3  loss ")
+    assert "\x1b" not in terminal.out.getvalue()

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from digitcmp.report.command import exit_codes
+from digitcmp.screen import Help
 
 DESCRIPTION = """\
 Report on a ladder: runs that lead from a first configuration to a last one, one change at a time, and changes that were
@@ -20,9 +21,8 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
-    formats = argparse.RawDescriptionHelpFormatter
     command = "python -m digitcmp.report.ablation"
-    arguments = argparse.ArgumentParser(command, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=formats)
+    arguments = argparse.ArgumentParser(command, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
     arguments.add_argument("folder", type=Path, metavar="FOLDER", help="the folder that holds the runs of the ladder")
     arguments.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: summary/ in the folder)")
     return arguments

@@ -1,0 +1,49 @@
+"""The schema of a configuration: every key, its type, its range and its meaning.
+
+A key has one home for its value: conf/config.yaml for those that every run has, the file of a choice for those of a group, and
+a default here only where YAML files leave a key out (the parts of a network, options of a choice). What it means and what it takes
+stands beside it, as `key(...)`, for `--help-keys` and for error messages; rules that concern several keys at once are in
+`digitcmp.config.rules`.
+
+The dataclasses are what YAML is composed into (types are checked by OmegaConf while composing) and what the program receives
+(`digitcmp.config.composed`). Nothing here imports torch or Hydra.
+"""
+
+from digitcmp.config.schema.data import COLUMNS, Affine, AugmentConfig, DataConfig, Elastic, NoAugment, Shift
+from digitcmp.config.schema.key import MOST_SEED, key, limits_in_words, range_in_words
+from digitcmp.config.schema.model import Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
+from digitcmp.config.schema.optimizer import Adam, AdamW, Constant, Cosine, OneCycle, OptimizerConfig, SchedulerConfig, Sgd
+from digitcmp.config.schema.run import AUTO, GROUP_SCHEMAS, MOST_LOOKS, MOST_ROUNDS, Auto, Config
+
+__all__ = [
+    "AUTO",
+    "COLUMNS",
+    "GROUP_SCHEMAS",
+    "MOST_LOOKS",
+    "MOST_ROUNDS",
+    "MOST_SEED",
+    "Adam",
+    "AdamW",
+    "Affine",
+    "AugmentConfig",
+    "Auto",
+    "Comparator",
+    "Config",
+    "Constant",
+    "ConvLayer",
+    "Cosine",
+    "DataConfig",
+    "DenseLayer",
+    "DigitHead",
+    "Elastic",
+    "ModelConfig",
+    "NoAugment",
+    "OneCycle",
+    "OptimizerConfig",
+    "SchedulerConfig",
+    "Sgd",
+    "Shift",
+    "key",
+    "limits_in_words",
+    "range_in_words",
+]

@@ -1,0 +1,66 @@
+"""The keys of optimisers and of schedulers of the learning rate."""
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+from digitcmp.config.schema.key import key
+
+ALGORITHM = "a class of torch.optim; the other keys are its arguments"
+SHAPE = "how the learning rate moves over the steps of a round"
+FINAL = "fraction of the learning rate that is left at the end"
+
+
+@dataclass
+class OptimizerConfig:
+    """What every optimiser has. `algorithm` is the name of a class in torch.optim, the other keys are its arguments."""
+
+    algorithm: str = key(MISSING, help=ALGORITHM)
+    lr: float = key(above=0, help="the learning rate")
+    comparator_lr: float | None = key(None, above=0, help="learning rate of the comparator alone; null: lr")
+    weight_decay: float = key(0.0, at_least=0, help="pulls weights towards zero")
+
+
+@dataclass
+class Sgd(OptimizerConfig):
+    algorithm: str = key("SGD", help=ALGORITHM)
+    momentum: float = key(0.0, at_least=0, below=1, help="share of the last step that is taken again")
+    nesterov: bool = key(False, help="Nesterov's momentum")
+
+
+@dataclass
+class Adam(OptimizerConfig):
+    algorithm: str = key("Adam", help=ALGORITHM)
+    betas: tuple[float, float] = key((0.9, 0.999), help="decay of the means of gradients and of their squares, each at least 0 and below 1")
+    eps: float = key(1e-8, above=0, help="added to the denominator")
+
+
+@dataclass
+class AdamW(Adam):
+    algorithm: str = key("AdamW", help=ALGORITHM)
+
+
+@dataclass
+class SchedulerConfig:
+    """How the learning rate moves over the steps of a round; `shape` names a function of digitcmp.train.optimizer."""
+
+    shape: str = key(MISSING, help=SHAPE)
+
+
+@dataclass
+class Constant(SchedulerConfig):
+    shape: str = key("constant", help=SHAPE)
+
+
+@dataclass
+class Cosine(SchedulerConfig):
+    shape: str = key("cosine", help=SHAPE)
+    final: float = key(0.0, at_least=0, at_most=1, help=FINAL)
+
+
+@dataclass
+class OneCycle(SchedulerConfig):
+    shape: str = key("onecycle", help=SHAPE)
+    start: float = key(0.04, above=0, at_most=1, help="fraction of the learning rate at the first step")
+    warmup: float = key(0.3, above=0, below=1, help="fraction of the steps until the full learning rate is reached")
+    final: float = key(0.0, at_least=0, at_most=1, help=FINAL)

@@ -1,0 +1,94 @@
+"""Everything that one run is made of."""
+
+from dataclasses import dataclass
+
+from digitcmp.config.schema.data import COLUMNS, Affine, AugmentConfig, DataConfig, Elastic, NoAugment, Shift
+from digitcmp.config.schema.key import MOST_SEED, key
+from digitcmp.config.schema.model import ModelConfig
+from digitcmp.config.schema.optimizer import Adam, AdamW, Constant, Cosine, OneCycle, OptimizerConfig, SchedulerConfig, Sgd
+
+AUTO = "auto"
+MOST_LOOKS = 100  # of rounds=auto: the boundary is known for so many
+MOST_ROUNDS = 1_000_000  # of a run; their rows are kept in memory
+
+
+@dataclass
+class Auto:
+    """How rounds=auto decides how many rounds are enough (`digitcmp.auto.sequential`)."""
+
+    margin: float = key(
+        above=0,
+        at_most=100,
+        execution=True,
+        help="points: configurations that differ by less are equivalent; of one alone, the interval of its median is to be narrower",
+    )
+    batch: int = key(at_least=1, execution=True, help="rounds of each from one look to the next")
+    max: int = key(at_least=1, execution=True, help="rounds of each, at most")
+    level: float = key(above=0, at_most=0.5, execution=True, help="probability of a wrong verdict, over all looks and comparisons")
+
+
+@dataclass
+class Config:
+    """Everything one run is made of."""
+
+    seed: int = key(at_least=0, at_most=MOST_SEED, help="everything random in a round derives from it")
+    rounds: int | str = key(
+        at_least=1,
+        at_most=MOST_ROUNDS,
+        word=AUTO,
+        execution=True,
+        help="so many, with the seeds seed … seed + rounds - 1; auto: until the configurations of a sweep are told apart",
+    )
+    epochs: int = key(at_least=1, help="passes over the training pairs")
+    batch_size: int = key(at_least=1, help="pairs per step")
+    aux_weight: float = key(at_least=0, help="loss = comparison loss + aux_weight × (digit loss 1 + digit loss 2)")
+    label_smoothing: float = key(at_least=0, below=1, help="share of every label that is spread over all answers")
+    ema: float = key(at_least=0, below=1, help="decay per step of an average of the weights, tested in their place; 0: none")
+    ensemble: int = key(at_least=1, help="networks per round, whose answers are averaged")
+    columns: list[str] = key(
+        choices=COLUMNS, help="how its networks see each digit, in turn: as it is, or (moments) in the middle, upright and of even size"
+    )
+    tta_shift: float = key(
+        at_least=0, at_most=7, help="pixels: tested on every pair moved so far to all eight sides too, answers averaged; 0: none"
+    )
+    test_every: int = key(at_least=1, help="epochs from one look at the test pairs to the next; the last epoch is always tested")
+    test_batch: int | None = key(at_least=1, help="pairs tested at a time, which matters to model.batch_statistics alone; null: 200")
+    device: str = key(choices=("auto", "cpu", "cuda"), execution=True, help="what trains; auto: a GPU where there is one")
+    engine: str = key(
+        choices=("auto", "serial", "processes", "stacked"),
+        execution=True,
+        help="how rounds are executed; auto: stacked on a GPU, processes on several CPU cores",
+    )
+    workers: int | None = key(at_least=1, execution=True, help="worker processes; null: one per core")
+    stack_size: int | None = key(
+        at_least=1,
+        execution=True,
+        help="rounds in one stack (engine=stacked); null: as many as the free memory of a GPU takes, 8 on a CPU",
+    )
+    save_model: bool | None = key(
+        execution=True, help="keep the trained networks in records/networks/; null: those of a single run of up to ten rounds"
+    )
+    retry_failed: bool = key(execution=True, help="train rounds again that failed before, when a folder is used again")
+    test: bool = key(help="false: the test pairs stay unseen (for searches), only validation accuracy is measured")
+    dry_run: bool = key(execution=True, help="say what would be trained, and train nothing")
+    preview: bool = key(execution=True, help="train a little of everything, in a folder of its own, and say what the whole would take")
+    report: bool = key(execution=True, help="write summary/ at the end of a sweep")
+    auto: Auto = key(factory=Auto, execution=True, help="how rounds=auto decides")
+    model: ModelConfig = key(factory=ModelConfig, help="the network")
+    optimizer: OptimizerConfig = key(factory=OptimizerConfig, help="what moves the weights")
+    scheduler: SchedulerConfig = key(factory=SchedulerConfig, help="how the learning rate moves over the steps of a round")
+    data: DataConfig = key(factory=DataConfig, help="where digits come from, and how pairs are made of them")
+    augment: AugmentConfig = key(factory=AugmentConfig, help="how training images are changed, anew in every epoch")
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the rounds: seed … seed + rounds - 1; with rounds=auto, those of the first batch."""
+        return list(range(self.seed, self.seed + (self.auto.batch if isinstance(self.rounds, str) else self.rounds)))
+
+
+# Choices of a group that bring keys of their own; a YAML file takes one with `defaults: [/schema/GROUP/NAME@_here_]`.
+GROUP_SCHEMAS: dict[str, dict[str, type]] = {
+    "optimizer": {"sgd": Sgd, "adam": Adam, "adamw": AdamW},
+    "augment": {"none": NoAugment, "shift": Shift, "affine": Affine, "elastic": Elastic},
+    "scheduler": {"constant": Constant, "cosine": Cosine, "onecycle": OneCycle},
+}

@@ -1,0 +1,151 @@
+"""What `--help`, `--help-choices`, `--help-sweeps` and `--help-keys` list: groups, choices and keys, as they are composed."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from digitcmp import screen
+from digitcmp.config.identity import CHOSEN_BY
+from digitcmp.config.schema import GROUP_SCHEMAS, Config, range_in_words
+from digitcmp.files import shipped
+from digitcmp.search.config import TARGET, SearchConfig
+
+CHOSEN = ("model", "optimizer", "scheduler", "data", "augment")  # groups of which every run has a choice
+ADDED = ("experiment", "ladder", "sweeps")  # groups that are added with a plus sign
+GROUP_COLUMN, CHOICE_COLUMN, KEY_COLUMN = 15, 21, 26
+
+
+def loader() -> ConfigLoader:
+    """What finds groups and their choices, those of a folder given with --config-dir included."""
+    return GlobalHydra.instance().config_loader()
+
+
+def group_names() -> list[str]:
+    """The groups that have choices, in the order in which they are met."""
+    order = {name: place for place, name in enumerate((*CHOSEN, *ADDED))}
+    names = [name for name in loader().list_groups("") if name not in ("hydra", "schema") and loader().get_group_options(name)]
+    return sorted(names, key=lambda name: (order.get(name, len(CHOSEN)), name))
+
+
+def written(group: str) -> str:
+    """A group as it is typed."""
+    return group if group in CHOSEN else f"+{group}"
+
+
+def groups() -> str:
+    """A line per group, with as many of its choices as it holds."""
+    room = max(screen.width() - GROUP_COLUMN, 40)  # in a narrower terminal they are wrapped
+    lines = []
+    for group in group_names():
+        names = loader().get_group_options(group)
+        numbered = all(name[0].isdigit() for name in names)  # the rungs of a ladder
+        lines.append(screen.row(written(group), f"{names[0]} … {names[-1]}" if numbered else screen.as_many(names, room), GROUP_COLUMN))
+    return "\n".join(lines)
+
+
+def choices(*names: str) -> str:
+    """Every choice of these groups, of all without a name, and what it is."""
+    sections = []
+    for group in names or group_names():
+        column = CHOICE_COLUMN if group != "ladder" else KEY_COLUMN
+        rows = [screen.row(choice, meaning(group, choice), column) for choice in loader().get_group_options(group)]
+        sections.append("\n".join([f"{written(group)}=", *rows]))
+    return "\n\n".join(sections)
+
+
+def meaning(group: str, choice: str) -> str:
+    """The first sentence of the comment that a choice's file opens with; empty where there is none."""
+    folders = [Path(source.path.removeprefix("file://")) / group for source in loader().get_sources() if source.scheme() == "file"]
+    folders += [shipped("sweeps")] if group == "sweeps" else []
+    file = next((path for folder in folders if (path := folder / f"{choice}.yaml").is_file()), None)
+    if file is None:
+        return ""
+    comment = re.match(r"(?:#.*\n)*", file.read_text(encoding="utf-8"))
+    lines = [line.lstrip("# ") for line in (comment[0] if comment else "").splitlines()]
+    text = " ".join(line for line in lines if not line.startswith(("@package", f"python -m digitcmp --multirun +sweeps={choice}")))
+    return re.split(r"(?<=[\w)%])\. (?=[A-Z(])", text)[0].removesuffix(".")
+
+
+def keys(root: DictConfig) -> str:
+    """Every key with its value in what was composed, what it means and what it takes: a section per group."""
+    own = list(rows(Config, root, "", groups=False))
+    parts = {
+        "what is trained": [text for text, execution in own if not execution],
+        "where and how: these change no number of a round": [text for text, execution in own if execution],
+    }
+    hints = get_type_hints(Config)
+    for group in ("auto", *CHOSEN):
+        schema = type_of(group, root[group]) or hints[group]
+        title = "with rounds=auto" if group == "auto" else f"{group}={root.hydra.runtime.choices.get(group, '')}"
+        parts[title] = [text for text, _ in rows(schema, root[group], f"{group}.")]
+        parts |= layers(schema, f"{group}.")
+        parts |= {
+            f"with {group}={choice} also": [text for text, _ in rows(other, None, f"{group}.", without=schema)]
+            for choice, other in GROUP_SCHEMAS.get(group, {}).items()
+        }
+    if root.hydra.sweeper.get("_target_") == TARGET:
+        parts["hydra/sweeper=digitcmp_optuna"] = [text for text, _ in rows(SearchConfig, root.hydra.sweeper, "hydra.sweeper.")]
+    return "\n\n".join("\n".join([title, *lines]) for title, lines in parts.items() if lines)
+
+
+def type_of(group: str, values: DictConfig) -> type | None:
+    """The dataclass of what was chosen from a group whose choices bring keys of their own."""
+    found = [kind for kind in GROUP_SCHEMAS.get(group, {}).values() if kind is OmegaConf.get_type(values)]
+    return found[0] if found else None
+
+
+def rows(node: Any, values: Any, prefix: str, groups: bool = True, without: Any = None) -> Iterator[tuple[str, bool]]:
+    """The keys of a dataclass, those of its parts included: a row each, and whether it is an execution key.
+
+    values: the composed ones, None for defaults. groups: whether parts are gone into. without: leave out the keys that this one has.
+    """
+    hints = get_type_hints(node)
+    left_out = {item.name for item in fields(without)} if without else set()
+    for item in fields(node):
+        if item.name in left_out or item.name.startswith("_"):
+            continue
+        value = item.default if values is None else OmegaConf.select(values, item.name)
+        if is_dataclass(hints[item.name]):
+            if groups:
+                yield from rows(hints[item.name], value, f"{prefix}{item.name}.")
+            continue
+        fixed = item.name == CHOSEN_BY.get(prefix.removesuffix("."))
+        if not fixed:
+            yield explained(f"{prefix}{item.name}={shown(value, hints[item.name])}", item.metadata), bool(item.metadata.get("execution"))
+
+
+def layers(node: Any, prefix: str) -> dict[str, list[str]]:
+    """The keys of the layers that lists of a dataclass hold: by which lists these are, a row per key."""
+    found: dict[str, list[str]] = {}
+    kinds: dict[Any, list[str]] = {}
+    for name, hint in get_type_hints(node).items():
+        if get_origin(hint) is list and is_dataclass(kind := get_args(hint)[0]):
+            kinds.setdefault(kind, []).append(f"{prefix}{name}")
+    for kind, lists in kinds.items():
+        found[f"each layer of {', '.join(lists)}"] = [text for text, _ in rows(kind, None, "")]
+    return found
+
+
+def explained(lead: str, metadata: Any) -> str:
+    """A row: the key and its value, what it means, and what it takes."""
+    takes = range_in_words(metadata)
+    return screen.row(lead, metadata["help"] + (f" ({takes})" if takes else ""), KEY_COLUMN)
+
+
+def shown(value: Any, hint: Any) -> str:
+    """A value as it is typed; layers by their number."""
+    if OmegaConf.is_config(value):
+        value = OmegaConf.to_container(value)
+    if isinstance(value, list | tuple):
+        return f"{len(value)} layers" if is_dataclass((get_args(hint) or (None,))[0]) else f"[{','.join(map(str, value))}]"
+    if isinstance(value, dict):
+        return "{…}" if value else "{}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return "" if value == MISSING else str(value)

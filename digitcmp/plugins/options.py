@@ -1,0 +1,50 @@
+"""The options of the command line: Hydra's own, and the screens of help that are choices of its group hydra/help."""
+
+import argparse
+import os
+from typing import NoReturn
+
+from hydra._internal.utils import get_args_parser
+
+from digitcmp.config.messages import suggestion
+from digitcmp.errors import ConfigError
+
+SCREENS = ("choices", "keys", "sweeps")  # --help-SCREEN
+SHELLS = ("bash", "fish", "zsh")
+
+
+def given(arguments: list[str]) -> list[str]:
+    """The arguments in Hydra's words: --help-keys is --help hydra/help=keys. Raises ConfigError for an option that there is not, and
+    for one that lacks what it needs."""
+    parsed = parse(arguments)
+    if parsed.shell_completion:
+        check_completion(parsed.overrides)
+    screens = [f"hydra/help={name}" for name in SCREENS if getattr(parsed, f"help_{name}")]
+    return [argument for argument in arguments if not argument.startswith("--help-")] + (["--help", screens[-1]] if screens else [])
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """What Hydra will read in the arguments. Raises ConfigError."""
+    parser = get_args_parser()
+    for name in SCREENS:
+        parser.add_argument(f"--help-{name}", action="store_true")
+    known = [text for action in parser._actions for text in action.option_strings if text.startswith("--")]
+
+    def error(message: str) -> NoReturn:
+        wrong = message.removeprefix("unrecognized arguments: ").split()[0]
+        if not message.startswith("unrecognized"):
+            raise ConfigError(message)
+        raise ConfigError(f"{wrong}: there is no such option{suggestion(wrong, known)}; --hydra-help lists them")
+
+    parser.error = error  # type: ignore[method-assign]
+    return parser.parse_intermixed_args(arguments)
+
+
+def check_completion(overrides: list[str]) -> None:
+    """Raise ConfigError for --shell-completion without a task and a shell, or away from one."""
+    task, _, shell = overrides[0].partition("=") if len(overrides) == 1 else ("", "", "")
+    if task not in ("install", "uninstall", "query") or shell not in SHELLS:
+        said = " ".join(["--shell-completion", *overrides])
+        raise ConfigError(f"{said}: give a task and a shell, as in --shell-completion install=bash (or uninstall; {', '.join(SHELLS)})")
+    if task == "query" and "COMP_LINE" not in os.environ:
+        raise ConfigError("--shell-completion query: this is for a shell, which puts what was typed into COMP_LINE; use install=bash")

@@ -1,0 +1,56 @@
+"""Help for terminals of any width."""
+
+import argparse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digitcmp import screen
+
+WORDS = st.lists(st.text("abcdef=.-+×", min_size=1, max_size=12), min_size=1, max_size=30).map(" ".join)
+LINES = st.tuples(st.integers(0, 4), WORDS, st.integers(0, 6), WORDS).map(
+    lambda parts: " " * parts[0] + parts[1] + " " * parts[2] + parts[3]
+)
+
+
+@given(LINES, st.integers(20, 80))
+def test_a_wrapped_line_loses_nothing_and_fits(line: str, most: int) -> None:
+    """Words of up to twelve characters are kept whole, in their order, whatever the width."""
+    wrapped = screen.fitted(line, most)
+    assert wrapped.replace("\n", " ").split() == line.split() or any(len(word) > most - 8 for word in line.split())
+    assert "".join(wrapped.split()) == "".join(line.split())
+    assert max(map(len, wrapped.split("\n"))) <= most or len(line) <= most
+
+
+def test_what_goes_on_stands_below_the_meaning() -> None:
+    """In a second column that begins where the first line's did; in a narrow terminal, below what is explained."""
+    line = "  seed=0    everything random derives from it"
+    assert screen.fitted(line, 40) == "  seed=0    everything random derives\n            from it"
+    assert screen.fitted(line, 20) == "  seed=0\n      everything\n      random derives\n      from it"
+
+
+def test_a_long_lead_has_a_line_of_its_own() -> None:
+    """And its meaning stands in its column all the same."""
+    assert screen.row("seed=0", "randomness", 12) == "  seed=0    randomness"
+    assert screen.row("a.long.key=1", "randomness", 12) == "  a.long.key=1\n            randomness"
+    assert screen.row("name", "", 12) == "  name"
+
+
+def test_as_many_names_as_there_is_room_for() -> None:
+    """And how many there are, where not all are shown."""
+    names = ["net1", "net2", "net3", "net4"]
+    assert screen.as_many(names, 19) == "net1 net2 net3 net4"
+    assert screen.as_many(names, 18) == "net1 … 4 in all"
+    assert screen.as_many(names, 3) == "… 4 in all"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_help_of_a_command_fits(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its description is one paragraph, however its lines were broken; at most 80 columns are easily read."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    parser = argparse.ArgumentParser("name", description="words\n" * 40, epilog="example  " + "word " * 40, formatter_class=screen.Help)
+    parser.add_argument("--out", help="word " * 40)
+    shown = parser.format_help()
+    assert max(map(len, shown.splitlines())) <= min(columns, 80)
+    assert "words words words words" in shown
