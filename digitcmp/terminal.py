@@ -35,6 +35,11 @@ class Terminal(Console):
         end_quietly()
 
 
+def takes_back(console: Console) -> bool:
+    """Whether lines that were printed can be taken back: for what is shown while something is on its way."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 def say(console: Console, text: str, lead: str = "", style: str = "dim") -> None:
     """A line of text from outside, however long the terminal's lines are, after a word of ours in this style."""
     console.print(Text.assemble((lead, style), line(text)), soft_wrap=True)

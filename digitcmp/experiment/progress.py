@@ -14,6 +14,7 @@ from rich.text import Text
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run, objective
 from digitcmp.inert import line
+from digitcmp.terminal import takes_back
 from digitcmp.train.results import EpochRow, RoundResult, accuracy_of
 
 
@@ -92,7 +93,7 @@ class ProgressDisplay(Callback):
     ) -> None:
         self.title, self.rounds, self.epochs, self.several, self.console = line(title), rounds, epochs, several, console
         self.trials, self.finished, self.best = trials, finished, best
-        self.live, self.begun = console.is_terminal and not console.is_dumb_terminal, False
+        self.live, self.begun = takes_back(console), False
         self.last: dict[tuple[Run, int], EpochRow] = {}  # of the rounds in flight
         self.ended = Sums()  # of the last epochs of the rounds that are through
         self.bar = Line(console=console, transient=True, speed_estimate_period=600)

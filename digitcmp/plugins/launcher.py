@@ -36,7 +36,7 @@ from digitcmp.plugins.jobs import Homes, Job, make_job
 from digitcmp.plugins.previews import few_of, whole_of
 from digitcmp.plugins.runner import JobRunner, OnJobEnd
 from digitcmp.search.config import TARGET as SEARCHING
-from digitcmp.terminal import Terminal
+from digitcmp.terminal import Terminal, takes_back
 
 
 @dataclass
@@ -61,7 +61,7 @@ class DigitcmpLauncher(Launcher):
         self.prepare()
         console = Terminal()
         numbered = list(enumerate(job_overrides, initial_job_idx))
-        coming = track(numbered, "composing the jobs", console=console, transient=True, disable=not console.is_terminal)
+        coming = track(numbered, "composing the jobs", console=console, transient=True, disable=not takes_back(console))
         jobs = [make_job(self.loader, self.config, number, overrides) for number, overrides in coming]
         if "torch" not in sys.modules:
             notice.show("loading torch …")

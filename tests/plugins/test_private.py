@@ -27,6 +27,7 @@ PARTS: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: optuna.trial.create_trial(value=0.0), "_trial_id", "private.py"),
     (lambda: import_module("hydra_plugins.hydra_optuna_sweeper._impl"), "create_optuna_distribution_from_override", "private.py"),
     (lambda: import_module("hydra._internal.execution_policy"), "execution_whitelist", "hydra_job.py"),
+    (lambda: import_module("hydra._internal.utils"), "get_args_parser", "options.py"),
     (JobReturn, "_return_value", "private.py, hydra_job.py and launcher.py"),
     (lambda: DictConfig({}), "_metadata", "hydra_job.py"),
     (lambda: DictConfig({}), "_content", "hydra_job.py"),
