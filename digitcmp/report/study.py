@@ -23,7 +23,8 @@ class Study:
     """The results: frames as the functions of `statistics` and `comparisons` return them; a line per warning.
 
     name: that of the folders. metric: what all of them but distances are about. rounds: every round with its label, the input
-    of the statistics. distances is empty and swept None where there are none. plans, verdicts: of rounds=auto, of the test accuracy.
+    of the statistics. distances is empty and swept None where there are none. chance: the metric of always giving the more frequent
+    answer. plans, verdicts: of rounds=auto, of the test accuracy.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Study:
     curves: pd.DataFrame
     spread: pd.DataFrame
     distances: pd.DataFrame
+    chance: float
     swept: pd.DataFrame | None
     plans: list[Plan]
     verdicts: pd.DataFrame
@@ -90,6 +92,7 @@ def study(
         curves=curves,
         spread=statistics.spread(rounds, metric),
         distances=statistics.by_distance(labelled(distances, sweep, known)),
+        chance=statistics.chance(rounds, metric),
         swept=statistics.swept(table, known, list(known.columns[3:])),  # behind label, hash and parameters
         plans=plans,
         verdicts=decided,
