@@ -21,6 +21,7 @@ from digitcmp.report.frames import VERSIONS
 from digitcmp.report.labels import PLAIN
 from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, TEST_ACCURACY, Metric
+from digitcmp.report.origins import commands
 from digitcmp.report.study import Study, study
 from digitcmp.report.tables import comparison_columns, lines_of, show, table_columns, to_csv, to_latex, to_markdown
 from digitcmp.report.verdicts import verdict_columns, verdict_notes
@@ -82,15 +83,17 @@ def make_report(
     metric: Metric = TEST_ACCURACY,
     names: Mapping[str, str] | None = None,
     manuscript_columns: Sequence[str] = MANUSCRIPT_DEFAULT,
+    different_data: bool = False,
 ) -> Report:
     """Report on all runs below the folders, and draw the curves of up to a hundred runs that have none, or outdated ones.
 
     baseline: the label or hash of the configuration that the others are compared with, the first one by default. out: where the
     page report.html and its files are written, the first folder's summary/ by default, or a folder in it for another metric.
     names: other names of configurations, by their labels. manuscript_columns: those of table_paper.tex (`digitcmp.report.manuscript`).
-    Raises RunError when there are no runs, no such baseline, no round with the metric, or nothing can be written.
+    different_data: see `digitcmp.report.study`. Raises RunError when there are no runs, other data, no such baseline, no round with the
+    metric, or nothing can be written.
     """
-    results, chosen = study(folders, baseline, metric, names), manuscript.choose(manuscript_columns, metric)
+    results, chosen = study(folders, baseline, metric, names, different_data), manuscript.choose(manuscript_columns, metric)
     target = out or Path(folders[0], "summary", "" if metric == TEST_ACCURACY else metric.column)
     remove_leftovers(target)
     for name, text in tables(results, chosen).items():
@@ -173,7 +176,7 @@ def page(results: Study, pictures: Sequence[Picture], out: Path) -> str:
         metric=metric,
         pictures=[(picture, CAPTIONS[picture.name].format(title=metric)) for picture in pictures],
         methods=[*about_table(results.metric), *about_differences(results.metric), POOL, *decided, *plain_note(results)],
-        commands=results.sweep.runs["command"].dropna().unique().tolist(),
+        commands=commands(results.sweep.runs),
         versions=[(name, ", ".join(versions[name].unique())) for name in versions.columns],
         runs=run_links(results, out),
     )

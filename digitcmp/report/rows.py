@@ -84,7 +84,7 @@ def rows_figure(labels: list[str], xlabel: str) -> tuple[Figure, Axes]:
     """An empty figure with a row per label, the first one on top."""
     texts = [wrapped(inert.shortened(label, MOST), 22) for label in labels]
     height = max(0.25, 0.06 + 0.115 * max(1 + text.count("\n") for text in texts))  # inches of a row
-    figure = column_figure(0.5 + height * len(texts))
+    figure = column_figure(0.7 + height * len(texts))
     axes = figure.subplots()
     axes.set_yticks(range(len(labels)), texts)
     axes.tick_params(axis="y", length=0)
