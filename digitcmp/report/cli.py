@@ -68,7 +68,11 @@ def names_of(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         if not all(pair.rpartition("=")[::2]):
             raise RunError(f"--rename {pair}: this is not LABEL=NAME, as in net1='Model 1'")
-    return {label: storable(name) for label, _, name in (pair.rpartition("=") for pair in pairs)}
+    found: dict[str, str] = {}
+    for label, _, name in (pair.rpartition("=") for pair in pairs):
+        if found.setdefault(label, storable(name)) != storable(name):
+            raise RunError(f"--rename {label}={name}: it is called {found[label]} already; give each configuration one name")
+    return found
 
 
 def print_searches(abouts: list[tuple[Path, dict[str, Any]]]) -> bool:
