@@ -31,7 +31,7 @@ LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
 CAPTIONS = {
     "curves": "{title} per epoch: mean over rounds, and ± one standard deviation.",
     "distribution": "{title} of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
-    "differences": "Difference to the baseline (Hodges-Lehmann), paired by seed, with 95 % intervals of the signed-rank test.",
+    "differences": "Difference in {lower} to {baseline} (Hodges-Lehmann), paired by seed, with 95 % intervals of the signed-rank test.",
     "swept": "{title} against the number that varies, with 95 % intervals of the mean.",
     "distances": "{title} by the distance of the two digits, with 95 % intervals over rounds.",
 }
@@ -174,7 +174,10 @@ def page(results: Study, pictures: Sequence[Picture], out: Path) -> str:
         comparisons=lines_of(show(results.comparisons, comparison_columns(results.metric))) if len(results.comparisons) else [],
         verdicts=lines_of(show(results.verdicts, verdict_columns(results.verdicts))) if len(results.verdicts) else [],
         metric=metric,
-        pictures=[(picture, CAPTIONS[picture.name].format(title=metric)) for picture in pictures],
+        pictures=[
+            (picture, CAPTIONS[picture.name].format(title=metric, lower=results.metric.title, baseline=results.baseline))
+            for picture in pictures
+        ],
         methods=[*about_table(results.metric), *about_differences(results.metric), POOL, *decided, *plain_note(results)],
         commands=commands(results.sweep.runs),
         versions=[(name, ", ".join(versions[name].unique())) for name in versions.columns],

@@ -116,6 +116,8 @@ def test_one_round_can_be_drawn() -> None:
     one = frame({"a": [0.8], "b": [0.9]})
     drawable(rows.differences(compare(one, "a")))
     drawable(rows.distribution(one, statistics.spread(one)))
+    alone = frame({"a": [0.8]})
+    drawable(rows.distribution(alone, statistics.spread(alone), chance=0.79))
     drawable(lines.curves(pd.DataFrame({"label": ["a"], "epoch": [1], "mean": [0.5], "std": [np.nan], "count": [1]})))
 
 

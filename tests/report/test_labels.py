@@ -146,4 +146,4 @@ def test_the_17th_digit_is_told(tmp_path: Path) -> None:
     """Numbers that differ at all have different labels, without hashes."""
     for name, rate in (("a", 0.3), ("b", 0.30000000000000004), ("c", 0.1)):
         write_run(tmp_path / name, {0: 0.8, 1: 0.9}, configuration(optimizer__lr=rate))
-    assert study([tmp_path]).configurations["label"].tolist() == ["lr=0.3", "lr=0.30000000000000004", "lr=0.1"]
+    assert study([tmp_path]).configurations["label"].tolist() == ["lr=0.1", "lr=0.3", "lr=0.30000000000000004"]
