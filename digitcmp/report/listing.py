@@ -12,7 +12,7 @@ from digitcmp.report.cautions import about_runs
 from digitcmp.report.frames import Sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import Metric
-from digitcmp.report.tables import csv_text
+from digitcmp.report.tables import CSV_SUFFIXES, csv_text
 from digitcmp.terminal import Terminal, say
 
 MOST = 50  # runs in the terminal
@@ -40,8 +40,9 @@ def runs_listed(sweep: Sweep, metric: Metric) -> pd.DataFrame:
 
 def write_list(frame: pd.DataFrame, metric: Metric, target: Path) -> Path:
     """Write runs.csv, in which accuracies are in per cent. Raises RunError when it cannot be written."""
+    suffix = CSV_SUFFIXES.get(metric.unit, "")
     scaled = frame.assign(**{name: metric.scale * frame[name] for name in ("mean", "std")})
-    return write_whole(target / "runs.csv", csv_text(scaled.rename(columns={"mean": metric.column})))
+    return write_whole(target / "runs.csv", csv_text(scaled.rename(columns={"mean": metric.column + suffix, "std": "std" + suffix})))
 
 
 def print_list(sweep: Sweep, frame: pd.DataFrame, metric: Metric, path: Path, console: Console | None = None) -> None:

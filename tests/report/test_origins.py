@@ -83,7 +83,8 @@ def test_unrelated_runs_are_a_list(main: Callable[..., Ended], tmp_path: Path) -
     assert str(tmp_path / "day" / "10_net2") in ended.out
     assert "--compare" in ended.out
     assert "Holm" not in ended.out
-    assert [path.name for path in (tmp_path / "day" / "summary").iterdir()] == ["runs.csv"]
+    (written,) = (tmp_path / "day" / "summary").iterdir()
+    assert written.read_text().startswith("name,rounds,seeds,test_accuracy_percent,std_percent,command,folder\nnet1,6,6,82.5,1.87")
     assert "compared with net1" in main(tmp_path / "day", "--compare").out
     assert "compared with net1" in main(tmp_path / "day" / "10_net1", tmp_path / "day" / "10_net2").out
     refused = main(tmp_path / "day", "--publish", tmp_path / "p")
