@@ -20,7 +20,7 @@ from rich.text import Text
 import digitcmp
 from digitcmp import inert
 from digitcmp.experiment.views import to_csv
-from digitcmp.report import figures
+from digitcmp.report import drawing
 from digitcmp.report.build import document, make_report
 from digitcmp.report.tables import csv_text, to_latex, to_markdown
 from digitcmp.report.terminal import print_report, print_warnings
@@ -182,7 +182,7 @@ def test_yaml_comments(text: str) -> None:
 @given(TEXTS)
 def test_figure_text(text: str) -> None:
     """Never mathematics, never hidden from a legend, never many lines; dollar signs come back as they were."""
-    label = figures.wrapped(text)
+    label = drawing.wrapped(text)
     assert not is_math_text(label)
     assert not label.startswith("_")
     assert len(label) < 300
@@ -193,13 +193,13 @@ def test_figure_text(text: str) -> None:
 @pytest.mark.parametrize("text", NASTY, ids=[str(number) for number in range(len(NASTY))])
 def test_figures_are_drawn(text: str) -> None:
     """As a title, an axis and an entry of a legend, in both kinds of files; a warning about a letter would fail the test."""
-    figure = figures.new_figure(2)
+    figure = drawing.new_figure(2)
     axes = figure.subplots()
-    axes.plot([0, 1], label=figures.wrapped(text))
-    axes.set(title=figures.wrapped(text), xlabel=figures.wrapped(text, 60))
+    axes.plot([0, 1], label=drawing.wrapped(text))
+    axes.set(title=drawing.wrapped(text), xlabel=drawing.wrapped(text, 60))
     figure.legend(loc="outside right upper")
-    assert figures.render(figure, "svg").count(b"<svg") == 1
-    assert len(figures.render(figure, "png")) > 1000
+    assert drawing.render(figure, "svg").count(b"<svg") == 1
+    assert len(drawing.render(figure, "png")) > 1000
 
 
 @many

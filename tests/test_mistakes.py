@@ -28,7 +28,7 @@ from digitcmp.mistakes import figure as drawing
 from digitcmp.mistakes.find import find, mistakes_of
 from digitcmp.mistakes.findings import Confusion, Findings, RoundFindings
 from digitcmp.model.network import Outputs
-from digitcmp.report.figures import render
+from digitcmp.report.drawing import render
 from digitcmp.train.results import RoundResult
 from digitcmp.train.round import round_pairs
 from tests.conftest import Ended, compose_config

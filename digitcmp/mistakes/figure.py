@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from digitcmp.mistakes.findings import Findings, Mistake, Numbers
-from digitcmp.report.figures import COLOURS, GREY, WIDTH, new_figure
+from digitcmp.report.drawing import COLOURS, GREY, WIDTH, new_figure
 
 MOST = 60  # pairs in the figure
 COLUMNS = 6

@@ -11,7 +11,7 @@ from digitcmp.experiment.views import to_csv
 from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.mistakes.figure import figure
 from digitcmp.mistakes.findings import Findings, MistakeRow
-from digitcmp.report.figures import render
+from digitcmp.report.drawing import render
 from digitcmp.terminal import Terminal, say
 
 PICTURES = ("png", "svg")

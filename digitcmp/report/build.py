@@ -14,12 +14,14 @@ from matplotlib.figure import Figure
 
 from digitcmp import inert
 from digitcmp.files import remove_leftovers, write_whole
-from digitcmp.report import figures, manuscript
+from digitcmp.report import lines, manuscript, rows
 from digitcmp.report.curves import draw_outdated
+from digitcmp.report.drawing import COLUMN, on_dark, render
 from digitcmp.report.frames import VERSIONS
 from digitcmp.report.labels import PLAIN
 from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, TEST_ACCURACY, Metric
+from digitcmp.report.origins import commands
 from digitcmp.report.study import Study, study
 from digitcmp.report.tables import comparison_columns, lines_of, show, table_columns, to_csv, to_latex, to_markdown
 from digitcmp.report.verdicts import verdict_columns, verdict_notes
@@ -29,11 +31,41 @@ LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
 CAPTIONS = {
     "curves": "{title} per epoch: mean over rounds, and ± one standard deviation.",
     "distribution": "{title} of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
-    "differences": "Difference to the baseline (Hodges-Lehmann), paired by seed, with 95 % intervals of the signed-rank test.",
+    "differences": "Difference in {lower} to {baseline} (Hodges-Lehmann), paired by seed, with 95 % intervals of the signed-rank test.",
     "swept": "{title} against the number that varies, with 95 % intervals of the mean.",
     "distances": "{title} by the distance of the two digits, with 95 % intervals over rounds.",
 }
 PLAIN_NOTE = f"{PLAIN}: nothing of what the other configurations name is switched on."
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as it is written, and as the page has it. broad: for two columns of a paper, and too much for a phone at once."""
+
+    name: str
+    png: bytes
+    svg: bytes
+    broad: bool
+
+    @classmethod
+    def of(cls, name: str, figure: Figure) -> "Picture":
+        """The files of a figure."""
+        return cls(name, render(figure, "png"), render(figure, "svg"), figure.get_figwidth() > COLUMN)
+
+    @property
+    def light(self) -> str:
+        """For the page on light ground: the SVG, or the PNG where that would be large."""
+        return data_uri(self.png, "png") if len(self.svg) > LARGEST_SVG else data_uri(self.svg, "svg+xml")
+
+    @property
+    def dark(self) -> str:
+        """For the page on dark ground; empty where there is none, which would be large."""
+        return "" if len(self.svg) > LARGEST_SVG else data_uri(on_dark(self.svg), "svg+xml")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """A picture within a page."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 @dataclass(frozen=True)
@@ -51,23 +83,25 @@ def make_report(
     metric: Metric = TEST_ACCURACY,
     names: Mapping[str, str] | None = None,
     manuscript_columns: Sequence[str] = MANUSCRIPT_DEFAULT,
+    different_data: bool = False,
 ) -> Report:
     """Report on all runs below the folders, and draw the curves of up to a hundred runs that have none, or outdated ones.
 
     baseline: the label or hash of the configuration that the others are compared with, the first one by default. out: where the
     page report.html and its files are written, the first folder's summary/ by default, or a folder in it for another metric.
     names: other names of configurations, by their labels. manuscript_columns: those of table_paper.tex (`digitcmp.report.manuscript`).
-    Raises RunError when there are no runs, no such baseline, no round with the metric, or nothing can be written.
+    different_data: see `digitcmp.report.study`. Raises RunError when there are no runs, other data, no such baseline, no round with the
+    metric, or nothing can be written.
     """
-    results, chosen = study(folders, baseline, metric, names), manuscript.choose(manuscript_columns, metric)
+    results, chosen = study(folders, baseline, metric, names, different_data), manuscript.choose(manuscript_columns, metric)
     target = out or Path(folders[0], "summary", "" if metric == TEST_ACCURACY else metric.column)
     remove_leftovers(target)
     for name, text in tables(results, chosen).items():
         write_whole(target / name, text)
-    pictures = {name: {kind: figures.render(figure, kind) for kind in ("png", "svg")} for name, figure in drawn(results).items()}
-    for name, files in pictures.items():
-        for kind, content in files.items():
-            write_whole(target / f"{name}.{kind}", content)
+    pictures = [Picture.of(name, figure) for name, figure in drawn(results).items()]
+    for picture in pictures:
+        write_whole(target / f"{picture.name}.png", picture.png)
+        write_whole(target / f"{picture.name}.svg", picture.svg)
     report = Report(write_whole(target / "report.html", page(results, pictures, target)), results)
     directories = [Path(directory) for directory in results.sweep.runs["directory"]]
     if len(directories) <= MOST_CURVES:
@@ -109,23 +143,20 @@ def drawn(results: Study) -> dict[str, Figure]:
     """The figures for which there is something to draw, by name."""
     made, metric = dict[str, Figure](), results.metric
     if len(results.curves):
-        made["curves"] = figures.curves(results.curves, metric)
+        made["curves"] = lines.curves(results.curves, metric, results.chance)
     if len(results.spread):
-        made["distribution"] = figures.distribution(results.rounds, results.spread, metric)
+        made["distribution"] = rows.distribution(results.rounds, results.spread, metric, results.chance)
     if (np.isfinite(results.comparisons["difference"].astype("float64")) & (results.comparisons["pairs"] > 1)).any():
-        made["differences"] = figures.differences(results.comparisons, metric)
+        made["differences"] = rows.differences(results.comparisons, metric)
     if results.swept is not None:
-        made["swept"] = figures.swept(results.swept, metric)
+        made["swept"] = lines.swept(results.swept, metric, results.chance)
     if len(results.distances):
-        made["distances"] = figures.distances(results.distances)
+        made["distances"] = lines.distances(results.distances)
     return made
 
 
-def page(results: Study, pictures: dict[str, dict[str, bytes]], out: Path) -> str:
-    """The HTML page as text: tables, figures, how they were made, and a link to every run, relative to the folder `out`.
-
-    pictures: by name, the bytes of its svg and png.
-    """
+def page(results: Study, pictures: Sequence[Picture], out: Path) -> str:
+    """The HTML page as text: tables, figures, how they were made, and a link to every run, relative to the folder `out`."""
     loader = FileSystemLoader(Path(__file__).parent)
     # autoescape: names of networks and folders are the user's
     environment = Environment(
@@ -144,10 +175,11 @@ def page(results: Study, pictures: dict[str, dict[str, bytes]], out: Path) -> st
         verdicts=lines_of(show(results.verdicts, verdict_columns(results.verdicts))) if len(results.verdicts) else [],
         metric=metric,
         pictures=[
-            {"name": name, "caption": CAPTIONS[name].format(title=metric), "source": data_uri(files)} for name, files in pictures.items()
+            (picture, CAPTIONS[picture.name].format(title=metric, lower=results.metric.title, baseline=results.baseline))
+            for picture in pictures
         ],
         methods=[*about_table(results.metric), *about_differences(results.metric), POOL, *decided, *plain_note(results)],
-        commands=results.sweep.runs["command"].dropna().unique().tolist(),
+        commands=commands(results.sweep.runs),
         versions=[(name, ", ".join(versions[name].unique())) for name in versions.columns],
         runs=run_links(results, out),
     )
@@ -156,12 +188,6 @@ def page(results: Study, pictures: dict[str, dict[str, bytes]], out: Path) -> st
 def plain_note(results: Study) -> list[str]:
     """What the label of a configuration without parts means, where there is one."""
     return [PLAIN_NOTE] if PLAIN in set(results.table["label"]) else []
-
-
-def data_uri(files: dict[str, bytes]) -> str:
-    """A figure as its SVG, or as its PNG where that would be large."""
-    kind, mime = ("png", "image/png") if len(files["svg"]) > LARGEST_SVG else ("svg", "image/svg+xml")
-    return f"data:{mime};base64,{base64.b64encode(files[kind]).decode()}"
 
 
 def run_links(results: Study, out: Path) -> list[dict[str, str]]:

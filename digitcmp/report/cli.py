@@ -2,11 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from digitcmp.errors import RunError
 from digitcmp.inert import storable
 from digitcmp.report.command import exit_codes
-from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, METRICS, TEST_ACCURACY, find_metric
+from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, METRICS, TEST_ACCURACY, Metric, find_metric
 from digitcmp.screen import Help
 
 DESCRIPTION = """\
@@ -46,6 +47,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="A,B,…",
         help=f"columns of table_paper.tex, of {', '.join(MANUSCRIPT_COLUMNS)} (default: %(default)s)",
     )
+    arguments.add_argument("--compare", action="store_true", help="compare also the runs of one folder that were not begun together")
+    arguments.add_argument("--different-data", action="store_true", help="compare also what was trained or tested on different pairs")
     arguments.add_argument("--curves", action="store_true", help="draw the missing curves.png of every run, also where there are over 100")
     where = arguments.add_mutually_exclusive_group()
     where.add_argument(
@@ -65,26 +68,61 @@ def names_of(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         if not all(pair.rpartition("=")[::2]):
             raise RunError(f"--rename {pair}: this is not LABEL=NAME, as in net1='Model 1'")
-    return {label: storable(name) for label, _, name in (pair.rpartition("=") for pair in pairs)}
+    found: dict[str, str] = {}
+    for label, _, name in (pair.rpartition("=") for pair in pairs):
+        if found.setdefault(label, storable(name)) != storable(name):
+            raise RunError(f"--rename {label}={name}: it is called {found[label]} already; give each configuration one name")
+    return found
+
+
+def print_searches(abouts: list[tuple[Path, dict[str, Any]]]) -> bool:
+    """Say how the searches among these runs stand; False where there is none."""
+    from digitcmp.report.searching import print_search, read_searches
+
+    searches = read_searches(abouts)
+    for search in searches:
+        print_search(search)
+    return bool(searches)
+
+
+def print_runs(arguments: argparse.Namespace, metric: Metric) -> None:
+    """List the runs, which nobody has begun together. Raises RunError where they were to be published."""
+    from digitcmp.report.frames import read_sweep
+    from digitcmp.report.listing import print_list, runs_listed, write_list
+
+    if arguments.publish:
+        raise RunError(f"--publish {arguments.publish}: these runs were not begun together; add --compare to publish them all the same")
+    sweep = read_sweep(arguments.folders, columns=(), for_report=True)
+    frame = runs_listed(sweep, metric)
+    print_list(sweep, frame, metric, write_list(frame, metric, arguments.out or arguments.folders[0] / "summary"))
 
 
 @exit_codes()
 def main() -> None:
-    """Write the report, print its table, its warnings, and where it is. Exit codes: see `exit_codes`."""
+    """Write the report, print its table, its warnings, and where it is; of a search, how it stands; of runs that nobody has begun
+    together, a list. Exit codes: see `exit_codes`."""
     arguments = parser().parse_args()
     metric, names, columns = find_metric(arguments.metric), names_of(arguments.rename), arguments.columns.split(",")
     from digitcmp.report.build import make_report
     from digitcmp.report.curves import draw_outdated
-    from digitcmp.report.runs import find_runs
+    from digitcmp.report.frames import read_abouts
+    from digitcmp.report.origins import are_unrelated
+    from digitcmp.report.runs import find_runs, was_tested
     from digitcmp.report.terminal import print_report
 
     if arguments.curves:  # first, as runs that were not tested have curves, but no report
         draw_outdated(run for folder in arguments.folders for run in find_runs(folder))
+    abouts = read_abouts(arguments.folders, for_report=False, notes=[])
+    if print_searches(abouts) and not any(was_tested(about) for _, about in abouts):
+        return
+    if not arguments.compare and are_unrelated([run for run in abouts if was_tested(run[1])], arguments.folders):
+        print_runs(arguments, metric)
+        return
     if arguments.publish:
         from digitcmp.report.publish import publish
         from digitcmp.report.study import study
 
-        results = study(arguments.folders, arguments.baseline, metric, names)
+        results = study(arguments.folders, arguments.baseline, metric, names, arguments.different_data)
         print_report(publish(results, arguments.folders, arguments.publish, columns))
         return
-    print_report(make_report(arguments.folders, arguments.baseline, arguments.out, metric, names, columns))
+    print_report(make_report(arguments.folders, arguments.baseline, arguments.out, metric, names, columns, arguments.different_data))

@@ -1,5 +1,7 @@
 """Every configuration against a baseline, paired by seed."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -21,15 +23,15 @@ def find_baseline(configurations: pd.DataFrame, wanted: str | None) -> str:
     raise unknown("baseline", wanted, "configuration", labels)
 
 
-def compare(rounds: pd.DataFrame, baseline: str, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
-    """One row a label other than the baseline, in the order of the report.
+def compare(rounds: pd.DataFrame, baseline: str, metric: Metric = TEST_ACCURACY, apart: Collection[str] = ()) -> pd.DataFrame:
+    """One row a label other than the baseline and those that are kept apart, in the order of the report.
 
     rounds: as in `digitcmp.report.statistics`. Columns: label, baseline, pairs (seeds that were trained on both sides; a round that failed
     loses against every other, two that failed tie), only_here, only_baseline (seeds left out), and the columns of `paired`; p_holm (over
     the rows that have a p).
     """
     wide = by_seed(rounds, metric)
-    others = [label for label in wide.columns if label != baseline]
+    others = [label for label in wide.columns if label != baseline and label not in apart]
     rows = [{"label": label, "baseline": baseline, **paired(wide[label], wide[baseline], metric)} for label in others]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame["p_holm"] = holm(frame["p"].astype("float64"))

@@ -22,7 +22,8 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.records import log_paths
 from digitcmp.experiment.store import read_about
 from digitcmp.files import older, remove_leftovers, write_whole
-from digitcmp.report.figures import COLOURS, GREY, draw_band, new_figure, quiet_about_letters, wrapped
+from digitcmp.report.drawing import COLOURS, GREY, new_figure, quiet_about_letters, wrapped
+from digitcmp.report.lines import draw_band
 from digitcmp.report.runs import read_frames
 
 # line styles tell the lines apart in grey

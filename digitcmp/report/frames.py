@@ -14,11 +14,12 @@ import pandas as pd
 from digitcmp.errors import RunError
 from digitcmp.experiment.store import read_about
 from digitcmp.inert import line
+from digitcmp.report.origins import last_begun, sweep_of
 from digitcmp.report.runs import EPOCH_COLUMNS, find_runs, flatten, natural, read_frames, typed, was_tested
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
 ABOUT = ["configuration_hash", "parameters", "engine", "device", "platform", *VERSIONS]
-RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "recorded", "started", "command"]
+RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "recorded", "started", "command", "sweep", "begun"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class Sweep:
     """What is on record below some folders. Rows of the frames point to their run by its position, in the column `run_index`.
 
     runs: one row a run, in the order in which they were asked for: RUN_COLUMNS (run: path relative to the folder; seeds, recorded:
-    how many it has, and has rounds of), ABOUT, and the configuration as dotted columns, named in `keys`. rounds: the columns of
-    `RoundRow` (`epochs` as `epochs_trained`), each (configuration, seed) once. epochs, distances: rows of the same rounds.
+    how many it has, and has rounds of; sweep, begun: as `origins.sweep_of`, `origins.last_begun`), ABOUT, and the configuration as dotted
+    columns, named in `keys`. rounds: the columns of `RoundRow` (`epochs` as `epochs_trained`), each (configuration, seed) once. epochs,
+    distances: rows of the same rounds.
     warnings: a line each. configurations: nested, by hash.
     """
 
@@ -133,6 +135,7 @@ def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[di
     for directory, about in zip(directories, abouts, strict=True):
         own = {"run": os.path.relpath(directory.resolve(), base), "directory": str(directory), "run_status": about["status"]}
         own |= {"resumed": len(about.get("resumed", [])), "seeds": len(about["seeds"])}
+        own |= {"sweep": str(sweep_of(directory, about)), "begun": last_begun(about)}
         own |= {name: about.get(name) for name in ("started", "command", *ABOUT)}
         # as text; runs of earlier versions have none
         own["platform"] = json.dumps(about.get("platform") or {}, sort_keys=True, ensure_ascii=False)

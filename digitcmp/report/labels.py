@@ -20,17 +20,35 @@ PLAIN = "plain"  # nothing of what differs is switched on
 def configurations(sweep: Sweep) -> pd.DataFrame:
     """One row a configuration, in the order of the report: label, configuration_hash, parameters and the configuration's columns.
 
-    The order is that in which the networks were first started, and within a network that of its configurations.
+    The order is that in which the networks were first started, and within a network that of its configurations; where these differ in
+    one number, they are in its order.
     """
     first = sweep.runs.drop_duplicates("configuration_hash")
     if "model.name" in first:
         first = first.iloc[pd.factorize(first["model.name"], use_na_sentinel=False)[0].argsort(kind="stable")]
-    frame = first[["configuration_hash", "parameters"]].reset_index(drop=True)
+    hashes = in_numeric_order({name: flat(sweep.configurations[name]) for name in first["configuration_hash"]})
+    frame = first.set_index("configuration_hash", drop=False).loc[hashes, ["configuration_hash", "parameters"]].reset_index(drop=True)
     values = into_lists([flat(sweep.configurations[name]) for name in frame["configuration_hash"]])
     columns = {key: typed([one.get(key) for one in values]) for key in dict.fromkeys(key for one in values for key in one)}
     labels = label_all(dict(zip(frame["configuration_hash"], values, strict=True)))
     frame.insert(0, "label", [storable(label) for label in labels.values()])
     return pd.concat([frame, pd.DataFrame(columns)], axis=1)
+
+
+def in_numeric_order(values: dict[str, Values]) -> list[str]:
+    """The hashes of configurations, those of a network that differ in a single number in the order of that number."""
+    networks: dict[str, list[str]] = {}
+    for name, one in values.items():
+        networks.setdefault(shown(one.get("model.name")), []).append(name)
+    order = []
+    for members in networks.values():
+        keys = dict.fromkeys(key for name in members for key in values[name])
+        varying = [key for key in keys if len({str(values[name].get(key)) for name in members}) > 1]
+        found = [values[name].get(varying[0]) for name in members] if len(varying) == 1 else [None]
+        if all(is_number(value) for value in found):
+            members = [name for _, name in sorted(zip(found, members, strict=True))]
+        order += members
+    return order
 
 
 def into_lists(values: list[Values]) -> list[Values]:
@@ -56,8 +74,8 @@ def is_layers(value: Any) -> bool:
 def label_all(values: dict[str, Values]) -> dict[str, str]:
     """A label for every configuration, by hash: what differs, in few words, never the same for two.
 
-    True booleans are flags, false ones are silent; so is a number that is either 0 or one other value, where it is 0,
-    unless it is all that differs.
+    True booleans are flags, false ones are silent; so is a number that is either 0 or one other value, where it is 0, unless it is
+    the only such number.
     """
     parts: dict[str, list[str]] = {name: [] for name in values}
     groups = [list(values)]  # of those that the heads so far don't tell apart
@@ -88,14 +106,23 @@ def name_keys(group: list[str], values: dict[str, Values], parts: dict[str, list
     """Tell the members of a group apart by every key that varies in it, those of the network first. short: the names of the keys."""
     found = {key: [values[one].get(key) for one in group] for key in short if key not in HEADS}
     varying = [key for key, each in found.items() if len(set(map(shown, each))) > 1]
-    needed = len(varying) == 1 and not parts[group[0]]  # else nothing would be left to say
+    switches = [key for key in varying if is_switch(found[key])]
     for key in sorted(varying, key=lambda key: not key.startswith("model.")):
-        # dropout of 0 or 0.2, but not the ten weights of a curve
-        numbers = {value for value in found[key] if value is not None}
-        switch = not needed and len(numbers) <= 2 and 0 in numbers and not any(isinstance(value, str) for value in numbers)
+        switch = key in switches and len(switches) > 1
         for one, value, text in zip(group, found[key], briefly(found[key]), strict=True):
             if text and value is not False and len(text) <= LONGEST and not (switch and value == 0):
                 parts[one].append(short[key] if value is True else f"{short[key]}={text}")
+
+
+def is_switch(values: list[Any]) -> bool:
+    """Whether these are numbers that are either 0 or one other value, as a dropout of 0 or 0.2; not the ten weights of a curve."""
+    numbers = {value for value in values if value is not None}
+    return len(numbers) <= 2 and 0 in numbers and all(map(is_number, numbers))
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number; a flag is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def briefly(values: list[Any]) -> list[str]:

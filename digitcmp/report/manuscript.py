@@ -17,7 +17,8 @@ SIZES = {"footnotesize": 8.1, "scriptsize": 7.6}  # points: by this the widths b
 WIDTHS = {**dict.fromkeys(".,:;'|!il()[]/ ", 0.4), **dict.fromkeys("-+±%mw<>≤≥", 0.9), "M": 0.95, "W": 1.05, "–": 0.54}
 DIGIT, CAPITAL = 0.56, 0.8
 SEPARATION = 6.0  # points between two columns
-NARROWEST = 60.0  # points of a name that is broken into lines
+LONGEST = 4.5  # of a part of a name, in parts of the size of its letters, before it is broken
+NARROWEST = 56.0  # points of a name that is broken into lines
 PREAMBLE = r"% needs \usepackage{array,booktabs}"
 
 
@@ -112,11 +113,11 @@ def latex(text: str) -> str:
 
 
 def breakable(name: str) -> str:
-    """A name that may be broken behind its signs."""
-    parts, word = list[str](), ""
-    for character in name:
+    """A name that may be broken behind its signs, and, rather not, in a part that is too long."""
+    text, word = "", ""
+    for index, character in enumerate(name):
         word += character
-        if character in ",=._/":
-            parts.append(inert.latex(word))
-            word = ""
-    return r"\allowbreak{}".join([*parts, inert.latex(word)] if word else parts)
+        ends = character in ",=._/"
+        if index + 1 < len(name) and (ends or width(word) > LONGEST):
+            text, word = text + inert.latex(word) + (r"\allowbreak{}" if ends else r"\penalty500{}"), ""
+    return text + inert.latex(word)

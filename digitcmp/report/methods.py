@@ -19,8 +19,8 @@ def about_table(metric: Metric = TEST_ACCURACY) -> list[str]:
     lost = "failed or untrained rounds" if metric.on_pairs else "failed rounds"
     return [
         f"{metric.definition}; ± is the standard deviation of the sample over rounds.",
-        "Means leave failed rounds out; their 95 % intervals are Student's t (scipy.stats.t), which miss too often where rounds collapse "
-        "now and then.",
+        "Means leave failed rounds out; their 95 % intervals are Student's t (scipy.stats.t), cut off at what is possible, which miss too "
+        "often where rounds collapse now and then.",
         "Medians count a failed round as infinitely worse than all others; their 95 % intervals lie between two order statistics "
         "(Thompson 1936), from 6 rounds on. The interquartile mean (Agarwal et al. 2021) leaves out the lowest and the highest quarter.",
         *([untrained] if metric.on_pairs else []),

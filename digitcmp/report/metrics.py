@@ -52,6 +52,11 @@ class Metric:
         return self.show(value, sign) + ("" if math.isnan(low) or math.isnan(high) else f" ({self.span(low, high, sign)})")
 
     @property
+    def limits(self) -> tuple[float, float]:
+        """Between which all its values lie: fractions, losses and times."""
+        return (0.0, 1.0) if self.unit == "%" else (0.0, math.inf)
+
+    @property
     def worst(self) -> float:
         """What stands for a round that failed where ranks are what counts: it loses against every other."""
         return -math.inf if self.higher_is_better else math.inf

@@ -9,9 +9,10 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.published import write_published
 from digitcmp.experiment.store import read_about, read_run_records
 from digitcmp.files import write_whole
-from digitcmp.report import figures, manuscript
+from digitcmp.report import manuscript
 from digitcmp.report.build import Report, drawn, tables
 from digitcmp.report.cautions import some
+from digitcmp.report.drawing import render
 from digitcmp.report.metrics import MANUSCRIPT_DEFAULT
 from digitcmp.report.study import Study
 from digitcmp.report.verdicts import plan_paths
@@ -32,7 +33,7 @@ def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_co
     for name, text in tables(results, manuscript.choose(manuscript_columns, results.metric)).items():
         write_whole(target / name, without_paths(text))
     for name, figure in drawn(results).items():
-        write_whole(target / f"{name}.png", figures.render(figure, "png"))
+        write_whole(target / f"{name}.png", render(figure, "png"))
     for directory, name in runs.items():
         publish_run(directory, target / FOLDER / name)
         for plan in plan_paths([directory]):

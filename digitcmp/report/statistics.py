@@ -26,11 +26,15 @@ def half_width(sem: Any, count: Any) -> Any:
     return sem * stats.t.ppf((1 + LEVEL) / 2, count - 1)
 
 
-def moments(values: Any) -> pd.DataFrame:
-    """Of grouped values: count, mean, std (of the sample), and the interval of the mean as low and high; a row a group."""
+def moments(values: Any, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
+    """Of grouped values: count, mean, std (of the sample), and the interval of the mean as low and high; a row a group.
+
+    The interval ends where no value of the metric can be beyond, at 100 % for one: it holds the mean no less often for that.
+    """
     frame: pd.DataFrame = values.agg(["count", "mean", "std", "sem"])
     half = half_width(frame.pop("sem"), frame["count"])
-    return frame.assign(low=frame["mean"] - half, high=frame["mean"] + half)
+    low, high = ((frame["mean"] + sign * half).clip(*metric.limits) for sign in (-1, 1))
+    return frame.assign(low=low, high=high)
 
 
 def summarise(rounds: pd.DataFrame, configurations: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
@@ -44,7 +48,7 @@ def summarise(rounds: pd.DataFrame, configurations: pd.DataFrame, metric: Metric
     groups = done.groupby("label", observed=False)
     table = configurations.set_index("label")[["configuration_hash", "parameters"]]
     table["rounds"] = groups.size()
-    table[["mean", "std", "low", "high"]] = moments(groups[metric.column])[["mean", "std", "low", "high"]]
+    table[["mean", "std", "low", "high"]] = moments(groups[metric.column], metric)[["mean", "std", "low", "high"]]
     table = table.join(robust(rounds, metric))
     table[["min", "max"]] = groups[metric.column].agg(["min", "max"])
     table["failed"] = (rounds["status"] == "failed").groupby(rounds["label"], observed=False).sum().astype("int64")
@@ -89,6 +93,11 @@ def ranked(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> "pd.Series[f
 def is_untrained(done: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> "pd.Series[bool]":
     """Which rounds have learnt nothing: no more than 3 points above always giving the more frequent answer, or anywhere below."""
     return (done[metric.column] - done["majority_accuracy"]).round(DECIMALS) <= UNTRAINED
+
+
+def chance(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> float:
+    """The metric of always giving the more frequent answer, the mean over the rounds that are done; NaN for one that is not on pairs."""
+    return float(rounds.loc[rounds["status"] == "done", "majority_accuracy"].mean()) if metric.on_pairs else float("nan")
 
 
 def mean_with_failed(table: pd.DataFrame, done: pd.DataFrame) -> "pd.Series[float]":

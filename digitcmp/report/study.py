@@ -10,11 +10,12 @@ import pandas as pd
 from digitcmp.auto.sequential import Plan
 from digitcmp.errors import RunError
 from digitcmp.report import statistics
-from digitcmp.report.cautions import DRAWN, cautions, some
+from digitcmp.report.cautions import DRAWN, TESTED, TRAINED, cautions, some
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric, unknown
+from digitcmp.report.origins import check_data
 from digitcmp.report.verdicts import CAUTION, read_plans, verdicts
 
 
@@ -23,7 +24,8 @@ class Study:
     """The results: frames as the functions of `statistics` and `comparisons` return them; a line per warning.
 
     name: that of the folders. metric: what all of them but distances are about. rounds: every round with its label, the input
-    of the statistics. distances is empty and swept None where there are none. plans, verdicts: of rounds=auto, of the test accuracy.
+    of the statistics. distances is empty and swept None where there are none. chance: the metric of always giving the more frequent
+    answer. plans, verdicts: of rounds=auto, of the test accuracy.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Study:
     curves: pd.DataFrame
     spread: pd.DataFrame
     distances: pd.DataFrame
+    chance: float
     swept: pd.DataFrame | None
     plans: list[Plan]
     verdicts: pd.DataFrame
@@ -44,14 +47,23 @@ class Study:
 
 
 def study(
-    folders: Sequence[str | Path], baseline: str | None = None, metric: Metric = TEST_ACCURACY, names: Mapping[str, str] | None = None
+    folders: Sequence[str | Path],
+    baseline: str | None = None,
+    metric: Metric = TEST_ACCURACY,
+    names: Mapping[str, str] | None = None,
+    different_data: bool = False,
 ) -> Study:
-    """Read the folders and work everything out. baseline: by default that of rounds=auto, or the first configuration with the metric.
-    names: other names of configurations, by their labels.
+    """Read the folders and work everything out. baseline: by default that of rounds=auto, or the first one with the metric that a command
+    has asked for. names: other names of configurations, by their labels.
 
-    Raises RunError for folders without runs, for an unknown baseline, and for a metric that no round has.
+    different_data: compare what has other data. Without it, runs that were not begun together need the same training and test pairs; a
+    sweep may vary both, but those of its configurations that have other test pairs than the baseline are not compared with it.
+
+    Raises RunError for folders without runs, for other data, for an unknown baseline, and for a metric that no round has.
     """
     sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
+    if not different_data:
+        check_data(sweep.runs, list(dict.fromkeys([*TESTED, *TRAINED])))
     known = configurations(sweep)
     if names:
         known["label"] = renamed([str(label) for label in known["label"]], names)
@@ -65,13 +77,14 @@ def study(
         there = ", ".join(repr(column) for column in METRICS if rounds[column].notna().any())
         raise RunError(f"metric {metric.column!r}: no round has a {metric.title}; choose one of {there}")
     plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
-    if baseline is None and plans and plans[0].baseline in set(known.loc[~lacking, "configuration_hash"]):
-        baseline = plans[0].baseline
-    base = find_baseline(known if baseline else known[~lacking], baseline)
+    base = choose_baseline(baseline, plans, sweep, known, lacking)
     decided = verdicts(plans if metric == TEST_ACCURACY else [], known, rounds)
-    comparisons = compare(rounds, base, metric)
+    apart = [] if different_data else on_other_pairs(known, base)
+    comparisons = compare(rounds[~rounds["label"].isin(apart)], base, metric, apart)
     distances = sweep.distances if metric.on_pairs else sweep.distances[:0]
     warnings = cautions(sweep, rounds, known, table, comparisons)
+    if apart:
+        warnings.append(f"not compared with {base}, as they have other test pairs: {some(apart)}")
     if lacking.any():  # no digit head, no validation pairs
         warnings.append(f"no {metric.title} on record: {some(table.loc[lacking, 'label'])}")
     if plans:
@@ -90,11 +103,30 @@ def study(
         curves=curves,
         spread=statistics.spread(rounds, metric),
         distances=statistics.by_distance(labelled(distances, sweep, known)),
+        chance=statistics.chance(rounds, metric),
         swept=statistics.swept(table, known, list(known.columns[3:])),  # behind label, hash and parameters
         plans=plans,
         verdicts=decided,
         warnings=warnings,
     )
+
+
+def choose_baseline(wanted: str | None, plans: Sequence[Plan], sweep: Sweep, known: pd.DataFrame, lacking: "pd.Series[bool]") -> str:
+    """The label of the one that is wanted; else of that of rounds=auto; else of the first that a command has asked for, wherever it is in
+    the order of the report. lacking: which of the known have no round with the metric. Raises RunError for one that is not there."""
+    if wanted is None:
+        there = set(known.loc[~lacking, "configuration_hash"])
+        asked = [*(plan.baseline for plan in plans[:1]), *sweep.runs["configuration_hash"]]
+        wanted = next(name for name in asked if name in there)
+    return find_baseline(known, wanted)
+
+
+def on_other_pairs(known: pd.DataFrame, baseline: str) -> list[str]:
+    """The labels of the configurations whose rounds have other test pairs than the baseline's of the same seed."""
+    keys = [key for key in TESTED if key in known]
+    tested = known[keys].astype("string").fillna("").agg("|".join, axis=1)
+    (own,) = tested[known["label"] == baseline]
+    return [str(label) for label, one in zip(known["label"], tested, strict=True) if one != own]
 
 
 def renamed(labels: list[str], names: Mapping[str, str]) -> list[str]:

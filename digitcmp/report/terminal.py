@@ -1,5 +1,7 @@
 """The report in the terminal."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -7,30 +9,37 @@ from rich.text import Text
 
 from digitcmp.inert import line
 from digitcmp.report.build import Report
+from digitcmp.report.origins import commands
 from digitcmp.report.tables import Column, comparison_columns, show, table_columns
 from digitcmp.report.verdicts import verdict_columns
 from digitcmp.terminal import Terminal, say
 
-SHORT = {"label", "mean", "low", "mean_with_failed", "median", "lost", "rounds", "saturated"}
-EXPENDABLE = ["saturated", "rounds", "low", "mean_with_failed", "median"]  # left out first where the terminal is narrow
-SHORT_COMPARISONS = {"label", "difference", "difference_low", "p_holm", "better", "won", "pairs", "only_here", "mean"}
-EXPENDABLE_COMPARISONS = ["only_here", "pairs", "won", "mean", "better", "p_holm"]
-EXPENDABLE_VERDICTS = ["baseline_lost", "lost", "value"]
+# columns by their keys, in the reader's order, and those of them that may be left out where the terminal is narrow, the first one first
+TABLE = ["label", "mean", "median", "lost", "mean_with_failed", "low", "rounds", "saturated", "seconds", "parameters"]
+TABLE_SPARE = ["parameters", "saturated", "seconds", "rounds", "low", "mean_with_failed"]
+COMPARISONS = ["label", "difference", "difference_low", "p_holm", "better", "won", "mean", "pairs", "only_here"]
+COMPARISONS_SPARE = ["only_here", "pairs", "won", "mean", "better"]
+VERDICTS_SPARE = ["baseline_lost", "lost", "value"]
 LABEL = 24  # characters of a row's name that are worth more than another column
+MOST_COMMANDS = 5
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
-    """Print what fits a terminal: the table, the comparisons, the warnings, and where the rest is."""
+    """Print what fits a terminal: the table, the comparisons, the warnings, what was typed, and where the rest is."""
     where, results = console or Terminal(), report.study
-    print_table(results.table, [column for column in table_columns(results.metric) if column.key in SHORT], EXPENDABLE, where)
+    print_table(results.table, chosen(table_columns(results.metric), TABLE), TABLE_SPARE, where)
     if len(results.comparisons):
         where.print(Text.assemble("\ncompared with ", (line(results.baseline), "bold"), ", paired by seed"))
-        chosen = [column for column in comparison_columns(results.metric) if column.key in SHORT_COMPARISONS]
-        print_table(results.comparisons, chosen, EXPENDABLE_COMPARISONS, where)
+        print_table(results.comparisons, chosen(comparison_columns(results.metric), COMPARISONS), COMPARISONS_SPARE, where)
     if len(results.verdicts):
         where.print("\nverdicts of rounds=auto", highlight=False)
-        print_table(results.verdicts, verdict_columns(results.verdicts), EXPENDABLE_VERDICTS, where)
+        print_table(results.verdicts, verdict_columns(results.verdicts), VERDICTS_SPARE, where)
     print_warnings(results.warnings, where)
+    typed = commands(results.sweep.runs)
+    for folder, command in typed[:MOST_COMMANDS]:
+        say(where, command if len(typed) == 1 else f"{command}  ({folder})", "typed   ")
+    if len(typed) > MOST_COMMANDS:
+        say(where, f"and {len(typed) - MOST_COMMANDS} more", "        ")
     say(where, str(report.path), "report  ")
 
 
@@ -40,24 +49,47 @@ def print_warnings(warnings: list[str], console: Console) -> None:
         say(console, text, "warning: ", "yellow")
 
 
+def chosen(columns: Sequence[Column], keys: Sequence[str]) -> list[Column]:
+    """The columns of these keys, in this order."""
+    by_key = {column.key: column for column in columns if column.title}
+    return [by_key[key] for key in keys if key in by_key]
+
+
 def print_table(frame: pd.DataFrame, columns: list[Column], expendable: list[str], console: Console) -> None:
-    """Print a frame as a table. Where it is too wide, columns are left out, the first of `expendable` (keys) first, and a line says so."""
+    """Print a frame as a table. Where it is too wide, columns are left out, the first of `expendable` (keys) first, and a line says so;
+    where the others are too wide, every row becomes a block of lines."""
     there = show(frame, columns).columns
     columns = [column for column in columns if column.title in there]  # those in which a row has a value
     kept, waiting, unlimited = columns, list(expendable), console.options.update(max_width=10_000)
-    while console.measure(rich_table(frame, kept), options=unlimited).minimum > console.width and waiting:
+
+    def too_wide() -> bool:
+        return console.measure(rich_table(frame, kept), options=unlimited).minimum > console.width
+
+    while too_wide() and waiting:
         key = waiting.pop(0)
         kept = [column for column in kept if column.key != key]
-    console.print(rich_table(frame, kept))
+    if too_wide():
+        print_blocks(frame, kept, console)
+    else:
+        console.print(rich_table(frame, kept))
     gone = [column.title for key in expendable for column in columns if column.key == key and column not in kept]
     if gone:
         say(console, "", f"too narrow for: {', '.join(gone)}; the files have them")
 
 
+def print_blocks(frame: pd.DataFrame, columns: Sequence[Column], console: Console) -> None:
+    """The rows of a frame below each other, a line a column, which the terminal may break."""
+    shown = show(frame, columns)
+    for label, *cells in shown.to_numpy().tolist():
+        console.print(Text(line(label), "bold", overflow="fold"))
+        for title, cell in zip(shown.columns[1:], cells, strict=True):
+            console.print(Text.assemble("  ", (f"{title} ", "dim"), line(cell), overflow="fold"))
+
+
 def rich_table(frame: pd.DataFrame, columns: list[Column]) -> Table:
     """A frame as rich draws it."""
     shown = show(frame, columns)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     cells = [[line(cell) for cell in row] for row in shown.to_numpy().tolist()]
     for index, title in enumerate(shown.columns):
         heading = "\n".join(title.rsplit(" ", 1)) if index else title  # so that numbers, not headings, make the width

@@ -2,84 +2,111 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from digitcmp.report.figures import COLOURS, GREY, in_percent, new_figure, rows_figure, tidy, wrapped
+from digitcmp.report.drawing import (
+    COLOURS,
+    GREY,
+    broad_figure,
+    column_figure,
+    dress,
+    entitle,
+    in_percent,
+    jitter,
+    legend_below,
+    styled,
+    tidy,
+    wrapped,
+)
+from digitcmp.report.metrics import METRICS
+from digitcmp.report.rows import rows_figure
 
-BEST = "#D55E00"
+ACCURACY = METRICS["val_accuracy"]
 PANELS = 3  # in a row
+SPREAD = 0.5  # how wide the trials of a choice are spread, in distances between two choices
 
 
+@styled
 def history(table: pd.DataFrame) -> Figure:
     """Validation accuracy by trial, and the best so far. table: trial, state, value, best."""
-    figure = new_figure(3.8)
+    figure = column_figure(2.1)
     axes = figure.subplots()
-    scatter(axes, table, "trial")
+    scatter(axes, table, table["trial"])
     line = table[table["best"].notna()]
-    axes.step(line["trial"], line["best"], where="post", color=BEST, linewidth=1.6, label="best so far", zorder=1)
-    frame_complete(axes, table)
+    axes.step(line["trial"], line["best"], where="post", color=COLOURS[1], linewidth=1.2, label="best so far", zorder=1)
+    dress(axes, ACCURACY)
+    below = frame_complete(axes, table)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(in_percent)
-    axes.set(xlabel="trial", ylabel="validation accuracy")
+    axes.set(xlabel="trial", ylabel=ACCURACY.title)
     tidy(axes, "both")
-    figure.legend(loc="outside right upper", frameon=False)
+    legend_below(figure, axes)
+    entitle(figure, "Validation accuracy of every trial", below)
     return figure
 
 
-def scatter(axes: Axes, table: pd.DataFrame, across: str) -> None:
-    """Complete trials as points, pruned ones as crosses at their last value."""
-    complete, pruned = (table[table["state"] == state] for state in ("complete", "pruned"))
-    axes.scatter(pruned[across], pruned["value"], s=18, marker="x", color=GREY, linewidth=1, alpha=0.7, label="pruned (last value)")
-    axes.scatter(complete[across], complete["value"], s=22, color=COLOURS[0], alpha=0.75, linewidth=0, label="complete", zorder=2)
+def scatter(axes: Axes, table: pd.DataFrame, across: "pd.Series[float]") -> None:
+    """Complete trials as points, pruned ones as crosses at their last value. across: where each row of the table is."""
+    complete, pruned = table["state"] == "complete", table["state"] == "pruned"
+    axes.scatter(across[pruned], table["value"][pruned], s=9, marker="x", color=GREY, linewidth=0.7, alpha=0.7, label="pruned (last value)")
+    axes.scatter(across[complete], table["value"][complete], s=11, color=COLOURS[0], alpha=0.75, linewidth=0, label="complete", zorder=2)
 
 
-def frame_complete(axes: Axes, table: pd.DataFrame) -> None:
-    """Show the upper part of what there is where hopeless trials would squeeze it: from a little below the worse half."""
+def frame_complete(axes: Axes, table: pd.DataFrame) -> str:
+    """Show the upper part of what there is where hopeless trials would squeeze it: from a little below the worse half. Returns the note
+    that says so."""
     values = table["value"].dropna()
     upper = max(values.max() - values.median(), 0.01) if len(values) else 0.0
-    if len(values) and values.median() - values.min() > 3 * upper:
-        low = values.median() - 3 * upper
-        axes.set_ylim(low, values.max() + 0.1 * (values.max() - low))
-        axes.set_title(f"{int((values < low).sum())} trials lie below", fontsize=9, loc="left", color="#444444")
+    if not len(values) or values.median() - values.min() <= 3 * upper:
+        return ""
+    low = values.median() - 3 * upper
+    axes.set_ylim(low, min(values.max() + 0.1 * (values.max() - low), 1.0))
+    return f"{int((values < low).sum())} trials lie below the axis"
 
 
+@styled
 def importances(frame: pd.DataFrame) -> Figure:
     """How much of the variance of the objective each parameter explains. frame: parameter, importance."""
     names = [str(name) for name in frame["parameter"]]
-    figure, axes = rows_figure(names, "share of the variance of the objective (fANOVA, complete trials)")
+    figure, axes = rows_figure(names, "share of the variance")
     axes.barh(range(len(names)), frame["importance"], height=0.55, color=COLOURS[0])
     axes.xaxis.set_major_formatter(in_percent)
     axes.set_xlim(0, None)
-    axes.set_axisbelow(True)
+    entitle(figure, "What the objective depends on", "share of its variance (fANOVA, complete trials)")
     return figure
 
 
+@styled
 def slices(frame: pd.DataFrame) -> Figure:
-    """Validation accuracy against each parameter, a panel a parameter. frame: parameter, at, text, log, value, state."""
+    """Validation accuracy against each parameter, a panel a parameter. frame: parameter, at, text, log, value, state.
+
+    The trials of a choice lie beside each other, so that they can be counted.
+    """
     names = list(dict.fromkeys(frame["parameter"]))
     across = min(PANELS, len(names))
-    figure = new_figure(0.6 + 2.5 * math.ceil(len(names) / across))
+    figure = broad_figure(0.2 + 1.7 * math.ceil(len(names) / across))
     panels = figure.subplots(math.ceil(len(names) / across), across, sharey=True, squeeze=False).ravel()
-    frame_complete(panels[0], frame.drop_duplicates("trial"))
     for axes, name in zip(panels, names, strict=False):
-        part = frame[frame["parameter"] == name]
-        scatter(axes, part, "at")
-        axes.set_xlabel(wrapped(name), fontsize=9)
-        axes.tick_params(labelsize=8)
-        axes.yaxis.set_major_formatter(in_percent)
+        part = frame[frame["parameter"] == name].reset_index(drop=True)
+        choices = part[part["text"] != ""].drop_duplicates("at").sort_values("at")
+        scatter(axes, part, part["at"] + (SPREAD * jitter(len(part)) if len(choices) else np.zeros(len(part))))
+        axes.set_xlabel(wrapped(name))
         tidy(axes, "both")
         if part["log"].any():
             axes.set_xscale("log")
-        if (part["text"] != "").any():
-            ticks = part.drop_duplicates("at").sort_values("at")
-            axes.set_xticks(ticks["at"].tolist(), [wrapped(text, 20) for text in ticks["text"]])
-            axes.margins(x=0.3)
+        if len(choices):
+            axes.set_xticks(choices["at"].tolist(), [wrapped(text, 20) for text in choices["text"]])
+            axes.set_xlim(choices["at"].min() - 0.6, choices["at"].max() + 0.6)
+            axes.grid(visible=False, axis="x")
+    dress(panels[0], ACCURACY)
+    below = frame_complete(panels[0], frame.drop_duplicates("trial"))
     for axes in panels[len(names) :]:
         axes.set_visible(False)
-    figure.supylabel("validation accuracy", fontsize=9)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.supylabel(ACCURACY.title)
+    figure.align_xlabels()
+    legend_below(figure, panels[0])
+    entitle(figure, "Validation accuracy by parameter", "each point a trial", below)
     return figure

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from digitcmp import inert
 from digitcmp.files import remove_leftovers, write_whole
-from digitcmp.report.figures import render
+from digitcmp.report.drawing import render
 from digitcmp.report.metrics import TEST_ACCURACY
 from digitcmp.report.tables import csv_text, p_value, percent, to_markdown
 from digitcmp.search import figures

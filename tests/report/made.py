@@ -41,6 +41,7 @@ ABOUT: dict[str, Any] = {
     "git_commit": "abc",
     "git_dirty": False,
     "command": "python -m digitcmp",
+    "jobs": [[1, 0]],  # runs side by side are those of one sweep
     "status": "done",
     "started": "2026-01-01T00:00:00+00:00",
 }

@@ -102,7 +102,8 @@ def check_page(text: str, summary: Path) -> None:
     page = Links(text)
     assert {"table", "comparisons", "runs", "versions"} <= set(page.tables)
     assert "b" not in page.tags
-    assert sum(link.startswith("data:image/svg+xml;base64,") for link in page.links) == len(FIGURES)
+    pictures = [link for link in page.links if link.startswith("data:image/svg+xml;base64,")]
+    assert len(set(pictures)) == 2 * len(FIGURES)  # for dark ground and for light
     runs = [link for link in page.links if not link.startswith("data:")]
     assert len(runs) == 2
     assert all("#" not in link and "%23" in link for link in runs)
@@ -208,7 +209,7 @@ def test_help_and_interrupt(main: Callable[..., tuple[int, str, str]], monkeypat
 
     monkeypatch.setattr(build, "make_report", interrupt)
     with pytest.raises(KeyboardInterrupt, match="no run was touched"):
-        main(tmp_path)
+        main(write_sweep(tmp_path))
 
 
 def test_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

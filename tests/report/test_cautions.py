@@ -121,7 +121,10 @@ def test_other_test_pairs(tmp_path: Path) -> None:
     """Pairing by seed needs the same pairs at the same seed."""
     write_run(tmp_path / "a", SEEDS)
     write_run(tmp_path / "b", OTHERS, configuration(data__target="gt"))
-    assert warnings(tmp_path) == ["configurations differ in data.target: equal seeds do not have equal test pairs there"]
+    assert warnings(tmp_path) == [
+        "configurations differ in data.target: equal seeds do not have equal test pairs there",
+        "not compared with target=le, as they have other test pairs: target=gt",
+    ]
 
 
 def test_other_training_pairs(tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
 """Figures draw exactly what the statistics say."""
 
 import io
+import re
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
-from digitcmp.report import figures, statistics
+from digitcmp.report import drawing, lines, rows, statistics
 from digitcmp.report.comparisons import compare
+from digitcmp.report.metrics import METRICS
 from tests.report.test_statistics import frame, known
 
 ROUNDS = frame({"net1": [0.8, 0.82, 0.84], "net2": [0.85, 0.84, 0.89], "$x_1$": [0.9, 0.91, 0.95]})
@@ -22,45 +26,50 @@ def means(count: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["label", "epoch", "mean", "std", "count"])
 
 
+def said(figure: Figure) -> str:
+    """The title of a figure and its notes, in one line."""
+    return "\n".join(text.get_text() for text in figure.artists if isinstance(text, Text)).replace("\n", " ")
+
+
 def drawable(figure: Figure) -> None:
     """The figure becomes a PNG of some size and a well-formed SVG, the same bytes twice."""
-    png, svg = figures.render(figure, "png"), figures.render(figure, "svg")
+    png, svg = drawing.render(figure, "png"), drawing.render(figure, "svg")
     with Image.open(io.BytesIO(png)) as picture:
-        assert picture.size[0] == 1200
+        assert picture.size[0] in (1020, 1400)  # one column of a paper at 300 dpi, two at 200
         assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 20
     assert ElementTree.fromstring(svg).tag.endswith("svg")
-    assert figures.render(figure, "svg") == svg
+    assert drawing.render(figure, "svg") == svg
 
 
 def test_curves_are_means_and_deviations() -> None:
     """A line through the means and a band of one deviation for each configuration, told apart by colour and dash."""
-    figure = figures.curves(means(2))
+    figure = lines.curves(means(2))
     (axes,) = figure.axes
-    lines = {str(line.get_label()): line for line in axes.lines if not str(line.get_label()).startswith("_")}
-    assert lines["net1"].get_ydata() == pytest.approx([0.61, 0.71])
+    found = {str(line.get_label()): line for line in axes.lines if not str(line.get_label()).startswith("_")}
+    assert found["net1"].get_ydata() == pytest.approx([0.61, 0.71])
     band = axes.collections[1].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == (pytest.approx(0.60), pytest.approx(0.72))
-    assert lines["net0"].get_color() != lines["net1"].get_color()
-    assert lines["net0"].get_linestyle() != lines["net1"].get_linestyle()
+    assert found["net0"].get_color() != found["net1"].get_color()
+    assert found["net0"].get_linestyle() != found["net1"].get_linestyle()
     drawable(figure)
 
 
 def test_many_curves_have_a_panel_each() -> None:
     """Sixteen configurations: sixteen panels, each with its own mean, higher than the figure of two."""
-    figure = figures.curves(means(16))
+    figure = lines.curves(means(16))
     panels = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_title() for axes in panels] == [f"net{index}" for index in range(16)]
+    assert [axes.get_title(loc="left") for axes in panels] == [f"net{index}" for index in range(16)]
     assert all(
         any(np.allclose(line.get_ydata(), [0.6 + index / 100, 0.7 + index / 100]) for line in axes.lines)
         for index, axes in enumerate(panels)
     )
-    assert figure.get_figheight() > figures.curves(means(2)).get_figheight()
+    assert figure.get_figheight() > lines.curves(means(2)).get_figheight()
 
 
 def test_distribution_shows_every_round() -> None:
     """As many points as rounds that are done, at their accuracies; boxes at the quartiles."""
     rounds = pd.concat([ROUNDS, frame({"net1": [None], "net2": [], "$x_1$": []}).assign(seed=3)]).astype({"label": ROUNDS["label"].dtype})
-    figure = figures.distribution(rounds, statistics.spread(rounds))
+    figure = rows.distribution(rounds, statistics.spread(rounds))
     (axes,) = figure.axes
     points = [collection.get_offsets() for collection in axes.collections]
     assert [sorted(part[:, 0]) for part in points] == [[0.8, 0.82, 0.84], [0.84, 0.85, 0.89], [0.9, 0.91, 0.95]]
@@ -73,14 +82,14 @@ def test_distribution_shows_every_round() -> None:
 def test_differences_show_the_comparisons() -> None:
     """In points, with the interval, filled where the corrected p is below 5 %, and a line at zero; what is infinite at the edge."""
     comparisons = compare(ROUNDS, "net1").assign(p_holm=[0.01, 0.2], difference_low=[0.01, -np.inf], difference_high=[0.03, 0.2])
-    figure = figures.differences(comparisons)
+    figure = rows.differences(comparisons)
     zero, bar, dot, open_bar, hollow = figure.axes[0].lines
     assert set(zero.get_xdata()) == {0}
     assert bar.get_xdata() == pytest.approx([1, 3])
     assert dot.get_xdata() == pytest.approx([100 * comparisons["difference"][0]])
     assert open_bar.get_xdata() == pytest.approx([-0.12 * 20, 20])
-    assert "at the edge: infinite" in figure.axes[0].get_title(loc="left")
-    assert (dot.get_markerfacecolor(), hollow.get_markerfacecolor()) == (figures.COLOURS[0], "white")
+    assert "at the edge: infinite" in said(figure)
+    assert (dot.get_markerfacecolor(), hollow.get_markerfacecolor()) == (drawing.COLOURS[0], "white")
     drawable(figure)
 
 
@@ -90,27 +99,119 @@ def test_swept_and_distances() -> None:
         statistics.summarise(ROUNDS, known("net1", "net2", "$x_1$")), known("net1", "net2", "$x_1$").assign(w=[0, 0.1, 10]), ["w"]
     )
     assert curve is not None
-    figure = figures.swept(curve)
+    figure = lines.swept(curve)
     assert figure.axes[0].lines[0].get_xdata().tolist() == [0, 0.1, 10]
     assert figure.axes[0].lines[0].get_ydata() == pytest.approx(curve["mean"])
     assert figure.axes[0].get_xscale() == "symlog"
     drawable(figure)
     rows = pd.DataFrame({"label": "net1", "distance": range(10), "mean": 0.9, "low": 0.8, "high": 0.95, "count": 3})
-    figure = figures.distances(rows)
+    figure = lines.distances(rows)
     assert figure.axes[0].lines[0].get_ydata().tolist() == [0.9] * 10
     drawable(figure)
-    drawable(figures.distances(pd.concat([rows.assign(label=f"n{index}") for index in range(9)])))
+    drawable(lines.distances(pd.concat([rows.assign(label=f"n{index}") for index in range(9)])))
 
 
 def test_one_round_can_be_drawn() -> None:
     """Without deviations and intervals there is still a point."""
     one = frame({"a": [0.8], "b": [0.9]})
-    drawable(figures.differences(compare(one, "a")))
-    drawable(figures.distribution(one, statistics.spread(one)))
-    drawable(figures.curves(pd.DataFrame({"label": ["a"], "epoch": [1], "mean": [0.5], "std": [np.nan], "count": [1]})))
+    drawable(rows.differences(compare(one, "a")))
+    drawable(rows.distribution(one, statistics.spread(one)))
+    alone = frame({"a": [0.8]})
+    drawable(rows.distribution(alone, statistics.spread(alone), chance=0.79))
+    drawable(lines.curves(pd.DataFrame({"label": ["a"], "epoch": [1], "mean": [0.5], "std": [np.nan], "count": [1]})))
 
 
 def test_styles_are_all_different() -> None:
     """No two of the first forty-nine configurations look the same, and no two neighbours share a colour or a dash."""
-    looks = [(style["color"], str(style["linestyle"])) for style in map(figures.style, range(49))]
+    looks = [(style["color"], str(style["linestyle"])) for style in map(drawing.style, range(49))]
     assert len(set(looks)) == 49
+
+
+def test_nothing_is_above_a_hundred_per_cent() -> None:
+    """Axes end there, bands and intervals too, and a point at 100 % is drawn whole; a loss may be as large as it is."""
+    high = frame({"a": [1.0, 0.99, 1.0], "b": [0.995, 1.0, 0.96]})
+    table = statistics.summarise(high, known("a", "b"))
+    assert table["high"].max() == 1.0
+    means = pd.DataFrame([("a", epoch, 0.98, 0.05, 3) for epoch in (1, 2, 3)], columns=["label", "epoch", "mean", "std", "count"])
+    (axes,) = lines.curves(means).axes
+    assert axes.get_ylim()[1] <= 1.0
+    assert axes.collections[0].get_paths()[0].vertices[:, 1].max() == 1.0
+    (axes,) = rows.distribution(high, statistics.spread(high)).axes
+    assert axes.get_xlim()[1] == 1.0
+    assert not any(points.get_clip_on() for points in axes.collections)
+    curve = statistics.swept(table, known("a", "b").assign(w=[0, 1]), ["w"])
+    assert curve is not None
+    (axes,) = lines.swept(curve).axes
+    assert axes.get_ylim()[1] <= 1.0
+    (axes,) = lines.curves(means.assign(mean=3.0), METRICS["train_loss"]).axes
+    assert axes.get_ylim()[1] > 3
+
+
+def test_chance_is_drawn_or_told() -> None:
+    """A line with its name where values are near; a note where it would squeeze them; nothing for what has no chance level."""
+    near, far = frame({"a": [0.6, 0.7], "b": [0.65, 0.8]}), frame({"a": [0.97, 0.98], "b": [0.96, 0.99]})
+    assert statistics.chance(near) == pytest.approx(near["majority_accuracy"].mean())
+    assert np.isnan(statistics.chance(near, METRICS["seconds"]))
+    for one, drawn in ((near, True), (far, False)):
+        figure = rows.distribution(one, statistics.spread(one), chance=0.55)
+        assert [line for line in figure.axes[0].lines if list(line.get_xdata()) == [0.55, 0.55]] != [] if drawn else True
+        assert [text.get_text() for text in figure.axes[0].texts] == ["chance 55.0 %"] * drawn
+        assert ("chance 55.0 %, off the axis" in said(figure)) != drawn
+        drawable(figure)
+    (axes,) = lines.curves(means(2), chance=0.55).axes
+    assert axes.get_ylim()[0] < 0.55
+    assert [text.get_text() for text in axes.texts] == ["chance 55.0 %"]
+    panels = lines.curves(means(8), chance=0.55).axes
+    assert sum(len(axes.texts) for axes in panels) == 1
+    assert "chance" not in said(lines.curves(means(2)))
+
+
+def test_every_colour_has_one_for_dark_ground() -> None:
+    """A figure for dark ground differs in its colours alone; none of those that it is drawn with is left; both can be read."""
+    for figure in (lines.curves(means(7)), rows.distribution(ROUNDS, statistics.spread(ROUNDS), chance=0.55)):
+        light = drawing.render(figure, "svg")
+        dark = drawing.on_dark(light)
+        colour = re.compile(rb"#[0-9a-f]{6}\b")
+        assert colour.sub(b"", light) == colour.sub(b"", dark)
+        assert set(colour.findall(light)) <= set(drawing.ON_DARK)
+        assert not set(colour.findall(dark)) & set(drawing.ON_DARK)
+    for light, dark in drawing.DARK.items():
+        if light not in (drawing.GRID, drawing.PAPER):
+            assert contrast(dark, drawing.DARK[drawing.PAPER]) > 4.5, dark
+    assert len(set(drawing.DARK.values())) == len(drawing.DARK)
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours, after the Web Content Accessibility Guidelines 2.1."""
+
+    def luminance(colour: str) -> float:
+        parts = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in to_rgb(colour)]
+        return float(np.dot(parts, (0.2126, 0.7152, 0.0722)))
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("label", ["net1", "model.batchnorm=true,model.dropout=0.5,optimizer.lr=0.0123456,aux_weight=0.25", "W" * 100])
+def test_figures_hold_their_texts(label: str) -> None:
+    """In the width of a column, nothing is cut off and no legend lies over the data, however long the names are."""
+    named = ROUNDS.assign(label=ROUNDS["label"].cat.rename_categories([label, "net2", "net3"]))
+    curve = means(3).assign(label=lambda rows: rows["label"].replace("net0", label))
+    for figure in (
+        lines.curves(curve, chance=0.5),
+        rows.distribution(named, statistics.spread(named), chance=0.5),
+        rows.differences(compare(named, label)),
+    ):
+        drawing.render(figure, "png")
+        renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+        whole, axes = figure.bbox, figure.axes[0]
+        names = axes.get_yticklabels() if axes.yaxis_inverted() else []
+        texts = [*figure.artists, *names, axes.xaxis.label, *axes.texts]
+        for text in [*texts, *figure.legends]:
+            box = text.get_window_extent(renderer)
+            assert box.x0 >= -1, text
+            assert box.x1 <= whole.x1 + 1, text
+            assert box.y0 >= -1, text
+            assert box.y1 <= whole.y1 + 1, text
+        assert axes.bbox.height > 0.2 * whole.height
+        assert all(not legend.get_window_extent(renderer).overlaps(axes.bbox) for legend in figure.legends)

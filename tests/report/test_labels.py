@@ -27,7 +27,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
     ),
     "only what differs within a network": (
         [{}, {"model__name": "wsn"}, {"model__name": "wsn", "model__batchnorm": True, "model__dropout": 0.2}],
-        ["net1", "wsn", "wsn batchnorm dropout=0.2"],
+        ["net1", "wsn dropout=0", "wsn batchnorm dropout=0.2"],
     ),
     "a curve shows all its values, 0 included": (
         [{"aux_weight": weight} for weight in (0.0, 0.1, 1.0)],
@@ -40,7 +40,14 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         ["lr=0.123456", "lr=0.123457"],
     ),
     "a single flag": ([{}, {"model__batchnorm": True}], ["plain", "batchnorm"]),
-    "switches": ([{}, {"model__batchnorm": True}, {"aux_weight": 1.0}], ["plain", "batchnorm", "aux_weight=1"]),
+    "the only number is told with its 0": (
+        [{}, {"model__batchnorm": True}, {"aux_weight": 1.0}],
+        ["aux_weight=0", "batchnorm aux_weight=0", "aux_weight=1"],
+    ),
+    "switches": (
+        [{}, {"model__batchnorm": True}, {"aux_weight": 1.0}, {"aux_weight": 1.0, "model__dropout": 0.5}],
+        ["plain", "batchnorm", "aux_weight=1", "dropout=0.5 aux_weight=1"],
+    ),
     "as many parts of the key as needed": ([{}, {"model__comparator__relu": True}], ["plain", "comparator.relu"]),
     "an optimiser stands for its keys": (
         [{}, {"optimizer": {"algorithm": "Adam", "lr": 0.001, "betas": [0.9, 0.999]}}, {"optimizer__lr": 0.1}],
@@ -94,7 +101,20 @@ def test_order_is_that_of_the_first_start(tmp_path: Path) -> None:
         made = configuration(model__name=name, aux_weight=weight)
         write_run(tmp_path / f"z{9 - hour}", {0: 0.8}, made, started=f"2026-01-01T0{hour}:00:00+00:00")
     frame = configurations(read_sweep([tmp_path]))
-    assert frame["label"].tolist() == ["wsn", "wsn aux_weight=1", "net1", "net1 aux_weight=0.5"]
+    assert frame["label"].tolist() == ["wsn aux_weight=0", "wsn aux_weight=1", "net1 aux_weight=0", "net1 aux_weight=0.5"]
+
+
+def test_a_number_that_is_swept_is_in_its_own_order(tmp_path: Path) -> None:
+    """0, 0.2, 0.5, 10, however they were typed; what they are compared with is the first that was typed. Flags stay as typed."""
+    for number, weight in enumerate((10.0, 0.0, 0.5, 0.2)):
+        write_run(tmp_path / "a" / str(number), {0: 0.8, 1: 0.9}, configuration(aux_weight=weight), jobs=[[1, number]])
+    results = study([tmp_path / "a"])
+    assert results.table["label"].tolist() == [f"aux_weight={weight}" for weight in ("0", "0.2", "0.5", "10")]
+    assert results.baseline == "aux_weight=10"
+    assert results.comparisons["label"].tolist() == ["aux_weight=0", "aux_weight=0.2", "aux_weight=0.5"]
+    for number, flag in enumerate((True, False)):
+        write_run(tmp_path / "b" / str(number), {0: 0.8, 1: 0.9}, configuration(model__batchnorm=flag), jobs=[[1, number]])
+    assert study([tmp_path / "b"]).table["label"].tolist() == ["batchnorm", "plain"]
 
 
 def test_short_names() -> None:
@@ -126,4 +146,4 @@ def test_the_17th_digit_is_told(tmp_path: Path) -> None:
     """Numbers that differ at all have different labels, without hashes."""
     for name, rate in (("a", 0.3), ("b", 0.30000000000000004), ("c", 0.1)):
         write_run(tmp_path / name, {0: 0.8, 1: 0.9}, configuration(optimizer__lr=rate))
-    assert study([tmp_path]).configurations["label"].tolist() == ["lr=0.3", "lr=0.30000000000000004", "lr=0.1"]
+    assert study([tmp_path]).configurations["label"].tolist() == ["lr=0.1", "lr=0.3", "lr=0.30000000000000004"]

@@ -84,6 +84,15 @@ def test_latex_sets_the_tables_within_a_column(labels: list[str], tmp_path: Path
         assert overfull(tex, tmp_path) == []
 
 
+@needs_latex
+@pytest.mark.parametrize("name", ["a" * 100, "W" * 60, "ablation_without_any_of_it-and-with-all-of-that"])
+def test_latex_breaks_a_name_that_is_too_long(name: str, tmp_path: Path) -> None:
+    """Also one without a sign behind which it could be broken; the table has its usual columns beside it."""
+    table, comparisons = made(["net1", name], wide=False)
+    for tex in (main_table(table, comparisons, choose(MANUSCRIPT_DEFAULT, TEST_ACCURACY)), comparison_table(comparisons, TEST_ACCURACY)):
+        assert overfull(tex, tmp_path) == []
+
+
 def test_the_table_of_a_paper(tmp_path: Path) -> None:
     """A row a configuration, by its new name: parameters, mean ± std, median, and the gain over the first one with its interval."""
     for lr, first in ((0.1, 0.6), (0.2, 0.7)):

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from digitcmp.errors import RunError
-from digitcmp.report import figures, statistics
+from digitcmp.report import drawing, rows, statistics
 from digitcmp.report.build import make_report
 from digitcmp.report.comparisons import compare
 from digitcmp.report.frames import read_sweep
@@ -143,8 +143,11 @@ def test_unknown_metric() -> None:
 
 def test_figures_of_other_metrics_say_what_they_show() -> None:
     """Seconds as they are, accuracies in per cent; which direction is better."""
-    assert [figures.in_percent(0.925), SECONDS.tick(12.5), LOSS.tick(0.25)] == ["92.5 %", "12.5 s", "0.25"]
-    axes = figures.differences(compare(ROUNDS, "a", SECONDS), SECONDS).axes[0]
-    assert axes.get_xlabel() == "difference in training time to a, paired by seed [s]"
-    assert "lower is better" in axes.get_title(loc="left")
+    assert [drawing.in_percent(0.925), SECONDS.tick(12.5), LOSS.tick(0.25)] == ["92.5 %", "12.5 s", "0.25"]
+    figure = rows.differences(compare(ROUNDS, "a", SECONDS), SECONDS)
+    axes = figure.axes[0]
+    assert axes.get_xlabel() == "difference in training time [s]"
+    title, notes = (text.get_text() for text in figure.artists)
+    assert title == "Training time compared with a"
+    assert "lower is better" in notes.replace("\n", " ")
     assert axes.lines[2].get_xdata() == pytest.approx([-1.0])

@@ -29,7 +29,7 @@ def test_shown_in_per_cent() -> None:
     """mean ± std, a dash where there is none, no column without values."""
     shown = show(TABLE_FRAME, table_columns())
     assert shown["test accuracy [%]"].tolist() == ["70.00 ± 14.14", "83.75"]
-    assert shown["95 % interval"].tolist() == ["-57.06 to 197.06", "–"]
+    assert shown["95 % interval"].tolist() == ["0.00 to 100.00", "–"]  # not beyond what is possible
     assert shown["failed"].tolist() == ["–", "1"]
     assert shown["with failed"].tolist() == ["–", "69.38"]
     assert shown["median"].tolist() == ["70.00", "-∞"]

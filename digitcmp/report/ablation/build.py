@@ -10,7 +10,7 @@ from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report.ablation.figure import ladder_figure
 from digitcmp.report.ablation.rungs import Ladder, read_ladder
 from digitcmp.report.build import document
-from digitcmp.report.figures import render
+from digitcmp.report.drawing import render
 from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
 from digitcmp.report.tables import Column, number, p_value, percent, show, table_columns, to_csv, to_markdown

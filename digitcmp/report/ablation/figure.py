@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from digitcmp.report.ablation.rungs import GAIN, LOSS
-from digitcmp.report.figures import COLOURS, GREY, POINTS, draw_bar, draw_rounds, new_figure, tidy, within, wrapped
+from digitcmp.report.drawing import COLOURS, GREY, POINTS, new_figure, tidy, wrapped
 from digitcmp.report.metrics import TEST_ACCURACY
+from digitcmp.report.rows import draw_bar, draw_rounds, within
 
 SMALL = 8  # points of type
 INK = "#222222"

@@ -14,7 +14,7 @@ from matplotlib.colors import same_color
 from PIL import Image
 from rich.console import Console
 
-from digitcmp.report import figures
+from digitcmp.report import drawing
 from digitcmp.report.ablation import build
 from digitcmp.report.ablation import cli as command
 from digitcmp.report.ablation.figure import INK, LOOKS, ladder_figure
@@ -43,10 +43,10 @@ def test_figure_shows_every_rung(tmp_path: Path) -> None:
     assert [value for _, value, *_ in errors] == pytest.approx((100 * (1 - results.table["mean"])).tolist())
     assert [row for row, *_ in gains] == rows[1:]
     assert [value for _, value, *_ in gains] == pytest.approx((100 * results.table["gain"][1:]).tolist())
-    expected = [LOOKS.get(verdict, figures.GREY) for verdict in results.table["verdict"][1:]]
+    expected = [LOOKS.get(verdict, drawing.GREY) for verdict in results.table["verdict"][1:]]
     assert [colour for *_, colour, _ in gains] == expected
-    assert [same_color(inside, "white") for *_, inside in gains] == [colour == figures.GREY for colour in expected]
-    bars = [line.get_xdata() for line in right.lines if line.get_marker() == "None" and line.get_color() in (*LOOKS.values(), figures.GREY)]
+    assert [same_color(inside, "white") for *_, inside in gains] == [colour == drawing.GREY for colour in expected]
+    bars = [line.get_xdata() for line in right.lines if line.get_marker() == "None" and line.get_color() in (*LOOKS.values(), drawing.GREY)]
     wanted = 100 * results.table[["gain_low", "gain_high"]].to_numpy()[1:]
     drawn = [tuple(bar) for bar in bars if tuple(bar) != (0, 1)]  # that is the separator
     np.testing.assert_allclose(drawn, wanted)
@@ -69,7 +69,7 @@ def test_figure_of_awkward_numbers(tmp_path: Path) -> None:
     assert min(left.get_xlim()) < 0.1
     assert "no error: at 0.1" in left.get_xlabel()
     assert marks(left)[0][2] == INK
-    with Image.open(io.BytesIO(figures.render(figure, "png"))) as picture:
+    with Image.open(io.BytesIO(drawing.render(figure, "png"))) as picture:
         assert picture.size[0] == 1200
 
 

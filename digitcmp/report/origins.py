@@ -1,0 +1,98 @@
+"""Where runs come from: which of them were begun together, by one command or by several of one sweep, and what was typed."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from digitcmp.errors import RunError
+from digitcmp.experiment.published import is_published
+from digitcmp.passwords import without_passwords
+
+FILE = "multirun.yaml"  # where Hydra says what a sweep was told
+COMMAND = ["python", "-m", "digitcmp"]
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The last command of a sweep. overrides: as typed, those of Hydra's own keys first; sweeper: the settings of its sweeper."""
+
+    overrides: list[str]
+    sweeper: dict[str, Any]
+
+    @property
+    def command(self) -> str:
+        """As it was typed, but for the order."""
+        return shlex.join([*COMMAND, "--multirun", *map(without_passwords, self.overrides)])
+
+
+def sweep_of(directory: Path, about: dict[str, Any]) -> Path:
+    """The folder of the sweep that a run was a job of, or of what it was published with; the run's own where it was begun alone."""
+    if is_published(about):
+        return next((parent.parent for parent in directory.parents if parent.name == "runs"), directory.parent)
+    if not about.get("jobs"):
+        return directory
+    # a job's folder may lie two levels deep, as the confirmation of a search
+    return next((above for above in list(directory.parents)[:2] if (above / FILE).is_file()), directory.parent)
+
+
+def last_begun(about: dict[str, Any]) -> int:
+    """When the last command that has had a run among its jobs was given (ms since 1970); 0 for one that was begun alone."""
+    return max((began for began, _ in about.get("jobs") or []), default=0)
+
+
+def read_typed(folder: Path) -> Typed | None:
+    """What the sweep in this folder was told; None where that cannot be read."""
+    try:
+        read = yaml.load((folder / FILE).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        told, sweeper = read["hydra"]["overrides"], read["hydra"]["sweeper"]
+        overrides = [str(one) for one in [*told["hydra"], *told["task"]] if one != "hydra.mode=MULTIRUN"]
+        return Typed(overrides, dict(sweeper))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
+        return None
+
+
+def commands(runs: pd.DataFrame) -> list[tuple[str, str]]:
+    """What was typed, with the folder that it made: a line a sweep, and one for every run that is none's, or that only an earlier command
+    of its sweep has asked for (sweeps keep the last one). runs: as in `Sweep`."""
+    found = []
+    for folder, group in runs.groupby("sweep", sort=False):
+        typed = read_typed(Path(str(folder)))
+        latest = (group["begun"] == group["begun"].max()) & (group["begun"] > 0) if typed else pd.Series(False, index=group.index)
+        if typed and latest.any():
+            found.append((str(folder), typed.command))
+        found += list(
+            zip(group["directory"][~latest].astype(str), group["command"][~latest].astype("string").fillna("unknown"), strict=True)
+        )
+    return found
+
+
+def are_unrelated(runs: Sequence[tuple[Path, dict[str, Any]]], tops: Sequence[Path]) -> bool:
+    """Whether one of the folders holds runs of several configurations that were not begun together: nobody has asked for their
+    comparison. Folders that are named side by side are meant to be compared. runs: their folders and their run.json."""
+    for top in {top.resolve() for top in tops}:
+        below = [(directory, about) for directory, about in runs if directory.resolve().is_relative_to(top)]
+        if len({sweep_of(*run) for run in below}) > 1 and len({about["configuration_hash"] for _, about in below}) > 1:
+            return True
+    return False
+
+
+def check_data(runs: pd.DataFrame, keys: Sequence[str]) -> None:
+    """Raise RunError where runs that were not begun together have other data. keys: the columns that make training and test pairs.
+
+    A sweep may vary its data: that is then what it is about.
+    """
+    if runs["sweep"].nunique() < 2:
+        return
+    for key in (key for key in keys if key in runs):
+        values = runs[key].astype("string").fillna("none")
+        if values.nunique() > 1:
+            named = "; ".join(f"{value} in {runs['sweep'][values == value].iloc[0]}" for value in values.unique()[:3])
+            raise RunError(
+                f"not compared, as {key} differs ({named}): accuracies on other data say nothing about each other; "
+                "add --different-data to compare them all the same"
+            )

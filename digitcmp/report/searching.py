@@ -1,0 +1,103 @@
+"""How a search stands, while it runs and after it, from the folders of its trials: no test pair has been seen there."""
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from digitcmp.report.origins import Typed, read_typed, sweep_of
+from digitcmp.report.runs import read_frames, was_tested
+from digitcmp.terminal import Terminal, say
+
+State = Literal["complete", "pruned", "failed", "running", "waiting"]
+STATES: dict[str, State] = {"done": "complete", "pruned": "pruned", "failed": "failed", "running": "running"}
+SUMMARY = Path("summary", "search.md")  # what a search writes at its end
+
+
+@dataclass(frozen=True)
+class SearchTrial:
+    """A trial: its folder's name, its state, the values that were suggested, its seeds, and the mean validation accuracy over them,
+    None before it is complete."""
+
+    name: str
+    state: State
+    values: dict[str, str]
+    seeds: list[int]
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class SearchStatus:
+    """A search as it is on disk."""
+
+    folder: Path
+    typed: Typed
+    trials: list[SearchTrial]
+
+    @property
+    def best(self) -> SearchTrial | None:
+        """The complete trial with the best validation accuracy, the earliest of equal ones."""
+        complete = [trial for trial in self.trials if trial.accuracy is not None]
+        sign = -1 if self.typed.sweeper.get("direction") == "minimize" else 1
+        return max(complete, key=lambda trial: sign * (trial.accuracy or 0.0), default=None)
+
+
+def read_searches(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[SearchStatus]:
+    """The searches among these runs, given by their folders and their run.json: sweeps with trials that were not tested."""
+    trials: dict[Path, list[tuple[Path, dict[str, Any]]]] = {}
+    for directory, about in runs:
+        if about.get("jobs") and not was_tested(about):
+            trials.setdefault(sweep_of(directory, about), []).append((directory, about))
+    searches = []
+    for folder, found in trials.items():
+        if typed := read_typed(folder):
+            searches.append(SearchStatus(folder, typed, [read_trial(*one, typed) for one in sorted(found, key=lambda one: one[0])]))
+    return searches
+
+
+def read_trial(directory: Path, about: dict[str, Any], typed: Typed) -> SearchTrial:
+    """A trial from its folder; only a complete one has a value."""
+    rounds = read_frames(directory, about, ()).rounds
+    values = rounds.loc[rounds["status"] == "done", "val_accuracy"].dropna()
+    state = STATES.get(about["status"], "waiting")
+    if state == "complete" and len(values) < len(about["seeds"]):
+        state = "waiting"
+    accuracy = float(values.mean()) if state == "complete" else None
+    return SearchTrial(directory.name, state, suggested(about, typed), list(about["seeds"]), accuracy)
+
+
+def suggested(about: dict[str, Any], typed: Typed) -> dict[str, str]:
+    """The values of a trial for which the search has a space: those that are not what was typed, or what its file says."""
+    spaces = {str(key): str(space) for key, space in (typed.sweeper.get("params") or {}).items()}
+    spaces |= dict(override.split("=", 1) for override in typed.overrides if "=" in override)
+    try:
+        given = [part.split("=", 1) for part in shlex.split(str(about.get("command"))) if "=" in part]
+    except ValueError:  # not a command line
+        return {}
+    return {key.lstrip("+"): value for key, value in given if key in spaces and spaces[key] != value}
+
+
+def print_search(search: SearchStatus, console: Console | None = None) -> None:
+    """Print how many trials have ended and how, and the best so far with its values."""
+    where, counts = console or Terminal(), Counter(trial.state for trial in search.trials)
+    ended, wanted = counts["complete"] + counts["pruned"], search.typed.sweeper.get("n_trials")
+    others = "".join(f", {counts[state]} {state}" for state in ("failed", "running", "waiting") if counts[state])
+    count = f"{ended} of {wanted} trials" if isinstance(wanted, int) else f"{ended} trials"
+    say(where, f"{search.folder}: {count} ({counts['complete']} complete, {counts['pruned']} pruned){others}", "search  ", "bold")
+    finished = isinstance(wanted, int) and ended >= wanted
+    lead = "best    " if finished else "best so far  "
+    if best := search.best:
+        seeds = f"mean over {len(best.seeds)} seeds" if len(best.seeds) > 1 else f"seed {best.seeds[0]}"
+        name = best.name.removeprefix("trial_").lstrip("0") or "0"
+        say(where, f"trial {name}, validation accuracy {100 * (best.accuracy or 0):.2f} %, {seeds}", lead, "bold")
+        if best.values:
+            say(where, " ".join(f"{key}={value}" for key, value in best.values.items()), " " * len(lead))
+    else:
+        say(where, "no trial is complete yet", lead, "bold")
+    say(where, search.typed.command, "typed   ")
+    if (search.folder / SUMMARY).is_file():
+        say(where, str(search.folder / SUMMARY), "summary ")

@@ -1,0 +1,190 @@
+"""What was typed, what was begun together, and what is compared only when that is asked for."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from digitcmp.errors import RunError
+from digitcmp.report import cli as command
+from digitcmp.report.frames import read_abouts, read_sweep
+from digitcmp.report.origins import are_unrelated, commands
+from digitcmp.report.searching import read_searches
+from digitcmp.report.study import study
+from tests.conftest import Ended
+from tests.report.made import configuration, write_run
+
+SEEDS = {seed: 0.8 + seed / 100 for seed in range(6)}
+OTHERS = {seed: 0.85 + seed / 90 for seed in range(6)}
+
+
+@pytest.fixture
+def main(run_main: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+    """Run the report's command line in this process."""
+    monkeypatch.setenv("COLUMNS", "120")
+    return partial(run_main, command.main)
+
+
+def write_typed(folder: Path, *task: str, hydra: tuple[str, ...] = (), **sweeper: Any) -> None:
+    """What Hydra leaves of a sweep's command."""
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {"hydra": ["hydra.mode=MULTIRUN", *hydra], "task": list(task)}
+    (folder / "multirun.yaml").write_text(yaml.safe_dump({"hydra": {"overrides": told, "sweeper": sweeper}}))
+
+
+def test_a_sweep_is_one_command(tmp_path: Path) -> None:
+    """That which was typed, without passwords; a run that only an earlier command has asked for, and one begun alone, have their own."""
+    for number, name in enumerate(("net1", "net2")):
+        write_run(tmp_path / "s" / name, SEEDS, configuration(model__name=name), jobs=[[1, number], [2, number]])
+    write_run(tmp_path / "s" / "net3", SEEDS, configuration(model__name="net3"), jobs=[[1, 2]], command="python -m digitcmp model=net3")
+    write_run(tmp_path / "alone", SEEDS, configuration(model__name="net4"), jobs=[], command="python -m digitcmp model=net4")
+    write_typed(tmp_path / "s", "model=net1,net2", "seed=range(6)", hydra=("hydra.sweeper.storage=postgresql://me:secret@db/x",))
+    storage = "'hydra.sweeper.storage=postgresql://me:***@db/x'"
+    assert sorted(commands(read_sweep([tmp_path]).runs)) == [
+        (str(tmp_path / "alone"), "python -m digitcmp model=net4"),
+        (str(tmp_path / "s"), f"python -m digitcmp --multirun {storage} model=net1,net2 'seed=range(6)'"),
+        (str(tmp_path / "s" / "net3"), "python -m digitcmp model=net3"),
+    ]
+    (tmp_path / "s" / "multirun.yaml").write_text("hydra: [")
+    assert len(commands(read_sweep([tmp_path]).runs)) == 4
+
+
+def test_the_report_says_what_was_typed(main: Callable[..., Ended], tmp_path: Path) -> None:
+    """On the screen and in the page, where it is text and nothing else."""
+    for number, name in enumerate(("net1", "net2")):
+        write_run(tmp_path / "s" / name, SEEDS, configuration(model__name=name), jobs=[[1, number]])
+    write_typed(tmp_path / "s", "model=net1,net2", "ladder=<script>\x1b[2J")
+    ended = main(tmp_path / "s")
+    assert ended.code == 0
+    assert r"typed   python -m digitcmp --multirun model=net1,net2 'ladder=<script>\x1b[2J'" in ended.out
+    text = (tmp_path / "s" / "summary" / "report.html").read_text()
+    assert f"# {tmp_path / 's'}</span>\npython -m digitcmp --multirun model=net1,net2" in text
+    assert "<script>" not in text
+
+
+def write_alone(folder: Path) -> None:
+    """Two runs of two configurations that were begun one by one."""
+    for name, seeds in (("net1", SEEDS), ("net2", OTHERS)):
+        made = configuration(model__name=name)
+        write_run(folder / f"10_{name}", seeds, made, jobs=[], command=f"python -m digitcmp model={name} rounds=6")
+
+
+def test_unrelated_runs_are_a_list(main: Callable[..., Ended], tmp_path: Path) -> None:
+    """With their accuracies, commands and folders, and how to compare them; --compare compares, and so does naming them."""
+    write_alone(tmp_path / "day")
+    ended = main(tmp_path / "day")
+    assert (ended.code, ended.err) == (0, "")
+    assert "2 runs: a list, not a comparison" in ended.out
+    assert "82.50 ± 1.87 %  6 of 6 rounds  net1" in ended.out
+    assert "python -m digitcmp model=net2 rounds=6" in ended.out
+    assert str(tmp_path / "day" / "10_net2") in ended.out
+    assert "--compare" in ended.out
+    assert "Holm" not in ended.out
+    (written,) = (tmp_path / "day" / "summary").iterdir()
+    assert written.read_text().startswith("name,rounds,seeds,test_accuracy_percent,std_percent,command,folder\nnet1,6,6,82.5,1.87")
+    assert "compared with net1" in main(tmp_path / "day", "--compare").out
+    assert "compared with net1" in main(tmp_path / "day" / "10_net1", tmp_path / "day" / "10_net2").out
+    refused = main(tmp_path / "day", "--publish", tmp_path / "p")
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert "add --compare" in refused.err
+
+
+def test_what_was_begun_together(tmp_path: Path) -> None:
+    """A sweep, replicates of one configuration, and folders that are named side by side; not a folder of sweeps."""
+
+    def unrelated(*tops: Path) -> bool:
+        return are_unrelated(read_abouts(list(tops), False, []), tops)
+
+    write_alone(tmp_path / "day")
+    for sweep in ("a", "b"):
+        for number, name in enumerate(("net1", "net2")):
+            write_run(tmp_path / "sweeps" / sweep / name, SEEDS, configuration(model__name=name), jobs=[[1, number]])
+    write_run(tmp_path / "same" / "a", SEEDS, jobs=[])
+    write_run(tmp_path / "same" / "b", {7: 0.8}, jobs=[])
+    assert unrelated(tmp_path / "day")
+    assert unrelated(tmp_path / "sweeps")
+    assert not unrelated(tmp_path / "sweeps" / "a")
+    assert not unrelated(tmp_path / "sweeps" / "a", tmp_path / "sweeps" / "b")
+    assert not unrelated(tmp_path / "same")
+
+
+@pytest.mark.parametrize("key", ["data__source", "data__train_pairs", "data__test_pairs", "data__target", "data__fingerprint"])
+def test_other_data_is_refused(key: str, main: Callable[..., Ended], tmp_path: Path) -> None:
+    """In one line that names both values; unless that is asked for."""
+    value = 500 if key.endswith("pairs") else "other"
+    write_run(tmp_path / "a" / "1", SEEDS)
+    write_run(tmp_path / "b" / "1", OTHERS, configuration(model__name="net2", **{key: value}))
+    ended = main(tmp_path / "a", tmp_path / "b")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert f"{key.replace('__', '.')} differs" in ended.err
+    assert f"{value} in {tmp_path / 'b'}" in ended.err
+    ended = main(tmp_path / "a", tmp_path / "b", "--different-data", "--out", tmp_path / "out")
+    assert "compared with" in ended.out
+    assert "warning: configurations differ in" in ended.out
+
+
+def test_a_sweep_may_vary_its_data(main: Callable[..., Ended], tmp_path: Path) -> None:
+    """The training pairs are what it is about; those with other test pairs than the baseline's have their row, and no comparison."""
+    for number, pairs in enumerate((100, 500)):
+        write_run(tmp_path / "t" / str(pairs), SEEDS, configuration(data__train_pairs=pairs), jobs=[[1, number]])
+    assert study([tmp_path / "t"]).comparisons["label"].tolist() == ["train_pairs=500"]
+    sources = [("digits", "net1"), ("digits", "net2"), ("mnist", "net1"), ("mnist", "net2")]
+    for number, (source, name) in enumerate(sources):
+        made = configuration(model__name=name, data__source=source)
+        write_run(tmp_path / "s" / str(number), SEEDS if name == "net1" else OTHERS, made, jobs=[[1, number]])
+    results = study([tmp_path / "s"])
+    assert len(results.table) == 4
+    assert results.comparisons["label"].tolist() == ["net2 digits"]
+    assert "not compared with net1 digits, as they have other test pairs: net1 mnist, net2 mnist" in results.warnings
+    assert results.comparisons["p_holm"].tolist() == results.comparisons["p"].tolist()
+    assert main(tmp_path / "s").code == 0
+    assert len(study([tmp_path / "s"], different_data=True).comparisons) == 3
+
+
+def write_search(folder: Path) -> None:
+    """A search of four trials: complete, pruned, running, and complete again, better."""
+    write_typed(
+        folder, "aux_weight=interval(0,2)", "rounds=3", hydra=("hydra/sweeper=digitcmp_optuna",), n_trials=60, params={"model": "wsn"}
+    )
+    accuracies = (0.8, 0.6, 0.7, 0.9)
+    for number, (accuracy, status) in enumerate(zip(accuracies, ("done", "pruned", "running", "done"), strict=True)):
+        seeds = {seed: accuracy + seed / 100 for seed in range(3 if status == "done" else 1)}
+        told = {"status": status, "seeds": [0, 1, 2], "jobs": [[1, number]]}
+        made = configuration(test=False, aux_weight=number / 2)
+        overrides = f"model=wsn rounds=3 aux_weight={number / 2} test=false"
+        write_run(folder / f"trial_{number:04d}", seeds, made, others=0.1, command=f"python -m digitcmp {overrides}", **told)
+
+
+def test_a_search_reports_its_best_so_far(main: Callable[..., Ended], tmp_path: Path) -> None:
+    """Its number, values, and mean over the seeds; how many trials are complete and pruned. Exit code 0, and nothing is written."""
+    write_search(tmp_path / "search")
+    before = sorted(tmp_path.rglob("*"))
+    ended = main(tmp_path / "search")
+    assert (ended.code, ended.err) == (0, "")
+    lines = [line.rstrip() for line in ended.out.splitlines()]
+    assert lines[0] == f"search  {tmp_path / 'search'}: 3 of 60 trials (2 complete, 1 pruned), 1 running"
+    assert lines[1] == "best so far  trial 3, validation accuracy 81.00 %, mean over 3 seeds"
+    assert lines[2].strip() == "aux_weight=1.5"
+    assert "python -m digitcmp --multirun hydra/sweeper=digitcmp_optuna 'aux_weight=interval(0,2)' rounds=3" in lines[3]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_search_that_minimises(tmp_path: Path) -> None:
+    """Its best is the lowest; of one without a complete trial there is none."""
+    write_search(tmp_path)
+    write_typed(tmp_path, "aux_weight=interval(0,2)", direction="minimize")
+    (found,) = read_searches(read_abouts([tmp_path], False, []))
+    assert found.best is not None
+    assert found.best.name == "trial_0000"
+    assert found.best.values == {"aux_weight": "0.0"}
+
+
+def test_a_study_refuses_what_the_command_refuses(tmp_path: Path) -> None:
+    """Also where it is called from Python."""
+    write_run(tmp_path / "a" / "1", SEEDS)
+    write_run(tmp_path / "b" / "1", OTHERS, configuration(data__target="gt"))
+    with pytest.raises(RunError, match=r"not compared, as data.target differs \(le in .*a; gt in .*b\)"):
+        study([tmp_path])

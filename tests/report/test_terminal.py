@@ -1,0 +1,51 @@
+"""The report in terminals of any width: what the question is about is always there."""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from digitcmp.report.build import Report
+from digitcmp.report.study import Study, study
+from digitcmp.report.terminal import print_report
+from tests.report.made import configuration, write_run
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Two configurations, one of them with a long name and a failed round."""
+    folder = tmp_path_factory.mktemp("sweep")
+    write_run(folder / "a", {seed: 0.8 + seed / 100 for seed in range(8)})
+    long = configuration(model__name="a_network_with_a_long_name", aux_weight=0.5)
+    write_run(folder / "b", {seed: 0.85 + seed / 100 if seed else None for seed in range(8)}, long)
+    return study([folder])
+
+
+def printed(results: Study, width: int) -> str:
+    """What a terminal of this width shows."""
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    print_report(Report(Path("report.html"), results), console)
+    return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("width", [200, 120, 80, 60, 40, 20, 10])
+def test_what_counts_is_never_left_out(results: Study, width: int) -> None:
+    """Accuracy, median, lost rounds of all; difference and its interval: with all their digits. No line of a table is longer than the
+    terminal is wide."""
+    text = printed(results, width)
+    words = re.sub(r"\s+", " ", text) if width >= 20 else re.sub(r"\s+", "", text)
+    for value in ("83.50 ± 2.45", "83.50 (80.00 to 87.00)", "0/8", "1/8", "+5.00", "median"):
+        assert (value if width >= 20 else value.replace(" ", "")) in words
+    table = text.split("too narrow")[0].splitlines() if "too narrow" in text else text.split("warning")[0].splitlines()
+    assert all(len(line.rstrip()) <= width for line in table)
+
+
+def test_the_reader_s_order(results: Study) -> None:
+    """Accuracy first, parameters last; they are the first to go."""
+    heading = printed(results, 200).splitlines()[:2]
+    titles = [title for line in heading for title in ("accuracy", "median", "untrained", "rounds", "parameters") if title in line]
+    assert set(titles) == {"accuracy", "median", "untrained", "rounds", "parameters"}
+    assert heading[0].index("accuracy") < heading[1].index("median") < heading[1].index("untrained") < heading[1].index("parameters")
+    assert "parameters" not in printed(results, 80).split("too narrow")[0]
