@@ -56,7 +56,7 @@ SHAPES: '''
 AUGMENTATION = '''def dimmed(images: Tensor, keys: Tensor, most: float) -> Tensor:
     """Each digit darker by up to `most` of its brightness."""
     darker = draws(images, keys, 1).abs() * most
-    return images * (1 - darker.view(*darker.shape[:1], *(1,) * (images.dim() - 1)))
+    return images * (1 - darker.view(*images.shape[:-2], 1, 1))
 
 
 AUGMENTATIONS: '''
