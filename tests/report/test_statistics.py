@@ -35,8 +35,11 @@ def test_table_by_hand() -> None:
         {"a": [0.6, 0.8, None], "b": [0.57, 0.9, 0.9]}, seconds=[1.0, 3.0, 9.0, 4.0, 4.0, 1.0], digit_accuracy=[0.5, 0.7, np.nan] * 2
     )
     first, second = summarise(rounds, known("a", "b")).to_dict("records")
-    half = math.tan(0.475 * math.pi) * 0.1
-    expected = {"rounds": 2, "failed": 1, "mean": 0.7, "std": 0.1 * 2**0.5, "low": 0.7 - half, "high": 0.7 + half}
+    half = math.tan(0.475 * math.pi) * 0.001
+    close = summarise(frame({"a": [0.699, 0.701]}), known("a")).iloc[0]
+    assert (close["low"], close["high"]) == (pytest.approx(0.7 - half), pytest.approx(0.7 + half))
+    # a hundred times as wide, it would end below zero and above one
+    expected = {"rounds": 2, "failed": 1, "mean": 0.7, "std": 0.1 * 2**0.5, "low": 0.0, "high": 1.0}
     expected |= {"min": 0.6, "max": 0.8, "untrained": 0, "digit_accuracy": 0.6, "seconds": 2.0, "normalised_time": 100.0, "parameters": 100}
     expected |= {"total_seconds": 13.0, "lost": 1, "all": 3, "lost_share": 1 / 3, "mean_with_failed": (0.6 + 0.8 + 0.55) / 3}
     expected |= {"median": 0.6, "interquartile_mean": -np.inf, "collapsed": 0}  # of -inf, 0.6 and 0.8
