@@ -197,6 +197,7 @@ def job(composed: DictConfig) -> float:
         from digitcmp.report.curves import draw_outdated
         from digitcmp.report.summary import print_next, print_summary
 
+        entry.notice.show("drawing its curves …")
         draw_outdated([run.directory])
         print_summary(run, console)
         if whole.preview:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FILES = ("run.json", "rounds.csv", "epochs.csv", "curves.png", "records", "digitcmp.log")
 SOME_ROUNDS = 10  # enough for a first impression
+NARROW = 20  # columns that a value needs beside its name
 
 
 def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str, str]]:
@@ -80,15 +81,20 @@ def mean_and_deviation(fractions: pd.Series) -> str:
 
 
 def print_summary(run: "Run", console: Console) -> None:
-    """Print the table of a run, and where its files are."""
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    rounds = round_frame([row for _, row in sorted(run.store.rows.items())])
-    for name, value in summary_rows(run.store.about or {}, rounds):
-        table.add_row(name, Text(line(value), "bold" if name == "test accuracy" else ""))
+    """Print the table of a run, and where its files are. Where the terminal is too narrow for a table, a value is below its name."""
+    rows = summary_rows(run.store.about or {}, round_frame([row for _, row in sorted(run.store.rows.items())]))
+    names = max(len(name) for name, _ in rows)
+    table = Table.grid(padding=(0, 2, 0, 0), collapse_padding=True)
+    for name, value in rows:
+        text = Text(line(value), "bold" if name == "test accuracy" else "")
+        if console.width < names + NARROW:
+            console.print(Text(name, "dim"))
+            console.print(text)
+        else:
+            table.add_row(Text(name.ljust(names), "dim"), text)
+    if table.row_count:
+        console.print(table)
     directory = run.directory
-    console.print(table)
     # outside the table, which would break a long path in two
     say(console, f"{shown(directory)}/", "files  ")
     say(console, " ".join(name for name in FILES if (directory / name).exists()), "       ")

@@ -143,6 +143,16 @@ def test_summary_of_a_trained_run(trained: Run) -> None:
     assert names.split() == ["run.json", "rounds.csv", "epochs.csv", "records"]
 
 
+def test_summary_in_a_narrow_terminal(trained: Run) -> None:
+    """Each value below its name, whole words, nothing cut off."""
+    screen = Console(width=20, file=io.StringIO())
+    print_summary(trained, screen)
+    lines = [line.strip() for line in screen.file.getvalue().splitlines()]
+    for name, value in summary_rows(read_about(trained.directory), read_frames(trained.directory, read_about(trained.directory)).rounds):
+        begin = lines.index(name) + 1
+        assert " ".join(lines[begin:]).startswith(value)
+
+
 def test_curves_are_a_readable_picture(tmp_path: Path) -> None:
     """curves.png is a picture of some size that is not empty."""
     write_records(tmp_path)
