@@ -20,7 +20,7 @@ from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
 COLUMNS, ROWS = 80, 60
-COMMAND = "python -m digitcmp model=wsn aux_weight=0.5"
+COMMAND = "python -m digitcmp model=wsn aux_weight=0.5 hydra.run.dir=outputs/first"
 PICTURE = Path(__file__).with_name("terminal.svg")
 FRAME = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
@@ -94,6 +94,7 @@ def draw(command: str, picture: Path) -> None:
     console.print(Text.assemble(("$ ", "dim"), (command, "bold")))
     for line in text_of(screen_after(command)):
         console.print(line)
+    console.print()  # room for what hangs below the last line
     console.save_svg(str(picture), title="digitcmp", theme=DIMMED_MONOKAI, code_format=FRAME, unique_id="digitcmp")
 
 
