@@ -32,6 +32,7 @@ def hash_of(*overrides: str) -> str:
         "data.root=elsewhere",
         "rounds=auto",
         "auto.max=50",
+        "ray.address=auto",
     ],
 )
 def test_hash_ignores_where_and_how(override: str) -> None:
@@ -66,7 +67,8 @@ def test_execution_keys() -> None:
     """What says where, how and how often: these and no others. (The seed is what replicates differ in.)"""
     where_and_how = {"device", "engine", "workers", "stack_size", "save_model", "retry_failed", "dry_run", "preview", "report", "data.root"}
     auto = {"auto", "auto.margin", "auto.batch", "auto.max", "auto.level"}
-    assert set(execution_keys()) == {"rounds", *where_and_how, *auto}
+    ray = {"ray", "ray.address", "ray.cpus", "ray.gpus", "ray.retries"}
+    assert set(execution_keys()) == {"rounds", *where_and_how, *auto, *ray}
 
 
 def test_an_earlier_configuration_is_completed() -> None:

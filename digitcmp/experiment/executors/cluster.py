@@ -1,0 +1,245 @@
+"""The Ray cluster that this process is connected to: its nodes, whether they fit this machine, and the data that they have been given.
+
+A process has one connection at a time, from the first check of a configuration to its end; whoever asks for the same address gets it.
+"""
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+import digitcmp
+from digitcmp.config.schema import DataConfig
+from digitcmp.config.schema import Ray as Options
+from digitcmp.data.sources import load
+from digitcmp.errors import ConfigError, RunError
+from digitcmp.experiment.executors.node import packed
+from digitcmp.experiment.executors.server import KEEP_MEMORY, ONE_THREAD
+from digitcmp.system import cpu_count
+
+PATIENCE = 5.0  # seconds that a head may take to answer; Ray itself would wait for minutes
+ANSWER = 120.0  # seconds that a node may take to import torch and to say what it is
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # of HTTP/2, with an empty frame of settings
+PACKAGE = Path(digitcmp.__file__).parent
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that takes tasks: its number in Ray, its name, and how many it takes at a time."""
+
+    id: str
+    host: str
+    slots: int
+
+
+class Cluster:
+    """A connection, with what is known of the nodes. Raises ConfigError where there is none to be had."""
+
+    def __init__(self, address: str | None) -> None:
+        self.address, self.travels = address, False
+        self.abouts: dict[str, dict[str, Any]] = {}  # of nodes, by their number, as `make_probe` has it
+        self.data: dict[tuple[str, str | None, str | None], ray.ObjectRef[Any]] = {}
+        join(address)
+
+    def nodes(self, options: Options) -> list[Node]:
+        """The nodes that take tasks, now."""
+        slots = [(one, fitting(one["Resources"], options)) for one in alive_nodes()]
+        return [Node(one["NodeID"], one["NodeManagerHostname"], number) for one, number in slots if number]
+
+    def check(self, options: Options) -> list[Node]:
+        """The nodes that take tasks, all of which have what this machine has.
+
+        Raises ConfigError when there is none, when they differ from this machine, or when one has no GPU that torch can use.
+        """
+        nodes = self.nodes(options)
+        if not nodes:
+            raise nowhere(options)
+        self.ask([node for node in nodes if node.id not in self.abouts], options)
+        here = make_probe()(None)
+        if not self.travels and all(self.abouts[node.id]["digitcmp"] is None for node in nodes):
+            self.travel()
+            return self.check(options)
+        for node in nodes:
+            fits(node, self.abouts[node.id], here, options)
+        return nodes
+
+    def ask(self, nodes: list[Node], options: Options) -> None:
+        """Let nodes say what they are. Raises RunError for one that does not answer."""
+        device = "cuda" if options.gpus else "cpu"
+        probe, asked = ray.remote(make_probe()), []
+        for node in nodes:
+            there = NodeAffinitySchedulingStrategy(node.id, soft=False)
+            begun = probe.options(num_cpus=0, num_gpus=options.gpus, max_retries=0, scheduling_strategy=there)
+            asked.append(begun.remote(device))
+        for node, answer in zip(nodes, asked, strict=True):
+            try:
+                self.abouts[node.id] = ray.get(answer, timeout=ANSWER)
+            except GetTimeoutError:
+                raise RunError(
+                    f"engine=ray: node {node.host} has not begun a task within {ANSWER:.0f} s; is it busy with others'?"
+                ) from None
+            except RayError as error:
+                raise RunError(f"engine=ray: node {node.host} cannot begin a task: {told(error)}") from error
+
+    def travel(self) -> None:
+        """Connect anew, and let the package travel with the tasks: no node has it."""
+        ray.shutdown()
+        self.travels, self.abouts, self.data = True, {}, {}
+        join(self.address, py_modules=[str(PACKAGE)])
+
+    def put(self, data: DataConfig) -> "ray.ObjectRef[Any]":
+        """A data set in the object store, where it is put once."""
+        key = (data.source, data.root, data.fingerprint)
+        if key not in self.data:
+            self.data[key] = ray.put(packed(load(*key)))
+        return self.data[key]
+
+
+current: Cluster | None = None
+
+
+def connect(address: str | None) -> Cluster:
+    """The connection to this address, which is made where there is none. Raises ConfigError."""
+    global current
+    if current is None or current.address != address or not ray.is_initialized():
+        ray.shutdown()
+        current = Cluster(address)
+    return current
+
+
+def join(address: str | None, **environment: Any) -> None:
+    """Become a driver of the cluster, or of a Ray of its own. environment: what processes of the nodes need beyond their variables.
+
+    Raises ConfigError, within seconds, when there is no such cluster, or when this machine does not belong to it.
+    """
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as later versions do
+    start: dict[str, Any] = {"address": address}
+    if address is None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own tells nobody about itself
+        start = {"address": "local", "num_cpus": cpu_count(), "include_dashboard": False}
+    elif (known := os.environ.get("RAY_ADDRESS", address) if address == "auto" else address) != "auto":
+        look_for(known, address)
+    variables = {**ONE_THREAD, **KEEP_MEMORY}
+    try:
+        ray.init(**start, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": variables, **environment})
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError, RayError) as error:
+        what = "no Ray can be started here" if address is None else f"ray.address={address}: no cluster can be joined from this machine"
+        raise ConfigError(f"{what}: {told(error)}") from error
+
+
+def look_for(known: str, address: str) -> None:
+    """Raise ConfigError when no head of a cluster answers at an address. known: what the address given stands for."""
+    named = f"ray.address={address}" + (f" (RAY_ADDRESS={known})" if known != address else "")
+    if not (parts := re.fullmatch(r"\[?([^/\[\]]+)\]?:(\d{1,5})", known)):
+        raise ConfigError(f"{named}: give auto, the HOST:PORT of a cluster's head, or null for a Ray of the command's own")
+    if problem := silence(parts[1], int(parts[2])):
+        raise ConfigError(f"{named}: no head of a Ray cluster answers there ({problem}); one is started by: ray start --head")
+
+
+def silence(host: str, port: int) -> str:
+    """Why no server of Ray's protocol (gRPC) answers, in words; empty when one does."""
+    try:
+        with socket.create_connection((host, port), PATIENCE) as connection:
+            connection.settimeout(PATIENCE)
+            connection.sendall(PREFACE)
+            answer = connection.recv(9)
+    except (OSError, OverflowError) as error:
+        return (getattr(error, "strerror", None) or str(error)).lower()
+    return "" if answer[3:4] == b"\x04" else "something else listens"
+
+
+def head_silence() -> str:
+    """Why the head of the cluster does not answer, in words; empty when it does."""
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    return silence(host.strip("[]"), int(port))
+
+
+def alive_nodes() -> list[dict[str, Any]]:
+    """What Ray says of the nodes that it takes for alive."""
+    return [one for one in ray.nodes() if one["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def fitting(has: dict[str, float], options: Options) -> int:
+    """How many tasks a node with these resources takes at a time."""
+    cpus = int(has.get("CPU", 0) // options.cpus)
+    return min(cpus, int(has.get("GPU", 0) / options.gpus + 1e-9)) if options.gpus else cpus
+
+
+def nowhere(options: Options) -> ConfigError:
+    """The error of a cluster none of whose nodes takes a task."""
+    alive = [one["Resources"] for one in alive_nodes()]
+    for name, asked in (("cpus", float(options.cpus)), ("gpus", options.gpus)):
+        most = max((has.get(name.upper()[:3], 0) for has in alive), default=0)
+        if asked > most:
+            return ConfigError(f"ray.{name}={asked:g}: the largest of the cluster's {len(alive)} nodes has {most:g}")
+    return ConfigError(f"ray.cpus={options.cpus}, ray.gpus={options.gpus:g}: no node of the cluster has both")
+
+
+def make_probe() -> Callable[[str | None], dict[str, Any]]:
+    """The function that says what a machine has. It is made here so that Ray sends it whole: a node need not have this package."""
+
+    def probe(device: str | None) -> dict[str, Any]:
+        """Versions, a sum of the package's code, and the platform; the free memory of its GPU. device: cpu, cuda; None: versions alone."""
+        import hashlib
+        import importlib.util
+        import platform
+        from pathlib import Path
+
+        about: dict[str, Any] = {"python": platform.python_version(), "torch": None, "digitcmp": None, "code": None}
+        if importlib.util.find_spec("torch"):
+            import torch
+
+            about["torch"] = torch.__version__.partition("+")[0]
+        found = importlib.util.find_spec("digitcmp")
+        if found is None or not found.origin:
+            return about
+        import digitcmp
+
+        folder = Path(found.origin).parent
+        files = [(str(path.relative_to(folder)), path.read_bytes()) for path in sorted(folder.rglob("*.py"))]
+        about |= {"digitcmp": digitcmp.__version__, "code": hashlib.sha256(repr(files).encode()).hexdigest()[:12]}
+        if device and about["torch"]:
+            from digitcmp.experiment.provenance import machine
+
+            usable = device == "cpu" or torch.cuda.is_available()
+            about["platform"] = machine(device) if usable else None
+            about["memory"] = torch.cuda.mem_get_info()[0] if usable and device == "cuda" else None
+        return about
+
+    return probe
+
+
+def fits(node: Node, about: dict[str, Any], here: dict[str, Any], options: Options) -> None:
+    """Raise ConfigError for a node that has not what this machine has, or not what is asked for."""
+    names = {"python": "Python", "torch": "torch", "digitcmp": "digitcmp"}
+    for key, name in names.items():
+        if about[key] != here[key]:
+            has = f"has {name} {about[key]}" if about[key] else f"has no {name}"
+            raise ConfigError(f"engine=ray: node {node.host} {has}, this machine has {here[key]}; install the same on all nodes")
+    if about["code"] != here["code"]:
+        raise ConfigError(f"engine=ray: node {node.host} has other code of digitcmp {about['digitcmp']}; install the same on all nodes")
+    if about["platform"] is None:
+        raise ConfigError(f"ray.gpus={options.gpus:g}: torch {about['torch']} on node {node.host} finds no usable GPU")
+
+
+def told(error: BaseException) -> str:
+    """An error of Ray's in one line: its first sentence that says something."""
+    with suppress(AttributeError):
+        error = error.cause or error  # type: ignore[attr-defined]
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
+    return next((line for line in lines if line), type(error).__name__)
+
+
+def merged(platforms: list[dict[str, Any]]) -> dict[str, Any]:
+    """The platforms of nodes as one: where they differ, all values."""
+    values = {name: list(dict.fromkeys(one[name] for one in platforms)) for name in platforms[0]}
+    return {name: found[0] if len(found) == 1 else " and ".join(sorted(map(str, found))) for name, found in values.items()}
