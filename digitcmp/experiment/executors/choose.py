@@ -25,7 +25,7 @@ CROWD = 8  # workers per core at most: each has a core to itself while it trains
 
 def choose(config: Config, rounds: int | None, device: torch.device) -> tuple[str, int]:
     """The name of the executor for this many rounds (None: nobody knows yet, so many), and its number of workers."""
-    workers = config.workers or cpu_count()
+    workers = make_ray(config).workers if config.engine == "ray" else config.workers or cpu_count()
     if rounds is not None:
         workers = min(workers, max(1, rounds))
     if config.engine == "auto" and device.type == "cuda":
@@ -33,9 +33,12 @@ def choose(config: Config, rounds: int | None, device: torch.device) -> tuple[st
     if config.engine == "auto":
         side_by_side = rounds != 1 and workers > 1 and hasattr(os, "fork")
         return ("processes", workers) if side_by_side else ("serial", 1)
-    if config.engine == "ray":
-        return "ray", make_ray(config).workers
-    return config.engine, workers if config.engine == "processes" else 1
+    return config.engine, workers if config.engine in ("processes", "ray") else 1
+
+
+def places(config: Config) -> str:
+    """Where the rounds of a configuration go, in words; empty where that is this machine."""
+    return make_ray(config).places() if config.engine == "ray" else ""
 
 
 def make_executor(config: Config, rounds: int | None, on_message: Callable[[str], None]) -> Executor:

@@ -7,8 +7,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from digitcmp.config.schema import Ray as Options
 from digitcmp.data.sources import load
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.executors.node import packed
+from digitcmp.experiment.executors.probe import About, here, make_probe
 from digitcmp.experiment.executors.server import KEEP_MEMORY, ONE_THREAD
 from digitcmp.system import cpu_count
 
@@ -34,11 +34,12 @@ PACKAGE = Path(digitcmp.__file__).parent
 
 @dataclass(frozen=True)
 class Node:
-    """A node that takes tasks: its number in Ray, its name, and how many it takes at a time."""
+    """A node that takes tasks: its number in Ray, its name, how many it takes at a time, and what it has, where it has said so."""
 
     id: str
     host: str
     slots: int
+    about: About | None
 
 
 class Cluster:
@@ -46,54 +47,57 @@ class Cluster:
 
     def __init__(self, address: str | None) -> None:
         self.address, self.travels = address, False
-        self.abouts: dict[str, dict[str, Any]] = {}  # of nodes, by their number, as `make_probe` has it
+        self.asked: dict[tuple[str, str], ray.ObjectRef[About]] = {}  # by a node's number and the device that it is to have
+        self.abouts: dict[tuple[str, str], About] = {}
         self.data: dict[tuple[str, str | None, str | None], ray.ObjectRef[Any]] = {}
         join(address)
 
-    def nodes(self, options: Options) -> list[Node]:
-        """The nodes that take tasks, now."""
-        slots = [(one, fitting(one["Resources"], options)) for one in alive_nodes()]
-        return [Node(one["NodeID"], one["NodeManagerHostname"], number) for one, number in slots if number]
+    def nodes(self, options: Options, patience: float = ANSWER) -> list[Node]:
+        """The nodes that take tasks now, and have what this machine has. patience: seconds that they have to say so; with none, those
+        that have not answered yet are left out.
 
-    def check(self, options: Options) -> list[Node]:
-        """The nodes that take tasks, all of which have what this machine has.
-
-        Raises ConfigError when there is none, when they differ from this machine, or when one has no GPU that torch can use.
+        Raises ConfigError when there is none, when one differs from this machine, or has no GPU that torch can use; RunError for one that
+        does not answer in time.
         """
-        nodes = self.nodes(options)
+        slots = [(one["NodeID"], one["NodeManagerHostname"], fitting(one["Resources"], options)) for one in alive()]
+        nodes = [Node(id_, host, number, self.abouts.get((id_, device_of(options)))) for id_, host, number in slots if number]
         if not nodes:
             raise nowhere(options)
-        self.ask([node for node in nodes if node.id not in self.abouts], options)
-        here = make_probe()(None)
-        if not self.travels and all(self.abouts[node.id]["digitcmp"] is None for node in nodes):
+        if unknown := [node for node in nodes if node.about is None]:
+            self.ask(unknown, options, patience)
+            return self.nodes(options, patience) if patience else [node for node in nodes if node.about]
+        if not self.travels and all(node.about and node.about["digitcmp"] is None for node in nodes):
             self.travel()
-            return self.check(options)
+            return self.nodes(options, patience)
         for node in nodes:
-            fits(node, self.abouts[node.id], here, options)
+            fits(node, options)
         return nodes
 
-    def ask(self, nodes: list[Node], options: Options) -> None:
-        """Let nodes say what they are. Raises RunError for one that does not answer."""
-        device = "cuda" if options.gpus else "cpu"
-        probe, asked = ray.remote(make_probe()), []
+    def ask(self, nodes: list[Node], options: Options, patience: float) -> None:
+        """Let nodes say what they are. Raises RunError for one that has not answered then, unless there was no time at all."""
+        device = device_of(options)
         for node in nodes:
-            there = NodeAffinitySchedulingStrategy(node.id, soft=False)
-            begun = probe.options(num_cpus=0, num_gpus=options.gpus, max_retries=0, scheduling_strategy=there)
-            asked.append(begun.remote(device))
-        for node, answer in zip(nodes, asked, strict=True):
-            try:
-                self.abouts[node.id] = ray.get(answer, timeout=ANSWER)
-            except GetTimeoutError:
-                raise RunError(
-                    f"engine=ray: node {node.host} has not begun a task within {ANSWER:.0f} s; is it busy with others'?"
-                ) from None
-            except RayError as error:
-                raise RunError(f"engine=ray: node {node.host} cannot begin a task: {told(error)}") from error
+            if (node.id, device) not in self.asked:
+                place = NodeAffinitySchedulingStrategy(node.id, soft=False)
+                asking = ray.remote(make_probe()).options(num_cpus=0, num_gpus=options.gpus, max_retries=0, scheduling_strategy=place)
+                self.asked[node.id, device] = asking.remote(device)
+        for node in nodes:
+            with nullcontext() if patience else suppress(RunError):
+                self.abouts[node.id, device] = self.answer(node, device, patience)
+
+    def answer(self, node: Node, device: str, patience: float) -> "About":
+        """What a node says. Raises RunError for one that cannot, or has not in time."""
+        try:
+            return ray.get(self.asked[node.id, device], timeout=patience)
+        except GetTimeoutError:
+            raise RunError(f"engine=ray: node {node.host} has not begun a task within {patience:.0f} s; is it busy with others'?") from None
+        except RayError as error:
+            raise RunError(f"engine=ray: node {node.host} cannot begin a task: {told(error)}") from error
 
     def travel(self) -> None:
         """Connect anew, and let the package travel with the tasks: no node has it."""
         ray.shutdown()
-        self.travels, self.abouts, self.data = True, {}, {}
+        self.travels, self.asked, self.abouts, self.data = True, {}, {}, {}
         join(self.address, py_modules=[str(PACKAGE)])
 
     def put(self, data: DataConfig) -> "ray.ObjectRef[Any]":
@@ -163,7 +167,7 @@ def head_silence() -> str:
     return silence(host.strip("[]"), int(port))
 
 
-def alive_nodes() -> list[dict[str, Any]]:
+def alive() -> list[dict[str, Any]]:
     """What Ray says of the nodes that it takes for alive."""
     return [one for one in ray.nodes() if one["Alive"]]  # type: ignore[no-untyped-call]
 
@@ -174,72 +178,38 @@ def fitting(has: dict[str, float], options: Options) -> int:
     return min(cpus, int(has.get("GPU", 0) / options.gpus + 1e-9)) if options.gpus else cpus
 
 
-def nowhere(options: Options) -> ConfigError:
+class NoNodeError(ConfigError):
+    """No node of the cluster takes a task."""
+
+
+def nowhere(options: Options) -> NoNodeError:
     """The error of a cluster none of whose nodes takes a task."""
-    alive = [one["Resources"] for one in alive_nodes()]
+    there = [one["Resources"] for one in alive()]
     for name, asked in (("cpus", float(options.cpus)), ("gpus", options.gpus)):
-        most = max((has.get(name.upper()[:3], 0) for has in alive), default=0)
+        most = max((has.get(name.upper()[:3], 0) for has in there), default=0)
         if asked > most:
-            return ConfigError(f"ray.{name}={asked:g}: the largest of the cluster's {len(alive)} nodes has {most:g}")
-    return ConfigError(f"ray.cpus={options.cpus}, ray.gpus={options.gpus:g}: no node of the cluster has both")
+            return NoNodeError(f"ray.{name}={asked:g}: the largest of the cluster's {len(there)} nodes has {most:g}")
+    return NoNodeError(f"ray.cpus={options.cpus}, ray.gpus={options.gpus:g}: no node of the cluster has both")
 
 
-def make_probe() -> Callable[[str | None], dict[str, Any]]:
-    """The function that says what a machine has. It is made here so that Ray sends it whole: a node need not have this package."""
-
-    def probe(device: str | None) -> dict[str, Any]:
-        """Versions, a sum of the package's code, and the platform; the free memory of its GPU. device: cpu, cuda; None: versions alone."""
-        import hashlib
-        import importlib.util
-        import platform
-        from pathlib import Path
-
-        about: dict[str, Any] = {"python": platform.python_version(), "torch": None, "digitcmp": None, "code": None}
-        if importlib.util.find_spec("torch"):
-            import torch
-
-            about["torch"] = torch.__version__.partition("+")[0]
-        found = importlib.util.find_spec("digitcmp")
-        if found is None or not found.origin:
-            return about
-        import digitcmp
-
-        folder = Path(found.origin).parent
-        files = [(str(path.relative_to(folder)), path.read_bytes()) for path in sorted(folder.rglob("*.py"))]
-        about |= {"digitcmp": digitcmp.__version__, "code": hashlib.sha256(repr(files).encode()).hexdigest()[:12]}
-        if device and about["torch"]:
-            from digitcmp.experiment.provenance import machine
-
-            usable = device == "cpu" or torch.cuda.is_available()
-            about["platform"] = machine(device) if usable else None
-            about["memory"] = torch.cuda.mem_get_info()[0] if usable and device == "cuda" else None
-        return about
-
-    return probe
+def device_of(options: Options) -> str:
+    """The type of the device that tasks train on."""
+    return "cuda" if options.gpus else "cpu"
 
 
-def fits(node: Node, about: dict[str, Any], here: dict[str, Any], options: Options) -> None:
+def fits(node: Node, options: Options) -> None:
     """Raise ConfigError for a node that has not what this machine has, or not what is asked for."""
-    names = {"python": "Python", "torch": "torch", "digitcmp": "digitcmp"}
-    for key, name in names.items():
-        if about[key] != here[key]:
-            has = f"has {name} {about[key]}" if about[key] else f"has no {name}"
-            raise ConfigError(f"engine=ray: node {node.host} {has}, this machine has {here[key]}; install the same on all nodes")
-    if about["code"] != here["code"]:
-        raise ConfigError(f"engine=ray: node {node.host} has other code of digitcmp {about['digitcmp']}; install the same on all nodes")
-    if about["platform"] is None:
-        raise ConfigError(f"ray.gpus={options.gpus:g}: torch {about['torch']} on node {node.host} finds no usable GPU")
+    assert node.about is not None
+    for key, name in (("python", "Python"), ("torch", "torch"), ("digitcmp", "digitcmp"), ("code", "code of digitcmp")):
+        if (there := node.about[key]) != here()[key]:
+            has = f"{name} {there}" if there else f"no {name}"
+            raise ConfigError(f"engine=ray: node {node.host} has {has}, this machine {here()[key]}; install the same everywhere")
+    if node.about["platform"] is None:
+        raise ConfigError(f"ray.gpus={options.gpus:g}: torch {node.about['torch']} finds no usable GPU on node {node.host}")
 
 
 def told(error: BaseException) -> str:
-    """An error of Ray's in one line: its first sentence that says something."""
-    with suppress(AttributeError):
-        error = error.cause or error  # type: ignore[attr-defined]
+    """An error of Ray's in one line: its first sentence, without colours."""
     lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
-    return next((line for line in lines if line), type(error).__name__)
-
-
-def merged(platforms: list[dict[str, Any]]) -> dict[str, Any]:
-    """The platforms of nodes as one: where they differ, all values."""
-    values = {name: list(dict.fromkeys(one[name] for one in platforms)) for name in platforms[0]}
-    return {name: found[0] if len(found) == 1 else " and ".join(sorted(map(str, found))) for name, found in values.items()}
+    first = next((line for line in lines if line), type(error).__name__)
+    return first.partition(". ")[0].removeprefix("Task failed because ").rstrip(".")

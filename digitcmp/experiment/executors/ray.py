@@ -6,6 +6,7 @@ were stopped meanwhile, not endlessly where memory is short, and whoever looks a
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +17,15 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancell
 
 from digitcmp.config.schema import Config
 from digitcmp.errors import RunError
-from digitcmp.experiment.executors import cluster, node
+from digitcmp.experiment.executors import cluster, node, probe
 from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, Task, refuse, settle
 from digitcmp.experiment.executors.stacking import SHARE, round_memory
+from digitcmp.experiment.progress import counted
 from digitcmp.train.round import crashed_round
 
 LOOK = 3.0  # seconds from one look at the nodes to the next
 LOST = 15.0  # seconds without a head after which there is no cluster any more
+NAMED = 10  # hosts in a message
 EMPTY = 120.0  # seconds without any node for the tasks
 
 
@@ -50,9 +53,9 @@ class RayExecutor(Executor):
 
     def __init__(self, config: Config, on_message: Callable[[str], None]) -> None:
         self.options, self.limit, self.on_message = config.ray, config.workers, on_message
-        self.device = torch.device("cuda" if self.options.gpus else "cpu")
+        self.device = torch.device(cluster.device_of(self.options))
         self.cluster = cluster.connect(self.options.address)
-        self.nodes = self.cluster.check(self.options)
+        self.nodes = self.cluster.nodes(self.options)
         self.head_seen = self.looked = self.nodes_seen = time.monotonic()
         self.busy: dict[ray.ObjectRefGenerator, Busy] = {}
         resources = {"num_cpus": self.options.cpus, "num_gpus": self.options.gpus}
@@ -64,14 +67,25 @@ class RayExecutor(Executor):
         slots = sum(one.slots for one in self.nodes)
         return slots if self.limit is None else min(self.limit, slots)
 
+    def places(self) -> str:
+        """Where tasks go, in words."""
+        hosts = Counter[str]()
+        for one in self.nodes:
+            hosts[one.host] += one.slots
+        each = ", ".join(f"{host} {slots}" for host, slots in hosts.most_common(NAMED))
+        more = f", {len(hosts) - NAMED} more" if len(hosts) > NAMED else ""
+        gpus = f" and {self.options.gpus:g} GPU" if self.options.gpus else ""
+        needs = f"{self.options.cpus} CPU{gpus} each"
+        return f"engine=ray: {counted(len(self.nodes), 'node')} with room for {counted(self.workers, 'task')} of {needs}: {each}{more}"
+
     @property
     def platform(self) -> dict[str, Any]:
-        return cluster.merged([self.cluster.abouts[one.id]["platform"] for one in self.nodes])
+        return probe.merged([one.about["platform"] for one in self.nodes if one.about])
 
     def chunk(self, config: Config) -> int:
         if config.stack_size or not self.options.gpus:
             return config.stack_size or 1
-        free = min(self.cluster.abouts[one.id]["memory"] for one in self.nodes)
+        free = min(one.about["memory"] for one in self.nodes if one.about)
         return max(1, int(SHARE * self.options.gpus * free / round_memory(config)))
 
     def has_room(self) -> bool:
@@ -158,12 +172,13 @@ class RayExecutor(Executor):
                 raise RunError(f"the head of the Ray cluster has not answered for {LOST:.0f} s ({silent}); the same command goes on")
             return
         self.head_seen = now
-        self.nodes = self.cluster.nodes(self.options)
-        if self.nodes:
+        try:
+            self.nodes = self.cluster.nodes(self.options, patience=0)
             self.nodes_seen = now
-            self.nodes = self.cluster.check(self.options)
-        elif now - self.nodes_seen > EMPTY:
-            raise RunError(f"the Ray cluster has had no node for tasks for {EMPTY:.0f} s; the same command goes on")
+        except cluster.NoNodeError as error:
+            self.nodes = []
+            if now - self.nodes_seen > EMPTY:
+                raise RunError(f"for {EMPTY:.0f} s, {error}; the same command goes on") from error
 
     def cancel(self, future: RoundFuture) -> None:
         future.cancel()
