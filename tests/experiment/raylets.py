@@ -1,36 +1,37 @@
 """Nodes of a Ray cluster on loopback, each started by the command of docs/cluster.md; stopped by their process numbers."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-PORT = 6399
-MEMORY = 100_000_000  # bytes of the object store
-RAY = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--node-ip-address=127.0.0.1", f"--object-store-memory={MEMORY}"]
-HEAD = ["--head", f"--port={PORT}", "--include-dashboard=false", "--disable-usage-stats"]
-NODE = [f"--address=127.0.0.1:{PORT}"]
+from tests.conftest import ROOT
+
+HEAD, NODE = re.findall(r"^ *ray (start .*)$", (ROOT / "docs" / "cluster.md").read_text(), re.MULTILINE)
+ADDRESS = "127.0.0.1:6379"
+HERE = ["--block", "--node-ip-address=127.0.0.1", "--object-store-memory=100000000"]  # loopback, and not much of it
+TASK = "ray::work"  # what a process is called that has a task of engine=ray
 
 
 class Raylet:
     """A node, and all the processes that it starts: they are of one session."""
 
-    def __init__(self, options: Sequence[str], cpus: int, log: Path, before: Sequence[str] = ()) -> None:
+    def __init__(
+        self, command: str, log: Path, *options: str, before: Sequence[str] = (), variables: Mapping[str, str] | None = None
+    ) -> None:
         """before: a command that runs `ray start`."""
-        with log.open("w") as out:
-            command = [*before, *RAY, *options, f"--num-cpus={cpus}"]
-            self.process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
         self.log = log
-        self.wait()
-
-    def wait(self) -> None:
-        """Until it is up."""
-        end = time.monotonic() + 60
-        while "Ray runtime started" not in (text := self.log.read_text()):
+        start = [*before, sys.executable, "-m", "ray.scripts.scripts", *command.replace("HEAD:6379", ADDRESS).split(), *HERE, *options]
+        with log.open("w") as out:
+            given = {"stdout": out, "stderr": out, "stdin": subprocess.DEVNULL, "env": {**os.environ, **(variables or {})}}
+            self.process = subprocess.Popen(start, start_new_session=True, **given)  # type: ignore[call-overload]
+        end = time.monotonic() + 120
+        while "Ray runtime started" not in (text := log.read_text()):
             assert self.process.poll() is None, text
             assert time.monotonic() < end, text
             time.sleep(0.1)
@@ -45,9 +46,10 @@ class Raylet:
                     found.append(int(path.name))
         return found
 
-    def kill(self) -> None:
-        """As when the power fails."""
-        for process in self.processes():
+    def kill(self, name: str = "") -> None:
+        """As when the power fails: all processes, or those whose command has this in it."""
+        for process in self.processes(name):
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        self.process.wait()
+        if not name:
+            self.process.wait()
