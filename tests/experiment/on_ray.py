@@ -1,7 +1,6 @@
-"""engine=ray on a real cluster: three nodes of one core on loopback, and what happens to them. Run by test_ray.py in a network of its own."""
+"""engine=ray on a real cluster: three nodes of one core on loopback, and what happens to them. Run by test_ray.py."""
 
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -9,13 +8,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
-import pandas as pd
 import pytest
 import ray
 
@@ -25,6 +22,7 @@ from digitcmp.experiment.executors import cluster
 from digitcmp.experiment.executors.base import RoundFuture, Task
 from digitcmp.experiment.executors.ray import RayExecutor
 from digitcmp.experiment.provenance import machine
+from digitcmp.experiment.records import parse
 from digitcmp.experiment.run import Run
 from digitcmp.train.results import EpochRow
 from tests.conftest import Ended, compose_config
@@ -54,10 +52,8 @@ class Nodes:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    """Started once; with a token of their own, as docs/cluster.md has it."""
+    """Started once."""
     folder = Path(tempfile.mkdtemp(prefix="ray-"))  # names of sockets are short
-    (folder / "token").write_text(secrets.token_hex(32))
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
     started = Nodes.__new__(Nodes)
     try:
         started.__init__(folder)  # type: ignore[misc]
@@ -91,9 +87,8 @@ def until(true: Callable[[], Any]) -> None:
 
 
 def finished(folder: Path) -> Counter[int]:
-    """How often each seed is on record, in any log: torn lines and doubles are seen."""
-    lines = [line for log in folder.glob("records/*.jsonl") for line in log.read_text().splitlines() if '"row"' in line]
-    return Counter(pd.io.json.ujson_loads(line)["row"]["seed"] for line in lines)
+    """How often each seed is on record, in all logs."""
+    return Counter(record.row.seed for log in folder.glob("records/*.jsonl") for record in parse(log.read_bytes(), log.name)[0])
 
 
 def test_same_numbers_as_alone(nodes: Nodes, run_cli: Cli) -> None:

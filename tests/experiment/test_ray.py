@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -31,11 +32,12 @@ def no_cluster() -> str:
     return f"no network namespace can be made: {tried.stderr.strip()}" if tried.returncode else ""
 
 
+NO_CLUSTER = no_cluster()
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.skipif(bool(no_cluster()), reason=no_cluster())
+@pytest.mark.skipif(bool(NO_CLUSTER), reason=NO_CLUSTER)
 def test_on_a_cluster(tmp_path: Path) -> None:
     """All tests of on_ray.py, in a process and a network of their own."""
     pytest_ = [
@@ -51,7 +53,9 @@ def test_on_a_cluster(tmp_path: Path) -> None:
         "--durations=0",
         f"--basetemp={tmp_path}/ray",
     ]
-    variables = {**os.environ, "DIGITCMP_RAYLETS": "1", "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
+    (tmp_path / "token").write_text(secrets.token_hex(32))  # as docs/cluster.md has it
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": f"{tmp_path}/token"}
+    variables = {**os.environ, **token, "DIGITCMP_RAYLETS": "1", "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(
         [*INSIDE, *pytest_, "tests/experiment/on_ray.py"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
     )

@@ -136,8 +136,10 @@ def join(address: str | None, **environment: Any) -> None:
     try:
         ray.init(**start, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": variables, **environment})
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError, RayError) as error:
-        what = "no Ray can be started here" if address is None else f"ray.address={address}: no cluster can be joined from this machine"
-        raise ConfigError(f"{what}: {told(error)}") from error
+        if address is None:
+            raise ConfigError(f"engine=ray: no Ray can be started here ({told(error)})") from error
+        hint = "is this machine a node of it, and are RAY_AUTH_MODE and the token those of its head?"
+        raise ConfigError(f"ray.address={address}: the cluster cannot be joined from here ({told(error)}); {hint}") from error
 
 
 def look_for(known: str, address: str) -> None:
