@@ -7,7 +7,8 @@ examples:
 
 Tiny rounds (an epoch of 50 pairs), by turns: so many by engine=ray, so many by engine=processes with as many at a time. Everything is
 imported and connected before (a turn that is not counted). Overhead: wall seconds of a turn, times those at a time, without the seconds
-that the rounds say of themselves, per round. Starting: a whole command of one tiny round, serial and on the cluster.
+that the rounds say of themselves, per round. How many rounds a second a command can look after follows from what it takes of a core
+itself. Starting: a whole command of one tiny round, serial and on the cluster.
 """
 
 import os
@@ -36,12 +37,13 @@ def resident() -> float:
 
 
 def turn(config: Config, folder: Path) -> dict[str, float]:
-    """Train a run. Seconds of each round on the wall and beyond its own, and the memory afterwards."""
-    one, start = Run(config, folder, ""), time.perf_counter()
+    """Train a run. Seconds of each round on the wall, beyond its own, and of this process; and the memory afterwards."""
+    one, start, busy = Run(config, folder, ""), time.perf_counter(), time.process_time()
     train([one])
-    wall, rows = time.perf_counter() - start, one.rows
-    beyond = (wall * config.workers - sum(row.seconds for row in rows)) / len(rows) if config.workers else 0.0
-    return {"wall": wall / len(rows), "beyond": beyond, "megabytes": resident(), "failed": float(len(one.failed))}
+    wall, own, rows = time.perf_counter() - start, time.process_time() - busy, one.rows
+    beyond = wall * (config.workers or 1) - sum(row.seconds for row in rows)
+    parts = {"wall": wall / len(rows), "beyond": beyond / len(rows), "own": own / len(rows)}
+    return {**parts, "megabytes": resident(), "failed": float(len(one.failed))}
 
 
 def measure(config: Config, turns: int, rounds: int) -> dict[str, list[dict[str, float]]]:
@@ -72,11 +74,11 @@ def starts(address: str, repeat: int) -> dict[str, list[float]]:
 def show(title: str, results: dict[str, Any]) -> None:
     """Print the tables."""
     console = make_console()
-    table = make_table(["engine"], ["ms a round", "beyond training", "MB after a turn", "at the end", "failed"])
+    table = make_table(["engine"], ["ms a round", "beyond training", "of the command's core", "MB after a turn", "at the end", "failed"])
     for engine, turns in results["rounds"].items():
-        wall, beyond = (spread([1000 * one[name] for one in turns], ".1f") for name in ("wall", "beyond"))
+        times = [spread([1000 * one[name] for one in turns], ".1f") for name in ("wall", "beyond", "own")]
         memory = (f"{turns[index]['megabytes']:.0f}" for index in (0, -1))
-        table.add_row(engine, wall, beyond, *memory, f"{sum(one['failed'] for one in turns):.0f}")
+        table.add_row(engine, *times, *memory, f"{sum(one['failed'] for one in turns):.0f}")
     print_table(title, table, console)
     difference = [1000 * (one["wall"] - other["wall"]) for one, other in zip(*results["rounds"].values(), strict=True)]
     console.print(f"ray beyond processes: {spread(difference, '.1f')} ms a round on the wall", highlight=False)

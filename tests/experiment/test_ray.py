@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.executors.choose import make_executor
+from digitcmp.experiment.provenance import machine
 from tests.conftest import ROOT, Ended, compose_config
 
 INSIDE = ["unshare", "-n", "bash", "-c", 'ip link set lo up && exec "$@"', "-"]
@@ -89,6 +91,42 @@ def test_no_head_answers(run_cli: Cli, other_port: int) -> None:
         assert (ended.code, ended.err.count("\n")) == (1, 1), ended.err
         assert ended.err.startswith(f"digitcmp: {text}")
     assert not Path("run").exists()
+
+
+@needs_ray
+def test_a_node_must_have_what_this_machine_has() -> None:
+    """The first difference is told, with both versions; a node of another CPU is taken, and named."""
+    from digitcmp.experiment.executors.cluster import Node, fits
+    from digitcmp.experiment.executors.probe import here, make_probe, merged
+
+    about, options = make_probe()("cpu"), compose_config().ray
+    assert about["platform"] == machine("cpu")
+    fits(Node("1", "a", 4, about), options)
+    for key, text in {
+        "torch": "has torch 1.0",
+        "python": "has Python 1.0",
+        "digitcmp": "has digitcmp 1.0",
+        "code": "has code of digitcmp 1.0",
+    }.items():
+        with pytest.raises(
+            ConfigError, match=rf"^engine=ray: node a {text}, this machine {re.escape(here()[key])}; install the same everywhere$"
+        ):
+            fits(Node("1", "a", 4, {**about, key: "1.0"}), options)
+    other = {**about["platform"], "cpu_capability": "older"}
+    both = merged([about["platform"], other, about["platform"]])
+    assert both == {**about["platform"], "cpu_capability": " and ".join(sorted([about["platform"]["cpu_capability"], "older"]))}
+
+
+@needs_ray
+@pytest.mark.parametrize(("cpus", "gpus", "has", "slots"), [
+    (1, 0, {"CPU": 4.0}, 4), (3, 0, {"CPU": 8.0, "GPU": 1.0}, 2), (1, 1, {"CPU": 4.0}, 0), (1, 0.1, {"CPU": 16.0, "GPU": 1.0}, 10),
+    (2, 0.5, {"CPU": 16.0, "GPU": 3.0}, 6), (1, 0, {}, 0),
+])  # fmt: skip
+def test_tasks_that_a_node_takes(cpus: int, gpus: float, has: dict[str, float], slots: int) -> None:
+    """As many as it has cores, and GPUs, for."""
+    from digitcmp.experiment.executors.cluster import fitting
+
+    assert fitting(has, compose_config(f"ray.cpus={cpus}", f"ray.gpus={gpus}").ray) == slots
 
 
 def test_ray_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import worker
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -140,6 +141,8 @@ def join(address: str | None, **environment: Any) -> None:
             raise ConfigError(f"engine=ray: no Ray can be started here ({told(error)})") from error
         hint = "is this machine a node of it, and are RAY_AUTH_MODE and the token those of its head?"
         raise ConfigError(f"ray.address={address}: the cluster cannot be joined from here ({told(error)}); {hint}") from error
+
+    worker.print_to_stdstream = lambda *_: None  # dozens of lines whenever a process dies, for which there is no switch; we tell it in one
 
 
 def look_for(known: str, address: str) -> None:

@@ -118,9 +118,9 @@ class RayExecutor(Executor):
         busy = self.busy[stream]
         try:
             batch: list[node.Message] = ray.get(next(stream))
-        except StopIteration:  # one that was cancelled may end as any other
+        except StopIteration:  # one that was cancelled may end so
             del self.busy[stream]
-            return []
+            return self.begin_again(busy, "its task has ended without a result")
         except RayTaskError as error:
             del self.busy[stream]
             return refuse(busy.futures, error.cause if isinstance(error.cause, Exception) else error)
@@ -152,9 +152,10 @@ class RayExecutor(Executor):
         if not left:
             return []
         if busy.tries > self.options.retries:
-            tried = f"{lost}; tried {busy.tries} times (ray.retries={self.options.retries})"
+            tried = f"{lost}, in try {busy.tries} of {busy.tries} (ray.retries={self.options.retries})"
             return settle(busy.futures, [crashed_round(task.config, seed, tried) for seed in busy.task.seeds])
-        self.on_message(f"{lost}; begun again: the rounds of seeds {', '.join(map(str, task.seeds))}")
+        seeds = f"{task.seeds[0]}" if len(task.seeds) == 1 else f"{task.seeds[0]} … {task.seeds[-1]}"
+        self.on_message(f"{counted(len(left), 'round')} begun again (seed {seeds}): {lost}")
         self.begin(
             Busy(task, [busy.futures[index] for index in left], busy.on_epoch, [busy.heard[index] for index in left], busy.tries + 1)
         )
