@@ -142,7 +142,9 @@ def join(address: str | None, **environment: Any) -> None:
         hint = "is this machine a node of it, and are RAY_AUTH_MODE and the token those of its head?"
         raise ConfigError(f"ray.address={address}: the cluster cannot be joined from here ({told(error)}); {hint}") from error
 
-    worker.print_to_stdstream = lambda *_: None  # dozens of lines whenever a process dies, for which there is no switch; we tell it in one
+    worker.print_to_stdstream = lambda *_, **__: (
+        None
+    )  # dozens of lines whenever a process dies, for which there is no switch; we tell it in one
 
 
 def look_for(known: str, address: str) -> None:
