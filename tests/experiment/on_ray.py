@@ -1,6 +1,7 @@
 """engine=ray on a real cluster: three nodes of one core on loopback, and what happens to them. Run by test_ray.py."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -226,7 +227,7 @@ def test_short_memory(nodes: Nodes, tmp_path: Path) -> None:
             hog[0].kill()
 
     try:
-        run = train_run(config("rounds=1", "epochs=1500", "ray.cpus=4", "ray.retries=20"), tmp_path / "run", Watch())
+        run = train_run(config("rounds=1", "epochs=800", "ray.cpus=4", "ray.retries=20"), tmp_path / "run", Watch())
     finally:
         for process in hog:
             process.kill()
@@ -242,20 +243,19 @@ def test_bad_input(nodes: Nodes, run_cli: Cli) -> None:
     other = nodes.folder / "digitcmp"
     package = Path(cluster.__file__).parents[2]
     shutil.copytree(package, other, ignore=shutil.ignore_patterns("__pycache__"))
-    (other / "seeding.py").open("a").write("\n# changed\n")
+    (other / "seeding.py").write_text((package / "seeding.py").read_text() + "# changed\n")
     mounts = [f"mount --bind {other} {one}" for one in {*path, package} if one.is_dir()]
     changed = nodes.start(
         NODE, "--num-cpus=2", "--num-gpus=1", before=["unshare", "-m", "bash", "-c", f'{" && ".join(mounts)} && exec "$@"', "-"]
     )
     wrong = {
-        ("ray.cpus=3",): "digitcmp: ray.cpus=3: the largest of the cluster's 3 nodes has 2",
-        ("ray.gpus=1", "ray.cpus=3"): "digitcmp: ray.cpus=3: the largest of the cluster's 3 nodes has 2",
-        ("ray.cpus=2",): "code of digitcmp",
+        ("ray.cpus=3",): r"ray\.cpus=3: the largest of the cluster's \d nodes has 2",
+        ("ray.gpus=1", "ray.cpus=1"): r"engine=ray: node \S+ has code of digitcmp \w+, this machine \w+; install the same everywhere",
     }
     for overrides, text in wrong.items():
         ended = run_cli(*TINY, *RAY, *overrides, "rounds=2", "hydra.run.dir=bad")
-        assert (ended.code, ended.err.count("\n")) == (1, 1), ended.err
-        assert text in ended.err
+        assert ended.code == 1
+        assert re.fullmatch(f"digitcmp: {text}", ended.err.splitlines()[-1]), ended.err
     assert not Path("bad").exists()
     changed.kill()
 
