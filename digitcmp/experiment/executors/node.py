@@ -18,7 +18,6 @@ from digitcmp.experiment.executors.choose import choose_device
 from digitcmp.experiment.executors.stacked import StackedExecutor
 from digitcmp.train.results import EpochRow, RoundResult
 
-PERIOD = 0.1  # seconds: epochs that end within it are sent together
 CANCELLED = 0.05  # seconds from one look to the next at whether the task is cancelled
 
 Results = list[RoundResult | Exception | None]  # of the rounds of a task, as `digitcmp.experiment.executors.base.settle` takes them
@@ -41,8 +40,8 @@ def unpacked(arrays: Arrays) -> Source:
     return Source(name, Split(images, labels), Split(test_images, test_labels), repeat)
 
 
-def work(task: Task, arrays: Arrays, device: str) -> Iterator[list[Message]]:
-    """Train the rounds of a task; their epochs as they come, several at a time where they are short, and the results at last.
+def work(task: Task, arrays: Arrays, device: str, period: float) -> Iterator[list[Message]]:
+    """Train the rounds of a task; their epochs as they come, those that end within `period` seconds together, and the results at last.
 
     The rounds are trained in a thread, so that what ends this generator (Ray cancels a task by an interrupt of the main thread) comes
     between two epochs, and not in the middle of an import that the next task of this process could not repeat.
@@ -57,7 +56,7 @@ def work(task: Task, arrays: Arrays, device: str) -> Iterator[list[Message]]:
     try:
         over = False
         while not over:
-            batch = gathered(messages)
+            batch = gathered(messages, period)
             over = isinstance(batch[-1], list)
             yield batch
     finally:
@@ -81,8 +80,8 @@ def train(task: Task, device: str, messages: "SimpleQueue[Message | BaseExceptio
         messages.put(error)
 
 
-def gathered(messages: "SimpleQueue[Message | BaseException]") -> list[Message]:
-    """What comes next, and what comes shortly afterwards; at once when it is the end. Raises an error that is among it."""
+def gathered(messages: "SimpleQueue[Message | BaseException]", period: float) -> list[Message]:
+    """What comes next, and what comes within so many seconds; at once when it is the end. Raises an error that is among it."""
     batch: list[Message] = []
     end = float("inf")
     while (left := end - time.monotonic()) > 0:
@@ -95,5 +94,5 @@ def gathered(messages: "SimpleQueue[Message | BaseException]") -> list[Message]:
         batch.append(message)
         if isinstance(message, list):
             break
-        end = min(end, time.monotonic() + PERIOD)
+        end = min(end, time.monotonic() + period)
     return batch

@@ -23,6 +23,8 @@ from digitcmp.experiment.executors.stacking import SHARE, round_memory
 from digitcmp.experiment.progress import counted
 from digitcmp.train.round import crashed_round
 
+PERIOD = 0.1  # seconds: epochs of a task that end within it come together
+MESSAGES = 200  # a second, of all tasks together: more would keep this process busy
 LOOK = 3.0  # seconds from one look at the nodes to the next
 LOST = 15.0  # seconds without a head after which there is no cluster any more
 NAMED = 10  # hosts in a message
@@ -98,7 +100,8 @@ class RayExecutor(Executor):
 
     def begin(self, busy: Busy) -> None:
         """Give a task to Ray."""
-        self.busy[self.work.remote(busy.task, self.cluster.put(busy.task.config.data), self.device.type)] = busy
+        data, period = self.cluster.put(busy.task.config.data), max(PERIOD, self.workers / MESSAGES)
+        self.busy[self.work.remote(busy.task, data, self.device.type, period)] = busy
 
     def wait(self) -> list[RoundFuture]:
         ended: list[RoundFuture] = []
