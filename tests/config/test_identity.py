@@ -11,7 +11,7 @@ from omegaconf import MISSING
 
 from digitcmp.config import identity
 from digitcmp.config.identity import completed, configuration, configuration_hash, differences, execution_keys
-from digitcmp.config.schema import GROUP_SCHEMAS, Auto, Config, ConvLayer, Elastic, ModelConfig, Sgd
+from digitcmp.config.schema import GROUP_SCHEMAS, Auto, Config, ConvLayer, Elastic, ModelConfig, Ray, Sgd
 from tests.conftest import CONF, compose_config
 
 
@@ -158,8 +158,9 @@ def test_a_key_has_one_home() -> None:
     primary = yaml.safe_load((CONF / "config.yaml").read_text())
     known = schema_defaults(Config)
     assert not {name for name in primary if name in known}
-    missing = {item.name for item in fields(Config) if item.default == MISSING} | {"auto"}
-    assert set(primary["auto"]) == {item.name for item in fields(Auto) if item.default == MISSING}
+    missing = {item.name for item in fields(Config) if item.default == MISSING} | {"auto", "ray"}
+    for name, group in (("auto", Auto), ("ray", Ray)):
+        assert set(primary[name]) == {item.name for item in fields(group) if item.default == MISSING}
     assert missing == {name for name in primary if name not in ("defaults", "hydra")}
     for group, schemas in GROUP_SCHEMAS.items():
         for name, schema in schemas.items():
