@@ -90,7 +90,7 @@ class Config:
     preview: bool = key(execution=True, help="train a little of everything, in a folder of its own, and say what the whole would take")
     report: bool = key(execution=True, help="write summary/ at the end of a sweep")
     auto: Auto = key(factory=Auto, execution=True, help="how rounds=auto decides")
-    ray: Ray = key(factory=Ray, execution=True, help="the cluster of engine=ray")
+    ray: Ray = key(factory=Ray, execution=True, help="the cluster of engine=ray, where workers are tasks at a time")
     model: ModelConfig = key(factory=ModelConfig, help="the network")
     optimizer: OptimizerConfig = key(factory=OptimizerConfig, help="what moves the weights")
     scheduler: SchedulerConfig = key(factory=SchedulerConfig, help="how the learning rate moves over the steps of a round")
