@@ -73,9 +73,7 @@ class Config:
         execution=True,
         help="how rounds are executed; auto: stacked on a GPU, processes on several CPU cores",
     )
-    workers: int | None = key(
-        at_least=1, execution=True, help="worker processes; null: one per core; engine=ray: tasks at a time; null: as many as fit"
-    )
+    workers: int | None = key(at_least=1, execution=True, help="worker processes; null: one per core")
     stack_size: int | None = key(
         at_least=1,
         execution=True,
