@@ -27,7 +27,7 @@ from digitcmp.config.sizes import check_jobs
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment import preview
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import failures, print_plan, print_resumed
+from digitcmp.experiment.plan import failures, print_places, print_plan, print_resumed
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -151,9 +151,10 @@ def check_single(config: DictConfig) -> None:
 
 def show_plan(run: Run) -> None:
     """What a single run would train."""
-    from digitcmp.experiment.executors.choose import choose, choose_device
+    from digitcmp.experiment.executors.choose import choose, choose_device, places
 
     _, workers = choose(run.config, len(run.seeds), choose_device(run.config.device))
+    print_places(places(run.config), Terminal())
     if run.config.rounds == schema.AUTO:
         from digitcmp.auto.expected import print_expected
 

@@ -167,12 +167,16 @@ def optimizer_is_consistent(config: Config) -> None:
 
 
 def rounds_fit_the_engine(config: Config) -> None:
-    """Workers and stacks are for the engines that have them."""
+    """Workers and stacks are for the engines that have them; nodes of a cluster have devices of their own."""
     engine = config.engine
     if config.workers is not None and config.workers > 1 and engine in ("serial", "stacked"):
         raise ConfigError(f"workers={config.workers}: engine={engine} has no workers; use engine=processes")
-    if config.stack_size is not None and engine not in ("stacked", "auto"):
+    if config.stack_size is not None and engine not in ("stacked", "auto", "ray"):
         raise ConfigError(f"stack_size={config.stack_size}: engine={engine} has no stacks; use engine=stacked")
+    if config.device != "auto" and engine == "ray":
+        raise ConfigError(
+            f"device={config.device}: the nodes of engine=ray train on a GPU with ray.gpus=1, else on a CPU; leave device=auto"
+        )
 
 
 def auto_can_look(config: Config) -> None:

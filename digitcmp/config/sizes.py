@@ -64,7 +64,7 @@ def side_by_side(config: Config) -> int:
     """How many rounds of this run are trained at a time."""
     if config.engine == "stacked" or config.stack_size:
         return min(len(config.seeds), config.stack_size or 1)  # left alone, it takes what there is
-    return 1 if config.engine == "serial" else min(len(config.seeds), config.workers or os.cpu_count() or 1)
+    return 1 if config.engine in ("serial", "ray") else min(len(config.seeds), config.workers or os.cpu_count() or 1)
 
 
 def parameters(model: ModelConfig) -> int:

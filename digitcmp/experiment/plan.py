@@ -39,6 +39,12 @@ def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
     console.print(f"{sum(len(run.missing) for run in runs)} rounds to train, {time}; nothing was trained (dry_run=true)", highlight=False)
 
 
+def print_places(places: str, console: Console) -> None:
+    """Where rounds would go, where that is not this machine."""
+    if places:
+        console.print(Text(line(places)), soft_wrap=True)
+
+
 def print_resumed(runs: Sequence[Run], console: Console) -> None:
     """Say what is on disk already, if anything is, and what of it is damaged."""
     for run in runs:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from digitcmp.config.identity import configuration
 from digitcmp.config.messages import failed_rounds
@@ -90,12 +91,15 @@ class Run:
             return 0
         return sum(row.status == "done" and not network_path(self.directory, row.seed).exists() for row in self.rows)
 
-    def begin(self, executor: str, workers: int, device: str) -> None:
-        """Say on disk that the run is under way, and by what. Raises RunError when the directory cannot be used."""
+    def begin(self, executor: str, workers: int, device: str, platform: dict[str, Any] | None = None) -> None:
+        """Say on disk that the run is under way, and by what. platform: of the machines that train it, None for this one.
+
+        Raises RunError when the directory cannot be used.
+        """
         from digitcmp.model.network import count_parameters
 
         parameters = self.config.ensemble * count_parameters(self.config.model)
-        how = {"engine": executor, "workers": workers, "device": device, "platform": machine(device)}
+        how = {"engine": executor, "workers": workers, "device": device, "platform": platform or machine(device)}
         how["data_root"] = None if self.config.data.root is None else str(Path(self.config.data.root).absolute())
         self.begun = True
         self.store.begin({"parameters": parameters, "seeds": self.seeds, **how, **versions(), "command": self.command})

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import chain, groupby, islice
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from digitcmp.config.schema import Config
 from digitcmp.errors import Pruned, RunError
@@ -33,7 +33,7 @@ def train(runs: Iterable[Run], callbacks: Iterable[Callback] = (), rounds: int |
     callback, known = Callbacks(callbacks), isinstance(runs, Sequence)
     if isinstance(runs, Sequence):
         rounds = sum(len(run.missing) for run in runs)
-    for _, group in groupby(unfinished(runs, callback), lambda run: (run.config.engine, run.config.device, run.config.workers)):
+    for _, group in groupby(unfinished(runs, callback), lambda run: means(run.config)):
         from digitcmp.experiment.executors.choose import make_executor  # imports torch
 
         first = next(group)
@@ -42,6 +42,11 @@ def train(runs: Iterable[Run], callbacks: Iterable[Callback] = (), rounds: int |
             Scheduler(executor, chain([first], group), known, callback) as scheduler,  # noqa: B031 (the rest of it)
         ):
             scheduler.loop()
+
+
+def means(config: Config) -> tuple[Any, ...]:
+    """What an executor is made by."""
+    return config.engine, config.device, config.workers, config.ray
 
 
 def unfinished(runs: Iterable[Run], callback: Callback) -> Iterator[Run]:
@@ -162,7 +167,7 @@ class Scheduler:
 
     def begin(self, run: Run) -> None:
         """Begin a run."""
-        run.begin(self.executor.name, self.executor.workers, self.executor.device.type)
+        run.begin(self.executor.name, self.executor.workers, self.executor.device.type, self.executor.platform)
         self.folders = [*self.folders, run.directory][:2]
         self.begun.append(run)
         self.callback.on_run_begin(run)

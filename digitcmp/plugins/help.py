@@ -16,6 +16,7 @@ from digitcmp.config.schema import GROUP_SCHEMAS, Config, range_in_words
 from digitcmp.files import shipped
 from digitcmp.search.config import TARGET, SearchConfig
 
+WITH = {"auto": "rounds=auto", "ray": "engine=ray"}  # keys that matter with one value of another
 CHOSEN = ("model", "optimizer", "scheduler", "data", "augment")  # groups of which every run has a choice
 ADDED = ("experiment", "ladder", "sweeps")  # groups that are added with a plus sign
 GROUP_COLUMN, CHOICE_COLUMN, KEY_COLUMN = 15, 21, 26
@@ -80,9 +81,9 @@ def keys(root: DictConfig) -> str:
         "where and how: these change no number of a round": [text for text, execution in own if execution],
     }
     hints = get_type_hints(Config)
-    for group in ("auto", *CHOSEN):
+    for group in (*WITH, *CHOSEN):
         schema = type_of(group, root[group]) or hints[group]
-        title = "with rounds=auto" if group == "auto" else f"{group}={root.hydra.runtime.choices.get(group, '')}"
+        title = f"with {WITH[group]}" if group in WITH else f"{group}={root.hydra.runtime.choices.get(group, '')}"
         parts[title] = [text for text, _ in rows(schema, root[group], f"{group}.")]
         parts |= layers(schema, f"{group}.")
         parts |= {

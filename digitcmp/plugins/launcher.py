@@ -26,7 +26,7 @@ from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import preview
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import print_plan, print_resumed
+from digitcmp.experiment.plan import print_places, print_plan, print_resumed
 from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -152,9 +152,10 @@ class DigitcmpLauncher(Launcher):
 
     def show_plan(self, runs: list[Run], runner: JobRunner) -> list[JobReturn]:
         """Print how the runs stand; nothing is trained. What would be refused is refused."""
-        from digitcmp.experiment.executors.choose import choose, choose_device
+        from digitcmp.experiment.executors.choose import choose, choose_device, places
 
         if runs:
+            print_places(places(runs[0].config), Terminal())
             _, workers = choose(runs[0].config, sum(len(run.seeds) for run in runs), choose_device(runs[0].config.device))
             if auto_together([run.config for run in runs]):
                 from digitcmp.auto.expected import print_expected

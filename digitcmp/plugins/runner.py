@@ -106,7 +106,7 @@ class JobRunner(Callback):
         """Why there is no way to train this configuration here, if there is none; the same is looked for once."""
         from digitcmp.experiment.executors.choose import check_data, check_means
 
-        means = (config.augment, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers)
+        means = (config.augment, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers, config.ray)
         for parts, check in ((means, check_means), (config.data, check_data)):
             if (key := repr(parts)) not in self.refusals:
                 try:

@@ -76,7 +76,8 @@ def config_of(directory: Path, about: dict[str, Any], seed: int, engine: str | N
     """
     # a GPU need not be here, and another platform is something to verify on
     device = "cpu" if about.get("device") == "cpu" else "auto"
-    execution = {"seed": seed, "device": device, "engine": engine or about.get("engine"), "data": {"root": data_root(about, root)}}
+    recorded = "auto" if about.get("engine") == "ray" else about.get("engine")  # nor need a cluster
+    execution = {"seed": seed, "device": device, "engine": engine or recorded, "data": {"root": data_root(about, root)}}
     try:
         return from_record(about["configuration"], execution)
     except ConfigError as error:

@@ -11,7 +11,7 @@ from omegaconf import MISSING
 
 from digitcmp.config import identity
 from digitcmp.config.identity import completed, configuration, configuration_hash, differences, execution_keys
-from digitcmp.config.schema import GROUP_SCHEMAS, Auto, Config, ConvLayer, Elastic, ModelConfig, Sgd
+from digitcmp.config.schema import GROUP_SCHEMAS, Auto, Config, ConvLayer, Elastic, ModelConfig, Ray, Sgd
 from tests.conftest import CONF, compose_config
 
 
@@ -32,6 +32,7 @@ def hash_of(*overrides: str) -> str:
         "data.root=elsewhere",
         "rounds=auto",
         "auto.max=50",
+        "ray.address=auto",
     ],
 )
 def test_hash_ignores_where_and_how(override: str) -> None:
@@ -66,7 +67,8 @@ def test_execution_keys() -> None:
     """What says where, how and how often: these and no others. (The seed is what replicates differ in.)"""
     where_and_how = {"device", "engine", "workers", "stack_size", "save_model", "retry_failed", "dry_run", "preview", "report", "data.root"}
     auto = {"auto", "auto.margin", "auto.batch", "auto.max", "auto.level"}
-    assert set(execution_keys()) == {"rounds", *where_and_how, *auto}
+    ray = {"ray", "ray.address", "ray.cpus", "ray.gpus", "ray.retries"}
+    assert set(execution_keys()) == {"rounds", *where_and_how, *auto, *ray}
 
 
 def test_an_earlier_configuration_is_completed() -> None:
@@ -156,8 +158,9 @@ def test_a_key_has_one_home() -> None:
     primary = yaml.safe_load((CONF / "config.yaml").read_text())
     known = schema_defaults(Config)
     assert not {name for name in primary if name in known}
-    missing = {item.name for item in fields(Config) if item.default == MISSING} | {"auto"}
-    assert set(primary["auto"]) == {item.name for item in fields(Auto) if item.default == MISSING}
+    missing = {item.name for item in fields(Config) if item.default == MISSING} | {"auto", "ray"}
+    for name, group in (("auto", Auto), ("ray", Ray)):
+        assert set(primary[name]) == {item.name for item in fields(group) if item.default == MISSING}
     assert missing == {name for name in primary if name not in ("defaults", "hydra")}
     for group, schemas in GROUP_SCHEMAS.items():
         for name, schema in schemas.items():

@@ -28,6 +28,20 @@ class Auto:
 
 
 @dataclass
+class Ray:
+    """The cluster of engine=ray, and what a task of it gets there (`digitcmp.experiment.executors.cluster`)."""
+
+    address: str | None = key(
+        execution=True, help="auto: the cluster that this machine belongs to; HOST:PORT of its head; null: a Ray of the command's own"
+    )
+    cpus: int = key(at_least=1, execution=True, help="cores for each task")
+    gpus: float = key(
+        at_least=0, at_most=1, execution=True, help="GPUs for each task, which is a stack of rounds then; 0.5: two tasks share one"
+    )
+    retries: int = key(at_least=0, execution=True, help="how often the rounds of a process or a node that is gone are begun again")
+
+
+@dataclass
 class Config:
     """Everything one run is made of."""
 
@@ -55,7 +69,7 @@ class Config:
     test_batch: int | None = key(at_least=1, help="pairs tested at a time, which matters to model.batch_statistics alone; null: 200")
     device: str = key(choices=("auto", "cpu", "cuda"), execution=True, help="what trains; auto: a GPU where there is one")
     engine: str = key(
-        choices=("auto", "serial", "processes", "stacked"),
+        choices=("auto", "serial", "processes", "stacked", "ray"),
         execution=True,
         help="how rounds are executed; auto: stacked on a GPU, processes on several CPU cores",
     )
@@ -63,7 +77,7 @@ class Config:
     stack_size: int | None = key(
         at_least=1,
         execution=True,
-        help="rounds in one stack (engine=stacked); null: as many as the free memory of a GPU takes, 8 on a CPU",
+        help="rounds in one stack (engine=stacked); null: as many as the free memory of a GPU takes, 8 on a CPU (engine=ray: 1)",
     )
     save_model: bool | None = key(
         execution=True, help="keep the trained networks in records/networks/; null: those of a single run of up to ten rounds"
@@ -74,6 +88,7 @@ class Config:
     preview: bool = key(execution=True, help="train a little of everything, in a folder of its own, and say what the whole would take")
     report: bool = key(execution=True, help="write summary/ at the end of a sweep")
     auto: Auto = key(factory=Auto, execution=True, help="how rounds=auto decides")
+    ray: Ray = key(factory=Ray, execution=True, help="the cluster of engine=ray, where workers are tasks at a time")
     model: ModelConfig = key(factory=ModelConfig, help="the network")
     optimizer: OptimizerConfig = key(factory=OptimizerConfig, help="what moves the weights")
     scheduler: SchedulerConfig = key(factory=SchedulerConfig, help="how the learning rate moves over the steps of a round")

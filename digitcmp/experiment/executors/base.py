@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from digitcmp.config.schema import Config
 from digitcmp.train.results import EpochRow, RoundResult
@@ -43,6 +43,11 @@ class Executor(ABC):
         """How many rounds of this configuration make one task. Raises ConfigError for a network that cannot be stacked."""
         del config
         return 1
+
+    @property
+    def platform(self) -> dict[str, Any] | None:
+        """The platform of the machines that train (see `digitcmp.experiment.provenance.machine`); None where that is this one."""
+        return None
 
     @abstractmethod
     def has_room(self) -> bool:

@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -16,12 +17,15 @@ from digitcmp.experiment.executors.stacking import round_memory
 from digitcmp.system import cpu_count
 from digitcmp.train.round import round_pairs, train_spec
 
+if TYPE_CHECKING:
+    from digitcmp.experiment.executors.ray import RayExecutor
+
 CROWD = 8  # workers per core at most: each has a core to itself while it trains
 
 
 def choose(config: Config, rounds: int | None, device: torch.device) -> tuple[str, int]:
     """The name of the executor for this many rounds (None: nobody knows yet, so many), and its number of workers."""
-    workers = config.workers or cpu_count()
+    workers = make_ray(config).workers if config.engine == "ray" else config.workers or cpu_count()
     if rounds is not None:
         workers = min(workers, max(1, rounds))
     if config.engine == "auto" and device.type == "cuda":
@@ -29,7 +33,12 @@ def choose(config: Config, rounds: int | None, device: torch.device) -> tuple[st
     if config.engine == "auto":
         side_by_side = rounds != 1 and workers > 1 and hasattr(os, "fork")
         return ("processes", workers) if side_by_side else ("serial", 1)
-    return config.engine, workers if config.engine == "processes" else 1
+    return config.engine, workers if config.engine in ("processes", "ray") else 1
+
+
+def places(config: Config) -> str:
+    """Where the rounds of a configuration go, in words; empty where that is this machine."""
+    return make_ray(config).places() if config.engine == "ray" else ""
 
 
 def make_executor(config: Config, rounds: int | None, on_message: Callable[[str], None]) -> Executor:
@@ -37,11 +46,24 @@ def make_executor(config: Config, rounds: int | None, on_message: Callable[[str]
 
     on_message: is told, in one line, what whoever looks at the screen should know. Raises ConfigError when there is no such device.
     """
+    if config.engine == "ray":
+        return make_ray(config, on_message)
     device = choose_device(config.device)
     name, workers = choose(config, rounds, device)
     if name == "processes":
         return ProcessExecutor(device, workers)
     return StackedExecutor(device, on_message) if name == "stacked" else SerialExecutor(device)
+
+
+def make_ray(config: Config, on_message: Callable[[str], None] = lambda _: None) -> "RayExecutor":
+    """The executor of a Ray cluster. Raises ConfigError where there is no Ray, no such cluster, or none that fits."""
+    try:
+        from digitcmp.experiment.executors.ray import RayExecutor
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise ConfigError("engine=ray: Ray is not installed here; install it: pip install 'digitcmp[ray]'") from error
+    return RayExecutor(config, on_message)
 
 
 def choose_device(name: str) -> torch.device:
@@ -67,11 +89,11 @@ def check_means(config: Config) -> None:
     device, cores = choose_device(config.device), cpu_count()
     if config.engine == "processes" and not hasattr(os, "fork"):
         raise ConfigError("engine=processes: this system cannot fork processes; use engine=serial")
-    if config.workers is not None and config.workers > CROWD * cores:
+    if config.workers is not None and config.workers > CROWD * cores and config.engine != "ray":
         limit = f"use at most {CROWD * cores}, or leave it null for one per core"
         raise ConfigError(f"workers={config.workers}: there are {cores} cores; {limit}")
     train_spec(config)
-    if choose(config, len(config.seeds), device)[0] == "stacked":
+    if choose(config, len(config.seeds), device)[0] == "stacked" or (config.engine == "ray" and (config.ray.gpus or config.stack_size)):
         round_memory(config)
 
 

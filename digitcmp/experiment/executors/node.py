@@ -1,0 +1,98 @@
+"""What a node of a Ray cluster does with a task. Imported in Ray's worker processes, which stay for the tasks that follow."""
+
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+import torch
+
+from digitcmp.config.schema import DataConfig
+from digitcmp.data.sources import GIVEN, Source, Split
+from digitcmp.errors import DigitcmpError
+from digitcmp.experiment.executors.base import Task
+from digitcmp.experiment.executors.choose import choose_device
+from digitcmp.experiment.executors.stacked import StackedExecutor
+from digitcmp.train.results import EpochRow, RoundResult
+
+CANCELLED = 0.05  # seconds from one look to the next at whether the task is cancelled
+
+Results = list[RoundResult | Exception | None]  # of the rounds of a task, as `digitcmp.experiment.executors.base.settle` takes them
+Message = tuple[int, EpochRow] | str | Results  # an epoch of a round, by its index; what the user should know; the end
+Arrays = tuple[str, bool, list[np.ndarray[Any, Any]]]
+
+
+def packed(source: Source) -> Arrays:
+    """A data set as Ray keeps it: all processes of a node read the same memory."""
+    splits = (source.train, source.test)
+    return source.name, source.repeat, [tensor.numpy() for split in splits for tensor in (split.images, split.labels)]
+
+
+def unpacked(arrays: Arrays) -> Source:
+    """The data set again, in the memory that it came in."""
+    name, repeat, columns = arrays
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*not writable")  # nobody writes into a data set
+        images, labels, test_images, test_labels = map(torch.from_numpy, columns)
+    return Source(name, Split(images, labels), Split(test_images, test_labels), repeat)
+
+
+def work(task: Task, arrays: Arrays, device: str, period: float) -> Iterator[list[Message]]:
+    """Train the rounds of a task; their epochs as they come, those that end within `period` seconds together, and the results at last.
+
+    The rounds are trained in a thread, so that what ends this generator (Ray cancels a task by an interrupt of the main thread) comes
+    between two epochs, and not in the middle of an import that the next task of this process could not repeat.
+    """
+    data: DataConfig = task.config.data
+    key = (data.source, data.root, data.fingerprint)
+    if key not in GIVEN:
+        GIVEN[key] = unpacked(arrays)
+    messages, stopped = SimpleQueue[Message | BaseException](), threading.Event()
+    thread = threading.Thread(target=train, args=(task, device, messages, stopped), daemon=True)
+    thread.start()
+    try:
+        over = False
+        while not over:
+            batch = gathered(messages, period)
+            over = isinstance(batch[-1], list)
+            yield batch
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def train(task: Task, device: str, messages: "SimpleQueue[Message | BaseException]", stopped: threading.Event) -> None:
+    """Put the epochs of a task's rounds, and its results, into a queue; or the error that ends it."""
+
+    def on_epoch(index: int, row: EpochRow) -> bool:
+        messages.put((index, row))
+        return not stopped.is_set()
+
+    try:
+        # a stack of one is a round alone
+        messages.put(list(StackedExecutor(choose_device(device), messages.put).train(task, on_epoch)))
+    except DigitcmpError as error:
+        messages.put([error for _ in task.seeds])
+    except BaseException as error:
+        messages.put(error)
+
+
+def gathered(messages: "SimpleQueue[Message | BaseException]", period: float) -> list[Message]:
+    """What comes next, and what comes within so many seconds; at once when it is the end. Raises an error that is among it."""
+    batch: list[Message] = []
+    end = float("inf")
+    while (left := end - time.monotonic()) > 0:
+        try:
+            message = messages.get(timeout=min(CANCELLED, left))
+        except Empty:
+            continue
+        if isinstance(message, BaseException):
+            raise message
+        batch.append(message)
+        if isinstance(message, list):
+            break
+        end = min(end, time.monotonic() + period)
+    return batch

@@ -1,0 +1,53 @@
+"""What a machine has: asked of the nodes of a cluster, and compared with this one."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+About = dict[str, Any]  # as `make_probe` says it
+
+
+def make_probe() -> Callable[[str | None], About]:
+    """The function that says what a machine has. It is made here so that Ray sends it whole: a node need not have this package."""
+
+    def probe(device: str | None) -> dict[str, Any]:
+        """Versions, a sum of the package's code, and the platform; the free memory of its GPU. device: cpu, cuda; None: versions alone."""
+        import hashlib
+        import importlib.util
+        import platform
+        from pathlib import Path
+
+        about: dict[str, Any] = {"python": platform.python_version(), "torch": None, "digitcmp": None, "code": None}
+        if importlib.util.find_spec("torch"):
+            import torch
+
+            about["torch"] = torch.__version__.partition("+")[0]
+        found = importlib.util.find_spec("digitcmp")
+        if found is None or not found.origin:
+            return about
+        import digitcmp
+
+        folder = Path(found.origin).parent
+        files = [(str(path.relative_to(folder)), path.read_bytes()) for path in sorted(folder.rglob("*.py"))]
+        about |= {"digitcmp": digitcmp.__version__, "code": hashlib.sha256(repr(files).encode()).hexdigest()[:12]}
+        if device and about["torch"]:
+            from digitcmp.experiment.provenance import machine
+
+            usable = device == "cpu" or torch.cuda.is_available()
+            about["platform"] = machine(device) if usable else None
+            about["memory"] = torch.cuda.mem_get_info()[0] if usable and device == "cuda" else None
+        return about
+
+    return probe
+
+
+@cache
+def here() -> About:
+    """The versions of this machine."""
+    return make_probe()(None)
+
+
+def merged(platforms: list[dict[str, Any]]) -> dict[str, Any]:
+    """The platforms of nodes as one: where they differ, all values."""
+    values = {name: list(dict.fromkeys(one[name] for one in platforms)) for name in platforms[0]}
+    return {name: found[0] if len(found) == 1 else " and ".join(sorted(map(str, found))) for name, found in values.items()}

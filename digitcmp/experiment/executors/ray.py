@@ -1,0 +1,205 @@
+"""Rounds on a Ray cluster: a task a round, or a stack of them where tasks have GPUs.
+
+Ray places the tasks, starts processes for them that stay, and brings epochs and results back; this process alone writes what is on
+record, so that no folder is shared. A task whose process or node is gone is begun again here rather than by Ray: without rounds that
+were stopped meanwhile, not endlessly where memory is short, and whoever looks at the screen is told.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
+
+from digitcmp.config.schema import Config
+from digitcmp.errors import RunError
+from digitcmp.experiment.executors import cluster, node, probe
+from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, Task, refuse, settle
+from digitcmp.experiment.executors.stacking import SHARE, round_memory
+from digitcmp.experiment.progress import counted
+from digitcmp.train.round import crashed_round
+
+PERIOD = 0.1  # seconds: epochs of a task that end within it come together
+MESSAGES = 200  # a second, of all tasks together: more would keep this process busy
+LOOK = 3.0  # seconds from one look at the nodes to the next
+LOST = 15.0  # seconds without a head after which there is no cluster any more
+NAMED = 10  # hosts in a message
+EMPTY = 120.0  # seconds without any node for the tasks
+
+
+@dataclass
+class Busy:
+    """A task that Ray has. heard: the last epoch of each of its rounds that was told."""
+
+    task: Task
+    futures: list[RoundFuture]
+    on_epoch: OnEpoch
+    heard: list[int] = field(default_factory=list)
+    tries: int = 1
+
+    def __post_init__(self) -> None:
+        self.heard = self.heard or [0] * len(self.futures)
+
+
+class RayExecutor(Executor):
+    """As many tasks at a time as the nodes take, or `workers`. on_message: is told when a task is begun again.
+
+    Raises ConfigError when there is no such cluster, or its nodes are not fit (`digitcmp.experiment.executors.cluster`).
+    """
+
+    name = "ray"
+
+    def __init__(self, config: Config, on_message: Callable[[str], None]) -> None:
+        self.options, self.limit, self.on_message = config.ray, config.workers, on_message
+        self.device = torch.device(cluster.device_of(self.options))
+        self.cluster = cluster.connect(self.options.address)
+        self.nodes = self.cluster.nodes(self.options)
+        self.head_seen = self.looked = self.nodes_seen = time.monotonic()
+        self.busy: dict[ray.ObjectRefGenerator, Busy] = {}
+        resources = {"num_cpus": self.options.cpus, "num_gpus": self.options.gpus}
+        self.work = ray.remote(node.work).options(**resources, num_returns="streaming", max_retries=0, scheduling_strategy="SPREAD")
+
+    @property
+    def workers(self) -> int:  # type: ignore[override]
+        """Tasks at a time, by the nodes that there are now."""
+        slots = sum(one.slots for one in self.nodes)
+        return slots if self.limit is None else min(self.limit, slots)
+
+    def places(self) -> str:
+        """Where tasks go, in words."""
+        hosts = Counter[str]()
+        for one in self.nodes:
+            hosts[one.host] += one.slots
+        each = ", ".join(f"{host} {slots}" for host, slots in hosts.most_common(NAMED))
+        more = f", {len(hosts) - NAMED} more" if len(hosts) > NAMED else ""
+        gpus = f" and {self.options.gpus:g} GPU" if self.options.gpus else ""
+        needs = f"{self.options.cpus} CPU{gpus} each"
+        return f"engine=ray: {counted(len(self.nodes), 'node')} with room for {counted(self.workers, 'task')} of {needs}: {each}{more}"
+
+    @property
+    def platform(self) -> dict[str, Any]:
+        return probe.merged([one.about["platform"] for one in self.nodes if one.about])
+
+    def chunk(self, config: Config) -> int:
+        if config.stack_size or not self.options.gpus:
+            return config.stack_size or 1
+        free = min(one.about["memory"] for one in self.nodes if one.about)
+        return max(1, int(SHARE * self.options.gpus * free / round_memory(config)))
+
+    def has_room(self) -> bool:
+        return len(self.busy) < self.workers
+
+    def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
+        futures = [RoundFuture() for _ in task.seeds]
+        self.begin(Busy(task, futures, on_epoch))
+        return futures
+
+    def begin(self, busy: Busy) -> None:
+        """Give a task to Ray."""
+        data, period = self.cluster.put(busy.task.config.data), max(PERIOD, self.workers / MESSAGES)
+        self.busy[self.work.remote(busy.task, data, self.device.type, period)] = busy
+
+    def wait(self) -> list[RoundFuture]:
+        ended: list[RoundFuture] = []
+        before = len(self.busy)
+        while not ended and (len(self.busy) == before if before else not self.has_room()):
+            self.look()
+            streams = list(self.busy)
+            if not streams:
+                time.sleep(LOOK)
+            elif ray.wait(streams, timeout=LOOK)[0]:
+                for stream in ray.wait(streams, num_returns=len(streams), timeout=0)[0]:
+                    ended += self.receive(stream)
+        return ended
+
+    def receive(self, stream: ray.ObjectRefGenerator) -> list[RoundFuture]:
+        """Something of a task has come. Returns the futures that have a result now."""
+        busy = self.busy[stream]
+        try:
+            batch: list[node.Message] = ray.get(next(stream))
+        except StopIteration:  # one that was cancelled may end so
+            del self.busy[stream]
+            return self.begin_again(busy, "its task has ended without a result")
+        except RayTaskError as error:
+            del self.busy[stream]
+            return refuse(busy.futures, error.cause if isinstance(error.cause, Exception) else error)
+        except RayError as error:
+            del self.busy[stream]
+            return self.begin_again(busy, reason(error))
+        for message in batch:
+            if isinstance(message, list):
+                del self.busy[stream]
+                return settle(busy.futures, message)
+            self.hear(busy, message)
+        return []
+
+    def hear(self, busy: Busy, message: tuple[int, Any] | str) -> None:
+        """An epoch, unless it was told before the task was begun again; or something that the user should know."""
+        if isinstance(message, str):
+            self.on_message(message)
+            return
+        index, row = message
+        if not busy.futures[index].cancelled() and row.epoch > busy.heard[index]:
+            busy.heard[index] = row.epoch
+            busy.on_epoch(busy.futures[index], row)
+
+    def begin_again(self, busy: Busy, lost: str) -> list[RoundFuture]:
+        """A task is gone, for this reason: those of its rounds that were not stopped are begun again, or have failed. Returns the
+        futures that have a result now."""
+        left = [index for index, future in enumerate(busy.futures) if not future.cancelled()]
+        task = Task(busy.task.config, tuple(busy.task.seeds[index] for index in left))
+        if not left:
+            return []
+        if busy.tries > self.options.retries:
+            tried = f"{lost}, in try {busy.tries} of {busy.tries} (ray.retries={self.options.retries})"
+            return settle(busy.futures, [crashed_round(task.config, seed, tried) for seed in busy.task.seeds])
+        seeds = f"{task.seeds[0]}" if len(task.seeds) == 1 else f"{task.seeds[0]} … {task.seeds[-1]}"
+        self.on_message(f"{counted(len(left), 'round')} begun again (seed {seeds}): {lost}")
+        self.begin(
+            Busy(task, [busy.futures[index] for index in left], busy.on_epoch, [busy.heard[index] for index in left], busy.tries + 1)
+        )
+        return []
+
+    def look(self) -> None:
+        """Look now and then whether the head and nodes are there. Raises RunError when they are not, ConfigError for a new node that
+        does not fit."""
+        now = time.monotonic()
+        if now - self.looked < LOOK:
+            return
+        self.looked = now
+        if silent := cluster.head_silence():
+            if now - self.head_seen > LOST:
+                raise RunError(f"the head of the Ray cluster has not answered for {LOST:.0f} s ({silent}); the same command goes on")
+            return
+        self.head_seen = now
+        try:
+            self.nodes = self.cluster.nodes(self.options, patience=0)
+            self.nodes_seen = now
+        except cluster.NoNodeError as error:
+            self.nodes = []
+            if now - self.nodes_seen > EMPTY:
+                raise RunError(f"for {EMPTY:.0f} s, {error}; the same command goes on") from error
+
+    def cancel(self, future: RoundFuture) -> None:
+        future.cancel()
+        for stream, busy in self.busy.items():
+            if future in busy.futures and all(one.cancelled() for one in busy.futures):
+                ray.cancel(stream, force=False)
+
+    def shutdown(self) -> None:
+        for stream in self.busy:
+            ray.cancel(stream, force=True)
+        self.busy = {}
+
+
+def reason(error: RayError) -> str:
+    """Why a task is gone, in words."""
+    if isinstance(error, OutOfMemoryError):
+        return "its process took too much memory, and was ended by Ray"
+    if isinstance(error, TaskCancelledError):
+        return "its task was cancelled from outside"
+    return f"its process or node is gone ({cluster.told(error)})"

@@ -1,0 +1,298 @@
+"""engine=ray on a real cluster: three nodes of one core on loopback, and what happens to them. Run by test_ray.py."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import ray
+
+from digitcmp.config.schema import Config
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.executors import cluster
+from digitcmp.experiment.executors.base import RoundFuture, Task
+from digitcmp.experiment.executors.ray import RayExecutor
+from digitcmp.experiment.provenance import machine
+from digitcmp.experiment.records import parse
+from digitcmp.experiment.run import Run
+from digitcmp.train.results import EpochRow
+from tests.conftest import Ended, compose_config
+from tests.experiment.made import records_of, train_run
+from tests.experiment.raylets import ADDRESS, HEAD, NODE, TASK, Raylet
+
+RAY = ("engine=ray", f"ray.address={ADDRESS}")
+TINY = ("epochs=3", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40")
+LONG = ("epochs=100000", *TINY[1:])
+Cli = Callable[..., Ended]
+pytestmark = pytest.mark.skipif("DIGITCMP_RAYLETS" not in os.environ, reason="run by test_ray.py")
+
+
+class Nodes:
+    """The cluster of all these tests: a head and two others. They end with it, all processes of all of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.all = folder, list[Raylet]()
+        self.head = self.start(HEAD, "--num-cpus=1", f"--temp-dir={folder}")
+        self.second, self.third = self.start(NODE, "--num-cpus=1"), self.start(NODE, "--num-cpus=1")
+
+    def start(self, command: str, *options: str, **how: Any) -> Raylet:
+        """One more."""
+        self.all.append(Raylet(command, self.folder / f"{len(self.all)}.log", *options, **how))
+        return self.all[-1]
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    """Started once."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # names of sockets are short
+    started = Nodes.__new__(Nodes)
+    try:
+        started.__init__(folder)  # type: ignore[misc]
+        yield started
+    finally:
+        ray.shutdown()
+        for node in started.all:
+            node.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def config(*overrides: str) -> Config:
+    """A configuration whose rounds take a moment."""
+    return compose_config(*TINY, *RAY, *overrides)
+
+
+def finish(executor: RayExecutor, futures: list[RoundFuture]) -> None:
+    """Wait until all of these futures are done."""
+    end = time.monotonic() + 120
+    while not all(future.done() for future in futures):
+        executor.wait()
+        assert time.monotonic() < end
+
+
+def until(true: Callable[[], Any]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def finished(folder: Path) -> Counter[int]:
+    """How often each seed is on record, in all logs."""
+    return Counter(record.row.seed for log in folder.glob("records/*.jsonl") for record in parse(log.read_bytes(), log.name)[0])
+
+
+def test_same_numbers_as_alone(nodes: Nodes, run_cli: Cli) -> None:
+    """Rounds, epochs and networks; the run says what trained it; a dry run says where they would go. Data come by Ray, not from files."""
+    options = [*TINY, "rounds=5", "model=wsn", "aux_weight=0.5", "save_model=true"]
+    planned = run_cli(*options, *RAY, "dry_run=true", "hydra.run.dir=ray")
+    assert "engine=ray: 3 nodes with room for 3 tasks of 1 CPU each: " in planned.out, planned.err
+    ended = run_cli(*options, *RAY, "hydra.run.dir=ray")
+    assert ended.code == 0, ended.err
+    assert run_cli(*options, "engine=serial", "hydra.run.dir=serial").code == 0
+    for one, other in zip(records_of(Path("ray")), records_of(Path("serial")), strict=True):
+        assert replace(one.row, seconds=0) == replace(other.row, seconds=0)
+        assert [replace(row, seconds=0) for row in one.epochs] == [replace(row, seconds=0) for row in other.epochs]
+        assert one.distances == other.distances
+    about = Run(config("rounds=5", "model=wsn", "aux_weight=0.5"), Path("ray"), "").store.about
+    assert about is not None
+    assert (about["engine"], about["workers"], about["platform"]) == ("ray", 3, machine("cpu"))
+    assert len(list(Path("ray/records/networks").glob("*"))) == 5
+    assert nodes.head.processes(TASK.removesuffix("work"))  # they stay, with torch imported, for what comes next
+
+
+@pytest.mark.usefixtures("nodes")
+def test_epochs_and_cancelled_rounds() -> None:
+    """Each epoch once and in order, of rounds alone and in stacks; nothing is heard of a cancelled one, and its place is free at once."""
+    heard: list[tuple[int, int]] = []
+
+    def on_epoch(future: RoundFuture, row: EpochRow) -> None:
+        assert not future.done()
+        heard.append((row.seed, row.epoch))
+
+    with RayExecutor(config("stack_size=2"), print) as executor:
+        assert executor.chunk(config("stack_size=2")) == 2
+        long = executor.submit(Task(config(*LONG), (1,)), on_epoch) + executor.submit(Task(config(*LONG), (2,)), on_epoch)
+        stack = executor.submit(Task(config("epochs=40"), (3, 4)), on_epoch)
+        assert not executor.has_room()
+        executor.cancel(stack[0])  # the other round of its stack goes on
+        finish(executor, stack)
+        executor.cancel(long[0])
+        until(lambda: executor.wait() == [] and executor.has_room())
+        executor.cancel(long[1])
+        finish(executor, executor.submit(Task(config(), (5,)), on_epoch))
+    assert [future.cancelled() for future in stack] == [True, False]
+    assert [epoch for seed, epoch in heard if seed == 4] == list(range(1, 41))
+    assert not [seed for seed, _ in heard if seed == 3]
+    assert [epoch for seed, epoch in heard if seed == 5] == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_search_prunes_on_nodes(run_cli: Cli) -> None:
+    """A sweep that is a search, with rounds of hopeless trials cancelled; its study stays here."""
+    pruners = "hydra.sweeper.pruners.median={n_startup_trials:2,warmup:1}"
+    space = ["hydra/sweeper=digitcmp_optuna", "optimizer.lr=tag(log,interval(1e-7,0.01))", "rounds=2", "data.val_pairs=25", "epochs=8"]
+    ended = run_cli("--multirun", *TINY, *RAY, *space, pruners, "hydra.sweeper.n_trials=8", "hydra.sweep.dir=out", "report=false")
+    assert ended.code == 0, ended.err
+    states = Counter(trial.state.name for trial in optuna.load_study(study_name="out", storage="sqlite:///out/study.db").trials)
+    assert sum(states.values()) == 8
+    assert states["PRUNED"] >= 1
+
+
+def test_what_dies_is_begun_again(nodes: Nodes, tmp_path: Path) -> None:
+    """A process, then a whole node with the processes on it: their rounds are trained again elsewhere, none is lost, none twice."""
+    told: list[str] = []
+
+    class Watch(Callback):
+        """Kills, in the middle of rounds."""
+
+        def __init__(self) -> None:
+            self.epochs, self.killed = Counter[tuple[int, int]](), 0
+
+        def on_message(self, text: str) -> None:
+            told.append(text)
+
+        def on_epoch(self, run: Run, row: EpochRow) -> None:
+            del run
+            self.epochs[row.seed, row.epoch] += 1
+            if self.killed == 0 and row.epoch > 1 and nodes.second.processes(TASK):
+                nodes.second.kill(TASK)
+                self.killed = 1
+            elif self.killed == 1 and told and row.epoch > 1 and nodes.third.processes(TASK):
+                nodes.third.kill()
+                self.killed = 2
+
+    watch = Watch()
+    run = train_run(config("rounds=8", "epochs=40"), tmp_path / "run", watch)
+    assert watch.killed == 2
+    assert len([text for text in told if "is gone" in text or "dead" in text]) >= 2, told
+    assert [row.status for row in run.rows] == ["done"] * 8
+    assert set(finished(run.directory).values()) == {1}
+    assert set(watch.epochs.values()) == {1}
+    assert len(watch.epochs) == 8 * 40
+    alone = train_run(config("rounds=8", "epochs=40", "engine=serial"), tmp_path / "alone")
+    assert [row.train_loss for row in run.rows] == [row.train_loss for row in alone.rows]
+
+
+def test_a_round_that_is_killed_too_often_has_failed(nodes: Nodes) -> None:
+    """As by the kernel, where memory is short: it fails with the reason; others go on."""
+
+    def kill(_: RoundFuture, row: EpochRow) -> None:
+        assert row.seed == 1
+        nodes.head.kill(TASK)
+        nodes.second.kill(TASK)
+
+    with RayExecutor(config("ray.retries=0"), lambda _: None) as executor:
+        bad = executor.submit(Task(config(*LONG), (1,)), kill)
+        finish(executor, bad)
+        assert bad[0].result().row.status == "failed"
+        assert bad[0].result().row.error.endswith(", in try 1 of 1 (ray.retries=0)")
+        good = executor.submit(Task(config(), (2,)), lambda *_: None)
+        finish(executor, good)
+        assert good[0].result().row.status == "done"
+
+
+def test_short_memory(nodes: Nodes, tmp_path: Path) -> None:
+    """Ray ends a task of a node that is short of memory; its round is begun again, and ends well when there is memory again."""
+    total, free = (
+        int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith(("MemTotal", "MemAv"))
+    )
+    if free < 8e6:
+        pytest.skip(f"needs 8 GB of free memory, there are {free / 1e6:.1f}")
+    threshold = {"RAY_memory_usage_threshold": f"{(total - free + 4e6) / total:.3f}", "RAY_memory_monitor_refresh_ms": "100"}
+    short = nodes.start(NODE, "--num-cpus=4", variables=threshold)
+    told: list[str] = []
+    hog: list[subprocess.Popen[bytes]] = []
+
+    class Watch(Callback):
+        """Takes the memory at the first epoch, until a round has lost its process by that."""
+
+        def on_epoch(self, run: Run, row: EpochRow) -> None:
+            del run, row
+            if not hog:
+                hog.append(subprocess.Popen([sys.executable, "-c", "x = bytearray(b'x') * 6_000_000_000; input()"], stdin=subprocess.PIPE))
+
+        def on_message(self, text: str) -> None:
+            told.append(text)
+            hog[0].kill()
+
+    try:
+        run = train_run(config("rounds=1", "epochs=800", "ray.cpus=4", "ray.retries=20"), tmp_path / "run", Watch())
+    finally:
+        for process in hog:
+            process.kill()
+            process.wait()
+        short.kill()
+    assert [row.status for row in run.rows] == ["done"]
+    assert "took too much memory" in told[0]
+
+
+def test_bad_input(nodes: Nodes, run_cli: Cli) -> None:
+    """One line each, before anything is written: more than any node has, and nodes that are not as this machine is."""
+    path = [Path(one).resolve() / "digitcmp" for one in sys.path]
+    other = nodes.folder / "digitcmp"
+    package = Path(cluster.__file__).parents[2]
+    shutil.copytree(package, other, ignore=shutil.ignore_patterns("__pycache__"))
+    (other / "seeding.py").write_text((package / "seeding.py").read_text() + "# changed\n")
+    mounts = [f"mount --bind {other} {one}" for one in {*path, package} if one.is_dir()]
+    changed = nodes.start(
+        NODE, "--num-cpus=2", "--num-gpus=1", before=["unshare", "-m", "bash", "-c", f'{" && ".join(mounts)} && exec "$@"', "-"]
+    )
+    wrong = {
+        ("ray.cpus=3",): r"ray\.cpus=3: the largest of the cluster's \d nodes has 2",
+        ("ray.gpus=1", "ray.cpus=1"): r"engine=ray: node \S+ has code of digitcmp \w+, this machine \w+; install the same everywhere",
+    }
+    for overrides, text in wrong.items():
+        ended = run_cli(*TINY, *RAY, *overrides, "rounds=2", "hydra.run.dir=bad")
+        assert ended.code == 1
+        assert re.fullmatch(f"digitcmp: {text}", ended.err.splitlines()[-1]), ended.err
+    assert not Path("bad").exists()
+    changed.kill()
+
+
+def test_the_package_travels(nodes: Nodes, run_cli: Cli) -> None:
+    """To nodes none of which has it; torch that finds no GPU on a node that promises one is told."""
+    path = {*(Path(one).resolve() / "digitcmp" for one in sys.path), Path(cluster.__file__).parents[2]}
+    hidden = " && ".join(f"mount -t tmpfs none {one}" for one in path if one.is_dir())
+    bare = nodes.start(NODE, "--num-cpus=2", "--num-gpus=1", before=["unshare", "-m", "bash", "-c", f'{hidden} && exec "$@"', "-"])
+    ended = run_cli(*TINY, *RAY, "rounds=2", "hydra.run.dir=mixed")
+    assert (ended.code, "has no digitcmp, this machine" in ended.err) == (1, True), ended.err
+    ended = run_cli(*TINY, *RAY, "ray.cpus=2", "rounds=2", "hydra.run.dir=run")
+    assert ended.code == 0, ended.err
+    assert finished(Path("run")) == {0: 1, 1: 1}
+    ended = run_cli(*TINY, *RAY, "ray.cpus=2", "ray.gpus=1", "rounds=2", "hydra.run.dir=gpu")
+    assert (ended.code, "finds no usable GPU on node" in ended.err) == (1, True), ended.err
+    bare.kill()
+
+
+def test_the_command_dies_then_the_head(nodes: Nodes, tmp_path: Path) -> None:
+    """The tasks of a command that was killed end; the same command goes on; without a head it ends with one line, and nothing is lost."""
+    ray.shutdown()
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "digitcmp", *TINY, "epochs=40", *RAY, "rounds=1000", f"hydra.run.dir={folder}"]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    until(lambda: len(finished(folder)) >= 3)
+    first.kill()
+    first.wait()
+    until(lambda: not nodes.head.processes(TASK) and not nodes.second.processes(TASK))
+    before = finished(folder)
+    second = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    until(lambda: len(finished(folder)) >= len(before) + 3)
+    nodes.head.kill()
+    _, err = second.communicate(timeout=100)
+    assert second.returncode == 1
+    assert err.strip().splitlines()[-1].startswith("digitcmp: ")
+    assert "Traceback" not in err
+    now = finished(folder)
+    assert set(now.values()) == {1}
+    assert before.items() <= now.items()

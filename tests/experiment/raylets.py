@@ -1,0 +1,55 @@
+"""Nodes of a Ray cluster on loopback, each started by the command of docs/cluster.md; stopped by their process numbers."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+HEAD, NODE = re.findall(r"^ *ray (start .*)$", (ROOT / "docs" / "cluster.md").read_text(), re.MULTILINE)
+ADDRESS = "127.0.0.1:6379"
+HERE = ["--block", "--node-ip-address=127.0.0.1", "--object-store-memory=100000000"]  # loopback, and not much of it
+TASK = "ray::work"  # what a process is called that has a task of engine=ray
+
+
+class Raylet:
+    """A node, and all the processes that it starts: they are of one session."""
+
+    def __init__(
+        self, command: str, log: Path, *options: str, before: Sequence[str] = (), variables: Mapping[str, str] | None = None
+    ) -> None:
+        """before: a command that runs `ray start`."""
+        self.log = log
+        start = [*before, sys.executable, "-m", "ray.scripts.scripts", *command.replace("HEAD:6379", ADDRESS).split(), *HERE, *options]
+        with log.open("w") as out:
+            given = {"stdout": out, "stderr": out, "stdin": subprocess.DEVNULL, "env": {**os.environ, **(variables or {})}}
+            self.process = subprocess.Popen(start, start_new_session=True, **given)  # type: ignore[call-overload]
+        end = time.monotonic() + 120
+        while "Ray runtime started" not in (text := log.read_text()):
+            assert self.process.poll() is None, text
+            assert time.monotonic() < end, text
+            time.sleep(0.1)
+
+    def processes(self, name: str = "") -> list[int]:
+        """The numbers of its processes whose command has this in it."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                session = int((path / "stat").read_text().rpartition(")")[2].split()[3])
+                if session == self.process.pid and name in (path / "cmdline").read_bytes().replace(b"\0", b" ").decode():
+                    found.append(int(path.name))
+        return found
+
+    def kill(self, name: str = "") -> None:
+        """As when the power fails: all processes, or those whose command has this in it."""
+        for process in self.processes(name):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        if not name:
+            self.process.wait()
