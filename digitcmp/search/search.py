@@ -5,7 +5,6 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.private import error_of
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
+from digitcmp.search.preview import few_of, whole_of
 from digitcmp.search.space import in_words, shown
 from digitcmp.search.spec import SearchSpec, make_spec
 from digitcmp.search.storage import open_storage
@@ -83,27 +83,6 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
         conclude(spec, shared, context, config, launcher, console)
     if whole.base.preview:
         preview.tell(spec.folder, console)
-
-
-def few_of(spec: SearchSpec) -> SearchSpec:
-    """The search as its preview makes it. A study that was given a name has another one, since its storage may be the same."""
-    settings = spec.settings
-    trials, rounds = min(preview.TRIALS, settings.n_trials), min(preview.ROUNDS, settings.confirm)
-    name = settings.study_name and settings.study_name + preview.SUFFIX
-    return replace(spec, settings=replace(settings, n_trials=trials, confirm=rounds, study_name=name), base=preview.shortened(spec.base))
-
-
-def whole_of(spec: SearchSpec) -> preview.Whole:
-    """What a preview of this search is a preview of. Which trials there will be nobody knows: they are taken to be like the first ones."""
-    from digitcmp.search.best import FOLDER as CONFIRM
-
-    settings, trial = spec.settings, spec.trial
-    names = [spec.trial_folder(number) for number in range(preview.TRIALS)]
-    parts = [preview.Part(names, settings.n_trials, settings.n_trials * len(trial.seeds), trial.epochs)]
-    if settings.confirm:
-        ends = [f"{CONFIRM}/{name}" for name in (*names, "start")]
-        parts.append(preview.Part(ends, 2, 2 * settings.confirm, trial.epochs))
-    return preview.make_whole(preview.typed_command(sys.argv[1:]), [spec.base], parts, most=settings.pruner != "none")
 
 
 def check_folder(folder: Path, name: str) -> None:

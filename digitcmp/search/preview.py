@@ -1,0 +1,28 @@
+"""preview=true of a search: a few short trials, a short confirmation, and what the whole of it is (`digitcmp.experiment.preview`)."""
+
+import sys
+from dataclasses import replace
+
+from digitcmp.experiment import preview
+from digitcmp.search.spec import SearchSpec
+
+
+def few_of(spec: SearchSpec) -> SearchSpec:
+    """The search as its preview makes it. A study that was given a name has another one, since its storage may be the same."""
+    settings = spec.settings
+    trials, rounds = min(preview.TRIALS, settings.n_trials), min(preview.ROUNDS, settings.confirm)
+    name = settings.study_name and settings.study_name + preview.SUFFIX
+    return replace(spec, settings=replace(settings, n_trials=trials, confirm=rounds, study_name=name), base=preview.shortened(spec.base))
+
+
+def whole_of(spec: SearchSpec) -> preview.Whole:
+    """What a preview of this search is a preview of. Which trials there will be nobody knows: they are taken to be like the first ones."""
+    from digitcmp.search.best import FOLDER as CONFIRM
+
+    settings, trial = spec.settings, spec.trial
+    names = [spec.trial_folder(number) for number in range(preview.TRIALS)]
+    parts = [preview.Part(names, settings.n_trials, settings.n_trials * len(trial.seeds), trial.epochs)]
+    if settings.confirm:
+        ends = [f"{CONFIRM}/{name}" for name in (*names, "start")]
+        parts.append(preview.Part(ends, 2, 2 * settings.confirm, trial.epochs))
+    return preview.make_whole(preview.typed_command(sys.argv[1:]), [spec.base], parts, most=settings.pruner != "none")
