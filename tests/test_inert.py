@@ -233,7 +233,7 @@ def test_a_whole_report_of_nasty_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     for number, text in enumerate(NASTY):
         folder = as_folder(text) or f"run{number}"
         about = {"command": text, "engine": text, "git_commit": text, "torch": text}
-        write_run(top / f"{folder}", {0: 0.8, 1: 0.9}, configuration(model__name=f"{number}{text}", data__source=text), **about)
+        write_run(top / f"{folder}", {0: 0.8, 1: 0.9}, configuration(model__name=f"{number}{text}", data__source=NASTY[-1]), **about)
     monkeypatch.setattr("digitcmp.report.build.MOST_CURVES", len(NASTY))
     report = make_report([top])
     terminal, file = screen()

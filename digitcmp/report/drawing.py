@@ -179,11 +179,12 @@ def draw_chance(axes: Axes, chance: float, along: str = "y", told: bool = True) 
         return ""
     upwards, text = along == "y", f"chance {100 * chance:.1f} %"
     low, high = axes.get_ylim() if upwards else axes.get_xlim()
-    if low - chance > APART * (high - low):
+    if max(low - chance, chance - high) > APART * (high - low):
         return f"{text}, off the axis"
     (axes.axhline if upwards else axes.axvline)(chance, color=QUIET, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
-    if chance - low < 0.03 * (high - low):
-        (axes.set_ylim if upwards else axes.set_xlim)(chance - 0.03 * (high - chance), high)
+    low, high = min(low, chance), max(high, chance)
+    margin = 0.03 * (high - low)
+    (axes.set_ylim if upwards else axes.set_xlim)(min(low, chance - margin), max(high, chance + margin))
     look: dict[str, Any] = {"fontsize": SMALL, "color": QUIET, "textcoords": "offset points", "va": "bottom"}
     if told and upwards:
         axes.annotate(text, (1, chance), xycoords=axes.get_yaxis_transform(), xytext=(0, 1), ha="right", **look)

@@ -166,6 +166,18 @@ def test_chance_is_drawn_or_told() -> None:
     assert "chance" not in said(lines.curves(means(2)))
 
 
+@pytest.mark.parametrize("accuracy", [0.01, 0.3, 0.5, 0.549, 0.55, 0.56, 0.8, 0.99])
+def test_chance_above_and_below_what_is_drawn(accuracy: float) -> None:
+    """The line is within the axes, or the note says that it is not; also where all rounds are worse than chance."""
+    flat = pd.DataFrame(
+        [("net1", epoch, accuracy + epoch / 1000, np.nan, 1) for epoch in (1, 2)], columns=["label", "epoch", "mean", "std", "count"]
+    )
+    figure = lines.curves(flat, chance=0.55)
+    drawable(figure)
+    low, high = figure.axes[0].get_ylim()
+    assert (low < 0.55 < high) != ("off the axis" in said(figure))
+
+
 def test_every_colour_has_one_for_dark_ground() -> None:
     """A figure for dark ground differs in its colours alone; none of those that it is drawn with is left; both can be read."""
     for figure in (lines.curves(means(7)), rows.distribution(ROUNDS, statistics.spread(ROUNDS), chance=0.55)):
