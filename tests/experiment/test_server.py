@@ -17,7 +17,7 @@ from digitcmp.experiment.executors.choose import choose_device, preflight
 from digitcmp.experiment.executors.processes import ProcessExecutor
 from digitcmp.experiment.executors.server import servers
 from digitcmp.train.results import EpochRow
-from tests.conftest import compose_config
+from tests.conftest import ROOT, compose_config
 from tests.experiment.made import children, workers
 from tests.experiment.test_executors import finish, submit
 
@@ -75,6 +75,29 @@ def alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def test_workers_end_with_a_program_that_has_not_read_an_answer(tmp_path: Path) -> None:
+    """Which the system tells the server otherwise than the end of one that has; also a worker that is stopped ends."""
+    code = """
+import os, signal, socket, time
+from multiprocessing import Pipe
+from digitcmp.experiment.executors.server import ForkServer
+server, (_, theirs) = ForkServer(), Pipe()
+socket.send_fds(server.ours, [b"fork cpu 5"], [theirs.fileno()])
+answer = b""
+while b"\\n" not in answer:  # looked at, and left where it is
+    answer = server.ours.recv(1000, socket.MSG_PEEK)
+    time.sleep(0.05)
+worker = int(answer.strip(b".\\n").split()[1])
+os.kill(worker, signal.SIGSTOP)
+print(server.process.pid, worker, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    killed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, env=env)
+    assert (killed.returncode, killed.stderr) == (-signal.SIGKILL, "")  # a server that fails leaves a trace, and its workers
+    wait_for([int(number) for number in killed.stdout.split()])
 
 
 @pytest.mark.usefixtures("_new_server")

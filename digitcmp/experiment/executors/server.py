@@ -172,7 +172,10 @@ def serve(number: int, modules: Sequence[str], beat: float) -> None:
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
     while True:
-        request, numbers, _, _ = socket.recv_fds(control, 1000, 1)
+        try:
+            request, numbers, _, _ = socket.recv_fds(control, 1000, 1)
+        except ConnectionResetError:  # the program has ended without having read the last answer
+            request = b""
         if not request:
             for worker in workers:
                 os.kill(worker, signal.SIGKILL)
@@ -187,7 +190,7 @@ def serve(number: int, modules: Sequence[str], beat: float) -> None:
             answer = fork(control, numbers[0], workers, *text.split())
         for one in numbers:
             os.close(one)
-        with suppress(BrokenPipeError):
+        with suppress(BrokenPipeError, ConnectionResetError):
             control.sendall(f"{answer}\n".encode())
 
 
