@@ -8,6 +8,7 @@ before them are kept until all are there: a stack that is killed in between stil
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -24,11 +25,11 @@ NAME = re.compile(r"(\d+)-(\d+)-([0-9a-f]{12})\.safetensors")
 
 
 class Found(NamedTuple):
-    """The checkpoints of a round that are of use, and a line for each that is not."""
+    """The checkpoints of a round that are of use, and the names of the others, each with what is wrong with it."""
 
     seed: int
     checkpoints: list[Checkpoint]
-    problems: list[str]
+    others: dict[str, str]
 
 
 class Checkpoints:
@@ -51,19 +52,17 @@ class Checkpoints:
 
     def find(self, seed: int) -> Found:
         """Those that a round can go on from."""
-        found = Found(seed, [], [])
+        found = Found(seed, [], {})
         for path, of, epoch, origin in self.files():
             if of != seed:
                 continue
-            name = f"{FOLDER}/{self.folder.name}/{path.name}"
             if origin != self.origin:
-                others = "is of another version of digitcmp or torch, or of another configuration"
-                found.problems.append(f"{name} {others}; seed {seed} does not go on from it")
+                found.others[path.name] = "it is of another version of digitcmp or torch, or of another configuration"
                 continue
             try:
                 found.checkpoints.append(read(path, seed, epoch))
             except (OSError, ValueError) as error:
-                found.problems.append(f"{name} is damaged ({error}); seed {seed} does not go on from it")
+                found.others[path.name] = f"it is damaged ({error})"
         return found
 
     def write(self, checkpoint: Checkpoint) -> None:
@@ -106,11 +105,21 @@ def keep(checkpoints: Iterable[tuple[Checkpoints, Checkpoint]]) -> None:
         own.remove([checkpoint.seed], but=checkpoint.epoch)
 
 
+def left_out(rounds: Iterable[Found]) -> Iterator[str]:
+    """A line for all checkpoints of these rounds that are left out for the same reason."""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for found in rounds:
+        for name, reason in found.others.items():
+            names[reason].append(name)
+    for reason, (first, *more) in names.items():
+        yield f"{FOLDER}/checkpoints/{first}{f' and {len(more)} more' * bool(more)} left out: {reason}"
+
+
 def starts(rounds: Sequence[Found]) -> list[Checkpoint | None]:
     """What each of some rounds goes on from, None for one that begins: the last of its checkpoints that all rounds of its stack have
     which are among these, and are not damaged. Otherwise a stack would go on in parts, and its numbers be others in their last digits.
     """
-    epochs = {found.seed: {one.epoch for one in found.checkpoints} for found in rounds if not found.problems}
+    epochs = {found.seed: {one.epoch for one in found.checkpoints} for found in rounds if not found.others}
     common = [
         [one for one in found.checkpoints if all(one.epoch in epochs.get(seed, {one.epoch}) for seed in one.stack)] for found in rounds
     ]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from digitcmp.config.schema import Config
 from digitcmp.errors import Pruned, RunError
 from digitcmp.experiment.callbacks import Callback, Callbacks
-from digitcmp.experiment.checkpoints import keep, starts
+from digitcmp.experiment.checkpoints import keep, left_out, starts
 from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
@@ -146,8 +146,8 @@ class Scheduler:
         """Those of these rounds that begin after the same epoch as the first one does, which can be trained together, and their
         checkpoints, if they have some. The others come next."""
         found = [run.store.checkpoints.find(seed) for run, seed in rounds]
-        for problem in [line for one in found for line in one.problems]:
-            self.tell(problem)
+        for line in left_out(found):
+            self.tell(line)
         alike: defaultdict[int, list[tuple[Round, Checkpoint | None]]] = defaultdict(list)
         for one, start in zip(rounds, starts(found), strict=True):
             alike[start.epoch if start else 0].append((one, start))
