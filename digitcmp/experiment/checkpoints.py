@@ -98,11 +98,12 @@ def read(path: Path, seed: int, epoch: int) -> Checkpoint:
 
 def keep(checkpoints: Iterable[tuple[Checkpoints, Checkpoint]]) -> None:
     """Write the checkpoints of rounds that are trained together, each to its run's; then remove those before them. Raises RunError."""
-    written = list(checkpoints)
-    for own, checkpoint in written:
+    written: defaultdict[tuple[Checkpoints, int], set[int]] = defaultdict(set)
+    for own, checkpoint in checkpoints:
         own.write(checkpoint)
-    for own, checkpoint in written:
-        own.remove([checkpoint.seed], but=checkpoint.epoch)
+        written[own, checkpoint.epoch].add(checkpoint.seed)
+    for (own, epoch), seeds in written.items():
+        own.remove(seeds, but=epoch)
 
 
 def left_out(rounds: Iterable[Found]) -> Iterator[str]:
