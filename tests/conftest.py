@@ -18,8 +18,9 @@ from digitcmp.config.composed import from_composed
 from digitcmp.config.schema import Config
 from digitcmp.entry import interrupts
 from digitcmp.plugins import resolvers
+from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import RoundResult
-from digitcmp.train.round import OnEpoch, train_rounds
+from digitcmp.train.round import train_rounds
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF, SWEEPS = ROOT / "conf", ROOT / "sweeps"

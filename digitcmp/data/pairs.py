@@ -119,8 +119,11 @@ class PairSampler:
     swap: bool = False
     augment: Augmentation | None = None
 
-    def sample(self, pairs: Pairs, seeds: Sequence[MemberSeed], epochs: int) -> Iterator[Pairs]:
-        """The training pairs [S, N] of each epoch. Those of each network depend on its own seed alone."""
+    def sample(self, pairs: Pairs, seeds: Sequence[MemberSeed], epochs: int, done: int = 0) -> Iterator[Pairs]:
+        """The training pairs [S, N] of each epoch. Those of each network depend on its own seed alone.
+
+        done: epochs that are left out, since they have been trained on; their orders are drawn all the same, as later ones follow them.
+        """
         orders, pairings = ([generator(seed, stream) for seed in seeds] for stream in (Stream.ORDER, Stream.PAIRING))
         keys = torch.stack([step_keys(seed, Stream.AUGMENT, epochs, 1)[:, 0] for seed in seeds], dim=1).to(pairs.images.device)
         for epoch in range(epochs):
@@ -129,9 +132,12 @@ class PairSampler:
                 sampled = recombined(sampled, pairings, self.target)
             if self.swap:
                 sampled = swapped(sampled, pairings, self.target)
-            if self.augment is not None:
+            if self.augment is not None and epoch >= done:
                 sampled = Pairs(self.augment(sampled.images, keys[epoch]), sampled.target, sampled.digits)
-            yield shuffled(sampled, orders) if self.shuffle else sampled
+            if self.shuffle:
+                sampled = shuffled(sampled, orders)
+            if epoch >= done:
+                yield sampled
 
 
 def permutations(count: int, orders: Sequence[torch.Generator], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -1,13 +1,11 @@
 """Trained networks back from disk."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from digitcmp.config.composed import from_record
@@ -20,7 +18,8 @@ from digitcmp.files import is_special
 from digitcmp.model.network import Outputs, PairNetwork
 from digitcmp.train.evaluate import BATCH, decide, make_predictor
 from digitcmp.train.program import make_program
-from digitcmp.train.round import checksum, first_line
+from digitcmp.train.round import first_line
+from digitcmp.train.saved import unpack
 
 
 class TrainedNetwork(nn.Module):
@@ -83,20 +82,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a file. Raises SafetensorError for one that is damaged, where its checksum tells (earlier versions wrote none)."""
     if is_special(path):
         raise OSError("it is no file")
-    content = path.read_bytes()
-    state, recorded = load(content), checksum_in(content)
-    if recorded is not None and recorded != checksum(state):
-        raise SafetensorError("its numbers are not those that were written")
+    state, _ = unpack(path.read_bytes())
     if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
         raise SafetensorError("not all of its numbers are finite")
     return state
-
-
-def checksum_in(content: bytes) -> str | None:
-    """The checksum of a file's tensors as its header has it."""
-    length = int.from_bytes(content[:8], "little")
-    found: str | None = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("crc32")
-    return found
 
 
 def restore(config: Config, state: dict[str, Tensor], seed: int) -> TrainedNetwork:

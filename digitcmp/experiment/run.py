@@ -125,6 +125,7 @@ class Run:
     def stop(self, seed: int) -> None:
         """A round was stopped: nothing of it counts."""
         self.in_flight -= 1
+        self.store.checkpoints.remove([seed])
         self.store.release(seed)
 
     def end(self, otherwise: Status = "running") -> None:

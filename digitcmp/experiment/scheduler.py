@@ -4,7 +4,7 @@ Imports torch only when there is something to train.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, groupby, islice
@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 from digitcmp.config.schema import Config
 from digitcmp.errors import Pruned, RunError
 from digitcmp.experiment.callbacks import Callback, Callbacks
+from digitcmp.experiment.checkpoints import keep, left_out, starts
 from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.system import advice
-from digitcmp.train.results import EpochRow
+from digitcmp.train.results import Checkpoint, EpochRow
 
 
 def train(runs: Iterable[Run], callbacks: Iterable[Callback] = (), rounds: int | None = None) -> None:
@@ -79,10 +80,12 @@ class Scheduler:
                 alike[one_task(run.config)].append(run)
             self.queues.extend(alike.values())
         self.begun: list[Run] = []  # runs that have not been ended
-        self.taken_over: deque[Round] = deque()  # rounds that another process had claimed before
+        self.claimed: deque[Round] = deque()  # rounds that were claimed, and are to be submitted next
         self.in_flight: dict[RoundFuture, Round] = {}
         self.finished, self.left = 0, 0  # rounds of the runs that have been ended: on record, left to another process
         self.stopped = set[int]()  # the processes among those others that are stopped
+        self.told = set[str]()  # what is not said again
+        self.unkept = False  # a checkpoint could not be written, and that was said
         self.folders: list[Path] = []  # the first two
 
     def __enter__(self) -> "Scheduler":
@@ -104,8 +107,9 @@ class Scheduler:
         """Submit rounds while there is room; wait; record what has ended."""
         while True:
             while self.executor.has_room() and (rounds := self.next_rounds()):
-                task = Task(rounds[0].run.config, tuple(seed for _, seed in rounds))
-                self.in_flight |= zip(self.executor.submit(task, self.on_epoch), rounds, strict=True)
+                rounds, checkpoints = self.together(rounds)
+                task = Task(rounds[0].run.config, tuple(seed for _, seed in rounds), checkpoints)
+                self.in_flight |= zip(self.executor.submit(task, self.on_epoch, self.on_checkpoint), rounds, strict=True)
             if not self.in_flight and self.executor.has_room() and not self.take_over():
                 return
             for future in self.executor.wait():
@@ -119,16 +123,16 @@ class Scheduler:
         """Claim rounds that another process had claimed before and has neither finished nor kept: it was stopped or has died."""
         for run in self.begun:
             waiting, run.elsewhere = run.elsewhere, []
-            self.taken_over += [Round(run, seed) for seed in waiting if run.claim(seed)]
-        return bool(self.taken_over)
+            self.claimed += [Round(run, seed) for seed in waiting if run.claim(seed)]
+        return bool(self.claimed)
 
     def next_rounds(self) -> list[Round]:
         """The rounds of the next task, claimed for this process, all of one configuration; none when there are no more."""
-        if self.taken_over:
-            rounds = [self.taken_over.popleft()]
+        if self.claimed:
+            rounds = [self.claimed.popleft()]
             size = self.executor.chunk(rounds[0].run.config)
-            while len(rounds) < size and self.taken_over and one_task(self.taken_over[0].run.config) == one_task(rounds[0].run.config):
-                rounds.append(self.taken_over.popleft())
+            while len(rounds) < size and self.claimed and one_task(self.claimed[0].run.config) == one_task(rounds[0].run.config):
+                rounds.append(self.claimed.popleft())
             return rounds
         while queue := self.next_queue():
             if (first := self.next_round(queue)) is not None:
@@ -137,6 +141,27 @@ class Scheduler:
                     rounds.append(more)
                 return rounds
         return []
+
+    def together(self, rounds: list[Round]) -> tuple[list[Round], tuple[Checkpoint, ...]]:
+        """Those of these rounds that begin after the same epoch as the first one does, which can be trained together, and their
+        checkpoints, if they have some. The others come next."""
+        found = [run.store.checkpoints.find(seed) for run, seed in rounds]
+        for line in left_out(found):
+            self.tell(line)
+        alike: defaultdict[int, list[tuple[Round, Checkpoint | None]]] = defaultdict(list)
+        for one, start in zip(rounds, starts(found), strict=True):
+            alike[start.epoch if start else 0].append((one, start))
+        (epoch, chosen), *others = alike.items()
+        self.claimed.extendleft(one for one, _ in reversed([each for _, ones in others for each in ones]))
+        if epoch:
+            self.tell(f"{counted(len(chosen), 'round')} going on after epoch {epoch} (seed {chosen[0][0].seed}{' …' * (len(chosen) > 1)})")
+        return [one for one, _ in chosen], tuple(start for _, start in chosen if start)
+
+    def tell(self, line: str) -> None:
+        """Say something, once."""
+        if line not in self.told:
+            self.told.add(line)
+            self.callback.on_message(line)
 
     def next_queue(self) -> deque[Run]:
         """Runs of one configuration that may have rounds to be submitted: configurations take turns, so that neither a machine that
@@ -180,6 +205,15 @@ class Scheduler:
         except Pruned:
             self.prune(run)
 
+    def on_checkpoint(self, checkpoints: Mapping[RoundFuture, Checkpoint]) -> None:
+        """Rounds of a task have come to a checkpoint. Where it cannot be written, they go on without."""
+        try:
+            keep((self.in_flight[future].run.store.checkpoints, checkpoint) for future, checkpoint in checkpoints.items())
+        except RunError as error:
+            if not self.unkept:
+                self.callback.on_message(f"training goes on without this checkpoint, and perhaps others: {error}")
+            self.unkept = True
+
     def prune(self, run: Run) -> None:
         """End a run early: rounds in flight are stopped, the others not begun."""
         # a round that has ended meanwhile is kept
@@ -188,8 +222,8 @@ class Scheduler:
             seed = self.in_flight.pop(future).seed
             run.stop(seed)
             self.callback.on_round_stop(run, seed)
-        for one in [one for one in self.taken_over if one.run is run]:
-            self.taken_over.remove(one)
+        for one in [one for one in self.claimed if one.run is run]:
+            self.claimed.remove(one)
             run.stop(one.seed)
         while run.missing:
             self.callback.on_round_stop(run, run.missing.popleft())

@@ -1,7 +1,7 @@
 """What one run has on disk, shared safely by every process that works on it.
 
     run.json    what the run is: configuration, seeds, status, versions
-    records/    the logs (`digitcmp.experiment.records`), and a network per seed where they are kept
+    records/    the logs (`digitcmp.experiment.records`), and a network per seed where they are kept; checkpoints of rounds in flight
     *.csv       views of the logs
 
 A round is claimed with a lock before it is trained; the system gives the lock back when the process that holds it ends, however
@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from digitcmp.config.identity import completed, configuration_hash, differences
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import wrong_about
+from digitcmp.experiment.checkpoints import Checkpoints
 from digitcmp.experiment.provenance import now, versions
 from digitcmp.experiment.published import is_published, read_records
 from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_logs, to_record
@@ -59,6 +60,7 @@ class Store:
         if self.about is None and self.reader.others:
             raise RunError(f"{directory} holds rounds of another configuration, and no run.json; choose another folder, or delete it")
         self.claims: dict[int, FileLock] = {}
+        self.checkpoints = Checkpoints(directory, self.configuration_hash)
         self.next_view, self.next_size = time.monotonic() + VIEW_INTERVAL, VIEW_GROWTH * len(self.records.rounds)
         self.added, self.next_sync = False, 0.0
 
@@ -115,9 +117,9 @@ class Store:
 
     def claim(self, seed: int, retry_failed: bool) -> bool:
         """Take the round of this seed for this process, unless another one has it or has finished it."""
-        folder = self.directory / ".claims"
-        folder.mkdir(exist_ok=True)
-        lock = file_lock(folder / f"{seed}.lock")
+        path = self.claim_path(seed)
+        path.parent.mkdir(exist_ok=True)
+        lock = file_lock(path)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -129,9 +131,13 @@ class Store:
         self.claims[seed] = lock
         return True
 
+    def claim_path(self, seed: int) -> Path:
+        """The lock of who has the round of this seed."""
+        return self.directory / ".claims" / f"{seed}.lock"
+
     def stopped(self, seeds: Iterable[int]) -> set[int]:
         """The processes that have claimed rounds of these seeds, and are stopped."""
-        return set(filter(is_stopped, holders(self.directory / ".claims" / f"{seed}.lock" for seed in seeds)))
+        return set(filter(is_stopped, holders(map(self.claim_path, seeds))))
 
     def release(self, seed: int) -> None:
         """Give a claim back."""
@@ -148,6 +154,7 @@ class Store:
         append(self.directory / FOLDER / self.log, line, sync)
         self.records.add(record)
         self.added = True
+        self.checkpoints.remove([seed])
         if sync:
             self.next_sync = time.monotonic() + SYNC_INTERVAL
         if seed in self.claims:
@@ -174,6 +181,7 @@ class Store:
             self.release(seed)
         for folder in (self.directory, network_path(self.directory, 0).parent):
             remove_leftovers(folder)
+        self.checkpoints.clean([seed for seed, row in self.rows.items() if row.status == "done" or not self.claim_path(seed).exists()])
         try:
             if self.added:
                 append(self.directory / FOLDER / self.log, b"", sync=True)

@@ -3,7 +3,8 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from digitcmp.seeding import MemberSeed, Stream, step_keys
 from digitcmp.train.evaluate import Scores, decide, evaluate, make_predictor
 from digitcmp.train.optimizer import Shape, WeightAverage, schedule
 from digitcmp.train.program import Program
+from digitcmp.train.state import State, capture, put_back
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Epoch:
 
     train_loss and train_accuracy are means over the epoch's batches (and the members of an ensemble), as they were when
     each batch was trained on; the others are measured after the epoch, with all that is averaged in a test. `healthy`:
-    loss and logits are finite numbers. `seconds` is the epoch's wall time, shared by all rounds of the stack.
+    loss and logits are finite numbers. `seconds` is the epoch's wall time, shared by all rounds of the stack. `state`: makes copies
+    of what the training goes on from; to be called before the next epoch, and not after the last one.
     """
 
     epoch: int
@@ -48,21 +51,27 @@ class Epoch:
     val: Scores | None
     healthy: list[bool]
     seconds: float
+    state: Callable[[], State] = field(compare=False, repr=False)
 
 
-def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec) -> Iterator[Epoch]:
+def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec, start: State | None = None) -> Iterator[Epoch]:
     """Train the rounds with these seeds on their pairs (leading axis S = len(seeds)); yields after every epoch.
 
     The program's networks are those of the rounds' members, S x config.ensemble. A round's numbers depend on its own seed
     only. Ends early when no round is healthy any more. After the last epoch the networks have the weights that were tested.
+    start: what an earlier training of them goes on from. Raises ValueError where that is the state of other networks.
     """
     config = spec.config
     predictor = make_predictor(program, config.ensemble, config.tta_shift, spec.columns)
     member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
     trained_on = for_members(pairs.train, spec.columns, config.ensemble)
     trainer = Trainer(program, spec, member_seeds, pairs.train)
-    start = time.perf_counter()
-    for epoch, sampled in enumerate(spec.sampler.sample(trained_on, member_seeds, config.epochs)):
+    done = 0
+    if start is not None:
+        trainer.restore(start)
+        done = start.epoch
+    begun = time.perf_counter()
+    for epoch, sampled in enumerate(spec.sampler.sample(trained_on, member_seeds, config.epochs, done), done):
         figures = trainer.train_epoch(sampled, epoch)
         last = epoch + 1 == config.epochs
         with trainer.average.applied(keep=last):
@@ -75,10 +84,10 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec
         loss, accuracy = figures.view(2, -1, config.ensemble).mean(dim=2).tolist()
         finite = [scores.finite for scores in (test, val) if scores is not None]
         healthy = [math.isfinite(value) and all(sound) for value, *sound in zip(loss, *finite, strict=True)]
-        yield Epoch(epoch + 1, loss, accuracy, test, val, healthy, time.perf_counter() - start)
+        yield Epoch(epoch + 1, loss, accuracy, test, val, healthy, time.perf_counter() - begun, partial(trainer.state, epoch + 1))
         if not any(healthy):
             return
-        start = time.perf_counter()
+        begun = time.perf_counter()
 
 
 class Trainer:
@@ -94,6 +103,7 @@ class Trainer:
         self.average = WeightAverage(program, spec.config.ema)
         keys = [step_keys(seed, Stream.DROPOUT, epochs * steps, program.dropouts) for seed in member_seeds]
         self.noise = torch.stack(keys, dim=1).to(pairs.images.device).view(epochs, steps, len(member_seeds), -1)
+        self.steps = steps  # of an epoch
 
     def train_epoch(self, pairs: Pairs, epoch: int) -> Tensor:
         """One pass over the pairs. Returns loss and accuracy of each network, [2, networks], without having waited for the device."""
@@ -115,6 +125,17 @@ class Trainer:
             loss_sums.append(losses.detach() * target.shape[1])
             right.append((decide(outputs.comparison.detach()) == target).sum(dim=1))
         return torch.stack([torch.stack(values).double().sum(dim=0) for values in (loss_sums, right)]) / total
+
+    def state(self, epoch: int) -> State:
+        """What goes on after so many epochs."""
+        return capture(epoch, self.program, self.optimizer, self.average)
+
+    def restore(self, start: State) -> None:
+        """Go on from there. Raises ValueError where that is the state of other networks."""
+        put_back(start, self.program, self.optimizer, self.average)
+        self.average.steps = start.epoch * self.steps
+        self.scheduler.last_epoch = self.average.steps - 1
+        self.scheduler.step()
 
 
 def comparison_loss(logits: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:

@@ -2,7 +2,7 @@
 the members of their ensembles, the members of a round side by side."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 
 import torch
@@ -32,8 +32,13 @@ class Program(ABC):
         """Images [S, B, 2, 14, 14], dropout keys [S, dropouts] -> comparison [S, B, 1 or 2], digits [S, B, 2, 10] or None."""
 
     @abstractmethod
+    def of_each(self, find: Callable[[Tensor], Tensor | None]) -> list[dict[str, Tensor]]:
+        """For each network, by name: what `find` gives for what it has learned, where it gives something. Of a tensor that is shaped like
+        what was learned, the part of that network; others are everybody's."""
+
     def state(self, index: int) -> dict[str, Tensor]:
         """The learned state of one network: copies on the CPU, which do not follow it."""
+        return {name: snapshot(tensor) for name, tensor in self.of_each(lambda learned: learned)[index].items()}
 
     def parameters(self) -> tuple[list[Tensor], list[Tensor]]:
         """Parameters of everything before the comparator, and of the comparator."""
@@ -69,8 +74,8 @@ class SequentialProgram(Program):
         digits = [each.digits for each in outputs if each.digits is not None]
         return Outputs(torch.stack([each.comparison for each in outputs]), torch.stack(digits) if digits else None)
 
-    def state(self, index: int) -> dict[str, Tensor]:
-        return {name: snapshot(tensor) for name, tensor in self.learned[index].items()}
+    def of_each(self, find: Callable[[Tensor], Tensor | None]) -> list[dict[str, Tensor]]:
+        return [{name: found for name, tensor in own.items() if (found := find(tensor)) is not None} for own in self.learned]
 
 
 class SingleProgram(SequentialProgram):
@@ -83,11 +88,6 @@ class SingleProgram(SequentialProgram):
     def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
         comparison, digits = self.network(images[0], None if noise is None else noise[0])
         return Outputs(comparison[None], None if digits is None else digits[None])
-
-    def state(self, index: int) -> dict[str, Tensor]:
-        if index:
-            raise IndexError(f"a single program has one round, not number {index}")
-        return super().state(index)
 
 
 class StackedProgram(Program):
@@ -102,6 +102,7 @@ class StackedProgram(Program):
         weights, buffers = stack_module_state(list[nn.Module](networks))
         self.skeleton = deepcopy(networks[0]).to("meta")  # its own weights are never used
         super().__init__([self.skeleton], [{**weights, **buffers}])
+        self.size = len(networks)
 
     def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
         def one(learned: dict[str, Tensor], images: Tensor, noise: Tensor | None) -> list[Tensor]:
@@ -112,8 +113,12 @@ class StackedProgram(Program):
         comparison, *digits = stacked(self.learned[0], images, noise)
         return Outputs(comparison, digits[0] if digits else None)
 
-    def state(self, index: int) -> dict[str, Tensor]:
-        return {name: snapshot(tensor[index]) for name, tensor in self.learned[0].items()}
+    def of_each(self, find: Callable[[Tensor], Tensor | None]) -> list[dict[str, Tensor]]:
+        (learned,) = self.learned
+        found = {name: one for name, tensor in learned.items() if (one := find(tensor)) is not None}
+        return [
+            {name: one[index] if one.shape == learned[name].shape else one for name, one in found.items()} for index in range(self.size)
+        ]
 
 
 def snapshot(tensor: Tensor) -> Tensor:

@@ -62,6 +62,17 @@ class RoundResult:
     trace: str = ""
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A round in flight after so many epochs of its stack. stack: the seeds that are trained together, its own among them; file: a
+    safetensors file with all that the round goes on from (`digitcmp.train.progress`)."""
+
+    seed: int
+    epoch: int
+    stack: tuple[int, ...]
+    file: bytes = field(repr=False)
+
+
 def accuracy_of(row: EpochRow | RoundRow) -> tuple[str, float]:
     """What there is to show: "test" and the test accuracy or, where the test pairs stay unseen, "val" and the validation accuracy."""
     name, accuracy = ("val", row.val_accuracy) if row.test_accuracy is None else ("test", row.test_accuracy)

@@ -1,14 +1,11 @@
 """Rounds, from their seeds to their rows: a pure function of a configuration, seeds and a device."""
 
-import math
 import time
 import traceback
-import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import torch
-from safetensors.torch import save
 
 from digitcmp.config.schema import Config, DataConfig
 from digitcmp.data.pairs import PairSampler, RoundPairs, make_round, stack
@@ -18,72 +15,58 @@ from digitcmp.errors import DigitcmpError
 from digitcmp.model.network import build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.evaluate import Scores, by_distance
-from digitcmp.train.loop import Epoch, TrainSpec, train
+from digitcmp.train.loop import TrainSpec, train
 from digitcmp.train.optimizer import find_algorithm, make_optimizer, make_shape
 from digitcmp.train.program import Program, make_program
-from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
+from digitcmp.train.progress import OnCheckpoint, OnEpoch, RoundProgress, read
+from digitcmp.train.results import Checkpoint, DistanceRow, EpochRow, RoundResult, RoundRow
+from digitcmp.train.saved import pack
+from digitcmp.train.state import State
 
 Distances = tuple[list[list[int]], list[list[int]]]  # as `by_distance` gives them
-OnEpoch = Callable[[int, EpochRow], bool]  # is told the round's index and its epoch; False stops the round
 
 
-@dataclass
-class RoundProgress:
-    """A round on its way: its epochs so far, and whether it diverged or was stopped: its network goes on in its stack, but nothing of
-    it counts any more."""
-
-    seed: int
-    epochs: list[EpochRow] = field(default_factory=list)
-    error: str = ""
-    stopped: bool = False
-
-    def note(self, epoch: Epoch, index: int, on_epoch: OnEpoch) -> bool:
-        """An epoch of this round, at this index of its stack, is through. Returns whether the round goes on."""
-        if self.error or self.stopped:
-            return False
-        row = EpochRow(
-            seed=self.seed,
-            epoch=epoch.epoch,
-            train_loss=epoch.train_loss[index],
-            train_accuracy=epoch.train_accuracy[index],
-            test_accuracy=None if epoch.test is None else epoch.test.accuracy[index],
-            digit_accuracy=None if epoch.test is None or epoch.test.digit_accuracy is None else epoch.test.digit_accuracy[index],
-            val_accuracy=None if epoch.val is None else epoch.val.accuracy[index],
-            seconds=epoch.seconds / len(epoch.healthy),  # an equal share of the stack's
-        )
-        self.epochs.append(row)
-        if not epoch.healthy[index]:
-            what = "the network's outputs became infinite or nan" if math.isfinite(row.train_loss) else f"the loss became {row.train_loss}"
-            self.error = f"{what} in epoch {row.epoch}; a smaller optimizer.lr may help"
-        self.stopped = not on_epoch(index, row)
-        return not (self.error or self.stopped)
-
-
-def train_rounds(config: Config, seeds: Sequence[int], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+def train_rounds(
+    config: Config,
+    seeds: Sequence[int],
+    device: torch.device,
+    on_epoch: OnEpoch,
+    checkpoints: Sequence[Checkpoint] = (),
+    on_checkpoint: OnCheckpoint = lambda _: None,
+) -> list[RoundResult | None]:
     """Train and test the rounds of these seeds as one program; a result for each, None for one that `on_epoch` stopped.
 
-    Their seconds are equal shares of the stack's; the import of libraries and the reading of the data set are no part of them.
+    checkpoints: what the rounds go on from, one for each, all after the same epoch; none where they begin. on_checkpoint: is given new
+    ones, as often as the configuration says.
+    Their seconds are equal shares of the stack's, with those before a checkpoint; the import of libraries and the reading of the data
+    set are no part of them.
     A problem that the user can mend is raised (DigitcmpError). A single round that breaks for another reason is returned as failed,
     with the trace, so that other rounds go on; of several, it is not known which one broke, so that the error is raised.
     """
-    rounds, start = [RoundProgress(seed) for seed in seeds], time.perf_counter()
+    rounds, begun = [RoundProgress(seed) for seed in seeds], time.perf_counter()
     try:
         load(config.data.source, config.data.root, config.data.fingerprint)  # once per process
-        spec, start = train_spec(config), time.perf_counter()
+        spec, begun = train_spec(config), time.perf_counter()
+        start: State | None = None
+        if checkpoints:
+            rounds, start = resumed(checkpoints)
         drawn = [round_pairs(config.data, seed) for seed in seeds]
         member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
         networks = [build(config.model, generator(member_seed, Stream.WEIGHTS), device) for member_seed in member_seeds]
         program, pairs = make_program(networks, together=len(rounds) > 1 or device.type != "cpu"), stack(drawn, device)
         tested: Scores | None = None
-        for epoch in train(program, pairs, list(seeds), spec):
+        going_on = [one.tell(index, on_epoch) for index, one in enumerate(rounds)]
+        for epoch in train(program, pairs, list(seeds), spec, start) if any(going_on) else ():
             tested = epoch.test
             going_on = [one.note(epoch, index, on_epoch) for index, one in enumerate(rounds)]
             if not any(going_on):
                 break
+            if config.checkpoint_every and epoch.epoch % config.checkpoint_every == 0 and epoch.epoch < config.epochs:
+                on_checkpoint(made_checkpoints(rounds, epoch.state(), time.perf_counter() - begun, config.ensemble))
         distances = by_distance(tested.right, pairs.test.digits) if tested else None
-        seconds = (time.perf_counter() - start) / len(rounds)
+        seconds = (time.perf_counter() - begun) / len(rounds)
         return [
-            round_result(config, one, own, index, program, distances, seconds)
+            round_result(config, one, own, index, program, distances, one.seconds + seconds)
             for index, (one, own) in enumerate(zip(rounds, drawn, strict=True))
         ]
     except DigitcmpError:
@@ -91,9 +74,29 @@ def train_rounds(config: Config, seeds: Sequence[int], device: torch.device, on_
     except Exception as broken:
         if len(rounds) > 1:
             raise
-        error, epochs = f"{type(broken).__name__}: {first_line(broken)}", rounds[0].epochs
-        row = round_row(config, seeds[0], epochs, None, time.perf_counter() - start, error)
-        return [RoundResult(row, epochs, trace=traceback.format_exc())]
+        error, (one,) = f"{type(broken).__name__}: {first_line(broken)}", rounds
+        row = round_row(config, one.seed, one.epochs, None, one.seconds + time.perf_counter() - begun, error)
+        return [RoundResult(row, one.epochs, trace=traceback.format_exc())]
+
+
+def resumed(checkpoints: Sequence[Checkpoint]) -> tuple[list[RoundProgress], State]:
+    """The rounds of a stack as their checkpoints have them. Raises ValueError for those of different epochs, or a damaged one."""
+    found = [read(checkpoint.file) for checkpoint in checkpoints]
+    (epoch,) = {checkpoint.epoch for checkpoint in checkpoints}
+    return [one for _, one, _ in found], State(epoch, [network for _, _, networks in found for network in networks])
+
+
+def made_checkpoints(rounds: Sequence[RoundProgress], state: State, seconds: float, members: int) -> dict[int, Checkpoint]:
+    """The checkpoints of a stack's rounds, by their index; none of one that was stopped. seconds: since the stack was begun here.
+
+    A round that has diverged has one, too: the numbers of the others depend in their last digits on what is stacked with them.
+    """
+    stack, share = [one.seed for one in rounds], seconds / len(rounds)
+    return {
+        index: one.checkpoint(state.epoch, stack, share, state.networks[index * members : (index + 1) * members])
+        for index, one in enumerate(rounds)
+        if not one.stopped
+    }
 
 
 def round_result(
@@ -162,17 +165,7 @@ def saved_network(program: Program, pairs: RoundPairs, index: int, members: int)
     begin = ["" if members == 1 else f"{member}." for member in range(members)]
     named = {first + name: value for first, state in zip(begin, states, strict=True) for name, value in state.items()}
     tensors = {**named, "input.mean": pairs.mean, "input.std": pairs.std}
-    return save(tensors, metadata={"crc32": checksum(tensors)})
-
-
-def checksum(tensors: dict[str, torch.Tensor]) -> str:
-    """CRC-32 of tensors with their names, types and shapes, 8 hexadecimal digits. safetensors has none of its own, and a bit that
-    has flipped would be another network."""
-    crc = 0
-    for name, tensor in sorted(tensors.items()):
-        kind = f"{name} {tensor.dtype} {tuple(tensor.shape)}"
-        crc = zlib.crc32(tensor.cpu().contiguous().numpy().tobytes(), zlib.crc32(kind.encode(), crc))
-    return f"{crc:08x}"
+    return pack(tensors)
 
 
 def first_line(error: BaseException) -> str:

@@ -65,7 +65,19 @@ def test_equal_values_have_equal_hashes() -> None:
 
 def test_execution_keys() -> None:
     """What says where, how and how often: these and no others. (The seed is what replicates differ in.)"""
-    where_and_how = {"device", "engine", "workers", "stack_size", "save_model", "retry_failed", "dry_run", "preview", "report", "data.root"}
+    where_and_how = {
+        "device",
+        "engine",
+        "workers",
+        "stack_size",
+        "save_model",
+        "checkpoint_every",
+        "retry_failed",
+        "dry_run",
+        "preview",
+        "report",
+        "data.root",
+    }
     auto = {"auto", "auto.margin", "auto.batch", "auto.max", "auto.level"}
     ray = {"ray", "ray.address", "ray.cpus", "ray.gpus", "ray.retries"}
     assert set(execution_keys()) == {"rounds", *where_and_how, *auto, *ray}

@@ -184,6 +184,29 @@ def test_what_dies_is_begun_again(nodes: Nodes, tmp_path: Path) -> None:
     assert [row.train_loss for row in run.rows] == [row.train_loss for row in alone.rows]
 
 
+def test_what_dies_goes_on_from_its_checkpoint(nodes: Nodes) -> None:
+    """The last that has come here; its numbers are those of a round that nobody disturbed."""
+    told: list[str] = []
+    heard: list[int] = []
+    whole = config("epochs=30", "checkpoint_every=2")
+
+    def kill(_: RoundFuture, row: EpochRow) -> None:
+        heard.append(row.epoch)
+        if row.epoch >= 20 and not told:
+            nodes.head.kill(TASK)
+            nodes.second.kill(TASK)
+
+    with RayExecutor(whole, told.append) as executor:
+        (killed,) = executor.submit(Task(whole, (1,)), kill)
+        finish(executor, [killed])
+        (alone,) = executor.submit(Task(whole, (1,)), lambda *_: None)
+        finish(executor, [alone])
+    assert told
+    assert re.match(r"1 round begun again after epoch \d+ \(seed 1\): ", told[0])
+    assert heard == list(range(1, 31))
+    assert [replace(row, seconds=0) for row in killed.result().epochs] == [replace(row, seconds=0) for row in alone.result().epochs]
+
+
 def test_a_round_that_is_killed_too_often_has_failed(nodes: Nodes) -> None:
     """As by the kernel, where memory is short: it fails with the reason; others go on."""
 

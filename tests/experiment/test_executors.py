@@ -11,6 +11,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 import torch
@@ -26,8 +27,8 @@ from digitcmp.experiment.executors.choose import make_executor
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.model import blocks
+from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow, RoundResult, RoundRow
-from digitcmp.train.round import OnEpoch
 from tests.conftest import MNIST_ROOT, MODELS, Ended, compose_config, needs_aux, needs_mnist
 from tests.experiment.made import distances_of, epochs_of, train_run, workers
 
@@ -275,9 +276,9 @@ def test_stack_size_bounds_the_stacks(tmp_path: Path, monkeypatch: pytest.Monkey
     """Seven rounds in stacks of three: 3, 3 and 1, with the numbers of one big stack."""
     sizes, before = [], serial.train_rounds
 
-    def spy(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+    def spy(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch, *more: Any) -> list[RoundResult | None]:
         sizes.append(len(seeds))
-        return before(one, seeds, device, on_epoch)
+        return before(one, seeds, device, on_epoch, *more)
 
     monkeypatch.setattr(serial, "train_rounds", spy)
     small, big = (runs("stacked", tmp_path / size, "rounds=7", f"stack_size={size}", models=["net2"])["net2"] for size in ("3", "100"))
@@ -289,9 +290,9 @@ def test_rounds_of_runs_that_differ_in_their_seeds_share_a_stack(tmp_path: Path,
     """Known runs of one round each are one stack; runs that come one by one are not, as the next may depend on the last."""
     sizes, before = [], serial.train_rounds
 
-    def spy(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+    def spy(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch, *more: Any) -> list[RoundResult | None]:
         sizes.append(len(seeds))
-        return before(one, seeds, device, on_epoch)
+        return before(one, seeds, device, on_epoch, *more)
 
     monkeypatch.setattr(serial, "train_rounds", spy)
     for folder in ("known", "coming"):
@@ -315,10 +316,10 @@ def test_a_stack_that_runs_out_of_memory_goes_on_in_halves(tmp_path: Path, monke
     """Stacks of more than two rounds break; every round is done in the end, and it is said what happened."""
     before = serial.train_rounds
 
-    def too_big(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+    def too_big(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch, *more: Any) -> list[RoundResult | None]:
         if len(seeds) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return before(one, seeds, device, on_epoch)
+        return before(one, seeds, device, on_epoch, *more)
 
     monkeypatch.setattr(serial, "train_rounds", too_big)
     messages = Messages()
@@ -332,12 +333,12 @@ def test_half_a_stack_that_is_refused_leaves_the_other_half(monkeypatch: pytest.
     """A problem that the user can mend, met by the second half of a divided stack: the first half has its results, the second the error."""
     before = serial.train_rounds
 
-    def broken(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch) -> list[RoundResult | None]:
+    def broken(one: Config, seeds: tuple[int, ...], device: torch.device, on_epoch: OnEpoch, *more: Any) -> list[RoundResult | None]:
         if len(seeds) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         if 3 in seeds:
             raise DataError("the data have gone")
-        return before(one, seeds, device, on_epoch)
+        return before(one, seeds, device, on_epoch, *more)
 
     monkeypatch.setattr(serial, "train_rounds", broken)
     with make_executor(config("engine=stacked"), 4, lambda _: None) as executor:

@@ -24,8 +24,8 @@ from digitcmp.experiment.plan import in_all, words
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.terminal import Terminal
+from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow, RoundResult
-from digitcmp.train.round import OnEpoch
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import ROUND, change_records, records_of, status_of, train_run, without_seconds, workers, write_run
 

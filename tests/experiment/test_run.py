@@ -20,8 +20,8 @@ from digitcmp.experiment.executors import choose, serial
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run, objective
 from digitcmp.report.frames import read_sweep
+from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow
-from digitcmp.train.round import OnEpoch
 from tests.conftest import MNIST_ROOT, ROOT, Ended, compose_config, needs_mnist
 from tests.experiment.made import change_configuration, distances_of, epochs_of, status_of, train_run, without_seconds
 

@@ -239,7 +239,7 @@ class Scripted(Executor):
     def has_room(self) -> bool:
         return len(self.submitted) < 2
 
-    def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
+    def submit(self, task: Task, on_epoch: OnEpoch, *_: object) -> list[RoundFuture]:
         future = RoundFuture()
         self.submitted.append((future, task, on_epoch))
         return [future]
@@ -293,7 +293,7 @@ class Noted(Scripted):
     def has_room(self) -> bool:
         return not self.submitted
 
-    def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
+    def submit(self, task: Task, on_epoch: OnEpoch, *_: object) -> list[RoundFuture]:
         self.tasks.append((task.config.optimizer.lr, task.seeds))
         self.submitted = [(RoundFuture(), Task(task.config, (seed,)), on_epoch) for seed in task.seeds]
         return [future for future, _, _ in self.submitted]

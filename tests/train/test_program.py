@@ -141,5 +141,5 @@ def test_a_stack_of_one_is_a_plain_network() -> None:
     networks = [build(config.model, generator(seed, Stream.WEIGHTS), CPU) for seed in (0, 1)]
     assert isinstance(make_program(networks[:1]), SingleProgram)
     assert isinstance(make_program(networks), StackedProgram)
-    with pytest.raises(IndexError, match="one round"):
+    with pytest.raises(IndexError):
         SingleProgram(networks[0]).state(1)

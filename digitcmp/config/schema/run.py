@@ -82,6 +82,11 @@ class Config:
     save_model: bool | None = key(
         execution=True, help="keep the trained networks in records/networks/; null: those of a single run of up to ten rounds"
     )
+    checkpoint_every: int | None = key(
+        at_least=1,
+        execution=True,
+        help="epochs from one checkpoint of the rounds in flight to the next, from which the same command goes on; null: none are kept",
+    )
     retry_failed: bool = key(execution=True, help="train rounds again that failed before, when a folder is used again")
     test: bool = key(help="false: the test pairs stay unseen (for searches), only validation accuracy is measured")
     dry_run: bool = key(execution=True, help="say what would be trained, and train nothing")

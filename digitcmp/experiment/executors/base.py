@@ -1,32 +1,35 @@
-"""What every executor offers: the protocol of `concurrent.futures`, with epochs on the way.
+"""What every executor offers: the protocol of `concurrent.futures`, with epochs and checkpoints on the way.
 
-`submit` gives a future per round, whose result is the round's result. Nothing happens in threads: epochs and results come in
+`submit` gives a future per round, whose result is the round's result. Nothing happens in threads: epochs, checkpoints and results come in
 while somebody is in `wait`, so that callbacks need no locks.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from digitcmp.config.schema import Config
-from digitcmp.train.results import EpochRow, RoundResult
+from digitcmp.train.results import Checkpoint, EpochRow, RoundResult
 
 if TYPE_CHECKING:
     import torch
 
 RoundFuture = Future[RoundResult]
 OnEpoch = Callable[[RoundFuture, EpochRow], None]
+OnCheckpoint = Callable[[Mapping[RoundFuture, Checkpoint]], None]
 
 
 @dataclass(frozen=True)
 class Task:
-    """Rounds of one configuration that are trained together."""
+    """Rounds of one configuration that are trained together. checkpoints: what they go on from, one for each, all after the same epoch;
+    none where they begin."""
 
     config: Config
     seeds: tuple[int, ...]
+    checkpoints: tuple[Checkpoint, ...] = ()
 
 
 class Executor(ABC):
@@ -54,8 +57,9 @@ class Executor(ABC):
         """Whether a task can be submitted that would be begun at once."""
 
     @abstractmethod
-    def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
-        """Begin a task; a future for each of its rounds. `on_epoch` is called after every epoch of a round, in order, within `wait`."""
+    def submit(self, task: Task, on_epoch: OnEpoch, on_checkpoint: OnCheckpoint = lambda _: None) -> list[RoundFuture]:
+        """Begin a task; a future for each of its rounds. `on_epoch` is called after every epoch of a round, in order, within `wait`; also
+        for those before a checkpoint. `on_checkpoint` is given all that rounds of a task go on from after the same epoch, at once."""
 
     @abstractmethod
     def wait(self) -> list[RoundFuture]:
@@ -86,6 +90,11 @@ def settle(futures: list[RoundFuture], results: Sequence[RoundResult | Exception
         elif result is not None:
             future.set_result(result)
     return [future for future, _ in open_]
+
+
+def not_cancelled(futures: list[RoundFuture], checkpoints: Mapping[int, Checkpoint]) -> dict[RoundFuture, Checkpoint]:
+    """The checkpoints of a task, by index, as those of its futures, but for rounds that were cancelled."""
+    return {futures[index]: one for index, one in checkpoints.items() if not futures[index].cancelled()}
 
 
 def refuse(futures: list[RoundFuture], error: Exception) -> list[RoundFuture]:

@@ -16,12 +16,13 @@ from digitcmp.errors import DigitcmpError
 from digitcmp.experiment.executors.base import Task
 from digitcmp.experiment.executors.choose import choose_device
 from digitcmp.experiment.executors.stacked import StackedExecutor
-from digitcmp.train.results import EpochRow, RoundResult
+from digitcmp.train.results import Checkpoint, EpochRow, RoundResult
 
 CANCELLED = 0.05  # seconds from one look to the next at whether the task is cancelled
 
 Results = list[RoundResult | Exception | None]  # of the rounds of a task, as `digitcmp.experiment.executors.base.settle` takes them
-Message = tuple[int, EpochRow] | str | Results  # an epoch of a round, by its index; what the user should know; the end
+# an epoch of a round, by its index; checkpoints by index; what the user should know; the end
+Message = tuple[int, EpochRow] | dict[int, Checkpoint] | str | Results
 Arrays = tuple[str, bool, list[np.ndarray[Any, Any]]]
 
 
@@ -41,7 +42,7 @@ def unpacked(arrays: Arrays) -> Source:
 
 
 def work(task: Task, arrays: Arrays, device: str, period: float) -> Iterator[list[Message]]:
-    """Train the rounds of a task; their epochs as they come, those that end within `period` seconds together, and the results at last.
+    """Train the rounds of a task; epochs and checkpoints as they come, those within `period` seconds together, and the results at last.
 
     The rounds are trained in a thread, so that what ends this generator (Ray cancels a task by an interrupt of the main thread) comes
     between two epochs, and not in the middle of an import that the next task of this process could not repeat.
@@ -65,7 +66,7 @@ def work(task: Task, arrays: Arrays, device: str, period: float) -> Iterator[lis
 
 
 def train(task: Task, device: str, messages: "SimpleQueue[Message | BaseException]", stopped: threading.Event) -> None:
-    """Put the epochs of a task's rounds, and its results, into a queue; or the error that ends it."""
+    """Put the epochs of a task's rounds, their checkpoints, and its results, into a queue; or the error that ends it."""
 
     def on_epoch(index: int, row: EpochRow) -> bool:
         messages.put((index, row))
@@ -73,7 +74,7 @@ def train(task: Task, device: str, messages: "SimpleQueue[Message | BaseExceptio
 
     try:
         # a stack of one is a round alone
-        messages.put(list(StackedExecutor(choose_device(device), messages.put).train(task, on_epoch)))
+        messages.put(list(StackedExecutor(choose_device(device), messages.put).train(task, on_epoch, messages.put)))
     except DigitcmpError as error:
         messages.put([error for _ in task.seeds])
     except BaseException as error:

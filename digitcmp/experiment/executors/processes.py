@@ -17,13 +17,13 @@ from multiprocessing.connection import Connection, wait
 import torch
 
 from digitcmp.experiment.executors import server
-from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, Task, refuse, settle
+from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
 from digitcmp.experiment.executors.worker import Assignment, Beat, Stop
-from digitcmp.train.results import EpochRow, RoundResult
+from digitcmp.train.results import Checkpoint, EpochRow, RoundResult
 from digitcmp.train.round import crashed_round
 
 LOOK = 1.0  # seconds between looks at who has been silent
-Message = Beat | tuple[int, EpochRow] | list[RoundResult | None] | BaseException
+Message = Beat | tuple[int, EpochRow] | dict[int, Checkpoint] | list[RoundResult | None] | BaseException
 
 
 class Worker:
@@ -53,7 +53,7 @@ class Worker:
             self.connection.send(message)
 
     def hear(self) -> Message | str:
-        """What comes next: a sign of life, an epoch, the results, an error, or in words how the process ended."""
+        """What comes next: a sign of life, an epoch, checkpoints, the results, an error, or in words how the process ended."""
         try:
             message: Message = self.connection.recv()
         except (EOFError, OSError):  # also in the middle of a message
@@ -83,6 +83,7 @@ class Busy:
     task: Task
     futures: list[RoundFuture]
     on_epoch: OnEpoch
+    on_checkpoint: OnCheckpoint
     silence: float = 0.0  # seconds since it was last heard of
 
 
@@ -101,13 +102,13 @@ class ProcessExecutor(Executor):
     def has_room(self) -> bool:
         return len(self.busy) < self.workers
 
-    def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
+    def submit(self, task: Task, on_epoch: OnEpoch, on_checkpoint: OnCheckpoint = lambda _: None) -> list[RoundFuture]:
         while self.free and not self.free[-1].idle:
             self.free.pop().end()
         chosen = self.free.pop() if self.free else Worker(self.device)
         futures, number = [RoundFuture() for _ in task.seeds], next(self.numbers)
-        self.busy[chosen.connection] = Busy(chosen, number, task, futures, on_epoch)
-        chosen.send(Assignment(number, task.config, task.seeds))
+        self.busy[chosen.connection] = Busy(chosen, number, task, futures, on_epoch, on_checkpoint)
+        chosen.send(Assignment(number, task))
         return futures
 
     def wait(self) -> list[RoundFuture]:
@@ -136,6 +137,9 @@ class ProcessExecutor(Executor):
             index, row = message
             if not busy.futures[index].cancelled():
                 busy.on_epoch(busy.futures[index], row)
+            return []
+        if isinstance(message, dict):
+            busy.on_checkpoint(not_cancelled(busy.futures, message))
             return []
         return self.release(busy, message)
 

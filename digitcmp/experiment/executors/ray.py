@@ -18,9 +18,10 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancell
 from digitcmp.config.schema import Config
 from digitcmp.errors import RunError
 from digitcmp.experiment.executors import cluster, node, probe
-from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, Task, refuse, settle
+from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
 from digitcmp.experiment.executors.stacking import SHARE, round_memory
 from digitcmp.experiment.progress import counted
+from digitcmp.train.results import Checkpoint, EpochRow
 from digitcmp.train.round import crashed_round
 
 PERIOD = 0.1  # seconds: epochs of a task that end within it come together
@@ -33,16 +34,27 @@ EMPTY = 120.0  # seconds without any node for the tasks
 
 @dataclass
 class Busy:
-    """A task that Ray has. heard: the last epoch of each of its rounds that was told."""
+    """A task that Ray has. heard: the last epoch of each of its rounds that was told; kept: their last checkpoints, by index."""
 
     task: Task
     futures: list[RoundFuture]
     on_epoch: OnEpoch
+    on_checkpoint: OnCheckpoint
     heard: list[int] = field(default_factory=list)
     tries: int = 1
 
     def __post_init__(self) -> None:
         self.heard = self.heard or [0] * len(self.futures)
+        self.kept = dict(enumerate(self.task.checkpoints))
+
+    def again(self) -> "Busy":
+        """The same, but for rounds that were stopped, from the last checkpoint that all others have."""
+        left = [index for index, future in enumerate(self.futures) if not future.cancelled()]
+        kept = tuple(self.kept[index] for index in left if index in self.kept)
+        common = len(kept) == len(left) and len({one.epoch for one in kept}) == 1
+        task = Task(self.task.config, tuple(self.task.seeds[index] for index in left), kept if common else ())
+        futures, heard = [self.futures[index] for index in left], [self.heard[index] for index in left]
+        return Busy(task, futures, self.on_epoch, self.on_checkpoint, heard, self.tries + 1)
 
 
 class RayExecutor(Executor):
@@ -93,9 +105,9 @@ class RayExecutor(Executor):
     def has_room(self) -> bool:
         return len(self.busy) < self.workers
 
-    def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
+    def submit(self, task: Task, on_epoch: OnEpoch, on_checkpoint: OnCheckpoint = lambda _: None) -> list[RoundFuture]:
         futures = [RoundFuture() for _ in task.seeds]
-        self.begin(Busy(task, futures, on_epoch))
+        self.begin(Busy(task, futures, on_epoch, on_checkpoint))
         return futures
 
     def begin(self, busy: Busy) -> None:
@@ -137,10 +149,14 @@ class RayExecutor(Executor):
             self.hear(busy, message)
         return []
 
-    def hear(self, busy: Busy, message: tuple[int, Any] | str) -> None:
-        """An epoch, unless it was told before the task was begun again; or something that the user should know."""
+    def hear(self, busy: Busy, message: tuple[int, EpochRow] | dict[int, Checkpoint] | str) -> None:
+        """An epoch, unless it was told before the task was begun again; checkpoints; or something that the user should know."""
         if isinstance(message, str):
             self.on_message(message)
+            return
+        if isinstance(message, dict):
+            busy.kept |= message
+            busy.on_checkpoint(not_cancelled(busy.futures, message))
             return
         index, row = message
         if not busy.futures[index].cancelled() and row.epoch > busy.heard[index]:
@@ -150,18 +166,16 @@ class RayExecutor(Executor):
     def begin_again(self, busy: Busy, lost: str) -> list[RoundFuture]:
         """A task is gone, for this reason: those of its rounds that were not stopped are begun again, or have failed. Returns the
         futures that have a result now."""
-        left = [index for index, future in enumerate(busy.futures) if not future.cancelled()]
-        task = Task(busy.task.config, tuple(busy.task.seeds[index] for index in left))
-        if not left:
+        again = busy.again()
+        if not (seeds := again.task.seeds):
             return []
         if busy.tries > self.options.retries:
             tried = f"{lost}, in try {busy.tries} of {busy.tries} (ray.retries={self.options.retries})"
-            return settle(busy.futures, [crashed_round(task.config, seed, tried) for seed in busy.task.seeds])
-        seeds = f"{task.seeds[0]}" if len(task.seeds) == 1 else f"{task.seeds[0]} … {task.seeds[-1]}"
-        self.on_message(f"{counted(len(left), 'round')} begun again (seed {seeds}): {lost}")
-        self.begin(
-            Busy(task, [busy.futures[index] for index in left], busy.on_epoch, [busy.heard[index] for index in left], busy.tries + 1)
-        )
+            return settle(again.futures, [crashed_round(busy.task.config, seed, tried) for seed in seeds])
+        which = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} … {seeds[-1]}"
+        after = f" after epoch {again.task.checkpoints[0].epoch}" if again.task.checkpoints else ""
+        self.on_message(f"{counted(len(seeds), 'round')} begun again{after} (seed {which}): {lost}")
+        self.begin(again)
         return []
 
     def look(self) -> None:

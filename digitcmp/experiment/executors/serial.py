@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 
 from digitcmp.errors import DigitcmpError
-from digitcmp.experiment.executors.base import Executor, OnEpoch, RoundFuture, Task, refuse, settle
-from digitcmp.train.results import EpochRow, RoundResult
-from digitcmp.train.round import OnEpoch as OnRoundEpoch
+from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
+from digitcmp.train.progress import OnCheckpoint as OnRoundCheckpoint
+from digitcmp.train.progress import OnEpoch as OnRoundEpoch
+from digitcmp.train.results import Checkpoint, EpochRow, RoundResult
 from digitcmp.train.round import train_rounds
 
 
@@ -18,35 +19,38 @@ class SerialExecutor(Executor):
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.submitted: tuple[Task, list[RoundFuture], OnEpoch] | None = None
+        self.submitted: tuple[Task, list[RoundFuture], OnEpoch, OnCheckpoint] | None = None
         torch.set_num_threads(1)  # two threads gain little on networks this small, and collapse when the machine is busy
 
     def has_room(self) -> bool:
         return self.submitted is None
 
-    def submit(self, task: Task, on_epoch: OnEpoch) -> list[RoundFuture]:
+    def submit(self, task: Task, on_epoch: OnEpoch, on_checkpoint: OnCheckpoint = lambda _: None) -> list[RoundFuture]:
         futures = [RoundFuture() for _ in task.seeds]
-        self.submitted = task, futures, on_epoch
+        self.submitted = task, futures, on_epoch, on_checkpoint
         return futures
 
     def wait(self) -> list[RoundFuture]:
         if self.submitted is None:
             return []
-        task, futures, on_epoch = self.submitted
+        task, futures, on_epoch, on_checkpoint = self.submitted
 
         def heard(index: int, row: EpochRow) -> bool:
             if not futures[index].cancelled():
                 on_epoch(futures[index], row)
             return not futures[index].cancelled()
 
+        def kept(checkpoints: dict[int, Checkpoint]) -> None:
+            on_checkpoint(not_cancelled(futures, checkpoints))
+
         try:
-            results = self.train(task, heard)
+            results = self.train(task, heard, kept)
         except DigitcmpError as error:
             return refuse(futures, error)
         finally:
             self.submitted = None
         return settle(futures, results)
 
-    def train(self, task: Task, on_epoch: OnRoundEpoch) -> Sequence[RoundResult | Exception | None]:
+    def train(self, task: Task, on_epoch: OnRoundEpoch, on_checkpoint: OnRoundCheckpoint) -> Sequence[RoundResult | Exception | None]:
         """The results of a task's rounds (see `settle`). Raises DigitcmpError when there is none."""
-        return train_rounds(task.config, task.seeds, self.device, on_epoch)
+        return train_rounds(task.config, task.seeds, self.device, on_epoch, task.checkpoints, on_checkpoint)

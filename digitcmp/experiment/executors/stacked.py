@@ -9,8 +9,9 @@ from digitcmp.errors import DigitcmpError
 from digitcmp.experiment.executors.base import Task
 from digitcmp.experiment.executors.serial import SerialExecutor
 from digitcmp.experiment.executors.stacking import stack_limit
-from digitcmp.train.results import EpochRow, RoundResult
-from digitcmp.train.round import OnEpoch, first_line
+from digitcmp.train.progress import OnCheckpoint, OnEpoch
+from digitcmp.train.results import Checkpoint, EpochRow, RoundResult
+from digitcmp.train.round import first_line
 
 
 class StackedExecutor(SerialExecutor):
@@ -25,10 +26,10 @@ class StackedExecutor(SerialExecutor):
     def chunk(self, config: Config) -> int:
         return stack_limit(config, self.device)
 
-    def train(self, task: Task, on_epoch: OnEpoch) -> Sequence[RoundResult | Exception | None]:
+    def train(self, task: Task, on_epoch: OnEpoch, on_checkpoint: OnCheckpoint) -> Sequence[RoundResult | Exception | None]:
         """A stack that breaks goes on as two halves, for which there may be memory enough; a round that breaks alone has failed."""
         try:
-            return super().train(task, on_epoch)
+            return super().train(task, on_epoch, on_checkpoint)
         except DigitcmpError:
             raise
         except Exception as broken:
@@ -37,13 +38,16 @@ class StackedExecutor(SerialExecutor):
         torch.cuda.empty_cache()
         half = len(task.seeds) // 2
         self.on_message(f"a stack of {len(task.seeds)} rounds broke ({problem}); going on with {len(task.seeds) - half} at a time")
-        first = self.train(Task(task.config, task.seeds[:half]), on_epoch)
+        first = self.train(Task(task.config, task.seeds[:half], task.checkpoints[:half]), on_epoch, on_checkpoint)
 
         def behind(index: int, row: EpochRow) -> bool:
             return on_epoch(half + index, row)
 
-        second = Task(task.config, task.seeds[half:])
+        def kept_behind(checkpoints: dict[int, Checkpoint]) -> None:
+            on_checkpoint({half + index: one for index, one in checkpoints.items()})
+
+        second = Task(task.config, task.seeds[half:], task.checkpoints[half:])
         try:
-            return [*first, *self.train(second, behind)]
+            return [*first, *self.train(second, behind, kept_behind)]
         except DigitcmpError as error:  # the first half is trained all the same
             return [*first, *(error for _ in second.seeds)]

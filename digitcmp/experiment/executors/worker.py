@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 
-from digitcmp.config.schema import Config
+from digitcmp.experiment.executors.base import Task
 from digitcmp.experiment.executors.server import wait_for_end
+from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow
-from digitcmp.train.round import OnEpoch, train_rounds
+from digitcmp.train.round import train_rounds
 
 Send = Callable[[Any], None]
 
@@ -23,8 +24,7 @@ class Assignment:
     """A task for a worker, and its number among all of its executor."""
 
     number: int
-    config: Config
-    seeds: tuple[int, ...]
+    task: Task
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Beat:
 
 
 def serve(connection: Connection, device: str, beat: float) -> None:
-    """Train the rounds of every task that comes, until the pipe ends; epochs and results go back through it.
+    """Train the rounds of every task that comes, until the pipe ends; epochs, checkpoints and results go back through it.
 
     beat: seconds between two signs of life.
     """
@@ -56,29 +56,30 @@ def serve(connection: Connection, device: str, beat: float) -> None:
     threading.Thread(target=send_beats, args=(send, working, beat), daemon=True).start()
     while True:
         try:
-            task: Assignment | Stop = connection.recv()
+            assigned: Assignment | Stop = connection.recv()
         except EOFError:
             return
-        if isinstance(task, Stop):
+        if isinstance(assigned, Stop):
             continue  # it came after the last epoch of its round
+        task, on_epoch = assigned.task, reporter(send, connection, assigned.number)
         working.set()
         try:
-            send(train_rounds(task.config, task.seeds, torch.device(device), reporter(send, connection, task)))
+            send(train_rounds(task.config, task.seeds, torch.device(device), on_epoch, task.checkpoints, send))
         except Exception as error:
             send(error)
         finally:
             working.clear()
 
 
-def reporter(send: Send, connection: Connection, task: Assignment) -> OnEpoch:
-    """What sends the epochs of a task to the parent, and stops the rounds that the parent has cancelled."""
+def reporter(send: Send, connection: Connection, number: int) -> OnEpoch:
+    """What sends the epochs of the task of this number to the parent, and stops the rounds that the parent has cancelled."""
     stopped: set[int] = set()
 
     def on_epoch(index: int, row: EpochRow) -> bool:
         send((index, row))
         while connection.poll():
             message = connection.recv()
-            if isinstance(message, Stop) and message.number == task.number:
+            if isinstance(message, Stop) and message.number == number:
                 stopped.add(message.index)
         return index not in stopped
 
