@@ -14,7 +14,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,6 +131,15 @@ class Store:
         self.claims[seed] = lock
         return True
 
+    def is_claimed(self, seed: int) -> bool:
+        """Whether another process has the round of this seed."""
+        path = self.claim_path(seed)
+        try:
+            with file_lock(path).acquire(timeout=0) if path.exists() else nullcontext():
+                return False
+        except Timeout:
+            return True
+
     def claim_path(self, seed: int) -> Path:
         """The lock of who has the round of this seed."""
         return self.directory / ".claims" / f"{seed}.lock"
@@ -200,6 +209,8 @@ class Store:
             if not self.missing(about["seeds"], False):
                 status = "failed" if any(row.status == "failed" for row in self.rows.values()) else "done"
                 self.clear_claims()
+            elif otherwise == "running" and not any(map(self.is_claimed, self.missing(about["seeds"], False))):
+                status = "interrupted"  # rounds that an earlier command asked for, and that nobody has any more
             jobs = with_job(about.get("jobs", []), self.job)
             if status != about["status"] or jobs != about.get("jobs", []):
                 if status != about["status"]:

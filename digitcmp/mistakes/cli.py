@@ -8,8 +8,8 @@ from digitcmp.report.command import exit_codes
 from digitcmp.screen import Help
 
 DESCRIPTION = """\
-Ask the networks of a run that was started with save_model=true about their test pairs again, and write the pairs that
-they answer wrongly: mistakes.csv, and mistakes.png and mistakes.svg with those of which they were surest. Nothing is trained.
+Ask the networks that a run has kept (save_model=true, and single runs of up to ten rounds) about their test pairs again, and write the
+pairs that they answer wrongly: mistakes.csv, and mistakes.png and mistakes.svg with those of which they were surest. Nothing is trained.
 """
 EXAMPLES = """\
 examples:

@@ -13,6 +13,7 @@ from digitcmp.errors import ConfigError
 from digitcmp.experiment import preview
 from digitcmp.experiment.preview import Part, Whole
 from digitcmp.plugins.jobs import Job
+from digitcmp.plugins.sweeps import OURS
 from digitcmp.terminal import Terminal
 
 
@@ -29,7 +30,8 @@ def give_folder(config: DictConfig, single: bool) -> None:
     folder = f"{str(where.dir).rstrip('/')}{preview.SUFFIX}"
     with read_write(hydra), open_dict(hydra):
         where.dir = folder
-        hydra.overrides.hydra.append(f"hydra.{'run' if single else 'sweep'}.dir='{folder}'")  # for the jobs of a sweep
+        if not single:
+            hydra.overrides.hydra.append(f"{OURS}'{folder}'")  # for its jobs
     most = f"at most {preview.ROUNDS} rounds of {preview.EPOCHS} epochs of each configuration"
     Terminal().print(f"a preview: {most}, in {folder}", soft_wrap=True)
 

@@ -14,6 +14,7 @@ from digitcmp.plugins.composing import key_of
 from digitcmp.search.config import INSTEAD, TARGET
 
 DIR = "hydra.sweep.dir"
+OURS = f"++{DIR}="  # how it is told to the jobs of a sweep; nobody types it so
 
 
 def give_folder(config: DictConfig, what: str) -> str:
@@ -36,7 +37,7 @@ def give_folder(config: DictConfig, what: str) -> str:
     folder = f"{hydra.sweep.dir}{what}"
     with read_write(hydra), open_dict(hydra):
         hydra.sweep.dir = folder
-        hydra.overrides.hydra.append(f"{DIR}='{folder}'")  # for its jobs
+        hydra.overrides.hydra.append(f"{OURS}'{folder}'")  # for its jobs
     return folder
 
 

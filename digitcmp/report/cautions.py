@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterable
 from math import ceil, log2
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from digitcmp.report.frames import Sweep
 
+PREVIEW = "preview.json"  # in the folder of one (digitcmp.experiment.preview)
 NAMED = 5  # so many things are named in a line, the rest is counted
 DRAWN = 24  # configurations in a figure
 ALPHA = 0.05  # of the tests
@@ -20,7 +22,9 @@ UNFINISHED = {"running": "still running (or killed)", "interrupted": "interrupte
 
 def cautions(sweep: Sweep, rounds: pd.DataFrame, known: pd.DataFrame, table: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     """What reading noted, mixed versions, unfinished runs, failed and too few rounds. known: the configurations."""
-    lines = [*sweep.warnings, *mixtures(sweep, rounds), *about_runs(sweep.runs)]
+    previews = [str(folder) for folder in sweep.runs["sweep"].unique() if (Path(str(folder)) / PREVIEW).is_file()]
+    seen = [f"a preview, of two rounds and two epochs: these are no results ({some(previews)})"] if previews else []
+    lines = [*seen, *sweep.warnings, *mixtures(sweep, rounds), *about_runs(sweep.runs)]
     for keys, told in ((TESTED, "equal seeds do not have equal test pairs there"), (TRAINED, "they were trained on different pairs")):
         if differing := [name for name in keys if name in known and known[name].nunique(dropna=False) > 1]:
             lines.append(f"configurations differ in {', '.join(differing)}: {told}")

@@ -15,19 +15,23 @@ from digitcmp.passwords import without_passwords
 
 FILE = "multirun.yaml"  # where Hydra says what a sweep was told
 COMMAND = ["python", "-m", "digitcmp"]
+UNTYPED = ("hydra.mode=MULTIRUN", "++hydra.sweep.dir=")  # what Hydra and the program add (digitcmp.plugins.sweeps)
 
 
 @dataclass(frozen=True)
 class Typed:
-    """The last command of a sweep. overrides: as typed, those of Hydra's own keys first; sweeper: the settings of its sweeper."""
+    """The last command of a sweep. folders: of YAML files, given on the command line; overrides: as typed, those of Hydra's own keys
+    first; sweeper: the settings of its sweeper."""
 
+    folders: list[str]
     overrides: list[str]
     sweeper: dict[str, Any]
 
     @property
     def command(self) -> str:
         """As it was typed, but for the order."""
-        return shlex.join([*COMMAND, "--multirun", *map(without_passwords, self.overrides)])
+        folders = [part for folder in self.folders for part in ("--config-dir", folder)]
+        return shlex.join([*COMMAND, *folders, "--multirun", *map(without_passwords, self.overrides)])
 
 
 def sweep_of(directory: Path, about: dict[str, Any]) -> Path:
@@ -50,8 +54,10 @@ def read_typed(folder: Path) -> Typed | None:
     try:
         read = yaml.load((folder / FILE).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         told, sweeper = read["hydra"]["overrides"], read["hydra"]["sweeper"]
-        overrides = [str(one) for one in [*told["hydra"], *told["task"]] if one != "hydra.mode=MULTIRUN"]
-        return Typed(overrides, dict(sweeper))
+        overrides = [str(one) for one in [*told["hydra"], *told["task"]] if not str(one).startswith(UNTYPED)]
+        sources = (read["hydra"].get("runtime") or {}).get("config_sources") or []
+        folders = [str(one["path"]) for one in sources if one["provider"] == "command-line"]
+        return Typed(folders, overrides, dict(sweeper))
     except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
         return None
 

@@ -14,6 +14,7 @@ from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.ranks import LEVEL, interquartile_mean, is_collapsed, median_interval, wilson
 
 UNTRAINED = 0.03  # a round that is no further above always giving the more frequent answer has learnt nothing
+ENOUGH = 10  # rounds whose spread says what is far below the others
 SATURATED = 0.005  # an epoch whose mean is this near to that of the last one
 DECIMALS = 7  # records have 8 significant digits: differences are equal when they agree this far
 
@@ -65,14 +66,15 @@ def summarise(rounds: pd.DataFrame, configurations: pd.DataFrame, metric: Metric
 
 def robust(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
     """What a few low rounds do not carry away, a row a label: median, median_low, median_high, interquartile_mean, where a failed round
-    is below all others; collapsed: how many of those that are done are far below the median. NaN where none is done."""
+    is below all others; collapsed: how many of those that are done are far below the median, where they are ten or more. NaN where none
+    is done."""
     rows = {}
     for label, group in rounds.groupby("label", observed=False):
         values = ranked(group, metric).to_numpy(dtype="float64")
         values = values if np.isfinite(values).any() else values[:0]
         found = median_interval(values).bounded()
         done = values[np.isfinite(values)]
-        collapsed = int(is_collapsed(done if metric.higher_is_better else -done).sum())
+        collapsed = int(is_collapsed(done if metric.higher_is_better else -done).sum()) if len(done) >= ENOUGH else 0
         rows[label] = [*found, interquartile_mean(values), collapsed]
     names = ["median", "median_low", "median_high", "interquartile_mean", "collapsed"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=names).astype({"collapsed": "int64"})

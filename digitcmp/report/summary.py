@@ -55,7 +55,7 @@ def print_next(run: "Run", console: Console) -> None:
     steps = [("which pairs it gets wrong", ["python", "-m", "digitcmp.mistakes", shown(run.directory)])] if run.config.save_model else []
     if rounds == 1:
         steps.append(("how much chance there is in it", ["python", "-m", "digitcmp", *others, f"rounds={SOME_ROUNDS}"]))
-    sweep, seeds = ["python", "-m", "digitcmp", "--multirun"], "seed=range(5)"
+    sweep, seeds = ["python", "-m", "digitcmp", "--multirun"], "seed=range(10)"
     if "aux_weight" in given and not run.config.model.comparator.detach:
         without = [f"aux_weight=0,{run.config.aux_weight:g}" if one.startswith("aux_weight=") else one for one in others]
         steps.append(("what the auxiliary loss buys", [*sweep, *without, seeds]))

@@ -271,6 +271,13 @@ def records_rows(directory: Path) -> list[RoundRow]:
     return [record.row for record in records_of(directory)]
 
 
+def test_rounds_that_nobody_has_any_more(tmp_path: Path) -> None:
+    """Asked for by an earlier command that was stopped, and not by the one that ends: nothing is running."""
+    one = begun(tmp_path)
+    one.add(result(0))
+    assert one.end() == "interrupted"
+
+
 def test_a_claimed_round_is_left_to_who_claimed_it(tmp_path: Path) -> None:
     """A round goes to the first that claims it, and is not given out when it is finished."""
     one, two = begun(tmp_path), begun(tmp_path)
@@ -280,10 +287,10 @@ def test_a_claimed_round_is_left_to_who_claimed_it(tmp_path: Path) -> None:
     one.add(result(0))
     assert not two.claim(0, False)
     two.add(result(1))
-    assert one.end() == "running"
     assert one.claim(2, False)
     one.release(2)
     assert two.claim(2, False)
+    assert one.end() == "running"  # by the other process
     two.add(result(2))
     assert two.end() == "done"
     assert not (tmp_path / ".claims").exists()

@@ -69,8 +69,11 @@ def test_failed_rounds_do_not_vanish() -> None:
 
 def test_collapsed_rounds_are_counted() -> None:
     """Rounds that are done and far below the others, or, of a loss, above."""
-    rounds = frame({"a": [0.9, 0.91, 0.92, 0.93, 0.56, None]}, train_loss=[0.1, 0.11, 0.12, 0.13, 3.0, np.nan])
+    near, losses = [0.9, 0.91, 0.92, 0.93, 0.94, 0.9, 0.91, 0.92, 0.93], [0.1, 0.11, 0.12, 0.13, 0.14, 0.1, 0.11, 0.12, 0.13]
+    rounds = frame({"a": [*near, 0.56, None]}, train_loss=[*losses, 3.0, np.nan])
     assert [summarise(rounds, known("a"), METRICS[name])["collapsed"].item() for name in ("test_accuracy", "train_loss")] == [1, 1]
+    few = frame({"a": [0.886, 0.885, 0.876, 0.889, 0.887]})  # whose spread is itself a matter of chance
+    assert summarise(few, known("a"))["collapsed"].item() == 0
 
 
 def test_saturation() -> None:

@@ -41,7 +41,7 @@ def test_the_next_commands_run(start: list[str], kinds: list[str], run_cli: Cli,
             monkeypatch.setattr(sys, "argv", [program, *arguments])
             mistakes()
         else:
-            fewer = {"rounds=10": "rounds=2", "seed=range(5)": "seed=range(2)"}
+            fewer = {"rounds=10": "rounds=2", "seed=range(10)": "seed=range(2)"}
             again = run_cli(*(fewer.get(argument, argument) for argument in arguments), "engine=serial", "report=false")
             assert again.code == 0, again.err
 
