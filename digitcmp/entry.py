@@ -202,6 +202,7 @@ class Interrupts:
         numbers: where Python's own handler writes those of the signals.
         """
         import _thread
+        import signal
         import time
 
         while not (heard := [number for number in numbers.recv(100) if number in self.listened]):
@@ -211,7 +212,7 @@ class Interrupts:
             time.sleep(0.1)
             if self.lost:
                 self.seen = self.lost = False
-                _thread.interrupt_main(self.number)
+                _thread.interrupt_main(signal.Signals(self.number))
         self.number = self.number if self.seen else heard[0]
         notice.clear()
         lead = b"\r\x1b[K\x1b[?25h" if takes_back() else b"\n"  # a bar goes, and the cursor that it hides comes again

@@ -194,7 +194,10 @@ entry.command("waiting", "torch")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 def test_what_a_scheduler_sends_ends_a_command_as_ctrl_c_does(tmp_path: Path, number: signal.Signals) -> None:
     """One line, and the exit code that tells which signal it was; also of what does not end by itself."""
-    for code, told in ((WAITING, "finished rounds are kept"), (STUCK, "it did not end by itself within 0 seconds; finished rounds are kept")):
+    for code, told in (
+        (WAITING, "finished rounds are kept"),
+        (STUCK, "it did not end by itself within 0 seconds; finished rounds are kept"),
+    ):
         process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdout is not None
         process.stdout.readline()

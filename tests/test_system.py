@@ -49,7 +49,13 @@ def test_cores_that_control_groups_leave(eight: pytest.MonkeyPatch, found: dict[
 
 @pytest.mark.parametrize(
     ("told", "cores"),
-    [({"PER_TASK": "3", "ON_NODE": "6"}, 3), ({"ON_NODE": "2"}, 2), ({"PER_TASK": "16"}, 8), ({"PER_TASK": "0"}, 1), ({"ON_NODE": "2(x3)"}, 8)],
+    [
+        ({"PER_TASK": "3", "ON_NODE": "6"}, 3),
+        ({"ON_NODE": "2"}, 2),
+        ({"PER_TASK": "16"}, 8),
+        ({"PER_TASK": "0"}, 1),
+        ({"ON_NODE": "2(x3)"}, 8),
+    ],
 )
 def test_cores_that_slurm_grants(eight: pytest.MonkeyPatch, told: dict[str, str], cores: int) -> None:
     """Those of a task; on a node where Slurm says no number, those that there are."""
