@@ -49,13 +49,16 @@ cd {cwd} || exit
 {command} &
 command=$!
 # from Slurm, before the time limit, and when the task is cancelled or preempted
-trap 'kill -USR1 $command' USR1
-trap 'kill -TERM $command' TERM
+trap 'kill -USR1 $command 2>/dev/null' USR1
+trap 'kill -TERM $command 2>/dev/null' TERM
 while wait $command; code=$?; kill -0 $command 2>/dev/null; do :; done
 echo $code >"$folder/${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID.exit"
 {requeue}exit $code
 """
-REQUEUE = '[ $code -ne 138 ] || scontrol requeue "$SLURM_JOB_ID"  # 128 + USR1: the time limit\n'
+REQUEUE = """\
+# 128 + USR1: the time limit. Slurm ends this turn itself; one that ends before it does so would be taken for the task's end
+[ $code -ne 138 ] || { scontrol requeue "$SLURM_JOB_ID" && sleep 60; }
+"""
 
 
 def script(options: Slurm, name: str, command: Sequence[str], cwd: Path) -> str:

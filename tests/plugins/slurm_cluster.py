@@ -101,7 +101,7 @@ class Cluster:
         assert callable(happened)
         while not happened():
             assert time.monotonic() < end, self.ask("squeue", "-r", "-t", "all") + self.ask("sinfo", "-N", "-l")
-            time.sleep(0.2)
+            time.sleep(0.5)
 
     def states(self, job: str) -> dict[str, str]:
         """The states of an array's tasks."""
@@ -126,7 +126,7 @@ class Cluster:
     def bring_back(self, node: str) -> None:
         """Start a node again that was lost."""
         self.run("slurmd", "-f", self.environment["SLURM_CONF"], "-N", node)
-        self.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        self.until(lambda: "idle" in self.ask("sinfo", "-h", "-n", node, "-o", "%T"), 60)
 
     def end(self) -> None:
         """End everything that it has started."""
