@@ -18,9 +18,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from digitcmp.experiment import slurm
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.store import read_run_records
-from tests.conftest import ROOT, Ended
+from tests.conftest import MNIST_ROOT, ROOT, Ended, needs_mnist
 from tests.experiment.test_resume import results
 from tests.plugins.slurm_cluster import Cluster, cluster, refused
+from tests.test_commands import lines_of, shortened
 
 Cli = Callable[..., Ended]
 pytestmark = [
@@ -130,7 +131,7 @@ def test_an_array_of_workers_on_one_study(run_cli: Cli, tmp_path: Path) -> None:
     assert (folder / "study.journal").exists()
     assert not (folder / "study.db").exists()
     assert {json.loads(path.read_text())["status"] for path in folder.glob("trial_*/run.json")} <= {"done", "pruned"}
-    assert "8 trials" in (folder / "summary" / "search.md").read_text()
+    assert "Trials: 8 of 8: " in (folder / "summary" / "search.md").read_text()
     assert set(slurm.Array(re.findall(r"as job (\d+)", ended.out)[0], folder).codes().values()) == {0}
 
 
@@ -202,3 +203,14 @@ def test_a_dry_run_says_what_would_be_submitted(run_cli: Cli, tmp_path: Path) ->
     assert "Slurm says: Job" in ended.out
     assert "with 2 at a time" in ended.out
     assert not list(tmp_path.rglob("array.sh"))
+
+
+@needs_mnist
+@pytest.mark.parametrize("command", [line for line in lines_of("docs/slurm.md") if "slurm" in line])
+def test_commands_of_the_page(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """Each could be submitted as it stands, with fewer and smaller rounds."""
+    monkeypatch.setenv("DIGITCMP_DATA", str(Path(MNIST_ROOT).resolve()))
+    words = shortened(shlex.split(command, comments=True)[3:])
+    ended = run_cli(*words, *["dry_run=true"] * ("dry_run=true" not in words))
+    assert (ended.code, ended.err) == (0, "")
+    assert "#SBATCH --array=0-" in ended.out
