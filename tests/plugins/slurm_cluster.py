@@ -58,6 +58,11 @@ def refused() -> str:
     return f"no network namespace can be made: {tried.stderr.strip()}" if tried.returncode else ""
 
 
+def parent_of(process: int) -> int:
+    """The parent of a process."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 class Cluster:
     """A running cluster. top: its folder; bin: the commands, which reach it from anywhere with `environment`."""
 
@@ -118,7 +123,10 @@ class Cluster:
 
     def lose(self, node: str) -> None:
         """A node that loses its power."""
-        for process in [int((self.top / f"slurmd-{node}.pid").read_text()), *self.processes(node)]:
+        tasks = self.processes(node)
+        watchers = {parent for task in tasks if Path(f"/proc/{(parent := parent_of(task))}/comm").read_text().startswith("slurmstepd")}
+        # whoever could still tell of the others' end goes first
+        for process in [int((self.top / f"slurmd-{node}.pid").read_text()), *watchers, *tasks]:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=power")
