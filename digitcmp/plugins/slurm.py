@@ -31,6 +31,7 @@ from digitcmp.terminal import Terminal
 if TYPE_CHECKING:
     from digitcmp.plugins.runner import JobRunner
 
+CHECKPOINT = 10  # epochs, where nothing else was asked for
 OWN = re.compile(r"hydra/launcher|hydra\.sweep\.dir|slurm(\..+)?")  # keys that a task gets others of, or none
 
 
@@ -64,6 +65,8 @@ class SlurmLauncher(DigitcmpLauncher):
         given = [argument for argument in sys.argv[1:] if not OWN.fullmatch(key_of(argument))]
         where = QuotedString(str(self.folder), Quote.single).with_quotes()
         own = ["hydra/launcher=digitcmp", f"hydra.sweep.dir={where}"]
+        if self.config.checkpoint_every is None and "checkpoint_every" not in map(key_of, given):
+            own.insert(0, f"checkpoint_every={CHECKPOINT}")  # a task may end at any moment
         return slurm.script(self.options, self.folder.name, [sys.executable, "-m", "digitcmp", *given, *own], Path.cwd())
 
     def elsewhere(self, runs: Sequence[Run]) -> None:

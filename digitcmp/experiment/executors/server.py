@@ -162,9 +162,7 @@ def serve(number: int, modules: Sequence[str], beat: float) -> None:
 
     number: of the server's socket. beat: seconds between two signs of life while it imports.
     """
-    for one in ending_signals():  # before they are let through again: to the workers, too
-        signal.signal(one, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ending_signals())
+    ignore_signals()
     hush()
     control, problem, workers = socket.socket(fileno=number), "", set[int]()
     with beating(control, beat):
@@ -194,6 +192,13 @@ def serve(number: int, modules: Sequence[str], beat: float) -> None:
             os.close(one)
         with suppress(BrokenPipeError, ConnectionResetError):
             control.sendall(f"{answer}\n".encode())
+
+
+def ignore_signals() -> None:
+    """Ignore what ends programs, here and in the workers, before it is let through again."""
+    for one in ending_signals():
+        signal.signal(one, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ending_signals())
 
 
 def fork(control: socket.socket, number: int, workers: set[int], device: str, beat: str) -> str:
