@@ -28,13 +28,14 @@ from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment import preview
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_places, print_plan, print_resumed
-from digitcmp.experiment.progress import ProgressDisplay
+from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
+from digitcmp.experiment.store import in_use
 from digitcmp.files import shipped
 from digitcmp.names import check_folder, check_name
 from digitcmp.passwords import check_storage, into_environment
-from digitcmp.plugins import options, previews, resolvers, sweeper, sweeps
+from digitcmp.plugins import options, previews, resolvers, slurm, sweeper, sweeps
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.plugins.resolvers import run_name
 from digitcmp.search.config import TARGET as SEARCHING
@@ -76,6 +77,7 @@ class Hooks(Callback):
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
         check_names(config, config.hydra.run.dir)
+        slurm.check_given(config.hydra, multirun=False)
         check_single(config)
         if config.preview:
             previews.give_folder(config, single=True)
@@ -99,6 +101,7 @@ class Hooks(Callback):
         cannot work, before a directory is made; give a sweep that is not what its name says a folder of its own."""
         del kwargs
         check_names(config, config.hydra.sweep.dir)
+        slurm.check_given(config.hydra, multirun=True)
         check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
         if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
             params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
@@ -115,12 +118,15 @@ class Hooks(Callback):
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
         directory = Path(config.hydra.sweep.dir)
-        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | Refused) or not any(directory.glob("*/run.json")):
+        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | SystemExit) or not any(directory.glob("*/run.json")):
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return
         if official(config.hydra):
             sweeper.print_found(directory)
+            return
+        if busy := [path.parent for path in directory.glob("*/run.json") if in_use(path.parent)]:
+            print(f"{counted(len(busy), 'run')} in {directory}: another process still trains rounds of them, and reports at its end")
             return
         if config.report and config.test:
             from digitcmp.report.build import make_report

@@ -18,7 +18,8 @@ PLAIN = {"±": "+-", "×": "x", "…": "...", "·": "-", "−": "-", "–": "-",
 
 
 def command(module: str, loads: str) -> "NoReturn":
-    """Run `main` of a module, and end the program: exit code 0, that of what it raises (SystemExit), or 130 for Ctrl-C.
+    """Run `main` of a module, and end the program: exit code 0, that of what it raises (SystemExit), 130 for Ctrl-C, or 128 and the
+    number of another signal that ends programs.
 
     loads: the library that takes longest to import.
     """
@@ -153,38 +154,43 @@ class Notice:
 
 
 class Interrupts:
-    """Ctrl-C: the first one is a KeyboardInterrupt, and those that follow change nothing. What has not ended `GRACE` seconds later is
-    ended, also in the middle of a system call; nothing on disk needs more than what is there at any moment."""
+    """Ctrl-C, and the signals by which a system or a scheduler ends programs: the first one is a KeyboardInterrupt, and those that follow
+    change nothing. What has not ended `GRACE` seconds later is ended, also in the middle of a system call; nothing on disk needs more
+    than what is there at any moment."""
 
     def __init__(self) -> None:
         self.seen = self.lost = False
+        self.number = 2  # of the first signal; Ctrl-C
 
     def begin(self) -> None:
-        """Listen to Ctrl-C from now on."""
+        """Listen to the signals from now on, but for those that whoever started the program wants to be ignored: as `nohup` and shells
+        do for what runs in the background."""
         import signal
         import socket
         import threading
 
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as `nohup` and shells want it for what runs in the background
+        self.listened = [number for number in ending_signals() if signal.getsignal(number) is not signal.SIG_IGN]
+        if not self.listened:
             return
         numbers, self.written = socket.socketpair()
         self.written.setblocking(False)
         signal.set_wakeup_fd(self.written.fileno(), warn_on_full_buffer=False)
         sys.unraisablehook = self.ignored
-        signal.signal(signal.SIGINT, self.hear)
+        for number in self.listened:
+            signal.signal(number, self.hear)
         try:
             threading.Thread(target=self.watch, args=(numbers,), name="digitcmp-interrupts", daemon=True).start()
         except RuntimeError:  # no more threads are allowed here (ulimit -u)
             return
 
-    def hear(self, *_: object) -> None:
-        """What Python calls for Ctrl-C. Raises KeyboardInterrupt."""
+    def hear(self, number: int, *_: object) -> None:
+        """What Python calls for a signal. Raises KeyboardInterrupt."""
         if not self.seen:
-            self.seen = True
+            self.seen, self.number = True, number
             raise KeyboardInterrupt
 
     def ignored(self, error: "UnraisableHookArgs") -> None:
-        """An error where none can be raised, as in `__del__`: that of Ctrl-C is raised again where it can."""
+        """An error where none can be raised, as in `__del__`: that of a signal is raised again where it can."""
         if not isinstance(error.exc_value, KeyboardInterrupt):
             sys.__unraisablehook__(error)
         else:
@@ -199,33 +205,49 @@ class Interrupts:
         import signal
         import time
 
-        while signal.SIGINT not in numbers.recv(1):
+        while not (heard := [number for number in numbers.recv(100) if number in self.listened]):
             pass
         end = time.monotonic() + GRACE
         while time.monotonic() < end:
             time.sleep(0.1)
             if self.lost:
                 self.seen = self.lost = False
-                _thread.interrupt_main()
+                _thread.interrupt_main(signal.Signals(self.number))
+        self.number = self.number if self.seen else heard[0]
         notice.clear()
         lead = b"\r\x1b[K\x1b[?25h" if takes_back() else b"\n"  # a bar goes, and the cursor that it hides comes again
-        os.write(2, lead + b"digitcmp: interrupted; it did not end by itself within %d seconds; finished rounds are kept\n" % GRACE)
-        os._exit(128 + signal.SIGINT)
+        os.write(2, lead + f"digitcmp: {self.cause()}; it did not end by itself within {GRACE:.0f} seconds; ".encode())
+        os.write(2, b"finished rounds are kept\n")
+        os._exit(128 + self.number)
 
-    @staticmethod
-    def told(error: BaseException) -> int:
+    def cause(self) -> str:
+        """What has ended the program, in words."""
+        import signal
+
+        return "interrupted" if self.number == signal.SIGINT else f"interrupted ({signal.Signals(self.number).name})"
+
+    def told(self, error: BaseException) -> int:
         """Say that the command was interrupted; the exit code for that. error: the KeyboardInterrupt, whose text says what is kept."""
         from digitcmp.inert import line
 
         kept = line(str(error)) if isinstance(error, KeyboardInterrupt) else ""
-        print(f"\ndigitcmp: interrupted; {kept or 'finished rounds are kept'}", file=sys.stderr)
-        return 130
+        print(f"\ndigitcmp: {self.cause()}; {kept or 'finished rounds are kept'}", file=sys.stderr)
+        return 128 + self.number
 
     def end(self) -> None:
         """All is done: what is cleaned up at the end of a program is not to be interrupted any more."""
         import signal
 
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in ending_signals():
+            signal.signal(number, signal.SIG_IGN)
+
+
+def ending_signals() -> list[int]:
+    """The signals that end a command as Ctrl-C does: of a terminal that is closed, of a system that goes down, of a scheduler's time
+    limit, preemption or cancelled job; as far as this system has them."""
+    import signal
+
+    return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 
 
 interrupts = Interrupts()

@@ -52,6 +52,14 @@ def check_folder(key: str, path: str | PurePath) -> None:
     raise ConfigError(f"{key}={quoted(text)}: {wrong}; choose a folder of at most {PART} bytes a name and {WHOLE:,} characters in all")
 
 
+def check_option(key: str, text: str) -> None:
+    """Raise ConfigError for what cannot be a value, or a whole option, of another program in a line of a script."""
+    wrong = next((letter for letter in text if letter in " '\"\\" or not letter.isprintable()), "")
+    if not text or wrong:
+        what = f"it has a {wrong!r}" if text else "it is empty"
+        raise ConfigError(f"{key}={quoted(text)}: {what}; this goes to another program as it is, without blanks, quotes or backslashes")
+
+
 def quoted(text: str) -> str:
     """The beginning of a wrong name."""
     return visible(text[:SHOWN]) + (" …" if len(text) > SHOWN else "")

@@ -3,7 +3,7 @@ From /proc and /sys, where they are; elsewhere little is known."""
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,14 +38,41 @@ def advice(stopped: Iterable[int]) -> str:
 
 
 def cpu_count() -> int:
-    """The cores that this process may use: those it is bound to, and no more than its control group has time on."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may use: those it is bound to, no more than its control groups have time on, and no more than Slurm has
+    granted."""
+    counted = getattr(os, "process_cpu_count", None)  # Python 3.13
+    bound = counted() if counted else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min([bound or 1, *granted(), *map(math.ceil, quotas())]))
+
+
+def granted() -> list[int]:
+    """The cores of a Slurm task, where this is one: those that were asked for, or else those of its job on this node."""
+    told = [os.environ.get(f"SLURM_CPUS_{name}", "") for name in ("PER_TASK", "ON_NODE")]
+    return [int(text) for text in told if text.isdecimal()][:1]
+
+
+def quotas(groups: Path = Path("/sys/fs/cgroup")) -> Iterator[float]:
+    """The cores' worth of time that each control group of this process has, those that it lies in included; both versions of them."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()  # version 2
+        # 0::/job_1/step_0 (version 2), 3:cpu,cpuacct:/job_1
+        rows = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    except OSError:
+        rows = []
+    own = {names: path for _, names, path in rows if "cpu" in names.split(",") or not names}
+    for names, path in {"": "/", "cpu": "/", **own}.items():
+        top = groups / names
+        for folder in (top / path.strip("/"), *(top / path.strip("/")).parents):
+            if folder.is_relative_to(top) and (quota := quota_of(folder, names)) is not None:
+                yield quota
+
+
+def quota_of(group: Path, names: str) -> float | None:
+    """The cores' worth of time of one control group, None without a limit. names: its controllers, none in version 2."""
+    try:
+        if not names:
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota, period = ((group / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
     except (OSError, ValueError):
-        try:
-            quota, period = (Path(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
-        except OSError:
-            return bound
-    limited = quota.strip().isdecimal()  # max, -1: not at all
-    return max(1, min(bound, math.ceil(int(quota) / int(period)))) if limited else bound
+        return None
+    return int(quota) / int(period) if quota.isdecimal() else None  # max, -1: no limit

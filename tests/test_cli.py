@@ -382,17 +382,18 @@ def test_yaml_cannot_run_code(tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
-def test_ctrl_c_keeps_finished_rounds(tmp_path: Path) -> None:
-    """Ctrl-C between rounds: exit code 130, the finished rounds on disk, the run marked interrupted."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_finished_rounds(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C between rounds, or the signal of a scheduler: its exit code, the finished rounds on disk, the run marked interrupted."""
     command = [*PYTHON, "engine=serial", "rounds=1000", "data.train_pairs=100", "data.test_pairs=100", "epochs=2", "hydra.run.dir=here"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     record = tmp_path / "here" / "rounds.csv"
     deadline = time.monotonic() + 120
     while not record.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "interrupted" in err
     assert "Traceback" not in err
     rows = record.read_text().splitlines()[1:]

@@ -91,7 +91,7 @@ def existing(argument: str) -> str:
 
 
 @needs_mnist
-@pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/cluster.md"])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ("docs/cluster.md", "docs/slurm.md")])
 def test_commands_run(page: str, run_cli: Callable[..., Ended], run_main: Callable[..., Ended], tmp_path: Path) -> None:
     """Each ends as it should, after those that stand before it."""
     prepare(page, tmp_path)

@@ -178,6 +178,43 @@ def test_what_does_not_end_after_ctrl_c_is_ended(tmp_path: Path) -> None:
     assert "did not end by itself" in err
 
 
+WAITING = """
+import sys, time
+from types import ModuleType
+from digitcmp import entry
+def wait():
+    print("begun", flush=True)
+    time.sleep(60)
+sys.modules["waiting"] = ModuleType("waiting")
+sys.modules["waiting"].main = wait
+entry.command("waiting", "torch")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_what_a_scheduler_sends_ends_a_command_as_ctrl_c_does(tmp_path: Path, number: signal.Signals) -> None:
+    """One line, and the exit code that tells which signal it was; also of what does not end by itself."""
+    for code, told in (
+        (WAITING, "finished rounds are kept"),
+        (STUCK, "it did not end by itself within 0 seconds; finished rounds are kept"),
+    ):
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 128 + number
+        assert err == f"\ndigitcmp: interrupted ({number.name}); {told}\n"
+
+
+def test_what_nohup_has_a_command_ignore_it_ignores(tmp_path: Path) -> None:
+    """The end of its terminal."""
+    line = 'trap "" HUP; "$@" & read -t 30; kill -HUP $!; kill -TERM $!; wait $!'
+    done = shell(tmp_path, f"mkfifo begun; exec 3<>begun; ({line}) <&3 >begun", sys.executable, "-c", WAITING)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "\ndigitcmp: interrupted (SIGTERM); finished rounds are kept\n")
+
+
 def test_an_interrupt_that_python_ignores_comes_again(tmp_path: Path) -> None:
     """In `__del__` no error can be raised: that of Ctrl-C must end the command all the same."""
     (tmp_path / "silent.py").write_text(

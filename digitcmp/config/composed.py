@@ -17,7 +17,7 @@ from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, MOST_SEED, Config, DataC
 from digitcmp.config.sizes import check_memory
 from digitcmp.data.fingerprint import fingerprint_of
 from digitcmp.errors import ConfigError
-from digitcmp.names import check_folder, check_name
+from digitcmp.names import check_folder, check_name, check_option
 
 LIMITS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}  # see `digitcmp.config.schema.key`
 OFFICIAL = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
@@ -71,10 +71,14 @@ def check_auto(composed: DictConfig, hydra: Any) -> None:
     if composed.rounds != AUTO or not is_multirun(hydra):
         return
     for part, known, why in (
-        ("sweeper", "basic", "a search trains the same rounds for every trial"),
-        ("launcher", "digitcmp", "the runs of a sweep are compared while they are trained, and this launcher trains each by itself"),
+        ("sweeper", ("basic",), "a search trains the same rounds for every trial"),
+        (
+            "launcher",
+            ("digitcmp", "slurm"),
+            "the runs of a sweep are compared while they are trained, and this launcher trains each by itself",
+        ),
     ):
-        if (chosen := hydra.runtime.choices.get(f"hydra/{part}")) != known:
+        if (chosen := hydra.runtime.choices.get(f"hydra/{part}")) not in known:
             raise ConfigError(f"rounds=auto with hydra/{part}={chosen}: {why}; give a number, as in rounds=10")
 
 
@@ -183,3 +187,5 @@ def check_text(path: str, value: str, kind: str) -> None:
         check_name(path, value)
     elif kind == "folder":
         check_folder(path, value)
+    elif kind == "option":
+        check_option(path, value)

@@ -36,11 +36,13 @@ def wrong_about(about: Any) -> str:
 
 def wrong_lists(about: dict[str, Any]) -> str:
     """The first of its lists, or its flag, that is none; empty where all are sound."""
-    jobs, resumed = about.get("jobs", []), about.get("resumed", [])
+    jobs, resumed, tasks = about.get("jobs", []), about.get("resumed", []), about.get("slurm", [])
     if not isinstance(jobs, list) or not all(isinstance(job, list) and [type(part) for part in job] == [int, int] for job in jobs):
         return "jobs"
     if not isinstance(resumed, list) or not all(isinstance(one, dict) and isinstance(one.get("platform"), dict | None) for one in resumed):
         return "resumed"
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        return "slurm"
     return "" if isinstance(about.get("git_dirty"), bool | None) else "git_dirty"
 
 

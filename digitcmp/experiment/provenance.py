@@ -1,6 +1,7 @@
 """What made a result: versions, checkout, and the machine as far as it may change the last digits."""
 
 import hashlib
+import os
 import platform
 import subprocess
 from contextlib import suppress
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from digitcmp import __version__
+
+SLURM = {"job": "_JOB_ID", "array": "_ARRAY_JOB_ID", "task": "_ARRAY_TASK_ID", "node": "D_NODENAME", "restarts": "_RESTART_COUNT"}
 
 
 @cache
@@ -41,6 +44,13 @@ def machine(device: str) -> dict[str, Any]:
         "threads": 1,  # as executors set it: more gain nothing on networks of this size
         "device_name": torch.cuda.get_device_name() if device == "cuda" else processor(),
     }
+
+
+def allocation() -> dict[str, Any] | None:
+    """The Slurm task that this process is, as far as Slurm tells: its job, place in an array, node, and how often it was begun before.
+    None outside Slurm. Says where rounds were trained, and nothing about their numbers."""
+    told = {name: os.environ.get(f"SLURM{variable}") for name, variable in SLURM.items()}
+    return {name: value for name, value in told.items() if value is not None} if told["job"] else None
 
 
 def processor() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from digitcmp.config.identity import configuration
 from digitcmp.config.messages import failed_rounds
 from digitcmp.config.schema import Config
-from digitcmp.experiment.provenance import machine, versions
+from digitcmp.experiment.provenance import allocation, machine, versions
 from digitcmp.experiment.store import Status, Store, network_path
 from digitcmp.names import check_folder
 from digitcmp.train.results import RoundResult, RoundRow
@@ -84,6 +84,12 @@ class Run:
         self.elsewhere = [seed for seed in waiting if seed not in free]
         return bool(free)
 
+    def look_after_others(self) -> None:
+        """Take over what other processes have made of the run, which was theirs alone; rounds that have failed there stay so."""
+        self.config.retry_failed = False
+        self.store.look()
+        self.missing = deque(self.store.missing(self.seeds, retry_failed=False))
+
     @property
     def unsaved(self) -> int:
         """How many rounds are done without keeping the network that is asked for now."""
@@ -101,6 +107,8 @@ class Run:
         parameters = self.config.ensemble * count_parameters(self.config.model)
         how = {"engine": executor, "workers": workers, "device": device, "platform": platform or machine(device)}
         how["data_root"] = None if self.config.data.root is None else str(Path(self.config.data.root).absolute())
+        if (task := allocation()) is not None:
+            how["slurm"] = [task]
         self.begun = True
         self.store.begin({"parameters": parameters, "seeds": self.seeds, **how, **versions(), "command": self.command})
 

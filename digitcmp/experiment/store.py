@@ -74,6 +74,12 @@ class Store:
                 raise RunError(f"{self.directory} holds a run of another configuration ({told}); choose another folder, or delete it")
         return recorded
 
+    def look(self) -> None:
+        """Read what other processes have made of the folder, where none was before. Raises RunError when that cannot be read."""
+        if (self.directory / "run.json").exists():
+            self.about = read_about(self.directory)
+        self.refresh()
+
     def refresh(self) -> None:
         """Read what other processes have recorded."""
         self.reader.read(self.records, skip=self.log)
@@ -232,6 +238,17 @@ class Store:
         write_whole(self.directory / "run.json", json.dumps(self.about, indent=2, ensure_ascii=False) + "\n")
 
 
+def in_use(directory: Path) -> bool:
+    """Whether a process has rounds of the run in this folder in flight."""
+    for path in (directory / ".claims").glob("*.lock"):
+        try:
+            with file_lock(path).acquire(timeout=0):
+                continue
+        except Timeout:
+            return True
+    return False
+
+
 def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
     """What run.json says when a run is begun (before: None) or gone on with: seeds of both, and the code that made its first rounds."""
     if before is None:
@@ -245,6 +262,9 @@ def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, An
     jobs = before.get("jobs", [])
     for job in about.get("jobs", []):
         jobs = with_job(jobs, job)
+    tasks = before.get("slurm", [])
+    if tasks or "slurm" in about:
+        about["slurm"] = tasks + [task for task in about.get("slurm", []) if task not in tasks]
     about = {**about, "configuration": before["configuration"], "jobs": jobs}
     return {**about, "seeds": seeds, "status": "running", "started": before["started"], "finished": None, "resumed": resumed}
 

@@ -16,7 +16,7 @@ from digitcmp.config.schema import GROUP_SCHEMAS, Config, range_in_words
 from digitcmp.files import shipped
 from digitcmp.search.config import TARGET, SearchConfig
 
-WITH = {"auto": "rounds=auto", "ray": "engine=ray"}  # keys that matter with one value of another
+WITH = {"auto": "rounds=auto", "ray": "engine=ray", "slurm": "hydra/launcher=slurm"}  # keys that matter with one value of another
 CHOSEN = ("model", "optimizer", "scheduler", "data", "augment")  # groups of which every run has a choice
 ADDED = ("experiment", "ladder", "sweeps")  # groups that are added with a plus sign
 GROUP_COLUMN, CHOICE_COLUMN, KEY_COLUMN = 15, 21, 26

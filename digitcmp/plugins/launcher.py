@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from digitcmp.config.rules import auto_together
+from digitcmp.config.schema import Config
 from digitcmp.entry import notice
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import preview
@@ -48,6 +49,8 @@ class LauncherConfig:
 
 class DigitcmpLauncher(Launcher):
     """Trains all jobs together, and lets Hydra run each."""
+
+    here = True  # whether it is this machine that trains
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
@@ -87,6 +90,7 @@ class DigitcmpLauncher(Launcher):
         if previewing and self.config.hydra.sweeper._target_ != SEARCHING:  # a search has left what it is there
             folder = Path(str(self.config.hydra.sweep.dir)).absolute()
             preview.write(whole_of(preview.typed_command(sys.argv[1:]), asked, jobs, folder), folder)
+        self.elsewhere(runs)
         with ProgressDisplay.of(runs, console) as display:
             train(runs, [display, RunLog(), runner])
         runner.run_waiting()
@@ -105,9 +109,13 @@ class DigitcmpLauncher(Launcher):
             if refused is not None:
                 raise refused
         print_resumed(runs, console := Terminal())
+        self.elsewhere(runs)
         train_auto(runs, Path(str(self.config.hydra.sweep.dir)), [RunLog()], console, runner.on_run_end)
         runner.run_waiting()
         return [returns[job.number] for job in jobs]
+
+    def elsewhere(self, runs: Sequence[Run]) -> None:
+        """Have rounds of these runs trained by others, as far as a launcher does so. Raises RunError when they have not been."""
 
     def stream(self, jobs: Iterable[tuple[int, Sequence[str]]], callbacks: Sequence[Callback], on_job_end: OnJobEnd, rounds: int) -> None:
         """Train jobs as they come: (number, overrides), each taken when there is room for its rounds; rounds: how many all will have.
@@ -152,11 +160,12 @@ class DigitcmpLauncher(Launcher):
 
     def show_plan(self, runs: list[Run], runner: JobRunner) -> list[JobReturn]:
         """Print how the runs stand; nothing is trained. What would be refused is refused."""
-        from digitcmp.experiment.executors.choose import choose, choose_device, places
+        from digitcmp.experiment.executors.choose import places
 
         if runs:
-            print_places(places(runs[0].config), Terminal())
-            _, workers = choose(runs[0].config, sum(len(run.seeds) for run in runs), choose_device(runs[0].config.device))
+            if self.here:
+                print_places(places(runs[0].config), Terminal())
+            workers = self.side_by_side(runs[0].config, sum(len(run.seeds) for run in runs))
             if auto_together([run.config for run in runs]):
                 from digitcmp.auto.expected import print_expected
 
@@ -166,6 +175,12 @@ class DigitcmpLauncher(Launcher):
         errors = [job.error if job.config is None else runner.refusal(job.config) for job in runner.waiting]
         refused = [JobReturn(status=JobStatus.FAILED, _return_value=error) for error in errors if error]
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
+
+    def side_by_side(self, config: Config, rounds: int) -> int:
+        """How many of these rounds would be trained at a time."""
+        from digitcmp.experiment.executors.choose import choose, choose_device
+
+        return choose(config, rounds, choose_device(config.device))[1]
 
 
 def for_all(jobs: Sequence[Job], key: str) -> bool:

@@ -12,7 +12,7 @@ from digitcmp.config import schema
 from digitcmp.config.identity import execution_keys
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.files import shipped
-from digitcmp.plugins import help, launcher, recipes, sweeper
+from digitcmp.plugins import help, launcher, recipes, slurm, sweeper
 
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
 
@@ -35,6 +35,7 @@ def run_name(before: str, overrides: list[str], named: Collection[str] = ()) -> 
 def register() -> None:
     """Tell Hydra and OmegaConf what the YAML files refer to: schemas, sweeps, and the resolvers of names and groups."""
     launcher.register()
+    slurm.register()
     sweeper.register()
     recipes.register()
     store = ConfigStore.instance()

@@ -107,7 +107,10 @@ class JobRunner(Callback):
         from digitcmp.experiment.executors.choose import check_data, check_means
 
         means = (config.augment, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers, config.ray)
-        for parts, check in ((means, check_means), (config.data, check_data)):
+        checks: list[tuple[object, Callable[[Config], None]]] = [(config.data, check_data)]
+        if self.launcher.here:
+            checks.insert(0, (means, check_means))
+        for parts, check in checks:
             if (key := repr(parts)) not in self.refusals:
                 try:
                     check(config)

@@ -1,6 +1,7 @@
 """The best configuration of a search: as an `experiment` file, best.yaml, and against the one that the search began with, on seeds
 that no trial has seen (the winner's luck)."""
 
+import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from digitcmp.config.schema import Config
 from digitcmp.errors import SearchError
 from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.provenance import now, versions
-from digitcmp.experiment.store import read_run_records
+from digitcmp.experiment.store import in_use, read_run_records
 from digitcmp.files import write_whole
 from digitcmp.inert import visible
 from digitcmp.plugins.private import error_of
@@ -26,6 +27,7 @@ from digitcmp.search.spec import SearchSpec, under
 from digitcmp.search.study import SharedStudy
 
 FOLDER = "confirm"
+POLL = 0.5  # seconds between looks at what other processes are doing
 HELD_OUT = ("test", "data.val_pairs", "data.fingerprint")  # what belongs to a search, and not to a recipe
 TRAINING = ("epochs", "batch_size", "aux_weight")  # what a recipe says even where it is the default
 
@@ -87,8 +89,13 @@ def confirm(spec: SearchSpec, shared: SharedStudy, context: HydraContext, config
     compose = context.config_loader.load_sweep_config
     hashes = {name: configuration_hash(configuration(shortened(typed(compose(config, overrides))))) for name, overrides in jobs.items()}
     names = [name for name in jobs if name == "start" or hashes[name] != hashes["start"]]
-    returns = launcher.launch([[*jobs[name], f"hydra.sweep.subdir={FOLDER}/{name}"] for name in names], initial_job_idx=0)
+    given = [[*jobs[name], f"hydra.sweep.subdir={FOLDER}/{name}"] for name in names]
     folders = [spec.folder / FOLDER / name for name in names]
+    returns = launcher.launch(given, initial_job_idx=0)
+    while any(map(in_use, folders)):  # another process has rounds of them
+        while any(map(in_use, folders)):
+            time.sleep(POLL)
+        returns = launcher.launch(given, initial_job_idx=0)
     for folder, ended in zip(folders, returns, strict=True):
         if (error := error_of(ended)) is not None and not read_run_records(folder).rounds:
             raise SearchError(f"{folder} could not be trained: {one_line(error)}")

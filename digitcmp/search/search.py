@@ -29,12 +29,13 @@ from digitcmp.experiment.store import read_run_records
 from digitcmp.passwords import without_passwords
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.private import error_of
+from digitcmp.plugins.slurm import SlurmLauncher
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.preview import few_of, whole_of
 from digitcmp.search.space import in_words, shown
 from digitcmp.search.spec import SearchSpec, make_spec
-from digitcmp.search.storage import open_storage
+from digitcmp.search.storage import open_storage, storage_url
 from digitcmp.search.study import Ending, SharedStudy, make_pruner, make_sampler, open_study
 from digitcmp.search.trial import RunningTrial
 from digitcmp.system import advice
@@ -60,11 +61,14 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
     if whole.base.preview:
         spec = few_of(whole)
         settings = spec.settings
+    away = launcher if isinstance(launcher, SlurmLauncher) else None
     if spec.base.dry_run:
-        show_space(spec, console)
+        show_space(spec, console, away)
+        if away:
+            away.show_script()
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    url = settings.storage or f"sqlite:///{spec.folder / 'study.db'}"
+    url = storage_url(settings.storage, spec.folder, shared=away is not None)
     with open_storage(url) as storage:
         pruner = make_pruner(settings, spec.trial.steps)
         name = settings.study_name or spec.folder.absolute().name
@@ -75,6 +79,8 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
         if whole.base.preview:
             preview.write(whole_of(whole), spec.folder)
         OmegaConf.save(config, spec.folder / "multirun.yaml")
+        if away:
+            away.search_elsewhere()
         with shared.join() as before:
             if before:  # the same seed again would give the points that it gave before
                 seed = int(np.random.SeedSequence((settings.seed, before)).generate_state(1)[0])
@@ -124,20 +130,20 @@ def conclude(
         )
 
 
-def show_space(spec: SearchSpec, console: Console) -> None:
+def show_space(spec: SearchSpec, console: Console, away: SlurmLauncher | None) -> None:
     """What would be searched, and about how long it would take: dry_run=true. Raises DigitcmpError where it could not be trained."""
-    from digitcmp.experiment.executors.choose import choose, choose_device, preflight
+    from digitcmp.experiment.executors.choose import check_data, choose, choose_device, preflight
 
     for dimension in spec.space.searched:
         when = f" (when {' and '.join(map(str, dimension.when))})" if dimension.when else ""
         say(console, f"{dimension.name}: {shown(dimension.distribution)}{when}")
     trial, settings = spec.trial, spec.settings
-    preflight(spec.base)
+    check_data(spec.base) if away else preflight(spec.base)
     size = f"{settings.n_trials} trials of {len(trial.seeds)} × {trial.epochs} epochs (seeds {trial.seeds[0]} to {trial.seeds[-1]})"
     rounds = settings.n_trials * len(trial.seeds) + 2 * settings.confirm
     with console.status("training a short round"):
         pace = measure(spec.base, rounds)
-    workers = choose(spec.base, rounds, choose_device(spec.base.device))[1]
+    workers = away.side_by_side(spec.base, rounds) if away else choose(spec.base, rounds, choose_device(spec.base.device))[1]
     time = in_all(rounds * pace.seconds(trial.epochs) if pace else math.nan, workers, " (by a short round of its start)")
     pruned = ", less what is pruned" if settings.pruner != "none" else ""
     confirmed = f", {settings.confirm} × 2 rounds to confirm" if settings.confirm else ""

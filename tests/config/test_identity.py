@@ -11,7 +11,7 @@ from omegaconf import MISSING
 
 from digitcmp.config import identity
 from digitcmp.config.identity import completed, configuration, configuration_hash, differences, execution_keys
-from digitcmp.config.schema import GROUP_SCHEMAS, Auto, Config, ConvLayer, Elastic, ModelConfig, Ray, Sgd
+from digitcmp.config.schema import GROUP_SCHEMAS, Auto, Config, ConvLayer, Elastic, ModelConfig, Ray, Sgd, Slurm
 from tests.conftest import CONF, compose_config
 
 
@@ -80,7 +80,8 @@ def test_execution_keys() -> None:
     }
     auto = {"auto", "auto.margin", "auto.batch", "auto.max", "auto.level"}
     ray = {"ray", "ray.address", "ray.cpus", "ray.gpus", "ray.retries"}
-    assert set(execution_keys()) == {"rounds", *where_and_how, *auto, *ray}
+    slurm = {"slurm", *(f"slurm.{item.name}" for item in fields(Slurm))}
+    assert set(execution_keys()) == {"rounds", *where_and_how, *auto, *ray, *slurm}
 
 
 def test_an_earlier_configuration_is_completed() -> None:
@@ -170,8 +171,8 @@ def test_a_key_has_one_home() -> None:
     primary = yaml.safe_load((CONF / "config.yaml").read_text())
     known = schema_defaults(Config)
     assert not {name for name in primary if name in known}
-    missing = {item.name for item in fields(Config) if item.default == MISSING} | {"auto", "ray"}
-    for name, group in (("auto", Auto), ("ray", Ray)):
+    missing = {item.name for item in fields(Config) if item.default == MISSING} | {"auto", "ray", "slurm"}
+    for name, group in (("auto", Auto), ("ray", Ray), ("slurm", Slurm)):
         assert set(primary[name]) == {item.name for item in fields(group) if item.default == MISSING}
     assert missing == {name for name in primary if name not in ("defaults", "hydra")}
     for group, schemas in GROUP_SCHEMAS.items():

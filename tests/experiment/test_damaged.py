@@ -192,7 +192,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     return directory, read_about(directory)
 
 
-ABOUT_KEYS = ["", "seeds", "configuration", "parameters", "status", "started", "git_dirty", "command", "resumed", "engine"]
+ABOUT_KEYS = ["", "seeds", "configuration", "parameters", "status", "started", "git_dirty", "command", "resumed", "slurm", "engine"]
 
 
 @many

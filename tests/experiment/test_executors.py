@@ -158,7 +158,7 @@ def test_what_a_callback_raises_comes_out_of_wait(executor: Executor) -> None:
         executor.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
 def test_a_worker_that_dies_costs_its_own_round(number: signal.Signals) -> None:
     """Its result is a failed one that says how the process ended; a new worker takes its place."""
     with make_executor(config("engine=processes", "workers=2"), 4, lambda _: None) as executor:
@@ -203,17 +203,20 @@ def test_a_worker_that_dies_in_the_middle_of_a_message_is_heard_as_dead() -> Non
     assert "its worker process ended with exit code -9" in futures[0].result().row.error
 
 
-def test_ctrl_c_does_not_reach_the_server_of_the_workers(tmp_path: Path) -> None:
-    """It comes while the server imports: the parent alone says something, and ends with exit code 130; no process is left."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_does_not_reach_the_server_of_the_workers(tmp_path: Path, number: signal.Signals) -> None:
+    """It comes while the server imports, from a terminal or a scheduler: the parent alone says something, and ends with its exit code; no
+    process is left."""
     command = [sys.executable, "-m", "digitcmp", *TINY, "epochs=500", "engine=processes", "workers=2", f"hydra.run.dir={tmp_path}/run"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     process.stdout.readline()  # the runs have begun, and the server is being started
     time.sleep(0.3)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert [line for line in err.splitlines() if line] == [f"digitcmp: interrupted; 0 finished rounds kept in {tmp_path}/run"]
+    assert process.returncode == 128 + number
+    told = "interrupted" if number == signal.SIGINT else "interrupted (SIGTERM)"
+    assert [line for line in err.splitlines() if line] == [f"digitcmp: {told}; 0 finished rounds kept in {tmp_path}/run"]
 
 
 # ---- whole runs ----

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from digitcmp.experiment.pace import Pace, Paces, measure
 from digitcmp.experiment.plan import in_all, words
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
+from digitcmp.files import file_lock
 from digitcmp.terminal import Terminal
 from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow, RoundResult
@@ -52,6 +54,21 @@ def test_the_same_command_again_trains_only_what_is_missing(run_cli: Cli, tmp_pa
         assert len(path.read_text().splitlines()) == 4
         assert json.loads((path.parent / "run.json").read_text())["seeds"] == [0, 1, 2]
     assert "6 rounds are finished already, 0 to train" in run_cli(*command, "rounds=3").out
+
+
+def test_a_report_is_left_to_the_process_that_still_trains(run_cli: Cli, tmp_path: Path) -> None:
+    """Whoever ends while another one has rounds of the sweep in flight says so, and writes none."""
+    sweep = ["--multirun", *TINY[:3], "seed=0,1", "engine=serial", "hydra.sweep.dir=sweep"]
+    assert "report.html" in run_cli(*sweep).out
+    shutil.rmtree(tmp_path / "sweep" / "summary")
+    (folder, _) = sorted(path.parent for path in tmp_path.glob("sweep/*/run.json"))
+    (folder / ".claims").mkdir()
+    with file_lock(folder / ".claims" / "1.lock"):
+        ended = run_cli(*sweep)
+    assert ended.code == 0
+    assert "1 run in sweep: another process still trains rounds of them, and reports at its end" in ended.out
+    assert not (tmp_path / "sweep" / "summary").exists()
+    assert "report.html" in run_cli(*sweep).out
 
 
 def test_failed_rounds_are_trained_again_only_on_request(run_cli: Cli, tmp_path: Path) -> None:

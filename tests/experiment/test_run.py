@@ -28,6 +28,29 @@ from tests.experiment.made import change_configuration, distances_of, epochs_of,
 SMALL = ["epochs=2", "data.train_pairs=200", "data.test_pairs=100", "engine=serial"]
 
 
+def test_the_tasks_of_slurm_that_trained_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Job, place in the array, node, turn: of each task, in the order in which they came; no part of what decides about equal numbers."""
+    seen = []
+    for variables in (
+        {},
+        {"JOB_ID": "8", "ARRAY_JOB_ID": "7", "ARRAY_TASK_ID": "1"},
+        {"JOB_ID": "8", "RESTART_COUNT": "1"},
+        {"JOB_ID": "8"},
+    ):
+        for name in [name for name in os.environ if name.startswith("SLURM")]:
+            monkeypatch.delenv(name)
+        for name, value in variables.items():
+            monkeypatch.setenv(f"SLURM_{name}", value)
+            monkeypatch.setenv("SLURMD_NODENAME", "n3")
+        run = train_run(compose_config(*SMALL, f"rounds={len(seen) + 1}"), tmp_path / "run")
+        about = json.loads((run.directory / "run.json").read_text())
+        seen.append((about.get("slurm", []), about["resumed"] if len(seen) else [], about["platform"]))
+    first = {"job": "8", "array": "7", "task": "1", "node": "n3"}
+    turns = [first, {"job": "8", "node": "n3", "restarts": "1"}, {"job": "8", "node": "n3"}]
+    assert [tasks for tasks, _, _ in seen] == [[], turns[:1], turns[:2], turns]
+    assert all((resumed, platform) == ([], seen[0][2]) for _, resumed, platform in seen)
+
+
 def test_a_run_leaves_the_promised_files(run_cli: Callable[..., Ended], tmp_path: Path) -> None:
     """The command of the design leaves its files in outputs/<date>/<run>/, and nothing else."""
     ended = run_cli("model=wsn", "aux_weight=0.5", "save_model=true", *SMALL)

@@ -65,6 +65,17 @@ def test_hydra_finds_the_launcher_by_its_entry_point(tmp_path: Path) -> None:
     assert not ended.stderr
 
 
+def test_keys_of_slurm_without_slurm(run_cli: Cli, tmp_path: Path) -> None:
+    """They would mean nothing: one line, before anything is written."""
+    single = run_cli("hydra/launcher=slurm", *TINY)
+    assert "hydra/launcher=slurm: an array is many processes; add --multirun, as in: python -m digitcmp --multirun" in single.err
+    for mode in ([], ["--multirun"]):
+        ended = run_cli(*mode, *TINY, "slurm.tasks=8")
+        assert ended.err == "digitcmp: slurm.tasks=8: this is for hydra/launcher=slurm (with --multirun); add it, or leave this out\n"
+    assert "preview=true with hydra/launcher=slurm" in run_cli("--multirun", "hydra/launcher=slurm", "preview=true", *TINY).err
+    assert not list(tmp_path.iterdir())
+
+
 def test_who_stops_reading_ends_the_sweep_quietly(tmp_path: Path) -> None:
     """`| head -1`: no trace, no message, the exit code of a closed pipe; rounds that were finished are kept."""
     sweep = [*PYTHON, "--multirun", *TINY, "seed=range(40)", "hydra.sweep.dir=sweep"]

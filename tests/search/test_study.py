@@ -18,7 +18,7 @@ from digitcmp.plugins.private import trial_id_of
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.heartbeat import Beat, HeartbeatMonitor, host_id, start_time
-from digitcmp.search.storage import open_storage
+from digitcmp.search.storage import open_storage, storage_url
 from digitcmp.search.study import HEARTBEAT, OWNER, make_sampler, open_study
 from digitcmp.system import is_stopped
 from tests.search.crashes import check_kills, check_restarts
@@ -31,6 +31,19 @@ KINDS = ["sqlite", "journal"]
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A storage in a file."""
     return f"{request.param}:///{tmp_path}/study"
+
+
+def test_where_a_study_is_kept(tmp_path: Path) -> None:
+    """In sqlite on one machine, in a journal where several share it, or have; machines cannot share sqlite."""
+    assert storage_url(None, tmp_path, shared=False) == f"sqlite:///{tmp_path}/study.db"
+    assert storage_url(None, tmp_path, shared=True) == f"journal:///{tmp_path}/study.journal"
+    assert storage_url("journal:///a", tmp_path, shared=True) == "journal:///a"
+    (tmp_path / "study.journal").touch()
+    assert storage_url(None, tmp_path, shared=False) == f"journal:///{tmp_path}/study.journal"
+    (tmp_path / "study.db").touch()
+    for given, told in (("sqlite:///b", "storage=sqlite:///b: "), (None, rf"storage=sqlite:///{tmp_path}/study\.db: .* another folder")):
+        with pytest.raises(SearchError, match=f"{told}.*"):
+            storage_url(given, tmp_path, shared=True)
 
 
 def test_n_trials_is_the_total(url: str) -> None:

@@ -13,7 +13,7 @@ from digitcmp.config.schema.data import COLUMNS, Affine, AugmentConfig, DataConf
 from digitcmp.config.schema.key import MOST_SEED, key, limits_in_words, range_in_words
 from digitcmp.config.schema.model import Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
 from digitcmp.config.schema.optimizer import Adam, AdamW, Constant, Cosine, OneCycle, OptimizerConfig, SchedulerConfig, Sgd
-from digitcmp.config.schema.run import AUTO, GROUP_SCHEMAS, MOST_LOOKS, MOST_ROUNDS, Auto, Config, Ray
+from digitcmp.config.schema.run import AUTO, GROUP_SCHEMAS, MOST_LOOKS, MOST_ROUNDS, Auto, Config, Ray, Slurm
 
 __all__ = [
     "AUTO",
@@ -44,6 +44,7 @@ __all__ = [
     "SchedulerConfig",
     "Sgd",
     "Shift",
+    "Slurm",
     "key",
     "limits_in_words",
     "range_in_words",

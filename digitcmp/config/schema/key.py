@@ -27,7 +27,7 @@ def key(
     word: what may be given in place of a number.
     execution: whether it only says where, how or how often rounds are trained, and so changes no number of a round. Such keys
     are no part of a configuration's identity (`digitcmp.config.identity`) nor of a folder's name, and `--help-keys` lists them apart.
-    text: what a text is, a name or a folder (`digitcmp.names`), or any other.
+    text: what a text is, a name, a folder or an option of another program (`digitcmp.names`), or any other.
     """
     metadata = {"help": help, "limits": limits, "choices": choices, "word": word, "execution": execution, "text": text}
     return field(default=default, metadata=metadata) if factory is None else field(default_factory=factory, metadata=metadata)

@@ -42,6 +42,24 @@ class Ray:
 
 
 @dataclass
+class Slurm:
+    """What an array of hydra/launcher=slurm asks Slurm for (`digitcmp.experiment.slurm`)."""
+
+    tasks: int = key(at_least=1, execution=True, help="of the array, which share the rounds of a sweep, or the trials of a search")
+    cpus: int = key(at_least=1, execution=True, help="cores of each task, a worker process on each")
+    mem: str | None = key(execution=True, text="option", help="memory of each task, as in 4G; null: what the cluster gives unasked")
+    gres: str | None = key(execution=True, text="option", help="what else each task needs, as in gpu:1; null: nothing")
+    time: str | None = key(
+        execution=True, text="option", help="limit of each task, as in 30 (minutes), 4:00:00, 1-12; null: the partition's own"
+    )
+    partition: str | None = key(execution=True, text="option", help="where; null: the cluster's usual one")
+    account: str | None = key(execution=True, text="option", help="who pays; null: the user's usual one")
+    options: list[str] = key(execution=True, text="option", help='further options of sbatch, as in ["--exclude=n7"]')
+    requeue: bool = key(execution=True, help="a task that comes to its time limit, is preempted or loses its node goes on in another turn")
+    wait: bool = key(execution=True, help="wait for the array, and report; false: submit and leave, the last task reports")
+
+
+@dataclass
 class Config:
     """Everything one run is made of."""
 
@@ -94,6 +112,7 @@ class Config:
     report: bool = key(execution=True, help="write summary/ at the end of a sweep")
     auto: Auto = key(factory=Auto, execution=True, help="how rounds=auto decides")
     ray: Ray = key(factory=Ray, execution=True, help="the cluster of engine=ray, where workers are tasks at a time")
+    slurm: Slurm = key(factory=Slurm, execution=True, help="what hydra/launcher=slurm asks for")
     model: ModelConfig = key(factory=ModelConfig, help="the network")
     optimizer: OptimizerConfig = key(factory=OptimizerConfig, help="what moves the weights")
     scheduler: SchedulerConfig = key(factory=SchedulerConfig, help="how the learning rate moves over the steps of a round")

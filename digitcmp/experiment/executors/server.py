@@ -25,7 +25,7 @@ from pathlib import Path
 
 from hydra.core.utils import env_override
 
-from digitcmp.entry import hush
+from digitcmp.entry import ending_signals, hush
 from digitcmp.errors import RunError
 
 SILENCE = 60.0  # seconds without a sign of life after which a process is ended: it was stopped, or hangs
@@ -53,8 +53,9 @@ class ForkServer:
         package = str(Path(__file__).resolve().parents[3])  # on no path where `python -m` has found it in the working folder
         path = [*sys.path, *([] if package in sys.path else [package])]
         code = CODE.format(path=path, number=theirs.fileno(), modules=modules, beat=SILENCE / BEATS)
-        # Ctrl-C, which reaches the whole process group, is the program's alone: the server and its workers never hear of it
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # Ctrl-C and its like, which reach the whole process group or job, are the program's alone: the server and its workers never hear
+        # of them
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
         try:
             with env_override({**ONE_THREAD, **KEEP_MEMORY}):  # read by the libraries when they are loaded
                 self.process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
@@ -161,8 +162,7 @@ def serve(number: int, modules: Sequence[str], beat: float) -> None:
 
     number: of the server's socket. beat: seconds between two signs of life while it imports.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # before it is let through again: to the workers, too
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    ignore_signals()
     hush()
     control, problem, workers = socket.socket(fileno=number), "", set[int]()
     with beating(control, beat):
@@ -192,6 +192,13 @@ def serve(number: int, modules: Sequence[str], beat: float) -> None:
             os.close(one)
         with suppress(BrokenPipeError, ConnectionResetError):
             control.sendall(f"{answer}\n".encode())
+
+
+def ignore_signals() -> None:
+    """Ignore what ends programs, here and in the workers, before it is let through again."""
+    for one in ending_signals():
+        signal.signal(one, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ending_signals())
 
 
 def fork(control: socket.socket, number: int, workers: set[int], device: str, beat: str) -> str:

@@ -1,0 +1,202 @@
+"""Arrays of Slurm: the script that makes one of a command, its submission, and the wait for its end.
+
+Every task runs the same command into one shared folder; the claims of the rounds (`digitcmp.experiment.store`), or the study of a
+search, share the work out, so that a task that ends early leaves what it had to the others. Nothing of Slurm's accounting is needed:
+what a task has come to is in a file beside its log.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from digitcmp.config.schema import Slurm
+from digitcmp.errors import ConfigError, RunError
+from digitcmp.files import write_whole
+from digitcmp.inert import line
+from digitcmp.terminal import takes_back
+
+FOLDER = "slurm"  # below the sweep's: the script, and a log and an exit code per task
+POLL = 5.0  # seconds between looks at an array
+PATIENCE = 60.0  # seconds for an answer of Slurm
+LEAD = 60  # seconds before its time limit in which a task is told to end
+ENDED = {  # and not to be begun again
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "REVOKED",
+    "TIMEOUT",
+}
+SCRIPT = """\
+#!/bin/bash
+# Made by digitcmp: an array whose tasks share the work of one command. By hand: cd to the folder above this one; sbatch {folder}/array.sh
+{options}
+folder=$PWD/{folder}
+cd {cwd} || exit
+{command} &
+command=$!
+# from Slurm, before the time limit, and when the task is cancelled or preempted
+trap 'kill -USR1 $command 2>/dev/null' USR1
+trap 'kill -TERM $command 2>/dev/null' TERM
+while wait $command; code=$?; kill -0 $command 2>/dev/null; do :; done
+echo $code >"$folder/${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID.exit"
+{requeue}exit $code
+"""
+REQUEUE = """\
+# 128 + USR1: the time limit. Slurm ends this turn itself; one that ends before it does so would be taken for the task's end
+[ $code -ne 138 ] || { scontrol requeue "$SLURM_JOB_ID" && sleep 60; }
+"""
+
+
+def script(options: Slurm, name: str, command: Sequence[str], cwd: Path) -> str:
+    """The script of an array whose tasks run a command in the folder `cwd`. It is to be submitted in the sweep's folder."""
+    given = {name: value for name in ("partition", "account", "time", "gres", "mem") if (value := getattr(options, name)) is not None}
+    own = {
+        "job-name": re.sub(r"\W", "-", name, flags=re.ASCII),
+        "array": f"0-{options.tasks - 1}",
+        "cpus-per-task": options.cpus,
+        "output": f"{FOLDER}/%A_%a.log",
+        "signal": f"B:USR1@{LEAD}",
+    }
+    lines = [f"--{name}={value}" for name, value in {**own, **given}.items()]
+    lines += ["--open-mode=append", "--requeue" if options.requeue else "--no-requeue", *options.options]
+    return SCRIPT.format(
+        options="\n".join(f"#SBATCH {one}" for one in lines),
+        folder=FOLDER,
+        cwd=shlex.quote(str(cwd)),
+        command=shlex.join(command),
+        requeue=REQUEUE if options.requeue else "",
+    )
+
+
+def ask(*command: str, cwd: Path | None = None, text: str = "") -> str:
+    """What a command of Slurm prints. text: its standard input.
+
+    Raises RunError with its own last words when it fails, or does not answer.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}  # which is this process's own
+    try:
+        done = subprocess.run(command, cwd=cwd, env=environment, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise RunError(f"Slurm: {command[0]} gave no answer within {PATIENCE:.0f} s") from None
+    if done.returncode:
+        said = [re.sub(r"^\w+: (error|fatal): ", "", text.strip()) for text in done.stderr.splitlines() if text.strip()]
+        raise RunError(f"Slurm: {line(said[-1] if said else f'{command[0]} failed with exit code {done.returncode}')}")
+    return done.stdout or done.stderr
+
+
+def check(options: Slurm) -> None:
+    """Raise ConfigError where there is no Slurm, or no array of so many tasks, and RunError where nobody answers."""
+    if shutil.which("sbatch") is None:
+        raise ConfigError("hydra/launcher=slurm: there is no sbatch here; give the command where Slurm's own are, as on a login node")
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"), re.MULTILINE)
+    if found and options.tasks > int(found[1]):
+        raise ConfigError(f"slurm.tasks={options.tasks}: this cluster's arrays have at most {found[1]} tasks (MaxArraySize)")
+
+
+def submit(options: Slurm, folder: Path, text: str, test: bool = False) -> str:
+    """Submit a script, which is kept in the sweep's folder; the number of its job. test: only ask when it would begin, which is returned.
+
+    Raises ConfigError for a partition that is none, RunError for anything else that Slurm refuses.
+    """
+    check(options)
+    try:
+        if test:
+            return line(ask("sbatch", "--test-only", text=text).strip().removeprefix("sbatch: "))
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)  # for the logs
+        job = ask("sbatch", "--parsable", cwd=folder, text=text).strip().partition(";")[0]
+    except RunError as error:
+        if options.partition and "partition" in str(error):
+            known = ", ".join(sorted(set(ask("sinfo", "-h", "-o", "%R").split())))
+            raise ConfigError(f"slurm.partition={options.partition}: {error}; there is {known}") from error
+        raise RunError(f"{error}; nothing was submitted") from error
+    write_whole(folder / FOLDER / "array.sh", text)
+    return job
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of an array as Slurm has it. why: it does not run yet."""
+
+    state: str
+    why: str
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs, or will."""
+        return self.state not in ENDED
+
+
+@dataclass
+class Array:
+    """An array that was submitted: its job's number, and the sweep's folder."""
+
+    job: str
+    folder: Path
+
+    def tasks(self) -> dict[str, Task]:
+        """Those that Slurm still knows. Raises RunError when it does not answer."""
+        try:
+            rows = ask("squeue", "-h", "-r", "-t", "all", "-j", self.job, "-o", "%K|%T|%r").splitlines()
+        except RunError as error:
+            if "Invalid job id" in str(error):  # it has ended some minutes ago
+                return {}
+            raise
+        return {name: Task(state, why) for name, state, why in (row.split("|", 2) for row in rows)}
+
+    def wait(self, progress: Callable[[], str], console: Console) -> None:
+        """Wait until no task of it runs or will. progress: what has been done so far, in words, from disk."""
+        shown, quiet = "", 0
+        with console.status("") as status:
+            while quiet < 2:  # a task that is requeued may have ended for a moment
+                try:
+                    tasks = self.tasks()
+                    quiet = 0 if any(task.active for task in tasks.values()) else quiet + 1
+                    told = f"job {self.job}: {progress()}; {states(tasks.values())}"
+                except RunError as error:
+                    told = f"job {self.job}: {progress()}; {error}; still waiting"
+                status.update(line(told))
+                if told != shown and not takes_back(console):
+                    console.print(line(told), soft_wrap=True)
+                shown = told
+                time.sleep(POLL)
+
+    def codes(self) -> dict[int, int | None]:
+        """The exit codes of its tasks, None for one that has left none: it was killed, or never begun."""
+        found = {int(path.stem.rpartition("_")[2]): path for path in (self.folder / FOLDER).glob(f"{self.job}_*")}
+        codes = dict[int, int | None]()
+        for task, path in sorted(found.items()):
+            text = path.with_suffix(".exit").read_text().strip() if path.with_suffix(".exit").exists() else ""
+            codes[task] = int(text) if text.isdecimal() else None
+        return codes
+
+    def endings(self) -> str:
+        """How its tasks have ended, in words, with the last words of the first one that has failed."""
+        codes = self.codes()
+        if not codes:
+            return f"no task of job {self.job} has left anything in {self.folder / FOLDER}: do its nodes see this folder?"
+        counts = Counter(codes.values())
+        words = ", ".join(f"{number} with {'none' if code is None else code}" for code, number in counts.items())
+        failed = next((task for task, code in codes.items() if code), next(iter(codes)))
+        log = self.folder / FOLDER / f"{self.job}_{failed}.log"
+        said = [text for text in log.read_text(errors="replace").splitlines() if text.strip()] if log.exists() else []
+        return f"exit codes of job {self.job}: {words}; {log} ends with: {said[-1] if said else 'nothing'}"
+
+
+def states(tasks: Iterable[Task]) -> str:
+    """How many tasks are in which state, and why some do not run yet."""
+    known = Counter(f"{task.state.lower()}{f' ({task.why})' if task.state == 'PENDING' else ''}" for task in tasks)
+    return ", ".join(f"{number} {state}" for state, number in known.items()) or "no task is left"

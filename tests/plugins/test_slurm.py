@@ -1,0 +1,216 @@
+"""hydra/launcher=slurm on a real Slurm, which these tests start (slurm_cluster.py)."""
+
+import json
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from digitcmp.experiment import slurm
+from digitcmp.experiment.records import Record
+from digitcmp.experiment.store import read_run_records
+from tests.conftest import MNIST_ROOT, ROOT, Ended, needs_mnist
+from tests.experiment.test_resume import results
+from tests.plugins.slurm_cluster import Cluster, cluster, refused
+from tests.test_commands import lines_of, shortened
+
+Cli = Callable[..., Ended]
+pytestmark = [
+    pytest.mark.skipif(bool(refused()), reason=refused() or "it can be used"),
+    pytest.mark.usefixtures("on"),
+]
+TINY = ["epochs=1", "batch_size=20", "data.train_pairs=60", "data.test_pairs=60"]
+ON_SLURM = ["--multirun", "hydra/launcher=slurm", "slurm.tasks=2", *TINY]
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Cluster]:
+    """A cluster for all tests."""
+    top = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # a socket's path must be short
+    try:
+        with cluster(top) as made:
+            yield made
+    finally:
+        shutil.rmtree(top)
+
+
+@pytest.fixture(name="on")
+def reached(started: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """The cluster, which this process reaches."""
+    for name, value in {**started.environment, "PYTHONPATH": str(ROOT)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(slurm, "POLL", 0.3)
+    return started
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """run.json of the only run in a folder."""
+    (path,) = folder.glob("*/run.json")
+    return dict(json.loads(path.read_text()))
+
+
+def on_record(folder: Path) -> list[Record]:
+    """All rounds below a folder that are on record."""
+    return [record for path in folder.glob("*/run.json") for record in read_run_records(path.parent).rounds.values()]
+
+
+def test_an_array_makes_a_sweep(run_cli: Cli, tmp_path: Path) -> None:
+    """What it leaves is what this machine leaves, in a folder that was given as it is seen from here; every round once; a report."""
+    sweep = ["model=net1,wsn", "rounds=2"]
+    assert run_cli("--multirun", *TINY, *sweep, "hydra.sweep.dir=ours", "engine=serial", "report=false").code == 0
+    ended = run_cli(*ON_SLURM, *sweep, "hydra.sweep.dir=theirs")
+    assert (ended.code, ended.err) == (0, "")
+    shutil.rmtree(tmp_path / "theirs" / "summary")
+    assert results(tmp_path / "theirs") == results(tmp_path / "ours")
+    job = re.search(r"^submitted as job (\d+): 2 tasks", ended.out, re.MULTILINE)
+    assert job is not None
+    assert f"job {job[1]}: 4 of 4 rounds" in ended.out
+    assert "report.html" in ended.out
+    for path in (tmp_path / "theirs").glob("*/run.json"):
+        tasks = json.loads(path.read_text())["slurm"]
+        assert {task["array"] for task in tasks} == {job[1]}
+        assert {task["node"] for task in tasks} <= {"n1", "n2", "n3"}
+    lines = [line for path in (tmp_path / "theirs").glob("*/records/*.jsonl") for line in path.read_text().splitlines()]
+    assert len(lines) == 4
+    again = run_cli(*ON_SLURM, *sweep, "hydra.sweep.dir=theirs")
+    assert again.code == 0
+    assert "submitted" not in again.out
+
+
+def test_tasks_that_end_early_leave_their_rounds_to_the_others(on: Cluster, run_cli: Cli, tmp_path: Path) -> None:
+    """One is cancelled, one comes to its time limit, one loses its node; the last one to end reports."""
+    long = ["slurm.tasks=3", "slurm.wait=false", "epochs=150", "rounds=9"]
+    ended = run_cli(*ON_SLURM, *long, "hydra.sweep.dir=sweep")
+    assert (ended.code, ended.err) == (0, "")
+    (job,) = re.findall(r"^submitted as job (\d+)", ended.out, re.MULTILINE)
+    sweep = tmp_path / "sweep"
+    on.until(lambda: list(sweep.glob("*/run.json")) and len(about(sweep)["slurm"]) == 3)
+    nodes = {task["task"]: task["node"] for task in about(sweep)["slurm"]}
+    assert len(set(nodes.values())) == 3
+    on.run("scancel", f"{job}_0")
+    on.run("scancel", "--batch", "--signal=USR1", f"{job}_1")  # what Slurm does before a time limit
+    on.lose(nodes["2"])
+    try:
+        on.until(lambda: on.states(job)["1"] == on.states(job)["2"] == "PENDING")
+        time.sleep(3)  # what was granted before has to expire
+        for task in "12":  # Slurm would wait for two minutes
+            on.run("scontrol", "update", f"JobId={job}_{task}", "StartTime=now")
+        on.until(lambda: set(on.states(job).values()) <= {"CANCELLED", "COMPLETED"})
+    finally:
+        on.bring_back(nodes["2"])
+    logs = {task: (sweep / "slurm" / f"{job}_{task}.log").read_text() for task in "012"}
+    assert "digitcmp: interrupted (SIGTERM); " in logs["0"]
+    assert "digitcmp: interrupted (SIGUSR1); " in logs["1"]
+    assert not any("Traceback" in log for log in logs.values())
+    assert slurm.Array(job, sweep).codes() == {0: 143, 1: 0, 2: 0}
+    assert sorted(record.row.seed for record in on_record(sweep)) == list(range(9))
+    lines = [line for path in sweep.glob("*/records/*.jsonl") for line in path.read_text().splitlines()]
+    assert len(lines) == 9
+    assert {task.get("restarts", "0") for task in about(sweep)["slurm"]} == {"0", "1"}
+    assert about(sweep)["status"] == "done"
+    assert "9 rounds" in (sweep / "summary" / "report.html").read_text()
+
+
+def test_an_array_of_workers_on_one_study(run_cli: Cli, tmp_path: Path) -> None:
+    """As many trials as were asked for, pruned ones included, each by one worker; the best one is confirmed."""
+    search = ["hydra/sweeper=digitcmp_optuna", "data.val_pairs=20", "model=net1", "optimizer.lr=interval(0.001,0.1)", "epochs=3"]
+    options = ["n_trials=8", "pruners.median.n_startup_trials=2", "pruners.median.n_min_trials=2", "pruners.median.warmup=1", "confirm=2"]
+    ended = run_cli(*ON_SLURM, *search, *(f"hydra.sweeper.{one}" for one in options), "hydra.sweep.dir=search")
+    assert (ended.code, ended.err) == (0, "")
+    folder = tmp_path / "search"
+    assert len(list(folder.glob("trial_*/run.json"))) == 8
+    assert (folder / "study.journal").exists()
+    assert not (folder / "study.db").exists()
+    assert {json.loads(path.read_text())["status"] for path in folder.glob("trial_*/run.json")} <= {"done", "pruned"}
+    assert "Trials: 8 of 8: " in (folder / "summary" / "search.md").read_text()
+    assert set(slurm.Array(re.findall(r"as job (\d+)", ended.out)[0], folder).codes().values()) == {0}
+
+
+def test_rounds_as_many_as_it_takes(run_cli: Cli, tmp_path: Path) -> None:
+    """rounds=auto: an array decides, and this machine tells what came of it."""
+    ended = run_cli(*ON_SLURM, "slurm.tasks=1", "model=net1,wsn", "rounds=auto", "auto.batch=5", "auto.max=10", "hydra.sweep.dir=auto")
+    assert (ended.code, ended.err) == (0, "")
+    assert len(list(on_record(tmp_path / "auto"))) in (10, 20)
+    assert (tmp_path / "auto" / "summary" / "verdicts.csv").exists()
+
+
+def test_what_does_not_arrive_is_an_error(on: Cluster, run_cli: Cli) -> None:
+    """An array that is cancelled before it has begun: one line, exit code 1."""
+
+    def cancel() -> None:
+        on.until(lambda: on.ask("squeue", "-h", "-o", "%T").strip() == "PENDING", 30)
+        on.run("scancel", "--user=root")
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    ended = run_cli(*ON_SLURM, "slurm.tasks=1", 'slurm.options=["--begin=now+1hour"]', "rounds=2", "hydra.sweep.dir=sweep")
+    thread.join()
+    assert ended.code == 1
+    assert re.fullmatch(
+        r"digitcmp: 2 of 2 rounds are missing: no task of job \d+ has left anything in .*; the same command goes on\n", ended.err
+    )
+
+
+def test_bad_input_is_one_line_before_anything_is_submitted(
+    on: Cluster, run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partition that is none, an array that is too large, a time that is none, options that would break the script, sqlite."""
+    searching = ["hydra/sweeper=digitcmp_optuna", "data.val_pairs=20", "aux_weight=interval(0,1)", "model=wsn"]
+    wrong: dict[str, list[str]] = {
+        "slurm.partition=nowhere: Slurm: ": ["slurm.partition=nowhere"],
+        "slurm.tasks=51: this cluster's arrays have at most 50 tasks (MaxArraySize)": ["slurm.tasks=51"],
+        "Slurm: Invalid --time specification; nothing was submitted": ["slurm.time=soon"],
+        "slurm.account=a b: it has a ' '": ["slurm.account='a b'"],
+        "storage=sqlite:///study.db: machines cannot share sqlite": [*searching, "hydra.sweeper.storage=sqlite:///study.db"],
+    }
+    for told, given in wrong.items():
+        ended = run_cli(*ON_SLURM, *given, "hydra.sweep.dir=sweep")
+        assert (ended.code, ended.err.count("\n")) == (1, 1), ended.err
+        assert ended.err.startswith(f"digitcmp: {told}"), ended.err
+    assert "there is first, main" in run_cli(*ON_SLURM, "slurm.partition=nowhere").err
+    conf = (on.top / "slurm.conf").read_text().replace("17000", "17999").replace("MessageTimeout=5", "MessageTimeout=1")
+    (tmp_path / "slurm.conf").write_text(conf)
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+    ended = run_cli(*ON_SLURM, "hydra.sweep.dir=sweep")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "Unable to contact slurm controller" in ended.err
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "there is no sbatch here" in run_cli(*ON_SLURM, "hydra.sweep.dir=sweep").err
+    assert not list(tmp_path.rglob("*.sh"))
+
+
+def test_a_dry_run_says_what_would_be_submitted(run_cli: Cli, tmp_path: Path) -> None:
+    """The script, with the folder as the nodes see it, and what Slurm thinks of it."""
+    given = ["slurm.partition=first", "slurm.time=1:00:00", "slurm.gres=null", "slurm.mem=1G", "rounds=4", "dry_run=true"]
+    ended = run_cli(*ON_SLURM, *given, 'hydra.sweep.dir="a folder\'s"')
+    assert (ended.code, ended.err) == (0, "")
+    for line in ("--array=0-1", "--partition=first", "--time=1:00:00", "--mem=1G", "--requeue", "--signal=B:USR1@60"):
+        assert f"#SBATCH {line}\n" in ended.out
+    assert f"cd {tmp_path} || exit" in ended.out
+    (command,) = [line for line in ended.out.splitlines() if line.startswith(f"{sys.executable} -m digitcmp --multirun")]
+    *_, launcher, folder, background = shlex.split(command)
+    parsed = OverridesParser.create().parse_override(folder)
+    assert (launcher, parsed.value(), background) == ("hydra/launcher=digitcmp", f"{tmp_path}/a folder's", "&")
+    assert "Slurm says: Job" in ended.out
+    assert "with 2 at a time" in ended.out
+    assert not list(tmp_path.rglob("array.sh"))
+
+
+@needs_mnist
+@pytest.mark.parametrize("command", [line for line in lines_of("docs/slurm.md") if "slurm" in line])
+def test_commands_of_the_page(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """Each could be submitted as it stands, with fewer and smaller rounds."""
+    monkeypatch.setenv("DIGITCMP_DATA", str(Path(MNIST_ROOT).resolve()))
+    words = shortened(shlex.split(command, comments=True)[3:])
+    ended = run_cli(*words, *["dry_run=true"] * ("dry_run=true" not in words))
+    assert ended.code == 0, ended.err
+    assert "#SBATCH --array=0-" in ended.out
