@@ -107,6 +107,7 @@ class Hooks(Callback):
             params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
             check_jobs([*params, *config.hydra.overrides.task])
         check_auto(config, config.hydra)
+        sweeps.check_whole(config)
         sweeps.check_official(config)
         if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
             Terminal().print(f"the sweep is changed, so that it goes into a folder of its own: {folder}", soft_wrap=True)
@@ -250,7 +251,7 @@ def fail(error: BaseException, full_trace: bool) -> NoReturn:
         error = RunError(f"cannot write to standard output: {error.strerror}; finished rounds are kept")
     if isinstance(error.__cause__, OSError) and isinstance(error, ValueError):  # Hydra's log cannot be written
         error = error.__cause__
-    known = isinstance(error, DigitcmpError | HydraException | OmegaConfBaseException | OSError | yaml.YAMLError)
+    known = isinstance(error, DigitcmpError | HydraException | OmegaConfBaseException | OSError | UnicodeDecodeError | yaml.YAMLError)
     if full_trace or not (known or messages.raised_by_reading(error) or messages.raised_by_a_library(error)):
         raise error
     print(f"digitcmp: {messages.one_line(error, sys.argv[1:])}", file=sys.stderr)

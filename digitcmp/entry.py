@@ -184,9 +184,12 @@ class Interrupts:
             return
 
     def hear(self, number: int, *_: object) -> None:
-        """What Python calls for a signal. Raises KeyboardInterrupt."""
+        """What Python calls for a signal. Raises KeyboardInterrupt; while torch is being imported, the program ends at once: an exception
+        in the code that torch runs there would abort it, and nothing has been begun yet."""
         if not self.seen:
             self.seen, self.number = True, number
+            if getattr(getattr(sys.modules.get("torch"), "__spec__", None), "_initializing", False):
+                self.leave("finished rounds are kept")
             raise KeyboardInterrupt
 
     def ignored(self, error: "UnraisableHookArgs") -> None:
@@ -214,10 +217,13 @@ class Interrupts:
                 self.seen = self.lost = False
                 _thread.interrupt_main(signal.Signals(self.number))
         self.number = self.number if self.seen else heard[0]
+        self.leave(f"it did not end by itself within {GRACE:.0f} seconds; finished rounds are kept")
+
+    def leave(self, text: str) -> "NoReturn":
+        """End the program at once, with a line."""
         notice.clear()
-        lead = b"\r\x1b[K\x1b[?25h" if takes_back() else b"\n"  # a bar goes, and the cursor that it hides comes again
-        os.write(2, lead + f"digitcmp: {self.cause()}; it did not end by itself within {GRACE:.0f} seconds; ".encode())
-        os.write(2, b"finished rounds are kept\n")
+        lead = "\r\x1b[K\x1b[?25h" if takes_back() else "\n"  # a bar goes, and the cursor that it hides comes again
+        os.write(2, f"{lead}digitcmp: {self.cause()}; {text}\n".encode())
         os._exit(128 + self.number)
 
     def cause(self) -> str:

@@ -94,6 +94,7 @@ BAD = {
     "lerning_rate=1": "lerning_rate=1: there is no such key, did you mean optimizer.lr?",
     "modle=wsn": "modle=wsn: there is no such key, did you mean model?",
     "+model.foo=1": "model.foo=1: there is no such key",
+    "+seed=1": "+seed: there is such a key; leave out the plus sign, as in seed=VALUE",
     "model.stride=2": "model.stride=2: there is no such key; model has name, joint, weight_sharing, batchnorm,",
     "+model.stride=2": "model.stride=2: there is no such key; model has name, joint, weight_sharing, batchnorm,",
     "optimizer.foo=1": "optimizer.foo=1: there is no such key; optimizer has algorithm, lr, comparator_lr, weight_decay, betas, eps",
@@ -483,3 +484,12 @@ def test_a_report_that_cannot_be_written_is_not_exit_0(run_cli: Callable[..., En
     assert ended.code == 0, ended.err
     assert "damaged holds no run" in ended.out
     assert "net2" in (tmp_path / "sweep" / "summary" / "table.md").read_text()
+
+
+def test_a_yaml_file_that_is_no_text(run_cli: Cli, tmp_path: Path) -> None:
+    """One line that names it."""
+    folder = tmp_path / "mine" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "bad.yaml").write_bytes(b"\xff\xfe\x00bad")
+    ended = run_cli("--config-dir", "mine", "+experiment=bad")
+    assert (ended.code, ended.err) == (1, f"digitcmp: {folder / 'bad.yaml'}: this is not UTF-8 text (invalid start byte)\n")

@@ -323,3 +323,19 @@ def test_help_on_a_terminal_is_help_alone(tmp_path: Path) -> None:
         assert seen.code == 0
         assert b"\x1b" not in seen.written
         assert max(map(len, seen.written.decode().splitlines())) <= 20
+
+
+def test_ctrl_c_while_torch_is_imported() -> None:
+    """Ends at once: what torch runs meanwhile cannot be interrupted, and may abort the program."""
+    code = """
+import importlib.machinery, os, signal, sys, time, types
+from digitcmp.entry import interrupts
+interrupts.begin()
+torch = sys.modules["torch"] = types.ModuleType("torch")
+torch.__spec__ = importlib.machinery.ModuleSpec("torch", None)
+torch.__spec__._initializing = True
+os.kill(os.getpid(), signal.SIGINT)
+time.sleep(60)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT, timeout=50)
+    assert (ended.returncode, ended.stderr) == (130, "\ndigitcmp: interrupted; finished rounds are kept\n")

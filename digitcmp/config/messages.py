@@ -40,6 +40,9 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         return f"cannot write or read {path}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
     if isinstance(error, OSError):
         return first(str(error))
+    if isinstance(error, UnicodeDecodeError):
+        opened = [str(frame.f_locals["full_path"]) for frame, _ in walk_tb(error.__traceback__) if "full_path" in frame.f_locals]
+        return f"{opened[-1] if opened else 'a YAML file'}: this is not UTF-8 text ({error.reason})"
     if isinstance(error, ImportError | MemoryError):
         return f"{first(str(error))}: a library is damaged, or there is too little memory for it (ulimit -v)"
     return missing(error) or known_text(str(error), arguments) or meant(error, arguments) or by_class(error) or first(str(error))
@@ -48,6 +51,8 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
 def missing(error: BaseException) -> str:
     """A key that there is not, as Hydra and OmegaConf tell it; empty for any other error."""
     text, source = str(error), source_of(error)
+    if "An item is already at" in text:  # and may not be added
+        return ""
     if found := re.search(r"Could not (?:override|append to config\.?|delete from config\.) ?'?([\w./@-]+)'?", text):
         path = found[1]
     elif isinstance(source, ConfigKeyError) and source.full_key:
@@ -109,6 +114,8 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
         return f"{found[1]}.yaml: {found[2]}"
     if found := re.search(r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'", text):
         return f"+{found[1]}={found[2]}: choose it without the plus sign: {found[1]}={found[2]}"
+    if found := re.search(r"An item is already at '([\w./@-]+)'", text):
+        return f"+{found[1]}: there is such a key; leave out the plus sign, as in {found[1]}=VALUE"
     if found := re.search(r"Error merging override ~(\S+)", text):
         return f"~{found[1]}: a key cannot be left out; give it another value, as in {found[1]}=VALUE"
     if found := re.search(r"Ambiguous value for argument '(.*)'", text):

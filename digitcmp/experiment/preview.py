@@ -69,7 +69,9 @@ class Size:
 
 def typed_command(arguments: Sequence[str]) -> str:
     """The command of the whole: the one that was typed, without what makes it a preview, and without passwords."""
-    return shlex.join(["python", "-m", "digitcmp", *(without_passwords(one) for one in arguments if one.partition("=")[0] != "preview")])
+    kept = [one for one in arguments if one.partition("=")[0].lstrip("+") != "preview"]
+    more = [] if len(kept) < len(arguments) else ["preview=false"]  # where a file says so
+    return shlex.join(["python", "-m", "digitcmp", *map(without_passwords, kept), *more])
 
 
 def shortened(config: Config) -> Config:

@@ -13,7 +13,7 @@ from digitcmp.errors import ConfigError
 from digitcmp.experiment import preview
 from digitcmp.experiment.preview import Part, Whole
 from digitcmp.plugins.jobs import Job
-from digitcmp.plugins.sweeps import OURS
+from digitcmp.plugins.sweeps import told
 from digitcmp.terminal import Terminal
 
 
@@ -27,11 +27,15 @@ def give_folder(config: DictConfig, single: bool) -> None:
                 f"preview=true with hydra/{part}={chosen}: it trains everything that it is given; use hydra/{part}={known[-1]}"
             )
     where = hydra.run if single else hydra.sweep
-    folder = f"{str(where.dir).rstrip('/')}{preview.SUFFIX}"
+    path = Path(str(where.dir))
+    path = path if path.name not in ("", "..") else path.resolve()
+    if not path.name:
+        raise ConfigError(f"preview=true: there is no folder beside {path}; give another hydra.{'run' if single else 'sweep'}.dir")
+    folder = f"{path}{preview.SUFFIX}"
     with read_write(hydra), open_dict(hydra):
         where.dir = folder
         if not single:
-            hydra.overrides.hydra.append(f"{OURS}'{folder}'")  # for its jobs
+            hydra.overrides.hydra.append(told(folder))
     most = f"at most {preview.ROUNDS} rounds of {preview.EPOCHS} epochs of each configuration"
     Terminal().print(f"a preview: {most}, in {folder}", soft_wrap=True)
 

@@ -4,6 +4,7 @@ import re
 from hashlib import sha256
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from digitcmp.config.composed import OFFICIAL
@@ -14,7 +15,7 @@ from digitcmp.plugins.composing import key_of
 from digitcmp.search.config import INSTEAD, TARGET
 
 DIR = "hydra.sweep.dir"
-OURS = f"++{DIR}="  # how it is told to the jobs of a sweep; nobody types it so
+WHOLE = ("preview", "dry_run")  # keys that are for all jobs of a sweep
 
 
 def give_folder(config: DictConfig, what: str) -> str:
@@ -37,8 +38,24 @@ def give_folder(config: DictConfig, what: str) -> str:
     folder = f"{hydra.sweep.dir}{what}"
     with read_write(hydra), open_dict(hydra):
         hydra.sweep.dir = folder
-        hydra.overrides.hydra.append(f"{OURS}'{folder}'")  # for its jobs
+        hydra.overrides.hydra.append(told(folder))
     return folder
+
+
+def told(folder: str) -> str:
+    """How the jobs of a sweep are told of another folder than the one that was typed; nobody types it so (`digitcmp.report.origins`)."""
+    return f"++{DIR}={QuotedString(folder, Quote.single).with_quotes()}"
+
+
+def check_whole(config: DictConfig) -> None:
+    """Raise ConfigError for several values, or a search, of what is for a whole sweep."""
+    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    for text in [*params, *map(str, config.hydra.overrides.task)]:
+        if (key := key_of(text)) not in WHOLE:
+            continue
+        (override,) = OverridesParser.create().parse_overrides([text])
+        if text in params or override.is_sweep_override():
+            raise ConfigError(f"{text}: this is for a whole sweep; give it one value, as in {key}=true")
 
 
 def changes(config: DictConfig) -> list[str]:

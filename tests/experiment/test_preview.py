@@ -103,15 +103,29 @@ def test_a_search(run_cli: Cli, tmp_path: Path) -> None:
             "preview=true with hydra/launcher=basic: it trains everything that it is given; use hydra/launcher=digitcmp",
         ),
         (["hydra/sweeper=optuna"], "preview=true with hydra/sweeper=optuna: it trains everything that it is given"),
+        (["preview=true,true"], "preview=true,true: this is for a whole sweep; give it one value"),
+        (["dry_run=choice(true,false)"], "dry_run=choice(true,false): this is for a whole sweep; give it one value"),
+        (["hydra/sweeper=digitcmp_optuna", "data.val_pairs=20", "preview=choice(true,false)"], "preview=choice(true,false): this is for"),
+        (["hydra.sweep.dir=/"], "preview=true: there is no folder beside /; give another hydra.sweep.dir"),
         (["seed=0,1", "preview=true,false"], "preview=true,false: this is for a whole sweep; give it one value"),
     ],
 )
 def test_what_has_no_preview(run_cli: Cli, tmp_path: Path, arguments: list[str], told: str) -> None:
     """One line, and nothing is trained."""
-    ended = run_cli("--multirun", *SMALL, "preview=true", *arguments)
+    asked = [] if any(one.startswith("preview") for one in arguments) else ["preview=true"]
+    ended = run_cli("--multirun", *SMALL, *asked, *arguments)
     assert (ended.code, ended.err.count("\n")) == (1, 1), ended
     assert told in ended.err
     assert not list(tmp_path.rglob("run.json"))
+
+
+def test_odd_folders_and_ways_to_say_it(run_cli: Cli, tmp_path: Path) -> None:
+    """Quotes in a folder's name; a plus sign before the key; a file of sweeps that says so."""
+    ended = run_cli("--multirun", *SMALL, "epochs=1", "model=net1,net2", 'hydra.sweep.dir="q it\'s"', "preview=true", "report=false")
+    assert (ended.code, ended.err) == (0, "")
+    assert len(trained(tmp_path / "q it's-preview")) == 2
+    assert preview.typed_command(["++preview=true", "model=wsn"]) == "python -m digitcmp model=wsn"
+    assert preview.typed_command(["+sweeps=mine"]) == "python -m digitcmp +sweeps=mine preview=false"
 
 
 def test_a_dry_run_of_a_preview_writes_nothing(run_cli: Cli, tmp_path: Path) -> None:

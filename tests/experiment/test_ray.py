@@ -94,6 +94,20 @@ def test_no_head_answers(run_cli: Cli, other_port: int) -> None:
 
 
 @needs_ray
+def test_the_last_cluster_of_this_machine_may_be_gone(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its address is still on record, and nothing answers there: told at once, where Ray would wait for minutes."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{port}")
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    ended = run_cli("engine=ray", "ray.address=auto", "hydra.run.dir=run")
+    assert ended.code == 1
+    assert ended.err.startswith(f"digitcmp: ray.address=auto (127.0.0.1:{port}): no head of a Ray cluster answers there")
+
+
+@needs_ray
 def test_a_node_must_have_what_this_machine_has() -> None:
     """The first difference is told, with both versions; a node of another CPU is taken, and named."""
     from digitcmp.experiment.executors.cluster import Node, fits

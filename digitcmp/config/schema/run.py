@@ -32,7 +32,9 @@ class Ray:
     """The cluster of engine=ray, and what a task of it gets there (`digitcmp.experiment.executors.cluster`)."""
 
     address: str | None = key(
-        execution=True, help="auto: the cluster that this machine belongs to; HOST:PORT of its head; null: a Ray of the command's own"
+        execution=True,
+        text="option",
+        help="auto: the cluster that this machine belongs to; HOST:PORT of its head; null: a Ray of the command's own",
     )
     cpus: int = key(at_least=1, execution=True, help="cores for each task")
     gpus: float = key(

@@ -10,6 +10,7 @@ import socket
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import ray
@@ -131,7 +132,7 @@ def join(address: str | None, **environment: Any) -> None:
     if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own tells nobody about itself
         start = {"address": "local", "num_cpus": cpu_count(), "include_dashboard": False}
-    elif (known := os.environ.get("RAY_ADDRESS", address) if address == "auto" else address) != "auto":
+    elif (known := last_known() if address == "auto" else address) != "auto":
         look_for(known, address)
     variables = {**ONE_THREAD, **KEEP_MEMORY}
     try:
@@ -147,9 +148,21 @@ def join(address: str | None, **environment: Any) -> None:
     )  # dozens of lines whenever a process dies, for which there is no switch; we tell it in one
 
 
+def last_known() -> str:
+    """The address that `auto` stands for: that of the environment, or of the last cluster that was started on this machine, which may
+    be gone: Ray itself would wait for it for minutes."""
+    if given := os.environ.get("RAY_ADDRESS"):
+        return given
+    started = Path(os.environ.get("RAY_TMPDIR") or gettempdir(), "ray", "ray_current_cluster")
+    try:
+        return started.read_text(encoding="utf-8").strip() or "auto"
+    except (OSError, ValueError):
+        return "auto"
+
+
 def look_for(known: str, address: str) -> None:
     """Raise ConfigError when no head of a cluster answers at an address. known: what the address given stands for."""
-    named = f"ray.address={address}" + (f" (RAY_ADDRESS={known})" if known != address else "")
+    named = f"ray.address={address}" + (f" ({known})" if known != address else "")
     if not (parts := re.fullmatch(r"\[?([^/\[\]]+)\]?:(\d{1,5})", known)):
         raise ConfigError(f"{named}: give auto, the HOST:PORT of a cluster's head, or null for a Ray of the command's own")
     if problem := silence(parts[1], int(parts[2])):
