@@ -1,9 +1,16 @@
-"""What run.json must say before anybody believes it: a file that somebody has damaged or written by hand is told, and ends nothing."""
+"""What run.json says: when a run is begun and gone on with, and what it must say before anybody believes it. A file that somebody has
+damaged or written by hand is told, and ends nothing."""
 
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 from digitcmp.config.identity import configuration_hash
 from digitcmp.config.schema import MOST_ROUNDS, MOST_SEED
+from digitcmp.errors import RunError
+from digitcmp.experiment.provenance import now, versions
+from digitcmp.files import is_special
 
 NEEDS: dict[str, type] = {"configuration": dict, "configuration_hash": str, "parameters": int, "seeds": list, "status": str, "started": str}
 MAY_HAVE = dict.fromkeys(("engine", "device", "torch", "digitcmp", "python", "git_commit", "command", "finished", "data_root"), str) | {
@@ -12,6 +19,55 @@ MAY_HAVE = dict.fromkeys(("engine", "device", "torch", "digitcmp", "python", "gi
 LARGEST = 2**63 - 1  # of whole numbers in tables
 DEEPEST = 20  # values within values; a configuration has four
 MOST_VALUES = 100_000
+LARGEST_ABOUT = 50_000_000  # bytes of a run.json; a million seeds are less
+
+
+def read_about(directory: Path) -> dict[str, Any]:
+    """run.json of a run's folder, with all that makes a run. Raises RunError naming what is missing or damaged."""
+    path = directory / "run.json"
+    try:
+        if is_special(path):
+            raise OSError("it is no file")
+        if path.stat().st_size > LARGEST_ABOUT:
+            raise OSError(f"it is larger than {LARGEST_ABOUT:,} bytes")
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{directory} holds no run (run.json cannot be read: {error})") from error
+    if wrong := wrong_about(about):
+        raise RunError(f"{directory} holds no run (run.json {wrong})")
+    return dict(about)
+
+
+def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """What run.json says when a run is begun (before: None) or gone on with: seeds of both, and the code that made its first rounds."""
+    if before is None:
+        return {**about, "status": "running", "started": now(), "finished": None}
+    now_used = {**versions(), **{name: about.get(name) for name in ("device", "engine", "platform")}}
+    used, resumed = {name: before.get(name) for name in now_used}, before.get("resumed", [])
+    if used != now_used:  # the rounds of one run then come from different code or machines: say so
+        resumed = [*resumed, {**used, "until": now()}]
+    seeds = sorted({*before["seeds"], *about["seeds"]})
+    # as an earlier version wrote it, perhaps: its hash is that of the records
+    jobs = before.get("jobs", [])
+    for job in about.get("jobs", []):
+        jobs = with_job(jobs, job)
+    tasks = before.get("slurm", [])
+    if tasks or "slurm" in about:
+        about["slurm"] = tasks + [task for task in about.get("slurm", []) if task not in tasks]
+    about = {**about, "configuration": before["configuration"], "jobs": jobs}
+    return {**about, "seeds": seeds, "status": "running", "started": before["started"], "finished": None, "resumed": resumed}
+
+
+def with_job(jobs: list[list[int]], job: list[int] | None) -> list[list[int]]:
+    """The sweeps that a run was a job of, with one more."""
+    return jobs if job is None or job in jobs else [*jobs, job]
+
+
+def data_root(about: dict[str, Any], wanted: str | None) -> str:
+    """The data.root with which a run on record is trained or asked again: the one that is wanted, else its own where that is there,
+    else the usual one."""
+    own = about.get("data_root")
+    return wanted or (own if own and Path(own).exists() else os.environ.get("DIGITCMP_DATA", "data"))
 
 
 def wrong_about(about: Any) -> str:

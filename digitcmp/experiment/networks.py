@@ -13,7 +13,8 @@ from digitcmp.config.identity import configuration
 from digitcmp.config.schema import Config
 from digitcmp.data.transforms import find_columns
 from digitcmp.errors import ConfigError, RunError
-from digitcmp.experiment.store import network_path, read_about, saved_seeds
+from digitcmp.experiment.about import read_about
+from digitcmp.experiment.store import network_path, saved_seeds
 from digitcmp.files import is_special
 from digitcmp.model.network import Outputs, PairNetwork
 from digitcmp.train.evaluate import BATCH, decide, make_predictor

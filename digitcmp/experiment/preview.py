@@ -16,11 +16,12 @@ from rich.console import Console
 
 from digitcmp.config.composed import from_record
 from digitcmp.config.schema import AUTO, Config
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.pace import Pace, measure
 from digitcmp.experiment.plan import in_all
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.records import Record
-from digitcmp.experiment.store import network_path, read_about, read_run_records
+from digitcmp.experiment.store import network_path, read_run_records
 from digitcmp.files import write_whole
 from digitcmp.passwords import without_passwords
 from digitcmp.terminal import say

@@ -9,7 +9,6 @@ it ends, so that nothing stays claimed by the dead. Every process appends to a l
 """
 
 import json
-import os
 import secrets
 import shutil
 import time
@@ -22,19 +21,18 @@ from filelock import FileLock, Timeout
 
 from digitcmp.config.identity import completed, configuration_hash, differences
 from digitcmp.errors import RunError
-from digitcmp.experiment.about import wrong_about
+from digitcmp.experiment.about import joined, read_about, with_job
 from digitcmp.experiment.checkpoints import Checkpoints
-from digitcmp.experiment.provenance import now, versions
+from digitcmp.experiment.provenance import now
 from digitcmp.experiment.published import is_published, read_records
 from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_logs, to_record
 from digitcmp.experiment.views import FILES, write_views
-from digitcmp.files import NoLocksError, append, file_lock, is_special, locked, older, remove_leftovers, write_whole
+from digitcmp.files import NoLocksError, append, file_lock, locked, older, remove_leftovers, write_whole
 from digitcmp.system import holders, is_stopped
 from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
 SYNC_INTERVAL = 1.0  # seconds; a power cut may cost the rounds of the last one, a process that is killed costs none
-LARGEST_ABOUT = 50_000_000  # bytes of a run.json; a million seeds are less
 VIEW_INTERVAL = 5.0  # seconds from one writing of the views to the next, at least
 VIEW_GROWTH = 1.5  # times as many rounds as the last time, so that all writings together are at most 3 times as long as the last one
 
@@ -249,62 +247,14 @@ def in_use(directory: Path) -> bool:
     return False
 
 
-def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
-    """What run.json says when a run is begun (before: None) or gone on with: seeds of both, and the code that made its first rounds."""
-    if before is None:
-        return {**about, "status": "running", "started": now(), "finished": None}
-    now_used = {**versions(), **{name: about.get(name) for name in ("device", "engine", "platform")}}
-    used, resumed = {name: before.get(name) for name in now_used}, before.get("resumed", [])
-    if used != now_used:  # the rounds of one run then come from different code or machines: say so
-        resumed = [*resumed, {**used, "until": now()}]
-    seeds = sorted({*before["seeds"], *about["seeds"]})
-    # as an earlier version wrote it, perhaps: its hash is that of the records
-    jobs = before.get("jobs", [])
-    for job in about.get("jobs", []):
-        jobs = with_job(jobs, job)
-    tasks = before.get("slurm", [])
-    if tasks or "slurm" in about:
-        about["slurm"] = tasks + [task for task in about.get("slurm", []) if task not in tasks]
-    about = {**about, "configuration": before["configuration"], "jobs": jobs}
-    return {**about, "seeds": seeds, "status": "running", "started": before["started"], "finished": None, "resumed": resumed}
-
-
-def with_job(jobs: list[list[int]], job: list[int] | None) -> list[list[int]]:
-    """The sweeps that a run was a job of, with one more."""
-    return jobs if job is None or job in jobs else [*jobs, job]
-
-
 def network_path(directory: Path, seed: int) -> Path:
     """Where the trained network of this seed is kept."""
     return directory / FOLDER / "networks" / f"{seed}.safetensors"
 
 
-def data_root(about: dict[str, Any], wanted: str | None) -> str:
-    """The data.root with which a run on record is trained or asked again: the one that is wanted, else its own where that is there,
-    else the usual one."""
-    own = about.get("data_root")
-    return wanted or (own if own and Path(own).exists() else os.environ.get("DIGITCMP_DATA", "data"))
-
-
 def saved_seeds(directory: Path) -> list[int]:
     """The seeds whose trained networks are kept, in their order."""
     return sorted(int(path.stem) for path in network_path(directory, 0).parent.glob("*.safetensors") if path.stem.isdecimal())
-
-
-def read_about(directory: Path) -> dict[str, Any]:
-    """run.json of a run's folder, with all that makes a run. Raises RunError naming what is missing or damaged."""
-    path = directory / "run.json"
-    try:
-        if is_special(path):
-            raise OSError("it is no file")
-        if path.stat().st_size > LARGEST_ABOUT:
-            raise OSError(f"it is larger than {LARGEST_ABOUT:,} bytes")
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{directory} holds no run (run.json cannot be read: {error})") from error
-    if wrong := wrong_about(about):
-        raise RunError(f"{directory} holds no run (run.json {wrong})")
-    return dict(about)
 
 
 def read_run_records(directory: Path) -> Records:

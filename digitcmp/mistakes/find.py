@@ -13,8 +13,9 @@ from digitcmp.config.composed import from_record
 from digitcmp.config.schema import DataConfig
 from digitcmp.data.pairs import Pairs
 from digitcmp.errors import ConfigError, RunError
+from digitcmp.experiment.about import data_root, read_about
 from digitcmp.experiment.networks import TrainedNetwork, load_model
-from digitcmp.experiment.store import data_root, read_about, read_run_records
+from digitcmp.experiment.store import read_run_records
 from digitcmp.mistakes.findings import KINDS, Findings, Mistake, MistakeRow, RoundFindings
 from digitcmp.model.network import Outputs
 from digitcmp.train.evaluate import decide

@@ -22,9 +22,9 @@ from digitcmp.config.composed import typed
 from digitcmp.config.identity import configuration, configuration_hash, flat
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.errors import DigitcmpError, Pruned, RunError
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.run import Run
-from digitcmp.experiment.store import read_about
 from digitcmp.plugins.composing import TemplateLoader
 
 

@@ -19,8 +19,8 @@ from PIL import Image
 
 from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.records import log_paths
-from digitcmp.experiment.store import read_about
 from digitcmp.files import older, remove_leftovers, write_whole
 from digitcmp.report.drawing import COLOURS, GREY, new_figure, quiet_about_letters, wrapped
 from digitcmp.report.lines import draw_band

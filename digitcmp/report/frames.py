@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from digitcmp.errors import RunError
-from digitcmp.experiment.store import read_about
+from digitcmp.experiment.about import read_about
 from digitcmp.inert import line
 from digitcmp.report.origins import last_begun, sweep_of
 from digitcmp.report.runs import EPOCH_COLUMNS, find_runs, flatten, natural, read_frames, typed, was_tested

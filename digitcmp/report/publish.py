@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from digitcmp.errors import RunError
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.published import write_published
-from digitcmp.experiment.store import read_about, read_run_records
+from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
 from digitcmp.report import manuscript
 from digitcmp.report.build import Report, drawn, tables

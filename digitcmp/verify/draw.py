@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from digitcmp.errors import RunError
-from digitcmp.experiment.store import read_about
+from digitcmp.experiment.about import read_about
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.study import labelled

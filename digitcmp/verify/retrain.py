@@ -14,10 +14,10 @@ from digitcmp.config.composed import from_record
 from digitcmp.config.identity import differences
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError, RunError
+from digitcmp.experiment.about import data_root
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
-from digitcmp.experiment.store import data_root
 from digitcmp.report.frames import stack
 from digitcmp.report.runs import read_frames
 from digitcmp.verify.draw import Drawn

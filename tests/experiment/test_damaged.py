@@ -19,8 +19,9 @@ import digitcmp
 from digitcmp.config.composed import from_record
 from digitcmp.config.identity import configuration, configuration_hash
 from digitcmp.errors import ConfigError, RunError
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.records import to_record
-from digitcmp.experiment.store import network_path, read_about, read_run_records
+from digitcmp.experiment.store import network_path, read_run_records
 from digitcmp.experiment.views import write_views
 from digitcmp.report.frames import read_sweep
 from digitcmp.report.study import study

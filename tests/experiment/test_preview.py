@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from digitcmp.experiment import preview
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.preview import Part, Size, Whole
-from digitcmp.experiment.store import read_about
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import records_of
 

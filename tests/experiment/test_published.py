@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from digitcmp import inert
 from digitcmp.errors import RunError
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.published import write_published
 from digitcmp.experiment.records import Record
-from digitcmp.experiment.store import Store, read_about, read_run_records
+from digitcmp.experiment.store import Store, read_run_records
 from digitcmp.train.results import DistanceRow, RoundResult
 from tests.experiment.made import EPOCH, ROUND, records_of, write_run
 

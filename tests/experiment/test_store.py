@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from digitcmp.config.identity import configuration_hash
 from digitcmp.errors import RunError
-from digitcmp.experiment import store as module
+from digitcmp.experiment import about as module
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.provenance import versions
 from digitcmp.experiment.records import LogReader, Records, read_logs, to_record
-from digitcmp.experiment.store import Store, read_about
+from digitcmp.experiment.store import Store
 from digitcmp.files import write_whole
 from digitcmp.report.frames import load_rounds
 from digitcmp.train.results import DistanceRow, RoundResult, RoundRow

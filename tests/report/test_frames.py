@@ -9,8 +9,8 @@ import pytest
 
 import digitcmp
 from digitcmp.errors import RunError
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.run import Run
-from digitcmp.experiment.store import read_about
 from digitcmp.report.frames import load_epochs, load_rounds, read_sweep
 from digitcmp.report.runs import find_runs, flatten, natural, typed
 from tests.experiment.made import lines_of, logs_of

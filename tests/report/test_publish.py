@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import digitcmp
-from digitcmp.experiment.store import read_about
+from digitcmp.experiment.about import read_about
 from digitcmp.report import cli as command
 from digitcmp.report.build import make_report
 from digitcmp.report.publish import without_paths

@@ -16,8 +16,8 @@ from PIL import Image
 from rich.console import Console
 
 from digitcmp.errors import RunError
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.run import Run
-from digitcmp.experiment.store import read_about
 from digitcmp.report.curves import CurveAxes, CurveSheet, curve_statistics, draw_axes, draw_lines, draw_outdated, round_up
 from digitcmp.report.runs import read_frames
 from digitcmp.report.summary import mean_and_deviation, print_summary, summary_rows

@@ -17,7 +17,7 @@ import sqlalchemy
 from optuna.trial import TrialState
 
 from digitcmp.config.identity import differences
-from digitcmp.experiment.store import read_about
+from digitcmp.experiment.about import read_about
 from tests.conftest import ROOT, Ended
 
 TINY = ["model=net2", "epochs=2", "batch_size=20", "data.train_pairs=60", "data.val_pairs=20", "data.test_pairs=20", "engine=serial"]

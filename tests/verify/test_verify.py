@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.published import write_published
-from digitcmp.experiment.store import read_about
 from digitcmp.train.results import RoundResult
 from digitcmp.verify import cli as command
 from tests.conftest import Ended, compose_config
