@@ -39,7 +39,7 @@ from digitcmp.plugins import options, previews, resolvers, slurm, sweeper, sweep
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.plugins.resolvers import run_name
 from digitcmp.search.config import TARGET as SEARCHING
-from digitcmp.terminal import Terminal, end_quietly, writable
+from digitcmp.terminal import Terminal, end_quietly, tell, writable
 
 KEPT_ROUNDS = 10  # a single run of so many keeps its networks unasked
 
@@ -110,7 +110,7 @@ class Hooks(Callback):
         sweeps.check_whole(config)
         sweeps.check_official(config)
         if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
-            Terminal().print(f"the sweep is changed, so that it goes into a folder of its own: {folder}", soft_wrap=True)
+            tell(Terminal(), f"the sweep is changed, so that it goes into a folder of its own: {folder}")
         if config.preview:
             previews.give_folder(config, single=False)
 

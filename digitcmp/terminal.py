@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Iterable
 from typing import Any, TextIO
 
@@ -43,6 +44,17 @@ def takes_back(console: Console) -> bool:
 def say(console: Console, text: str, lead: str = "", style: str = "dim") -> None:
     """A line of text from outside, however long the terminal's lines are, after a word of ours in this style."""
     console.print(Text.assemble((lead, style), line(text)), soft_wrap=True)
+
+
+def tell(console: Console, text: str, lead: str = "", style: str = "yellow") -> None:
+    """A sentence, after a word of ours in this style: its lines end between words in a terminal, in which long ones (paths) stay whole;
+    elsewhere it is one line. Commands, which are to be copied, are for `say`."""
+    whole = line(f"{lead}{text}")
+    if console.is_terminal:
+        whole = textwrap.fill(whole, console.width, break_long_words=False, break_on_hyphens=False)
+    shown = Text(whole)
+    shown.stylize(style, 0, len(lead))
+    console.print(shown, soft_wrap=True)
 
 
 def writable(stream: TextIO) -> bool:

@@ -21,6 +21,7 @@ from digitcmp.experiment.pace import Paces
 from digitcmp.experiment.plan import in_all
 from digitcmp.experiment.run import Run
 from digitcmp.report.ranks import Values, hodges_lehmann
+from digitcmp.terminal import tell
 
 WALKS = 2000
 SD = 1.4 * POINT  # of a difference, where nothing is known: as between the published networks
@@ -56,7 +57,7 @@ def print_expected(runs: Sequence[Run], folder: Path, workers: int, console: Con
         for line in of_unknown(plan):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     guessed = {name: one or unknown(plan) for name, one in expected.items()}
-    console.print(total_line(plan, runs, guessed, workers, Paces(runs, console)), highlight=False, soft_wrap=True)
+    tell(console, total_line(plan, runs, guessed, workers, Paces(runs, console)))
 
 
 def expect(plan: Plan, found: Mapping[str, Scores], configuration: str) -> Expected | None:

@@ -16,6 +16,7 @@ from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
 from digitcmp.inert import line
+from digitcmp.terminal import tell
 
 
 def in_all(seconds: float, workers: int, by_what: str = "") -> str:
@@ -42,7 +43,7 @@ def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
 def print_places(places: str, console: Console) -> None:
     """Where rounds would go, where that is not this machine."""
     if places:
-        console.print(Text(line(places)), soft_wrap=True)
+        tell(console, places)
 
 
 def print_resumed(runs: Sequence[Run], console: Console) -> None:
@@ -60,7 +61,7 @@ def print_resumed(runs: Sequence[Run], console: Console) -> None:
         console.print(f"{finished}{broken}{missing}", highlight=False)
     if unsaved := sum(run.unsaved for run in runs):
         lost = f"save_model=true: {unsaved} of them were trained without it, or their networks have been removed"
-        console.print(f"{lost}; a new folder trains them again", highlight=False, soft_wrap=True)
+        tell(console, f"{lost}; a new folder trains them again")
 
 
 def words(seconds: float) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from digitcmp import terminal
 from digitcmp.config.composed import from_record
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.experiment.about import read_about
@@ -24,7 +25,6 @@ from digitcmp.experiment.records import Record
 from digitcmp.experiment.store import network_path, read_run_records
 from digitcmp.files import write_whole
 from digitcmp.passwords import without_passwords
-from digitcmp.terminal import say
 
 FILE, SUFFIX = "preview.json", "-preview"
 ROUNDS, EPOCHS, TRIALS = 2, 2, 4
@@ -118,8 +118,8 @@ def tell(folder: Path, console: Console) -> None:
     at_most, runs = "at most " if whole.most else "", sum(part.runs for part in whole.parts)
     what = f"{counted(runs, 'run')}, {at_most}{counted(whole.rounds, 'round')}, {epochs_of(whole)}"
     disk = "" if size != size else f", about {in_bytes(size)} on disk"
-    console.print(f"the whole: {what}: {in_all(seconds, whole.workers)}{disk}", highlight=False, soft_wrap=True)
-    say(console, whole.command, "start it with  ")
+    terminal.tell(console, f"the whole: {what}: {in_all(seconds, whole.workers)}{disk}")
+    terminal.say(console, whole.command, "start it with  ")
 
 
 def done_records(folder: Path) -> list[Record]:

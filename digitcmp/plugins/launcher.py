@@ -37,7 +37,7 @@ from digitcmp.plugins.jobs import Homes, Job, make_job
 from digitcmp.plugins.previews import few_of, whole_of
 from digitcmp.plugins.runner import JobRunner, OnJobEnd
 from digitcmp.search.config import TARGET as SEARCHING
-from digitcmp.terminal import Terminal, takes_back
+from digitcmp.terminal import Terminal, takes_back, tell
 
 
 @dataclass
@@ -84,7 +84,7 @@ class DigitcmpLauncher(Launcher):
         print_resumed(runs, console)
         if moved := [job for job in jobs if job.moved]:
             shared = f"{counted(len(moved), 'job')} of the same configuration as another one, or as a run of this folder, with common seeds"
-            console.print(f"{shared}: trained together, in one folder", highlight=False, soft_wrap=True)
+            tell(console, f"{shared}: trained together, in one folder")
         if dry:
             return self.show_plan(runs, runner)
         if previewing and self.config.hydra.sweeper._target_ != SEARCHING:  # a search has left what it is there

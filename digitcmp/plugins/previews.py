@@ -14,7 +14,7 @@ from digitcmp.experiment import preview
 from digitcmp.experiment.preview import Part, Whole
 from digitcmp.plugins.jobs import Job
 from digitcmp.plugins.sweeps import told
-from digitcmp.terminal import Terminal
+from digitcmp.terminal import Terminal, tell
 
 
 def give_folder(config: DictConfig, single: bool) -> None:
@@ -37,7 +37,7 @@ def give_folder(config: DictConfig, single: bool) -> None:
         if not single:
             hydra.overrides.hydra.append(told(folder))
     most = f"at most {preview.ROUNDS} rounds of {preview.EPOCHS} epochs of each configuration"
-    Terminal().print(f"a preview: {most}, in {folder}", soft_wrap=True)
+    tell(Terminal(), f"a preview: {most}, in {folder}")
 
 
 def few_of(jobs: Sequence[Job]) -> list[Job]:

@@ -12,7 +12,7 @@ from digitcmp.report.build import Report
 from digitcmp.report.origins import commands
 from digitcmp.report.tables import Column, comparison_columns, show, table_columns
 from digitcmp.report.verdicts import verdict_columns
-from digitcmp.terminal import Terminal, say
+from digitcmp.terminal import Terminal, say, tell
 
 # columns by their keys, in the reader's order, and those of them that may be left out where the terminal is narrow, the first one first
 TABLE = ["label", "mean", "median", "lost", "mean_with_failed", "low", "rounds", "saturated", "seconds", "parameters"]
@@ -46,7 +46,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
 def print_warnings(warnings: list[str], console: Console) -> None:
     """A line each, however long."""
     for text in warnings:
-        say(console, text, "warning: ", "yellow")
+        tell(console, text, "warning: ")
 
 
 def chosen(columns: Sequence[Column], keys: Sequence[str]) -> list[Column]:

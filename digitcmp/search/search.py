@@ -39,7 +39,7 @@ from digitcmp.search.storage import open_storage, storage_url
 from digitcmp.search.study import Ending, SharedStudy, make_pruner, make_sampler, open_study
 from digitcmp.search.trial import RunningTrial
 from digitcmp.system import advice
-from digitcmp.terminal import Terminal, say
+from digitcmp.terminal import Terminal, say, tell
 from digitcmp.train.results import EpochRow
 
 POLL = 0.5  # seconds between looks at what other processes are doing
@@ -147,7 +147,7 @@ def show_space(spec: SearchSpec, console: Console, away: SlurmLauncher | None) -
     time = in_all(rounds * pace.seconds(trial.epochs) if pace else math.nan, workers, " (by a short round of its start)")
     pruned = ", less what is pruned" if settings.pruner != "none" else ""
     confirmed = f", {settings.confirm} × 2 rounds to confirm" if settings.confirm else ""
-    console.print(f"{size}{confirmed}; {time}{pruned}; nothing was trained (dry_run=true)", highlight=False, soft_wrap=True)
+    tell(console, f"{size}{confirmed}; {time}{pruned}; nothing was trained (dry_run=true)")
 
 
 class Search(Callback):
@@ -171,7 +171,7 @@ class Search(Callback):
                     return
                 stopped = self.shared.stopped() if counts.others else set()
                 if counts.others and waiting != stopped:
-                    self.console.print(f"waiting for {counts.others} trials of other processes{advice(stopped)}", soft_wrap=True)
+                    tell(self.console, f"waiting for {counts.others} trials of other processes{advice(stopped)}")
                     waiting = stopped
                 time.sleep(POLL)
         except BaseException:

@@ -10,6 +10,7 @@ from rich.console import Console
 from digitcmp.report.build import Report
 from digitcmp.report.study import Study, study
 from digitcmp.report.terminal import print_report
+from digitcmp.terminal import Terminal, tell
 from tests.report.made import configuration, write_run
 
 
@@ -49,3 +50,20 @@ def test_the_reader_s_order(results: Study) -> None:
     assert set(titles) == {"accuracy", "median", "untrained", "rounds", "parameters"}
     assert heading[0].index("accuracy") < heading[1].index("median") < heading[1].index("untrained") < heading[1].index("parameters")
     assert "parameters" not in printed(results, 80).split("too narrow")[0]
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_sentences_break_between_words(width: int) -> None:
+    """In a terminal, where paths stay whole; elsewhere a sentence is one line."""
+    path = "outputs/2026-11-26/04-35-06_model=wsn,aux_weight=0.5-preview"
+    text = f"at most two rounds of two epochs of each configuration, in {path} and no-where else"
+    shown = {}
+    for terminal in (True, False):
+        file = io.StringIO()
+        tell(Terminal(file=file, width=width, force_terminal=terminal, color_system=None), text, "warning: ")
+        shown[terminal] = file.getvalue()
+    assert shown[False] == f"warning: {text}\n"
+    lines = shown[True].splitlines()
+    assert " ".join(lines) == f"warning: {text}"
+    assert all(len(line) <= width or line == path for line in lines)
+    assert len(lines) > 1
