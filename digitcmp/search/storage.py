@@ -98,7 +98,7 @@ def open_storage(url: str) -> Iterator[StudyStorage]:
 def storage_url(given: str | None, folder: Path, shared: bool) -> str:
     """Where a study is kept: where it is told, or in a file of its search's folder; in a journal where other machines are to share it, or
     have. Raises SearchError for sqlite, whose locks do not work between machines, where they are."""
-    kept, journal = folder.absolute() / "study.db", folder.absolute() / "study.journal"
+    kept, journal = folder / "study.db", folder.absolute() / "study.journal"
     if shared and ((given or "").startswith("sqlite") or (not given and kept.exists())):
         raise SearchError(
             f"storage={given or f'sqlite:///{kept}'}: machines cannot share sqlite; use journal:///FILE or postgresql://USER:PASSWORD@HOST/"
