@@ -250,7 +250,7 @@ def test_short_memory(nodes: Nodes, tmp_path: Path) -> None:
             hog[0].kill()
 
     try:
-        run = train_run(config("rounds=1", "epochs=800", "ray.cpus=4", "ray.retries=20"), tmp_path / "run", Watch())
+        run = train_run(config("rounds=1", "epochs=2500", "ray.cpus=4", "ray.retries=20"), tmp_path / "run", Watch())
     finally:
         for process in hog:
             process.kill()

@@ -20,7 +20,6 @@ from digitcmp.experiment.executors import choose, serial
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run, objective
 from digitcmp.report.frames import read_sweep
-from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow
 from tests.conftest import MNIST_ROOT, ROOT, Ended, compose_config, needs_mnist
 from tests.experiment.made import change_configuration, distances_of, epochs_of, status_of, train_run, without_seconds
@@ -115,11 +114,11 @@ def test_a_round_that_breaks_does_not_stop_the_others(tmp_path: Path, monkeypatc
     """One broken round: recorded failed with its error, the others done, the run failed, the objective over what is done."""
     real = serial.train_rounds
 
-    def breaks(config: Config, seeds: Sequence[int], device: torch.device, on_epoch: OnEpoch) -> object:
+    def breaks(config: Config, seeds: Sequence[int], *others: Any) -> object:
         with pytest.MonkeyPatch.context() as patch:
             if seeds == (1,):
                 patch.setattr("digitcmp.train.round.build", lambda *_: 1 / 0)
-            return real(config, seeds, device, on_epoch)
+            return real(config, seeds, *others)
 
     monkeypatch.setattr(serial, "train_rounds", breaks)
     run = train_run(compose_config("rounds=3", *SMALL), tmp_path)

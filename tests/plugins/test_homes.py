@@ -81,7 +81,10 @@ def test_a_dry_run_refuses_what_a_run_refuses(run_cli: Cli) -> None:
             lines.append(single.err)
         assert len(set(lines)) == 1, lines
     mixed = run_cli(*TINY, "dry_run=true,false")
-    assert (mixed.code, mixed.err) == (1, "digitcmp: dry_run=true,false: this is for a whole sweep; give it one value\n")
+    assert (mixed.code, mixed.err) == (
+        1,
+        "digitcmp: dry_run=true,false: this is for a whole sweep; give it one value, as in dry_run=true\n",
+    )
 
 
 @pytest.mark.parametrize("launcher", ["digitcmp", "basic"])

@@ -307,7 +307,7 @@ def no_data(folder: Path) -> None:
 def bad_engine(folder: Path) -> None:
     """Trained by an executor that this version does not have."""
     about = json.loads((folder / "b" / "run.json").read_text())
-    (folder / "b" / "run.json").write_text(json.dumps({**about, "engine": "ray"}))
+    (folder / "b" / "run.json").write_text(json.dumps({**about, "engine": "abacus"}))
 
 
 CANNOT = "b: this version cannot train its configuration"
@@ -318,7 +318,7 @@ BAD: dict[Change, str] = {
     other_schema: f"{CANNOT} (model.depth: Key 'depth' not in 'ModelConfig'); use the one that made it",
     other_choice: f"{CANNOT} (columns[0]=outline: choose one of plain, moments)",
     no_data: "data.source=letters",
-    bad_engine: f"{CANNOT} (engine=ray: choose one of auto, serial, processes, stacked)",
+    bad_engine: f"{CANNOT} (engine=abacus: choose one of auto, serial, processes, stacked, ray)",
 }
 
 
