@@ -34,6 +34,7 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.experiment.store import in_use
 from digitcmp.files import shipped
 from digitcmp.names import check_folder, check_name
+from digitcmp.notice import notice
 from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import options, previews, resolvers, slurm, sweeper, sweeps
 from digitcmp.plugins.jobs import command_of, job_of
@@ -205,7 +206,7 @@ def job(composed: DictConfig) -> float:
         from digitcmp.report.curves import draw_outdated
         from digitcmp.report.summary import print_next, print_summary
 
-        entry.notice.show("drawing its curves …")
+        notice.show("drawing its curves …")
         draw_outdated([run.directory])
         print_summary(run, console)
         if whole.preview:

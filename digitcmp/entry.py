@@ -4,12 +4,13 @@ could be taken for."""
 import os
 import sys
 
+from digitcmp.notice import notice, takes_back
+
 TYPE_CHECKING = False  # as in `typing`, which a file of the working folder could be
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from socket import socket
     from sys import UnraisableHookArgs
-    from typing import NoReturn, TextIO
+    from typing import NoReturn
 
 GRACE = 4.0  # seconds that a command has to end after Ctrl-C; then it is ended, whatever it does
 QUICK = ("--help", "--hydra-help", "--version", "--cfg", "--info", "--shell-completion")  # options that are answered at once
@@ -109,48 +110,6 @@ def works(arguments: list[str]) -> bool:
     """Whether a command line asks for more than help, a version, a configuration or completion, which come at once."""
     options = [argument for argument in arguments if argument.startswith("-")]
     return not any(option in SHORT or option.startswith(QUICK) or any(name.startswith(option) for name in QUICK) for option in options)
-
-
-def takes_back() -> bool:
-    """Whether errors go to a terminal that can take back what stands in a line."""
-    return os.isatty(2) and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
-
-
-class Notice:
-    """What a command is busy with until it prints something: importing libraries takes seconds, on a busy machine ten. On a terminal
-    that can take it back; there it is gone when the next text comes, on whichever stream."""
-
-    def __init__(self) -> None:
-        self.streams: list[TextIO] = []  # those whose first text takes it back
-
-    def show(self, text: str) -> None:
-        """Print it, where there is a terminal; in place of what it was busy with before."""
-        self.clear()
-        if not takes_back():
-            return
-        sys.stderr.write(text)
-        sys.stderr.flush()
-        self.streams = [sys.stdout, sys.stderr]
-        for stream in self.streams:
-            stream.write = self.first(stream)  # type: ignore[method-assign]
-
-    def first(self, stream: "TextIO") -> "Callable[[str], int]":
-        """What a stream writes with until it has written something."""
-
-        def write(text: str) -> int:
-            self.clear()
-            return stream.write(text)  # its own method again
-
-        return write
-
-    def clear(self) -> None:
-        """Take it back, if it is still there."""
-        streams, self.streams = self.streams, []
-        for stream in streams:
-            del stream.write
-        if streams:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
 
 
 class Interrupts:
@@ -257,4 +216,3 @@ def ending_signals() -> list[int]:
 
 
 interrupts = Interrupts()
-notice = Notice()

@@ -22,7 +22,6 @@ from rich.progress import track
 
 from digitcmp.config.rules import auto_together
 from digitcmp.config.schema import Config
-from digitcmp.entry import notice
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import preview
 from digitcmp.experiment.callbacks import Callback
@@ -31,6 +30,7 @@ from digitcmp.experiment.plan import print_places, print_plan, print_resumed
 from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
+from digitcmp.notice import notice
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.hydra_job import conclude, is_plain, raise_quietly
 from digitcmp.plugins.jobs import Homes, Job, make_job

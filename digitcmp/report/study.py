@@ -72,25 +72,21 @@ def study(
     table = statistics.summarise(rounds, known, metric)
     if metric.unit == "%":
         table["saturated"] = table["label"].map(statistics.saturation(curves)).astype("Int64")
-    lacking = table["mean"].isna() & (table["rounds"] > 0)
-    if lacking.any() and table["mean"].isna().all():
-        there = ", ".join(repr(column) for column in METRICS if rounds[column].notna().any())
-        raise RunError(f"metric {metric.column!r}: no round has a {metric.title}; choose one of {there}")
+    lacking = without(metric, table, rounds)
     plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
     base = choose_baseline(baseline, plans, sweep, known, lacking)
     decided = verdicts(plans if metric == TEST_ACCURACY else [], known, rounds)
     apart = [] if different_data else on_other_pairs(known, base)
     comparisons = compare(rounds[~rounds["label"].isin(apart)], base, metric, apart)
     distances = sweep.distances if metric.on_pairs else sweep.distances[:0]
+    left_out = {
+        f"not compared with {base}, as they have other test pairs": apart,
+        f"no {metric.title} on record": list(table.loc[lacking, "label"]),  # no digit head, no validation pairs
+    }
     warnings = cautions(sweep, rounds, known, table, comparisons)
-    if apart:
-        warnings.append(f"not compared with {base}, as they have other test pairs: {some(apart)}")
-    if lacking.any():  # no digit head, no validation pairs
-        warnings.append(f"no {metric.title} on record: {some(table.loc[lacking, 'label'])}")
-    if plans:
-        warnings.append(CAUTION)
-    if len(table) > DRAWN:
-        warnings.append(f"figures show the first {DRAWN} of {len(table)} configurations")
+    warnings += [f"{what}: {some(labels)}" for what, labels in left_out.items() if labels]
+    warnings += [CAUTION] if plans else []
+    warnings += [f"figures show the first {DRAWN} of {len(table)} configurations"] if len(table) > DRAWN else []
     return Study(
         name=", ".join(Path(folder).resolve().name for folder in folders),
         metric=metric,
@@ -109,6 +105,15 @@ def study(
         verdicts=decided,
         warnings=warnings,
     )
+
+
+def without(metric: Metric, table: pd.DataFrame, rounds: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows of the table have rounds that lack the metric. Raises RunError when all have."""
+    lacking = table["mean"].isna() & (table["rounds"] > 0)
+    if lacking.any() and table["mean"].isna().all():
+        there = ", ".join(repr(column) for column in METRICS if rounds[column].notna().any())
+        raise RunError(f"metric {metric.column!r}: no round has a {metric.title}; choose one of {there}")
+    return lacking
 
 
 def choose_baseline(wanted: str | None, plans: Sequence[Plan], sweep: Sweep, known: pd.DataFrame, lacking: "pd.Series[bool]") -> str:
