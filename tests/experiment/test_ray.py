@@ -51,7 +51,8 @@ def test_on_a_cluster(tmp_path: Path) -> None:
         "-o",
         "addopts=",
         "-q",
-        "-x",
+        "-W",
+        "ignore:unclosed file <_io.FileIO:ResourceWarning",  # Ray's own pipe to the raylet that ray.init starts, which it never closes
         "--durations=0",
         f"--basetemp={tmp_path}/ray",
     ]
