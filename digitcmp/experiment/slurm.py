@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -27,6 +27,7 @@ from digitcmp.terminal import takes_back
 FOLDER = "slurm"  # below the sweep's: the script, and a log and an exit code per task
 POLL = 5.0  # seconds between looks at an array
 PATIENCE = 60.0  # seconds for an answer of Slurm
+PING = 8.0  # seconds for a sign of life of its controller
 LEAD = 60  # seconds before its time limit in which a task is told to end
 ENDED = {  # and not to be begun again
     "BOOT_FAIL",
@@ -66,7 +67,7 @@ def script(options: Slurm, name: str, command: Sequence[str], cwd: Path) -> str:
     given = {name: value for name in ("partition", "account", "time", "gres", "mem") if (value := getattr(options, name)) is not None}
     own = {
         "job-name": re.sub(r"\W", "-", name, flags=re.ASCII),
-        "array": f"0-{options.tasks - 1}",
+        "array": indices(options.tasks),
         "cpus-per-task": options.cpus,
         "output": f"{FOLDER}/%A_%a.log",
         "signal": f"B:USR1@{LEAD}",
@@ -82,49 +83,66 @@ def script(options: Slurm, name: str, command: Sequence[str], cwd: Path) -> str:
     )
 
 
-def ask(*command: str, cwd: Path | None = None, text: str = "") -> str:
-    """What a command of Slurm prints. text: its standard input.
+def indices(tasks: int) -> str:
+    """An array of so many tasks, as Slurm takes it."""
+    return f"0-{tasks - 1}"
+
+
+def ask(*command: str, cwd: Path | None = None, text: str = "", patience: float = PATIENCE) -> str:
+    """What a command of Slurm prints. text: its standard input; patience: seconds that it may take.
 
     Raises RunError with its own last words when it fails, or does not answer.
     """
     environment = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}  # which is this process's own
     try:
-        done = subprocess.run(command, cwd=cwd, env=environment, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        done = subprocess.run(command, cwd=cwd, env=environment, input=text, capture_output=True, text=True, check=False, timeout=patience)
     except subprocess.TimeoutExpired:
-        raise RunError(f"Slurm: {command[0]} gave no answer within {PATIENCE:.0f} s") from None
+        raise RunError(f"Slurm: {command[0]} gave no answer within {patience:.0f} s") from None
     if done.returncode:
         said = [re.sub(r"^\w+: (error|fatal): ", "", text.strip()) for text in done.stderr.splitlines() if text.strip()]
         raise RunError(f"Slurm: {line(said[-1] if said else f'{command[0]} failed with exit code {done.returncode}')}")
     return done.stdout or done.stderr
 
 
-def check(options: Slurm) -> None:
-    """Raise ConfigError where there is no Slurm, or no array of so many tasks, and RunError where nobody answers."""
+def largest() -> int | None:
+    """The most tasks of an array on this cluster, None where it does not say. Raises ConfigError where there is no Slurm, and RunError
+    where it does not answer, within seconds: its commands would go on asking for `MessageTimeout`, or for minutes."""
     if shutil.which("sbatch") is None:
         raise ConfigError("hydra/launcher=slurm: there is no sbatch here; give the command where Slurm's own are, as on a login node")
+    try:
+        ask("scontrol", "ping", patience=PING)
+    except RunError as error:
+        raise RunError(f"hydra/launcher=slurm: Slurm's controller cannot be reached from here (scontrol ping: {error})") from error
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"), re.MULTILINE)
-    if found and options.tasks > int(found[1]):
-        raise ConfigError(f"slurm.tasks={options.tasks}: this cluster's arrays have at most {found[1]} tasks (MaxArraySize)")
+    return int(found[1]) if found else None
 
 
-def submit(options: Slurm, folder: Path, text: str, test: bool = False) -> str:
-    """Submit a script, which is kept in the sweep's folder; the number of its job. test: only ask when it would begin, which is returned.
+def submit(options: Slurm, folder: Path, make: Callable[[Slurm], str], test: bool = False) -> list[str]:
+    """Submit the script of an array, which is kept in the sweep's folder; the numbers of its jobs: several where this cluster has no
+    arrays of so many tasks. make: makes the script. test: only ask when it would begin, which is returned instead.
 
     Raises ConfigError for a partition that is none, RunError for anything else that Slurm refuses.
     """
-    check(options)
+    most, left, jobs = largest() or options.tasks, options.tasks, list[str]()
+    text = make(replace(options, tasks=min(options.tasks, most)))
     try:
         if test:
-            return line(ask("sbatch", "--test-only", text=text).strip().removeprefix("sbatch: "))
+            more = f"; {options.tasks} tasks are {-(-options.tasks // most)} arrays (MaxArraySize={most})" if options.tasks > most else ""
+            return [line(ask("sbatch", "--test-only", text=text).strip().removeprefix("sbatch: ")) + more]
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)  # for the logs
-        job = ask("sbatch", "--parsable", cwd=folder, text=text).strip().partition(";")[0]
+        while left > 0:
+            array = f"--array={indices(min(left, most))}"
+            jobs.append(ask("sbatch", "--parsable", array, cwd=folder, text=text).strip().partition(";")[0])
+            left -= most
     except RunError as error:
+        if jobs:
+            ask("scancel", *jobs)
         if options.partition and "partition" in str(error):
             known = ", ".join(sorted(set(ask("sinfo", "-h", "-o", "%R").split())))
             raise ConfigError(f"slurm.partition={options.partition}: {error}; there is {known}") from error
         raise RunError(f"{error}; nothing was submitted") from error
     write_whole(folder / FOLDER / "array.sh", text)
-    return job
+    return jobs
 
 
 @dataclass(frozen=True)
@@ -142,15 +160,25 @@ class Task:
 
 @dataclass
 class Array:
-    """An array that was submitted: its job's number, and the sweep's folder."""
+    """An array that was submitted: the number of its job, or of several, and the sweep's folder."""
 
-    job: str
+    jobs: list[str]
     folder: Path
+
+    @property
+    def name(self) -> str:
+        """What it is called in a sentence."""
+        return f"job{'s' * (len(self.jobs) > 1)} {', '.join(self.jobs)}"
+
+    @property
+    def scancel(self) -> str:
+        """The command that ends it."""
+        return f"scancel {' '.join(self.jobs)}"
 
     def tasks(self) -> dict[str, Task]:
         """Those that Slurm still knows. Raises RunError when it does not answer."""
         try:
-            rows = ask("squeue", "-h", "-r", "-t", "all", "-j", self.job, "-o", "%K|%T|%r").splitlines()
+            rows = ask("squeue", "-h", "-r", "-t", "all", "-j", ",".join(self.jobs), "-o", "%F_%K|%T|%r").splitlines()
         except RunError as error:
             if "Invalid job id" in str(error):  # it has ended some minutes ago
                 return {}
@@ -165,20 +193,20 @@ class Array:
                 try:
                     tasks = self.tasks()
                     quiet = 0 if any(task.active for task in tasks.values()) else quiet + 1
-                    told = f"job {self.job}: {progress()}; {states(tasks.values())}"
+                    told = f"{self.name}: {progress()}; {states(tasks.values())}"
                 except RunError as error:
-                    told = f"job {self.job}: {progress()}; {error}; still waiting"
+                    told = f"{self.name}: {progress()}; {error}; still waiting"
                 status.update(line(told))
                 if told != shown and not takes_back(console):
                     console.print(line(told), soft_wrap=True)
                 shown = told
                 time.sleep(POLL)
 
-    def codes(self) -> dict[int, int | None]:
-        """The exit codes of its tasks, None for one that has left none: it was killed, or never begun."""
-        found = {int(path.stem.rpartition("_")[2]): path for path in (self.folder / FOLDER).glob(f"{self.job}_*")}
-        codes = dict[int, int | None]()
-        for task, path in sorted(found.items()):
+    def codes(self) -> dict[str, int | None]:
+        """The exit codes of its tasks, by their names (JOB_TASK), None for one that has left none: it was killed, or never begun."""
+        found = {path.stem: path for job in self.jobs for path in (self.folder / FOLDER).glob(f"{job}_*")}
+        codes = dict[str, int | None]()
+        for task, path in sorted(found.items(), key=lambda named: [int(number) for number in named[0].split("_")]):
             text = path.with_suffix(".exit").read_text().strip() if path.with_suffix(".exit").exists() else ""
             codes[task] = int(text) if text.isdecimal() else None
         return codes
@@ -187,13 +215,13 @@ class Array:
         """How its tasks have ended, in words, with the last words of the first one that has failed."""
         codes = self.codes()
         if not codes:
-            return f"no task of job {self.job} has left anything in {self.folder / FOLDER}: do its nodes see this folder?"
+            return f"no task of {self.name} has left anything in {self.folder / FOLDER}: do its nodes see this folder?"
         counts = Counter(codes.values())
         words = ", ".join(f"{number} with {'none' if code is None else code}" for code, number in counts.items())
         failed = next((task for task, code in codes.items() if code), next(iter(codes)))
-        log = self.folder / FOLDER / f"{self.job}_{failed}.log"
+        log = self.folder / FOLDER / f"{failed}.log"
         said = [text for text in log.read_text(errors="replace").splitlines() if text.strip()] if log.exists() else []
-        return f"exit codes of job {self.job}: {words}; {log} ends with: {said[-1] if said else 'nothing'}"
+        return f"exit codes of {self.name}: {words}; {log} ends with: {said[-1] if said else 'nothing'}"
 
 
 def states(tasks: Iterable[Task]) -> str:

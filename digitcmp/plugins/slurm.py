@@ -60,14 +60,14 @@ class SlurmLauncher(DigitcmpLauncher):
         """The sweep's, absolute: the nodes have other working folders."""
         return Path(str(self.config.hydra.sweep.dir)).absolute()
 
-    def script(self) -> str:
+    def script(self, options: Slurm) -> str:
         """That of the array."""
         given = [argument for argument in sys.argv[1:] if not OWN.fullmatch(key_of(argument))]
         where = QuotedString(str(self.folder), Quote.single).with_quotes()
         own = ["hydra/launcher=digitcmp", f"hydra.sweep.dir={where}"]
         if self.config.checkpoint_every is None and "checkpoint_every" not in map(key_of, given):
             own.insert(0, f"checkpoint_every={CHECKPOINT}")  # a task may end at any moment
-        return slurm.script(self.options, self.folder.name, [sys.executable, "-m", "digitcmp", *given, *own], Path.cwd())
+        return slurm.script(options, self.folder.name, [sys.executable, "-m", "digitcmp", *given, *own], Path.cwd())
 
     def elsewhere(self, runs: Sequence[Run]) -> None:
         auto = auto_together([run.config for run in runs])
@@ -94,15 +94,15 @@ class SlurmLauncher(DigitcmpLauncher):
         Raises ConfigError and RunError where it cannot be submitted, SystemExit(0) where nobody is to wait.
         """
         console, options = Terminal(), self.options
-        array = slurm.Array(slurm.submit(options, self.folder, self.script()), self.folder)
+        array = slurm.Array(slurm.submit(options, self.folder, self.script), self.folder)
         tasks = f"{counted(options.tasks, 'task')}, logs in {self.folder / slurm.FOLDER}"
-        console.print(f"submitted as job {array.job}: {tasks} (scancel {array.job} ends it)", soft_wrap=True)
+        console.print(f"submitted as {array.name}: {tasks} ({array.scancel} ends it)", soft_wrap=True)
         if not options.wait:
             raise SystemExit(0)
         try:
             array.wait(progress, console)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"job {array.job} goes on (scancel {array.job} ends it)") from None
+            raise KeyboardInterrupt(f"{array.name} {'go' if len(array.jobs) > 1 else 'goes'} on ({array.scancel} ends it)") from None
         self.sent = True
         return array
 
@@ -117,8 +117,9 @@ class SlurmLauncher(DigitcmpLauncher):
 
     def show_script(self) -> None:
         """Print what would be submitted, and what Slurm says of it. Raises what `slurm.submit` raises."""
-        told, text, console = slurm.submit(self.options, self.folder, self.script(), test=True), self.script(), Terminal()
-        console.print(f"sbatch would be given, in {self.folder}:", text, f"Slurm says: {told}", sep="\n", soft_wrap=True)
+        (told,), console = slurm.submit(self.options, self.folder, self.script, test=True), Terminal()
+        script = self.script(self.options)
+        console.print(f"sbatch would be given, in {self.folder}:", script, f"Slurm says: {told}", sep="\n", soft_wrap=True)
 
 
 def recorded(runs: Sequence[Run], auto: bool) -> str:
