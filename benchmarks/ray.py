@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks.common import composed, make_console, make_parser, make_table, print_table, run, spread, whole, write
 from benchmarks.machine import describe_machine, in_words
 from digitcmp.config.schema import Config
-from digitcmp.experiment.executors.choose import choose, choose_device, preflight
+from digitcmp.experiment.executors.choose import choose, preflight
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 
@@ -96,7 +96,7 @@ def main() -> None:
     options = parser.parse_args()
     config = composed(*TINY, "engine=ray", f"ray.address={options.address}")
     preflight(config)
-    config.workers = choose(config, None, choose_device("cpu"))[1]
+    config.workers = choose(config, None)[1]
     results: dict[str, Any] = {"workers": config.workers, "rounds": measure(config, options.turns, options.rounds)}
     if options.start:
         results["start"] = starts(options.address, options.start)

@@ -114,13 +114,19 @@ class Hooks(Callback):
             tell(Terminal(), f"the sweep is changed, so that it goes into a folder of its own: {folder}")
         if config.preview:
             previews.give_folder(config, single=False)
+        sweeps.make_absolute(config)
 
     @carried_out
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
         directory = Path(config.hydra.sweep.dir)
-        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | SystemExit) or not any(directory.glob("*/run.json")):
+        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | SystemExit):
+            return
+        if not any(directory.glob("*/run.json")):
+            if sweeps.others(config.hydra) and sys.exception() is None and not any(directory.rglob("run.json")):
+                launcher = config.hydra.runtime.choices.get("hydra/launcher")
+                raise RunError(f"nothing has arrived in {directory}: the jobs of hydra/launcher={launcher} must see this folder")
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return
@@ -159,9 +165,9 @@ def check_single(config: DictConfig) -> None:
 
 def show_plan(run: Run) -> None:
     """What a single run would train."""
-    from digitcmp.experiment.executors.choose import choose, choose_device, places
+    from digitcmp.experiment.executors.choose import choose, places
 
-    _, workers = choose(run.config, len(run.seeds), choose_device(run.config.device))
+    _, workers = choose(run.config, len(run.seeds))
     print_places(places(run.config), Terminal())
     if run.config.rounds == schema.AUTO:
         from digitcmp.auto.expected import print_expected

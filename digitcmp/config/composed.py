@@ -2,6 +2,7 @@
 
 import math
 import operator
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -164,7 +165,7 @@ def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
 def check_value(path: str, value: Any, metadata: Any) -> None:
     """Raise ConfigError unless the value is finite and within the limits or among the choices declared for its key."""
     choices = metadata.get("choices", ())
-    if choices and value not in choices:
+    if choices and re.sub(r"\bN$|:(\d{1,3})$", lambda number: ":N" if number[1] else "", str(value)) not in map(str, choices):
         raise ConfigError(f"{path}={value}: choose one of {', '.join(map(str, choices))}")
     if (word := metadata.get("word")) and isinstance(value, str) and value != word:
         raise ConfigError(f"{path}={value}: must be a whole number, or {word}")

@@ -44,12 +44,12 @@ def measure(config: Config, rounds: int) -> Pace | None:
     import torch
 
     from digitcmp.experiment.executors.choose import choose, choose_device
-    from digitcmp.experiment.executors.stacking import stack_limit
+    from digitcmp.experiment.executors.stacking import free_memory, stack_limit
     from digitcmp.train.round import train_rounds
 
-    device = choose_device(config.device)
-    stacked = choose(config, rounds, device)[0] == "stacked"
-    seeds = range(config.seed, config.seed + (min(rounds, stack_limit(config, device)) if stacked else 1))
+    device, (name, workers) = choose_device(config.device), choose(config, rounds)
+    stack = min(rounds, stack_limit(config, free_memory(device), rounds, workers)) if name == "stacked" else 1
+    seeds = range(config.seed, config.seed + stack)
     epochs: list[EpochRow] = []
     begun = time.monotonic()
 

@@ -89,10 +89,10 @@ def rounds_of(config: Config) -> int:
 
 def make_whole(command: str, configs: Sequence[Config], parts: Iterable[Part], most: bool = False) -> Whole:
     """The whole that these configurations, as they were asked for, are all part of."""
-    from digitcmp.experiment.executors.choose import choose, choose_device
+    from digitcmp.experiment.executors.choose import choose
 
     parts, first = list(parts), configs[0]
-    _, workers = choose(first, sum(part.rounds for part in parts), choose_device(first.device))
+    _, workers = choose(first, sum(part.rounds for part in parts))
     return Whole(command, parts, workers, most or any(config.rounds == AUTO for config in configs))
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -29,7 +30,7 @@ def versions() -> dict[str, Any]:
 @cache
 def machine(device: str) -> dict[str, Any]:
     """What decides about the last digits of a result beside the code and the executor: rounds are repeated bitwise where all of it is
-    equal. device: the type of a torch device.
+    equal. device: of torch, or its type.
 
     torch_build: its CUDA (or cpu), and the libraries that it computes with. cpu_capability: the instructions that torch chose.
     threads: of a round.
@@ -42,8 +43,14 @@ def machine(device: str) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": 1,  # as executors set it: more gain nothing on networks of this size
-        "device_name": torch.cuda.get_device_name() if device == "cuda" else processor(),
+        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else processor(),
     }
+
+
+def merged(platforms: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The platforms of several machines or devices as one: where they differ, all values."""
+    values = {name: list(dict.fromkeys(one[name] for one in platforms)) for name in platforms[0]}
+    return {name: found[0] if len(found) == 1 else " and ".join(sorted(map(str, found))) for name, found in values.items()}
 
 
 def allocation() -> dict[str, Any] | None:

@@ -98,7 +98,7 @@ class Run:
         return sum(row.status == "done" and not network_path(self.directory, row.seed).exists() for row in self.rows)
 
     def begin(self, executor: str, workers: int, device: str, platform: dict[str, Any] | None = None) -> None:
-        """Say on disk that the run is under way, and by what. platform: of the machines that train it, None for this one.
+        """Say on disk that the run is under way, and by what. platform: of what trains it, None for this machine.
 
         Raises RunError when the directory cannot be used.
         """

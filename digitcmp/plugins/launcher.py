@@ -178,9 +178,9 @@ class DigitcmpLauncher(Launcher):
 
     def side_by_side(self, config: Config, rounds: int) -> int:
         """How many of these rounds would be trained at a time."""
-        from digitcmp.experiment.executors.choose import choose, choose_device
+        from digitcmp.experiment.executors.choose import choose
 
-        return choose(config, rounds, choose_device(config.device))[1]
+        return choose(config, rounds)[1]
 
 
 def for_all(jobs: Sequence[Job], key: str) -> bool:

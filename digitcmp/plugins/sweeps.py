@@ -2,6 +2,7 @@
 
 import re
 from hashlib import sha256
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -40,6 +41,22 @@ def give_folder(config: DictConfig, what: str) -> str:
         hydra.sweep.dir = folder
         hydra.overrides.hydra.append(told(folder))
     return folder
+
+
+def make_absolute(config: DictConfig) -> None:
+    """Give a launcher of others the whole path of the sweep's folder: its jobs may run in other working folders (those of Hydra's Ray
+    launcher do where `ray start` was called)."""
+    hydra = config.hydra
+    if others(hydra) and not Path(str(hydra.sweep.dir)).is_absolute():
+        folder = str(Path(str(hydra.sweep.dir)).absolute())
+        with read_write(hydra), open_dict(hydra):
+            hydra.sweep.dir = folder
+            hydra.overrides.hydra.append(told(folder))
+
+
+def others(hydra: DictConfig) -> bool:
+    """Whether the launcher is none of digitcmp's."""
+    return not str(hydra.launcher._target_).startswith("digitcmp.")
 
 
 def told(folder: str) -> str:

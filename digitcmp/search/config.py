@@ -140,6 +140,9 @@ class SearchConfig:
     n_trials: int = key(20, at_least=1, help="complete and pruned trials in all, those of earlier and other processes included")
     timeout: float | None = key(None, above=0, help="seconds after which no trial is begun; those that are running finish")
     max_failed: int | None = key(None, at_least=1, help="the search gives up after so many failed trials; null: n_trials")
+    n_jobs: int = key(
+        1, at_least=1, help="trials at a time with other launchers; digitcmp's begins one whenever there is room for its rounds"
+    )
     direction: str = key("maximize", choices=("maximize", "minimize"), help="of the validation accuracy")
     sampler: str = key("tpe", choices=tuple(item.name for item in fields(Samplers)), help="what suggests the next trial")
     samplers: Samplers = key(factory=Samplers, help="the options of every sampler; those of the chosen one are used")

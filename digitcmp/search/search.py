@@ -21,7 +21,7 @@ from digitcmp.errors import ConfigError, Pruned, SearchError
 from digitcmp.experiment import preview
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.pace import measure
-from digitcmp.experiment.plan import in_all
+from digitcmp.experiment.plan import in_all, print_places
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.run import Run
@@ -56,6 +56,8 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
         raise ConfigError(
             f"hydra.sweeper.pruner={settings.pruner}: pruning needs hydra/launcher=digitcmp; use it, or hydra.sweeper.pruner=none"
         )
+    if settings.n_jobs > 1 and isinstance(launcher, DigitcmpLauncher):
+        raise ConfigError(f"hydra.sweeper.n_jobs={settings.n_jobs}: digitcmp's launcher begins trials as there is room; leave it out")
     spec = make_spec(settings, make_space(settings.params, arguments), context, config)
     console, whole = Terminal(), spec
     if whole.base.preview:
@@ -132,18 +134,19 @@ def conclude(
 
 def show_space(spec: SearchSpec, console: Console, away: SlurmLauncher | None) -> None:
     """What would be searched, and about how long it would take: dry_run=true. Raises DigitcmpError where it could not be trained."""
-    from digitcmp.experiment.executors.choose import check_data, choose, choose_device, preflight
+    from digitcmp.experiment.executors.choose import check_data, choose, places, preflight
 
     for dimension in spec.space.searched:
         when = f" (when {' and '.join(map(str, dimension.when))})" if dimension.when else ""
         say(console, f"{dimension.name}: {shown(dimension.distribution)}{when}")
     trial, settings = spec.trial, spec.settings
     check_data(spec.base) if away else preflight(spec.base)
+    print_places("" if away else places(spec.base), console)
     size = f"{settings.n_trials} trials of {len(trial.seeds)} × {trial.epochs} epochs (seeds {trial.seeds[0]} to {trial.seeds[-1]})"
     rounds = settings.n_trials * len(trial.seeds) + 2 * settings.confirm
     with console.status("training a short round"):
         pace = measure(spec.base, rounds)
-    workers = away.side_by_side(spec.base, rounds) if away else choose(spec.base, rounds, choose_device(spec.base.device))[1]
+    workers = away.side_by_side(spec.base, rounds) if away else choose(spec.base, rounds)[1]
     time = in_all(rounds * pace.seconds(trial.epochs) if pace else math.nan, workers, " (by a short round of its start)")
     pruned = ", less what is pruned" if settings.pruner != "none" else ""
     confirmed = f", {settings.confirm} × 2 rounds to confirm" if settings.confirm else ""
@@ -188,8 +191,7 @@ class Search(Callback):
             with ProgressDisplay.of_search(trials, counted, best, self.console) as display:
                 self.launcher.stream(self.jobs(), [display, self], self.on_job_end, rounds)
             return
-        size = self.spec.base.workers or 1
-        while batch := [job for _, job in zip(range(size), self.jobs(), strict=False)]:
+        while batch := [job for _, job in zip(range(self.spec.settings.n_jobs), self.jobs(), strict=False)]:
             returns = self.launcher.launch([overrides for _, overrides in batch], initial_job_idx=batch[0][0])
             for (number, _), ended in zip(batch, returns, strict=True):
                 self.on_job_end(number, ended)

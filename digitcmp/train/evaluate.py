@@ -104,8 +104,8 @@ def evaluate(predictor: Predictor, pairs: Pairs, size: int | None = None) -> Sco
         if outputs.digits is not None:
             digits_right.append((outputs.digits.argmax(dim=-1) == pairs.digits[:, batch]).sum(dim=(1, 2)))
     answers = torch.cat(right, dim=1)
-    accuracy = (answers.sum(dim=1).double() / count).tolist()
-    digits = (torch.stack(digits_right).sum(dim=0).double() / (2 * count)).tolist() if digits_right else None
+    accuracy = (answers.sum(dim=1).cpu().double() / count).tolist()
+    digits = (torch.stack(digits_right).sum(dim=0).cpu().double() / (2 * count)).tolist() if digits_right else None
     return Scores(accuracy, digits, finite.tolist(), answers)
 
 

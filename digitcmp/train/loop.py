@@ -23,6 +23,11 @@ from digitcmp.train.program import Program
 from digitcmp.train.state import State, capture, put_back
 
 
+def widest(device: torch.device) -> torch.dtype:
+    """The floating-point numbers that a device adds up with the least rounding: Apple's GPUs have no others than float32."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 @dataclass(frozen=True)
 class TrainSpec:
     """The specification of a training: a configuration, and the functions that it names."""
@@ -124,7 +129,7 @@ class Trainer:
             self.average.update()
             loss_sums.append(losses.detach() * target.shape[1])
             right.append((decide(outputs.comparison.detach()) == target).sum(dim=1))
-        return torch.stack([torch.stack(values).double().sum(dim=0) for values in (loss_sums, right)]) / total
+        return torch.stack([torch.stack(values).to(widest(target.device)).sum(dim=0) for values in (loss_sums, right)]) / total
 
     def state(self, epoch: int) -> State:
         """What goes on after so many epochs."""

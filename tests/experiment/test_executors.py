@@ -386,16 +386,17 @@ def test_memory_of_a_round_grows_with_what_it_holds(monkeypatch: pytest.MonkeyPa
         assert stacking.round_memory(compose_config("model=net2", more)) > plain
     config = compose_config("model=net2")
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(80e9), int(80e9)))
-    assert stacking.stack_limit(config, GPU) == pytest.approx(0.8 * 80e9 / plain, rel=0.01)
-    assert stacking.stack_limit(config, CPU) == 8
+    assert stacking.stack_limit(config, stacking.free_memory(GPU)) == pytest.approx(0.8 * 80e9 / plain, rel=0.01)
+    assert stacking.stack_limit(config, stacking.free_memory(CPU)) == 8
+    assert stacking.stack_limit(config, stacking.free_memory(CPU), rounds=7, places=2) == 4
     for device in (CPU, GPU):
-        assert stacking.stack_limit(compose_config("model=net2", "stack_size=5"), device) == 5
+        assert stacking.stack_limit(compose_config("model=net2", "stack_size=5"), stacking.free_memory(device), 6, 3) == 5
 
 
 def test_no_memory_at_all_still_trains_one_round_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rather than none."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, int(80e9)))
-    assert stacking.stack_limit(compose_config(), GPU) == 1
+    assert stacking.stack_limit(compose_config(), stacking.free_memory(GPU)) == 1
 
 
 def test_a_network_that_cannot_be_stacked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

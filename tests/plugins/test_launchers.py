@@ -9,8 +9,10 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from tests.conftest import ROOT, Ended
@@ -45,6 +47,26 @@ def test_a_stock_launcher_gives_the_same_results(run_cli: Cli, tmp_path: Path, l
         log.rename(log.with_name("log.jsonl"))
     for path in tmp_path.glob("ours/*/**/*"):
         assert (tmp_path / "theirs" / path.relative_to(tmp_path / "ours")).exists(), path
+
+
+def test_other_launchers_get_the_whole_path(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a folder that was given as it is seen from here: their jobs may run elsewhere. A sweep that leaves nothing there is an error."""
+    before = BasicLauncher.launch
+
+    def elsewhere(self: BasicLauncher, *arguments: Any, **how: Any) -> Any:
+        (tmp_path / "node").mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / "node")
+        return before(self, *arguments, **how)
+
+    monkeypatch.setattr(BasicLauncher, "launch", elsewhere)
+    command = ["--multirun", "hydra/launcher=basic", *TINY, "seed=0,1"]
+    assert run_cli(*command, "hydra.sweep.dir=theirs").code == 0
+    assert len(list((tmp_path / "theirs").glob("*/run.json"))) == 2
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(BasicLauncher, "launch", lambda *_, **__: [])
+    ended = run_cli(*command, "hydra.sweep.dir=lost")
+    told = f"digitcmp: nothing has arrived in {tmp_path}/lost: the jobs of hydra/launcher=basic must see this folder\n"
+    assert (ended.code, ended.err) == (1, told)
 
 
 def test_hydra_finds_the_launcher_by_its_entry_point(tmp_path: Path) -> None:

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
 import pytest
 import sqlalchemy
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from optuna.trial import TrialState
 
 from digitcmp.config.identity import differences
@@ -120,14 +122,24 @@ def test_starting_points_come_first_and_are_confirmed_on_fresh_seeds(run_cli: Cl
     assert len(folders) == 1 or "Paired difference, best minus start" in text
 
 
-def test_other_launchers_run_without_pruning(run_cli: Cli) -> None:
-    """Hydra's own launcher, one trial after the other; a pruner is refused there."""
+def test_other_launchers_run_without_pruning(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra's own launcher, as many trials at a time as n_jobs says, whatever workers they have; a pruner is refused there."""
     refused = run_cli(*OURS, SPACE, "hydra/launcher=basic")
     assert refused.code == 1
     assert refused.err.startswith("digitcmp: hydra.sweeper.pruner=median: pruning needs hydra/launcher=digitcmp")
-    ended = run_cli(*OURS, SPACE, "hydra/launcher=basic", "hydra.sweeper.pruner=none", few(2), "report=false")
+    given, before = list[int](), BasicLauncher.launch
+
+    def launch(self: BasicLauncher, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
+        given.append(len(job_overrides))
+        return before(self, job_overrides, initial_job_idx)
+
+    monkeypatch.setattr(BasicLauncher, "launch", launch)
+    options = ["hydra/launcher=basic", "hydra.sweeper.pruner=none", "hydra.sweeper.n_jobs=2", "report=false"]
+    ended = run_cli(*OURS, SPACE, *options, few(3), "workers=1")
     assert ended.code == 0, ended.err
-    assert states() == ["COMPLETE"] * 2
+    assert states() == ["COMPLETE"] * 3
+    assert given == [2, 1]
+    assert "hydra.sweeper.n_jobs=2: digitcmp's launcher begins trials as there is room" in run_cli(*OURS, SPACE, options[2]).err
 
 
 def test_a_failed_trial_does_not_end_a_search(run_cli: Cli) -> None:

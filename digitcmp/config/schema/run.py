@@ -87,7 +87,11 @@ class Config:
     )
     test_every: int = key(at_least=1, help="epochs from one look at the test pairs to the next; the last epoch is always tested")
     test_batch: int | None = key(at_least=1, help="pairs tested at a time, which matters to model.batch_statistics alone; null: 200")
-    device: str = key(choices=("auto", "cpu", "cuda"), execution=True, help="what trains; auto: a GPU where there is one")
+    device: str = key(
+        choices=("auto", "cpu", "cuda", "cuda:N", "mps"),
+        execution=True,
+        help="what trains; auto: GPUs where there are some; cuda: all visible ones (engine=stacked), or the first; cuda:1: the second one",
+    )
     engine: str = key(
         choices=("auto", "serial", "processes", "stacked", "ray"),
         execution=True,

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from digitcmp.config.schema import Config
+from digitcmp.experiment.provenance import machine
 from digitcmp.train.results import Checkpoint, EpochRow, RoundResult
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class Executor(ABC):
         return 1
 
     @property
-    def platform(self) -> dict[str, Any] | None:
-        """The platform of the machines that train (see `digitcmp.experiment.provenance.machine`); None where that is this one."""
-        return None
+    def platform(self) -> dict[str, Any]:
+        """The platform of what trains (see `digitcmp.experiment.provenance.machine`)."""
+        return machine(str(self.device))
 
     @abstractmethod
     def has_room(self) -> bool:

@@ -10,6 +10,7 @@ import torch
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.executors.base import Executor
+from digitcmp.experiment.executors.devices import DevicesExecutor
 from digitcmp.experiment.executors.processes import ProcessExecutor
 from digitcmp.experiment.executors.serial import SerialExecutor
 from digitcmp.experiment.executors.stacked import StackedExecutor
@@ -23,22 +24,32 @@ if TYPE_CHECKING:
 CROWD = 8  # workers per core at most: each has a core to itself while it trains
 
 
-def choose(config: Config, rounds: int | None, device: torch.device) -> tuple[str, int]:
-    """The name of the executor for this many rounds (None: nobody knows yet, so many), and its number of workers."""
-    workers = make_ray(config).workers if config.engine == "ray" else config.workers or cpu_count()
+def choose(config: Config, rounds: int | None) -> tuple[str, int]:
+    """The name of the executor for this many rounds (None: nobody knows yet, so many), and its number of workers. Raises ConfigError when
+    there is no such device, or no such cluster."""
+    devices, engine = choose_devices(config.device), config.engine
+    if engine == "auto" and devices[0].type == "cuda":
+        engine = "stacked"
+    if engine == "ray":
+        workers = make_ray(config).workers
+    elif engine == "stacked":
+        workers = len(devices)
+    else:
+        workers = config.workers or cpu_count()
     if rounds is not None:
         workers = min(workers, max(1, rounds))
-    if config.engine == "auto" and device.type == "cuda":
-        return "stacked", 1
-    if config.engine == "auto":
-        side_by_side = rounds != 1 and workers > 1 and hasattr(os, "fork")
-        return ("processes", workers) if side_by_side else ("serial", 1)
-    return config.engine, workers if config.engine in ("processes", "ray") else 1
+    if engine == "auto":
+        engine = "processes" if rounds != 1 and workers > 1 and hasattr(os, "fork") else "serial"
+    return engine, 1 if engine == "serial" else workers
 
 
 def places(config: Config) -> str:
-    """Where the rounds of a configuration go, in words; empty where that is this machine."""
-    return make_ray(config).places() if config.engine == "ray" else ""
+    """Where the rounds of a configuration go, in words; empty where that is one device of this machine, or its cores."""
+    if config.engine == "ray":
+        return make_ray(config).places()
+    name, workers = choose(config, None)
+    devices = ", ".join(map(str, choose_devices(config.device)))
+    return f"engine=stacked: {workers} devices, with a process and stacks each: {devices}" if name == "stacked" and workers > 1 else ""
 
 
 def make_executor(config: Config, rounds: int | None, on_message: Callable[[str], None]) -> Executor:
@@ -47,15 +58,16 @@ def make_executor(config: Config, rounds: int | None, on_message: Callable[[str]
     on_message: is told, in one line, what whoever looks at the screen should know. Raises ConfigError when there is no such device.
     """
     if config.engine == "ray":
-        return make_ray(config, on_message)
-    device = choose_device(config.device)
-    name, workers = choose(config, rounds, device)
+        return make_ray(config, on_message, rounds)
+    devices, (name, workers) = choose_devices(config.device), choose(config, rounds)
     if name == "processes":
-        return ProcessExecutor(device, workers)
-    return StackedExecutor(device, on_message) if name == "stacked" else SerialExecutor(device)
+        return ProcessExecutor(devices[0], workers)
+    if name == "stacked" and workers > 1:
+        return DevicesExecutor(devices[:workers], rounds, on_message)
+    return StackedExecutor(devices[0], on_message) if name == "stacked" else SerialExecutor(devices[0])
 
 
-def make_ray(config: Config, on_message: Callable[[str], None] = lambda _: None) -> "RayExecutor":
+def make_ray(config: Config, on_message: Callable[[str], None] = lambda _: None, rounds: int | None = None) -> "RayExecutor":
     """The executor of a Ray cluster. Raises ConfigError where there is no Ray, no such cluster, or none that fits."""
     try:
         from digitcmp.experiment.executors.ray import RayExecutor
@@ -63,18 +75,32 @@ def make_ray(config: Config, on_message: Callable[[str], None] = lambda _: None)
         if error.name != "ray":
             raise
         raise ConfigError("engine=ray: Ray is not installed here; install it: pip install 'digitcmp[ray]'") from error
-    return RayExecutor(config, on_message)
+    return RayExecutor(config, on_message, rounds)
 
 
 def choose_device(name: str) -> torch.device:
-    """The device to train on. Raises ConfigError for cuda without a usable GPU."""
+    """The device to train on, the first of several. Raises ConfigError where there is none of this name."""
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError(f"device=mps: torch {torch.__version__} finds no GPU of Apple's here; use device=cpu or device=auto")
+    if name in ("cpu", "mps"):
+        return torch.device(name)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        usable = name != "cpu" and torch.cuda.is_available()
-    if name == "cuda" and not usable:
+        usable = torch.cuda.is_available()
+    if name != "auto" and not usable:
         reason = f" ({str(caught[0].message).splitlines()[0]})" if caught else ""
-        raise ConfigError(f"device=cuda: torch {torch.__version__} finds no usable GPU here{reason}; use device=cpu or device=auto")
-    return torch.device("cuda" if usable else "cpu")
+        raise ConfigError(f"device={name}: torch {torch.__version__} finds no usable GPU here{reason}; use device=cpu or device=auto")
+    device = torch.device("cpu" if not usable else "cuda" if name == "auto" else name)
+    if ":" in str(device) and device.index >= (count := torch.cuda.device_count()):
+        raise ConfigError(f"device={name}: there are {count} visible GPUs (CUDA_VISIBLE_DEVICES), the first one is cuda:0")
+    return device
+
+
+def choose_devices(name: str) -> list[torch.device]:
+    """The devices that stacks are trained on: all visible GPUs, unless one is named. Raises ConfigError as `choose_device` does."""
+    device = choose_device(name)
+    count = torch.cuda.device_count() if str(device) == "cuda" else 1
+    return [torch.device("cuda", index) for index in range(count)] if count > 1 else [device]
 
 
 def preflight(config: Config) -> None:
@@ -86,14 +112,14 @@ def preflight(config: Config) -> None:
 def check_means(config: Config) -> None:
     """Raise ConfigError when there is no such device, optimiser or schedule, for too many workers, or for a network that cannot be
     stacked where it is to be."""
-    device, cores = choose_device(config.device), cpu_count()
+    cores = cpu_count()
     if config.engine == "processes" and not hasattr(os, "fork"):
         raise ConfigError("engine=processes: this system cannot fork processes; use engine=serial")
     if config.workers is not None and config.workers > CROWD * cores and config.engine != "ray":
         limit = f"use at most {CROWD * cores}, or leave it null for one per core"
         raise ConfigError(f"workers={config.workers}: there are {cores} cores; {limit}")
     train_spec(config)
-    if choose(config, len(config.seeds), device)[0] == "stacked" or (config.engine == "ray" and (config.ray.gpus or config.stack_size)):
+    if choose(config, len(config.seeds))[0] == "stacked" or (config.engine == "ray" and (config.ray.gpus or config.stack_size)):
         round_memory(config)
 
 

@@ -45,9 +45,3 @@ def make_probe() -> Callable[[str | None], About]:
 def here() -> About:
     """The versions of this machine."""
     return make_probe()(None)
-
-
-def merged(platforms: list[dict[str, Any]]) -> dict[str, Any]:
-    """The platforms of nodes as one: where they differ, all values."""
-    values = {name: list(dict.fromkeys(one[name] for one in platforms)) for name in platforms[0]}
-    return {name: found[0] if len(found) == 1 else " and ".join(sorted(map(str, found))) for name, found in values.items()}

@@ -8,6 +8,7 @@ does not say whose task it was.)
 
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -18,18 +19,19 @@ import torch
 
 from digitcmp.experiment.executors import server
 from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
-from digitcmp.experiment.executors.worker import Assignment, Beat, Stop
+from digitcmp.experiment.executors.worker import Assignment, Beat, Note, Stop
 from digitcmp.train.results import Checkpoint, EpochRow, RoundResult
 from digitcmp.train.round import crashed_round
 
 LOOK = 1.0  # seconds between looks at who has been silent
-Message = Beat | tuple[int, EpochRow] | dict[int, Checkpoint] | list[RoundResult | None] | BaseException
+Message = Beat | Note | tuple[int, EpochRow] | dict[int, Checkpoint] | list[RoundResult | None] | BaseException
 
 
 class Worker:
     """One process, ready for a task. Raises RunError when none can be started."""
 
     def __init__(self, device: torch.device) -> None:
+        self.device = device
         try:
             self.connection, theirs = Pipe()
         except OSError as error:
@@ -88,12 +90,12 @@ class Busy:
 
 
 class ProcessExecutor(Executor):
-    """At most so many worker processes, started when there is something to do for them."""
+    """At most so many worker processes, started when there is something to do for them. on_message: is told what a worker has to say."""
 
     name = "processes"
 
-    def __init__(self, device: torch.device, workers: int) -> None:
-        self.device, self.workers = device, workers
+    def __init__(self, device: torch.device, workers: int, on_message: Callable[[str], None] = lambda _: None) -> None:
+        self.device, self.workers, self.on_message = device, workers, on_message
         server.servers.get()  # imports meanwhile
         self.busy: dict[Connection, Busy] = {}
         self.free: list[Worker] = []
@@ -102,10 +104,14 @@ class ProcessExecutor(Executor):
     def has_room(self) -> bool:
         return len(self.busy) < self.workers
 
+    def next_device(self) -> torch.device:
+        """What one more worker trains on."""
+        return self.device
+
     def submit(self, task: Task, on_epoch: OnEpoch, on_checkpoint: OnCheckpoint = lambda _: None) -> list[RoundFuture]:
         while self.free and not self.free[-1].idle:
             self.free.pop().end()
-        chosen = self.free.pop() if self.free else Worker(self.device)
+        chosen = self.free.pop() if self.free else Worker(self.next_device())
         futures, number = [RoundFuture() for _ in task.seeds], next(self.numbers)
         self.busy[chosen.connection] = Busy(chosen, number, task, futures, on_epoch, on_checkpoint)
         chosen.send(Assignment(number, task))
@@ -132,6 +138,9 @@ class ProcessExecutor(Executor):
     def receive(self, busy: Busy, message: Message | str) -> list[RoundFuture]:
         """Something of a worker's task has come. Returns the futures that have a result now."""
         if isinstance(message, Beat):
+            return []
+        if isinstance(message, Note):
+            self.on_message(message.text)
             return []
         if isinstance(message, tuple):
             index, row = message

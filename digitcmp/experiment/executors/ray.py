@@ -17,10 +17,12 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancell
 
 from digitcmp.config.schema import Config
 from digitcmp.errors import RunError
-from digitcmp.experiment.executors import cluster, node, probe
+from digitcmp.experiment.executors import cluster, node
 from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
-from digitcmp.experiment.executors.stacking import SHARE, round_memory
+from digitcmp.experiment.executors.head import head_silence
+from digitcmp.experiment.executors.stacking import stack_limit
 from digitcmp.experiment.progress import counted
+from digitcmp.experiment.provenance import merged
 from digitcmp.train.results import Checkpoint, EpochRow
 from digitcmp.train.round import crashed_round
 
@@ -58,15 +60,16 @@ class Busy:
 
 
 class RayExecutor(Executor):
-    """As many tasks at a time as the nodes take, or `workers`. on_message: is told when a task is begun again.
+    """As many tasks at a time as the nodes take, or `workers`. on_message: is told when a task is begun again; rounds: how many there
+    are to be, if anybody knows.
 
     Raises ConfigError when there is no such cluster, or its nodes are not fit (`digitcmp.experiment.executors.cluster`).
     """
 
     name = "ray"
 
-    def __init__(self, config: Config, on_message: Callable[[str], None]) -> None:
-        self.options, self.limit, self.on_message = config.ray, config.workers, on_message
+    def __init__(self, config: Config, on_message: Callable[[str], None], rounds: int | None = None) -> None:
+        self.options, self.limit, self.on_message, self.rounds = config.ray, config.workers, on_message, rounds
         self.device = torch.device(cluster.device_of(self.options))
         self.cluster = cluster.connect(self.options.address)
         self.nodes = self.cluster.nodes(self.options)
@@ -94,13 +97,13 @@ class RayExecutor(Executor):
 
     @property
     def platform(self) -> dict[str, Any]:
-        return probe.merged([one.about["platform"] for one in self.nodes if one.about])
+        return merged([one.about["platform"] for one in self.nodes if one.about])
 
     def chunk(self, config: Config) -> int:
         if config.stack_size or not self.options.gpus:
             return config.stack_size or 1
         free = min(one.about["memory"] for one in self.nodes if one.about)
-        return max(1, int(SHARE * self.options.gpus * free / round_memory(config)))
+        return stack_limit(config, self.options.gpus * free, self.rounds, max(1, self.workers))
 
     def has_room(self) -> bool:
         return len(self.busy) < self.workers
@@ -119,14 +122,18 @@ class RayExecutor(Executor):
         ended: list[RoundFuture] = []
         before = len(self.busy)
         while not ended and (len(self.busy) == before if before else not self.has_room()):
-            self.look()
-            streams = list(self.busy)
-            if not streams:
-                time.sleep(LOOK)
-            elif ray.wait(streams, timeout=LOOK)[0]:
-                for stream in ray.wait(streams, num_returns=len(streams), timeout=0)[0]:
-                    ended += self.receive(stream)
+            ended += self.listen()
         return ended
+
+    def listen(self) -> list[RoundFuture]:
+        """Hear what comes next, if something does within some seconds. Returns the futures that have a result now."""
+        self.look()
+        if not (streams := list(self.busy)):
+            time.sleep(LOOK)
+        elif ray.wait(streams, timeout=LOOK)[0]:
+            come = ray.wait(streams, num_returns=len(streams), timeout=0)[0]
+            return [future for stream in come for future in self.receive(stream)]
+        return []
 
     def receive(self, stream: ray.ObjectRefGenerator) -> list[RoundFuture]:
         """Something of a task has come. Returns the futures that have a result now."""
@@ -185,7 +192,7 @@ class RayExecutor(Executor):
         if now - self.looked < LOOK:
             return
         self.looked = now
-        if silent := cluster.head_silence():
+        if silent := head_silence():
             if now - self.head_seen > LOST:
                 raise RunError(f"the head of the Ray cluster has not answered for {LOST:.0f} s ({silent}); the same command goes on")
             return

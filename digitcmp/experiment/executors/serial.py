@@ -19,6 +19,8 @@ class SerialExecutor(Executor):
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)  # or the first GPU would give memory to this process, too
         self.submitted: tuple[Task, list[RoundFuture], OnEpoch, OnCheckpoint] | None = None
         torch.set_num_threads(1)  # two threads gain little on networks this small, and collapse when the machine is busy
 

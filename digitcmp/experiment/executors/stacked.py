@@ -8,7 +8,7 @@ from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError
 from digitcmp.experiment.executors.base import Task
 from digitcmp.experiment.executors.serial import SerialExecutor
-from digitcmp.experiment.executors.stacking import stack_limit
+from digitcmp.experiment.executors.stacking import free_memory, stack_limit
 from digitcmp.train.progress import OnCheckpoint, OnEpoch
 from digitcmp.train.results import Checkpoint, EpochRow, RoundResult
 from digitcmp.train.round import first_line
@@ -24,7 +24,7 @@ class StackedExecutor(SerialExecutor):
         self.on_message = on_message
 
     def chunk(self, config: Config) -> int:
-        return stack_limit(config, self.device)
+        return stack_limit(config, free_memory(self.device))
 
     def train(self, task: Task, on_epoch: OnEpoch, on_checkpoint: OnCheckpoint) -> Sequence[RoundResult | Exception | None]:
         """A stack that breaks goes on as two halves, for which there may be memory enough; a round that breaks alone has failed."""

@@ -16,15 +16,24 @@ AUGMENTED = 12  # copies of the training pairs where they are augmented: points 
 PROBE = 2  # rounds are stacked to see what happens
 
 
-def stack_limit(config: Config, device: torch.device) -> int:
-    """How many rounds of this configuration are stacked on the device: stack_size, or as many as the free memory of a GPU takes.
+def free_memory(device: torch.device) -> int | None:
+    """Bytes of a GPU that this process can have, those included that it has and does not use; None for anything else."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def stack_limit(config: Config, free: float | None, rounds: int | None = None, places: int = 1) -> int:
+    """How many rounds of this configuration make a stack: stack_size, or as many as the free memory of a GPU takes (None: of a CPU); no
+    more than leaves as many for each of the other places, where it is known how many rounds there are.
 
     Raises ConfigError when the network cannot be stacked.
     """
     needed = round_memory(config)
-    if config.stack_size or device.type != "cuda":
-        return config.stack_size or CPU_STACK
-    return max(1, int(SHARE * torch.cuda.mem_get_info(device)[0] / needed))
+    if config.stack_size:
+        return config.stack_size
+    most = CPU_STACK if free is None else max(1, int(SHARE * free / needed))
+    return most if rounds is None else max(1, min(most, -(-rounds // places)))
 
 
 def round_memory(config: Config) -> int:

@@ -12,9 +12,9 @@ import torch
 
 from digitcmp.experiment.executors.base import Task
 from digitcmp.experiment.executors.server import wait_for_end
+from digitcmp.experiment.executors.stacked import StackedExecutor
 from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow
-from digitcmp.train.round import train_rounds
 
 Send = Callable[[Any], None]
 
@@ -40,20 +40,30 @@ class Beat:
     """A sign of life of a worker that has a task, however long its epochs are."""
 
 
+@dataclass(frozen=True)
+class Note:
+    """Something that whoever looks at the screen should know."""
+
+    text: str
+
+
 def serve(connection: Connection, device: str, beat: float) -> None:
     """Train the rounds of every task that comes, until the pipe ends; epochs, checkpoints and results go back through it.
 
     beat: seconds between two signs of life.
     """
     threading.Thread(target=end_with_parent, args=(connection,), daemon=True).start()
-    torch.set_num_threads(1)
     lock, working = threading.Lock(), threading.Event()
 
     def send(message: Any) -> None:
         with lock:
             connection.send(message)
 
+    def note(text: str) -> None:
+        send(Note(text))
+
     threading.Thread(target=send_beats, args=(send, working, beat), daemon=True).start()
+    trainer = StackedExecutor(torch.device(device), note)  # a stack of one is a round alone
     while True:
         try:
             assigned: Assignment | Stop = connection.recv()
@@ -64,7 +74,7 @@ def serve(connection: Connection, device: str, beat: float) -> None:
         task, on_epoch = assigned.task, reporter(send, connection, assigned.number)
         working.set()
         try:
-            send(train_rounds(task.config, task.seeds, torch.device(device), on_epoch, task.checkpoints, send))
+            send(list(trainer.train(task, on_epoch, send)))
         except Exception as error:
             send(error)
         finally:
