@@ -32,7 +32,8 @@ from tests.experiment.raylets import ADDRESS, HEAD, NODE, TASK, Raylet
 
 RAY = ("engine=ray", f"ray.address={ADDRESS}")
 TINY = ("epochs=3", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40")
-LONG = ("epochs=100000", *TINY[1:])
+LONG = ("epochs=100000", *TINY[1:])  # never ends by itself
+LIMIT = 240  # seconds that anything may take on a machine that is busy; none of it is an expectation
 Cli = Callable[..., Ended]
 pytestmark = pytest.mark.skipif("DIGITCMP_RAYLETS" not in os.environ, reason="run by test_ray.py")
 
@@ -49,6 +50,14 @@ class Nodes:
         """One more."""
         self.all.append(Raylet(command, self.folder / f"{len(self.all)}.log", *options, **how))
         return self.all[-1]
+
+    def lose(self, node: Raylet) -> None:
+        """As when its power fails; until Ray knows of it."""
+        node.kill()
+        self.all.remove(node)
+        if not ray.is_initialized():
+            ray.init(ADDRESS, logging_level="ERROR")
+        until(lambda: len(cluster.alive()) == len(self.all))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +82,7 @@ def config(*overrides: str) -> Config:
 
 def finish(executor: RayExecutor, futures: list[RoundFuture]) -> None:
     """Wait until all of these futures are done."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + LIMIT
     while not all(future.done() for future in futures):
         executor.wait()
         assert time.monotonic() < end
@@ -81,7 +90,7 @@ def finish(executor: RayExecutor, futures: list[RoundFuture]) -> None:
 
 def until(true: Callable[[], Any]) -> None:
     """Wait until something is so."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + LIMIT
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -140,13 +149,15 @@ def test_epochs_and_cancelled_rounds() -> None:
 @pytest.mark.usefixtures("nodes")
 def test_a_search_prunes_on_nodes(run_cli: Cli) -> None:
     """A sweep that is a search, with rounds of hopeless trials cancelled; its study stays here."""
-    pruners = "hydra.sweeper.pruners.median={n_startup_trials:2,warmup:1}"
+    pruners = "hydra.sweeper.pruners.median={n_startup_trials:2,n_min_trials:1,warmup:1}"
+    good, hopeless = (f"{{optimizer.lr:{lr}}}" for lr in (0.002, 0.003, 0.004, 0.005)), ["{optimizer.lr:1e-7}"] * 4
+    start = f"hydra.sweeper.enqueue=[{','.join([*good, *hopeless])}]"
     space = ["hydra/sweeper=digitcmp_optuna", "optimizer.lr=tag(log,interval(1e-7,0.01))", "rounds=2", "data.val_pairs=25", "epochs=8"]
-    ended = run_cli("--multirun", *TINY, *RAY, *space, pruners, "hydra.sweeper.n_trials=8", "hydra.sweep.dir=out", "report=false")
+    ended = run_cli("--multirun", *TINY, *RAY, *space, pruners, start, "hydra.sweeper.n_trials=8", "hydra.sweep.dir=out", "report=false")
     assert ended.code == 0, ended.err
     states = Counter(trial.state.name for trial in optuna.load_study(study_name="out", storage="sqlite:///out/study.db").trials)
     assert sum(states.values()) == 8
-    assert states["PRUNED"] >= 1
+    assert states["PRUNED"] >= 1  # the last hopeless one at least: others have come to their ends before
 
 
 def test_what_dies_is_begun_again(nodes: Nodes, tmp_path: Path) -> None:
@@ -157,7 +168,7 @@ def test_what_dies_is_begun_again(nodes: Nodes, tmp_path: Path) -> None:
         """Kills, in the middle of rounds."""
 
         def __init__(self) -> None:
-            self.epochs, self.killed = Counter[tuple[int, int]](), 0
+            self.epochs, self.killed = Counter[tuple[int, int]](), False
 
         def on_message(self, text: str) -> None:
             told.append(text)
@@ -165,30 +176,52 @@ def test_what_dies_is_begun_again(nodes: Nodes, tmp_path: Path) -> None:
         def on_epoch(self, run: Run, row: EpochRow) -> None:
             del run
             self.epochs[row.seed, row.epoch] += 1
-            if self.killed == 0 and row.epoch > 1 and nodes.second.processes(TASK):
-                nodes.second.kill(TASK)
-                self.killed = 1
-            elif self.killed == 1 and told and row.epoch > 1 and nodes.third.processes(TASK):
+            if not told:
+                nodes.second.kill(TASK)  # until one of them has not just come to its end
+            elif not self.killed and nodes.third.processes(TASK):
                 nodes.third.kill()
-                self.killed = 2
+                self.killed = True
 
     watch = Watch()
-    run = train_run(config("rounds=8", "epochs=40"), tmp_path / "run", watch)
-    assert watch.killed == 2
-    assert len([text for text in told if "is gone" in text or "dead" in text]) >= 2, told
+    run = train_run(config("rounds=8", "epochs=100"), tmp_path / "run", watch)
+    assert watch.killed
+    assert "is gone" in told[0]
     assert [row.status for row in run.rows] == ["done"] * 8
     assert set(finished(run.directory).values()) == {1}
     assert set(watch.epochs.values()) == {1}
-    assert len(watch.epochs) == 8 * 40
-    alone = train_run(config("rounds=8", "epochs=40", "engine=serial"), tmp_path / "alone")
+    assert len(watch.epochs) == 8 * 100
+    alone = train_run(config("rounds=8", "epochs=100", "engine=serial"), tmp_path / "alone")
     assert [row.train_loss for row in run.rows] == [row.train_loss for row in alone.rows]
+    nodes.lose(nodes.third)
+
+
+def test_a_node_dies(nodes: Nodes) -> None:
+    """In the middle of a round for certain: it never ends. It is begun again as soon as a node has room, and heard of where it was."""
+    fourth, told, heard = nodes.start(NODE, "--num-cpus=1"), list[str](), Counter[tuple[int, int]]()
+
+    def on_epoch(_: RoundFuture, row: EpochRow) -> None:
+        heard[row.seed, row.epoch] += 1
+
+    with RayExecutor(config(), told.append) as executor:
+        assert executor.workers == 3
+        long = [*(future for seed in range(3) for future in executor.submit(Task(config(*LONG), (seed,)), on_epoch))]
+        while {seed for seed, _ in heard} != {0, 1, 2}:
+            executor.listen()
+        fourth.kill()
+        while not told:
+            executor.listen()
+        for future in long:
+            executor.cancel(future)
+    nodes.lose(fourth)
+    assert re.match(r"1 round begun again \(seed [012]\): its process or node is gone", told[0])
+    assert set(heard.values()) == {1}
 
 
 def test_what_dies_goes_on_from_its_checkpoint(nodes: Nodes) -> None:
     """The last that has come here; its numbers are those of a round that nobody disturbed."""
     told: list[str] = []
     heard: list[int] = []
-    whole = config("epochs=30", "checkpoint_every=2")
+    whole = config("epochs=300", "checkpoint_every=2")  # so many that it cannot be over when the 20th is heard of
 
     def kill(_: RoundFuture, row: EpochRow) -> None:
         heard.append(row.epoch)
@@ -203,7 +236,7 @@ def test_what_dies_goes_on_from_its_checkpoint(nodes: Nodes) -> None:
         finish(executor, [alone])
     assert told
     assert re.match(r"1 round begun again after epoch \d+ \(seed 1\): ", told[0])
-    assert heard == list(range(1, 31))
+    assert heard == list(range(1, 301))
     assert [replace(row, seconds=0) for row in killed.result().epochs] == [replace(row, seconds=0) for row in alone.result().epochs]
 
 
@@ -225,39 +258,39 @@ def test_a_round_that_is_killed_too_often_has_failed(nodes: Nodes) -> None:
         assert good[0].result().row.status == "done"
 
 
-def test_short_memory(nodes: Nodes, tmp_path: Path) -> None:
-    """Ray ends a task of a node that is short of memory; its round is begun again, and ends well when there is memory again."""
+def test_short_memory(nodes: Nodes) -> None:
+    """Ray ends a task of a node that is short of memory; its round is begun again, and goes on when there is memory again."""
     total, free = (
         int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith(("MemTotal", "MemAv"))
     )
-    if free < 8e6:
-        pytest.skip(f"needs 8 GB of free memory, there are {free / 1e6:.1f}")
+    if free < 14e6:
+        pytest.skip(f"needs 14 GB of free memory, there are {free / 1e6:.1f}")
     threshold = {"RAY_memory_usage_threshold": f"{(total - free + 4e6) / total:.3f}", "RAY_memory_monitor_refresh_ms": "100"}
     short = nodes.start(NODE, "--num-cpus=4", variables=threshold)
     told: list[str] = []
-    hog: list[subprocess.Popen[bytes]] = []
+    last = [0]
 
-    class Watch(Callback):
-        """Takes the memory at the first epoch, until a round has lost its process by that."""
+    def on_epoch(_: RoundFuture, row: EpochRow) -> None:
+        last[0] = row.epoch
 
-        def on_epoch(self, run: Run, row: EpochRow) -> None:
-            del run, row
-            if not hog:
-                hog.append(subprocess.Popen([sys.executable, "-c", "x = bytearray(b'x') * 6_000_000_000; input()"], stdin=subprocess.PIPE))
-
-        def on_message(self, text: str) -> None:
-            told.append(text)
-            hog[0].kill()
-
-    try:
-        run = train_run(config("rounds=1", "epochs=1500", "ray.cpus=4", "ray.retries=20"), tmp_path / "run", Watch())
-    finally:
-        for process in hog:
-            process.kill()
-            process.wait()
-        short.kill()
-    assert [row.status for row in run.rows] == ["done"]
-    assert "took too much memory" in told[0]
+    long = config(*LONG, "ray.cpus=4", "ray.retries=100", "checkpoint_every=10")
+    with RayExecutor(long, told.append) as executor:
+        (future,) = executor.submit(Task(long, (0,)), on_epoch)
+        while not last[0]:
+            executor.listen()
+        hog = subprocess.Popen([sys.executable, "-c", "x = bytearray(b'x') * 9_000_000_000; input()"], stdin=subprocess.PIPE)
+        try:
+            while not told:
+                executor.listen()
+        finally:
+            hog.kill()
+            hog.communicate()
+        before = last[0]
+        while last[0] <= before:
+            executor.listen()
+        executor.cancel(future)
+    nodes.lose(short)
+    assert re.match(r"1 round begun again( after epoch \d+)? \(seed 0\): its process took too much memory", told[0])
 
 
 def test_bad_input(nodes: Nodes, run_cli: Cli) -> None:
@@ -272,7 +305,7 @@ def test_bad_input(nodes: Nodes, run_cli: Cli) -> None:
         NODE, "--num-cpus=2", "--num-gpus=1", before=["unshare", "-m", "bash", "-c", f'{" && ".join(mounts)} && exec "$@"', "-"]
     )
     wrong = {
-        ("ray.cpus=9",): r"ray\.cpus=9: the largest of the cluster's \d nodes has [24]",  # 4: of one that has been killed just now
+        ("ray.cpus=9",): r"ray\.cpus=9: the largest of the cluster's \d nodes has 2",
         ("ray.gpus=1", "ray.cpus=1"): r"engine=ray: node \S+ has code of digitcmp \w+, this machine \w+; install the same everywhere",
     }
     for overrides, text in wrong.items():
@@ -280,7 +313,7 @@ def test_bad_input(nodes: Nodes, run_cli: Cli) -> None:
         assert ended.code == 1
         assert re.fullmatch(f"digitcmp: {text}", ended.err.splitlines()[-1]), ended.err
     assert not Path("bad").exists()
-    changed.kill()
+    nodes.lose(changed)
 
 
 def test_the_package_travels(nodes: Nodes, run_cli: Cli) -> None:
@@ -295,7 +328,21 @@ def test_the_package_travels(nodes: Nodes, run_cli: Cli) -> None:
     assert finished(Path("run")) == {0: 1, 1: 1}
     ended = run_cli(*TINY, *RAY, "ray.cpus=2", "ray.gpus=1", "rounds=2", "hydra.run.dir=gpu")
     assert (ended.code, "finds no usable GPU on node" in ended.err) == (1, True), ended.err
-    bare.kill()
+    nodes.lose(bare)
+
+
+def test_a_command_that_is_told_to_end(tmp_path: Path) -> None:
+    """As without Ray, which listens to the same signal where it starts nodes: exit code, line, finished rounds; its nodes end with it."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "digitcmp", *TINY, "epochs=40", "engine=ray", "rounds=1000", f"hydra.run.dir={folder}"]
+    ended = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until(lambda: len(finished(folder)) >= 3)
+    ended.terminate()
+    _, err = ended.communicate(timeout=LIMIT)
+    assert ended.returncode == 143, err
+    last = err.strip().splitlines()[-1]
+    assert re.fullmatch(rf"digitcmp: interrupted \(SIGTERM\); (\d+ finished rounds kept in {folder}|it did not end .* kept)", last), err
+    assert set(finished(folder).values()) == {1}
 
 
 def test_the_command_dies_then_the_head(nodes: Nodes, tmp_path: Path) -> None:
@@ -312,7 +359,7 @@ def test_the_command_dies_then_the_head(nodes: Nodes, tmp_path: Path) -> None:
     second = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     until(lambda: len(finished(folder)) >= len(before) + 3)
     nodes.head.kill()
-    _, err = second.communicate(timeout=100)
+    _, err = second.communicate(timeout=LIMIT)
     assert second.returncode == 1
     assert err.strip().splitlines()[-1].startswith("digitcmp: ")
     assert "Traceback" not in err

@@ -27,14 +27,19 @@ class Raylet:
         """before: a command that runs `ray start`."""
         self.log = log
         start = [*before, sys.executable, "-m", "ray.scripts.scripts", *command.replace("HEAD:6379", ADDRESS).split(), *HERE, *options]
-        with log.open("w") as out:
-            given = {"stdout": out, "stderr": out, "stdin": subprocess.DEVNULL, "env": {**os.environ, **(variables or {})}}
-            self.process = subprocess.Popen(start, start_new_session=True, **given)  # type: ignore[call-overload]
-        end = time.monotonic() + 120
-        while "Ray runtime started" not in (text := log.read_text()):
-            assert self.process.poll() is None, text
-            assert time.monotonic() < end, text
-            time.sleep(0.1)
+        end = time.monotonic() + 240
+        while True:
+            with log.open("w") as out:
+                given = {"stdout": out, "stderr": out, "stdin": subprocess.DEVNULL, "env": {**os.environ, **(variables or {})}}
+                self.process = subprocess.Popen(start, start_new_session=True, **given)  # type: ignore[call-overload]
+            while "Ray runtime started" not in (text := log.read_text()) and self.process.poll() is None:
+                assert time.monotonic() < end, text
+                time.sleep(0.1)
+            if self.process.poll() is None:
+                return
+            # Ray gives a node half a minute to come up, whatever else the machine does
+            assert "timed out during startup" in text, text
+            self.kill()
 
     def processes(self, name: str = "") -> list[int]:
         """The numbers of its processes whose command has this in it."""

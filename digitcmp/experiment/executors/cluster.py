@@ -6,15 +6,13 @@ A process has one connection at a time, from the first check of a configuration 
 import logging
 import os
 import re
-import socket
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
 import ray
-from ray._private import worker
+from ray._private import utils, worker
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -23,14 +21,14 @@ from digitcmp.config.schema import DataConfig
 from digitcmp.config.schema import Ray as Options
 from digitcmp.data.sources import load
 from digitcmp.errors import ConfigError, RunError
+from digitcmp.experiment.executors.head import last_known, look_for
 from digitcmp.experiment.executors.node import packed
 from digitcmp.experiment.executors.probe import About, here, make_probe
 from digitcmp.experiment.executors.server import KEEP_MEMORY, ONE_THREAD
 from digitcmp.system import cpu_count
 
-PATIENCE = 5.0  # seconds that a head may take to answer; Ray itself would wait for minutes
+STARTS = 3  # of a Ray of its own, at most
 ANSWER = 120.0  # seconds that a node may take to import torch and to say what it is
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # of HTTP/2, with an empty frame of settings
 PACKAGE = Path(digitcmp.__file__).parent
 
 
@@ -128,16 +126,21 @@ def join(address: str | None, **environment: Any) -> None:
     Raises ConfigError, within seconds, when there is no such cluster, or when this machine does not belong to it.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as later versions do
+    utils.set_sigterm_handler = lambda _: None  # Ray's own would end the command in its way, with exit code 1
     start: dict[str, Any] = {"address": address}
     if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own tells nobody about itself
         start = {"address": "local", "num_cpus": cpu_count(), "include_dashboard": False}
     elif (known := last_known() if address == "auto" else address) != "auto":
         look_for(known, address)
-    variables = {**ONE_THREAD, **KEEP_MEMORY}
+    start |= {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "runtime_env": {"env_vars": {**ONE_THREAD, **KEEP_MEMORY}, **environment},
+    }
     try:
-        ray.init(**start, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": variables, **environment})
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError, RayError) as error:
+        begin(start)
+    except Exception as error:  # of its many kinds, one is Exception itself
         if address is None:
             raise ConfigError(f"engine=ray: no Ray can be started here ({told(error)})") from error
         hint = "is this machine a node of it, and are RAY_AUTH_MODE and the token those of its head?"
@@ -148,43 +151,16 @@ def join(address: str | None, **environment: Any) -> None:
     )  # dozens of lines whenever a process dies, for which there is no switch; we tell it in one
 
 
-def last_known() -> str:
-    """The address that `auto` stands for: that of the environment, or of the last cluster that was started on this machine, which may
-    be gone: Ray itself would wait for it for minutes."""
-    if given := os.environ.get("RAY_ADDRESS"):
-        return given
-    started = Path(os.environ.get("RAY_TMPDIR") or gettempdir(), "ray", "ray_current_cluster")
-    try:
-        return started.read_text(encoding="utf-8").strip() or "auto"
-    except (OSError, ValueError):
-        return "auto"
-
-
-def look_for(known: str, address: str) -> None:
-    """Raise ConfigError when no head of a cluster answers at an address. known: what the address given stands for."""
-    named = f"ray.address={address}" + (f" ({known})" if known != address else "")
-    if not (parts := re.fullmatch(r"\[?([^/\[\]]+)\]?:(\d{1,5})", known)):
-        raise ConfigError(f"{named}: give auto, the HOST:PORT of a cluster's head, or null for a Ray of the command's own")
-    if problem := silence(parts[1], int(parts[2])):
-        raise ConfigError(f"{named}: no head of a Ray cluster answers there ({problem}); one is started by: ray start --head")
-
-
-def silence(host: str, port: int) -> str:
-    """Why no server of Ray's protocol (gRPC) answers, in words; empty when one does."""
-    try:
-        with socket.create_connection((host, port), PATIENCE) as connection:
-            connection.settimeout(PATIENCE)
-            connection.sendall(PREFACE)
-            answer = connection.recv(9)
-    except (OSError, OverflowError) as error:
-        return (getattr(error, "strerror", None) or str(error)).lower()
-    return "" if answer[3:4] == b"\x04" else "something else listens"
-
-
-def head_silence() -> str:
-    """Why the head of the cluster does not answer, in words; empty when it does."""
-    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-    return silence(host.strip("[]"), int(port))
+def begin(start: dict[str, Any]) -> None:
+    """Let Ray begin; again where a node of its own has not come up in the half a minute that Ray waits for it, as on a busy machine."""
+    for _ in range(STARTS - 1):
+        try:
+            ray.init(**start)
+            return
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+    ray.init(**start)
 
 
 def alive() -> list[dict[str, Any]]:

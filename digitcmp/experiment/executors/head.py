@@ -1,0 +1,53 @@
+"""Where the head of a Ray cluster is, and whether it answers: asked within seconds, where Ray itself would wait for minutes."""
+
+import os
+import re
+import socket
+from pathlib import Path
+from tempfile import gettempdir
+
+import ray
+
+from digitcmp.errors import ConfigError
+
+PATIENCE = 5.0  # seconds that a head may take to answer
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # of HTTP/2, with an empty frame of settings
+
+
+def last_known() -> str:
+    """The address that `auto` stands for: that of the environment, or of the last cluster that was started on this machine, which may
+    be gone: Ray itself would wait for it for minutes."""
+    if given := os.environ.get("RAY_ADDRESS"):
+        return given
+    started = Path(os.environ.get("RAY_TMPDIR") or gettempdir(), "ray", "ray_current_cluster")
+    try:
+        return started.read_text(encoding="utf-8").strip() or "auto"
+    except (OSError, ValueError):
+        return "auto"
+
+
+def look_for(known: str, address: str) -> None:
+    """Raise ConfigError when no head of a cluster answers at an address. known: what the address given stands for."""
+    named = f"ray.address={address}" + (f" ({known})" if known != address else "")
+    if not (parts := re.fullmatch(r"\[?([^/\[\]]+)\]?:(\d{1,5})", known)):
+        raise ConfigError(f"{named}: give auto, the HOST:PORT of a cluster's head, or null for a Ray of the command's own")
+    if problem := silence(parts[1], int(parts[2])):
+        raise ConfigError(f"{named}: no head of a Ray cluster answers there ({problem}); one is started by: ray start --head")
+
+
+def silence(host: str, port: int) -> str:
+    """Why no server of Ray's protocol (gRPC) answers, in words; empty when one does."""
+    try:
+        with socket.create_connection((host, port), PATIENCE) as connection:
+            connection.settimeout(PATIENCE)
+            connection.sendall(PREFACE)
+            answer = connection.recv(9)
+    except (OSError, OverflowError) as error:
+        return (getattr(error, "strerror", None) or str(error)).lower()
+    return "" if answer[3:4] == b"\x04" else "something else listens"
+
+
+def head_silence() -> str:
+    """Why the head of the cluster does not answer, in words; empty when it does."""
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    return silence(host.strip("[]"), int(port))
