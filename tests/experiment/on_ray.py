@@ -35,7 +35,10 @@ TINY = ("epochs=3", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40"
 LONG = ("epochs=100000", *TINY[1:])  # never ends by itself
 LIMIT = 240  # seconds that anything may take on a machine that is busy; none of it is an expectation
 Cli = Callable[..., Ended]
-pytestmark = pytest.mark.skipif("DIGITCMP_RAYLETS" not in os.environ, reason="run by test_ray.py")
+pytestmark = [
+    pytest.mark.skipif("DIGITCMP_RAYLETS" not in os.environ, reason="run by test_ray.py"),
+    pytest.mark.timeout(900),  # of a machine that is busy
+]
 
 
 class Nodes:
@@ -183,14 +186,14 @@ def test_what_dies_is_begun_again(nodes: Nodes, tmp_path: Path) -> None:
                 self.killed = True
 
     watch = Watch()
-    run = train_run(config("rounds=8", "epochs=100"), tmp_path / "run", watch)
+    run = train_run(config("rounds=6", "epochs=60"), tmp_path / "run", watch)
     assert watch.killed
     assert "is gone" in told[0]
-    assert [row.status for row in run.rows] == ["done"] * 8
+    assert [row.status for row in run.rows] == ["done"] * 6
     assert set(finished(run.directory).values()) == {1}
     assert set(watch.epochs.values()) == {1}
-    assert len(watch.epochs) == 8 * 100
-    alone = train_run(config("rounds=8", "epochs=100", "engine=serial"), tmp_path / "alone")
+    assert len(watch.epochs) == 6 * 60
+    alone = train_run(config("rounds=6", "epochs=60", "engine=serial"), tmp_path / "alone")
     assert [row.train_loss for row in run.rows] == [row.train_loss for row in alone.rows]
     nodes.lose(nodes.third)
 
@@ -340,8 +343,10 @@ def test_a_command_that_is_told_to_end(tmp_path: Path) -> None:
     ended.terminate()
     _, err = ended.communicate(timeout=LIMIT)
     assert ended.returncode == 143, err
-    last = err.strip().splitlines()[-1]
-    assert re.fullmatch(rf"digitcmp: interrupted \(SIGTERM\); (\d+ finished rounds kept in {folder}|it did not end .* kept)", last), err
+    told = rf"digitcmp: interrupted \(SIGTERM\); (\d+ finished rounds kept in {folder}|it did not end .* kept)"
+    assert re.search(f"^{told}$", err, re.MULTILINE), err
+    assert "Traceback" not in err
+    assert "SIGTERM received" not in err  # as Ray's library says it, before it aborts
     assert set(finished(folder).values()) == {1}
 
 

@@ -38,7 +38,7 @@ NO_CLUSTER = no_cluster()
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(bool(NO_CLUSTER), reason=NO_CLUSTER)
 def test_on_a_cluster(tmp_path: Path) -> None:
     """All tests of on_ray.py, in a process and a network of their own."""

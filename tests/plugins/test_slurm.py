@@ -1,6 +1,8 @@
 """hydra/launcher=slurm on a real Slurm, which these tests start (slurm_cluster.py)."""
 
+import importlib.util
 import json
+import os
 import re
 import shlex
 import shutil
@@ -25,6 +27,7 @@ from tests.test_commands import lines_of, shortened
 
 Cli = Callable[..., Ended]
 pytestmark = [
+    pytest.mark.timeout(900),  # the sum of the longest waits on a machine that is busy
     pytest.mark.skipif(bool(refused()), reason=refused() or "it can be used"),
     pytest.mark.usefixtures("on"),
 ]
@@ -233,6 +236,21 @@ def test_a_dry_run_says_what_would_be_submitted(run_cli: Cli, tmp_path: Path) ->
     assert "Slurm says: Job" in ended.out
     assert "with 2 at a time" in ended.out
     assert not list(tmp_path.rglob("array.sh"))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+def test_a_ray_in_an_allocation(on: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script of docs/cluster.md as it stands: a node of Ray on each of two, rounds on both, exit code and no process left."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("RAY_TMPDIR", str(on.top))
+    given = ["--parsable", "--nodes=2", "--output=log", str(ROOT / "docs" / "ray_in_slurm.sh"), *TINY, "rounds=4", "hydra.run.dir=ray/run"]
+    job = slurm.ask("sbatch", *given, cwd=tmp_path).strip()
+    on.until(lambda: re.search(r"JobState=(COMPLETED|FAILED)", on.ask("scontrol", "show", "job", job)))
+    assert "ExitCode=0:0" in on.ask("scontrol", "show", "job", job), (tmp_path / "log").read_text()
+    ray = about(tmp_path / "ray")
+    assert (ray["engine"], ray["status"], ray["slurm"][0]["job"]) == ("ray", "done", job)
+    assert len(on_record(tmp_path / "ray")) == 4
+    on.until(lambda: not any(map(on.processes, ("n1", "n2", "n3"))))
 
 
 @needs_mnist

@@ -6,6 +6,8 @@ A process has one connection at a time, from the first check of a configuration 
 import logging
 import os
 import re
+import signal
+import threading
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ import digitcmp
 from digitcmp.config.schema import DataConfig
 from digitcmp.config.schema import Ray as Options
 from digitcmp.data.sources import load
+from digitcmp.entry import ending_signals
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.executors.head import last_known, look_for
 from digitcmp.experiment.executors.node import packed
@@ -126,7 +129,7 @@ def join(address: str | None, **environment: Any) -> None:
     Raises ConfigError, within seconds, when there is no such cluster, or when this machine does not belong to it.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as later versions do
-    utils.set_sigterm_handler = lambda _: None  # Ray's own would end the command in its way, with exit code 1
+    utils.set_sigterm_handler = lambda _: None  # Ray's own, where it starts nodes, would end the command with exit code 1
     start: dict[str, Any] = {"address": address}
     if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own tells nobody about itself
@@ -146,6 +149,7 @@ def join(address: str | None, **environment: Any) -> None:
         hint = "is this machine a node of it, and are RAY_AUTH_MODE and the token those of its head?"
         raise ConfigError(f"ray.address={address}: the cluster cannot be joined from here ({told(error)}); {hint}") from error
 
+    hear_signals()
     worker.print_to_stdstream = lambda *_, **__: (
         None
     )  # dozens of lines whenever a process dies, for which there is no switch; we tell it in one
@@ -161,6 +165,15 @@ def begin(start: dict[str, Any]) -> None:
             if "timed out during startup" not in str(error):
                 raise
     ray.init(**start)
+
+
+def hear_signals() -> None:
+    """Let Python listen again to the signals that end programs: Ray's library listens to SIGTERM, too, once in a process; it would print
+    where the process was, and abort it three seconds later, whatever it has to put in order."""
+    if threading.current_thread() is threading.main_thread():
+        for number in ending_signals():
+            if (handler := signal.getsignal(number)) is not None:
+                signal.signal(number, handler)
 
 
 def alive() -> list[dict[str, Any]]:
