@@ -27,7 +27,7 @@ from digitcmp.terminal import takes_back
 FOLDER = "slurm"  # below the sweep's: the script, and a log and an exit code per task
 POLL = 5.0  # seconds between looks at an array
 PATIENCE = 60.0  # seconds for an answer of Slurm
-PING = 8.0  # seconds for a sign of life of its controller
+PING = 15.0  # seconds for a sign of life of its controller
 LEAD = 60  # seconds before its time limit in which a task is told to end
 ENDED = {  # and not to be begun again
     "BOOT_FAIL",

@@ -163,6 +163,20 @@ def test_a_search_prunes_on_nodes(run_cli: Cli) -> None:
     assert states["PRUNED"] >= 1  # the last hopeless one at least: others have come to their ends before
 
 
+@pytest.mark.usefixtures("nodes")
+def test_a_sweep_that_decides_how_many_rounds_it_takes(run_cli: Cli) -> None:
+    """rounds=auto, looked at here: the rounds that it asks for are those of a sweep that one process trains."""
+    sweep = ["--multirun", *TINY, "model=net1,net2", "rounds=auto", "auto.batch=4", "auto.max=4", "report=false"]
+    assert run_cli(*sweep, *RAY, "hydra.sweep.dir=ray").code == 0
+    assert run_cli(*sweep, "engine=serial", "hydra.sweep.dir=serial").code == 0
+    runs = sorted(path.parent.name for path in Path("serial").glob("*/run.json"))
+    assert len(runs) == 2
+    for name in runs:
+        ours, theirs = ([replace(one.row, seconds=0) for one in records_of(Path(sweep_, name))] for sweep_ in ("ray", "serial"))
+        assert ours == theirs
+        assert len(ours) == 4
+
+
 def test_what_dies_is_begun_again(nodes: Nodes, tmp_path: Path) -> None:
     """A process, then a whole node with the processes on it: their rounds are trained again elsewhere, none is lost, none twice."""
     told: list[str] = []
@@ -298,6 +312,8 @@ def test_short_memory(nodes: Nodes) -> None:
 
 def test_bad_input(nodes: Nodes, run_cli: Cli) -> None:
     """One line each, before anything is written: more than any node has, and nodes that are not as this machine is."""
+    ended = run_cli(*TINY, *RAY, "ray.gpus=1", "rounds=2", "hydra.run.dir=bad")
+    assert (ended.code, ended.err) == (1, "digitcmp: ray.gpus=1: the largest of the cluster's 2 nodes has 0\n")
     path = [Path(one).resolve() / "digitcmp" for one in sys.path]
     other = nodes.folder / "digitcmp"
     package = Path(cluster.__file__).parents[2]

@@ -89,7 +89,7 @@ class Cluster:
         self.run("slurmctld", "-f", self.environment["SLURM_CONF"])
         for node in NODES:
             self.run("slurmd", "-f", self.environment["SLURM_CONF"], "-N", node)
-        self.until(lambda: self.ask("sinfo", "-h", "-p", "main", "-t", "idle", "-o", "%D").strip() == "3", 60)
+        self.until(lambda: self.ask("sinfo", "-h", "-p", "main", "-t", "idle", "-o", "%D").strip() == "3")
 
     def run(self, *command: str) -> str:
         """What a command prints that is run inside."""
@@ -134,7 +134,7 @@ class Cluster:
     def bring_back(self, node: str) -> None:
         """Start a node again that was lost."""
         self.run("slurmd", "-f", self.environment["SLURM_CONF"], "-N", node)
-        self.until(lambda: "idle" in self.ask("sinfo", "-h", "-n", node, "-o", "%T"), 60)
+        self.until(lambda: "idle" in self.ask("sinfo", "-h", "-n", node, "-o", "%T"))
 
     def end(self) -> None:
         """End everything that it has started."""

@@ -150,7 +150,7 @@ def test_what_does_not_arrive_is_an_error(on: Cluster, run_cli: Cli) -> None:
     """An array that is cancelled before it has begun: one line, exit code 1."""
 
     def cancel() -> None:
-        on.until(lambda: on.ask("squeue", "-h", "-o", "%T").strip() == "PENDING", 30)
+        on.until(lambda: on.ask("squeue", "-h", "-o", "%T").strip() == "PENDING")
         on.run("scancel", "--user=root")
 
     thread = threading.Thread(target=cancel)
@@ -213,7 +213,7 @@ def test_an_array_that_is_larger_than_the_largest(on: Cluster, run_cli: Cli, tmp
     ended = run_cli(*ON_SLURM, "slurm.tasks=3", 'slurm.options=["--begin=now+1hour"]', "hydra.sweep.dir=refused")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
     assert "; nothing was submitted" in ended.err
-    on.until(lambda: not on.ask("squeue", "-h").strip(), 60)
+    on.until(lambda: not on.ask("squeue", "-h").strip())
 
 
 def test_the_largest_array_is_asked_for() -> None:

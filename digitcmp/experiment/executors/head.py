@@ -10,7 +10,7 @@ import ray
 
 from digitcmp.errors import ConfigError
 
-PATIENCE = 5.0  # seconds that a head may take to answer
+PATIENCE = 8.0  # seconds that a head may take to answer, which is busy or far away
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # of HTTP/2, with an empty frame of settings
 
 
