@@ -166,7 +166,7 @@ def test_a_search_prunes_on_nodes(run_cli: Cli) -> None:
 @pytest.mark.usefixtures("nodes")
 def test_a_sweep_that_decides_how_many_rounds_it_takes(run_cli: Cli) -> None:
     """rounds=auto, looked at here: the rounds that it asks for are those of a sweep that one process trains."""
-    sweep = ["--multirun", *TINY, "model=net1,net2", "rounds=auto", "auto.batch=4", "auto.max=4", "report=false"]
+    sweep = ["--multirun", *TINY, "model=net1,net2", "rounds=auto", "auto.batch=6", "auto.max=6", "report=false"]
     assert run_cli(*sweep, *RAY, "hydra.sweep.dir=ray").code == 0
     assert run_cli(*sweep, "engine=serial", "hydra.sweep.dir=serial").code == 0
     runs = sorted(path.parent.name for path in Path("serial").glob("*/run.json"))
@@ -174,7 +174,7 @@ def test_a_sweep_that_decides_how_many_rounds_it_takes(run_cli: Cli) -> None:
     for name in runs:
         ours, theirs = ([replace(one.row, seconds=0) for one in records_of(Path(sweep_, name))] for sweep_ in ("ray", "serial"))
         assert ours == theirs
-        assert len(ours) == 4
+        assert len(ours) == 6
 
 
 def test_what_dies_is_begun_again(nodes: Nodes, tmp_path: Path) -> None:

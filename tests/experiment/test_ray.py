@@ -16,7 +16,7 @@ import pytest
 
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.executors.choose import make_executor
-from digitcmp.experiment.provenance import machine
+from digitcmp.experiment.provenance import machine, merged
 from tests.conftest import ROOT, Ended, compose_config
 
 INSIDE = ["unshare", "-n", "bash", "-c", 'ip link set lo up && exec "$@"', "-"]
@@ -112,7 +112,7 @@ def test_the_last_cluster_of_this_machine_may_be_gone(run_cli: Cli, tmp_path: Pa
 def test_a_node_must_have_what_this_machine_has() -> None:
     """The first difference is told, with both versions; a node of another CPU is taken, and named."""
     from digitcmp.experiment.executors.cluster import Node, fits
-    from digitcmp.experiment.executors.probe import here, make_probe, merged
+    from digitcmp.experiment.executors.probe import here, make_probe
 
     about, options = make_probe()("cpu"), compose_config().ray
     assert about["platform"] == machine("cpu")

@@ -172,14 +172,15 @@ def test_load_model_says_what_is_missing(tmp_path: Path) -> None:
         digitcmp.load_model(tmp_path / "kept", 9)
 
 
-def test_auto_engine() -> None:
+def test_auto_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """One round stays in this process; several go to as many workers as there are cores and rounds; a GPU stacks them."""
-    cpu, several = torch.device("cpu"), min(4, choose.cpu_count())
-    assert choose.choose(compose_config(), 1, cpu) == ("serial", 1)
-    assert choose.choose(compose_config("workers=3"), 2, cpu) == ("processes", 2)
-    assert choose.choose(compose_config("workers=1"), 4, cpu) == ("serial", 1)
-    assert choose.choose(compose_config(), 4, cpu) == (("processes", several) if several > 1 else ("serial", 1))
-    assert choose.choose(compose_config("workers=2"), 4, torch.device("cuda")) == ("stacked", 1)
+    several = min(4, choose.cpu_count())
+    assert choose.choose(compose_config("device=cpu"), 1) == ("serial", 1)
+    assert choose.choose(compose_config("device=cpu", "workers=3"), 2) == ("processes", 2)
+    assert choose.choose(compose_config("device=cpu", "workers=1"), 4) == ("serial", 1)
+    assert choose.choose(compose_config("device=cpu"), 4) == (("processes", several) if several > 1 else ("serial", 1))
+    monkeypatch.setattr(choose, "choose_devices", lambda _: [torch.device("cuda")])
+    assert choose.choose(compose_config("workers=2"), 4) == ("stacked", 1)
 
 
 def test_the_bar_adds_up_what_rounds_tell(tmp_path: Path) -> None:
