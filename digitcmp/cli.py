@@ -124,9 +124,8 @@ class Hooks(Callback):
         if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | SystemExit):
             return
         if not any(directory.glob("*/run.json")):
-            if sweeps.others(config.hydra) and sys.exception() is None and not any(directory.rglob("run.json")):
-                launcher = config.hydra.runtime.choices.get("hydra/launcher")
-                raise RunError(f"nothing has arrived in {directory}: the jobs of hydra/launcher={launcher} must see this folder")
+            if sys.exception() is None:
+                sweeps.check_arrived(config.hydra)
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from digitcmp.config.composed import OFFICIAL
 from digitcmp.config.identity import execution_keys
 from digitcmp.data.fingerprint import PINNED
-from digitcmp.errors import ConfigError
+from digitcmp.errors import ConfigError, RunError
 from digitcmp.plugins.composing import key_of
 from digitcmp.search.config import INSTEAD, TARGET
 
@@ -52,6 +52,13 @@ def make_absolute(config: DictConfig) -> None:
         with read_write(hydra), open_dict(hydra):
             hydra.sweep.dir = folder
             hydra.overrides.hydra.append(told(folder))
+
+
+def check_arrived(hydra: DictConfig) -> None:
+    """Raise RunError where another launcher's jobs have ended, and there is nothing of them in the sweep's folder."""
+    if others(hydra) and not any(Path(str(hydra.sweep.dir)).rglob("run.json")):
+        launcher = hydra.runtime.choices.get("hydra/launcher")
+        raise RunError(f"nothing has arrived in {hydra.sweep.dir}: the jobs of hydra/launcher={launcher} must see this folder")
 
 
 def others(hydra: DictConfig) -> bool:
