@@ -30,9 +30,10 @@ ELSEWHERE = {  # what other tests run, or nobody can run everywhere
     "export": "of the shell",
     "optuna-dashboard": "a server",
     "python -m benchmarks": "measures, for minutes",
+    "sbatch": "tests/plugins/test_slurm.py has a Slurm",
+    "kubectl": "nobody has a Kubernetes here; tests/test_cluster_page.py looks at the manifest",
 }
 SERVERS = ("postgresql://", "STUDY_URL")  # tests/search has a server
-LATER = ("ray", "slurm", "sbatch", "kubectl")
 
 
 def lines_of(page: str) -> list[str]:
