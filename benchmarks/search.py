@@ -31,7 +31,7 @@ from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.runner import OnJobEnd
 from digitcmp.search.config import Median, Samplers, SearchConfig
 from digitcmp.search.grammar import make_space
-from digitcmp.search.search import Search
+from digitcmp.search.loop import Search
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.storage import open_storage
 from digitcmp.search.study import SharedStudy, make_pruner, make_sampler, open_study

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.types import HydraContext
 from omegaconf import DictConfig
+from optuna.trial import Trial
 
 from digitcmp.config.composed import check_validated, typed
 from digitcmp.config.identity import configuration, flat
@@ -29,6 +30,8 @@ class SearchSpec:
     start: Values
     base: Config
     folder: Path
+    noun: ClassVar[str] = "trial"
+    title: ClassVar[str] = "search"
 
     @property
     def trial(self) -> TrialSpec:
@@ -47,6 +50,10 @@ class SearchSpec:
     def overrides(self, values: Values) -> list[str]:
         """The overrides of the trial at this point: validated, and never tested."""
         return [*self.space.overrides(values), "test=false"]
+
+    def number_of(self, trial: Trial) -> int:
+        """The number that a trial is known by."""
+        return trial.number
 
     def trial_folder(self, number: int) -> str:
         """The folder of a trial below the sweep's."""

@@ -9,7 +9,7 @@ parameters and its folder; a process that was taken for dead and is not finds th
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -34,6 +34,7 @@ from digitcmp.search.storage import StudyStorage
 IDENTITY = "digitcmp"  # the study's attribute that says what must be the same for its trials to be compared
 OTHER = {"space": "another search space", "configuration": "another configuration", "seeds": "other seeds", "steps": "other steps"}
 HEARTBEAT = "digitcmp heartbeat "  # followed by the id of a process: its last beat
+VALUES = "values"  # the trial's attribute with the validation accuracies of its rounds, by seed
 OWNER = "owner"  # the trial's attribute that says which process has it
 Ending = Literal["complete", "pruned", "failed"]
 SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
@@ -60,12 +61,13 @@ QUIET = {
 
 @dataclass(frozen=True)
 class Counts:
-    """Trials by state; `others`: running in another process, as far as anybody knows."""
+    """Trials by state; `waiting`: in the queue; `others`: running in another process, as far as anybody knows."""
 
     complete: int
     pruned: int
     failed: int
     running: int
+    waiting: int
     others: int
 
     @property
@@ -75,10 +77,10 @@ class Counts:
 
 
 class SharedStudy:
-    """A study that several processes work on, as this one sees it."""
+    """A study that several processes work on, as this one sees it. closed: nothing is asked of its sampler, the queue is all there is."""
 
-    def __init__(self, storage: StudyStorage, study: Study, settings: SearchConfig) -> None:
-        self.storage, self.study, self.settings = storage, study, settings
+    def __init__(self, storage: StudyStorage, study: Study, settings: SearchConfig, closed: bool = False) -> None:
+        self.storage, self.study, self.settings, self.closed = storage, study, settings, closed
         self.monitor = HeartbeatMonitor()
         self.heartbeat = Heartbeat(settings.lease, lambda process_id, beat: study.set_user_attr(HEARTBEAT + process_id, beat))
         self.held: dict[int, int] = {}  # trials of this process: number to id
@@ -101,14 +103,25 @@ class SharedStudy:
         with self.storage.lock():
             trials = self.study.get_trials(deepcopy=False)
             self.requeue(trials)
-            counts = self.counts()
-            if counts.counted + counts.running >= self.settings.n_trials or counts.failed >= self.max_failed:
+            if not self.has_room(self.counts()):
                 return None
             trial = self.study.ask()
             trial.set_user_attr(OWNER, self.heartbeat.id)
         self.held[trial.number] = trial_id_of(trial)
         before = trials[trial.number : trial.number + 1]  # Optuna numbers without gaps; a new trial is not among them
         return trial, set(before[0].intermediate_values) if before else set()
+
+    def has_room(self, counts: Counts) -> bool:
+        """Whether a trial may begin."""
+        if self.closed:
+            return counts.waiting > 0
+        return counts.counted + counts.running < self.settings.n_trials and counts.failed < self.max_failed
+
+    def is_over(self, counts: Counts) -> bool:
+        """Whether none will begin any more, whatever becomes of those that run."""
+        if self.closed:
+            return counts.waiting + counts.running == 0
+        return counts.counted >= self.settings.n_trials or counts.failed >= self.max_failed
 
     def requeue(self, trials: list[FrozenTrial]) -> None:
         """Put the trials of dead processes back into the queue. Under the lock."""
@@ -131,12 +144,21 @@ class SharedStudy:
         trials = self.study.get_trials(deepcopy=False)
         states = Counter(trial.state for trial in trials)
         others = sum(trial.state == TrialState.RUNNING and trial.number not in self.held for trial in trials)
-        return Counts(states[TrialState.COMPLETE], states[TrialState.PRUNED], states[TrialState.FAIL], states[TrialState.RUNNING], others)
+        return Counts(
+            states[TrialState.COMPLETE],
+            states[TrialState.PRUNED],
+            states[TrialState.FAIL],
+            states[TrialState.RUNNING],
+            states[TrialState.WAITING],
+            others,
+        )
 
-    def end(self, number: int, ending: Ending, value: float | None, epochs: int, reason: str = "") -> bool:
+    def end(
+        self, number: int, ending: Ending, value: float | None, epochs: int, reason: str = "", notes: Mapping[str, Any] | None = None
+    ) -> bool:
         """Put on record how a trial of this process ended; False when another process has taken it over meanwhile.
 
-        epochs: how many were trained, over all rounds (a complete trial has them all); reason: why it failed.
+        epochs: how many were trained, over all rounds (a complete trial has them all); reason: why it failed; notes: other attributes.
         """
         trial_id = self.held[number]
         with self.storage.lock():
@@ -144,10 +166,10 @@ class SharedStudy:
             if trial.state != TrialState.RUNNING or trial.user_attrs.get(OWNER) != self.heartbeat.id:
                 del self.held[number]
                 return False
-            if ending != "complete":
-                self.storage.backend.set_trial_user_attr(trial_id, "epochs", epochs)
-            if reason:
-                self.storage.backend.set_trial_user_attr(trial_id, "reason", reason[:500])
+            told = {"epochs": None if ending == "complete" else epochs, "reason": reason[:500], **(notes or {})}
+            for name, said in told.items():
+                if said not in (None, ""):
+                    self.storage.backend.set_trial_user_attr(trial_id, name, said)
             state = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[ending]
             self.study.tell(number, value, state=state)
         del self.held[number]  # not before: an interrupt in between releases it
