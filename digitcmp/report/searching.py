@@ -3,7 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,9 +60,12 @@ def read_searches(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[SearchSta
     for folder, found in trials.items():
         if typed := read_typed(folder):
             found.sort(key=lambda one: one[0])
-            met = [one for one in found if one[0].parent.name == FINALISTS]
-            parts = [[read_trial(*one, typed) for one in part] for part in ([one for one in found if one not in met], met)]
-            searches.append(SearchStatus(folder, typed, *parts))
+            read = [(directory, read_trial(directory, about, typed)) for directory, about in found]
+            own = {trial.name: trial for directory, trial in read if directory.parent == folder}
+            met = [trial for directory, trial in read if directory.parent.name == FINALISTS]
+            # a finalist has the values of its trial, and seeds of its own
+            finalists = [replace(trial, values=own[trial.name].values) if trial.name in own else trial for trial in met]
+            searches.append(SearchStatus(folder, typed, list(own.values()), finalists))
     return searches
 
 

@@ -30,7 +30,6 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from rich.console import Console
 
-from digitcmp.config.schema import MOST_ROUNDS
 from digitcmp.errors import SearchError
 from digitcmp.experiment.progress import counted
 from digitcmp.plugins.launcher import DigitcmpLauncher
@@ -39,14 +38,13 @@ from digitcmp.report.metrics import METRICS
 from digitcmp.report.ranks import signed_rank_p
 from digitcmp.search.loop import Search
 from digitcmp.search.space import Values
-from digitcmp.search.spec import SearchSpec
+from digitcmp.search.spec import BEYOND, SearchSpec
 from digitcmp.search.study import VALUES, SharedStudy, make_sampler, open_study
 from digitcmp.search.trial import TrialSpec
 from digitcmp.terminal import tell
 
 FOLDER = "finalists"
 NUMBER = "trial"  # the attribute of a finalist that says which trial of the search it is
-BEYOND = 2 * MOST_ROUNDS  # from the first seed of the trials to that of the final: neither they nor a confirmation come so far
 FIRST_TEST = 5  # rounds (irace's firstTest)
 LEVEL = 0.1  # two-sided: 5 % on the side of the loser
 State = Literal["complete", "dropped", "failed"]

@@ -12,13 +12,14 @@ from optuna.trial import Trial
 
 from digitcmp.config.composed import check_validated, typed
 from digitcmp.config.identity import configuration, flat
-from digitcmp.config.schema import Config
+from digitcmp.config.schema import MOST_ROUNDS, MOST_SEED, Config
 from digitcmp.errors import ConfigError
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.space import Space, Values
 from digitcmp.search.trial import TrialSpec
 
 BY_ROUND = "wilcoxon"
+BEYOND = 2 * MOST_ROUNDS  # from the first seed of the trials to that of the final: neither they nor a confirmation come so far
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,9 @@ def make_spec(settings: SearchConfig, space: Space, context: HydraContext, confi
     for point in [*space.samples(), *map(space.complete, settings.enqueue)]:
         compose(space.overrides(point))
     spec = SearchSpec(settings, space, start, typed(composed), Path(str(config.hydra.sweep.dir)))
+    if settings.finalists and spec.base.seed + BEYOND + settings.finalist_rounds > MOST_SEED:
+        most = MOST_SEED - BEYOND - settings.finalist_rounds
+        raise ConfigError(f"seed={spec.base.seed}: the finalists' seeds begin {BEYOND:,} further, beyond the largest; use at most {most}")
     if "epochs" in {dimension.name for dimension in space.searched} and settings.pruner != "none" and not spec.trial.by_round:
         raise ConfigError(
             f"epochs: trials of different length cannot be compared epoch by epoch, as pruner={settings.pruner} does; "

@@ -17,10 +17,11 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from digitcmp.experiment.about import read_about
+from digitcmp.search import figures
 from digitcmp.search.config import SearchConfig
-from digitcmp.search.finalists import BEYOND, FIRST_TEST, Final, Finalist, RacePruner, choose, loses
+from digitcmp.search.finalists import FIRST_TEST, Final, Finalist, RacePruner, choose, loses
 from digitcmp.search.grammar import make_space
-from digitcmp.search.spec import SearchSpec
+from digitcmp.search.spec import BEYOND, SearchSpec
 from digitcmp.search.storage import open_storage
 from digitcmp.search.study import SharedStudy
 from digitcmp.search.trial import RunningTrial, TrialSpec
@@ -88,6 +89,17 @@ def test_the_table_compares_by_seed() -> None:
     assert list(table["pairs"][1:]) == [3, 2]
     assert list(table["won"][1:]) == [3, 2]
     assert table["difference"][1] == pytest.approx(0.1, abs=0.026)
+
+
+def test_the_history_marks_finalists() -> None:
+    """Rings around them, a star around the one that was picked; nothing of the kind without a final."""
+    table = pd.DataFrame({"trial": [0, 1, 2], "state": "complete", "value": [0.8, 0.9, 0.85], "best": [0.8, 0.9, 0.9]})
+    marked = table.assign(final=pd.array(["picked", "dropped", None], dtype="string"))
+    for shown, names in ((table, set()), (marked, {"finalist", "picked in the final"})):
+        (axes,) = figures.history(shown).axes
+        drawn = {str(points.get_label()): points.get_offsets().tolist() for points in axes.collections}
+        assert {name for name in drawn if "final" in name} == names
+    assert (drawn["finalist"], drawn["picked in the final"]) == ([[1.0, 0.9]], [[0.0, 0.8]])
 
 
 def spec_of(finalists: int, start: float | None) -> SearchSpec:

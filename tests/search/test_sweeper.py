@@ -244,6 +244,7 @@ WRONG = [
     ([SPACE, "test=true"], "test=true: a search never looks at the test pairs"),
     ([SPACE, few(0)], "hydra.sweeper.n_trials=0: must be a whole number, at least 1"),
     ([SPACE, "hydra.sweeper.finalists=30"], "hydra.sweeper.finalists=30: there are n_trials=20 to choose them from; use at most as many"),
+    ([SPACE, "hydra.sweeper.finalists=2", f"seed={2**53}"], f"seed={2**53}: the finalists' seeds begin 2,000,000 further"),
     ([SPACE, "hydra.sweeper.finalists=1"], "hydra.sweeper.finalists=1: nothing to compare; use 2 or more, or 0 for none"),
     ([SPACE, "hydra.sweeper.finalist_rounds=0"], "hydra.sweeper.finalist_rounds=0: must be a whole number, at least 1"),
     ([SPACE, "hydra.sweeper.direction=up"], "hydra.sweeper.direction=up: choose one of maximize, minimize"),
