@@ -36,10 +36,11 @@ from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.report.comparisons import paired
 from digitcmp.report.metrics import METRICS
 from digitcmp.report.ranks import signed_rank_p
+from digitcmp.search.algorithms import make_sampler
 from digitcmp.search.loop import Search
 from digitcmp.search.space import Values
 from digitcmp.search.spec import BEYOND, SearchSpec
-from digitcmp.search.study import VALUES, SharedStudy, make_sampler, open_study
+from digitcmp.search.study import VALUES, SharedStudy, open_study
 from digitcmp.search.trial import TrialSpec
 from digitcmp.terminal import tell
 

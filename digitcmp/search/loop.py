@@ -4,6 +4,8 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -118,11 +120,18 @@ class Search(Callback):
     def tell(self, number: int, running: RunningTrial, value: float | None, reason: str = "") -> None:
         """Put a trial's ending on record, and on the screen."""
         ending: Ending = "failed" if reason else "pruned" if value is None else "complete"
-        on_record = {record.row.seed: record.row.val_accuracy for record in self.finished(number)}
-        notes = {VALUES: {str(seed): accuracy for seed, accuracy in sorted({**on_record, **running.values}.items())}}
-        if not self.shared.end(running.trial.number, ending, value, running.epochs, reason, notes):
+        if not self.shared.end(running.trial.number, ending, value, running.epochs, reason, self.notes(number, running)):
             self.console.print(f"{self.spec.noun} {number}: another process has taken it over")
             return
         words = f"pruned after {running.epochs} epochs" if value is None else f"validation accuracy {value:.2%}"
         words = f"failed: {reason}" if reason else words
         say(self.console, f"{self.spec.noun} {number}  {words}  {in_words(running.trial.params)}")
+
+    def notes(self, number: int, running: RunningTrial) -> dict[str, Any]:
+        """What dashboards show of a trial: its folder; validation accuracies of its finished rounds by seed, their mean and std."""
+        rows = [record.row for record in self.finished(number)]
+        on_record = {row.seed: row.val_accuracy for row in rows if row.val_accuracy is not None}
+        values = dict(sorted({**on_record, **running.values}.items()))
+        shown = {str(seed): accuracy for seed, accuracy in values.items()}  # JSON has no other keys
+        mean, spread = (fmean(values.values()) if values else None), (stdev(values.values()) if len(values) > 1 else None)
+        return {"folder": str(self.directory(number)), "mean": mean, "std": spread, VALUES: shown or None}

@@ -21,6 +21,7 @@ from digitcmp.experiment.plan import in_all
 from digitcmp.passwords import without_passwords
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.slurm import SlurmLauncher
+from digitcmp.search.algorithms import make_pruner, make_sampler
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.loop import Search
@@ -28,7 +29,7 @@ from digitcmp.search.preview import few_of, whole_of
 from digitcmp.search.space import shown
 from digitcmp.search.spec import SearchSpec, make_spec
 from digitcmp.search.storage import open_storage, storage_url
-from digitcmp.search.study import SharedStudy, make_pruner, make_sampler, open_study
+from digitcmp.search.study import SharedStudy, open_study
 from digitcmp.terminal import Terminal, say, tell
 
 FINALISTS = "finalists"  # the study's attribute: how many it was to have when it was first given any

@@ -1,12 +1,10 @@
 """summary/ of a search: the trials of its study as frames, trials.csv, search.md and the figures; and what the terminal shows of it."""
 
 import shlex
-import warnings
 from pathlib import Path
 
 import pandas as pd
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
@@ -20,6 +18,7 @@ from digitcmp.search import figures
 from digitcmp.search.best import FOLDER, Confirmed
 from digitcmp.search.final_page import final_lines
 from digitcmp.search.finalists import Final
+from digitcmp.search.importance import importance_lines, importances
 from digitcmp.search.space import as_text, in_words, short
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.study import SharedStudy
@@ -27,7 +26,6 @@ from digitcmp.terminal import say
 
 COLUMNS = ["trial", "state", "value", "best", "epochs", "seconds", "reason"]
 ENDED = ["complete", "pruned"]  # the states of trials that count
-LEAST = 4  # complete trials below which importances are noise
 
 
 def write_summary(
@@ -57,12 +55,11 @@ def write_summary(
     if confirmed:
         sections.append(confirmed_lines(best, confirmed))
     if len(importance):
-        shares = importance.assign(**{"importance [%]": importance["importance"].map(lambda share: percent(share, ".1f"))})
-        lead = "## Importance\n\nShare of the variance of the objective (fANOVA over the complete trials).\n\n"
-        sections.append(lead + to_markdown(shares[["parameter", "importance [%]"]]))
+        sections.append(importance_lines(importance))
     if drawn:
         sections.append("## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in drawn) + "\n")
-    sections.append(f"## Look closer\n\n```bash\n{inert.visible(dashboard)}\n```\n")
+    installed = "pip install 'digitcmp[dashboard]'"
+    sections.append(f"## Look closer\n\n```bash\n{installed}\n{inert.visible(dashboard)}\n```\n")
     path = write_whole(folder / "search.md", "\n".join(sections))
     console.print(counts.strip(), soft_wrap=True)
     reached = f"{best.value:.2%}" + (f", and {final.winner.mean:.2%} in the final" if final else "")
@@ -110,20 +107,6 @@ def with_final(table: pd.DataFrame, final: Final | None) -> pd.DataFrame:
     return found[[*COLUMNS, "final", "final_value", *(name for name in table if name not in COLUMNS)]]
 
 
-def importances(study: Study) -> pd.DataFrame:
-    """One row a parameter: parameter, importance (fractions of the variance, fANOVA, Hutter 2014), the largest first.
-
-    Only parameters that all complete trials have. Empty for fewer than LEAST complete trials, or when all have the same value.
-    """
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    found: dict[str, float] = {}
-    if len(complete) >= LEAST and len({trial.value for trial in complete}) > 1:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # trees that meet a parameter with one value divide by zero, and say so
-            found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
-    return pd.DataFrame({"parameter": list(found), "importance": list(found.values())})
-
-
 def slices(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Values against parameters, one row a (trial, parameter): parameter, at, text, log, value, state, trial.
 
@@ -146,7 +129,7 @@ def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, fol
     made = {"history": figures.history(table)}
     points = slices(table, shared.study)
     if len(importance):
-        made["importances"] = figures.importances(importance)
+        made["importances"] = figures.importances(importance.dropna(subset="importance"))
     if len(points):
         made["slices"] = figures.slices(points)
     for name, figure in made.items():

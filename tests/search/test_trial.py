@@ -9,8 +9,8 @@ import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from digitcmp.search.algorithms import make_pruner
 from digitcmp.search.config import Pruners, SearchConfig
-from digitcmp.search.study import make_pruner
 from digitcmp.search.trial import RunningTrial, TrialSpec
 from digitcmp.train.results import EpochRow
 
