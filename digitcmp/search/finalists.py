@@ -132,7 +132,7 @@ class Final:
             row = {"trial": one.trial.number, "state": one.state, "rounds": len(one.values), "mean": one.mean}
             values = pd.DataFrame({"winner": self.winner.values, "other": one.values}, dtype="float64")
             compared = {} if one is self.winner else paired(values["winner"], values["other"], METRICS["val_accuracy"])
-            rows.append({**row, "search": one.trial.value, "reason": one.reason, **compared})
+            rows.append({**compared, **row, "search": one.trial.value, "reason": one.reason})  # the mean is its own
         return pd.DataFrame(rows)
 
 

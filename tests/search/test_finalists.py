@@ -84,6 +84,7 @@ def test_the_table_compares_by_seed() -> None:
     table = Final([0, 1, 2], [finalist(0, [0.8, 0.9, 0.7]), finalist(3, [0.9, 0.95, 0.9]), finalist(4, [0.7, 0.6], "dropped")], 3).table()
     assert list(table["trial"]) == [3, 0, 4]
     assert list(table["rounds"]) == [3, 3, 2]
+    assert table["mean"].tolist() == pytest.approx([2.75 / 3, 0.8, 0.65])
     assert pd.isna(table["difference"][0])
     assert list(table["pairs"][1:]) == [3, 2]
     assert list(table["won"][1:]) == [3, 2]
