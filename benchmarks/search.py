@@ -29,12 +29,13 @@ from digitcmp.experiment.callbacks import Callback, Callbacks
 from digitcmp.experiment.run import Run
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.runner import OnJobEnd
+from digitcmp.search.algorithms import make_pruner, make_sampler
 from digitcmp.search.config import Median, Samplers, SearchConfig
 from digitcmp.search.grammar import make_space
-from digitcmp.search.search import Search
+from digitcmp.search.loop import Search
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.storage import open_storage
-from digitcmp.search.study import SharedStudy, make_pruner, make_sampler, open_study
+from digitcmp.search.study import SharedStudy, open_study
 from digitcmp.train.results import EpochRow, RoundResult, RoundRow
 
 EPOCHS = 2

@@ -77,7 +77,9 @@ def shortened(arguments: list[str], reported: bool = False) -> list[str]:
         words = [argument for argument in words if not argument.startswith("hydra.sweeper.n_trials")]
         extra += ["data.val_pairs=20", "hydra.sweeper.n_trials=2", "rounds=2"]
         words = [argument for argument in words if not argument.startswith(("data.val_pairs", "rounds="))]
-        extra += [] if "hydra/sweeper=optuna" in words else ["hydra.sweeper.confirm=2"] * ("hydra.sweeper.confirm=0" not in words)
+        if "hydra/sweeper=optuna" not in words:
+            extra += ["hydra.sweeper.finalists=2", "hydra.sweeper.finalist_rounds=1"]
+            extra += ["hydra.sweeper.confirm=2"] * ("hydra.sweeper.confirm=0" not in words)
     elif sweep and "rounds" not in given:
         extra += ["rounds=2", *(["report=false"] if reported else [])]
     return [*words, *extra]

@@ -108,9 +108,9 @@ class ProgressDisplay(Callback):
         return cls(title, sum(len(run.missing) for run in missing), epochs, len(runs) > 1, console)
 
     @classmethod
-    def of_search(cls, trials: int, finished: int, best: float | None, console: Console) -> "ProgressDisplay":
+    def of_search(cls, title: str, trials: int, finished: int, best: float | None, console: Console) -> "ProgressDisplay":
         """The display of a search, of which so many trials are finished. best: their best validation accuracy, if there is any."""
-        return cls("search", None, None, True, console, trials, finished, -inf if best is None else best)
+        return cls(title, None, None, True, console, trials, finished, -inf if best is None else best)
 
     def __enter__(self) -> "ProgressDisplay":
         return self

@@ -8,6 +8,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
 from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial
 
 from digitcmp.config.sizes import count
@@ -59,6 +60,12 @@ def choice_of(element: Any) -> str | int | float | bool:
     except HydraException:
         same = False
     return element if same else QuotedString(element, Quote.single).with_quotes()
+
+
+def study_id_of(study: Study) -> int:
+    """A study's id in its storage."""
+    # as below: what dashboards do not show goes through the storage, which takes ids
+    return study._study_id
 
 
 def trial_id_of(trial: Trial | FrozenTrial) -> int:

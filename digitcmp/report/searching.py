@@ -3,7 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from digitcmp.terminal import Terminal, say
 
 State = Literal["complete", "pruned", "failed", "running", "waiting"]
 STATES: dict[str, State] = {"done": "complete", "pruned": "pruned", "failed": "failed", "running": "running"}
+FINALISTS = "finalists"  # the folder of the runs of a final
 SUMMARY = Path("summary", "search.md")  # what a search writes at its end
 
 
@@ -37,11 +38,14 @@ class SearchStatus:
     folder: Path
     typed: Typed
     trials: list[SearchTrial]
+    finalists: list[SearchTrial]
 
     @property
     def best(self) -> SearchTrial | None:
-        """The complete trial with the best validation accuracy, the earliest of equal ones."""
-        complete = [trial for trial in self.trials if trial.accuracy is not None]
+        """The complete finalist, where there is one, or else the complete trial, with the best validation accuracy, the earliest of equal
+        ones."""
+        complete = [trial for trial in self.finalists or self.trials if trial.accuracy is not None]
+        complete = complete or [trial for trial in self.trials if trial.accuracy is not None]
         sign = -1 if self.typed.sweeper.get("direction") == "minimize" else 1
         return max(complete, key=lambda trial: sign * (trial.accuracy or 0.0), default=None)
 
@@ -55,7 +59,13 @@ def read_searches(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[SearchSta
     searches = []
     for folder, found in trials.items():
         if typed := read_typed(folder):
-            searches.append(SearchStatus(folder, typed, [read_trial(*one, typed) for one in sorted(found, key=lambda one: one[0])]))
+            found.sort(key=lambda one: one[0])
+            read = [(directory, read_trial(directory, about, typed)) for directory, about in found]
+            own = {trial.name: trial for directory, trial in read if directory.parent == folder}
+            met = [trial for directory, trial in read if directory.parent.name == FINALISTS]
+            # a finalist has the values of its trial, and seeds of its own
+            finalists = [replace(trial, values=own[trial.name].values) if trial.name in own else trial for trial in met]
+            searches.append(SearchStatus(folder, typed, list(own.values()), finalists))
     return searches
 
 
@@ -88,7 +98,11 @@ def print_search(search: SearchStatus, console: Console | None = None) -> None:
     others = "".join(f", {counts[state]} {state}" for state in ("failed", "running", "waiting") if counts[state])
     count = f"{ended} of {wanted} trials" if isinstance(wanted, int) else f"{ended} trials"
     say(where, f"{search.folder}: {count} ({counts['complete']} complete, {counts['pruned']} pruned){others}", "search  ", "bold")
-    finished = isinstance(wanted, int) and ended >= wanted
+    if search.finalists:
+        met, asked = Counter(trial.state for trial in search.finalists), search.typed.sweeper.get("finalists")
+        through = f"{met['complete'] + met['pruned']} of {asked} finalists are through ({met['pruned']} of them dropped)"
+        say(where, through, "final   ", "bold")
+    finished = isinstance(wanted, int) and ended >= wanted and not (search.finalists and {"running", "waiting"} & {*met})
     lead = "best    " if finished else "best so far  "
     if best := search.best:
         seeds = f"mean over {len(best.seeds)} seeds" if len(best.seeds) > 1 else f"seed {best.seeds[0]}"

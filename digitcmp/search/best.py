@@ -10,6 +10,7 @@ import yaml
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
+from optuna.trial import FrozenTrial
 
 from digitcmp.config.composed import typed, unchecked, without_hydra
 from digitcmp.config.identity import configuration, configuration_hash, flat
@@ -23,6 +24,7 @@ from digitcmp.files import write_whole
 from digitcmp.inert import visible
 from digitcmp.plugins.private import error_of
 from digitcmp.report.build import make_report
+from digitcmp.search.finalists import Final
 from digitcmp.search.spec import SearchSpec, under
 from digitcmp.search.study import SharedStudy
 
@@ -32,12 +34,15 @@ HELD_OUT = ("test", "data.val_pairs", "data.fingerprint")  # what belongs to a s
 TRAINING = ("epochs", "batch_size", "aux_weight")  # what a recipe says even where it is the default
 
 
-def write_best(spec: SearchSpec, shared: SharedStudy, context: HydraContext, config: DictConfig, command: str) -> Path:
+def write_best(
+    spec: SearchSpec, shared: SharedStudy, best: FrozenTrial, final: Final | None, context: HydraContext, config: DictConfig, command: str
+) -> Path:
     """Write best.yaml into the sweep's folder, where it comes from in its comments. Raises RunError when it cannot be written."""
-    best, counts, seeds, used = shared.study.best_trial, shared.counts(), spec.trial.seeds, versions()
+    counts, seeds, used = shared.counts(), spec.trial.seeds, versions()
     composed = context.config_loader.load_sweep_config(config, spec.overrides(best.params))
     lines = [
         f"Trial {best.number} of {counts.counted} ({counts.pruned} of them pruned) of the study {shared.study.study_name}:",
+        *won_lines(final),
         f"validation accuracy {best.value:.4f}, mean over {len(seeds)} rounds (seeds {seeds[0]} to {seeds[-1]}) "
         f"with {spec.base.data.val_pairs} of {spec.base.data.train_pairs} training pairs held out. Not tested.",
         f"Made by: {command}",
@@ -47,6 +52,15 @@ def write_best(spec: SearchSpec, shared: SharedStudy, context: HydraContext, con
     comments = "".join(f"# {visible(line)}\n" for line in lines)
     # the first line makes it an experiment
     return write_whole(spec.folder / "best.yaml", "# @package _global_\n" + comments + recipe(spec, composed, context, config))
+
+
+def won_lines(final: Final | None) -> list[str]:
+    """How it won its final."""
+    if final is None:
+        return []
+    winner, seeds = final.winner, final.seeds
+    told = f"validation accuracy {winner.mean:.4f}, mean over {len(winner.values)} fresh rounds (seeds {seeds[0]} to {seeds[-1]})"
+    return [f"the winner of {len(final.finalists)} finalists, {told}; before that,"]
 
 
 def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config: DictConfig) -> str:
@@ -76,12 +90,12 @@ class Confirmed:
     comparison: dict[Any, Any] | None
 
 
-def confirm(spec: SearchSpec, shared: SharedStudy, context: HydraContext, config: DictConfig, launcher: Launcher) -> Confirmed:
+def confirm(spec: SearchSpec, best: FrozenTrial, context: HydraContext, config: DictConfig, launcher: Launcher) -> Confirmed:
     """Train both on all training pairs over fresh rounds, test them, and compare them by seed.
 
     Raises SearchError when no round of one of them was finished.
     """
-    best, rounds = shared.study.best_trial, spec.settings.confirm
+    rounds = spec.settings.confirm
     first = max(spec.trial.seeds) + 1
     points = {spec.trial_folder(best.number): best.params, "start": spec.start}
     recipe = ["data.val_pairs=0", f"seed={first}", f"rounds={rounds}"]  # no validation, all training pairs, tested

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from digitcmp.config.composed import check_value, walk
 from digitcmp.config.schema import MOST_ROUNDS
 from digitcmp.config.schema.key import key
+from digitcmp.errors import ConfigError
 
 # what a search cannot vary, and what to do instead
 INSTEAD = {
@@ -16,6 +17,7 @@ INSTEAD = {
     "test": "a search never looks at the test pairs",
 }
 WARMUP = "epochs at the beginning of each round in which nothing is pruned"
+MOST_FINALISTS = 1000
 RESOURCE = "epochs, counted over the rounds, before the first look"
 TARGET = "digitcmp.plugins.sweeper.DigitcmpOptunaSweeper"
 
@@ -154,6 +156,14 @@ class SearchConfig:
     lease: float = key(
         60.0, above=0, at_most=86_400, help="seconds without a sign of life after which a process on another machine is taken for dead"
     )
+    finalists: int = key(
+        0,
+        at_least=0,
+        at_most=MOST_FINALISTS,
+        help="so many of the best trials, the first starting point among them, meet again on fresh validation seeds before one is picked; "
+        "0: the best trial is",
+    )
+    finalist_rounds: int = key(10, at_least=1, at_most=MOST_ROUNDS, help="fresh rounds of each finalist")
     confirm: int = key(
         0,
         at_least=0,
@@ -163,9 +173,16 @@ class SearchConfig:
 
 
 def check_settings(sweeper: DictConfig) -> SearchConfig:
-    """The typed keys of `hydra.sweeper`. Raises ConfigError for a value out of its range and for an unknown choice."""
+    """The typed keys of `hydra.sweeper`. Raises ConfigError for a value out of its range, an unknown choice, and finalists
+    that there cannot be."""
     settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SearchConfig), sweeper))
     assert isinstance(settings, SearchConfig)
     for path, value, metadata in walk(settings, "hydra.sweeper."):
         check_value(path, value, metadata)
+    if settings.finalists == 1:
+        raise ConfigError("hydra.sweeper.finalists=1: nothing to compare; use 2 or more, or 0 for none")
+    if settings.finalists > settings.n_trials:
+        raise ConfigError(
+            f"hydra.sweeper.finalists={settings.finalists}: there are n_trials={settings.n_trials} to choose them from; use at most as many"
+        )
     return settings

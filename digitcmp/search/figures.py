@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from digitcmp.report.drawing import (
     COLOURS,
     GREY,
+    INK,
     broad_figure,
     column_figure,
     dress,
@@ -32,12 +33,14 @@ SPREAD = 0.5  # how wide the trials of a choice are spread, in distances between
 
 @styled
 def history(table: pd.DataFrame) -> Figure:
-    """Validation accuracy by trial, and the best so far. table: trial, state, value, best."""
+    """Validation accuracy by trial, and the best so far. table: trial, state, value, best, and final where there was one."""
     figure = column_figure(2.1)
     axes = figure.subplots()
     scatter(axes, table, table["trial"])
     line = table[table["best"].notna()]
     axes.step(line["trial"], line["best"], where="post", color=COLOURS[1], linewidth=1.2, label="best so far", zorder=1)
+    if "final" in table:
+        ring(axes, table)
     dress(axes, ACCURACY)
     below = frame_complete(axes, table)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -46,6 +49,14 @@ def history(table: pd.DataFrame) -> Figure:
     legend_below(figure, axes)
     entitle(figure, "Validation accuracy of every trial", below)
     return figure
+
+
+def ring(axes: Axes, table: pd.DataFrame) -> None:
+    """Rings around the finalists, and a star around the one that was picked."""
+    picked = table["final"] == "picked"
+    for rows, marker, size, label in ((table["final"].notna() & ~picked, "o", 34, "finalist"), (picked, "*", 110, "picked in the final")):
+        chosen = table[rows.fillna(False)]
+        axes.scatter(chosen["trial"], chosen["value"], s=size, marker=marker, facecolors="none", edgecolors=INK, linewidth=0.8, label=label)
 
 
 def scatter(axes: Axes, table: pd.DataFrame, across: "pd.Series[float]") -> None:

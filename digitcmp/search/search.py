@@ -3,47 +3,44 @@
 import math
 import shlex
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
+from optuna.trial import TrialState
 from rich.console import Console
 
-from digitcmp.config.messages import one_line
-from digitcmp.errors import ConfigError, Pruned, SearchError
+from digitcmp.errors import ConfigError, SearchError
 from digitcmp.experiment import preview
-from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.pace import measure
+<<<<<<< HEAD
 from digitcmp.experiment.plan import in_all, print_places
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
+=======
+from digitcmp.experiment.plan import in_all
+>>>>>>> search
 from digitcmp.passwords import without_passwords
 from digitcmp.plugins.launcher import DigitcmpLauncher
-from digitcmp.plugins.private import error_of
 from digitcmp.plugins.slurm import SlurmLauncher
+from digitcmp.search.algorithms import make_pruner, make_sampler
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
+from digitcmp.search.loop import Search
 from digitcmp.search.preview import few_of, whole_of
-from digitcmp.search.space import in_words, shown
+from digitcmp.search.space import shown
 from digitcmp.search.spec import SearchSpec, make_spec
 from digitcmp.search.storage import open_storage, storage_url
-from digitcmp.search.study import Ending, SharedStudy, make_pruner, make_sampler, open_study
-from digitcmp.search.trial import RunningTrial
-from digitcmp.system import advice
+from digitcmp.search.study import SharedStudy, open_study
 from digitcmp.terminal import Terminal, say, tell
-from digitcmp.train.results import EpochRow
 
-POLL = 0.5  # seconds between looks at what other processes are doing
-HANDOVER = 1.0  # seconds to leave a folder to another process that trains in it
+FINALISTS = "finalists"  # the study's attribute: how many it was to have when it was first given any
 
 
 def search(settings: SearchConfig, context: HydraContext, config: DictConfig, launcher: Launcher, arguments: list[str]) -> None:
@@ -84,6 +81,7 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
         if away:
             away.search_elsewhere()
         with shared.join() as before:
+            note_finalists(shared, console)
             if before:  # the same seed again would give the points that it gave before
                 seed = int(np.random.SeedSequence((settings.seed, before)).generate_state(1)[0])
                 shared.study.sampler = make_sampler(settings, seed)
@@ -91,6 +89,15 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
         conclude(spec, shared, context, config, launcher, console)
     if whole.base.preview:
         preview.tell(spec.folder, console)
+
+
+def note_finalists(shared: SharedStudy, console: Console) -> None:
+    """Put on record that a study has finalists; say so where it was begun without them."""
+    if shared.settings.finalists and FINALISTS not in shared.study.user_attrs:
+        shared.study.set_user_attr(FINALISTS, shared.settings.finalists)
+        if any(trial.state != TrialState.WAITING for trial in shared.study.get_trials(deepcopy=False)):
+            name = shared.study.study_name
+            tell(console, f"the study {name} was begun without finalists; its trials stay, and its final is held when they are through")
 
 
 def check_folder(folder: Path, name: str) -> None:
@@ -109,22 +116,25 @@ def check_folder(folder: Path, name: str) -> None:
 def conclude(
     spec: SearchSpec, shared: SharedStudy, context: HydraContext, config: DictConfig, launcher: Launcher, console: Console
 ) -> None:
-    """Write best.yaml, confirm, summarise. Raises SearchError when there is no best, or too many trials have failed."""
+    """Hold the final, write best.yaml, confirm, summarise. Raises SearchError when there is no best, or too many trials have failed."""
     from digitcmp.search.best import confirm, write_best
+    from digitcmp.search.finalists import hold
     from digitcmp.search.summary import write_summary
 
     counts, settings = shared.counts(), spec.settings
-    failed = shared.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.FAIL,))
+    failed = shared.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
     reason = failed[-1].user_attrs.get("reason", "for a reason that is not on record") if failed else ""
     if not counts.complete and failed:
         raise SearchError(f"all {len(failed)} trials failed, so there is no best one: {reason}")
     if not counts.complete:
         raise SearchError("no trial is complete yet, so there is no best one; the same command goes on")
     command = shlex.join(["python", "-m", "digitcmp", *map(without_passwords, sys.argv[1:])])
-    write_best(spec, shared, context, config, command)
     finished = counts.counted >= settings.n_trials
-    confirmed = confirm(spec, shared, context, config, launcher) if finished and settings.confirm else None
-    write_summary(spec, shared, command, confirmed, console)
+    final = hold(spec, shared, launcher, console) if finished else None
+    best = final.winner.trial if final else shared.study.best_trial
+    write_best(spec, shared, best, final, context, config, command)
+    confirmed = confirm(spec, best, context, config, launcher) if finished and settings.confirm else None
+    write_summary(spec, shared, best, final, command, confirmed, console)
     if len(failed) >= shared.max_failed and not finished:
         raise SearchError(
             f"{len(failed)} trials have failed, so the search was given up before n_trials={settings.n_trials}: "
@@ -143,13 +153,15 @@ def show_space(spec: SearchSpec, console: Console, away: SlurmLauncher | None) -
     check_data(spec.base) if away else preflight(spec.base)
     print_places("" if away else places(spec.base), console)
     size = f"{settings.n_trials} trials of {len(trial.seeds)} × {trial.epochs} epochs (seeds {trial.seeds[0]} to {trial.seeds[-1]})"
-    rounds = settings.n_trials * len(trial.seeds) + 2 * settings.confirm
+    rounds = settings.n_trials * len(trial.seeds) + settings.finalists * settings.finalist_rounds + 2 * settings.confirm
     with console.status("training a short round"):
         pace = measure(spec.base, rounds)
     workers = away.side_by_side(spec.base, rounds) if away else choose(spec.base, rounds)[1]
     time = in_all(rounds * pace.seconds(trial.epochs) if pace else math.nan, workers, " (by a short round of its start)")
+    final = f", {settings.finalists} finalists × {settings.finalist_rounds} rounds" if settings.finalists else ""
     pruned = ", less what is pruned" if settings.pruner != "none" else ""
     confirmed = f", {settings.confirm} × 2 rounds to confirm" if settings.confirm else ""
+<<<<<<< HEAD
     tell(console, f"{size}{confirmed}; {time}{pruned}; nothing was trained (dry_run=true)")
 
 
@@ -243,3 +255,6 @@ class Search(Callback):
         words = f"pruned after {running.epochs} epochs" if value is None else f"validation accuracy {value:.2%}"
         words = f"failed: {reason}" if reason else words
         say(self.console, f"trial {number}  {words}  {in_words(running.trial.params)}")
+=======
+    tell(console, f"{size}{final}{confirmed}; {time}{pruned}; nothing was trained (dry_run=true)")
+>>>>>>> search

@@ -4,20 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.types import HydraContext
 from omegaconf import DictConfig
+from optuna.trial import Trial
 
 from digitcmp.config.composed import check_validated, typed
 from digitcmp.config.identity import configuration, flat
-from digitcmp.config.schema import Config
+from digitcmp.config.schema import MOST_ROUNDS, MOST_SEED, Config
 from digitcmp.errors import ConfigError
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.space import Space, Values
 from digitcmp.search.trial import TrialSpec
 
 BY_ROUND = "wilcoxon"
+BEYOND = 2 * MOST_ROUNDS  # from the first seed of the trials to that of the final: neither they nor a confirmation come so far
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class SearchSpec:
     start: Values
     base: Config
     folder: Path
+    noun: ClassVar[str] = "trial"
+    title: ClassVar[str] = "search"
 
     @property
     def trial(self) -> TrialSpec:
@@ -47,6 +51,10 @@ class SearchSpec:
     def overrides(self, values: Values) -> list[str]:
         """The overrides of the trial at this point: validated, and never tested."""
         return [*self.space.overrides(values), "test=false"]
+
+    def number_of(self, trial: Trial) -> int:
+        """The number that a trial is known by."""
+        return trial.number
 
     def trial_folder(self, number: int) -> str:
         """The folder of a trial below the sweep's."""
@@ -72,6 +80,9 @@ def make_spec(settings: SearchConfig, space: Space, context: HydraContext, confi
     for point in [*space.samples(), *map(space.complete, settings.enqueue)]:
         compose(space.overrides(point))
     spec = SearchSpec(settings, space, start, typed(composed), Path(str(config.hydra.sweep.dir)))
+    if settings.finalists and spec.base.seed + BEYOND + settings.finalist_rounds > MOST_SEED:
+        most = MOST_SEED - BEYOND - settings.finalist_rounds
+        raise ConfigError(f"seed={spec.base.seed}: the finalists' seeds begin {BEYOND:,} further, beyond the largest; use at most {most}")
     if "epochs" in {dimension.name for dimension in space.searched} and settings.pruner != "none" and not spec.trial.by_round:
         raise ConfigError(
             f"epochs: trials of different length cannot be compared epoch by epoch, as pruner={settings.pruner} does; "

@@ -1,4 +1,4 @@
-"""The study of a search: how it is made, with its sampler and pruner; who may begin which trial, and how each one ended.
+"""The study of a search: how it is made; who may begin which trial, and how each one ended.
 
 A trial counts when it is complete or pruned. A process begins a trial only when those that count and those that run are fewer
 than `n_trials`; it looks and begins under the storage's lock, so that several processes together never begin too many. A trial
@@ -9,14 +9,12 @@ parameters and its folder; a process that was taken for dead and is not finds th
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import optuna
-from optuna import pruners, samplers
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
@@ -25,47 +23,30 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from digitcmp.config.identity import defaults, differences, flat
 from digitcmp.config.schema import Config
-from digitcmp.errors import ConfigError, SearchError
-from digitcmp.plugins.private import trial_id_of
+from digitcmp.errors import SearchError
+from digitcmp.plugins.private import study_id_of, trial_id_of
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.heartbeat import Heartbeat, HeartbeatMonitor
 from digitcmp.search.storage import StudyStorage
 
 IDENTITY = "digitcmp"  # the study's attribute that says what must be the same for its trials to be compared
 OTHER = {"space": "another search space", "configuration": "another configuration", "seeds": "other seeds", "steps": "other steps"}
-HEARTBEAT = "digitcmp heartbeat "  # followed by the id of a process: its last beat
-OWNER = "owner"  # the trial's attribute that says which process has it
+HEARTBEAT = "digitcmp heartbeat "  # an attribute that dashboards do not show, followed by the id of a process: its last beat
+VALUES = "values"  # the trial's attribute with the validation accuracies of its rounds, by seed
+OWNER = "digitcmp owner"  # the trial's attribute, one of those, that says which process has it
+METRIC = "validation accuracy"  # what dashboards call the objective
 Ending = Literal["complete", "pruned", "failed"]
-SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
-    "tpe": samplers.TPESampler,
-    "random": samplers.RandomSampler,
-    "qmc": samplers.QMCSampler,
-    "gp": samplers.GPSampler,
-    "cmaes": samplers.CmaEsSampler,
-}
-PRUNERS: dict[str, Callable[..., BasePruner]] = {
-    "none": pruners.NopPruner,
-    "median": pruners.MedianPruner,
-    "successive_halving": pruners.SuccessiveHalvingPruner,
-    "hyperband": pruners.HyperbandPruner,
-    "wilcoxon": pruners.WilcoxonPruner,
-}
-NEEDS = {"gp": "torch", "cmaes": "cmaes"}
-QUIET = {
-    "qmc": ["warn_independent_sampling", "warn_asynchronous_seeding"],
-    "gp": ["warn_independent_sampling"],
-    "cmaes": ["warn_independent_sampling"],
-}
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Trials by state; `others`: running in another process, as far as anybody knows."""
+    """Trials by state; `waiting`: in the queue; `others`: running in another process, as far as anybody knows."""
 
     complete: int
     pruned: int
     failed: int
     running: int
+    waiting: int
     others: int
 
     @property
@@ -75,12 +56,12 @@ class Counts:
 
 
 class SharedStudy:
-    """A study that several processes work on, as this one sees it."""
+    """A study that several processes work on, as this one sees it. closed: nothing is asked of its sampler, the queue is all there is."""
 
-    def __init__(self, storage: StudyStorage, study: Study, settings: SearchConfig) -> None:
-        self.storage, self.study, self.settings = storage, study, settings
+    def __init__(self, storage: StudyStorage, study: Study, settings: SearchConfig, closed: bool = False) -> None:
+        self.storage, self.study, self.settings, self.closed = storage, study, settings, closed
         self.monitor = HeartbeatMonitor()
-        self.heartbeat = Heartbeat(settings.lease, lambda process_id, beat: study.set_user_attr(HEARTBEAT + process_id, beat))
+        self.heartbeat = Heartbeat(settings.lease, self.publish)
         self.held: dict[int, int] = {}  # trials of this process: number to id
         self.max_failed = settings.n_trials if settings.max_failed is None else settings.max_failed
 
@@ -88,10 +69,19 @@ class SharedStudy:
     def join(self) -> Iterator[int]:
         """Take part, with a heartbeat, for the time being; gives how many processes have taken part before."""
         with self.storage.lock():
-            before = sum(name.startswith(HEARTBEAT) for name in self.study.user_attrs)
+            before = len(self.beats())
             self.heartbeat.send()
         with self.heartbeat:
             yield before
+
+    def publish(self, process_id: str, beat: dict[str, Any]) -> None:
+        """Put a process's beat where others see it."""
+        self.storage.backend.set_study_system_attr(study_id_of(self.study), HEARTBEAT + process_id, beat)
+
+    def beats(self) -> dict[str, dict[str, Any]]:
+        """The last beats of all processes that have ever taken part, by their ids."""
+        attributes = self.storage.backend.get_study_system_attrs(study_id_of(self.study))
+        return {name.removeprefix(HEARTBEAT): beat for name, beat in attributes.items() if name.startswith(HEARTBEAT)}
 
     def claim(self) -> tuple[Trial, set[int]] | None:
         """The next trial, from the queue or a new one, and the steps that are reported already.
@@ -101,29 +91,40 @@ class SharedStudy:
         with self.storage.lock():
             trials = self.study.get_trials(deepcopy=False)
             self.requeue(trials)
-            counts = self.counts()
-            if counts.counted + counts.running >= self.settings.n_trials or counts.failed >= self.max_failed:
+            if not self.has_room(self.counts()):
                 return None
             trial = self.study.ask()
-            trial.set_user_attr(OWNER, self.heartbeat.id)
+            self.storage.backend.set_trial_system_attr(trial_id_of(trial), OWNER, self.heartbeat.id)
         self.held[trial.number] = trial_id_of(trial)
         before = trials[trial.number : trial.number + 1]  # Optuna numbers without gaps; a new trial is not among them
         return trial, set(before[0].intermediate_values) if before else set()
 
+    def has_room(self, counts: Counts) -> bool:
+        """Whether a trial may begin."""
+        if self.closed:
+            return counts.waiting > 0
+        return counts.counted + counts.running < self.settings.n_trials and counts.failed < self.max_failed
+
+    def is_over(self, counts: Counts) -> bool:
+        """Whether none will begin any more, whatever becomes of those that run."""
+        if self.closed:
+            return counts.waiting + counts.running == 0
+        return counts.counted >= self.settings.n_trials or counts.failed >= self.max_failed
+
     def requeue(self, trials: list[FrozenTrial]) -> None:
         """Put the trials of dead processes back into the queue. Under the lock."""
         others = [trial for trial in trials if trial.state == TrialState.RUNNING and trial.number not in self.held]
-        beats = self.study.user_attrs if others else {}
+        beats = self.beats() if others else {}
         for trial in others:
             # a trial without an owner: its process died while it had the lock
-            owner = trial.user_attrs.get(OWNER)
-            if owner is None or self.monitor.is_dead(owner, beats.get(HEARTBEAT + owner)):
+            owner = trial.system_attrs.get(OWNER)
+            if owner is None or self.monitor.is_dead(owner, beats.get(owner)):
                 self.storage.backend.set_trial_state_values(trial_id_of(trial), TrialState.WAITING)
 
     def stopped(self) -> set[int]:
         """The processes of this host that have trials and are stopped: they keep them, and the folders of their runs."""
-        owners = {trial.user_attrs.get(OWNER) for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))}
-        beats = [beat for name, beat in self.study.user_attrs.items() if name.removeprefix(HEARTBEAT) in owners]
+        owners = {trial.system_attrs.get(OWNER) for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))}
+        beats = [beat for process_id, beat in self.beats().items() if process_id in owners]
         return {process for beat in beats if (process := self.monitor.stopped(beat)) is not None}
 
     def counts(self) -> Counts:
@@ -131,23 +132,32 @@ class SharedStudy:
         trials = self.study.get_trials(deepcopy=False)
         states = Counter(trial.state for trial in trials)
         others = sum(trial.state == TrialState.RUNNING and trial.number not in self.held for trial in trials)
-        return Counts(states[TrialState.COMPLETE], states[TrialState.PRUNED], states[TrialState.FAIL], states[TrialState.RUNNING], others)
+        return Counts(
+            states[TrialState.COMPLETE],
+            states[TrialState.PRUNED],
+            states[TrialState.FAIL],
+            states[TrialState.RUNNING],
+            states[TrialState.WAITING],
+            others,
+        )
 
-    def end(self, number: int, ending: Ending, value: float | None, epochs: int, reason: str = "") -> bool:
+    def end(
+        self, number: int, ending: Ending, value: float | None, epochs: int, reason: str = "", notes: Mapping[str, Any] | None = None
+    ) -> bool:
         """Put on record how a trial of this process ended; False when another process has taken it over meanwhile.
 
-        epochs: how many were trained, over all rounds (a complete trial has them all); reason: why it failed.
+        epochs: how many were trained, over all rounds (a complete trial has them all); reason: why it failed; notes: other attributes.
         """
         trial_id = self.held[number]
         with self.storage.lock():
             trial = self.storage.backend.get_trial(trial_id)
-            if trial.state != TrialState.RUNNING or trial.user_attrs.get(OWNER) != self.heartbeat.id:
+            if trial.state != TrialState.RUNNING or trial.system_attrs.get(OWNER) != self.heartbeat.id:
                 del self.held[number]
                 return False
-            if ending != "complete":
-                self.storage.backend.set_trial_user_attr(trial_id, "epochs", epochs)
-            if reason:
-                self.storage.backend.set_trial_user_attr(trial_id, "reason", reason[:500])
+            told = {"epochs": None if ending == "complete" else epochs, "reason": reason[:500], **(notes or {})}
+            for name, said in told.items():
+                if said not in (None, ""):
+                    self.storage.backend.set_trial_user_attr(trial_id, name, said)
             state = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[ending]
             self.study.tell(number, value, state=state)
         del self.held[number]  # not before: an interrupt in between releases it
@@ -159,34 +169,8 @@ class SharedStudy:
             for number in numbers:
                 trial_id = self.held.pop(number)
                 trial = self.storage.backend.get_trial(trial_id)
-                if trial.state == TrialState.RUNNING and trial.user_attrs.get(OWNER) == self.heartbeat.id:
+                if trial.state == TrialState.RUNNING and trial.system_attrs.get(OWNER) == self.heartbeat.id:
                     self.storage.backend.set_trial_state_values(trial_id, TrialState.WAITING)
-
-
-def make_sampler(settings: SearchConfig, seed: int) -> BaseSampler:
-    """The chosen sampler. Raises SearchError where the package that it needs is missing."""
-    name = settings.sampler
-    if (package := NEEDS.get(name)) and find_spec(package) is None:
-        raise SearchError(f"hydra.sweeper.sampler={name}: needs the package {package}; pip install {package}, or choose tpe")
-    given = {**asdict(settings.samplers)[name], **dict.fromkeys(QUIET.get(name, []), False), "seed": seed}
-    with warnings.catch_warnings():
-        # multivariate, group and constant_liar have been experimental since 2021; this is a choice, not an accident
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return SAMPLERS[name](**given)
-
-
-def make_pruner(settings: SearchConfig, steps: int) -> BasePruner:
-    """The chosen pruner, for trials that have this many steps when they are not pruned. Raises ConfigError when it asks for more."""
-    name, given = settings.pruner, asdict(settings.pruners)[settings.pruner]
-    if (least := given.get("min_resource", 1)) > steps:
-        path = f"hydra.sweeper.pruners.{name}.min_resource"
-        raise ConfigError(f"{path}={least}: a trial has {steps} steps (epochs × rounds); use at most that")
-    given.pop("warmup", 0)  # it is counted in each round, by RunningTrial
-    if name == "hyperband":
-        given["max_resource"] = steps
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return PRUNERS[name](**given)
 
 
 def open_study(
@@ -206,6 +190,9 @@ def open_study(
             sampler=sampler,
             pruner=pruner,
         )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # of naming what is measured, since 2023
+            study.set_metric_names([METRIC])
         where, advice = f"the study {name} in {storage.name}", "choose another hydra.sweep.dir"
         if settings.study_name:
             advice = "choose another hydra.sweeper.study_name, and another hydra.sweep.dir where that is given"

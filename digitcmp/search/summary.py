@@ -1,23 +1,24 @@
 """summary/ of a search: the trials of its study as frames, trials.csv, search.md and the figures; and what the terminal shows of it."""
 
 import shlex
-import warnings
 from pathlib import Path
 
 import pandas as pd
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from digitcmp import inert
 from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report.drawing import render
-from digitcmp.report.metrics import TEST_ACCURACY
+from digitcmp.report.metrics import NONE, TEST_ACCURACY
 from digitcmp.report.tables import csv_text, p_value, percent, to_markdown
 from digitcmp.search import figures
 from digitcmp.search.best import FOLDER, Confirmed
+from digitcmp.search.final_page import final_lines
+from digitcmp.search.finalists import Final
+from digitcmp.search.importance import importance_lines, importances
 from digitcmp.search.space import as_text, in_words, short
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.study import SharedStudy
@@ -25,35 +26,44 @@ from digitcmp.terminal import say
 
 COLUMNS = ["trial", "state", "value", "best", "epochs", "seconds", "reason"]
 ENDED = ["complete", "pruned"]  # the states of trials that count
-LEAST = 4  # complete trials below which importances are noise
 
 
-def write_summary(spec: SearchSpec, shared: SharedStudy, command: str, confirmed: Confirmed | None, console: Console) -> Path:
+def write_summary(
+    spec: SearchSpec,
+    shared: SharedStudy,
+    best: FrozenTrial,
+    final: Final | None,
+    command: str,
+    confirmed: Confirmed | None,
+    console: Console,
+) -> Path:
     """Write all files of the summary and print its essence. Returns search.md. Raises RunError when nothing can be written.
 
     With report=false only search.md and trials.csv.
     """
-    folder, table = spec.folder / "summary", trials(shared.study, spec.trial.steps)
+    folder, table = spec.folder / "summary", with_final(trials(shared.study, spec.trial.steps), final)
     importance = importances(shared.study)
     remove_leftovers(folder)
     write_whole(folder / "trials.csv", csv_text(table))
     drawn = draw(shared, table, importance, folder) if spec.base.report else []
     counts = count_lines(spec, shared, table)
+    begun = next((trial for trial in shared.study.get_trials(deepcopy=False) if trial.params == spec.start and trial.values), None)
     dashboard = shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])  # which wants a path there
-    sections = [header_lines(spec, shared, command), counts, best_lines(spec, shared)]
+    sections = [header_lines(spec, shared, command), counts, best_lines(spec, best, begun, final)]
+    if final:
+        sections.append(final_lines(final, begun.number if begun else None))
     if confirmed:
-        sections.append(confirmed_lines(shared, confirmed))
+        sections.append(confirmed_lines(best, confirmed))
     if len(importance):
-        shares = importance.assign(**{"importance [%]": importance["importance"].map(lambda share: percent(share, ".1f"))})
-        lead = "## Importance\n\nShare of the variance of the objective (fANOVA over the complete trials).\n\n"
-        sections.append(lead + to_markdown(shares[["parameter", "importance [%]"]]))
+        sections.append(importance_lines(importance))
     if drawn:
         sections.append("## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in drawn) + "\n")
-    sections.append(f"## Look closer\n\n```bash\n{inert.visible(dashboard)}\n```\n")
+    installed = "pip install 'digitcmp[dashboard]'"
+    sections.append(f"## Look closer\n\n```bash\n{installed}\n{inert.visible(dashboard)}\n```\n")
     path = write_whole(folder / "search.md", "\n".join(sections))
-    best = shared.study.best_trial
     console.print(counts.strip(), soft_wrap=True)
-    say(console, f"- Best: trial {best.number}, validation accuracy {best.value:.2%}: {in_words(best.params)}")
+    reached = f"{best.value:.2%}" + (f", and {final.winner.mean:.2%} in the final" if final else "")
+    say(console, f"- Best: trial {best.number}, validation accuracy {reached}: {in_words(best.params)}")
     if confirmed and (row := confirmed.comparison):
         gain = TEST_ACCURACY.estimate(row, ("difference", "difference_low", "difference_high"), "+")
         console.print(f"- On {len(confirmed.seeds)} fresh seeds: {gain} points over the start")
@@ -86,18 +96,15 @@ def trials(study: Study, steps: int) -> pd.DataFrame:
     return frame[[*COLUMNS, *(name for name in frame if name not in COLUMNS)]]
 
 
-def importances(study: Study) -> pd.DataFrame:
-    """One row a parameter: parameter, importance (fractions of the variance, fANOVA, Hutter 2014), the largest first.
-
-    Only parameters that all complete trials have. Empty for fewer than LEAST complete trials, or when all have the same value.
-    """
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    found: dict[str, float] = {}
-    if len(complete) >= LEAST and len({trial.value for trial in complete}) > 1:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # trees that meet a parameter with one value divide by zero, and say so
-            found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
-    return pd.DataFrame({"parameter": list(found), "importance": list(found.values())})
+def with_final(table: pd.DataFrame, final: Final | None) -> pd.DataFrame:
+    """The trials with what became of them in the final: final (picked, complete, dropped, failed), final_value (their mean there); as they
+    are without one."""
+    if final is None:
+        return table
+    met = {one.trial.number: "picked" if one is final.winner else one.state for one in final.finalists}
+    means = {one.trial.number: one.mean for one in final.finalists}
+    found = table.assign(final=table["trial"].map(met).astype("string"), final_value=table["trial"].map(means).astype("float64"))
+    return found[[*COLUMNS, "final", "final_value", *(name for name in table if name not in COLUMNS)]]
 
 
 def slices(table: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -122,7 +129,7 @@ def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, fol
     made = {"history": figures.history(table)}
     points = slices(table, shared.study)
     if len(importance):
-        made["importances"] = figures.importances(importance)
+        made["importances"] = figures.importances(importance.dropna(subset="importance"))
     if len(points):
         made["slices"] = figures.slices(points)
     for name, figure in made.items():
@@ -157,19 +164,21 @@ def count_lines(spec: SearchSpec, shared: SharedStudy, table: pd.DataFrame) -> s
     )
 
 
-def best_lines(spec: SearchSpec, shared: SharedStudy) -> str:
-    """The best trial beside the point that the search began with."""
-    best = shared.study.best_trial
+def best_lines(spec: SearchSpec, best: FrozenTrial, begun: FrozenTrial | None, final: Final | None) -> str:
+    """The best trial beside the point that the search began with. begun: the trial of that point."""
     title = f"best: trial {best.number}"
     names = [dimension.name for dimension in spec.space.searched]
     rows = [{"": name, title: short(best.params.get(name, "–")), "start": short(spec.start.get(name, "–"))} for name in names]
-    begun = next((trial for trial in shared.study.get_trials(deepcopy=False) if trial.params == spec.start and trial.values), None)
     reached = "–" if begun is None or begun.value is None else percent(begun.value) + (" (pruned)" if begun.state.name == "PRUNED" else "")
     rows.append({"": "validation accuracy [%]", title: percent(best.value or 0.0), "start": reached})
+    if final:
+        met = {one.trial.number: percent(one.mean) for one in final.finalists if one.values}
+        start = NONE if begun is None else met.get(begun.number, NONE)
+        rows.append({"": "in the final, on fresh seeds [%]", title: met[best.number], "start": start})
     return "## Best\n\n" + to_markdown(pd.DataFrame(rows)) + "\nAs an experiment file: `best.yaml`.\n"
 
 
-def confirmed_lines(shared: SharedStudy, confirmed: Confirmed) -> str:
+def confirmed_lines(best: FrozenTrial, confirmed: Confirmed) -> str:
     """What fresh seeds say."""
     seeds, row = confirmed.seeds, confirmed.comparison
     lines = ["## Confirmed on fresh seeds\n"]
@@ -195,7 +204,7 @@ def confirmed_lines(shared: SharedStudy, confirmed: Confirmed) -> str:
             f"lost {row['lost']}); mean difference {TEST_ACCURACY.estimate(row, ('mean', 'low', 'high'), '+')}.\n"
         )
     lines.append(
-        f"The search itself had seen {percent(shared.study.best_value)} % for the best, on its own seeds and with fewer training pairs.\n"
+        f"The search itself had seen {percent(best.value or 0.0)} % for the best, on its own seeds and with fewer training pairs.\n"
         f"All figures: `{FOLDER}/summary/report.html`.\n"
     )
     return "\n".join(lines)

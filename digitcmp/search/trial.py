@@ -11,7 +11,8 @@ same number of epochs; the value of the last step, R E, is the objective. Where 
 are ahead wait. A pruner sees the steps of the running round only, so that the best value so far, which the
 median pruner compares, comes from the same seeds, too.
 
-The Wilcoxon pruner compares rounds: its step is r, reported when round r has ended, and its value v_r.
+The Wilcoxon pruner, and the final, compare rounds: their step is r, reported when round r has ended, and its value v_r. A trial that
+is given up then ends with its next epoch, when that round is on record.
 """
 
 import copy
@@ -52,6 +53,7 @@ class RunningTrial:
     stored: set[int]  # steps that are in the storage already, from an earlier process
     curves: dict[int, list[float]] = field(default_factory=dict)  # validation accuracies per epoch, by seed
     reported: int = 0  # epochs seen in order so far, over all rounds
+    hopeless: bool = False  # as its pruner found when the last round ended
     failure: str = ""
 
     def on_epoch(self, row: EpochRow) -> bool:
@@ -62,13 +64,22 @@ class RunningTrial:
         curve = self.curves.setdefault(row.seed, [])
         if row.epoch == len(curve) + 1:
             curve.append(row.val_accuracy)
-        return not any(self.should_prune(step, value, within) for step, value, within in self.reportable())
+        if self.hopeless:
+            return False
+        found = any(self.should_prune(step, value, within) for step, value, within in self.reportable())
+        self.hopeless = found and self.spec.by_round
+        return self.hopeless or not found
 
     def restore(self, rows: Iterable[EpochRow]) -> None:
         """Take in the epochs of rounds that were finished before, by another process."""
         for row in rows:
             if row.val_accuracy is not None:
                 self.curves.setdefault(row.seed, []).append(row.val_accuracy)
+
+    @property
+    def values(self) -> dict[int, float]:
+        """The last validation accuracy of the rounds that are through, by seed."""
+        return {seed: curve[-1] for seed, curve in self.curves.items() if len(curve) == self.spec.epochs}
 
     @property
     def epochs(self) -> int:

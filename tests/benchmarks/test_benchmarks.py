@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as listing
-from benchmarks import hundred, limit, sequential
+from benchmarks import finalists, hundred, limit, sequential
 from benchmarks.arithmetic import Operations, count
 from benchmarks.common import configuration
 from benchmarks.reference import NETWORKS, train_reference
@@ -159,6 +159,23 @@ def test_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = json.loads((tmp_path / "search.json").read_text())["results"]["random"]
     assert found["memory at the end, MB"] > 0
     assert found["per epoch told, CPU ms"] > 0
+
+
+def test_a_final_finds_what_is_better() -> None:
+    """With the rounds of a final spent on one, the pick is better than with any of the other budgets, and seldom below the start."""
+    case = finalists.CASES[0]
+    *plain, final = [finalists.simulate(case, budget, 300) for budget in finalists.BUDGETS]
+    assert final.gain > max(one.gain for one in plain) + 0.1
+    assert final.worse < min(one.worse for one in plain)
+    assert final.spent < max(one.spent for one in plain)
+    assert finalists.simulate(finalists.CASES[-1], finalists.BUDGETS[-1], 50).gain > -0.1
+
+
+def test_finalists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every case with every budget."""
+    run(monkeypatch, "finalists", "--repetitions", "2", "--json", str(tmp_path / "finalists.json"))
+    found = json.loads((tmp_path / "finalists.json").read_text())["results"]
+    assert len(found) == len(finalists.CASES) * len(finalists.BUDGETS)
 
 
 def test_sequential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

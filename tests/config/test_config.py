@@ -145,6 +145,7 @@ def test_every_sweep_runs(path: Path, run_cli: Callable[..., Ended], tmp_path: P
     assert lines[2].startswith("# ")
     assert yaml.safe_load(path.read_text())["hydra"]["sweep"]["dir"] == f"outputs/{path.stem}"
     short = ["data.val_pairs=10", "hydra.sweeper.n_trials=2", "hydra.sweeper.pruner=none", "hydra.sweeper.confirm=1"]
+    short += ["hydra.sweeper.finalists=2", "hydra.sweeper.finalist_rounds=1"]
     options = short if path.stem.startswith("search_") else []
     ended = run_cli("--multirun", f"+sweeps={path.stem}", "data=digits", *TINY, "seed=0", "rounds=1", "report=false", *options)
     assert ended.code == 0, ended.err

@@ -74,7 +74,7 @@ def test_a_named_sweep(run_cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_search(run_cli: Cli, tmp_path: Path) -> None:
-    """Four trials, the confirmation, and both in what the whole is said to take."""
+    """Four trials, two finalists, the confirmation, and all three in what the whole is said to take."""
     search = [
         "hydra/sweeper=digitcmp_optuna",
         "data.val_pairs=20",
@@ -85,13 +85,14 @@ def test_a_search(run_cli: Cli, tmp_path: Path) -> None:
         "epochs=5",
     ]
     space = "optimizer.lr=tag(log,interval(0.001,0.1))"
+    search += ["hydra.sweeper.finalists=3", "hydra.sweeper.finalist_rounds=4"]
     ended = run_cli("--multirun", *SMALL, *search, space, "hydra.sweeper.confirm=10", "hydra.sweeper.study_name=mine", "preview=true")
     assert ended.code == 0, ended.err
     runs = trained(tmp_path / "out-preview")
     assert {f"trial_{number:04d}" for number in range(4)} <= set(runs)
     assert runs["start"] == ([2, 3], 2)
     assert {epochs for _, epochs in runs.values()} == {2}
-    assert whole_line(ended.out).startswith("the whole: 42 runs, at most 140 rounds, 5 epochs each: about ")
+    assert whole_line(ended.out).startswith("the whole: 45 runs, at most 152 rounds, 5 epochs each: about ")
     assert "of the study mine-preview" in (tmp_path / "out-preview" / "best.yaml").read_text()
 
 

@@ -62,7 +62,7 @@ def test_the_line_of_a_search(tmp_path: Path) -> None:
     """How many trials there are already, how good the best is, and the time left, at 80 columns; pruned trials count and are no best."""
     terminal = Emulated(80)
     run = Run(compose_config("epochs=2"), tmp_path / "trial_0007", "test")
-    with ProgressDisplay.of_search(60, 6, 0.8512, terminal.console) as display:
+    with ProgressDisplay.of_search("search", 60, 6, 0.8512, terminal.console) as display:
         display.on_run_begin(run)
         display.bar.refresh()
         (line,) = terminal.lines()

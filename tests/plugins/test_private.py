@@ -15,7 +15,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from digitcmp.errors import RunError
 from digitcmp.plugins.hydra_job import raise_quietly, view
-from digitcmp.plugins.private import distribution_of, error_of, trial_id_of
+from digitcmp.plugins.private import distribution_of, error_of, study_id_of, trial_id_of
 from tests.conftest import ROOT
 
 PACKAGES = ("hydra", "hydra_plugins", "omegaconf", "optuna")
@@ -23,6 +23,7 @@ ALLOWED = ("os._exit", "untyped_storage()._cdata")  # the documented way to leav
 
 
 PARTS: list[tuple[Callable[[], Any], str, str]] = [
+    (optuna.create_study, "_study_id", "private.py"),
     (lambda: optuna.create_study().ask(), "_trial_id", "private.py"),
     (lambda: optuna.trial.create_trial(value=0.0), "_trial_id", "private.py"),
     (lambda: import_module("hydra_plugins.hydra_optuna_sweeper._impl"), "create_optuna_distribution_from_override", "private.py"),
@@ -40,6 +41,14 @@ def test_a_private_part_is_there(make: Callable[[], Any], name: str, user: str) 
     """Otherwise the message says which one is missing, and who needs it."""
     owner = make()
     assert hasattr(owner, name), f"{owner!r} has no {name} in this version; digitcmp/plugins/{user} needs it"
+
+
+def test_optuna_study_id() -> None:
+    """It is what the storage knows the study by."""
+    storage = optuna.storages.InMemoryStorage()
+    optuna.create_study(storage=storage)
+    study = optuna.create_study(storage=storage, study_name="s")
+    assert storage.get_study_name_from_id(study_id_of(study)) == "s", "Study._study_id is no id of Optuna's storages"
 
 
 def test_optuna_trial_id() -> None:

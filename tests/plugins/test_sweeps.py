@@ -49,7 +49,7 @@ def test_studies_have_folders_of_their_own(run_cli: Cli) -> None:
     page = (ROOT / "docs" / "searching.md").read_text()
     _, second = re.findall(r"^python -m digitcmp --multirun (\+sweeps=search_wsn.*?)(?:  +#.*)?$", page, re.MULTILINE)[:2]
     assert "hydra.sweeper.study_name=wide" in second
-    small = [*SEARCH, "data=digits", "rounds=1", "hydra.sweeper.confirm=0", "hydra.sweeper.pruner=none"]
+    small = [*SEARCH, "data=digits", "rounds=1", "hydra.sweeper.confirm=0", "hydra.sweeper.finalists=0", "hydra.sweeper.pruner=none"]
     given = "+sweeps=search_smoke"
     assert run_cli(*small, given, "hydra.sweeper.study_name=narrow").code == 0
     before = Path("outputs/search_smoke-narrow/best.yaml").read_bytes()

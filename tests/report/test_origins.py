@@ -172,6 +172,26 @@ def test_a_search_reports_its_best_so_far(main: Callable[..., Ended], tmp_path: 
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_search_reports_its_final(main: Callable[..., Ended], tmp_path: Path) -> None:
+    """How many finalists are through, and the best of them with the values of its trial; they are no trials."""
+    write_search(tmp_path / "search")
+    told = {"params": {"model": "wsn"}, "n_trials": 3, "finalists": 3}
+    write_typed(tmp_path / "search", "aux_weight=interval(0,2)", "rounds=3", hydra=("hydra/sweeper=digitcmp_optuna",), **told)
+    for number, accuracy, status in ((0, 0.85, "done"), (1, 0.6, "pruned"), (3, 0.8, "done")):
+        made = configuration(test=False, aux_weight=number / 2)
+        seeds = dict.fromkeys(range(100, 105), accuracy)
+        about = {"status": status, "seeds": list(seeds), "jobs": [[1, number]]}
+        command = f"python -m digitcmp model=wsn aux_weight={number / 2} rounds=5 seed=100 test=false"
+        write_run(tmp_path / "search" / "finalists" / f"trial_{number:04d}", seeds, made, others=0.1, command=command, **about)
+    ended = main(tmp_path / "search")
+    lines = [line.rstrip() for line in ended.out.splitlines()]
+    assert lines[0].endswith("3 of 3 trials (2 complete, 1 pruned), 1 running")
+    assert lines[1] == "final   3 of 3 finalists are through (1 of them dropped)"
+    assert lines[2].startswith("best    trial 0, validation accuracy ")
+    assert lines[2].endswith("mean over 5 seeds")
+    assert lines[3].strip() == "aux_weight=0.0"
+
+
 def test_a_search_that_minimises(tmp_path: Path) -> None:
     """Its best is the lowest; of one without a complete trial there is none."""
     write_search(tmp_path)

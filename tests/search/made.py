@@ -6,10 +6,11 @@ from pathlib import Path
 
 import optuna
 
+from digitcmp.search.algorithms import make_sampler
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.storage import open_storage
-from digitcmp.search.study import SharedStudy, make_sampler, open_study
+from digitcmp.search.study import SharedStudy, open_study
 
 WORKER = Path(__file__).with_name("worker.py")
 PARAMS = {

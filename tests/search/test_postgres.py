@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import optuna
 import pytest
 
 from digitcmp.errors import SearchError
@@ -102,6 +103,7 @@ def test_the_command_line_shares_a_study(url: str, tmp_path: Path) -> None:
     """Two commands, one of them killed while it trains: together they train n_trials, and the study is of use afterwards."""
     options = ["model=net2", "epochs=2", "batch_size=20", "data.train_pairs=60", "data.val_pairs=20", "data.test_pairs=20", "engine=serial"]
     sweeper = ["hydra/sweeper=digitcmp_optuna", f"hydra.sweeper.storage='{url}'", "hydra.sweeper.n_trials=8", "hydra.sweeper.study_name=s"]
+    sweeper += ["hydra.sweeper.finalists=3", "hydra.sweeper.finalist_rounds=2"]
     command = [sys.executable, "-m", "digitcmp", "--multirun", *sweeper, *options, "report=false", "optimizer.lr=interval(0.001,0.01)"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
     folders = [f"hydra.sweep.dir={tmp_path / name}" for name in ("one", "two")]
@@ -113,6 +115,10 @@ def test_the_command_line_shares_a_study(url: str, tmp_path: Path) -> None:
     done = subprocess.run([*command, folders[1]], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Trials: 8 of 8" in done.stdout
+    assert "final: 3 finalists, 2 rounds each" in done.stdout
+    with open_storage(url) as storage:
+        met = optuna.load_study(study_name="s-final-2", storage=storage.backend).trials
+    assert [(one.state.name, len(one.user_attrs["values"])) for one in met] == [("COMPLETE", 2)] * 3
     assert PASSWORD not in done.stdout + done.stderr
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {"multirun.yaml", "hydra.yaml", "overrides.yaml", "best.yaml", "search.md"} <= {path.name for path in files}

@@ -15,11 +15,12 @@ from optuna.trial import TrialState
 
 from digitcmp.errors import SearchError
 from digitcmp.plugins.private import trial_id_of
+from digitcmp.search.algorithms import make_sampler
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
 from digitcmp.search.heartbeat import Beat, HeartbeatMonitor, host_id, start_time
 from digitcmp.search.storage import open_storage, storage_url
-from digitcmp.search.study import HEARTBEAT, OWNER, make_sampler, open_study
+from digitcmp.search.study import METRIC, OWNER, VALUES, open_study
 from digitcmp.system import is_stopped
 from tests.search.crashes import check_kills, check_restarts
 from tests.search.made import IDENTITY, PARAMS, open_shared
@@ -62,6 +63,22 @@ def test_n_trials_is_the_total(url: str) -> None:
         assert failed.user_attrs["reason"] == "because"
 
 
+def test_a_study_explains_itself(url: str) -> None:
+    """What dashboards show of it: what is measured, what a trial left where; nothing of the processes that worked on it."""
+    with open_shared(url, 2) as shared:
+        for ending, value in (("complete", 0.5), ("pruned", None)):
+            claimed = shared.claim()
+            assert claimed is not None
+            notes = {"folder": "out/trial_0000", "mean": 0.5, VALUES: {"0": 0.4, "1": 0.6}, "std": None}
+            assert shared.end(claimed[0].number, ending, value, 7, notes=notes)  # type: ignore[arg-type]
+    with open_shared(url, 2) as shared:
+        assert shared.study.metric_names == [METRIC]
+        assert set(shared.study.user_attrs) == {"digitcmp"}
+        told = {"folder": "out/trial_0000", "mean": 0.5, VALUES: {"0": 0.4, "1": 0.6}}
+        assert [trial.user_attrs for trial in shared.study.trials] == [told, {**told, "epochs": 7}]
+        assert len(shared.beats()) == 2
+
+
 def test_too_many_failures_end_a_search(url: str) -> None:
     """No trial is begun after as many have failed as the search has trials."""
     with open_shared(url, 2) as shared:
@@ -90,8 +107,8 @@ def test_a_trial_of_a_dead_process_goes_on_as_itself(url: str) -> None:
     with open_shared(url, 3) as shared:
         trial = shared.study.ask()
         trial.suggest_categorical("optimizer", ["sgd", "adam"])
-        trial.set_user_attr(OWNER, "gone")
-        shared.study.set_user_attr(f"{HEARTBEAT}gone", asdict(beat))
+        shared.storage.backend.set_trial_system_attr(trial_id_of(trial), OWNER, "gone")
+        shared.publish("gone", asdict(beat))
         first = shared.claim()
         assert first is not None
         assert first[0].number == 1  # the process lives
@@ -150,8 +167,8 @@ def test_a_stopped_process_is_told(url: str) -> None:
         claimed = shared.claim()
         assert claimed is not None
         other = asdict(Beat(host_id(), process.pid, start_time(process.pid), 1.0))
-        shared.study.set_user_attr(f"{HEARTBEAT}other", other)
-        claimed[0].set_user_attr(OWNER, "other")
+        shared.publish("other", other)
+        shared.storage.backend.set_trial_system_attr(trial_id_of(claimed[0]), OWNER, "other")
         shared.held.clear()
         assert shared.stopped() == set()
         process.send_signal(signal.SIGSTOP)
@@ -166,10 +183,9 @@ def test_a_stopped_process_is_told(url: str) -> None:
 def test_signs_of_life_go_on(url: str) -> None:
     """The count of a process rises while it works."""
     with open_shared(url, lease=0.2) as shared:
-        name = f"{HEARTBEAT}{shared.heartbeat.id}"
-        first = shared.study.user_attrs[name]["count"]
+        first = shared.beats()[shared.heartbeat.id]["count"]
         end = time.monotonic() + 30
-        while shared.study.user_attrs[name]["count"] < first + 2:
+        while shared.beats()[shared.heartbeat.id]["count"] < first + 2:
             assert time.monotonic() < end
             time.sleep(0.02)
 

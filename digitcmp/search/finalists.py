@@ -1,0 +1,220 @@
+"""The final of a search: its best trials meet again on fresh validation seeds, and one of them is picked.
+
+The best of many trials, each judged by a few rounds, is mostly a lucky one. So the trials with the best validation accuracies, and
+with them the point that the search began with (the incumbent: where nothing is better, it stays), are trained on seeds that no trial
+has seen, the same for all, again without a look at the test pairs. Whoever has the best mean over these seeds, pair by pair, is
+picked. A finalist is dropped early when it clearly loses against another one on the seeds that both have had: the one-sided
+signed-rank test at 5 %, from the fifth round on, after each.
+
+Sources: the races of irace (López-Ibáñez et al. 2016, The irace package: iterated racing for automatic algorithm configuration), of
+F-Race (Birattari et al. 2002), with common instances (here seeds), a first test after five, and candidates dropped by a test on
+paired values; the intensification of SMAC (Hutter, Hoos and Leyton-Brown 2011; Lindauer et al. 2022), in which challengers meet the
+incumbent on the same seeds. Selection and estimate are on different seeds, so that the luck of the trials counts for nothing.
+
+A final is a study of its own beside the search's, with a trial a finalist: it goes on, and is shared, as a search is. Its rounds are
+in the sweep's folder, `finalists/trial_NNNN`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import fmean
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from hydra.plugins.launcher import Launcher
+from optuna.pruners import BasePruner, NopPruner
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+from rich.console import Console
+
+from digitcmp.errors import SearchError
+from digitcmp.experiment.progress import counted
+from digitcmp.plugins.launcher import DigitcmpLauncher
+from digitcmp.report.comparisons import paired
+from digitcmp.report.metrics import METRICS
+from digitcmp.report.ranks import signed_rank_p
+from digitcmp.search.algorithms import make_sampler
+from digitcmp.search.loop import Search
+from digitcmp.search.space import Values
+from digitcmp.search.spec import BEYOND, SearchSpec
+from digitcmp.search.study import VALUES, SharedStudy, open_study
+from digitcmp.search.trial import TrialSpec
+from digitcmp.terminal import tell
+
+FOLDER = "finalists"
+NUMBER = "trial"  # the attribute of a finalist that says which trial of the search it is
+FIRST_TEST = 5  # rounds (irace's firstTest)
+LEVEL = 0.1  # two-sided: 5 % on the side of the loser
+State = Literal["complete", "dropped", "failed"]
+STATES: dict[TrialState, State] = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "dropped", TrialState.FAIL: "failed"}
+
+
+@dataclass(frozen=True)
+class FinalSpec(SearchSpec):
+    """A final as a search whose trials are the finalists: known by their numbers in the search, never anything new."""
+
+    noun = "finalist"
+    title = "final"
+
+    @property
+    def trial(self) -> TrialSpec:
+        """Compared round by round."""
+        return TrialSpec(self.base.seeds, self.base.epochs, True, 0)
+
+    def overrides(self, values: Values) -> list[str]:
+        """Those of the trial, with other seeds."""
+        return [*super().overrides(values), *seed_overrides(self)]
+
+    def number_of(self, trial: Trial) -> int:
+        return int(trial.user_attrs[NUMBER])
+
+    def trial_folder(self, number: int) -> str:
+        return f"{FOLDER}/{super().trial_folder(number)}"
+
+
+def final_of(spec: SearchSpec, finalists: int) -> FinalSpec:
+    """The final of a search, with so many finalists. It ends when they have, whatever the search's timeout."""
+    settings = replace(spec.settings, n_trials=finalists, timeout=None, enqueue=[])
+    base = replace(spec.base, seed=spec.base.seed + BEYOND, rounds=settings.finalist_rounds)
+    return FinalSpec(settings, spec.space, spec.start, base, spec.folder)
+
+
+def seed_overrides(final: SearchSpec) -> list[str]:
+    """What makes the seeds of a final."""
+    return [f"seed={final.base.seed}", f"rounds={final.base.rounds}"]
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A trial of the search in its final. values: validation accuracies of its rounds there, by seed; reason: why it failed."""
+
+    trial: FrozenTrial
+    state: State
+    values: dict[int, float]
+    reason: str = ""
+
+    @property
+    def mean(self) -> float:
+        """Over its rounds; NaN without any."""
+        return fmean(self.values.values()) if self.values else math.nan
+
+
+@dataclass(frozen=True)
+class Final:
+    """A final that is over. finalists: as they met, the incumbent first; wanted: how many there should have been; sign: -1 where less is
+    better."""
+
+    seeds: list[int]
+    finalists: list[Finalist]
+    wanted: int
+    sign: int = 1
+
+    @cached_property
+    def ranking(self) -> list[Finalist]:
+        """The finalists, the best in front: those with all rounds by their means, equal ones as they met; then those that were dropped, and
+        those that failed."""
+        order = ["complete", "dropped", "failed"]
+        return sorted(self.finalists, key=lambda one: (order.index(one.state), -self.sign * one.mean if one.values else math.inf))
+
+    @property
+    def winner(self) -> Finalist:
+        """Whom the search picks."""
+        return self.ranking[0]
+
+    def table(self) -> pd.DataFrame:
+        """One row a finalist, the best in front: trial, state, rounds, mean, search (its value in the search), reason, and of the winner
+        less it, paired by seed, the columns of `digitcmp.report.comparisons.paired`."""
+        rows: list[dict[str, Any]] = []
+        for one in self.ranking:
+            row = {"trial": one.trial.number, "state": one.state, "rounds": len(one.values), "mean": one.mean}
+            values = pd.DataFrame({"winner": self.winner.values, "other": one.values}, dtype="float64")
+            compared = {} if one is self.winner else paired(values["winner"], values["other"], METRICS["val_accuracy"])
+            rows.append({**compared, **row, "search": one.trial.value, "reason": one.reason})  # the mean is its own
+        return pd.DataFrame(rows)
+
+
+class RacePruner(BasePruner):
+    """Gives a finalist up that clearly loses against another one, of those that are not given up themselves."""
+
+    def __init__(self, seeds: list[int], sign: int) -> None:
+        self.seeds, self.sign = seeds, sign
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        mine = self.values(trial)
+        others = study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.COMPLETE))
+        return any(loses(mine, self.values(other), self.sign) for other in others if other.number != trial.number)
+
+    def values(self, trial: FrozenTrial) -> dict[int, float]:
+        """The accuracies of a finalist so far, by seed: those on record at its end, else those that were reported."""
+        reported = {self.seeds[index]: value for index, value in trial.intermediate_values.items()}
+        return reported | seed_values(trial)
+
+
+def seed_values(trial: FrozenTrial) -> dict[int, float]:
+    """The accuracies of the rounds of a trial that has ended, by seed."""
+    return {int(seed): value for seed, value in trial.user_attrs.get(VALUES, {}).items()}
+
+
+def loses(mine: Mapping[int, float], theirs: Mapping[int, float], sign: int = 1) -> bool:
+    """Whether the first clearly loses, on the seeds that both have: from the fifth on, one-sided signed-rank p of at most 5 %."""
+    differences = sign * np.array([mine[seed] - theirs[seed] for seed in mine if seed in theirs])
+    return len(differences) >= FIRST_TEST and bool(differences.mean() < 0) and signed_rank_p(differences) <= LEVEL
+
+
+def choose(spec: SearchSpec, shared: SharedStudy) -> list[FrozenTrial]:
+    """The finalists: the first starting point, where there is one that did not fail, and the best complete trials, different ones."""
+    trials, sign = shared.study.get_trials(deepcopy=False), sign_of(spec)
+    complete = sorted((trial for trial in trials if trial.state == TrialState.COMPLETE), key=lambda trial: -sign * (trial.value or 0.0))
+    begun = [trial for trial in trials if spec.settings.enqueue and trial.params == spec.start]
+    incumbent = [trial for trial in begun if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)][:1]
+    chosen = list[FrozenTrial]()
+    for trial in [*incumbent, *complete]:
+        if all(trial.params != other.params for other in chosen):
+            chosen.append(trial)
+    return chosen[: spec.settings.finalists]
+
+
+def sign_of(spec: SearchSpec) -> int:
+    """-1 where less is better."""
+    return 1 if spec.settings.direction == "maximize" else -1
+
+
+def hold(spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Console) -> Final | None:
+    """Train the finalists of a search whose trials are through, as far as they are not, together with other processes.
+
+    None where the search wants none, or has only one trial to choose. Raises SearchError when all of them fail.
+    """
+    chosen = choose(spec, shared) if spec.settings.finalists else []
+    if len(chosen) < 2:
+        return None
+    final, sign = final_of(spec, len(chosen)), sign_of(spec)
+    seeds = final.trial.seeds
+    tell(console, f"final: {counted(len(chosen), 'finalist')}, {counted(len(seeds), 'round')} each (seeds {seeds[0]} to {seeds[-1]})")
+    pruner = RacePruner(seeds, sign) if isinstance(launcher, DigitcmpLauncher) else NopPruner()
+    study = open_study(shared.storage, study_name(spec, shared), final.settings, final.identity(), make_sampler(final.settings, 0), pruner)
+    race = SharedStudy(shared.storage, study, final.settings, closed=True)
+    with shared.storage.lock():
+        there = {trial.user_attrs[NUMBER] for trial in study.get_trials(deepcopy=False)}
+        for trial in chosen:
+            if trial.number not in there:
+                study.enqueue_trial(trial.params, user_attrs={NUMBER: trial.number})
+    with race.join():
+        Search(final, race, launcher, console).run()
+    met = {trial.user_attrs[NUMBER]: trial for trial in study.get_trials(deepcopy=False)}
+    finalists = [finalist(trial, met[trial.number]) for trial in chosen]
+    if all(one.state == "failed" for one in finalists):
+        raise SearchError(f"all {len(finalists)} finalists failed, so none is picked: {finalists[0].reason}")
+    return Final(seeds, finalists, spec.settings.finalists, sign)
+
+
+def study_name(spec: SearchSpec, shared: SharedStudy) -> str:
+    """That of the final; one of more rounds is another study, which finds the rounds of the first in their folders."""
+    return f"{shared.study.study_name}-final-{spec.settings.finalist_rounds}"
+
+
+def finalist(trial: FrozenTrial, met: FrozenTrial) -> Finalist:
+    """How a trial of the search fared. met: its trial in the final."""
+    return Finalist(trial, STATES[met.state], seed_values(met), met.user_attrs.get("reason", ""))

@@ -1,0 +1,251 @@
+"""The final of a search: who is in it, who is dropped, who is picked, and how it goes on."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from digitcmp.experiment.about import read_about
+from digitcmp.search import figures
+from digitcmp.search.config import SearchConfig
+from digitcmp.search.finalists import FIRST_TEST, Final, Finalist, RacePruner, choose, loses
+from digitcmp.search.grammar import make_space
+from digitcmp.search.spec import BEYOND, SearchSpec
+from digitcmp.search.storage import open_storage
+from digitcmp.search.study import SharedStudy
+from digitcmp.search.trial import RunningTrial, TrialSpec
+from digitcmp.train.results import EpochRow
+from tests.conftest import ROOT, Ended, compose_config
+
+TINY = ["model=net2", "epochs=2", "batch_size=20", "data.train_pairs=60", "data.val_pairs=20", "data.test_pairs=20", "engine=serial"]
+OURS = ["--multirun", "hydra/sweeper=digitcmp_optuna", "hydra.sweep.dir=out", *TINY, "rounds=2", "report=false"]
+SPACE = ["optimizer.lr=tag(log,interval(0.001,0.1))", "hydra.sweeper.enqueue=[{optimizer.lr:0.01}]"]
+FINAL = ["hydra.sweeper.n_trials=5", "hydra.sweeper.finalists=3", "hydra.sweeper.finalist_rounds=2"]
+SEEDS = [BEYOND, BEYOND + 1]
+Cli = Callable[..., Ended]
+DISTRIBUTION = {"optimizer.lr": FloatDistribution(0.001, 1.0, log=True)}
+
+
+def trial(number: int, value: float | None = None) -> FrozenTrial:
+    """A complete trial, numbered by its place in a study."""
+    made = create_trial(value=value or 0.0, params={"optimizer.lr": 0.01 + number / 1000}, distributions=DISTRIBUTION)
+    made.number = number
+    return made
+
+
+def finalist(number: int, accuracies: Sequence[float], state: Any = "complete") -> Finalist:
+    """A finalist with these accuracies on the seeds 0, 1, …"""
+    return Finalist(trial(number, 0.9), state, dict(enumerate(accuracies)))
+
+
+def test_who_clearly_loses() -> None:
+    """Every one of five rounds is enough, fewer never are, and neither is most of the rounds by a little."""
+    better, worse = {seed: 0.9 + 0.01 * seed for seed in range(5)}, {seed: 0.88 + 0.005 * seed for seed in range(5)}
+    assert loses(worse, better)
+    assert not loses(better, worse)
+    assert loses(better, worse, sign=-1)
+    assert not loses(worse, {seed: better[seed] for seed in range(FIRST_TEST - 1)})
+    assert not loses({**worse, 4: 0.99}, better)
+    assert not loses(better, better)
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), min_size=1, max_size=12))
+def test_nobody_clearly_loses_both_ways(rounds: list[tuple[int, int]]) -> None:
+    """Whatever the accuracies."""
+    here, there = ({seed: pair[side] / 200 for seed, pair in enumerate(rounds)} for side in (0, 1))
+    assert not (loses(here, there) and loses(there, here))
+    assert loses(here, there) == loses(there, here, sign=-1)
+
+
+def test_who_is_picked() -> None:
+    """The best mean of all rounds; the incumbent, which comes first, of equal ones; nobody who was dropped or has failed."""
+    start, other, lucky = finalist(0, [0.8, 0.9]), finalist(3, [0.9, 0.8]), finalist(7, [0.99], "dropped")
+    failed = finalist(5, [], "failed")
+    final = Final([0, 1], [start, other, lucky, failed], 4)
+    assert final.winner is start
+    assert [one.trial.number for one in final.ranking] == [0, 3, 7, 5]
+    better = finalist(4, [0.9, 0.9])
+    assert Final([0, 1], [start, better], 2).winner is better
+    assert Final([0, 1], [start, better], 2, sign=-1).winner is start
+
+
+def test_the_table_compares_by_seed() -> None:
+    """The winner's lead over each on the seeds that both have."""
+    table = Final([0, 1, 2], [finalist(0, [0.8, 0.9, 0.7]), finalist(3, [0.9, 0.95, 0.9]), finalist(4, [0.7, 0.6], "dropped")], 3).table()
+    assert list(table["trial"]) == [3, 0, 4]
+    assert list(table["rounds"]) == [3, 3, 2]
+    assert table["mean"].tolist() == pytest.approx([2.75 / 3, 0.8, 0.65])
+    assert pd.isna(table["difference"][0])
+    assert list(table["pairs"][1:]) == [3, 2]
+    assert list(table["won"][1:]) == [3, 2]
+    assert table["difference"][1] == pytest.approx(0.1, abs=0.026)
+
+
+def test_the_history_marks_finalists() -> None:
+    """Rings around them, a star around the one that was picked; nothing of the kind without a final."""
+    table = pd.DataFrame({"trial": [0, 1, 2], "state": "complete", "value": [0.8, 0.9, 0.85], "best": [0.8, 0.9, 0.9]})
+    marked = table.assign(final=pd.array(["picked", "dropped", None], dtype="string"))
+    for shown, names in ((table, set()), (marked, {"finalist", "picked in the final"})):
+        (axes,) = figures.history(shown).axes
+        drawn = {str(points.get_label()): points.get_offsets().tolist() for points in axes.collections}
+        assert {name for name in drawn if "final" in name} == names
+    assert (drawn["finalist"], drawn["picked in the final"]) == ([[1.0, 0.9]], [[0.0, 0.8]])
+
+
+def spec_of(finalists: int, start: float | None) -> SearchSpec:
+    """A search over learning rates."""
+    enqueue = [] if start is None else [{"optimizer.lr": start}]
+    settings, space = SearchConfig(finalists=finalists, enqueue=enqueue), make_space({"optimizer.lr": "tag(log,interval(0.001,1))"}, [])
+    return SearchSpec(settings, space, {"optimizer.lr": start or 0.001}, compose_config("data.val_pairs=200", "test=false"), Path())
+
+
+def chosen(values: Sequence[tuple[float, float | None]], finalists: int, start: float | None) -> list[int]:
+    """Which of these trials, (learning rate, value or None for a pruned one at 0.1), are in a final."""
+    with open_storage("journal:///study") as storage:
+        study = optuna.create_study(storage=storage.backend, direction="maximize")
+        for rate, value in values:
+            state = TrialState.PRUNED if value is None else TrialState.COMPLETE
+            made = {"params": {"optimizer.lr": rate}, "distributions": DISTRIBUTION, "state": state}
+            study.add_trial(create_trial(value=0.1 if value is None else value, **made))
+        return [one.number for one in choose(spec_of(finalists, start), SharedStudy(storage, study, SearchConfig()))]
+
+
+def test_who_is_in_a_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The incumbent first, also where it was pruned; then the best complete trials, the same point once."""
+    monkeypatch.chdir(tmp_path)
+    trials = [(0.1, None), (0.2, 0.5), (0.3, 0.9), (0.4, None), (0.3, 0.8), (0.5, 0.7)]
+    assert chosen(trials, 3, 0.1) == [0, 2, 5]
+    assert chosen(trials, 3, None) == [2, 5, 1]
+    assert chosen(trials, 3, 0.3) == [2, 5, 1]
+    assert chosen(trials, 8, 0.1) == [0, 2, 5, 1]
+
+
+def test_a_finalist_is_dropped_when_its_fifth_round_is_on_record() -> None:
+    """With the next epoch; one that is as good is not, and the incumbent neither."""
+    seeds = list(range(8))
+    study, spec = optuna.create_study(direction="maximize", pruner=RacePruner(seeds, 1)), TrialSpec(seeds, 2, True, 0)
+
+    def train(accuracy: Callable[[int], float]) -> int:
+        running = RunningTrial(study, study.ask(), spec, set())
+        for seed in seeds:
+            for epoch in (1, 2):
+                if not running.on_epoch(EpochRow(seed, epoch, 1.0, 0.5, None, None, accuracy(seed), 0.1)):
+                    study.tell(running.trial, state=TrialState.PRUNED)
+                    return len(running.values)
+        study.tell(running.trial, 0.5)
+        return len(running.values)
+
+    assert train(lambda seed: 0.9 + 0.01 * (seed % 3)) == 8
+    assert train(lambda seed: 0.8 + 0.01 * (seed % 3)) == FIRST_TEST
+    assert train(lambda seed: 0.91 - 0.01 * (seed % 3)) == 8
+
+
+def final_study(rounds: int = 2) -> optuna.Study:
+    """The study of a final."""
+    return optuna.load_study(study_name=f"out-final-{rounds}", storage="sqlite:///out/study.db")
+
+
+def modified() -> dict[Path, int]:
+    """When the records of the finalists' rounds were last written."""
+    return {path: path.stat().st_mtime_ns for path in sorted(Path("out/finalists").glob("*/records/*.jsonl"))}
+
+
+def test_a_search_with_a_final(run_cli: Cli) -> None:
+    """Fresh validation seeds, never tested; the best mean is picked, and confirmed; the same command trains nothing more; more rounds are
+    added to those that there are."""
+    ended = run_cli(*OURS, *SPACE, *FINAL, "hydra.sweeper.confirm=2")
+    assert ended.code == 0, ended.err
+    assert f"final: 3 finalists, 2 rounds each (seeds {SEEDS[0]} to {SEEDS[-1]})" in ended.out
+    folders = sorted(Path("out/finalists").iterdir())
+    assert len(folders) == 3
+    assert folders[0].name == "trial_0000"  # the starting point
+    means = {}
+    for folder in folders:
+        about, rounds = read_about(folder), pd.read_csv(folder / "rounds.csv")
+        assert (about["seeds"], about["status"]) == (SEEDS, "done")
+        assert rounds["test_accuracy"].isna().all()
+        assert about["configuration"]["data"]["val_pairs"] == 20
+        assert about["configuration_hash"] == read_about(Path("out") / folder.name)["configuration_hash"]
+        means[int(folder.name[-4:])] = rounds["val_accuracy"].mean()
+    recorded = {one.user_attrs["trial"]: one for one in final_study().trials}
+    assert {number: one.value for number, one in recorded.items()} == pytest.approx(means)
+    assert list(recorded[0].user_attrs["values"]) == [str(seed) for seed in SEEDS]
+    best = max(means, key=lambda number: (means[number], number == 0))
+    page = Path("out/summary/search.md").read_text()
+    assert "## Final" in page
+    assert f"best: trial {best}" in page
+    assert f"# Trial {best} of 5" in Path("out/best.yaml").read_text()
+    table = pd.read_csv("out/summary/trials.csv").set_index("trial")
+    assert table["final"].dropna().to_dict() == {number: "picked" if number == best else "complete" for number in means}
+    assert table["final_value"].dropna().to_dict() == pytest.approx(means)
+    confirmed = {path.parent.name: read_about(path.parent)["seeds"] for path in Path("out/confirm").glob("*/run.json")}
+    assert confirmed == {"start": [2, 3]} | ({} if best == 0 else {f"trial_{best:04d}": [2, 3]})
+
+    before = modified()
+    assert run_cli(*OURS, *SPACE, *FINAL).code == 0
+    assert modified() == before
+    assert run_cli(*OURS, *SPACE, *FINAL, "hydra.sweeper.finalist_rounds=3").code == 0
+    assert len(final_study(3).trials) == 3
+    assert all(len(pd.read_csv(folder / "rounds.csv")) == 3 for folder in folders)
+    kept = pd.read_csv(folders[0] / "rounds.csv")["val_accuracy"][:2].mean()
+    assert kept == means[0]
+
+
+def test_an_older_study_goes_on(run_cli: Cli) -> None:
+    """One that was begun without finalists: it says so, once, keeps its trials and holds its final. Other launchers do, too."""
+    plain = [*OURS, *SPACE, "hydra/launcher=basic", "hydra.sweeper.pruner=none"]
+    assert run_cli(*plain, "hydra.sweeper.n_trials=3").code == 0
+    assert not Path("out/finalists").exists()
+    ended = run_cli(*plain, "hydra.sweeper.n_trials=3", "hydra.sweeper.finalists=2", "hydra.sweeper.finalist_rounds=1")
+    assert ended.code == 0, ended.err
+    assert "the study out was begun without finalists; its trials stay" in ended.out
+    assert len(final_study(1).trials) == 2
+    assert all(one.state == TrialState.COMPLETE and len(one.user_attrs["values"]) == 1 for one in final_study(1).trials)
+    again = run_cli(*plain, "hydra.sweeper.n_trials=3", "hydra.sweeper.finalists=2", "hydra.sweeper.finalist_rounds=1")
+    assert "was begun without finalists" not in again.out
+
+
+DYING = """
+import os, signal, sys
+from digitcmp.cli import main
+from digitcmp.search.loop import Search
+tell, told = Search.tell, []
+def die(search, number, *ending):
+    told.append(number)
+    if search.spec.noun == "finalist" and len(told) == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    tell(search, number, *ending)
+Search.tell = die
+main()
+"""
+
+
+def test_a_final_that_is_killed_goes_on(run_cli: Cli) -> None:
+    """kill -9 when the rounds of the second finalist are on record and its end is not: the same command ends it with these, and trains the
+    third."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    options = [*OURS, *SPACE, *FINAL]
+    killed = subprocess.run([sys.executable, "-c", DYING, *options], env=environment, capture_output=True, text=True, check=False)
+    assert killed.returncode == -9, killed.stderr
+    before, kept = final_study().trials, modified()
+    assert [one.state.name for one in before] == ["COMPLETE", "RUNNING", "WAITING"]
+    ended = run_cli(*options)
+    assert ended.code == 0, ended.err
+    met = final_study().trials
+    assert [one.user_attrs["trial"] for one in met] == [one.user_attrs["trial"] for one in before]
+    assert [one.state.name for one in met] == ["COMPLETE"] * 3
+    assert kept.items() <= modified().items()
+    for one in met:
+        rounds = pd.read_csv(f"out/finalists/trial_{one.user_attrs['trial']:04d}/rounds.csv")
+        assert one.value == pytest.approx(rounds["val_accuracy"].mean())
+        assert list(one.user_attrs["values"].values()) == pytest.approx(list(rounds["val_accuracy"]))
