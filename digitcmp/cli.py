@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -23,6 +22,7 @@ from digitcmp import __version__, entry
 from digitcmp.config import messages, schema
 from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
+from digitcmp.config.meant import for_many
 from digitcmp.config.sizes import check_jobs
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment import preview
@@ -39,6 +39,7 @@ from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import options, previews, resolvers, slurm, sweeper, sweeps
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.plugins.resolvers import run_name
+from digitcmp.screen import complain
 from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal, end_quietly, tell, writable
 
@@ -138,7 +139,7 @@ class Hooks(Callback):
         if config.preview:
             preview.tell(directory, Terminal())
         if failed := failures(directory):
-            print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
+            complain(messages.failed_sweep(failed, sys.argv[1:], directory))
 
 
 def check_names(config: DictConfig, folder: str) -> None:
@@ -153,8 +154,7 @@ def check_single(config: DictConfig) -> None:
     if name := config.hydra.runtime.choices.get("sweeps"):
         given.append(f"+sweeps={name}")
     if given:
-        command = shlex.join(["python", "-m", "digitcmp", "--multirun", *sys.argv[1:]])
-        raise ConfigError(f"{' '.join(given)}: this is for many runs; add --multirun, as in: {command}")
+        raise ConfigError(f"{' '.join(given)}: this is for many runs; add --multirun, as in: {for_many(sys.argv[1:])}")
 
 
 def show_plan(run: Run) -> None:
@@ -255,5 +255,5 @@ def fail(error: BaseException, full_trace: bool) -> NoReturn:
     known = isinstance(error, DigitcmpError | HydraException | OmegaConfBaseException | OSError | UnicodeDecodeError | yaml.YAMLError)
     if full_trace or not (known or messages.raised_by_reading(error) or messages.raised_by_a_library(error)):
         raise error
-    print(f"digitcmp: {messages.one_line(error, sys.argv[1:])}", file=sys.stderr)
+    complain(messages.one_line(error, sys.argv[1:]))
     sys.exit(1)

@@ -112,9 +112,9 @@ def test_the_table_of_a_paper(tmp_path: Path) -> None:
 def test_names_and_columns_that_are_not_there() -> None:
     """Named, with the nearest that there are; two configurations never get one name."""
     assert tuple(columns(TEST_ACCURACY)) == MANUSCRIPT_COLUMNS
-    with pytest.raises(RunError, match=r"columns 'medain': .* did you mean 'median'"):
+    with pytest.raises(RunError, match=r"columns 'medain': .*did you mean 'median'"):
         choose(["medain"], TEST_ACCURACY)
-    with pytest.raises(RunError, match=r"rename 'net5': .* did you mean 'net1'"):
+    with pytest.raises(RunError, match=r"rename 'net5': .*did you mean 'net1'"):
         renamed(["net1", "wsn"], {"net5": "Model 5"})
     with pytest.raises(RunError, match="two configurations would be called 'wsn'"):
         renamed(["net1", "wsn"], {"net1": "wsn"})
