@@ -28,8 +28,8 @@ class Sweep:
 
     runs: one row a run, in the order in which they were asked for: RUN_COLUMNS (run: path relative to the folder; seeds, recorded:
     how many it has, and has rounds of; sweep, begun: as `origins.sweep_of`, `origins.last_begun`), ABOUT, and the configuration as dotted
-    columns, named in `keys`. rounds: the columns of `RoundRow` (`epochs` as `epochs_trained`), by default each (configuration, seed) once. epochs,
-    distances: rows of the same rounds.
+    columns, named in `keys`. rounds: the columns of `RoundRow` (`epochs` as `epochs_trained`), each (configuration, seed) once unless all
+    were asked for. epochs, distances: rows of the same rounds.
     warnings: a line each. configurations: nested, by hash.
     """
 
@@ -48,8 +48,8 @@ def read_sweep(
     """Read all runs at or below the folders.
 
     columns: those of the epochs that are wanted; none: neither epochs nor distances. for_report: leave out runs that were not tested
-    (test=false), and the epochs of rounds that failed. distinct: leave out rounds that another run has, too. Damaged runs and records are left out and named in `warnings`. Raises RunError
-    when there is no readable run.
+    (test=false), and the epochs of rounds that failed. distinct: leave out rounds that another run has, too. Damaged runs and records are
+    left out and named in `warnings`. Raises RunError when there is no readable run.
     """
     tops = [Path(folder) for folder in folders]
     notes: list[str] = []

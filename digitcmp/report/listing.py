@@ -1,5 +1,6 @@
 """A list of runs that nobody has asked to compare: of a folder that holds several experiments."""
 
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def write_list(frame: pd.DataFrame, metric: Metric, target: Path) -> Path:
     return write_whole(target / "runs.csv", csv_text(scaled.rename(columns={"mean": metric.column + suffix, "std": "std" + suffix})))
 
 
-def measured(row: dict[str, Any], metric: Metric) -> str:
+def measured(row: Mapping[Hashable, Any], metric: Metric) -> str:
     """What a run has come to: the mean over its rounds ± their standard deviation, in the metric's unit."""
     if not row["rounds"]:
         return "nothing yet"
