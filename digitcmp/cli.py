@@ -3,8 +3,6 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -38,7 +36,9 @@ from digitcmp.notice import notice
 from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import options, previews, resolvers, slurm, sweeper, sweeps
 from digitcmp.plugins.jobs import command_of, job_of
+from digitcmp.plugins.refused import Refused, carried_out
 from digitcmp.plugins.resolvers import run_name
+from digitcmp.plugins.traces import Before
 from digitcmp.screen import complain
 from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal, end_quietly, tell, writable
@@ -46,33 +46,13 @@ from digitcmp.terminal import Terminal, end_quietly, tell, writable
 KEPT_ROUNDS = 10  # a single run of so many keeps its networks unasked
 
 
-class Refused(SystemExit):
-    """An error on its way out of a callback."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(1)
-        self.error = error
-
-
-def carried_out(callback: Callable[..., None]) -> Callable[..., None]:
-    """A callback of Hydra whose errors end the program, whatever they are: Hydra would warn, and go on."""
-
-    @wraps(callback)
-    def carried(self: Callback, config: DictConfig, **kwargs: Any) -> None:
-        before = sys.exception()  # what a sweep ends with is told, rather than what follows from it
-        try:
-            callback(self, config, **kwargs)
-        except Exception as error:
-            raise Refused(before if isinstance(before, Exception) else error) from error
-
-    return carried
-
-
 class Hooks(Callback):
     """What happens around Hydra's runs: a check before a single one; the report and the failures of a sweep.
 
     Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
     """
+
+    before: Before | None = None  # a dry run
 
     @carried_out
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -115,12 +95,16 @@ class Hooks(Callback):
             tell(Terminal(), f"the sweep is changed, so that it goes into a folder of its own: {folder}")
         if config.preview:
             previews.give_folder(config, single=False)
+        if config.dry_run:
+            self.before = Before(Path(config.hydra.sweep.dir))
 
     @carried_out
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
         directory = Path(config.hydra.sweep.dir)
+        if self.before:
+            self.before.restore()
         if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | SystemExit) or not any(directory.glob("*/run.json")):
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
