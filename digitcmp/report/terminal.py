@@ -41,8 +41,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
         say(where, command if len(typed) == 1 else f"{command}  ({folder})", "typed   ")
     if len(typed) > MOST_COMMANDS:
         say(where, f"and {len(typed) - MOST_COMMANDS} more", "        ")
-    say(where, str(report.path), "report  ")
     print_gone(gone, where)
+    say(where, str(report.path), "report  ")
 
 
 def print_warnings(warnings: list[str], console: Console) -> None:
