@@ -28,7 +28,7 @@ from digitcmp.report.verdicts import verdict_columns, verdict_notes
 
 MOST_CURVES = 100  # runs whose curves are drawn unasked: a few seconds
 LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
-NO_ROOM = {"interquartile_mean", "lost_share", "rounds", "failed", "untrained", "seconds", "normalised_time"}  # on a page; table.md has them
+NO_ROOM = {"interquartile_mean", "lost_share", "rounds", "failed", "untrained", "seconds", "normalised_time"}  # on the page
 CAPTIONS = {
     "curves": "{title} per epoch: mean over rounds, and ± one standard deviation.",
     "distribution": "{title} of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
