@@ -2,10 +2,7 @@
 
 import logging
 import os
-import shlex
 import sys
-from collections.abc import Callable
-from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +20,7 @@ from digitcmp import __version__, entry
 from digitcmp.config import messages, schema
 from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
+from digitcmp.config.meant import for_many
 from digitcmp.config.sizes import check_jobs
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment import preview
@@ -38,33 +36,13 @@ from digitcmp.notice import notice
 from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import options, previews, resolvers, slurm, sweeper, sweeps
 from digitcmp.plugins.jobs import command_of, job_of
+from digitcmp.plugins.refused import Refused, carried_out
 from digitcmp.plugins.resolvers import run_name
+from digitcmp.screen import complain
 from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal, end_quietly, tell, writable
 
 KEPT_ROUNDS = 10  # a single run of so many keeps its networks unasked
-
-
-class Refused(SystemExit):
-    """An error on its way out of a callback."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(1)
-        self.error = error
-
-
-def carried_out(callback: Callable[..., None]) -> Callable[..., None]:
-    """A callback of Hydra whose errors end the program, whatever they are: Hydra would warn, and go on."""
-
-    @wraps(callback)
-    def carried(self: Callback, config: DictConfig, **kwargs: Any) -> None:
-        before = sys.exception()  # what a sweep ends with is told, rather than what follows from it
-        try:
-            callback(self, config, **kwargs)
-        except Exception as error:
-            raise Refused(before if isinstance(before, Exception) else error) from error
-
-    return carried
 
 
 class Hooks(Callback):
@@ -72,6 +50,7 @@ class Hooks(Callback):
 
     Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
     """
+
 
     @carried_out
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -143,7 +122,7 @@ class Hooks(Callback):
         if config.preview:
             preview.tell(directory, Terminal())
         if failed := failures(directory):
-            print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
+            complain(messages.failed_sweep(failed, sys.argv[1:], directory))
 
 
 def check_names(config: DictConfig, folder: str) -> None:
@@ -158,8 +137,7 @@ def check_single(config: DictConfig) -> None:
     if name := config.hydra.runtime.choices.get("sweeps"):
         given.append(f"+sweeps={name}")
     if given:
-        command = shlex.join(["python", "-m", "digitcmp", "--multirun", *sys.argv[1:]])
-        raise ConfigError(f"{' '.join(given)}: this is for many runs; add --multirun, as in: {command}")
+        raise ConfigError(f"{' '.join(given)}: this is for many runs; add --multirun, as in: {for_many(sys.argv[1:])}")
 
 
 def show_plan(run: Run) -> None:
@@ -260,5 +238,5 @@ def fail(error: BaseException, full_trace: bool) -> NoReturn:
     known = isinstance(error, DigitcmpError | HydraException | OmegaConfBaseException | OSError | UnicodeDecodeError | yaml.YAMLError)
     if full_trace or not (known or messages.raised_by_reading(error) or messages.raised_by_a_library(error)):
         raise error
-    print(f"digitcmp: {messages.one_line(error, sys.argv[1:])}", file=sys.stderr)
+    complain(messages.one_line(error, sys.argv[1:]))
     sys.exit(1)

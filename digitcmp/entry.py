@@ -194,9 +194,11 @@ class Interrupts:
     def told(self, error: BaseException) -> int:
         """Say that the command was interrupted; the exit code for that. error: the KeyboardInterrupt, whose text says what is kept."""
         from digitcmp.inert import line
+        from digitcmp.screen import complain
 
         kept = line(str(error)) if isinstance(error, KeyboardInterrupt) else ""
-        print(f"\ndigitcmp: {self.cause()}; {kept or 'finished rounds are kept'}", file=sys.stderr)
+        print(file=sys.stderr)
+        complain(f"{self.cause()}; {kept or 'finished rounds are kept'}")
         return 128 + self.number
 
     def end(self) -> None:

@@ -1,13 +1,16 @@
 """Text that fits the terminal: lines of at most 80 columns, and of fewer where there are fewer."""
 
 import argparse
+import os
 import re
 import shutil
+import sys
 import textwrap
 
 MOST, LEAST = 80, 20  # columns that help is written for
 COLUMNS = re.compile(r"( *\S.*?  +)(\S.*)")  # what is explained, two blanks or more, and what it means
 DEEP = 8  # columns from which on an indented line is what goes on from the one before
+COMMAND = re.compile(r" (?=python -m )")  # to be copied: it stands in a line of its own, whole
 NARROW = 6  # how far it is indented where there are few columns
 BESIDE = 0.45  # the share of the width up to which what is explained may stand beside its meaning
 
@@ -39,6 +42,23 @@ def fitted(line: str, most: int) -> str:
 def wrapped(text: str, most: int, first: str, others: str) -> str:
     """A paragraph; first, others: what its first line and its others begin with."""
     return textwrap.fill(text, most, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
+
+
+def sentence(text: str, most: int) -> str:
+    """A sentence in lines of at most so many columns that end between words; long words (paths) stay whole, and so does a command."""
+    if len(text) <= most:
+        return text
+    said, *commands = COMMAND.split(text)
+    return "\n".join([textwrap.fill(said, most, break_long_words=False, break_on_hyphens=False), *commands])
+
+
+def complain(text: str) -> None:
+    """Lines on stderr, in the name of the program: sentences in a terminal (`sentence`), elsewhere as they are."""
+    text = f"digitcmp: {text}"
+    if os.isatty(2):
+        most = max(LEAST, os.get_terminal_size(2).columns or shutil.get_terminal_size().columns)
+        text = "\n".join(sentence(line, most) for line in text.split("\n"))
+    print(text, file=sys.stderr)
 
 
 def row(lead: str, meaning: str, column: int) -> str:

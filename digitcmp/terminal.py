@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import textwrap
 from collections.abc import Iterable
 from typing import Any, TextIO
 
@@ -12,6 +11,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from digitcmp.inert import line, visible
+from digitcmp.screen import sentence
 
 PIPE_CLOSED = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1  # the exit code of a program that a closed pipe ends
 
@@ -48,10 +48,10 @@ def say(console: Console, text: str, lead: str = "", style: str = "dim") -> None
 
 def tell(console: Console, text: str, lead: str = "", style: str = "yellow") -> None:
     """A sentence, after a word of ours in this style: its lines end between words in a terminal, in which long ones (paths) stay whole;
-    elsewhere it is one line. Commands, which are to be copied, are for `say`."""
+    elsewhere it is one line. Commands, which are to be copied, are for `say`, but for one at the end of a sentence."""
     whole = line(f"{lead}{text}")
     if console.is_terminal:
-        whole = textwrap.fill(whole, console.width, break_long_words=False, break_on_hyphens=False)
+        whole = sentence(whole, console.width)
     shown = Text(whole)
     shown.stylize(style, 0, len(lead))
     console.print(shown, soft_wrap=True)

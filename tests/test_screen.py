@@ -1,6 +1,12 @@
 """Help for terminals of any width."""
 
 import argparse
+import fcntl
+import os
+import struct
+import subprocess
+import sys
+import termios
 
 import pytest
 from hypothesis import given
@@ -21,6 +27,32 @@ def test_a_wrapped_line_loses_nothing_and_fits(line: str, most: int) -> None:
     assert wrapped.replace("\n", " ").split() == line.split() or any(len(word) > most - 8 for word in line.split())
     assert "".join(wrapped.split()) == "".join(line.split())
     assert max(map(len, wrapped.split("\n"))) <= most or len(line) <= most
+
+
+@given(WORDS, st.integers(20, 80), st.booleans())
+def test_a_sentence_ends_its_lines_between_words(words: str, most: int, commanded: bool) -> None:
+    """Whatever is longer than a line stays whole, and so does a command, in a line of its own."""
+    command = "python -m digitcmp --multirun model=net1,net2 hydra.sweep.dir=outputs/a_folder_of_mine"
+    folded = screen.sentence(f"{words}, as in: {command}" if commanded else words, most)
+    *lines, last = folded.split("\n")
+    if commanded:
+        assert last == command
+    else:
+        lines.append(last)
+    assert " ".join(lines) == (f"{words}, as in:" if commanded else words)
+    assert max(map(len, lines)) <= most
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(30, "digitcmp: model=wns: there is\r\nno such choice\r\n"), (0, "choice\r\n")])
+def test_errors_end_their_lines_between_words_in_a_terminal(columns: int, expected: str) -> None:
+    """As wide as it is; 80 columns where it does not say. Elsewhere, they are one line."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    complaint = [sys.executable, "-c", "from digitcmp.screen import complain; complain('model=wns: there is no such choice')"]
+    subprocess.run(complaint, stderr=theirs, check=True)
+    assert os.read(ours, 1000).decode().endswith(expected)
+    piped = subprocess.run(complaint, capture_output=True, text=True, check=True)
+    assert piped.stderr == "digitcmp: model=wns: there is no such choice\n"
 
 
 def test_what_goes_on_stands_below_the_meaning() -> None:

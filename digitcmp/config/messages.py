@@ -7,17 +7,19 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from traceback import walk_tb
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
 
+from digitcmp.config.meant import COMMAND, comma, for_many, word
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.errors import DigitcmpError, RunError, shortened
 from digitcmp.inert import line, visible
 from digitcmp.passwords import without_passwords
 
+LISTS = [name for name, hint in get_type_hints(Config).items() if get_origin(hint) is list]  # keys whose values are lists
 GROUPS = ("model", "data", *GROUP_SCHEMAS, "experiment", "ladder", "sweeps")
 
 
@@ -45,7 +47,8 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         return f"{opened[-1] if opened else 'a YAML file'}: this is not UTF-8 text ({error.reason})"
     if isinstance(error, ImportError | MemoryError):
         return f"{first(str(error))}: a library is damaged, or there is too little memory for it (ulimit -v)"
-    return missing(error) or known_text(str(error), arguments) or meant(error, arguments) or by_class(error) or first(str(error))
+    typed = word(error, arguments) or comma(error, arguments)
+    return missing(error) or known_text(str(error), arguments) or typed or by_class(error) or first(str(error))
 
 
 def missing(error: BaseException) -> str:
@@ -74,28 +77,6 @@ def source_of(error: BaseException) -> OmegaConfBaseException | None:
     return source
 
 
-# words of other programs' command lines, and the command that is meant; what else was typed follows it
-MEANT = {
-    "help": "python -m digitcmp --help",
-    "list": "python -m digitcmp --help",
-    "version": "python -m digitcmp --version",
-    "train": "python -m digitcmp",
-    "run": "python -m digitcmp",
-    "sweep": "python -m digitcmp --multirun",
-    "search": "python -m digitcmp --multirun +sweeps=search_smoke",
-    **{name: f"python -m digitcmp.{name}" for name in ("report", "mistakes", "verify")},
-}
-
-
-def meant(error: BaseException, arguments: Sequence[str]) -> str:
-    """The command that was meant by a word such as `help`; empty for any other error."""
-    word = error.override if isinstance(error, OverrideParseException) else ""
-    if word not in MEANT:
-        return ""
-    rest = [argument for argument in arguments if argument != word]
-    return f"{word}: this is not KEY=VALUE; did you mean: {shlex.join([*shlex.split(MEANT[word]), *rest])}"
-
-
 def by_class(error: BaseException) -> str:
     """Errors that are known by their class, or by that of the OmegaConf error behind them; empty for any other."""
     source = source_of(error)
@@ -118,8 +99,11 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
         return f"+{found[1]}: there is such a key; leave out the plus sign, as in {found[1]}=VALUE"
     if found := re.search(r"Error merging override ~(\S+)", text):
         return f"~{found[1]}: a key cannot be left out; give it another value, as in {found[1]}=VALUE"
-    if found := re.search(r"Ambiguous value for argument '(.*)'", text):
-        return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
+    if found := re.search(r"Ambiguous value for argument '(.*)'|Sweep parameters (.*) requires --multirun", text):
+        given = (found[1] or found[2]).strip("'")
+        key, _, values = given.partition("=")
+        listed = f"; a list of one run is written '{key}=[{values}]'" if key in LISTS else ""
+        return f"{given}: several values are for many runs{listed}; did you mean: {for_many(arguments)}"
     if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
         given = [one for one in arguments if (name := one.lstrip("+").partition("=")[0]) in GROUPS or "/" in name]
         return f"{' '.join(given)}: a group takes the name of a choice, as in model=net2; the choices are in --help"
@@ -188,16 +172,16 @@ def unknown_key(path: str, value: str = "", kind: Any = None) -> str:
         return f"{shown}: there is no such key{suggestion(path, known)}; --help-keys explains all keys"
     close = get_close_matches(name, beside, n=1)
     elsewhere = suggestion(name, known, 1.0)  # the same name in another group
-    near = elsewhere or (f", did you mean {group}.{close[0]}?" if close else "")
+    near = elsewhere or (f" (did you mean {group}.{close[0]}?)" if close else "")
     return f"{shown}: there is no such key{near}; {group} has {', '.join(beside)}"
 
 
 def suggestion(wrong: str, known: Sequence[str], cutoff: float = 0.6) -> str:
-    """', did you mean …?' for a near miss, else nothing."""
+    """' (did you mean …?)' for a near miss, else nothing."""
     # a key is also known by its last part, and the learning rate by its name
     names = {"learning_rate": "optimizer.lr", **{name.rpartition(".")[2]: name for name in known}, **{name: name for name in known}}
     close = get_close_matches(wrong.lower(), names, n=1, cutoff=cutoff)
-    return f", did you mean {names[close[0]]}?" if close and names[close[0]] in known else ""
+    return f" (did you mean {names[close[0]]}?)" if close and names[close[0]] in known else ""
 
 
 def known_keys(node: Any = Config, prefix: str = "") -> list[str]:
@@ -220,7 +204,7 @@ def failed_sweep(failed: list[tuple[str, int, str]], arguments: list[str], direc
     again = [*(argument for argument in arguments if argument != "retry_failed=true"), "retry_failed=true"]
     if not any(argument.startswith("hydra.sweep.dir=") for argument in arguments):
         again.append(f"hydra.sweep.dir={directory}")
-    command = shlex.join(["python", "-m", "digitcmp", *again])
+    command = shlex.join([*COMMAND, *again])
     return "\n".join([f"{len(failed)} failed:", *lines, f"train just those again: {visible(command)}"])
 
 

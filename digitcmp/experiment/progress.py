@@ -1,5 +1,6 @@
 """What the user sees while rounds are trained: a live bar in a terminal, plain lines elsewhere."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, isnan
@@ -73,8 +74,9 @@ class Line(Progress):
 class ProgressDisplay(Callback):
     """Follows rounds, from the first one that is begun until it is left as a context manager.
 
-    In a terminal that can take lines back: one line with the count, a bar over all epochs (a search: trials), what the rounds have
-    come to, and the time left. Elsewhere: a line per epoch of a single round, a line per finished round of several.
+    In a terminal that can take lines back: one line with the count (of epochs, until a first round is through), a bar over all epochs
+    (a search: trials, those in flight as far as they are), what the rounds have come to, and the time left. Elsewhere: a line per epoch
+    of a single round, a line per finished round of several.
 
     rounds, epochs: how many are expected in all, None where nobody knows. several: whether there are several runs. trials: of a
     search, in place of rounds and epochs: how many there are to be; finished: how many of them there are already, best: their best.
@@ -95,6 +97,7 @@ class ProgressDisplay(Callback):
         self.trials, self.finished, self.best = trials, finished, best
         self.live, self.begun = takes_back(console), False
         self.last: dict[tuple[Run, int], EpochRow] = {}  # of the rounds in flight
+        self.through: Counter[Run] = Counter()  # epochs of the trials in flight
         self.ended = Sums()  # of the last epochs of the rounds that are through
         self.bar = Line(console=console, transient=True, speed_estimate_period=600)
         self.task = self.bar.add_task(self.title, total=trials or epochs, completed=finished, count="", figures="starting")
@@ -134,6 +137,7 @@ class ProgressDisplay(Callback):
     def on_run_end(self, run: Run) -> None:
         if self.trials:
             self.finished += 1
+            self.through.pop(run, None)
             if not run.pruned:
                 value = objective(run.rows)
                 self.best = self.best if isnan(value) else max(self.best, value)
@@ -141,6 +145,7 @@ class ProgressDisplay(Callback):
 
     def on_epoch(self, run: Run, row: EpochRow) -> None:
         """Between two tests (test_every) the last one still counts."""
+        self.through[run] += 1
         before = self.last.get((run, row.seed))
         keeps = before is not None and row.test_accuracy is None
         self.last[run, row.seed] = replace(row, test_accuracy=before.test_accuracy) if keeps and before else row
@@ -153,12 +158,14 @@ class ProgressDisplay(Callback):
         """Bring the line up to date."""
         if self.trials:
             figures = f"best so far {self.best:.2%}" if isfinite(self.best) else "no trial complete yet"
-            self.bar.update(self.task, completed=self.finished, count=f"{self.finished} of {self.trials} trials", figures=figures)
+            partly = sum(min(1.0, epochs / (run.config.epochs * len(run.seeds))) for run, epochs in self.through.items())
+            self.bar.update(self.task, completed=self.finished + partly, count=f"{self.finished} of {self.trials} trials", figures=figures)
             return
         sums = replace(self.ended)
         for row in self.last.values():
             sums.add(row)
-        count = f"{sums.epochs} of {self.epochs} epochs" if self.rounds == 1 else f"{self.finished} of {self.rounds} rounds"
+        in_epochs = self.epochs is not None and (self.rounds == 1 or (sums.epochs and not self.finished))
+        count = f"{sums.epochs} of {self.epochs} epochs" if in_epochs else f"{self.finished} of {self.rounds} rounds"
         figures = "starting"
         if sums.rounds:
             # means over the rounds that have begun

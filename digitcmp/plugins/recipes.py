@@ -2,7 +2,6 @@
 chooses otherwise, `+experiment=net1 optimizer=adam`, the recipe's learning rate for SGD is left out, and a line says so."""
 
 import copy
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
@@ -15,6 +14,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, open_dict
 
 from digitcmp.config.schema import GROUP_SCHEMAS
+from digitcmp.screen import complain
 
 GROUPS = ("model", *GROUP_SCHEMAS)  # those whose choices bring keys of their own
 compose = ConfigLoaderImpl._compose_config_from_defaults_list
@@ -60,7 +60,7 @@ class Recipes:
 @cache
 def tell(line: str) -> None:
     """Say it on stderr, once."""
-    print(f"digitcmp: {line}", file=sys.stderr)
+    complain(line)
 
 
 def register() -> None:

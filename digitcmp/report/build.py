@@ -28,6 +28,7 @@ from digitcmp.report.verdicts import verdict_columns, verdict_notes
 
 MOST_CURVES = 100  # runs whose curves are drawn unasked: a few seconds
 LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
+NO_ROOM = {"interquartile_mean", "lost_share", "rounds", "failed", "untrained", "seconds", "normalised_time"}  # on the page
 CAPTIONS = {
     "curves": "{title} per epoch: mean over rounds, and ± one standard deviation.",
     "distribution": "{title} of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
@@ -170,7 +171,7 @@ def page(results: Study, pictures: Sequence[Picture], out: Path) -> str:
         title=f"{results.name}: {configurations}, {rounds}",
         warnings=results.warnings,
         baseline=results.baseline,
-        table=lines_of(show(results.table, table_columns(results.metric))),
+        table=lines_of(show(results.table, [one for one in table_columns(results.metric) if one.key not in NO_ROOM])),
         comparisons=lines_of(show(results.comparisons, comparison_columns(results.metric))) if len(results.comparisons) else [],
         verdicts=lines_of(show(results.verdicts, verdict_columns(results.verdicts))) if len(results.verdicts) else [],
         metric=metric,

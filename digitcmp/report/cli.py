@@ -92,7 +92,7 @@ def print_runs(arguments: argparse.Namespace, metric: Metric) -> None:
 
     if arguments.publish:
         raise RunError(f"--publish {arguments.publish}: these runs were not begun together; add --compare to publish them all the same")
-    sweep = read_sweep(arguments.folders, columns=(), for_report=True)
+    sweep = read_sweep(arguments.folders, columns=(), for_report=True, distinct=False)  # a list is of runs
     frame = runs_listed(sweep, metric)
     print_list(sweep, frame, metric, write_list(frame, metric, arguments.out or arguments.folders[0] / "summary"))
 

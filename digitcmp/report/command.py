@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from digitcmp.errors import DigitcmpError, shortened
 from digitcmp.inert import line
+from digitcmp.screen import complain
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def exit_codes(interrupted: str = "no run was touched", failed: int = 1) -> Iter
             raise
         from digitcmp.config.messages import one_line
 
-        print(f"digitcmp: {one_line(error) if isinstance(error, DigitcmpError) else line(told(error))}", file=sys.stderr)
+        complain(one_line(error) if isinstance(error, DigitcmpError) else line(told(error)))
         sys.exit(failed)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(interrupted) from None

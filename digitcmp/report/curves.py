@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
-from math import floor, log10
+from math import floor, isnan, log10
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,26 +13,41 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.text import Annotation
 from PIL import Image
 
+from digitcmp import inert
 from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.records import log_paths
 from digitcmp.files import older, remove_leftovers, write_whole
-from digitcmp.report.drawing import COLOURS, GREY, new_figure, quiet_about_letters, wrapped
-from digitcmp.report.lines import draw_band
+from digitcmp.report.drawing import (
+    COLOURS,
+    GREY,
+    broad_figure,
+    chance_in_words,
+    chance_line,
+    entitle,
+    in_percent,
+    is_far,
+    legend_below,
+    quiet_about_letters,
+    styled,
+)
+from digitcmp.report.lines import draw_band, in_whole_numbers
 from digitcmp.report.runs import read_frames
+from digitcmp.report.statistics import chance
 
+LONGEST = 80  # characters of a title
+LOSS = "train_loss"
 # line styles tell the lines apart in grey
 STYLES: dict[str, dict[str, Any]] = {
     "train_accuracy": {"label": "training pairs", "color": COLOURS[0], "linestyle": "--"},
     "test_accuracy": {"label": "test pairs", "color": COLOURS[1], "linestyle": "-"},
     "val_accuracy": {"label": "validation pairs", "color": COLOURS[2], "linestyle": "-."},
     "digit_accuracy": {"label": "digits (test)", "color": GREY, "linestyle": ":"},
-    "train_loss": {"label": "training loss", "color": COLOURS[0], "linestyle": "--"},
+    LOSS: {"color": COLOURS[0], "linestyle": "--"},
 }
 
 
@@ -53,14 +68,15 @@ class CurveAxes:
     loss: float  # the highest one; the lowest is 0
 
     @classmethod
-    def around(cls, statistics: pd.DataFrame) -> "CurveAxes":
-        """The axes that hold these lines and bands."""
-        spread, is_loss = statistics["std"].fillna(0), statistics["figure"] == "train_loss"
+    def around(cls, statistics: pd.DataFrame, chance: float) -> "CurveAxes":
+        """The axes that hold these lines and bands, and the chance level where it is near."""
+        spread, is_loss = statistics["std"].fillna(0), statistics["figure"] == LOSS
         low, high = statistics["mean"] - spread, statistics["mean"] + spread
         lowest = low[~is_loss & np.isfinite(low)].min()
+        lowest = lowest if is_far(chance, lowest, 1.0) else np.fmin(lowest, chance)
         loss = high[is_loss & np.isfinite(high)].max()
         names = tuple(name for name in STYLES if name in set(statistics["figure"]))
-        floor_of_accuracy = max(0.0, floor(5 * lowest - 0.05) / 5) if lowest > 0 else 0.0
+        floor_of_accuracy = max(0.0, floor(10 * lowest - 0.05) / 10) if lowest > 0 else 0.0
         return cls(names, int(statistics["epoch"].max()), floor_of_accuracy, round_up(loss) if loss > 0 else 1.0)
 
 
@@ -70,23 +86,23 @@ def round_up(value: float) -> float:
     return float(power * next(step for step in (1, 1.5, 2, 3, 5, 7, 10) if step * power >= 1.02 * value))
 
 
-def draw_axes(ends: CurveAxes, title: str) -> Figure:
-    """Two panels, accuracies and loss, without lines."""
-    figure = new_figure(3.6, width=9)
+@styled
+def draw_axes(ends: CurveAxes) -> tuple[Figure, tuple[Annotation, Annotation]]:
+    """Two panels, accuracies and loss, without lines; and the texts above them, to be filled in."""
+    figure = broad_figure(2.2)
     accuracy, loss = figure.subplots(1, 2)
-    accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    accuracy.yaxis.set_major_formatter(in_percent)
     accuracy.set(xlabel="epoch", ylabel="accuracy", ylim=(ends.accuracy, 1.0))
-    loss.set(xlabel="epoch", ylabel="loss", ylim=(0, ends.loss))
+    loss.set(xlabel="epoch", ylabel="training loss", ylim=(0, ends.loss))
     margin = max(0.05 * (ends.epochs - 1), 0.05)
-    for axes, corner, own in ((accuracy, "lower right", False), (loss, "upper right", True)):
+    for axes in (accuracy, loss):
         axes.set_xlim(1 - margin, ends.epochs + margin)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        if lines := [Line2D([], [], **STYLES[name]) for name in ends.names if (name == "train_loss") == own]:
-            axes.legend(handles=lines, frameon=True, framealpha=0.85, edgecolor="none", loc=corner)
-    figure.suptitle(title, fontsize="medium")
-    return figure
+        in_whole_numbers(axes)
+    for name in ends.names:
+        if name != LOSS:
+            accuracy.plot([], [], **STYLES[name])
+    legend_below(figure, accuracy)
+    return figure, entitle(figure, "title", "note")
 
 
 def draw_lines(figure: Figure, statistics: pd.DataFrame) -> list[tuple[Axes, Artist]]:
@@ -94,7 +110,7 @@ def draw_lines(figure: Figure, statistics: pd.DataFrame) -> list[tuple[Axes, Art
     accuracy, loss = figure.axes
     drawn: list[tuple[Axes, Artist]] = []
     for name, style in STYLES.items():
-        part, axes = statistics[statistics["figure"] == name], loss if name == "train_loss" else accuracy
+        part, axes = statistics[statistics["figure"] == name], loss if name == LOSS else accuracy
         if not part.empty:
             drawn += [(axes, artist) for artist in draw_band(axes, part, style)]
     return drawn
@@ -104,27 +120,35 @@ class CurveSheet:
     """The picture of axes, to draw lines on again and again: 34 ms a figure instead of 210, most of which goes into axes and numbers."""
 
     def __init__(self, ends: CurveAxes) -> None:
-        self.figure = draw_axes(ends, "title")
+        self.ends = ends
+        self.figure, self.texts = draw_axes(ends)
         self.canvas = cast(Any, self.figure.canvas)
         self.canvas.draw()  # arranges the panels
         self.figure.set_layout_engine("none")
-        (self.title,) = self.figure.texts
-        self.title.set_visible(False)
+        for text in self.texts:
+            text.set_visible(False)
         self.canvas.draw()
         self.empty = self.canvas.copy_from_bbox(self.figure.bbox)
 
-    def picture(self, statistics: pd.DataFrame, title: str) -> bytes:
-        """These lines on a clean sheet, as PNG."""
+    @styled
+    def picture(self, statistics: pd.DataFrame, title: str, note: str, chance: float) -> bytes:
+        """These lines and the chance level on a clean sheet, as PNG."""
         self.canvas.restore_region(self.empty)
-        for axes, artist in draw_lines(self.figure, statistics):
+        drawn = draw_lines(self.figure, statistics)
+        if chance >= self.ends.accuracy:
+            drawn += [(self.figure.axes[0], artist) for artist in chance_line(self.figure.axes[0], chance)]
+        elif not isnan(chance):
+            note += f"; {chance_in_words(chance)}, off the axis"
+        for axes, artist in drawn:
             axes.draw_artist(artist)
             artist.remove()
-        self.title.set(text=wrapped(title, 100), visible=True)
-        with quiet_about_letters():
-            self.figure.draw_artist(self.title)
-        self.title.set_visible(False)
+        for text, shown in zip(self.texts, (title, note), strict=True):
+            text.set(text=inert.figure(inert.shortened(inert.visible(shown), LONGEST)), visible=True)
+            with quiet_about_letters():
+                self.figure.draw_artist(text)
+            text.set_visible(False)
         file = BytesIO()
-        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(file, format="png", compress_level=1, dpi=(150, 150))
+        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(file, format="png", compress_level=1, dpi=(self.figure.dpi,) * 2)
         return file.getvalue()
 
 
@@ -134,15 +158,16 @@ curve_sheet = lru_cache(maxsize=16)(CurveSheet)
 def curves_png(directory: Path) -> bytes:
     """The curves of a run from its records. Raises RunError when they cannot be read."""
     about = read_about(directory)
-    epochs = read_frames(directory, about, ["epoch", *STYLES]).epochs
+    frames = read_frames(directory, about, ["epoch", *STYLES])
+    epochs = frames.epochs
     if epochs.empty:
         raise RunError(f"{directory} has no epoch to draw")
     rounds = epochs["seed"].nunique()
     known = flat(about["configuration"])
     title = f"{known.get('model.name', 'a network')} on {known.get('data.source', 'some data')}"
-    title += f", seed {epochs['seed'].iloc[0]}" if rounds == 1 else f", mean ± standard deviation over {rounds} rounds"
-    statistics = curve_statistics(epochs)
-    return curve_sheet(CurveAxes.around(statistics)).picture(statistics, title)
+    note = f"seed {epochs['seed'].iloc[0]}" if rounds == 1 else f"mean ± standard deviation over {rounds} rounds"
+    statistics, level = curve_statistics(epochs), chance(frames.rounds)
+    return curve_sheet(CurveAxes.around(statistics, level)).picture(statistics, title, note, level)
 
 
 def draw_outdated(directories: Iterable[Path]) -> None:

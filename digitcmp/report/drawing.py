@@ -10,11 +10,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -37,7 +38,7 @@ DARK |= {GREY: "#9CA1A6", INK: "#E6E6E3", QUIET: "#A0A5AA", GRID: "#3A3E41", PAP
 ON_DARK = {light.lower().encode(): dark.lower().encode() for light, dark in DARK.items()}
 
 COLUMN, BROAD = 3.4, 7.0  # inches: one column of a paper, and two; a phone shows the first, unlike the second, in a readable size
-WIDTH = 8.0  # inches, of figures of a single run
+WIDTH = 8.0  # inches, of figures that are no paper's
 BODY, SMALL, TITLE = 8, 7, 9  # points of type
 LINE_WIDTH = 1.3  # points
 LABEL = 120  # characters
@@ -56,14 +57,15 @@ STYLE: Any = {
 }
 Values = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Arguments = ParamSpec("Arguments")
+Drawn = TypeVar("Drawn")
 in_percent = TEST_ACCURACY.tick  # of any fraction: 92.5 %
 
 
-def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
-    """A function that draws a figure, in the type, lines and colours of all of them."""
+def styled(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
+    """A function that draws, in the type, lines and colours of all of them."""
 
     @wraps(draw)
-    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Drawn:
         with mpl.rc_context(STYLE):
             return draw(*args, **kwargs)
 
@@ -119,20 +121,25 @@ def extent(text: str) -> float:
     )
 
 
-def entitle(figure: Figure, title: str, *notes: str) -> None:
-    """Make a figure higher by a title in the upper left corner, and under it notes in small type. To be called last."""
+def entitle(figure: Figure, title: str, *notes: str) -> tuple[Annotation, Annotation]:
+    """Make a figure higher by a title in the upper left corner, and under it notes in small type; returns both. To be called last."""
     points, height = figure.get_figwidth() * 72, figure.get_figheight()
     heading = wrapped(title, points / (0.66 * TITLE))
     note = wrapped("; ".join(filter(None, notes)), points / (0.52 * SMALL))
     below = 3 + 1.2 * TITLE * (1 + heading.count("\n"))
     place: dict[str, Any] = {"xycoords": "figure fraction", "textcoords": "offset points", "va": "top", "linespacing": 1.15}
-    figure.add_artist(Annotation(heading, (0, 1), xytext=(4, -3), fontsize=TITLE, fontweight="bold", **place))
-    figure.add_artist(Annotation(note, (0, 1), xytext=(4, -below - 1), fontsize=SMALL, color=QUIET, **place))
+    texts = (
+        Annotation(heading, (0, 1), xytext=(4, -3), fontsize=TITLE, fontweight="bold", **place),
+        Annotation(note, (0, 1), xytext=(4, -below - 1), fontsize=SMALL, color=QUIET, **place),
+    )
+    for text in texts:
+        figure.add_artist(text)
     reserved = (below + 1.2 * SMALL * (1 + note.count("\n")) + 2) / 72
     figure.set_figheight(height + reserved)
     engine = figure.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
     engine.set(rect=(0, 0, 1, height / (height + reserved)))
+    return texts
 
 
 def tidy(axes: Axes, along: str) -> None:
@@ -177,20 +184,38 @@ def draw_chance(axes: Axes, chance: float, along: str = "y", told: bool = True) 
     """
     if math.isnan(chance):
         return ""
-    upwards, text = along == "y", f"chance {100 * chance:.1f} %"
+    upwards = along == "y"
     low, high = axes.get_ylim() if upwards else axes.get_xlim()
-    if max(low - chance, chance - high) > APART * (high - low):
-        return f"{text}, off the axis"
-    (axes.axhline if upwards else axes.axvline)(chance, color=QUIET, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
+    if is_far(chance, low, high):
+        return f"{chance_in_words(chance)}, off the axis"
+    chance_line(axes, chance, along, told)
     low, high = min(low, chance), max(high, chance)
     margin = 0.03 * (high - low)
     (axes.set_ylim if upwards else axes.set_xlim)(min(low, chance - margin), max(high, chance + margin))
-    look: dict[str, Any] = {"fontsize": SMALL, "color": QUIET, "textcoords": "offset points", "va": "bottom"}
-    if told and upwards:
-        axes.annotate(text, (1, chance), xycoords=axes.get_yaxis_transform(), xytext=(0, 1), ha="right", **look)
-    elif told:
-        axes.annotate(text, (chance, 1), xycoords=axes.get_xaxis_transform(), xytext=(-3, 1), ha="left", **look)
     return ""
+
+
+def is_far(chance: float, low: float, high: float) -> bool:
+    """Whether an axis between these ends would mostly be empty, were it long enough for the chance level."""
+    return max(low - chance, chance - high) > APART * (high - low)
+
+
+def chance_in_words(chance: float) -> str:
+    """The chance level as figures have it."""
+    return f"chance {100 * chance:.1f} %"
+
+
+def chance_line(axes: Axes, chance: float, along: str = "y", told: bool = True) -> list[Artist]:
+    """The dotted line at the chance level, with its name where it is `told`."""
+    upwards = along == "y"
+    line = (axes.axhline if upwards else axes.axvline)(chance, color=QUIET, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
+    look: dict[str, Any] = {"fontsize": SMALL, "color": QUIET, "textcoords": "offset points", "va": "bottom"}
+    text = chance_in_words(chance)
+    if not told:
+        return [line]
+    if upwards:
+        return [line, axes.annotate(text, (1, chance), xycoords=axes.get_yaxis_transform(), xytext=(0, 1), ha="right", **look)]
+    return [line, axes.annotate(text, (chance, 1), xycoords=axes.get_xaxis_transform(), xytext=(-3, 1), ha="left", **look)]
 
 
 @contextmanager

@@ -28,8 +28,8 @@ class Sweep:
 
     runs: one row a run, in the order in which they were asked for: RUN_COLUMNS (run: path relative to the folder; seeds, recorded:
     how many it has, and has rounds of; sweep, begun: as `origins.sweep_of`, `origins.last_begun`), ABOUT, and the configuration as dotted
-    columns, named in `keys`. rounds: the columns of `RoundRow` (`epochs` as `epochs_trained`), each (configuration, seed) once. epochs,
-    distances: rows of the same rounds.
+    columns, named in `keys`. rounds: the columns of `RoundRow` (`epochs` as `epochs_trained`), each (configuration, seed) once unless all
+    were asked for. epochs, distances: rows of the same rounds.
     warnings: a line each. configurations: nested, by hash.
     """
 
@@ -42,12 +42,14 @@ class Sweep:
     configurations: dict[str, dict[str, Any]]
 
 
-def read_sweep(folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COLUMNS, for_report: bool = False) -> Sweep:
+def read_sweep(
+    folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COLUMNS, for_report: bool = False, distinct: bool = True
+) -> Sweep:
     """Read all runs at or below the folders.
 
     columns: those of the epochs that are wanted; none: neither epochs nor distances. for_report: leave out runs that were not tested
-    (test=false), and the epochs of rounds that failed. Damaged runs and records are left out and named in `warnings`. Raises RunError
-    when there is no readable run.
+    (test=false), and the epochs of rounds that failed. distinct: leave out rounds that another run has, too. Damaged runs and records are
+    left out and named in `warnings`. Raises RunError when there is no readable run.
     """
     tops = [Path(folder) for folder in folders]
     notes: list[str] = []
@@ -55,7 +57,8 @@ def read_sweep(folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COL
     frames = [read_frames(directory, about, columns) for directory, about in zip(directories, abouts, strict=True)]
     notes += [text for one in frames for text in one.damaged]
     runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])
-    rounds = distinct_rounds(stack([one.rounds for one in frames]).rename(columns={"epochs": "epochs_trained"}), runs, notes)
+    rounds = stack([one.rounds for one in frames]).rename(columns={"epochs": "epochs_trained"})
+    rounds = distinct_rounds(rounds, runs, notes) if distinct else rounds
     counted = rounds[rounds["status"] == "done"] if for_report else rounds
     wanted = pd.MultiIndex.from_frame(counted[["run_index", "seed"]])
     epochs, distances = (of_rounds(stack(tables), wanted) for tables in zip(*((one.epochs, one.distances) for one in frames), strict=True))

@@ -1,6 +1,8 @@
 """A list of runs that nobody has asked to compare: of a folder that holds several experiments."""
 
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -13,7 +15,7 @@ from digitcmp.report.frames import Sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import Metric
 from digitcmp.report.tables import CSV_SUFFIXES, csv_text
-from digitcmp.terminal import Terminal, say
+from digitcmp.terminal import Terminal, say, tell
 
 MOST = 50  # runs in the terminal
 
@@ -45,14 +47,24 @@ def write_list(frame: pd.DataFrame, metric: Metric, target: Path) -> Path:
     return write_whole(target / "runs.csv", csv_text(scaled.rename(columns={"mean": metric.column + suffix, "std": "std" + suffix})))
 
 
+def measured(row: Mapping[Hashable, Any], metric: Metric) -> str:
+    """What a run has come to: the mean over its rounds ± their standard deviation, in the metric's unit."""
+    if not row["rounds"]:
+        return "nothing yet"
+    if pd.isna(row["mean"]):
+        return f"no {metric.title}"
+    deviation = "" if pd.isna(row["std"]) else f" ± {metric.show(row['std'])}"
+    return f"{metric.show(row['mean'])}{deviation} {metric.unit}".rstrip()
+
+
 def print_list(sweep: Sweep, frame: pd.DataFrame, metric: Metric, path: Path, console: Console | None = None) -> None:
     """Print the list, why it is no comparison, and what makes one."""
     where = console or Terminal()
     say(where, "a list, not a comparison, as nobody has begun them together", f"{len(frame)} runs: ", "bold")
     for row in frame.head(MOST).to_dict("records"):
-        accuracy = metric.show(row["mean"]) + ("" if pd.isna(row["std"]) else f" ± {metric.show(row['std'])}")
         where.print()
-        where.print(Text.assemble((f"{accuracy} {metric.unit}".rstrip(), "bold"), f"  {row['rounds']} of {row['seeds']} rounds  "), end="")
+        rounds = f"{row['rounds']} of {row['seeds']} round{'s' * (row['seeds'] != 1)}"
+        where.print(Text.assemble((measured(row, metric), "bold"), f"  {rounds}  "), end="")
         say(where, line(str(row["name"])))
         say(where, str(row["command"]), "  ")
         say(where, str(row["folder"]), "  ")
@@ -60,6 +72,6 @@ def print_list(sweep: Sweep, frame: pd.DataFrame, metric: Metric, path: Path, co
         say(where, f"and {len(frame) - MOST} more", "\n")
     where.print()
     for text in [*sweep.warnings, *about_runs(sweep.runs)]:
-        say(where, text, "warning: ", "yellow")
-    say(where, "python -m digitcmp.report FOLDER FOLDER … (each a run or a sweep), or --compare for all of them", "compare  ")
+        tell(where, text, "warning: ")
+    tell(where, "name runs or sweeps, or add --compare for all of them: python -m digitcmp.report FOLDER FOLDER …", "compare  ", "dim")
     say(where, str(path), "list     ")

@@ -11,14 +11,15 @@ from digitcmp import inert
 from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, NONE, Metric, unknown, with_unit
 from digitcmp.report.tables import p_value
 
-WIDTH = 240.0  # points: the column of the narrowest usual style (ACM's sigconf)
-SIZES = {"footnotesize": 8.1, "scriptsize": 7.6}  # points: by this the widths below are multiplied, where the text around has 10 pt
-# widths of Computer Modern's characters in parts of the size, rounded up; all others are narrower than a digit
-WIDTHS = {**dict.fromkeys(".,:;'|!il()[]/ ", 0.4), **dict.fromkeys("-+±%mw<>≤≥", 0.9), "M": 0.95, "W": 1.05, "–": 0.54}
-DIGIT, CAPITAL = 0.56, 0.8
+WIDTH = 229.0  # points: the column of LaTeX's own two-column article, the narrowest of the usual styles
+SIZES = {"footnotesize": 7.95, "scriptsize": 7.45}  # points: by this the widths below are multiplied, where the text around has 10 pt
+# widths of Computer Modern's characters (cmr8, cmr7) in parts of the size, rounded up; all others are narrower than a digit
+WIDTHS = {**dict.fromkeys(".,:;'|!il[]", 0.31), **dict.fromkeys(" ()tfrs", 0.42), **dict.fromkeys("-+±<>≤≥w", 0.83)}
+WIDTHS |= {**dict.fromkeys("%m", 0.89), "M": 0.98, "W": 1.1, "–": 0.54}
+DIGIT, CAPITAL = 0.54, 0.83
 SEPARATION = 6.0  # points between two columns
 LONGEST = 4.5  # of a part of a name, in parts of the size of its letters, before it is broken
-NARROWEST = 56.0  # points of a name that is broken into lines
+NARROWEST = 44.0  # points of a name that is broken into lines
 PREAMBLE = r"% needs \usepackage{array,booktabs}"
 
 
@@ -117,7 +118,8 @@ def breakable(name: str) -> str:
     text, word = "", ""
     for index, character in enumerate(name):
         word += character
-        ends = character in ",=._/"
+        ends = character in ",=._/ "
         if index + 1 < len(name) and (ends or width(word) > LONGEST):
-            text, word = text + inert.latex(word) + (r"\allowbreak{}" if ends else r"\penalty500{}"), ""
+            mark = "" if character == " " else r"\allowbreak{}" if ends else r"\penalty500{}"
+            text, word = text + inert.latex(word) + mark, ""
     return text + inert.latex(word)

@@ -98,5 +98,5 @@ def find_metric(column: str) -> Metric:
 def unknown(option: str, wanted: str, kind: str, known: Sequence[str]) -> RunError:
     """The error for a name that is none of the known ones, with the nearest of them, if any is near."""
     close = get_close_matches(wanted, known, n=1, cutoff=0.4)
-    nearest = f", did you mean {close[0]!r}?" if close else ""
+    nearest = f" (did you mean {close[0]!r}?)" if close else ""
     return RunError(f"{option} {wanted!r}: there is no such {kind}{nearest}; choose one of {', '.join(map(repr, known))}")

@@ -1,5 +1,6 @@
 """Where runs come from: which of them were begun together, by one command or by several of one sweep, and what was typed."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +10,15 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from digitcmp import inert
 from digitcmp.errors import RunError
 from digitcmp.experiment.published import is_published
 from digitcmp.passwords import without_passwords
 
 FILE = "multirun.yaml"  # where Hydra says what a sweep was told
 COMMAND = ["python", "-m", "digitcmp"]
+UNNAMED = re.compile(r"\d\d-\d\d-\d\d")  # as conf/config.yaml calls the folder of a sweep that nobody has named
+LONGEST = 100  # characters of a name
 UNTYPED = ("hydra.mode=MULTIRUN", "++hydra.sweep.dir=")  # what Hydra and the program add (digitcmp.plugins.sweeps)
 
 
@@ -60,6 +64,15 @@ def read_typed(folder: Path) -> Typed | None:
         return Typed(folders, overrides, dict(sweeper))
     except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
         return None
+
+
+def name_of(folder: Path) -> str:
+    """What a report of this folder is called: as the folder is; where that is a time alone, what its sweep was told."""
+    name = folder.resolve().name
+    if not UNNAMED.fullmatch(name) or (typed := read_typed(folder)) is None:
+        return name
+    told = [without_passwords(one) for one in typed.overrides if not one.lstrip("+").startswith(("hydra.", "hydra/"))]
+    return inert.shortened(" ".join(told), LONGEST) or name
 
 
 def commands(runs: pd.DataFrame) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric, unknown
-from digitcmp.report.origins import check_data
+from digitcmp.report.origins import check_data, name_of
 from digitcmp.report.verdicts import CAUTION, read_plans, verdicts
 
 
@@ -23,9 +23,9 @@ from digitcmp.report.verdicts import CAUTION, read_plans, verdicts
 class Study:
     """The results: frames as the functions of `statistics` and `comparisons` return them; a line per warning.
 
-    name: that of the folders. metric: what all of them but distances are about. rounds: every round with its label, the input
-    of the statistics. distances is empty and swept None where there are none. chance: the metric of always giving the more frequent
-    answer. plans, verdicts: of rounds=auto, of the test accuracy.
+    name: that of the folders (`origins.name_of`). metric: what all of them but distances are about. rounds: every round with its label,
+    the input of the statistics. distances is empty and swept None where there are none. chance: the metric of always giving the more
+    frequent answer. plans, verdicts: of rounds=auto, of the test accuracy.
     """
 
     name: str
@@ -88,7 +88,7 @@ def study(
     warnings += [CAUTION] if plans else []
     warnings += [f"figures show the first {DRAWN} of {len(table)} configurations"] if len(table) > DRAWN else []
     return Study(
-        name=", ".join(Path(folder).resolve().name for folder in folders),
+        name=", ".join(name_of(Path(folder)) for folder in folders),
         metric=metric,
         sweep=sweep,
         configurations=known,

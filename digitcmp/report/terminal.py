@@ -27,19 +27,21 @@ MOST_COMMANDS = 5
 def print_report(report: Report, console: Console | None = None) -> None:
     """Print what fits a terminal: the table, the comparisons, the warnings, what was typed, and where the rest is."""
     where, results = console or Terminal(), report.study
-    print_table(results.table, chosen(table_columns(results.metric), TABLE), TABLE_SPARE, where)
+    gone = print_table(results.table, chosen(table_columns(results.metric), TABLE), TABLE_SPARE, where)
     if len(results.comparisons):
         where.print(Text.assemble("\ncompared with ", (line(results.baseline), "bold"), ", paired by seed"))
-        print_table(results.comparisons, chosen(comparison_columns(results.metric), COMPARISONS), COMPARISONS_SPARE, where)
+        gone += print_table(results.comparisons, chosen(comparison_columns(results.metric), COMPARISONS), COMPARISONS_SPARE, where)
     if len(results.verdicts):
         where.print("\nverdicts of rounds=auto", highlight=False)
-        print_table(results.verdicts, verdict_columns(results.verdicts), VERDICTS_SPARE, where)
+        gone += print_table(results.verdicts, verdict_columns(results.verdicts), VERDICTS_SPARE, where)
+    where.print()
     print_warnings(results.warnings, where)
     typed = commands(results.sweep.runs)
     for folder, command in typed[:MOST_COMMANDS]:
         say(where, command if len(typed) == 1 else f"{command}  ({folder})", "typed   ")
     if len(typed) > MOST_COMMANDS:
         say(where, f"and {len(typed) - MOST_COMMANDS} more", "        ")
+    print_gone(gone, where)
     say(where, str(report.path), "report  ")
 
 
@@ -49,15 +51,21 @@ def print_warnings(warnings: list[str], console: Console) -> None:
         tell(console, text, "warning: ")
 
 
+def print_gone(titles: list[str], console: Console) -> None:
+    """Say which columns had no room, if any."""
+    if titles:
+        tell(console, f"in the files, with no room here: {', '.join(dict.fromkeys(titles))}", "more    ", "dim")
+
+
 def chosen(columns: Sequence[Column], keys: Sequence[str]) -> list[Column]:
     """The columns of these keys, in this order."""
     by_key = {column.key: column for column in columns if column.title}
     return [by_key[key] for key in keys if key in by_key]
 
 
-def print_table(frame: pd.DataFrame, columns: list[Column], expendable: list[str], console: Console) -> None:
-    """Print a frame as a table. Where it is too wide, columns are left out, the first of `expendable` (keys) first, and a line says so;
-    where the others are too wide, every row becomes a block of lines."""
+def print_table(frame: pd.DataFrame, columns: list[Column], expendable: list[str], console: Console) -> list[str]:
+    """Print a frame as a table. Where it is too wide, columns are left out, the first of `expendable` (keys) first; returns their titles.
+    Where the others are too wide, every row becomes a block of lines."""
     there = show(frame, columns).columns
     columns = [column for column in columns if column.title in there]  # those in which a row has a value
     kept, waiting, unlimited = columns, list(expendable), console.options.update(max_width=10_000)
@@ -72,9 +80,7 @@ def print_table(frame: pd.DataFrame, columns: list[Column], expendable: list[str
         print_blocks(frame, kept, console)
     else:
         console.print(rich_table(frame, kept))
-    gone = [column.title for key in expendable for column in columns if column.key == key and column not in kept]
-    if gone:
-        say(console, "", f"too narrow for: {', '.join(gone)}; the files have them")
+    return [column.title for key in expendable for column in columns if column.key == key and column not in kept]
 
 
 def print_blocks(frame: pd.DataFrame, columns: Sequence[Column], console: Console) -> None:

@@ -48,6 +48,11 @@ def test_the_line_fits(columns: int, tmp_path: Path) -> None:
     terminal = Emulated(columns)
     run = Run(compose_config("epochs=60", "rounds=400"), tmp_path / "net2", "test")
     with ProgressDisplay.of([run], terminal.console) as display:
+        display.on_run_begin(run)
+        display.on_epoch(run, replace(EPOCH, seed=0, epoch=1))
+        display.bar.refresh()
+        (line,) = terminal.lines()
+        assert "1 of 24000 epochs" in line  # it moves before the first round is through
         follow(display, run, 60)
         (line,) = terminal.lines()
         assert "1 of 400 rounds" in line
@@ -69,7 +74,10 @@ def test_the_line_of_a_search(tmp_path: Path) -> None:
         assert line.startswith("search: 6 of 60 trials")
         assert "best so far 85.12%" in line
         assert line.endswith("left")
+        display.on_epoch(run, replace(EPOCH, seed=0, epoch=1))
+        assert display.bar.tasks[0].completed == 6.5  # half of it
         display.on_run_end(run)  # it has no rounds: no better
+        assert display.bar.tasks[0].completed == 7
         run.pruned = True
         display.on_run_end(run)
         display.bar.refresh()

@@ -116,6 +116,13 @@ def test_a_dry_run_tells_what_would_be_refused(run_cli: Cli) -> None:
     assert "aux_weight=-1.0: must be" in ended.err
 
 
+def test_a_dry_run_of_a_sweep_leaves_nothing(run_cli: Cli, tmp_path: Path) -> None:
+    """No folder either, refused or not; but what somebody else has put there meanwhile."""
+    for more in (["aux_weight=-1,0"], ["data.root=x"]):
+        run_cli("--multirun", *TINY, *more, "dry_run=true", "hydra.sweep.dir=a/b")
+        assert not list(tmp_path.iterdir())
+
+
 def test_who_is_interrupted_at_the_end_of_a_run_ends_all_runs(tmp_path: Path) -> None:
     """Ctrl-C while somebody works with a finished run: what was begun is marked interrupted, nothing stays running or is begun."""
     runs = [Run(compose_config(*TINY, f"seed={seed}", "workers=2"), tmp_path / str(seed), "test") for seed in range(4)]
@@ -143,8 +150,9 @@ def test_dry_run_trains_nothing(run_cli: Cli, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     command = ["--multirun", *TINY, "model=net1,wsn", "hydra.sweep.dir=sweep"]
     assert run_cli(*command, "rounds=2").code == 0
-    before = results(tmp_path / "sweep")
+    before, told = results(tmp_path / "sweep"), (tmp_path / "sweep" / "multirun.yaml").read_text()
     ended = run_cli(*command, "rounds=4", "dry_run=true")
+    assert (tmp_path / "sweep" / "multirun.yaml").read_text() == told  # what was typed last, as the report says it
     assert re.search(r"4 rounds to train, about .* at a time; nothing", " ".join(ended.out.split()))  # by the rounds on record
     assert results(tmp_path / "sweep") == before
 

@@ -132,8 +132,8 @@ def test_choices_of_ones_own(run_cli: Cli, tmp_path: Path) -> None:
 
 
 OPTIONS = {
-    "--helpkeys": "--helpkeys: there is no such option, did you mean --help-keys?; --hydra-help lists them",
-    "--mutlirun model=net1": "--mutlirun: there is no such option, did you mean --multirun?",
+    "--helpkeys": "--helpkeys: there is no such option (did you mean --help-keys?); --hydra-help lists them",
+    "--mutlirun model=net1": "--mutlirun: there is no such option (did you mean --multirun?)",
     "--help-": "ambiguous option: --help- could match --help-choices, --help-keys, --help-sweeps",
     "--cfg jobs": "argument --cfg/-c: invalid choice: 'jobs'",
     "--config-dir": "argument --config-dir/-cd: expected one argument",

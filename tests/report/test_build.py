@@ -171,10 +171,10 @@ def test_command_line(tmp_path: Path, main: Callable[..., tuple[int, str, str]])
     [
         (["nowhere"], "digitcmp: nowhere: there is no such folder\n"),
         (["empty"], "digitcmp: empty holds no run (there is no run.json in it or below it)\n"),
-        (["s", "--baseline", "aux_weight=0.4"], "did you mean 'aux_weight=0.5'?; choose one of 'aux_weight=0', 'aux_weight=0.5'\n"),
+        (["s", "--baseline", "aux_weight=0.4"], "(did you mean 'aux_weight=0.5'?); choose one of 'aux_weight=0', 'aux_weight=0.5'\n"),
         (
             ["s", "--metric", "digit_acuracy"],
-            "there is no such column, did you mean 'digit_accuracy'?; choose one of 'test_accuracy', "
+            "there is no such column (did you mean 'digit_accuracy'?); choose one of 'test_accuracy', "
             "'digit_accuracy', 'val_accuracy', 'train_accuracy', 'train_loss', 'seconds'\n",
         ),
         (

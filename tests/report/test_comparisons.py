@@ -122,6 +122,6 @@ def test_baseline_by_label_or_hash() -> None:
     configurations = known("net1", "net2")
     assert [find_baseline(configurations, name) for name in (None, "net2", "hash net2")] == ["net1", "net2", "net2"]
     with pytest.raises(
-        RunError, match=r"baseline 'nett2': there is no such configuration, did you mean 'net2'\?; choose one of 'net1', 'net2'"
+        RunError, match=r"baseline 'nett2': there is no such configuration \(did you mean 'net2'\?\); choose one of 'net1', 'net2'"
     ):
         find_baseline(configurations, "nett2")

@@ -5,12 +5,15 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from digitcmp.errors import RunError
-from digitcmp.report import build
+from digitcmp.report import build, curves
 from digitcmp.report import cli as command
 from digitcmp.report.build import make_report
+from digitcmp.report.curves import CurveAxes, CurveSheet
 from tests.experiment.made import logs_of
 from tests.report.made import configuration, write_run
 
@@ -37,6 +40,21 @@ def test_missing_and_outdated_curves_are_drawn(runs: list[Path], tmp_path: Path)
     os.utime(logs_of(runs[1])[0], (4e9, 4e9))
     make_report([tmp_path])
     assert [(run / "curves.png").read_bytes() == b"old" for run in runs] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("lowest", "ends", "told"), [(0.7, 0.5, "seed 0"), (0.5, 0.4, "seed 0"), (0.97, 0.9, "seed 0; chance 55.0 %, off the axis")]
+)
+def test_the_chance_level_is_drawn_where_it_is_near(lowest: float, ends: float, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it is told."""
+    rows = [{"epoch": epoch, "figure": name, "mean": lowest, "std": np.nan} for epoch in (1, 2) for name in ("test_accuracy", "train_loss")]
+    axes = CurveAxes.around(pd.DataFrame(rows), 0.55)
+    assert (axes.names, axes.accuracy) == (("test_accuracy", "train_loss"), ends)
+    sheet, drawn, said = CurveSheet(axes), list[float](), list[str]()
+    monkeypatch.setattr(curves, "chance_line", lambda _, level: drawn.append(level) or [])
+    monkeypatch.setattr(curves.inert, "figure", lambda text: said.append(text) or text)
+    assert sheet.picture(pd.DataFrame(rows), "net1 on digits", "seed 0", 0.55).startswith(b"\x89PNG")
+    assert (said, drawn) == (["net1 on digits", told], [0.55] * (told == "seed 0"))
 
 
 def test_many_runs_only_when_asked_for(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

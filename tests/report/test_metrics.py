@@ -136,7 +136,7 @@ def test_a_configuration_without_the_metric(tmp_path: Path) -> None:
 def test_unknown_metric() -> None:
     """The nearest, and all."""
     with pytest.raises(
-        RunError, match=r"metric 'second': there is no such column, did you mean 'seconds'\?; choose one of 'test_accuracy'"
+        RunError, match=r"metric 'second': there is no such column \(did you mean 'seconds'\?\); choose one of 'test_accuracy'"
     ):
         find_metric("second")
 

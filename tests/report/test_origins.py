@@ -92,6 +92,28 @@ def test_unrelated_runs_are_a_list(main: Callable[..., Ended], tmp_path: Path) -
     assert "add --compare" in refused.err
 
 
+def test_an_unnamed_sweep_is_called_by_what_was_swept(tmp_path: Path) -> None:
+    """Not by the time; a folder that has a name is called by it."""
+    for name, expected in (("10-30-00", "model=net1,net2 seed=range(6)"), ("mine", "mine"), ("10-30-00_model=wsn", "10-30-00_model=wsn")):
+        write_run(tmp_path / name / "0", SEEDS, jobs=[[1, 0]])
+        write_typed(tmp_path / name, "model=net1,net2", "seed=range(6)", hydra=("hydra.launcher.x=1",))
+        assert study([tmp_path / name]).name == expected
+    (tmp_path / "10-30-00" / "multirun.yaml").unlink()
+    assert study([tmp_path / "10-30-00"]).name == "10-30-00"
+
+
+def test_every_run_of_a_list_has_its_own_rounds(main: Callable[..., Ended], tmp_path: Path) -> None:
+    """Also those that another run has, too; one without any says so."""
+    write_alone(tmp_path)
+    for name, accuracies in (("11_again", {0: 0.85, 1: 0.75}), ("12_begun", {})):
+        write_run(tmp_path / name, accuracies, configuration(model__name="net2"), jobs=[], seeds=[0, 1])
+    ended = main(tmp_path)
+    assert "4 runs: a list" in ended.out
+    assert "80.00 ± 7.07 %  2 of 2 rounds  net2\n" in ended.out
+    assert "nothing yet  0 of 2 rounds  net2\n" in ended.out
+    assert "more than once" not in ended.out
+
+
 def test_what_was_begun_together(tmp_path: Path) -> None:
     """A sweep, replicates of one configuration, and folders that are named side by side; not a folder of sweeps."""
 

@@ -34,9 +34,14 @@ def epochs(accuracies: dict[int, list[float]]) -> list[EpochRow]:
     ]
 
 
+NAN = float("nan")
+
+
 def draw_curves(statistics: pd.DataFrame, title: str) -> Figure:
     """A figure of its own, as without a sheet."""
-    figure = draw_axes(CurveAxes.around(statistics), title)
+    figure, texts = draw_axes(CurveAxes.around(statistics, NAN))
+    for text, shown in zip(texts, (title, "a note"), strict=True):
+        text.set_text(shown)
     draw_lines(figure, statistics)
     return figure
 
@@ -56,8 +61,8 @@ def test_figure_draws_what_the_statistics_say() -> None:
         {"digit_accuracy": float, "val_accuracy": float}
     )
     accuracy, loss = draw_curves(curve_statistics(frame), "title").axes
-    assert [line.get_label() for line in accuracy.lines] == ["training pairs", "test pairs"]
-    assert list(accuracy.lines[1].get_ydata()) == pytest.approx([0.5, 0.7])
+    assert [text.get_text() for text in accuracy.figure.legends[0].get_texts()] == ["training pairs", "test pairs"]
+    assert list(accuracy.lines[-1].get_ydata()) == pytest.approx([0.5, 0.7])
     assert (len(accuracy.collections), len(loss.collections)) == (2, 1)
 
 
@@ -68,11 +73,11 @@ def test_a_sheet_is_clean_again_for_every_run() -> None:
         for accuracies in ({0: [0.5, 0.6, 0.8], 1: [0.5, 0.7, 0.9]}, {0: [0.52, 0.55, 0.85], 1: [0.5, 0.65, 0.8]})
     ]
     one, other = (curve_statistics(frame) for frame in frames)
-    assert CurveAxes.around(one) == CurveAxes.around(other)
-    sheet = CurveSheet(CurveAxes.around(one))
-    first, second = sheet.picture(one, "a title"), sheet.picture(other, "b title")
+    assert CurveAxes.around(one, NAN) == CurveAxes.around(other, NAN)
+    sheet = CurveSheet(CurveAxes.around(one, NAN))
+    first, second = sheet.picture(one, "a title", "a note", NAN), sheet.picture(other, "b title", "a note", NAN)
     assert first != second
-    assert second == CurveSheet(CurveAxes.around(other)).picture(other, "b title")
+    assert second == CurveSheet(CurveAxes.around(other, NAN)).picture(other, "b title", "a note", NAN)
     canvas: Any = FigureCanvasAgg(draw_curves(other, "b title"))
     canvas.draw()
     whole, drawn = np.asarray(canvas.buffer_rgba()).astype(int), np.asarray(Image.open(io.BytesIO(second))).astype(int)
@@ -82,16 +87,21 @@ def test_a_sheet_is_clean_again_for_every_run() -> None:
 def test_frames_hold_everything_in_round_numbers() -> None:
     """Bands within the axes; the same ends for runs that are alike; a loss that is no number does not matter."""
     frame = pd.DataFrame([vars(row) for row in epochs({0: [0.51, 0.93]})]).astype({"digit_accuracy": float, "val_accuracy": float})
-    assert CurveAxes.around(curve_statistics(frame)) == CurveAxes(("train_accuracy", "test_accuracy", "train_loss"), 2, 0.4, 1.5)
+    assert CurveAxes.around(curve_statistics(frame), NAN) == CurveAxes(("train_accuracy", "test_accuracy", "train_loss"), 2, 0.4, 1.5)
     assert [round_up(value) for value in (0.69, 1.0, 2.9, 0.011, 98.5)] == [1.0, 1.5, 3.0, 0.015, 150.0]
     frame.loc[1, "train_loss"] = float("inf")
-    assert CurveAxes.around(curve_statistics(frame)).loss == 1.5
+    assert CurveAxes.around(curve_statistics(frame), NAN).loss == 1.5
 
 
 def test_figure_of_one_epoch_shows_a_point() -> None:
     """One epoch has no line; a marker shows it."""
     frame = pd.DataFrame([vars(row) for row in epochs({0: [0.5]})]).astype({"digit_accuracy": float, "val_accuracy": float})
-    assert all(line.get_marker() == "o" for axes in draw_curves(curve_statistics(frame), "title").axes for line in axes.lines)
+    assert all(
+        line.get_marker() == "o"
+        for axes in draw_curves(curve_statistics(frame), "title").axes
+        for line in axes.lines
+        if len(line.get_xdata())
+    )
 
 
 CONFIGURATION = {

@@ -249,7 +249,7 @@ WRONG = [
     (["optimizer.lr=interval(1,0)"], "optimizer.lr=interval(1,0): this space cannot be searched (`low <= high` must hold"),
     (["optimizer.lr=choice()"], "optimizer.lr=choice()"),
     (["optimizer.learning=interval(0,1)"], "optimizer.learning"),
-    (["optimizer=sgd,adma"], "optimizer=adma: there is no such choice, did you mean adam?"),
+    (["optimizer=sgd,adma"], "optimizer=adma: there is no such choice (did you mean adam?)"),
     (["optimizer.momentum=interval(0,1)", "optimizer=adam"], "optimizer.momentum"),
     (["seed=range(5)"], "seed=range(5): every trial is trained on the same seeds; rounds=R"),
     (["epochs=range(2,5)"], "epochs: trials of different length cannot be compared epoch by epoch, as pruner=median does"),

@@ -14,7 +14,7 @@ from digitcmp.report.drawing import render
 from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
 from digitcmp.report.tables import Column, number, p_value, percent, show, table_columns, to_csv, to_markdown
-from digitcmp.report.terminal import print_table, print_warnings
+from digitcmp.report.terminal import print_gone, print_table, print_warnings
 from digitcmp.terminal import Terminal, say
 
 NOTES = [
@@ -86,8 +86,11 @@ EXPENDABLE = ["lost", "p_holm", "digit_accuracy", "median", "mean", "verdict"]  
 def print_ladder(results: Ladder, where: Path, console: Console | None = None) -> None:
     """Print what fits a terminal: both tables, the warnings, and where the rest is."""
     terminal = console or Terminal()
+    gone = list[str]()
     for branch, part in results.table.groupby("branch"):
         terminal.print("\ntried from a rung" if branch else "the ladder", style="bold", highlight=False)
-        print_table(part, [column for column in columns(bool(branch)) if column.key in SHORT], EXPENDABLE, terminal)
+        gone += print_table(part, [column for column in columns(bool(branch)) if column.key in SHORT], EXPENDABLE, terminal)
+    terminal.print()
     print_warnings(results.warnings, terminal)
+    print_gone(gone, terminal)
     say(terminal, str(where / "ladder.md"), "ladder  ")

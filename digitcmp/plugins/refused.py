@@ -1,0 +1,31 @@
+"""How errors leave callbacks of Hydra, which would make a warning of them."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+
+class Refused(SystemExit):
+    """An error on its way out of a callback."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(1)
+        self.error = error
+
+
+def carried_out(callback: Callable[..., None]) -> Callable[..., None]:
+    """A callback of Hydra whose errors end the program, whatever they are: Hydra would warn, and go on."""
+
+    @wraps(callback)
+    def carried(self: Callback, config: DictConfig, **kwargs: Any) -> None:
+        before = sys.exception()  # what a sweep ends with is told, rather than what follows from it
+        try:
+            callback(self, config, **kwargs)
+        except Exception as error:
+            raise Refused(before if isinstance(before, Exception) else error) from error
+
+    return carried
