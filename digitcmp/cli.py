@@ -109,6 +109,8 @@ class Hooks(Callback):
             check_jobs([*params, *config.hydra.overrides.task])
         check_auto(config, config.hydra)
         sweeps.check_whole(config)
+        if config.dry_run:
+            sweeps.check_ours(config, "dry_run=true", ("digitcmp", "slurm"))
         sweeps.check_official(config)
         if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
             tell(Terminal(), f"the sweep is changed, so that it goes into a folder of its own: {folder}")

@@ -58,6 +58,14 @@ def check_whole(config: DictConfig) -> None:
             raise ConfigError(f"{text}: this is for a whole sweep; give it one value, as in {key}=true")
 
 
+def check_ours(config: DictConfig, what: str, launchers: tuple[str, ...]) -> None:
+    """Raise ConfigError for what another launcher or sweeper than the program's own would not heed: it trains what it is given."""
+    for part, known in (("sweeper", ("basic", "digitcmp_optuna")), ("launcher", launchers)):
+        if (chosen := config.hydra.runtime.choices.get(f"hydra/{part}")) not in known:
+            use = f"hydra/{part}={known[0] if part == 'launcher' else known[-1]}"
+            raise ConfigError(f"{what} with hydra/{part}={chosen}: it trains everything that it is given; use {use}")
+
+
 def changes(config: DictConfig) -> list[str]:
     """The overrides that change configurations of a named sweep: not rounds and seeds, which only add to what it has, unless it is a
     search, whose trials all have the same; nor where and how they are trained."""

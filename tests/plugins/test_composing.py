@@ -40,7 +40,9 @@ def composed_jobs(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[...
             for _ in range(2):
                 pairs = []
                 for job in job_overrides:
-                    theirs = self.loader.loader.load_sweep_config(self.config, list(job))
+                    with monkeypatch.context() as patched:  # as Hydra does it, with nothing remembered
+                        patched.setattr(self.loader.loader, "repository", self.loader.loader.repository.files)
+                        theirs = self.loader.loader.load_sweep_config(self.config, list(job))
                     pairs.append((self.loader.compose(self.config, job), theirs))
                 found.append(pairs)
             raise CaughtError
@@ -76,6 +78,8 @@ def flags(node: Any) -> Any:
         ["model=decoder", "data.target=le,gt", "aux_weight=1,2"],
         ["+sweeps=table1", "model.comparator.reads=features", "optimizer={lr:0.5}", "optimizer.lr=0.1,0.2"],
         ["seed=range(2)", "+hydra.job.env_set.SEED=${seed}", "hydra.verbose=true"],
+        ["+experiment=best,net1", "scheduler=constant,cosine", "augment=none"],
+        ["model=net1,wsn", "hydra.searchpath=[pkg://digitcmp]", "hydra/job_logging=none"],
     ],
     ids=" ".join,
 )
