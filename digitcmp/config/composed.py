@@ -132,6 +132,7 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
 def unchecked(composed: DictConfig) -> Config:
     """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value."""
     tree = composed if OmegaConf.get_type(composed) is Config else OmegaConf.merge(empty(), composed)  # Hydra's trees have it as their type
+    assert isinstance(tree, DictConfig)
     missing, values = [], dict[str, Any]()
     for name in [str(name) for name in tree if name != "hydra"]:
         value = None if OmegaConf.is_missing(tree, name) else tree[name]

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from hydra._internal.hydra import Hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -32,6 +33,18 @@ def group_names() -> list[str]:
     order = {name: place for place, name in enumerate((*CHOSEN, *ADDED))}
     names = [name for name in loader().list_groups("") if name not in ("hydra", "schema") and loader().get_group_options(name)]
     return sorted(names, key=lambda name: (order.get(name, len(CHOSEN)), name))
+
+
+def hydra_groups(self: Hydra, parent: str = "") -> list[str]:
+    """Hydra's own groups, for --hydra-help: all that it lists itself. It would go through every folder below --config-dir for that, and
+    round and round behind a link to one that it lies in."""
+    del parent
+    return [f"hydra/{name}" for name in self.config_loader.list_groups("hydra")]
+
+
+def register() -> None:
+    """Let Hydra list groups so."""
+    Hydra.list_all_config_groups = hydra_groups  # type: ignore[method-assign]
 
 
 def written(group: str) -> str:

@@ -19,8 +19,13 @@ def given(arguments: list[str]) -> list[str]:
     parsed = parse(arguments)
     if parsed.shell_completion:
         check_completion(parsed.overrides)
+    if parsed.resolve and parsed.cfg in ("all", "hydra"):
+        raise ConfigError(f"--cfg {parsed.cfg} --resolve: Hydra's own part has values that only a run has; use --cfg job --resolve")
     screens = [f"hydra/help={name}" for name in SCREENS if getattr(parsed, f"help_{name}")]
-    return [argument for argument in arguments if not argument.startswith("--help-")] + (["--help", screens[-1]] if screens else [])
+    if len(screens) > 1:
+        asked = " ".join(f"--help-{name.partition('=')[2]}" for name in screens)
+        raise ConfigError(f"{asked}: these are screens of their own; ask for one at a time")
+    return [argument for argument in arguments if not argument.startswith("--help-")] + (["--help", *screens] if screens else [])
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

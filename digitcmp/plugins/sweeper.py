@@ -22,12 +22,13 @@ from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.search.config import SearchConfig, check_settings
 
 
-class JobSweeper(BasicSweeper):  # type: ignore[misc]
+class JobSweeper(BasicSweeper):
     """Hydra's own sweeper. With our launchers, it leaves to them what it does before their part: composing every job once more, and making
     the sweep's folder, which is there only when something is to be trained in it."""
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         assert self.hydra_context is not None
+        assert self.config is not None
         if not isinstance(self.launcher, DigitcmpLauncher):
             return super().sweep(arguments)  # type: ignore[no-any-return]
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
@@ -51,7 +52,7 @@ def make_folder(config: DictConfig, first: bool) -> None:
 
 
 @dataclass
-class JobSweeperConfig(BasicSweeperConf):  # type: ignore[misc]
+class JobSweeperConfig(BasicSweeperConf):
     """`hydra/sweeper=basic`."""
 
     _target_: str = "digitcmp.plugins.sweeper.JobSweeper"
