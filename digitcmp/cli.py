@@ -79,6 +79,7 @@ class Hooks(Callback):
         del kwargs
         check_names(config, config.hydra.run.dir)
         slurm.check_given(config.hydra, multirun=False)
+        sweeps.check_beside(config)
         check_single(config)
         if config.preview:
             previews.give_folder(config, single=True)
@@ -103,6 +104,7 @@ class Hooks(Callback):
         del kwargs
         check_names(config, config.hydra.sweep.dir)
         slurm.check_given(config.hydra, multirun=True)
+        sweeps.check_beside(config)
         check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
         if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
             params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]

@@ -137,7 +137,14 @@ def first(text: str) -> str:
 
 
 # where ordinary exceptions mean wrong input: Hydra's reading of the command line, the official Optuna sweeper and what it calls
-READERS = ("hydra.core.override_parser", "hydra._internal.defaults_list", "hydra_plugins.hydra_optuna_sweeper", "optuna.", "sqlalchemy.")
+READERS = (
+    "hydra.core.override_parser",
+    "hydra._internal.defaults_list",
+    "hydra._internal.utils",
+    "hydra_plugins.hydra_optuna_sweeper",
+    "optuna.",
+    "sqlalchemy.",
+)
 
 
 def raised_by_reading(error: BaseException) -> bool:

@@ -16,6 +16,7 @@ from digitcmp.search.config import INSTEAD, TARGET
 
 DIR = "hydra.sweep.dir"
 WHOLE = ("preview", "dry_run")  # keys that are for all jobs of a sweep
+BESIDE = {"ray": ("engine", "ray"), "auto": ("rounds", "auto")}  # groups of keys, and what they mean something beside
 
 
 def give_folder(config: DictConfig, what: str) -> str:
@@ -56,6 +57,17 @@ def check_whole(config: DictConfig) -> None:
         (override,) = OverridesParser.create().parse_overrides([text])
         if text in params or override.is_sweep_override():
             raise ConfigError(f"{text}: this is for a whole sweep; give it one value, as in {key}=true")
+
+
+def check_beside(config: DictConfig) -> None:
+    """Raise ConfigError for keys that were typed and mean nothing beside what was chosen."""
+    typed, params = [str(text) for text in config.hydra.overrides.task], config.hydra.sweeper.get("params") or {}
+    for group, (key, value) in BESIDE.items():
+        given = [text for text in typed if key_of(text).startswith(f"{group}.")]
+        # values of a sweep are not composed yet
+        chosen = [*(text for text in typed if key_of(text) == key), f"{key}={config[key]}", f"{key}={params.get(key)}"]
+        if given and not any(value in text for text in chosen):
+            raise ConfigError(f"{given[0]}: this is for {key}={value}; add it, or leave this out")
 
 
 def check_ours(config: DictConfig, what: str, launchers: tuple[str, ...]) -> None:
