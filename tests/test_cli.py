@@ -134,6 +134,12 @@ BAD_FILES = {
     "name: a\ndigit_dens: []": "model/mine.yaml: Key 'digit_dens' not in 'ModelConfig'",
     "name: a\ntower: [{channels: many}]": "model/mine.yaml: Value 'many' of type 'str' could not be converted to Integer",
     "name: a\ntower: [": "mine.yaml, line 3: this is not YAML",
+    "": "model.name has no value; give it one, as in model.name=VALUE",
+    "defaults: [mine, _self_]": "model/mine.yaml: its defaults lead back to itself",
+    "defaults: net2": "Invalid defaults list in 'model/mine'",
+    "defaults: [net2, _self_]\nname: ${name}": "model.name: Interpolation key 'name' not found",
+    "defaults: [net2, _self_]\nname: ${model.name}": "model.name",
+    "defaults: [net2, _self_]\ntower: ${oc.env:HOME}": "of type 'str'",
 }
 
 

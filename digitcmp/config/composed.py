@@ -136,7 +136,7 @@ def unchecked(composed: DictConfig) -> Config:
     missing, values = [], dict[str, Any]()
     for name in [str(name) for name in tree if name != "hydra"]:
         value = None if OmegaConf.is_missing(tree, name) else tree[name]
-        below = [f"{name}.{key}" for key in OmegaConf.missing_keys(value)] if OmegaConf.is_config(value) else []
+        below = sorted(OmegaConf.missing_keys(value)) if OmegaConf.is_config(value) else []
         missing += [name] if OmegaConf.is_missing(tree, name) else below
         values[name] = OmegaConf.to_object(value) if OmegaConf.is_config(value) and not below else value
     if missing:

@@ -7,18 +7,23 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from traceback import walk_tb
+from types import FrameType
 from typing import Any, get_args, get_type_hints
 
 import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
+from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException, ValidationError
 
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.errors import DigitcmpError, RunError, shortened
 from digitcmp.inert import line, visible
+from digitcmp.names import UNREAD, UNREADABLE
 from digitcmp.passwords import without_passwords
 
 GROUPS = ("model", "data", *GROUP_SCHEMAS, "experiment", "ladder", "sweeps")
+
+
+TRACE = "HYDRA_FULL_ERROR=1 in front of the command shows where"
 
 
 def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
@@ -43,9 +48,18 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
     if isinstance(error, UnicodeDecodeError):
         opened = [str(frame.f_locals["full_path"]) for frame, _ in walk_tb(error.__traceback__) if "full_path" in frame.f_locals]
         return f"{opened[-1] if opened else 'a YAML file'}: this is not UTF-8 text ({error.reason})"
+    if isinstance(error, RecursionError):
+        opened = [str(frame.f_locals["path"]) for frame, _ in walk_tb(error.__traceback__) if is_reader(frame, "path")]
+        return f"{opened[-1]}.yaml: its defaults lead back to itself"
     if isinstance(error, ImportError | MemoryError):
         return f"{first(str(error))}: a library is damaged, or there is too little memory for it (ulimit -v)"
-    return missing(error) or known_text(str(error), arguments) or meant(error, arguments) or by_class(error) or first(str(error))
+    return (
+        missing(error)
+        or known_text(str(error), arguments)
+        or meant(error, arguments)
+        or by_class(error)
+        or first(str(error) or f"{type(error).__name__}; {TRACE}")
+    )
 
 
 def missing(error: BaseException) -> str:
@@ -103,8 +117,12 @@ def by_class(error: BaseException) -> str:
         return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: this is not YAML ({error.problem})"
     if isinstance(error, OverrideParseException) and (found := re.search(r"while evaluating '(?:.*)': (.*)", str(error))):
         return f"{error.override}: {found[1]}"
+    if isinstance(error, OverrideParseException) and not error.override.isascii() and UNREAD.search(error.override):
+        return f"{error.override}: {UNREADABLE}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters twice, as in 'KEY=\"~/a\"'"
+    if isinstance(source, InterpolationResolutionError) and source.full_key:
+        return f"{source.full_key}: {first(str(source))}"
     return wrong_type(source) if isinstance(source, ValidationError) else ""
 
 
@@ -136,21 +154,21 @@ def first(text: str) -> str:
     return next((part.strip() for part in text.splitlines() if part.strip()), "an error without a text")
 
 
-# where ordinary exceptions mean wrong input: Hydra's reading of the command line, the official Optuna sweeper and what it calls
-READERS = (
-    "hydra.core.override_parser",
-    "hydra._internal.defaults_list",
-    "hydra._internal.utils",
-    "hydra_plugins.hydra_optuna_sweeper",
-    "optuna.",
-    "sqlalchemy.",
-)
+# where ordinary exceptions mean wrong input: Hydra, the official Optuna sweeper, and what they call
+READERS = ("hydra.", "hydra_plugins.hydra_optuna_sweeper", "omegaconf.", "optuna.", "sqlalchemy.")
 
 
 def raised_by_reading(error: BaseException) -> bool:
     """Whether an error comes out of code in which ordinary exceptions mean wrong input."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    if isinstance(error, RecursionError):  # it comes wherever the stack ends
+        return any(is_reader(frame, "path") for frame in frames)
     return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith(READERS)
+
+
+def is_reader(frame: FrameType, name: str) -> bool:
+    """Whether a frame is one of Hydra's reading of defaults, and has a variable of this name."""
+    return frame.f_globals.get("__name__") == "hydra._internal.defaults_list" and name in frame.f_locals
 
 
 def raised_by_a_library(error: BaseException) -> bool:
@@ -162,6 +180,8 @@ def raised_by_a_library(error: BaseException) -> bool:
 def wrong_type(error: ValidationError) -> str:
     """optimizer.lr=abc: what kind of value the key takes."""
     found = re.search(r"Value '(.*)' (?:of type '.*' could not be converted to|is not a valid) (\w+)", str(error))
+    if not error.full_key:
+        return first(str(error))
     if "is not a ListConfig" in str(error):
         return f"{error.full_key}: must be a list, as in {error.full_key}=[A,B]"
     if other := re.search(r"Value '(.*)' of type '.*' is incompatible with type hint 'Union\[int, str\]'", str(error)):

@@ -31,7 +31,7 @@ def loader() -> ConfigLoader:
 def group_names() -> list[str]:
     """The groups that have choices, in the order in which they are met."""
     order = {name: place for place, name in enumerate((*CHOSEN, *ADDED))}
-    names = [name for name in loader().list_groups("") if name not in ("hydra", "schema") and loader().get_group_options(name)]
+    names = [name for name in loader().list_groups("") if name not in ("hydra", "schema") and choices_of(name)]
     return sorted(names, key=lambda name: (order.get(name, len(CHOSEN)), name))
 
 
@@ -45,6 +45,14 @@ def hydra_groups(self: Hydra, parent: str = "") -> list[str]:
 def register() -> None:
     """Let Hydra list groups so."""
     Hydra.list_all_config_groups = hydra_groups  # type: ignore[method-assign]
+
+
+def choices_of(group: str) -> list[str]:
+    """The choices of a group; none of a folder that nobody may look into."""
+    try:
+        return loader().get_group_options(group)
+    except OSError:
+        return []
 
 
 def written(group: str) -> str:

@@ -49,7 +49,9 @@ def told(folder: str) -> str:
 
 
 def check_whole(config: DictConfig) -> None:
-    """Raise ConfigError for several values, or a search, of what is for a whole sweep."""
+    """Raise ConfigError for several values, or a search, of what is for a whole sweep, and for batches of no job."""
+    if (most := config.hydra.sweeper.get("max_batch_size")) is not None and most < 1:
+        raise ConfigError(f"hydra.sweeper.max_batch_size={most}: must be a whole number, at least 1")
     params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
     for text in [*params, *map(str, config.hydra.overrides.task)]:
         if (key := key_of(text)) not in WHOLE:

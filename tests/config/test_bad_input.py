@@ -134,6 +134,13 @@ ALONE: dict[str, tuple[list[str], str]] = {
     "two screens": (["--help-keys", "--help-sweeps"], "--help-keys --help-sweeps: these are screens of their own; ask for one"),
     "two commands": (["--multirun", "--info", "all", "seed=1,2"], "Only one of --run, --multirun, --cfg, --info and --shell_completion"),
     "what a run has": (["--cfg", "all", "--resolve"], "--cfg all --resolve: Hydra's own part has values that only a run has; use"),
+    "no checks": (["~hydra.callbacks.digitcmp", "dry_run=true"], "~hydra.callbacks.digitcmp: the program's own callback checks what is"),
+    "no callbacks": (["hydra.callbacks={}"], "hydra.callbacks={}: the program's own callback checks what is asked for; leave it"),
+    "batches of none": (
+        ["--multirun", "seed=0,1", "hydra.sweeper.max_batch_size=0"],
+        "max_batch_size=0: must be a whole number, at least 1",
+    ),
+    "itself": (["seed=${seed}"], "seed: Recursive interpolation"),
     "no cluster": (["ray.cpus=2"], "ray.cpus=2: this is for engine=ray; add it, or leave this out"),
     "no cluster for a sweep": (["--multirun", "engine=serial,processes", "ray.gpus=1"], "ray.gpus=1: this is for engine=ray"),
     "as many as are given": (["rounds=3", "auto.max=40"], "auto.max=40: this is for rounds=auto; add it, or leave this out"),
