@@ -140,6 +140,8 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
         return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
     if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
         given = [one for one in arguments if (name := one.lstrip("+").partition("=")[0]) in GROUPS or "/" in name]
+        if not given:
+            return f"{shlex.join(one for one in arguments if one.startswith('='))}: a value needs a key, as in seed=3"
         return f"{' '.join(given)}: a group takes the name of a choice, as in model=net2; the choices are in --help"
     called = " ".join(argument for argument in arguments if "(" in argument)  # calls of Hydra's functions, such as range(2)
     if "does not support sweep type" in text:

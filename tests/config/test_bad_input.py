@@ -140,6 +140,7 @@ ALONE: dict[str, tuple[list[str], str]] = {
         ["--multirun", "seed=0,1", "hydra.sweeper.max_batch_size=0"],
         "max_batch_size=0: must be a whole number, at least 1",
     ),
+    "no key": (["=3"], "=3: "),
     "itself": (["seed=${seed}"], "seed: Recursive interpolation"),
     "no cluster": (["ray.cpus=2"], "ray.cpus=2: this is for engine=ray; add it, or leave this out"),
     "no cluster for a sweep": (["--multirun", "engine=serial,processes", "ray.gpus=1"], "ray.gpus=1: this is for engine=ray"),

@@ -134,13 +134,17 @@ def test_a_worker_that_is_stopped_costs_its_own_round(monkeypatch: pytest.Monkey
 def test_a_worker_that_hangs_costs_its_own_round(monkeypatch: pytest.MonkeyPatch) -> None:
     """Though its sign of life is a thread's, which goes on: a worker that takes no CPU time is silent."""
     monkeypatch.setattr(server, "WORKER", "tests.experiment.hung")
-    monkeypatch.setattr(server, "SILENCE", 6.0)
     with ProcessExecutor(CPU, 2) as executor:
+        assert statuses(executor, [2], config()) == ["done"]  # the server has imported everything
+        (worker,) = executor.free
+        executor.free.clear()
+        worker.end()
+        monkeypatch.setattr(server, "SILENCE", 8.0)
         futures = submit(executor, [1, 2, 3], lambda *_: None, config())
         finish(executor, futures)
         rows = [future.result().row for future in futures]
     assert [row.status for row in rows] == ["failed", "done", "done"]
-    assert rows[0].error == "its worker process was not heard of for 6 s (stopped, or hung), and was ended"
+    assert rows[0].error == "its worker process was not heard of for 8 s (stopped, or hung), and was ended"
     assert not workers()
 
 
