@@ -130,7 +130,8 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
 
 
 def unchecked(composed: DictConfig) -> Config:
-    """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value."""
+    """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value, and for a
+    key that there is not."""
     tree = composed if OmegaConf.get_type(composed) is Config else OmegaConf.merge(empty(), composed)  # Hydra's trees have it as their type
     assert isinstance(tree, DictConfig)
     missing, values = [], dict[str, Any]()
@@ -141,11 +142,9 @@ def unchecked(composed: DictConfig) -> Config:
         values[name] = OmegaConf.to_object(value) if OmegaConf.is_config(value) and not below else value
     if missing:
         raise ConfigError(f"{min(missing)} has no value; give it one, as in {min(missing)}=VALUE")
-    known = {item.name for item in fields(Config)}
-    config = Config(**{name: value for name, value in values.items() if name in known})
-    for name in sorted(set(values) - known):
-        setattr(config, name, values[name])  # whoever checks it says that there is no such key
-    return config
+    for unknown in sorted(set(values) - {item.name for item in fields(Config)}):
+        raise ConfigError(unknown_key(unknown, f"={values[unknown]}", Config))
+    return Config(**values)
 
 
 @cache
