@@ -26,6 +26,7 @@ from digitcmp.config.identity import execution_keys
 from digitcmp.config.sizes import check_jobs
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment import preview
+from digitcmp.experiment.failed import failed_sweep
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_places, print_plan, print_resumed
 from digitcmp.experiment.progress import ProgressDisplay, counted
@@ -142,7 +143,7 @@ class Hooks(Callback):
         if config.preview:
             preview.tell(directory, Terminal())
         if failed := failures(directory):
-            print(messages.failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
+            print(failed_sweep(failed, sys.argv[1:], directory), file=sys.stderr)
 
 
 def check_names(config: DictConfig, folder: str) -> None:

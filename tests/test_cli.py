@@ -140,7 +140,7 @@ BAD_FILES = {
     "defaults: net2": "Invalid defaults list in 'model/mine'",
     "defaults: [net2, _self_]\nname: ${name}": "model.name: Interpolation key 'name' not found",
     "defaults: [net2, _self_]\nname: ${model.name}": "model.name",
-    "defaults: [net2, _self_]\ntower: ${oc.env:HOME}": "of type 'str'",
+    "defaults: [net2, _self_]\ntower: ${oc.env:HOME}": "str is not a ListConfig",
 }
 
 

@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
 from typing import Any, get_args, get_type_hints
@@ -15,8 +14,8 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException, ValidationError
 
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
-from digitcmp.errors import DigitcmpError, RunError, shortened
-from digitcmp.inert import line, visible
+from digitcmp.errors import DigitcmpError, shortened
+from digitcmp.inert import line
 from digitcmp.names import UNREAD, UNREADABLE
 from digitcmp.passwords import without_passwords
 
@@ -126,18 +125,21 @@ def by_class(error: BaseException) -> str:
     return wrong_type(source) if isinstance(source, ValidationError) else ""
 
 
+KNOWN = {
+    r"In '(.*)': \w+ raised while composing config:\s+(.*)": "{0}.yaml: {1}",
+    r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'": "+{0}={1}: choose it without the plus sign: {0}={1}",
+    r"provider=(.*?)(?: in .*)?, path=(.*) is\s+not available": "{0}: there is no folder {1}",
+    r"An item is already at '([\w./@-]+)'": "+{0}: there is such a key; leave out the plus sign, as in {0}=VALUE",
+    r"Error merging override ~(\S+)": "~{0}: a key cannot be left out; give it another value, as in {0}=VALUE",
+    r"Ambiguous value for argument '(.*)'": "{0}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'",
+}
+
+
 def known_text(text: str, arguments: Sequence[str]) -> str:
     """Errors that are known by their text alone, as sweep syntax that Hydra answers with an internal error; empty for any other."""
-    if found := re.search(r"In '(.*)': \w+ raised while composing config:\s+(.*)", text):
-        return f"{found[1]}.yaml: {found[2]}"
-    if found := re.search(r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'", text):
-        return f"+{found[1]}={found[2]}: choose it without the plus sign: {found[1]}={found[2]}"
-    if found := re.search(r"An item is already at '([\w./@-]+)'", text):
-        return f"+{found[1]}: there is such a key; leave out the plus sign, as in {found[1]}=VALUE"
-    if found := re.search(r"Error merging override ~(\S+)", text):
-        return f"~{found[1]}: a key cannot be left out; give it another value, as in {found[1]}=VALUE"
-    if found := re.search(r"Ambiguous value for argument '(.*)'", text):
-        return f"{found[1]}: several values make a sweep; add --multirun, or quote a list as in 'KEY=[1,2]'"
+    for pattern, line_of in KNOWN.items():
+        if found := re.search(pattern, text):
+            return line_of.format(*found.groups())
     if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
         given = [one for one in arguments if (name := one.lstrip("+").partition("=")[0]) in GROUPS or "/" in name]
         if not given:
@@ -239,21 +241,3 @@ def known_keys(node: Any = Config, prefix: str = "") -> list[str]:
         for kind in [*kinds, *GROUP_SCHEMAS.get(prefix + item.name, {}).values()]:
             keys += known_keys(kind, f"{prefix}{item.name}.")
     return keys
-
-
-def failed_sweep(failed: list[tuple[str, int, str]], arguments: list[str], directory: Path) -> str:
-    """The failed rounds of a sweep, a line each, and the command that trains just those again."""
-    lines = [line(f"  {run} seed {seed}: {error}") for run, seed, error in failed[:20]]
-    if len(failed) > 20:
-        lines.append(f"  … and {len(failed) - 20} more")
-    again = [*(argument for argument in arguments if argument != "retry_failed=true"), "retry_failed=true"]
-    if not any(argument.startswith("hydra.sweep.dir=") for argument in arguments):
-        again.append(f"hydra.sweep.dir={directory}")
-    command = shlex.join(["python", "-m", "digitcmp", *again])
-    return "\n".join([f"{len(failed)} failed:", *lines, f"train just those again: {visible(command)}"])
-
-
-def failed_rounds(seeds: list[int], total: int, reason: str, directory: Path) -> RunError:
-    """The error at the end of a run in which rounds failed."""
-    named = ", ".join(map(str, seeds[:10])) + (", …" if len(seeds) > 10 else "")
-    return RunError(f"{len(seeds)} of {total} rounds failed (seed {named}): {reason}; see {directory / 'digitcmp.log'}")

@@ -17,6 +17,8 @@ from tests.nasty import NASTY, at_most_refused
 
 RUN = r"""
 import contextlib, io, json, os, sys, time
+from digitcmp.entry import hush
+hush()
 sys.modules["torch"] = None  # whoever imports it fails
 from hydra.core.global_hydra import GlobalHydra
 from digitcmp import cli
@@ -141,7 +143,8 @@ ALONE: dict[str, tuple[list[str], str]] = {
         "max_batch_size=0: must be a whole number, at least 1",
     ),
     "no key": (["=3"], "=3: "),
-    "itself": (["seed=${seed}"], "seed: Recursive interpolation"),
+    "no folder": (["hydra.searchpath=[/nowhere]"], "hydra.searchpath: there is no folder /nowhere"),
+    "itself": (["seed=${seed}"], "Recursive interpolation detected"),
     "no cluster": (["ray.cpus=2"], "ray.cpus=2: this is for engine=ray; add it, or leave this out"),
     "no cluster for a sweep": (["--multirun", "engine=serial,processes", "ray.gpus=1"], "ray.gpus=1: this is for engine=ray"),
     "as many as are given": (["rounds=3", "auto.max=40"], "auto.max=40: this is for rounds=auto; add it, or leave this out"),
