@@ -47,9 +47,9 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
     if isinstance(error, UnicodeDecodeError):
         opened = [str(frame.f_locals["full_path"]) for frame, _ in walk_tb(error.__traceback__) if "full_path" in frame.f_locals]
         return f"{opened[-1] if opened else 'a YAML file'}: this is not UTF-8 text ({error.reason})"
-    if isinstance(error, RecursionError):
-        opened = [str(frame.f_locals["path"]) for frame, _ in walk_tb(error.__traceback__) if is_reader(frame, "path")]
-        return f"{opened[-1]}.yaml: its defaults lead back to itself"
+    if isinstance(error, RecursionError) and raised_by_reading(error):
+        *_, opened = (frame.f_locals["path"] for frame, _ in walk_tb(error.__traceback__) if is_reader(frame, "path"))
+        return f"{opened}.yaml: its defaults lead back to itself"
     if isinstance(error, ImportError | MemoryError):
         return f"{first(str(error))}: a library is damaged, or there is too little memory for it (ulimit -v)"
     return (
