@@ -51,7 +51,7 @@ class DigitcmpLauncher(Launcher):
     """Trains all jobs together, and lets Hydra run each."""
 
     here = True  # whether it is this machine that trains
-    make_folder: Callable[[bool], None] | None = None  # makes that of a sweep; a sweeper that leaves this out has done so
+    make_folder: Callable[[], None] | None = None  # makes that of a sweep; a sweeper that leaves this out has done so
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
@@ -122,7 +122,8 @@ class DigitcmpLauncher(Launcher):
     def begin(self, runs: Sequence[Run], first: bool) -> None:
         """Make the sweep's folder; its file says when the sweep was begun. first: whether these are the runs of its first batch of jobs."""
         if self.make_folder is not None:
-            self.make_folder(first)
+            if first:
+                self.make_folder()
             for run in runs:
                 assert run.store.job is not None
                 run.store.job = job_of(Path(str(self.config.hydra.sweep.dir)), run.store.job[1])

@@ -17,6 +17,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from digitcmp.files import write_whole
 from digitcmp.inert import line
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.search.config import SearchConfig, check_settings
@@ -43,12 +44,9 @@ class JobSweeper(BasicSweeper):
         return returns
 
 
-def make_folder(config: DictConfig, first: bool) -> None:
-    """Make the folder of a sweep, with what the sweep was told. first: whether this is its first batch of jobs."""
-    folder = Path(str(config.hydra.sweep.dir))
-    folder.mkdir(parents=True, exist_ok=True)
-    if first:
-        OmegaConf.save(config, folder / "multirun.yaml")
+def make_folder(config: DictConfig) -> None:
+    """Make the folder of a sweep, with what the sweep was told: whole, as others may read it meanwhile. Raises RunError."""
+    write_whole(Path(str(config.hydra.sweep.dir)) / "multirun.yaml", OmegaConf.to_yaml(config))
 
 
 @dataclass
