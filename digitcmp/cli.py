@@ -28,7 +28,7 @@ from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment import preview
 from digitcmp.experiment.failed import failed_sweep
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import failures, print_places, print_plan, print_resumed
+from digitcmp.experiment.plan import failures, print_places, print_plan, print_resumed, run_folders
 from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -125,14 +125,14 @@ class Hooks(Callback):
         """Write the report of the sweep; list its failed rounds, and the command that trains just those again."""
         del kwargs
         directory = Path(config.hydra.sweep.dir)
-        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | SystemExit) or not any(directory.glob("*/run.json")):
+        if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | SystemExit) or not (runs := run_folders(directory)):
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return
         if official(config.hydra):
             sweeper.print_found(directory)
             return
-        if busy := [path.parent for path in directory.glob("*/run.json") if in_use(path.parent)]:
+        if busy := list(filter(in_use, runs)):
             print(f"{counted(len(busy), 'run')} in {directory}: another process still trains rounds of them, and reports at its end")
             return
         if config.report and config.test:

@@ -28,6 +28,7 @@ NOTHING = {
     "data that there are not": ["data=mnist", "data.root=nowhere,nowhere/else"],
     "a device that there is not": ["device=cuda:99", "seed=0,1"],
     "a folder for two": ["epochs=1,2", "hydra.sweep.subdir=x"],
+    "a folder beside the sweep's": ["seed=0,1", "hydra.sweep.subdir=../x"],
     "rounds=auto that cannot compare": ["model=net1,net2", "rounds=auto", "test=true,false"],
 }
 
