@@ -24,8 +24,9 @@ from digitcmp.config.meant import for_many
 from digitcmp.config.sizes import check_jobs
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment import preview
+from digitcmp.experiment.failed import failed_sweep
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import failures, print_places, print_plan, print_resumed
+from digitcmp.experiment.plan import failures, print_places, print_plan, print_resumed, run_folders
 from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -51,13 +52,13 @@ class Hooks(Callback):
     Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
     """
 
-
     @carried_out
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
         check_names(config, config.hydra.run.dir)
         slurm.check_given(config.hydra, multirun=False)
+        sweeps.check_beside(config)
         check_single(config)
         if config.preview:
             previews.give_folder(config, single=True)
@@ -82,12 +83,15 @@ class Hooks(Callback):
         del kwargs
         check_names(config, config.hydra.sweep.dir)
         slurm.check_given(config.hydra, multirun=True)
+        sweeps.check_beside(config)
         check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
         if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
             params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
             check_jobs([*params, *config.hydra.overrides.task])
         check_auto(config, config.hydra)
         sweeps.check_whole(config)
+        if config.dry_run:
+            sweeps.check_ours(config, "dry_run=true", ("digitcmp", "slurm"))
         sweeps.check_official(config)
         if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
             tell(Terminal(), f"the sweep is changed, so that it goes into a folder of its own: {folder}")
@@ -102,7 +106,7 @@ class Hooks(Callback):
         directory = Path(config.hydra.sweep.dir)
         if config.dry_run or isinstance(sys.exception(), KeyboardInterrupt | SystemExit):
             return
-        if not any(directory.glob("*/run.json")):
+        if not (runs := run_folders(directory)):
             if sys.exception() is None:
                 sweeps.check_arrived(config.hydra)
             return
@@ -111,7 +115,7 @@ class Hooks(Callback):
         if official(config.hydra):
             sweeper.print_found(directory)
             return
-        if busy := [path.parent for path in directory.glob("*/run.json") if in_use(path.parent)]:
+        if busy := list(filter(in_use, runs)):
             print(f"{counted(len(busy), 'run')} in {directory}: another process still trains rounds of them, and reports at its end")
             return
         if config.report and config.test:
@@ -122,7 +126,7 @@ class Hooks(Callback):
         if config.preview:
             preview.tell(directory, Terminal())
         if failed := failures(directory):
-            complain(messages.failed_sweep(failed, sys.argv[1:], directory))
+            complain(failed_sweep(failed, sys.argv[1:], directory))
 
 
 def check_names(config: DictConfig, folder: str) -> None:

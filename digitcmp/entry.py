@@ -90,6 +90,7 @@ def hush() -> None:
     import logging
     import warnings
 
+    warnings.filterwarnings("error", "provider=.* is not available")  # Hydra's, of a folder of YAML files that there is not
     warnings.filterwarnings("ignore", ".*joblib will operate in serial mode")  # /dev/shm is full: nothing here needs it
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where there is no home, it tells of its cache
 

@@ -6,6 +6,7 @@ slashes.
 """
 
 import os
+import re
 import unicodedata
 from pathlib import PurePath
 
@@ -16,6 +17,8 @@ SIGNS = "_-.,=+:@%()[] "
 LENGTH = 100  # characters of a name
 PART = 255  # bytes of a folder's name, as file systems have it
 WHOLE = 2000  # characters of a path; systems end at 4,096 bytes, and files are still to come below it
+UNREAD = re.compile("[\udc80-\udcff]")  # bytes that a locale could not read
+UNREADABLE = "this locale cannot read its letters; set LC_ALL=C.UTF-8, or PYTHONUTF8=1"
 SHOWN = 40  # characters of a wrong name that are quoted
 
 
@@ -41,8 +44,8 @@ def check_folder(key: str, path: str | PurePath) -> None:
     text = str(path)
     hidden = next((letter for letter in text if not letter.isprintable()), "")
     longest = max((len(os.fsencode(part)) for part in PurePath(text).parts), default=0) if not hidden else 0
-    if "\udc80" <= hidden <= "\udcff":
-        raise ConfigError(f"{key}={quoted(text)}: this locale cannot read its letters; set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
+    if UNREAD.match(hidden):
+        raise ConfigError(f"{key}={quoted(text)}: {UNREADABLE}")
     if hidden:
         wrong = f"it has a {hidden!r}, which nobody can see"
     elif longest > PART or len(text) > WHOLE:

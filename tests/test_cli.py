@@ -105,7 +105,8 @@ BAD = {
     "~model.name": "~model.name: a key cannot be left out; give it another value, as in model.name=VALUE",
     "~foo": "foo: there is no such key",
     "data.fold=2": "; data has source, root, fingerprint,",
-    "+foo=1": "foo: there is no such key",
+    "+foo=1": "foo=1: there is no such key",
+    "+seeds=1": "seeds=1: there is no such key",
     "experiment=net4": "experiment=net4: this group is added with a plus sign: +experiment=net4",
     "+experiment=net5": "experiment=net5: there is no such choice (did you mean net",
     "device=gpu": "device=gpu: choose one of auto, cpu, cuda",
@@ -139,6 +140,12 @@ BAD_FILES = {
     "name: a\ndigit_dens: []": "model/mine.yaml: Key 'digit_dens' not in 'ModelConfig'",
     "name: a\ntower: [{channels: many}]": "model/mine.yaml: Value 'many' of type 'str' could not be converted to Integer",
     "name: a\ntower: [": "mine.yaml, line 3: this is not YAML",
+    "": "model.name has no value; give it one, as in model.name=VALUE",
+    "defaults: [mine, _self_]": "model/mine.yaml: its defaults lead back to itself",
+    "defaults: net2": "Invalid defaults list in 'model/mine'",
+    "defaults: [net2, _self_]\nname: ${name}": "model.name: Interpolation key 'name' not found",
+    "defaults: [net2, _self_]\nname: ${model.name}": "model.name",
+    "defaults: [net2, _self_]\ntower: ${oc.env:HOME}": "str is not a ListConfig",
 }
 
 

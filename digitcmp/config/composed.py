@@ -31,12 +31,13 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     hydra: that part, where the tree comes without it (Hydra keeps it from the job's function). A job of the official Optuna sweeper
     is not tested, whatever it was told: a search must not look at the test pairs. (`digitcmp_optuna` says so in the overrides of its jobs.)
     """
-    own, hydra = without_hydra(composed), composed.hydra if hydra is None else hydra
-    check_auto(own, hydra)
+    hydra = composed.hydra if hydra is None else hydra
+    check_auto(composed, hydra)
+    config = unchecked(composed)
     if official(hydra):
-        check_validated(own)
-        own.test = False
-    return check(unchecked(own))
+        check_validated(composed)
+        config.test = False
+    return check(config)
 
 
 def check(config: Config) -> Config:
@@ -130,14 +131,21 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
 
 
 def unchecked(composed: DictConfig) -> Config:
-    """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value."""
-    tree = OmegaConf.merge(empty(), composed)
-    missing = sorted(OmegaConf.missing_keys(tree))
+    """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value, and for a
+    key that there is not."""
+    tree = composed if OmegaConf.get_type(composed) is Config else OmegaConf.merge(empty(), composed)  # Hydra's trees have it as their type
+    assert isinstance(tree, DictConfig)
+    missing, values = [], dict[str, Any]()
+    for name in [str(name) for name in tree if name != "hydra"]:
+        value = None if OmegaConf.is_missing(tree, name) else tree[name]
+        below = sorted(OmegaConf.missing_keys(value)) if OmegaConf.is_config(value) else []
+        missing += [name] if OmegaConf.is_missing(tree, name) else below
+        values[name] = OmegaConf.to_object(value) if OmegaConf.is_config(value) and not below else value
     if missing:
-        raise ConfigError(f"{missing[0]} has no value; give it one, as in {missing[0]}=VALUE")
-    config = OmegaConf.to_object(tree)
-    assert isinstance(config, Config)
-    return config
+        raise ConfigError(f"{min(missing)} has no value; give it one, as in {min(missing)}=VALUE")
+    for unknown in sorted(set(values) - {item.name for item in fields(Config)}):
+        raise ConfigError(unknown_key(unknown, f"={values[unknown]}", Config))
+    return Config(**values)
 
 
 @cache

@@ -5,22 +5,26 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from traceback import walk_tb
+from types import FrameType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException, ValidationError
+from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException, ValidationError
 
-from digitcmp.config.meant import COMMAND, comma, for_many, word
+from digitcmp.config.meant import comma, for_many, word
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
-from digitcmp.errors import DigitcmpError, RunError, shortened
-from digitcmp.inert import line, visible
+from digitcmp.errors import DigitcmpError, shortened
+from digitcmp.inert import line
+from digitcmp.names import UNREAD, UNREADABLE
 from digitcmp.passwords import without_passwords
 
 LISTS = [name for name, hint in get_type_hints(Config).items() if get_origin(hint) is list]  # keys whose values are lists
 GROUPS = ("model", "data", *GROUP_SCHEMAS, "experiment", "ladder", "sweeps")
+
+
+TRACE = "HYDRA_FULL_ERROR=1 in front of the command shows where"
 
 
 def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
@@ -45,10 +49,19 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
     if isinstance(error, UnicodeDecodeError):
         opened = [str(frame.f_locals["full_path"]) for frame, _ in walk_tb(error.__traceback__) if "full_path" in frame.f_locals]
         return f"{opened[-1] if opened else 'a YAML file'}: this is not UTF-8 text ({error.reason})"
+    if isinstance(error, RecursionError) and raised_by_reading(error):
+        *_, opened = (frame.f_locals["path"] for frame, _ in walk_tb(error.__traceback__) if is_reader(frame, "path"))
+        return f"{opened}.yaml: its defaults lead back to itself"
     if isinstance(error, ImportError | MemoryError):
         return f"{first(str(error))}: a library is damaged, or there is too little memory for it (ulimit -v)"
-    typed = word(error, arguments) or comma(error, arguments)
-    return missing(error) or known_text(str(error), arguments) or typed or by_class(error) or first(str(error))
+    return (
+        missing(error)
+        or known_text(str(error), arguments)
+        or word(error, arguments)
+        or comma(error, arguments)
+        or by_class(error)
+        or first(str(error) or f"{type(error).__name__}; {TRACE}")
+    )
 
 
 def missing(error: BaseException) -> str:
@@ -84,21 +97,29 @@ def by_class(error: BaseException) -> str:
         return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: this is not YAML ({error.problem})"
     if isinstance(error, OverrideParseException) and (found := re.search(r"while evaluating '(?:.*)': (.*)", str(error))):
         return f"{error.override}: {found[1]}"
+    if isinstance(error, OverrideParseException) and not error.override.isascii() and UNREAD.search(error.override):
+        return f"{error.override}: {UNREADABLE}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters twice, as in 'KEY=\"~/a\"'"
+    if isinstance(source, InterpolationResolutionError) and source.full_key:
+        return f"{source.full_key}: {first(str(source))}"
     return wrong_type(source) if isinstance(source, ValidationError) else ""
+
+
+KNOWN = {
+    r"In '(.*)': \w+ raised while composing config:\s+(.*)": "{0}.yaml: {1}",
+    r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'": "+{0}={1}: choose it without the plus sign: {0}={1}",
+    r"provider=(.*?)(?: in .*)?, path=(.*) is\s+not available": "{0}: there is no folder {1}",
+    r"An item is already at '([\w./@-]+)'": "+{0}: there is such a key; leave out the plus sign, as in {0}=VALUE",
+    r"Error merging override ~(\S+)": "~{0}: a key cannot be left out; give it another value, as in {0}=VALUE",
+}
 
 
 def known_text(text: str, arguments: Sequence[str]) -> str:
     """Errors that are known by their text alone, as sweep syntax that Hydra answers with an internal error; empty for any other."""
-    if found := re.search(r"In '(.*)': \w+ raised while composing config:\s+(.*)", text):
-        return f"{found[1]}.yaml: {found[2]}"
-    if found := re.search(r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'", text):
-        return f"+{found[1]}={found[2]}: choose it without the plus sign: {found[1]}={found[2]}"
-    if found := re.search(r"An item is already at '([\w./@-]+)'", text):
-        return f"+{found[1]}: there is such a key; leave out the plus sign, as in {found[1]}=VALUE"
-    if found := re.search(r"Error merging override ~(\S+)", text):
-        return f"~{found[1]}: a key cannot be left out; give it another value, as in {found[1]}=VALUE"
+    for pattern, line_of in KNOWN.items():
+        if found := re.search(pattern, text):
+            return line_of.format(*found.groups())
     if found := re.search(r"Ambiguous value for argument '(.*)'|Sweep parameters (.*) requires --multirun", text):
         given = (found[1] or found[2]).strip("'")
         key, _, values = given.partition("=")
@@ -106,6 +127,8 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
         return f"{given}: several values are for many runs{listed}; did you mean: {for_many(arguments)}"
     if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
         given = [one for one in arguments if (name := one.lstrip("+").partition("=")[0]) in GROUPS or "/" in name]
+        if not given:
+            return f"{shlex.join(one for one in arguments if one.startswith('='))}: a value needs a key, as in seed=3"
         return f"{' '.join(given)}: a group takes the name of a choice, as in model=net2; the choices are in --help"
     called = " ".join(argument for argument in arguments if "(" in argument)  # calls of Hydra's functions, such as range(2)
     if "does not support sweep type" in text:
@@ -120,14 +143,21 @@ def first(text: str) -> str:
     return next((part.strip() for part in text.splitlines() if part.strip()), "an error without a text")
 
 
-# where ordinary exceptions mean wrong input: Hydra's reading of the command line, the official Optuna sweeper and what it calls
-READERS = ("hydra.core.override_parser", "hydra._internal.defaults_list", "hydra_plugins.hydra_optuna_sweeper", "optuna.", "sqlalchemy.")
+# where ordinary exceptions mean wrong input: Hydra, the official Optuna sweeper, and what they call
+READERS = ("hydra.", "hydra_plugins.hydra_optuna_sweeper", "omegaconf.", "optuna.", "sqlalchemy.")
 
 
 def raised_by_reading(error: BaseException) -> bool:
     """Whether an error comes out of code in which ordinary exceptions mean wrong input."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    if isinstance(error, RecursionError):  # it comes wherever the stack ends
+        return any(is_reader(frame, "path") for frame in frames)
     return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith(READERS)
+
+
+def is_reader(frame: FrameType, name: str) -> bool:
+    """Whether a frame is one of Hydra's reading of defaults, and has a variable of this name."""
+    return frame.f_globals.get("__name__") == "hydra._internal.defaults_list" and name in frame.f_locals
 
 
 def raised_by_a_library(error: BaseException) -> bool:
@@ -139,6 +169,8 @@ def raised_by_a_library(error: BaseException) -> bool:
 def wrong_type(error: ValidationError) -> str:
     """optimizer.lr=abc: what kind of value the key takes."""
     found = re.search(r"Value '(.*)' (?:of type '.*' could not be converted to|is not a valid) (\w+)", str(error))
+    if not error.full_key:
+        return first(str(error))
     if "is not a ListConfig" in str(error):
         return f"{error.full_key}: must be a list, as in {error.full_key}=[A,B]"
     if other := re.search(r"Value '(.*)' of type '.*' is incompatible with type hint 'Union\[int, str\]'", str(error)):
@@ -194,21 +226,3 @@ def known_keys(node: Any = Config, prefix: str = "") -> list[str]:
         for kind in [*kinds, *GROUP_SCHEMAS.get(prefix + item.name, {}).values()]:
             keys += known_keys(kind, f"{prefix}{item.name}.")
     return keys
-
-
-def failed_sweep(failed: list[tuple[str, int, str]], arguments: list[str], directory: Path) -> str:
-    """The failed rounds of a sweep, a line each, and the command that trains just those again."""
-    lines = [line(f"  {run} seed {seed}: {error}") for run, seed, error in failed[:20]]
-    if len(failed) > 20:
-        lines.append(f"  … and {len(failed) - 20} more")
-    again = [*(argument for argument in arguments if argument != "retry_failed=true"), "retry_failed=true"]
-    if not any(argument.startswith("hydra.sweep.dir=") for argument in arguments):
-        again.append(f"hydra.sweep.dir={directory}")
-    command = shlex.join([*COMMAND, *again])
-    return "\n".join([f"{len(failed)} failed:", *lines, f"train just those again: {visible(command)}"])
-
-
-def failed_rounds(seeds: list[int], total: int, reason: str, directory: Path) -> RunError:
-    """The error at the end of a run in which rounds failed."""
-    named = ", ".join(map(str, seeds[:10])) + (", …" if len(seeds) > 10 else "")
-    return RunError(f"{len(seeds)} of {total} rounds failed (seed {named}): {reason}; see {directory / 'digitcmp.log'}")

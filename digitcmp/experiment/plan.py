@@ -72,11 +72,16 @@ def words(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
+def run_folders(sweep: Path) -> list[Path]:
+    """The folders of a sweep's runs: the sweep's own, or below it at any depth, as hydra.sweep.subdir has it; also links to others."""
+    return sorted({path.parent for pattern in ("*/run.json", "**/run.json") for path in sweep.glob(pattern)})
+
+
 def failures(sweep: Path) -> list[tuple[str, int, str]]:
     """The failed rounds of a sweep's runs: folder, seed, error. A run that cannot be read is left out: the report has told of it."""
     found = []
-    for path in sorted(sweep.glob("*/run.json")):
+    for folder in run_folders(sweep):
         with suppress(RunError):
-            rows = [record.row for record in read_run_records(path.parent).rounds.values()]
-            found += [(path.parent.name, row.seed, row.error) for row in rows if row.status == "failed"]
+            rows = [record.row for record in read_run_records(folder).rounds.values()]
+            found += [(folder.name, row.seed, row.error) for row in rows if row.status == "failed"]
     return found

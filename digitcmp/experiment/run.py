@@ -7,8 +7,8 @@ from statistics import fmean
 from typing import Any
 
 from digitcmp.config.identity import configuration
-from digitcmp.config.messages import failed_rounds
 from digitcmp.config.schema import Config
+from digitcmp.experiment.failed import failed_rounds
 from digitcmp.experiment.provenance import allocation, machine, versions
 from digitcmp.experiment.store import Status, Store, network_path
 from digitcmp.names import check_folder

@@ -1,9 +1,8 @@
 """Composing the jobs of a sweep: those that differ in nothing but plain values are composed once and copied.
 
-Hydra composes every job twice (once to see whether that is possible, once to run it), at some 40 ms each. The jobs of a sweep mostly
-have the same choices, and other values of the same keys: `seed=3`, `optimizer.lr=0.1`. What is composed for one is what is composed for
-the next but for these values and the list of overrides; what depends on them is an interpolation, which is resolved in the copy as it
-would be in the original.
+Hydra needs some 40 ms for each job (less with `digitcmp.plugins.remembering`). The jobs of a sweep mostly have the same choices, and
+other values of the same keys: `seed=3`, `optimizer.lr=0.1`. What is composed for one is what is composed for the next but for these
+values and the list of overrides; what depends on them is an interpolation, which is resolved in the copy as it would be in the original.
 """
 
 import copy
@@ -12,8 +11,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
@@ -21,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.composed import check, official, typed, unchecked, without_hydra
 from digitcmp.config.schema import AUTO, Config
+from digitcmp.plugins.remembering import Remembering
 
 PLAIN = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)=([-+.\w]+)")  # a key, and a value in which nothing is quoted, listed or called
 SUBDIR = "hydra.sweep.subdir"  # the one of Hydra's own keys that jobs differ in
@@ -59,7 +61,7 @@ class Template:
         if not self.alone or self.composed.rounds == AUTO:
             return typed(self.composed)
         if self.config is None:
-            self.config = unchecked(without_hydra(self.composed))
+            self.config = unchecked(self.composed)
         config = copy.deepcopy(self.config)
         for key in keys:
             put(config, key, OmegaConf.select(self.composed, key))
@@ -108,6 +110,8 @@ class TemplateLoader:
 
     def __init__(self, loader: ConfigLoader) -> None:
         self.loader = loader
+        if isinstance(loader, ConfigLoaderImpl) and not isinstance(loader.repository, Remembering):
+            loader.repository = cast(ConfigRepository, Remembering(loader.repository, {}, {}))
         self.templates: OrderedDict[tuple[Any, ...], Template] = OrderedDict()
         self.groups = set(loader.list_groups(""))
 

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from hydra._internal.hydra import Hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -30,8 +31,28 @@ def loader() -> ConfigLoader:
 def group_names() -> list[str]:
     """The groups that have choices, in the order in which they are met."""
     order = {name: place for place, name in enumerate((*CHOSEN, *ADDED))}
-    names = [name for name in loader().list_groups("") if name not in ("hydra", "schema") and loader().get_group_options(name)]
+    names = [name for name in loader().list_groups("") if name not in ("hydra", "schema") and choices_of(name)]
     return sorted(names, key=lambda name: (order.get(name, len(CHOSEN)), name))
+
+
+def hydra_groups(self: Hydra, parent: str = "") -> list[str]:
+    """Hydra's own groups, for --hydra-help: all that it lists itself. It would go through every folder below --config-dir for that, and
+    round and round behind a link to one that it lies in."""
+    del parent
+    return [f"hydra/{name}" for name in self.config_loader.list_groups("hydra")]
+
+
+def register() -> None:
+    """Let Hydra list groups so."""
+    Hydra.list_all_config_groups = hydra_groups  # type: ignore[method-assign]
+
+
+def choices_of(group: str) -> list[str]:
+    """The choices of a group; none of a folder that nobody may look into."""
+    try:
+        return loader().get_group_options(group)
+    except OSError:
+        return []
 
 
 def written(group: str) -> str:

@@ -23,6 +23,7 @@ from digitcmp.config.identity import configuration, configuration_hash, flat
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.errors import DigitcmpError, Pruned, RunError
 from digitcmp.experiment.about import read_about
+from digitcmp.experiment.plan import run_folders
 from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.run import Run
 from digitcmp.plugins.composing import TemplateLoader
@@ -80,10 +81,10 @@ class Homes:
 
     def __init__(self, sweep: Path) -> None:
         self.seeds: defaultdict[str, dict[Path, set[int]]] = defaultdict(dict)  # by configuration and folder
-        for path in sorted(sweep.glob("*/run.json")):
+        for folder in run_folders(sweep):
             with suppress(RunError):  # a damaged one is nobody's
-                about = read_about(path.parent)
-                self.seeds[about["configuration_hash"]][path.parent] = set(about["seeds"])
+                about = read_about(folder)
+                self.seeds[about["configuration_hash"]][folder] = set(about["seeds"])
 
     def find(self, directory: Path, config: Config) -> Path:
         """The folder for a job that would go into this one: this one, unless another one has most of its rounds."""
@@ -96,7 +97,8 @@ class Homes:
 
 
 def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Job:
-    """The job that these overrides make of the sweep's configuration. Raises what Hydra raises when they cannot be composed."""
+    """The job that these overrides make of the sweep's configuration. Raises what Hydra raises when they cannot be composed, and
+    RunError for a folder outside the sweep's."""
     found = loader.template(sweep, list(overrides))
     composed = found if isinstance(found, DictConfig) else found.composed
 
@@ -108,7 +110,10 @@ def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: 
         return numbered(own, number)
 
     with hydra_config(numbered(composed, number)):
-        directory = (Path(str(composed.hydra.sweep.dir)) / str(composed.hydra.sweep.subdir)).absolute()
+        folder, below = Path(str(composed.hydra.sweep.dir)).absolute(), str(composed.hydra.sweep.subdir)
+        directory = folder / below
+        if not Path(os.path.normpath(directory)).is_relative_to(os.path.normpath(folder)):
+            raise RunError(f"hydra.sweep.subdir={below}: this leads out of the sweep's folder, whose report would be without it")
         job = Job(number, list(overrides), compose, command_of(list(composed.hydra.overrides.task)), directory)
         try:
             job.whole = typed(composed) if isinstance(found, DictConfig) else found.typed()

@@ -7,7 +7,7 @@ one job after the other (`stream`). Imports neither torch nor a model.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -33,7 +33,7 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.notice import notice
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.hydra_job import conclude, is_plain, raise_quietly
-from digitcmp.plugins.jobs import Homes, Job, make_job
+from digitcmp.plugins.jobs import Homes, Job, job_of, make_job
 from digitcmp.plugins.previews import few_of, whole_of
 from digitcmp.plugins.runner import JobRunner, OnJobEnd
 from digitcmp.search.config import TARGET as SEARCHING
@@ -51,6 +51,7 @@ class DigitcmpLauncher(Launcher):
     """Trains all jobs together, and lets Hydra run each."""
 
     here = True  # whether it is this machine that trains
+    make_folder: Callable[[], None] | None = None  # makes that of a sweep; a sweeper that leaves this out has done so
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
@@ -76,6 +77,8 @@ class DigitcmpLauncher(Launcher):
         homes = None if (auto := auto_together(valid)) else Homes(Path(str(self.config.hydra.sweep.dir)).absolute())
         if auto and not dry:
             return self.decide(jobs)
+        if not valid and any(job.error for job in jobs):
+            raise next(job.error for job in jobs if job.error)
         returns: dict[int, JobReturn] = {}
         runner = JobRunner(self, returns.__setitem__, homes)
         runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
@@ -87,6 +90,7 @@ class DigitcmpLauncher(Launcher):
             tell(console, f"{shared}: trained together, in one folder")
         if dry:
             return self.show_plan(runs, runner)
+        self.begin(runs, initial_job_idx == 0)
         if previewing and self.config.hydra.sweeper._target_ != SEARCHING:  # a search has left what it is there
             folder = Path(str(self.config.hydra.sweep.dir)).absolute()
             preview.write(whole_of(preview.typed_command(sys.argv[1:]), asked, jobs, folder), folder)
@@ -109,10 +113,20 @@ class DigitcmpLauncher(Launcher):
             if refused is not None:
                 raise refused
         print_resumed(runs, console := Terminal())
+        self.begin(runs, first=True)
         self.elsewhere(runs)
         train_auto(runs, Path(str(self.config.hydra.sweep.dir)), [RunLog()], console, runner.on_run_end)
         runner.run_waiting()
         return [returns[job.number] for job in jobs]
+
+    def begin(self, runs: Sequence[Run], first: bool) -> None:
+        """Make the sweep's folder; its file says when the sweep was begun. first: whether these are the runs of its first batch of jobs."""
+        if self.make_folder is not None:
+            if first:
+                self.make_folder()
+            for run in runs:
+                assert run.store.job is not None
+                run.store.job = job_of(Path(str(self.config.hydra.sweep.dir)), run.store.job[1])
 
     def elsewhere(self, runs: Sequence[Run]) -> None:
         """Have rounds of these runs trained by others, as far as a launcher does so. Raises RunError when they have not been."""
@@ -137,7 +151,7 @@ class DigitcmpLauncher(Launcher):
 
     def run(self, job: Job) -> JobReturn:
         """Let Hydra run a job. What has been trained for it is its result; what could not be trained says so itself."""
-        if job.compose is None:
+        if job.compose is None or (job.error is not None and not job.ended):  # it has no folder
             return JobReturn(overrides=job.overrides, status=JobStatus.FAILED, _return_value=job.error)
         try:
             return self.run_composed(job, job.compose())
@@ -172,8 +186,7 @@ class DigitcmpLauncher(Launcher):
                 print_expected(runs, Path(str(self.config.hydra.sweep.dir)), workers, Terminal())
             else:
                 print_plan(runs, workers, Terminal())
-        errors = [job.error if job.config is None else runner.refusal(job.config) for job in runner.waiting]
-        refused = [JobReturn(status=JobStatus.FAILED, _return_value=error) for error in errors if error]
+        refused = [JobReturn(status=JobStatus.FAILED, _return_value=job.error) for job in runner.waiting if job.error]
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
     def side_by_side(self, config: Config, rounds: int) -> int:

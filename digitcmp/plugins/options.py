@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -10,6 +11,7 @@ from digitcmp.config.messages import suggestion
 from digitcmp.errors import ConfigError
 
 SCREENS = ("choices", "keys", "sweeps")  # --help-SCREEN
+OWN = re.compile(r"[~+]*hydra\.callbacks(\.digitcmp|=|$)")  # what would change or remove it
 SHELLS = ("bash", "fish", "zsh")
 
 
@@ -19,8 +21,16 @@ def given(arguments: list[str]) -> list[str]:
     parsed = parse(arguments)
     if parsed.shell_completion:
         check_completion(parsed.overrides)
+    for text in parsed.overrides:
+        if OWN.match(text):
+            raise ConfigError(f"{text}: the program's own callback checks what is asked for; leave it as it is, and add others beside it")
+    if parsed.resolve and parsed.cfg in ("all", "hydra"):
+        raise ConfigError(f"--cfg {parsed.cfg} --resolve: Hydra's own part has values that only a run has; use --cfg job --resolve")
     screens = [f"hydra/help={name}" for name in SCREENS if getattr(parsed, f"help_{name}")]
-    return [argument for argument in arguments if not argument.startswith("--help-")] + (["--help", screens[-1]] if screens else [])
+    if len(screens) > 1:
+        asked = " ".join(f"--help-{name.partition('=')[2]}" for name in screens)
+        raise ConfigError(f"{asked}: these are screens of their own; ask for one at a time")
+    return [argument for argument in arguments if not argument.startswith("--help-")] + (["--help", *screens] if screens else [])
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -13,7 +13,7 @@ from digitcmp.errors import ConfigError
 from digitcmp.experiment import preview
 from digitcmp.experiment.preview import Part, Whole
 from digitcmp.plugins.jobs import Job
-from digitcmp.plugins.sweeps import told
+from digitcmp.plugins.sweeps import check_ours, told
 from digitcmp.terminal import Terminal, tell
 
 
@@ -21,11 +21,8 @@ def give_folder(config: DictConfig, single: bool) -> None:
     """Give a preview a folder beside the one of the whole, whatever that is, and say so. Raises ConfigError where another launcher or
     sweeper than the program's own has the jobs."""
     hydra = config.hydra
-    for part, known in (("sweeper", ("basic", "digitcmp_optuna")), ("launcher", ("digitcmp",))):
-        if not single and (chosen := hydra.runtime.choices.get(f"hydra/{part}")) not in known:
-            raise ConfigError(
-                f"preview=true with hydra/{part}={chosen}: it trains everything that it is given; use hydra/{part}={known[-1]}"
-            )
+    if not single:
+        check_ours(config, "preview=true", ("digitcmp",))
     where = hydra.run if single else hydra.sweep
     path = Path(str(where.dir))
     path = path if path.name not in ("", "..") else path.resolve()

@@ -4,7 +4,7 @@ chooses otherwise, `+experiment=net1 optimizer=adam`, the recipe's learning rate
 import copy
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -14,6 +14,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, open_dict
 
 from digitcmp.config.schema import GROUP_SCHEMAS
+from digitcmp.plugins import remembering
 from digitcmp.screen import complain
 
 GROUPS = ("model", *GROUP_SCHEMAS)  # those whose choices bring keys of their own
@@ -42,16 +43,17 @@ class Recipes:
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """A file, without what it says about choices that were not made."""
-        found = self.files.load_config(config_path)
-        if config_path not in self.recipes or found is None or not isinstance(found.config, DictConfig):
+        found = copy.copy(self.files.load_config(config_path))
+        if found is None:
+            return None
+        found.config = copy.deepcopy(found.config)  # what is merged becomes part of the whole, and a file may be read once for many jobs
+        if config_path not in self.recipes or not isinstance(found.config, DictConfig):
             return found
         for group, own in self.own.items():
             chosen, said = self.chosen.get(group, own[-1]), found.config.get(group)
             if chosen not in own and isinstance(said, DictConfig) and len(said):
                 keys = ", ".join(f"{group}.{name}" for name in map(str, said))
                 tell(f"{group}={chosen}: what +{config_path.replace('/', '=', 1)} says for {group}={own[-1]} is left out ({keys})")
-                found = copy.copy(found)
-                found.config = copy.deepcopy(found.config)
                 with open_dict(found.config):
                     del found.config[group]
         return found
@@ -67,6 +69,6 @@ def register() -> None:
     """Let Hydra merge files as `Recipes` has them."""
 
     def without_strangers(self: ConfigLoaderImpl, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
-        return compose(self, defaults, Recipes(defaults, repo))  # type: ignore[arg-type]
+        return remembering.compose(partial(compose, self), defaults, repo, Recipes(defaults, repo))  # type: ignore[arg-type]
 
     ConfigLoaderImpl._compose_config_from_defaults_list = without_strangers  # type: ignore[method-assign]

@@ -38,6 +38,7 @@ def register() -> None:
     slurm.register()
     sweeper.register()
     recipes.register()
+    help.register()
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=schema.Config, package="_global_", provider="digitcmp", replace=True)
     for group, choices in schema.GROUP_SCHEMAS.items():

@@ -44,8 +44,9 @@ class JobRunner(Callback):
             self.join(job, *self.training[job.directory])
             return None
         run = Run(job.config, job.directory, job.command, job_of(Path(str(self.launcher.config.hydra.sweep.dir)), job.number))
-        if not run.complete and self.refusal(job.config):
-            self.waiting.append(job)  # the job itself will say so
+        if not run.complete and (refused := self.refusal(job.config)):
+            job.error = refused
+            self.waiting.append(job)
             return None
         self.training[job.directory] = run, [job]
         return run

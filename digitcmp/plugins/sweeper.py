@@ -1,17 +1,59 @@
-"""The Hydra sweeper `digitcmp_optuna`, and the official one with accuracy as what it maximises. Imports Optuna only to search."""
+"""The Hydra sweepers: `basic`, whose jobs our launchers have; `digitcmp_optuna`; and the official one of Optuna with accuracy as what it
+maximises. Imports Optuna only to search."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from digitcmp.files import write_whole
 from digitcmp.inert import line
+from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.search.config import SearchConfig, check_settings
+
+
+class JobSweeper(BasicSweeper):
+    """Hydra's own sweeper. With our launchers, it leaves to them what it does before their part: composing every job once more, and making
+    the sweep's folder, which is there only when something is to be trained in it."""
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        assert self.hydra_context is not None
+        assert self.config is not None
+        if not isinstance(self.launcher, DigitcmpLauncher):
+            return super().sweep(arguments)  # type: ignore[no-any-return]
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        returns, number = list[Sequence[JobReturn]](), 0
+        self.launcher.make_folder = partial(make_folder, self.config)
+        for batch in self.split_arguments(overrides, self.max_batch_size):
+            returns.append(ended := self.launcher.launch(batch, initial_job_idx=number))
+            for one in ended:
+                _ = one.return_value  # raises the error of a job that has failed
+            number += len(batch)
+        return returns
+
+
+def make_folder(config: DictConfig) -> None:
+    """Make the folder of a sweep, with what the sweep was told: whole, as others may read it meanwhile. Raises RunError."""
+    write_whole(Path(str(config.hydra.sweep.dir)) / "multirun.yaml", OmegaConf.to_yaml(config))
+
+
+@dataclass
+class JobSweeperConfig(BasicSweeperConf):
+    """`hydra/sweeper=basic`."""
+
+    _target_: str = "digitcmp.plugins.sweeper.JobSweeper"
 
 
 class DigitcmpOptunaSweeper(Sweeper):
@@ -40,6 +82,8 @@ def register() -> None:
 
     store = ConfigStore.instance()
     Plugins.instance().register(DigitcmpOptunaSweeper)
+    Plugins.instance().register(JobSweeper)
+    store.store(group="hydra/sweeper", name="basic", node=JobSweeperConfig, provider="digitcmp", replace=True)
     store.store(group="hydra/sweeper", name="digitcmp_optuna", node=SearchConfig, provider="digitcmp", replace=True)
     # the objective is an accuracy: the official sweeper, left to itself, would look for the worst
     official = OptunaSweeperConf(direction=Direction.maximize)

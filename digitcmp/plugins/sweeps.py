@@ -17,6 +17,7 @@ from digitcmp.search.config import INSTEAD, TARGET
 
 DIR = "hydra.sweep.dir"
 WHOLE = ("preview", "dry_run")  # keys that are for all jobs of a sweep
+BESIDE = {"ray": ("engine", "ray"), "auto": ("rounds", "auto")}  # groups of keys, and what they mean something beside
 
 
 def give_folder(config: DictConfig, what: str) -> str:
@@ -72,7 +73,9 @@ def told(folder: str) -> str:
 
 
 def check_whole(config: DictConfig) -> None:
-    """Raise ConfigError for several values, or a search, of what is for a whole sweep."""
+    """Raise ConfigError for several values, or a search, of what is for a whole sweep, and for batches of no job."""
+    if (most := config.hydra.sweeper.get("max_batch_size")) is not None and most < 1:
+        raise ConfigError(f"hydra.sweeper.max_batch_size={most}: must be a whole number, at least 1")
     params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
     for text in [*params, *map(str, config.hydra.overrides.task)]:
         if (key := key_of(text)) not in WHOLE:
@@ -80,6 +83,25 @@ def check_whole(config: DictConfig) -> None:
         (override,) = OverridesParser.create().parse_overrides([text])
         if text in params or override.is_sweep_override():
             raise ConfigError(f"{text}: this is for a whole sweep; give it one value, as in {key}=true")
+
+
+def check_beside(config: DictConfig) -> None:
+    """Raise ConfigError for keys that were typed and mean nothing beside what was chosen."""
+    typed, params = [str(text) for text in config.hydra.overrides.task], config.hydra.sweeper.get("params") or {}
+    for group, (key, value) in BESIDE.items():
+        given = [text for text in typed if key_of(text).startswith(f"{group}.")]
+        # values of a sweep are not composed yet
+        chosen = [*(text for text in typed if key_of(text) == key), f"{key}={config[key]}", f"{key}={params.get(key)}"]
+        if given and not any(value in text for text in chosen):
+            raise ConfigError(f"{given[0]}: this is for {key}={value}; add it, or leave this out")
+
+
+def check_ours(config: DictConfig, what: str, launchers: tuple[str, ...]) -> None:
+    """Raise ConfigError for what another launcher or sweeper than the program's own would not heed: it trains what it is given."""
+    for part, known in (("sweeper", ("basic", "digitcmp_optuna")), ("launcher", launchers)):
+        if (chosen := config.hydra.runtime.choices.get(f"hydra/{part}")) not in known:
+            use = f"hydra/{part}={known[0] if part == 'launcher' else known[-1]}"
+            raise ConfigError(f"{what} with hydra/{part}={chosen}: it trains everything that it is given; use {use}")
 
 
 def changes(config: DictConfig) -> list[str]:

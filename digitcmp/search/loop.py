@@ -70,8 +70,7 @@ class Search(Callback):
             with ProgressDisplay.of_search(self.spec.title, trials, counted, best, self.console) as display:
                 self.launcher.stream(self.jobs(), [display, self], self.on_job_end, rounds)
             return
-        size = self.spec.base.workers or 1
-        while batch := [job for _, job in zip(range(size), self.jobs(), strict=False)]:
+        while batch := [job for _, job in zip(range(self.spec.settings.n_jobs), self.jobs(), strict=False)]:
             returns = self.launcher.launch([overrides for _, overrides in batch], initial_job_idx=batch[0][0])
             for (number, _), ended in zip(batch, returns, strict=True):
                 self.on_job_end(number, ended)

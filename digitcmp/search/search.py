@@ -17,15 +17,7 @@ from rich.console import Console
 from digitcmp.errors import ConfigError, SearchError
 from digitcmp.experiment import preview
 from digitcmp.experiment.pace import measure
-<<<<<<< HEAD
 from digitcmp.experiment.plan import in_all, print_places
-from digitcmp.experiment.progress import ProgressDisplay
-from digitcmp.experiment.records import Record
-from digitcmp.experiment.run import Run
-from digitcmp.experiment.store import read_run_records
-=======
-from digitcmp.experiment.plan import in_all
->>>>>>> search
 from digitcmp.passwords import without_passwords
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.slurm import SlurmLauncher
@@ -161,100 +153,4 @@ def show_space(spec: SearchSpec, console: Console, away: SlurmLauncher | None) -
     final = f", {settings.finalists} finalists × {settings.finalist_rounds} rounds" if settings.finalists else ""
     pruned = ", less what is pruned" if settings.pruner != "none" else ""
     confirmed = f", {settings.confirm} × 2 rounds to confirm" if settings.confirm else ""
-<<<<<<< HEAD
-    tell(console, f"{size}{confirmed}; {time}{pruned}; nothing was trained (dry_run=true)")
-
-
-class Search(Callback):
-    """The trials that this process runs. As a callback, it reports their epochs to Optuna and ends those that a pruner gives up."""
-
-    def __init__(self, spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Console) -> None:
-        self.spec, self.shared, self.launcher, self.console = spec, shared, launcher, console
-        self.running: dict[str, RunningTrial] = {}  # by the name of their folders
-        timeout = spec.settings.timeout
-        self.deadline = math.inf if timeout is None else time.monotonic() + timeout
-
-    def run(self) -> None:
-        """Go on until enough trials count, too many have failed or time is up; wait for what other processes have begun."""
-        waiting: set[int] | None = None  # the stopped ones among the processes that are waited for
-        try:
-            while True:
-                self.launch()
-                counts = self.shared.counts()
-                left = counts.counted < self.shared.settings.n_trials and counts.failed < self.shared.max_failed
-                if not left or time.monotonic() >= self.deadline:
-                    return
-                stopped = self.shared.stopped() if counts.others else set()
-                if counts.others and waiting != stopped:
-                    tell(self.console, f"waiting for {counts.others} trials of other processes{advice(stopped)}")
-                    waiting = stopped
-                time.sleep(POLL)
-        except BaseException:
-            self.shared.release(*self.shared.held)
-            raise
-
-    def launch(self) -> None:
-        """Run what can be claimed."""
-        if isinstance(self.launcher, DigitcmpLauncher):
-            rounds = self.shared.settings.n_trials * len(self.spec.trial.seeds)
-            complete = self.shared.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-            best = max((trial.value for trial in complete if trial.value is not None), default=None)
-            trials, counted = self.shared.settings.n_trials, self.shared.counts().counted
-            with ProgressDisplay.of_search(trials, counted, best, self.console) as display:
-                self.launcher.stream(self.jobs(), [display, self], self.on_job_end, rounds)
-            return
-        while batch := [job for _, job in zip(range(self.spec.settings.n_jobs), self.jobs(), strict=False)]:
-            returns = self.launcher.launch([overrides for _, overrides in batch], initial_job_idx=batch[0][0])
-            for (number, _), ended in zip(batch, returns, strict=True):
-                self.on_job_end(number, ended)
-
-    def jobs(self) -> Iterator[tuple[int, list[str]]]:
-        """The next trials, each asked for when there is room for it."""
-        while time.monotonic() < self.deadline and (claimed := self.shared.claim()):
-            trial, stored = claimed
-            values = self.spec.space.suggest(trial)
-            folder = self.spec.trial_folder(trial.number)
-            running = RunningTrial(self.shared.study, trial, self.spec.trial, stored)
-            running.restore(row for record in self.finished(folder) for row in record.epochs)
-            self.running[folder] = running
-            yield trial.number, [*self.spec.overrides(values), f"hydra.sweep.subdir={folder}"]
-
-    def finished(self, folder: str) -> list[Record]:
-        """The rounds of a trial that are on record and done."""
-        records = read_run_records(self.spec.folder / folder).rounds.values()
-        return [record for record in records if record.row.status == "done"]
-
-    def on_epoch(self, run: Run, row: EpochRow) -> None:
-        if not self.running[run.name].on_epoch(row):
-            raise Pruned(f"{run.name} is given up in epoch {row.epoch} of seed {row.seed}")
-
-    def on_job_end(self, number: int, ended: JobReturn) -> None:
-        """Tell Optuna how a trial ended."""
-        folder = self.spec.trial_folder(number)
-        running, error = self.running.pop(folder), error_of(ended)
-        if running.failure:
-            self.tell(number, running, None, running.failure)
-        elif isinstance(error, Pruned):
-            self.tell(number, running, None)
-        elif error is not None:
-            self.tell(number, running, None, one_line(error))
-        elif len(self.finished(folder)) < len(self.spec.trial.seeds):
-            self.shared.release(number)  # another process, taken for dead, still trains rounds of it
-            time.sleep(HANDOVER)
-        elif isinstance(value := ended.return_value, int | float) and math.isfinite(value):
-            self.tell(number, running, float(value))
-        else:
-            self.tell(number, running, None, f"the objective is {value}, not a finite number")
-
-    def tell(self, number: int, running: RunningTrial, value: float | None, reason: str = "") -> None:
-        """Put a trial's ending on record, and on the screen."""
-        ending: Ending = "failed" if reason else "pruned" if value is None else "complete"
-        if not self.shared.end(number, ending, value, running.epochs, reason):
-            self.console.print(f"trial {number}: another process has taken it over")
-            return
-        words = f"pruned after {running.epochs} epochs" if value is None else f"validation accuracy {value:.2%}"
-        words = f"failed: {reason}" if reason else words
-        say(self.console, f"trial {number}  {words}  {in_words(running.trial.params)}")
-=======
     tell(console, f"{size}{final}{confirmed}; {time}{pruned}; nothing was trained (dry_run=true)")
->>>>>>> search

@@ -25,7 +25,7 @@ Nothing is written into the folder. Methods: docs/verifying.md.
 """
 EXAMPLES = """\
 exit codes: 0 all reproduced or consistent; 1 some different; 2 some too few,
-or nothing could be verified
+or runs that could not be read
 
 examples:
   python -m digitcmp.verify docs/results/table1
@@ -75,4 +75,4 @@ def main() -> None:
     again = retrain(drawn, arguments.engine, arguments.root, console)
     found = verdicts(drawn.counts, compare_rounds(drawn, again), drawn.contradictions, arguments.margin / 100)
     print_verdicts(found, again, arguments.margin, console)
-    sys.exit(exit_code(found))
+    sys.exit(exit_code(found) or (2 if drawn.unread else 0))

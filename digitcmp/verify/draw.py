@@ -11,6 +11,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
+from digitcmp.report.runs import find_runs
 from digitcmp.report.study import labelled
 
 FIGURES = ["train_loss", "train_accuracy", "test_accuracy", "digit_accuracy", "val_accuracy"]  # of an epoch, and of a round's last
@@ -25,12 +26,18 @@ class Drawn:
     contradictions: of rounds with their own epochs, drawn or not, as in `contradictions`. seed: of the draw.
     """
 
+    folder: Path
     sweep: Sweep
     rounds: pd.DataFrame
     epochs: pd.DataFrame
     counts: pd.DataFrame
     contradictions: dict[str, str]
     seed: int
+
+    @property
+    def unread(self) -> int:
+        """How many runs could not be read, so that nothing of them is verified."""
+        return len({path.resolve() for path in find_runs(self.folder)}) - len(self.sweep.runs)
 
     def about(self, run: int) -> dict[str, Any]:
         """run.json of the run at this position of `sweep.runs`."""
@@ -64,7 +71,7 @@ def draw(folder: Path, count: int, seed: int) -> Drawn:
     for name, some in {"recorded": begun, "broken": rounds[rounds["epochs_trained"] == 0], "drawn": drawn}.items():
         counts[name] = some.groupby("label", observed=False).size().to_numpy()
     epochs = sweep.epochs.merge(drawn[["run_index", "seed"]], on=["run_index", "seed"])
-    return Drawn(sweep, drawn, epochs, counts, {**lacking(sweep, known), **contradictions(begun, sweep.epochs)}, seed)
+    return Drawn(folder, sweep, drawn, epochs, counts, {**lacking(sweep, known), **contradictions(begun, sweep.epochs)}, seed)
 
 
 def lacking(sweep: Sweep, known: pd.DataFrame) -> dict[str, str]:

@@ -17,6 +17,8 @@ from tests.nasty import NASTY, at_most_refused
 
 RUN = r"""
 import contextlib, io, json, os, sys, time
+from digitcmp.entry import hush
+hush()
 sys.modules["torch"] = None  # whoever imports it fails
 from hydra.core.global_hydra import GlobalHydra
 from digitcmp import cli
@@ -130,7 +132,25 @@ SPACES: dict[str, tuple[list[str], str]] = {
     "nothing": ([*SEARCH, "epochs=3"], "there is nothing to search"),
     "unreadable": ([*SEARCH, "epochs=interval(1"], "epochs=interval(1"),
 }
-BAD = {**SIZES, **NAMES, **STORAGES, **SPACES}
+ALONE: dict[str, tuple[list[str], str]] = {
+    "two screens": (["--help-keys", "--help-sweeps"], "--help-keys --help-sweeps: these are screens of their own; ask for one"),
+    "two commands": (["--multirun", "--info", "all", "seed=1,2"], "Only one of --run, --multirun, --cfg, --info and --shell_completion"),
+    "what a run has": (["--cfg", "all", "--resolve"], "--cfg all --resolve: Hydra's own part has values that only a run has; use"),
+    "no checks": (["~hydra.callbacks.digitcmp", "dry_run=true"], "~hydra.callbacks.digitcmp: the program's own callback checks what is"),
+    "no callbacks": (["hydra.callbacks={}"], "hydra.callbacks={}: the program's own callback checks what is asked for; leave it"),
+    "batches of none": (
+        ["--multirun", "seed=0,1", "hydra.sweeper.max_batch_size=0"],
+        "max_batch_size=0: must be a whole number, at least 1",
+    ),
+    "no key": (["=3"], "=3: "),
+    "no folder": (["hydra.searchpath=[/nowhere]"], "hydra.searchpath: there is no folder /nowhere"),
+    "itself": (["seed=${seed}"], "Recursive interpolation detected"),
+    "no cluster": (["ray.cpus=2"], "ray.cpus=2: this is for engine=ray; add it, or leave this out"),
+    "no cluster for a sweep": (["--multirun", "engine=serial,processes", "ray.gpus=1"], "ray.gpus=1: this is for engine=ray"),
+    "as many as are given": (["rounds=3", "auto.max=40"], "auto.max=40: this is for rounds=auto; add it, or leave this out"),
+    "no array": (["slurm.tasks=3"], "slurm.tasks=3: this is for hydra/launcher=slurm"),
+}
+BAD = {**SIZES, **NAMES, **STORAGES, **SPACES, **ALONE}
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +183,7 @@ def test_one_clear_line(ended: tuple[dict[str, Any], Path], name: str) -> None:
 def test_there_are_many_and_nothing_is_left(ended: tuple[dict[str, Any], Path]) -> None:
     """At least sixty; no folder, no database."""
     assert len(BAD) >= 60
-    assert len(SIZES) + len(NAMES) + len(STORAGES) + len(SPACES) == len(BAD)
+    assert len(SIZES) + len(NAMES) + len(STORAGES) + len(SPACES) + len(ALONE) == len(BAD)
     assert list(ended[1].iterdir()) == []
 
 

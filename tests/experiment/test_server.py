@@ -130,6 +130,24 @@ def test_a_worker_that_is_stopped_costs_its_own_round(monkeypatch: pytest.Monkey
     assert not workers()
 
 
+@pytest.mark.usefixtures("_new_server")
+def test_a_worker_that_hangs_costs_its_own_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though its sign of life is a thread's, which goes on: a worker that takes no CPU time is silent."""
+    monkeypatch.setattr(server, "WORKER", "tests.experiment.hung")
+    with ProcessExecutor(CPU, 2) as executor:
+        assert statuses(executor, [2], config()) == ["done"]  # the server has imported everything
+        (worker,) = executor.free
+        executor.free.clear()
+        worker.end()
+        monkeypatch.setattr(server, "SILENCE", 8.0)
+        futures = submit(executor, [1, 2, 3], lambda *_: None, config())
+        finish(executor, futures)
+        rows = [future.result().row for future in futures]
+    assert [row.status for row in rows] == ["failed", "done", "done"]
+    assert rows[0].error == "its worker process was not heard of for 8 s (stopped, or hung), and was ended"
+    assert not workers()
+
+
 def test_a_long_epoch_is_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker says that it is alive, however long it takes to an epoch's end."""
     with ProcessExecutor(CPU, 1) as executor:

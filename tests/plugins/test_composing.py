@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hydra._internal.config_repository import ConfigRepository
 from hydra.core.utils import JobReturn
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -40,7 +42,9 @@ def composed_jobs(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[...
             for _ in range(2):
                 pairs = []
                 for job in job_overrides:
-                    theirs = self.loader.loader.load_sweep_config(self.config, list(job))
+                    with monkeypatch.context() as patched:  # as Hydra does it, with nothing remembered
+                        patched.setattr(self.loader.loader, "repository", self.loader.loader.repository.files)
+                        theirs = self.loader.loader.load_sweep_config(self.config, list(job))
                     pairs.append((self.loader.compose(self.config, job), theirs))
                 found.append(pairs)
             raise CaughtError
@@ -76,6 +80,8 @@ def flags(node: Any) -> Any:
         ["model=decoder", "data.target=le,gt", "aux_weight=1,2"],
         ["+sweeps=table1", "model.comparator.reads=features", "optimizer={lr:0.5}", "optimizer.lr=0.1,0.2"],
         ["seed=range(2)", "+hydra.job.env_set.SEED=${seed}", "hydra.verbose=true"],
+        ["+experiment=best,net1", "scheduler=constant,cosine", "augment=none"],
+        ["model=net1,wsn", "hydra.searchpath=[pkg://digitcmp]", "hydra/job_logging=none"],
     ],
     ids=" ".join,
 )
@@ -89,6 +95,30 @@ def test_copies_are_what_hydra_composes(composed_jobs: Callable[..., Any], argum
                 assert OmegaConf.select(ours, key) == OmegaConf.select(theirs, key)
             assert type(ours.seed) is type(theirs.seed)
         assert len({id(ours) for ours, _ in pairs}) == len(pairs)
+
+
+def test_files_are_read_once(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many jobs choose them; what comes first in all of them is merged once."""
+    read: Counter[str] = Counter()
+    real = ConfigRepository.load_config
+
+    def counting(self: ConfigRepository, config_path: str) -> Any:
+        read[config_path] += 1
+        return real(self, config_path)
+
+    def launch(self: launcher.DigitcmpLauncher, job_overrides: Any, initial_job_idx: int) -> Any:
+        del initial_job_idx
+        monkeypatch.setattr(ConfigRepository, "load_config", counting)
+        for job in job_overrides:
+            self.loader.compose(self.config, job)
+        memory = cast(Any, self.loader.loader).repository
+        raise CaughtError(len(memory.merged))
+
+    monkeypatch.setattr(launcher.DigitcmpLauncher, "launch", launch)
+    with pytest.raises(CaughtError, match=r"^1$"):
+        run_cli("--multirun", "model=net1,wsn", "optimizer=adam,sgd")
+    assert {"model/net1", "model/wsn", "optimizer/sgd", "config", "hydra/config"} <= set(read)
+    assert set(read.values()) == {1}
 
 
 def test_what_is_composed_anew() -> None:

@@ -1,5 +1,6 @@
 """What a newcomer asks first: --help, --help-keys, --help-choices, --help-sweeps, and completion of what is typed."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -131,10 +132,35 @@ def test_choices_of_ones_own(run_cli: Cli, tmp_path: Path) -> None:
     assert "\n  said               A network of mine\n" in shown
 
 
+def test_links_to_a_folder_that_they_lie_in(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody goes round and round behind them: no help, no completion; a listing looks at the folders that it names alone."""
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    for name in ("one", "two", "model/up", "model/root", "model/hydra"):
+        (tmp_path / "mine" / name).symlink_to("/" if name.endswith("root") else tmp_path / "mine")
+    (tmp_path / "mine" / "model" / "bare.yaml").write_text("name: bare\n")
+    looked: list[str] = []
+    real = os.listdir
+
+    def counted(path: Any = ".") -> list[str]:
+        looked.append(str(path))
+        assert len(looked) < 500
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", counted)
+    monkeypatch.setenv("COMP_LINE", "digitcmp --config-dir mine model=ba")
+    for arguments in (["--help"], ["--hydra-help"], ["--help-choices"], ["-sc", "query=bash"], ["--info", "defaults"]):
+        ended = run_cli("--config-dir", "mine", *arguments)
+        assert (ended.code, ended.err) == (0, ""), arguments
+    assert "hydra/launcher" in run_cli("--hydra-help").out
+    assert not [path for path in looked if "/model/" in path]
+    assert looked
+
+
 OPTIONS = {
     "--helpkeys": "--helpkeys: there is no such option (did you mean --help-keys?); --hydra-help lists them",
     "--mutlirun model=net1": "--mutlirun: there is no such option (did you mean --multirun?)",
     "--help-": "ambiguous option: --help- could match --help-choices, --help-keys, --help-sweeps",
+    "--help-keys --help-choices": "--help-choices --help-keys: these are screens of their own; ask for one at a time",
     "--cfg jobs": "argument --cfg/-c: invalid choice: 'jobs'",
     "--config-dir": "argument --config-dir/-cd: expected one argument",
     "--shell-completion": "--shell-completion: give a task and a shell, as in --shell-completion install=bash",

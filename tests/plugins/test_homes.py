@@ -113,3 +113,16 @@ def test_the_folders_of_a_report_come_as_they_are_given(run_cli: Cli, tmp_path: 
     folders = [tmp_path / "b", tmp_path / "a"]
     assert study(folders).configurations["label"].tolist() == ["wsn", "wosn", "net2", "net1"]
     assert study([tmp_path]).configurations["label"].tolist() == ["net2", "net1", "wsn", "wosn"]
+
+
+def test_runs_at_any_depth_are_reported_and_matched(run_cli: Cli, tmp_path: Path) -> None:
+    """A layout of one's own has its report, and its rounds are found when they are asked for in other words; so has a folder for all."""
+    tiny = [*TINY[:-2], "seed=0,1"]
+    assert run_cli(*tiny, "hydra.sweep.dir=deep", "optimizer.lr=0.1", "hydra.sweep.subdir=${model.name}/s${seed}").code == 0
+    assert (tmp_path / "deep" / "summary" / "report.html").exists()
+    ended = run_cli(*tiny, "hydra.sweep.dir=deep", "optimizer.lr=1e-1")
+    assert ended.code == 0, ended.err
+    assert "2 rounds are finished already, 0 to train" in ended.out
+    assert len(list(tmp_path.rglob("run.json"))) == 2
+    assert run_cli(*tiny, "hydra.sweep.dir=flat", "hydra.sweep.subdir=.").code == 0
+    assert (tmp_path / "flat" / "summary" / "report.html").exists()

@@ -221,6 +221,15 @@ def test_rounds_that_were_left_out_of_a_published_result(verify: Verify, sweep: 
     assert "2 of 3 rounds are on record" in said(ended)
 
 
+def test_a_run_that_cannot_be_read_is_not_verified(verify: Verify, sweep: Path) -> None:
+    """Exit code 2, though what could be read is reproduced."""
+    (sweep / "a" / "run.json").write_text("{")
+    ended = verify(sweep, "--rounds", "1")
+    assert ended.code == 2
+    assert "reproduced" in said(ended)
+    assert "it is left out" in said(ended)
+
+
 def test_nothing_of_conf_is_needed(verify: Verify, sweep: Path) -> None:
     """A network is on record whole: it may have another name by now, or none. So are older runs, which lack keys that came later."""
 

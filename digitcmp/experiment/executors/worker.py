@@ -17,6 +17,8 @@ from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow
 
 Send = Callable[[Any], None]
+IDLE = 48  # beats in a row without work after which a worker is not alive any more, whatever thread of it still is
+WORK = 0.001  # seconds of CPU time in a beat that are work
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,18 @@ def reporter(send: Send, connection: Connection, number: int) -> OnEpoch:
 
 
 def send_beats(send: Send, working: threading.Event, beat: float) -> None:
-    """Say again and again that this process is alive, while it has something to do: nobody listens otherwise."""
+    """Say again and again that this process is alive, while it has something to do: nobody listens otherwise.
+
+    One that has something to do and takes no CPU time hangs, in a call that has let go of Python's lock: it is kept silent about, so that
+    it is ended as one that is stopped.
+    """
+    idle, before = 0, 0.0
     while working.wait():
         time.sleep(beat)
-        if working.is_set():
+        used = time.process_time() - time.thread_time()  # by all threads but this one
+        idle = idle + 1 if used - before < WORK else 0
+        before = used
+        if working.is_set() and idle < IDLE:
             send(Beat())
 
 

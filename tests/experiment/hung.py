@@ -1,0 +1,21 @@
+"""What makes workers hang in seed 1, once it is imported where they are forked (see test_server.py): a C call that waits for ever, and
+has let go of Python's lock."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+from digitcmp.experiment.executors import worker
+from digitcmp.train import round
+
+train_rounds = round.train_rounds
+
+
+def hanging(config: Any, seeds: Sequence[int], *rest: Any) -> Any:
+    """As `train_rounds`, but for seed 1."""
+    if 1 in seeds:
+        ctypes.CDLL(None).pause()
+    return train_rounds(config, seeds, *rest)
+
+
+vars(worker).update(train_rounds=hanging, IDLE=4)

@@ -1,0 +1,57 @@
+"""A sweep that trains nothing leaves nothing: no folder, no file, and what an earlier one has left stays as it is."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ended
+
+Cli = Callable[..., Ended]
+TINY = ["--multirun", "epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "report=false"]
+NOTHING = {
+    "a dry run": ["seed=0,1", "dry_run=true"],
+    "a dry run of a changed sweep": ["+sweeps=smoke", "epochs=1", "dry_run=true"],
+    "a dry run of rounds=auto": ["model=net1,net2", "rounds=auto", "dry_run=true", "auto.max=20"],
+    "a dry run of a search": [
+        "hydra/sweeper=digitcmp_optuna",
+        "batch_size=50",
+        "data.val_pairs=20",
+        "optimizer.lr=interval(0.1,1)",
+        "dry_run=true",
+    ],
+    "a dry run that another launcher would train": ["seed=0,1", "hydra/launcher=basic", "dry_run=true"],
+    "a dry run that another sweeper would train": ["hydra/sweeper=optuna", "optimizer.lr=interval(0.1,1)", "dry_run=true"],
+    "an empty sweep": ["seed=range(0)"],
+    "values out of range": ["optimizer.lr=-1,-2"],
+    "a choice that there is not": ["model=net2,net22"],
+    "data that there are not": ["data=mnist", "data.root=nowhere,nowhere/else"],
+    "a device that there is not": ["device=cuda:99", "seed=0,1"],
+    "a folder for two": ["epochs=1,2", "hydra.sweep.subdir=x"],
+    "a folder beside the sweep's": ["seed=0,1", "hydra.sweep.subdir=../x"],
+    "rounds=auto that cannot compare": ["model=net1,net2", "rounds=auto", "test=true,false"],
+}
+
+
+@pytest.mark.parametrize("arguments", NOTHING.values(), ids=NOTHING)
+def test_nothing_is_left_where_nothing_is_trained(run_cli: Cli, tmp_path: Path, arguments: list[str]) -> None:
+    """Whatever the reason."""
+    ended = run_cli(*TINY, "workers=1", *arguments)
+    assert (ended.code == 0) == ("dry_run=true" in arguments and not any("basic" in one or "=optuna" in one for one in arguments))
+    assert ended.code == 0 or len(ended.err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_an_earlier_sweep_has_left_stays(run_cli: Cli, tmp_path: Path) -> None:
+    """A dry run and a refused sweep in its folder; one job that is refused beside others has no folder."""
+    sweep = [*TINY, "hydra.sweep.dir=sweep"]
+    assert run_cli(*sweep, "seed=0").code == 0
+    (first,) = (path.parent.name for path in Path("sweep").glob("*/run.json"))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert run_cli(*sweep, "seed=0,1", "dry_run=true").code == 0
+    assert run_cli(*sweep, "optimizer.lr=-1").code == 1
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    ended = run_cli(*sweep, "optimizer.lr=0.1,-1")
+    assert (ended.code, ended.err.splitlines()[-1]) == (1, "digitcmp: optimizer.lr=-1.0: must be a finite number, above 0")
+    (new,) = {path.name for path in Path("sweep").iterdir()} - {"multirun.yaml", first}
+    assert new.endswith("optimizer.lr=0.1")
