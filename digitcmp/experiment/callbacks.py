@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 class Callback:
     """Override what you want to hear of. Everything is called in the process and thread of the scheduler.
 
-    Order: on_run_begin, then for each round its epochs in order and on_round_end (or on_round_stop), then on_run_end. Rounds of
-    several runs may be under way at once.
+    Order: on_run_begin, then for each round on_round_begin, its epochs in order and on_round_end (or on_round_stop, also for one that
+    is not begun), then on_run_end. Rounds of several runs may be under way at once.
     """
 
     def on_run_begin(self, run: "Run") -> None:
         """A run has rounds to be trained, and they are about to be."""
+
+    def on_round_begin(self, run: "Run", seed: int, epoch: int) -> None:
+        """A round is begun, or goes on after this epoch: those up to it are told once more."""
 
     def on_epoch(self, run: "Run", row: EpochRow) -> None:
         """An epoch of a round is through. Raise `Pruned` to end the run early: its rounds in flight are stopped and not recorded."""
@@ -45,6 +48,10 @@ class Callbacks(Callback):
     def on_run_begin(self, run: "Run") -> None:
         for callback in self.callbacks:
             callback.on_run_begin(run)
+
+    def on_round_begin(self, run: "Run", seed: int, epoch: int) -> None:
+        for callback in self.callbacks:
+            callback.on_round_begin(run, seed, epoch)
 
     def on_epoch(self, run: "Run", row: EpochRow) -> None:
         for callback in self.callbacks:
