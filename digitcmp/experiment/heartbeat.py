@@ -184,7 +184,11 @@ def remove(path: Path) -> None:
 def read_beats(directory: Path) -> dict[Path, Beat]:
     """What processes have said of the run in this folder, the dead among them; files that are none of these are nobody's."""
     found = {}
-    for path in (directory / "records").glob(f"*{SUFFIX}"):
+    try:
+        paths = [path for path in (directory / "records").iterdir() if path.name.endswith(SUFFIX)]
+    except OSError:
+        return {}
+    for path in paths:
         with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
             if path.is_file() and path.stat().st_size <= LARGEST:
                 found[path] = to_beat(json.loads(path.read_text(encoding="utf-8")))

@@ -78,6 +78,13 @@ def checkout() -> dict[str, Any]:
     return {} if commit is None or changes is None else {"git_commit": commit, "git_dirty": bool(changes)}
 
 
+def commits_between(before: str, after: str, most: int = 5) -> list[str]:
+    """The titles of the commits after one of this package's checkout, up to another one, the newest first; none where git knows neither."""
+    listed = git(Path(__file__).resolve().parents[2], "log", "--oneline", f"{before}..{after}", "--")
+    titles = (listed or "").splitlines()
+    return titles[:most] + ([f"and {len(titles) - most} more commits"] if len(titles) > most else [])
+
+
 def git(top: Path, *arguments: str) -> str | None:
     """What git prints, None where it is missing or refuses."""
     try:

@@ -106,6 +106,7 @@ class Run:
 
         parameters = self.config.ensemble * count_parameters(self.config.model)
         how = {"engine": executor, "workers": workers, "device": device, "platform": platform or machine(device)}
+        how["tags"] = list(self.config.tags)
         how["data_root"] = None if self.config.data.root is None else str(Path(self.config.data.root).absolute())
         if (task := allocation()) is not None:
             how["slurm"] = [task]

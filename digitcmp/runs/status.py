@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
@@ -30,9 +30,9 @@ class Flight:
 
 @dataclass
 class RunStatus:
-    """A run as it is on disk. epochs: of a round; asked: rounds in all; done, failed: the rounds that have ended; running, dead: those in flight, of live
-    processes and of those that are gone; missing: seeds of the others; accuracy: the mean over the rounds that are done, None without
-    any, and what it is measured on; note: what is wrong with its folder."""
+    """A run as it is on disk. epochs: of a round; asked: rounds in all; done, failed: the rounds that have ended; running, dead: those in
+    flight, of live processes and of those that are gone; missing: seeds of the others; accuracy: the mean over the rounds that are done,
+    None without any, and what it is measured on; note: what is wrong with its folder."""
 
     folder: Path
     state: State
@@ -47,6 +47,8 @@ class RunStatus:
     measured: str = "test"
     beats: list[Beat] = field(default_factory=list)  # of the processes that are at work on it
     note: str = ""
+    about: dict[str, Any] = field(default_factory=dict)  # its run.json
+    rows: list[RoundRow] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -159,7 +161,7 @@ def read_run(directory: Path, plan: tuple[list[int], int] | None) -> RunStatus:
     """How a run stands. plan: the seeds that were planned for it, and its epochs, where anybody knows."""
     try:
         beats = read_beats(directory)  # first: a round that ends meanwhile is then on record
-        about = read_about(directory)
+        about = read_about(directory, hashed=False)
         records = read_records(directory, about)
     except RunError as error:
         return RunStatus(directory, "damaged", note=str(error))
@@ -179,6 +181,7 @@ def read_run(directory: Path, plan: tuple[list[int], int] | None) -> RunStatus:
     status = RunStatus(directory, state, epochs, len(about["seeds"]), len(done), len(rows) - len(done), running, dead, missing)
     status.accuracy, status.measured = mean_accuracy(done)
     status.beats, status.note = live, "; ".join(records.damaged)
+    status.about, status.rows = about, list(rows.values())
     return status
 
 

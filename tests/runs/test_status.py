@@ -110,7 +110,7 @@ def test_interrupted(tmp_path: Path) -> None:
 
     class Interrupts(Callback):
         def on_epoch(self, run: Run, row: EpochRow) -> None:
-            assert read_beats(run.directory)
+            assert read_beats(run.directory), row
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
