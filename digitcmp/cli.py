@@ -41,7 +41,9 @@ from digitcmp.plugins.resolvers import run_name
 from digitcmp.screen import complain
 from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal, end_quietly, tell, writable
+from digitcmp.trackers import load as trackers
 
+HYDRAS_OWN = ["hydra.experimental.callbacks.LogJobReturnCallback"]  # callbacks that come with Hydra, for hydra.callbacks.NAME._target_
 KEPT_ROUNDS = 10  # a single run of so many keeps its networks unasked
 
 
@@ -67,6 +69,7 @@ class Hooks(Callback):
             from digitcmp.auto import plan_file
 
             plan_file.make([run], run.directory)  # or another plan
+        trackers.check(checked.callbacks)
         if not run.complete:
             from digitcmp.experiment.executors.choose import preflight
 
@@ -157,7 +160,7 @@ def show_plan(run: Run) -> None:
 @hydra.main(
     config_path=str(shipped("conf")),
     config_name="config",
-    execution_whitelist=["digitcmp.cli.Hooks", "logging.StreamHandler", "logging.FileHandler"],
+    execution_whitelist=["digitcmp.cli.Hooks", "logging.StreamHandler", "logging.FileHandler", *HYDRAS_OWN],
 )
 def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.objective`)."""

@@ -16,6 +16,7 @@ NEEDS: dict[str, type] = {"configuration": dict, "configuration_hash": str, "par
 MAY_HAVE = dict.fromkeys(("engine", "device", "torch", "digitcmp", "python", "git_commit", "command", "finished", "data_root"), str) | {
     "platform": dict
 }
+TEXTS = ("tags", "hosts", "changes")  # lists to which every command adds
 LARGEST = 2**63 - 1  # of whole numbers in tables
 DEEPEST = 20  # values within values; a configuration has four
 MOST_VALUES = 100_000
@@ -57,8 +58,8 @@ def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, An
     tasks = before.get("slurm", [])
     if tasks or "slurm" in about:
         about["slurm"] = tasks + [task for task in about.get("slurm", []) if task not in tasks]
-    tags = list(dict.fromkeys([*before.get("tags", []), *about.get("tags", [])]))
-    about = {**about, "configuration": before["configuration"], "jobs": jobs, "tags": tags}
+    lists = {name: list(dict.fromkeys([*before.get(name, []), *about.get(name, [])])) for name in TEXTS if name in {*before, *about}}
+    about = {**about, "configuration": before["configuration"], "jobs": jobs, **lists}
     return {**about, "seeds": seeds, "status": "running", "started": before["started"], "finished": None, "resumed": resumed}
 
 
@@ -103,9 +104,9 @@ def wrong_lists(about: dict[str, Any]) -> str:
         return "resumed"
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         return "slurm"
-    tags = about.get("tags", [])
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        return "tags"
+    for name in TEXTS:
+        if not isinstance(texts := about.get(name, []), list) or not all(isinstance(text, str) for text in texts):
+            return name
     return "" if isinstance(about.get("git_dirty"), bool | None) else "git_dirty"
 
 

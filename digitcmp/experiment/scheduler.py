@@ -21,6 +21,7 @@ from digitcmp.experiment.heartbeat import Heartbeat
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.system import advice
+from digitcmp.trackers.attached import Attached
 from digitcmp.train.results import Checkpoint, EpochRow
 
 
@@ -35,8 +36,8 @@ def train(runs: Iterable[Run], callbacks: Iterable[Callback] = (), rounds: int |
     known = isinstance(runs, Sequence)
     if isinstance(runs, Sequence):
         rounds = sum(len(run.missing) for run in runs)
-    with Heartbeat() as heartbeat:
-        callback = Callbacks([heartbeat, *callbacks])
+    with Heartbeat() as heartbeat, Callbacks(callbacks) as shown, Attached(shown.on_message) as attached:
+        callback = Callbacks([heartbeat, attached, shown])
         for _, group in groupby(unfinished(runs, callback), lambda run: means(run.config)):
             from digitcmp.experiment.executors.choose import make_executor  # imports torch
 

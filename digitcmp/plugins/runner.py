@@ -15,6 +15,7 @@ from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
 from digitcmp.plugins.hydra_job import log_kept
 from digitcmp.plugins.jobs import Homes, Job, job_of, make_job
+from digitcmp.trackers import load as trackers
 
 if TYPE_CHECKING:
     from digitcmp.plugins.launcher import DigitcmpLauncher
@@ -108,6 +109,7 @@ class JobRunner(Callback):
 
         means = (config.augment, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers, config.ray)
         checks: list[tuple[object, Callable[[Config], None]]] = [(config.data, check_data)]
+        checks.append((("callbacks", config.callbacks), lambda config: trackers.check(config.callbacks)))
         if self.launcher.here:
             checks.insert(0, (means, check_means))
         for parts, check in checks:

@@ -63,6 +63,11 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--yes", action="store_true", help="do not ask")
     note = one(add(commands, "note", "write something down about a run, by which ls finds it: --where 'note=*text*'"))
     note.add_argument("text", metavar="TEXT")
+    out = add(commands, "export", "show the runs of a folder to a tracker, or write their rounds and epochs as Parquet")
+    out.add_argument("folder", type=Path, metavar="FOLDER", help="a run's folder, or one that holds runs at any depth")
+    out.add_argument("--to", required=True, choices=("mlflow", "tensorboard", "wandb", "parquet"), help="each needs the extra of its name")
+    out.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="as in callbacks.NAME.KEY=VALUE; repeatable")
+    out.add_argument("--out", type=Path, metavar="FOLDER", help="where Parquet files go (default: FOLDER)")
     return arguments
 
 
@@ -165,9 +170,20 @@ def run_note(arguments: argparse.Namespace) -> None:
     print(write_note(arguments.run, arguments.text))
 
 
+def run_export(arguments: argparse.Namespace) -> None:
+    """Show runs to another program. Raises RunError and ConfigError."""
+    from digitcmp.runs.export import export
+    from digitcmp.terminal import Terminal
+
+    for text in arguments.option:
+        if not all(text.partition("=")[::2]):
+            raise RunError(f"--option {text}: this is not KEY=VALUE, as in uri=http://localhost:5000")
+    export(arguments.folder, arguments.to, dict(text.split("=", 1) for text in arguments.option), arguments.out, Terminal())
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "status": run_status, "ls": run_ls, "show": run_show, "diff": run_diff, "tail": run_tail, "rerun": run_rerun, "rm": run_rm,
-    "gc": run_gc, "note": run_note,
+    "gc": run_gc, "note": run_note, "export": run_export,
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from digitcmp.runs.notes import read_notes
 from digitcmp.runs.status import RunStatus, look, read_run
 
 Facts = dict[str, Any]
-MADE = ["parameters", "engine", "workers", "device", "host", "torch", "digitcmp", "python", "git_commit", "git_dirty"]
+MADE = ["parameters", "engine", "workers", "device", "hosts", "torch", "digitcmp", "python", "git_commit", "git_dirty"]
 MADE += ["command", "started", "finished", "tags"]
 MEASURED = ["test_accuracy", "val_accuracy", "digit_accuracy", "train_accuracy", "train_loss", "seconds"]
 TESTS: dict[str, Callable[[Any, Any], bool]] = {

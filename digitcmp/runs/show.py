@@ -20,7 +20,7 @@ from digitcmp.runs.status import RunStatus, read_run
 from digitcmp.runs.status_view import at_work, labelled
 from digitcmp.terminal import say
 
-PLACE = ("host", "device", "engine", "workers", "torch", "digitcmp", "python", "git_commit", "git_dirty", "started", "finished")
+PLACE = ("hosts", "device", "engine", "workers", "torch", "digitcmp", "python", "git_commit", "git_dirty", "changes", "started", "finished")
 INTERVAL = 1.0  # seconds from one look at a log to the next
 LARGEST = 1_000_000  # bytes from the end of a log that are looked at
 
@@ -43,7 +43,7 @@ def print_run(directory: Path, console: Console) -> None:
     headed(console, "configuration", (f"{key}={shown(value)}" for key, value in changed.items()))
     say(console, ", ".join(f"{key}={shown(value)}" for key, value in values.items() if key not in changed), "  and as usual: ")
     headed(console, "made by", (f"{name:<16}{shown(about[name])}" for name in PLACE if about.get(name) is not None))
-    for name, value in (about.get("platform") or {}).items():
+    for name, value in {**(about.get("hardware") or {}), **(about.get("platform") or {})}.items():
         say(console, f"{name:<16}{shown(value)}", "  ")
     headed(console, "files", (f"{size:>12,}  {name}" for name, size in files(directory)))
 

@@ -215,7 +215,7 @@ def test_answers(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rerun(tmp_path: Path, run_main: Main) -> None:
     """Seeds come out equal, and one that was changed on record is told; the run itself stays as it is."""
-    config = compose_config("epochs=2", "rounds=2", "data.train_pairs=60", "data.test_pairs=60", "engine=serial", "tags=[a]")
+    config = compose_config("epochs=2", "rounds=2", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "tags=[a]")
     train_run(config, tmp_path / "a")
     ended = run_main(cli.main, "rerun", tmp_path / "a")
     assert ended.code == 0, ended.err
