@@ -137,6 +137,8 @@ def check_names(config: DictConfig, folder: str) -> None:
 def check_single(config: DictConfig) -> None:
     """Raise ConfigError for a single run that was given what makes a sweep; a search would even look at the test pairs."""
     given = [argument for argument in config.hydra.overrides.hydra if argument.lstrip("+").startswith(("hydra.sweeper", "hydra/sweeper"))]
+    if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
+        return  # a job of a sweep, in its own folder
     if name := config.hydra.runtime.choices.get("sweeps"):
         given.append(f"+sweeps={name}")
     if given:

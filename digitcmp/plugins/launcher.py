@@ -32,7 +32,7 @@ from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.notice import notice
 from digitcmp.plugins.composing import TemplateLoader
-from digitcmp.plugins.hydra_job import conclude, is_plain, raise_quietly
+from digitcmp.plugins.hydra_job import conclude, is_plain, raise_quietly, resolve_unions
 from digitcmp.plugins.jobs import Homes, Job, make_job
 from digitcmp.plugins.previews import few_of, whole_of
 from digitcmp.plugins.runner import JobRunner, OnJobEnd
@@ -203,5 +203,6 @@ def register() -> None:
     from hydra.core.plugins import Plugins
 
     raise_quietly()
+    resolve_unions()
     ConfigStore.instance().store(group="hydra/launcher", name="digitcmp", node=LauncherConfig, provider="digitcmp", replace=True)
     Plugins.instance().register(DigitcmpLauncher)

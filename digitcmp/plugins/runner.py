@@ -13,7 +13,7 @@ from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
-from digitcmp.plugins.hydra_job import log_kept
+from digitcmp.plugins.hydra_job import is_plain, log_kept, write_early
 from digitcmp.plugins.jobs import Homes, Job, job_of, make_job
 from digitcmp.trackers import load as trackers
 
@@ -81,6 +81,11 @@ class JobRunner(Callback):
                 yield run
             else:
                 self.run_waiting()
+
+    def on_run_begin(self, run: Run) -> None:
+        _, jobs = self.training[run.directory]
+        if (compose := jobs[0].compose) is not None and is_plain(composed := compose()):
+            write_early(run.directory, composed)
 
     def on_run_end(self, run: Run) -> None:
         _, jobs = self.training.pop(run.directory)

@@ -20,7 +20,7 @@ KINDS = ("done", "running", "failed", "missing", "dead")  # of rounds
 
 
 @dataclass(frozen=True)
-class Flight:
+class ActiveRound:
     """A round in flight: the epochs it is through with, and the process that has it (host:number)."""
 
     seed: int
@@ -40,8 +40,8 @@ class RunStatus:
     asked: int = 0
     done: int = 0
     failed: int = 0
-    running: list[Flight] = field(default_factory=list)
-    dead: list[Flight] = field(default_factory=list)
+    running: list[ActiveRound] = field(default_factory=list)
+    dead: list[ActiveRound] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
     accuracy: float | None = None
     measured: str = "test"
@@ -185,9 +185,9 @@ def read_run(directory: Path, plan: tuple[list[int], int] | None) -> RunStatus:
     return status
 
 
-def flights(beats: Iterable[Beat], taken: set[int]) -> list[Flight]:
+def flights(beats: Iterable[Beat], taken: set[int]) -> list[ActiveRound]:
     """The rounds in flight of these processes, in the order of their seeds, each once and without those that are taken."""
-    found = {seed: Flight(seed, epoch, f"{beat.node}:{beat.process}") for beat in beats for seed, epoch in beat.rounds.items()}
+    found = {seed: ActiveRound(seed, epoch, f"{beat.node}:{beat.process}") for beat in beats for seed, epoch in beat.rounds.items()}
     return [found[seed] for seed in sorted(found) if seed not in taken]
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from digitcmp.inert import line
-from digitcmp.runs.status import KINDS, Flight, FolderStatus, RunStatus, State
+from digitcmp.runs.status import KINDS, ActiveRound, FolderStatus, RunStatus, State
 from digitcmp.terminal import takes_back, words
 
 ORDER: list[State] = ["running", "dead", "damaged", "failed", "interrupted", "waiting", "pruned", "done"]  # what one looks for first
@@ -103,13 +103,13 @@ def table(status: FolderStatus, most: int) -> Table:
 
 def at_work(run: RunStatus) -> str:
     """Its rounds in flight with their epochs, or what is wrong with it."""
-    texts = [in_flight(one, run.epochs) for one in run.running] or [f"{in_flight(one, run.epochs)} died" for one in run.dead]
+    texts = [shown_round(one, run.epochs) for one in run.running] or [f"{shown_round(one, run.epochs)} died" for one in run.dead]
     more = f" +{len(texts) - LEFT}" if len(texts) > LEFT else ""
     failed = f"{run.failed} failed" if run.failed else ""
     return ", ".join([*texts[:LEFT], failed] if failed else texts[:LEFT]) + more or run.note
 
 
-def in_flight(one: Flight, epochs: int) -> str:
+def shown_round(one: ActiveRound, epochs: int) -> str:
     """A round in flight: its seed, and how far it is."""
     return f"{one.seed}: {one.epoch}/{epochs}"
 

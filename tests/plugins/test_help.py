@@ -17,7 +17,7 @@ from digitcmp.search.config import SearchConfig
 from tests.conftest import SWEEPS, Ended, choices
 
 Cli = Callable[..., Ended]
-GROUPS = ("model", "optimizer", "scheduler", "data", "augment", "experiment", "ladder")
+GROUPS = ("model", "optimizer", "scheduler", "data", "augment", "callbacks", "experiment", "ladder")
 
 
 def described(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -57,7 +57,7 @@ def test_help_fits_one_screen(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, col
         "01_net1 … 21_longer",
     ):
         assert named in ended.out
-    for command in ("digitcmp.report FOLDER", "digitcmp.report.ablation", "digitcmp.verify", "digitcmp.mistakes"):
+    for command in ("digitcmp.report FOLDER", "digitcmp.report.ablation", "digitcmp.verify", "digitcmp.mistakes", "digitcmp.runs"):
         assert command in ended.out
     assert len([line for line in lines if re.match(r"  python -m digitcmp($| )", line)]) == 5
 

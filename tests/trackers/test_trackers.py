@@ -71,6 +71,7 @@ def test_tensorboard(tmp_path: Path, engine: str) -> None:
     assert len({seed for seed, _ in on_record(tmp_path / "a")}) == 3
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
 def test_mlflow(tmp_path: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     """A parent run and a nested one a round, with the figures of epochs.csv; once, after a resume and an export too."""
     mlflow = pytest.importorskip("mlflow")
@@ -223,6 +224,7 @@ def test_missing_extra(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.filterwarnings("ignore::hydra.errors.Hydra15MigrationWarning")  # that callback does nothing in this version of Hydra
 def test_command_line(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A class of the user's own is let in by --allow-code, or by an entry point; a Hydra callback of Hydra's own is, too."""
     monkeypatch.delenv(load.ALLOWED, raising=False)
