@@ -131,13 +131,21 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
 
 def unchecked(composed: DictConfig) -> Config:
     """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value."""
-    tree = OmegaConf.merge(empty(), composed)
+    tree = OmegaConf.merge(empty(), *untyped(composed), composed)
     missing = sorted(OmegaConf.missing_keys(tree))
     if missing:
         raise ConfigError(f"{missing[0]} has no value; give it one, as in {missing[0]}=VALUE")
     config = OmegaConf.to_object(tree)
     assert isinstance(config, Config)
     return config
+
+
+def untyped(composed: DictConfig) -> list[DictConfig]:
+    """The schemas of the choices in a tree that was read as a whole, and not composed from groups: that of a run's .hydra/config.yaml."""
+    plain = {group: composed.get(group) for group in GROUP_SCHEMAS}
+    read = {group: node for group, node in plain.items() if isinstance(node, DictConfig) and OmegaConf.get_type(node) is dict}
+    chosen = {group: schema for group, node in read.items() if (schema := choice(group, OmegaConf.to_container(node, resolve=False)))}
+    return [OmegaConf.create(chosen)] if chosen else []
 
 
 @cache

@@ -17,7 +17,7 @@ from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, Node, OmegaConf, UnionNode, open_dict, read_write
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf, open_dict, read_write
 
 
 def raise_quietly() -> None:
@@ -73,13 +73,13 @@ def write_early(directory: Path, config: DictConfig) -> None:
 
 
 def resolve_unions() -> None:
-    """Let Hydra print configurations with keys of two types (rounds: a number, or auto) with --resolve: it takes them for lists."""
+    """Let Hydra print configurations with --resolve: what is neither a dictionary nor a list (a key of two types), it takes for a list."""
     told = hydra_main._resolve_node_interpolations
     if told.__module__ == __name__:
         return
 
     def resolve(node: Any) -> None:
-        if not isinstance(node, UnionNode):
+        if isinstance(node, DictConfig | ListConfig):
             told(node)
 
     hydra_main._resolve_node_interpolations = resolve  # type: ignore[assignment]
