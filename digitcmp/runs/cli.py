@@ -17,7 +17,7 @@ EXAMPLES = """\
 examples:
   python -m digitcmp.runs status outputs/table1 --watch
   python -m digitcmp.runs ls --where model.name=wsn --sort test_accuracy
-  python -m digitcmp.runs diff outputs/table1/experiment=net1 outputs/table1/experiment=net2
+  python -m digitcmp.runs show outputs/table1/experiment=net1
 """
 WHERE = "only runs with this value (also !=, <, <=, >, >=; text with * and ?), of a key of the configuration or of the run; repeatable"
 
