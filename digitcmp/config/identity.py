@@ -45,6 +45,11 @@ def execution_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
             yield from execution_keys(hints[item.name], f"{prefix}{item.name}.")
 
 
+def schema_key(key: str) -> str:
+    """The key of the schema that a dotted key belongs to: callbacks for what each of them takes, itself for any other."""
+    return "callbacks" if key.startswith("callbacks.") else key
+
+
 def completed(values: dict[str, Any]) -> dict[str, Any]:
     """A configuration as an earlier version wrote it, with the keys that came later at their defaults: what that version did."""
     return dict(over(defaults(Config, values), values))

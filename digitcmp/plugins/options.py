@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -22,6 +23,8 @@ def given(arguments: list[str]) -> list[str]:
     if parsed.shell_completion:
         check_completion(parsed.overrides)
     screens = [f"hydra/help={name}" for name in SCREENS if getattr(parsed, f"help_{name}")]
+    # what callbacks take is theirs to know, so that their keys need no plus sign
+    arguments = [f"++{argument}" if re.match(r"callbacks\.\w+[.\w]*=", argument) else argument for argument in arguments]
     return [argument for argument in arguments if not argument.startswith("--help-")] + (["--help", screens[-1]] if screens else [])
 
 

@@ -237,10 +237,10 @@ def test_command_line(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         "class Mine(Callback):\n    def on_run_end(self, run):\n        (run.directory / 'mine.txt').write_text(run.status)\n"
     )
     small = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial"]
-    ended = run_cli(*small, "+callbacks.own.target=my_callback:Mine", "hydra.run.dir=a")
+    ended = run_cli(*small, "callbacks.own.target=my_callback:Mine", "hydra.run.dir=a")
     assert ended.code == 1
     assert "add --allow-code my_callback" in ended.err
-    ended = run_cli(*small, "+callbacks.own.target=my_callback:Mine", "--allow-code", "my_callback", "hydra.run.dir=a")
+    ended = run_cli(*small, "callbacks.own.target=my_callback:Mine", "--allow-code", "my_callback", "hydra.run.dir=a")
     assert ended.code == 0, ended.err
     assert (tmp_path / "a" / "mine.txt").read_text() == "done"
     monkeypatch.delenv(load.ALLOWED)
@@ -248,5 +248,6 @@ def test_command_line(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ended = run_cli(*small, "--multirun", "+callbacks.mine={}", hydras, "hydra.sweep.dir=b", "report=false")
     assert ended.code == 0, ended.err
     (path,) = (tmp_path / "b").glob("*/mine.txt")
+    assert "callbacks" not in path.parent.name
     assert path.read_text() == "done"
     assert "callbacks" not in json.loads((path.parent / "run.json").read_text())["configuration"]
