@@ -53,7 +53,6 @@ class Hooks(Callback):
     Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
     """
 
-
     @carried_out
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
