@@ -42,7 +42,9 @@ from digitcmp.plugins.resolvers import run_name
 from digitcmp.screen import complain
 from digitcmp.search.config import TARGET as SEARCHING
 from digitcmp.terminal import Terminal, end_quietly, tell, writable
+from digitcmp.trackers import load as trackers
 
+HYDRAS_OWN = ["hydra.experimental.callbacks.LogJobReturnCallback"]  # callbacks that come with Hydra, for hydra.callbacks.NAME._target_
 KEPT_ROUNDS = 10  # a single run of so many keeps its networks unasked
 
 
@@ -68,6 +70,7 @@ class Hooks(Callback):
             from digitcmp.auto import plan_file
 
             plan_file.make([run], run.directory)  # or another plan
+        trackers.check(checked.callbacks)
         if not run.complete:
             from digitcmp.experiment.executors.choose import preflight
 
@@ -138,6 +141,8 @@ def check_names(config: DictConfig, folder: str) -> None:
 def check_single(config: DictConfig) -> None:
     """Raise ConfigError for a single run that was given what makes a sweep; a search would even look at the test pairs."""
     given = [argument for argument in config.hydra.overrides.hydra if argument.lstrip("+").startswith(("hydra.sweeper", "hydra/sweeper"))]
+    if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
+        return  # a job of a sweep, in its own folder
     if name := config.hydra.runtime.choices.get("sweeps"):
         given.append(f"+sweeps={name}")
     if given:
@@ -161,7 +166,7 @@ def show_plan(run: Run) -> None:
 @hydra.main(
     config_path=str(shipped("conf")),
     config_name="config",
-    execution_whitelist=["digitcmp.cli.Hooks", "logging.StreamHandler", "logging.FileHandler"],
+    execution_whitelist=["digitcmp.cli.Hooks", "logging.StreamHandler", "logging.FileHandler", *HYDRAS_OWN],
 )
 def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.objective`)."""

@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -71,7 +72,11 @@ def remove_leftovers(folder: Path) -> None:
 
 def is_special(path: Path) -> bool:
     """Whether a path is a pipe, a socket or a device, which would keep a reader waiting or never end."""
-    return path.is_fifo() or path.is_socket() or path.is_char_device() or path.is_block_device()
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # whoever opens it will say so
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def older(files: Iterable[Path], sources: Sequence[Path]) -> bool:

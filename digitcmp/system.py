@@ -1,11 +1,31 @@
-"""What the system knows: processes that are stopped (Ctrl-Z, kill -STOP), which do nothing and give nothing back; the cores of this one.
+"""What the system knows: this host, processes that are gone or stopped (Ctrl-Z, kill -STOP), which do nothing and give nothing back; the
+cores of this one.
 From /proc and /sys, where they are; elsewhere little is known."""
 
 import math
 import os
+import platform
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+
+
+def host_id() -> str:
+    """This host since its last start, as seen from this process namespace; the host's name alone where Linux's files are missing."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{platform.node()} {boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return platform.node()
+
+
+def start_time(process: int) -> str:
+    """When the process with this number began, in the system's ticks; empty when there is none (or it is a zombie), or nobody knows."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in ("Z", "X") else fields[19]
 
 
 def is_stopped(process: int) -> bool:

@@ -57,6 +57,14 @@ def tell(console: Console, text: str, lead: str = "", style: str = "yellow") -> 
     console.print(shown, soft_wrap=True)
 
 
+def words(seconds: float) -> str:
+    """A duration as people say it."""
+    for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
 def writable(stream: TextIO) -> bool:
     """Whether what is printed arrives anywhere; where it does not, it goes nowhere from now on."""
     try:

@@ -10,6 +10,7 @@ import pytest
 from digitcmp.mistakes import cli as mistakes
 from digitcmp.report import cli as report
 from digitcmp.report.ablation import cli as ablation
+from digitcmp.runs import cli as runs
 from digitcmp.verify import cli as verify
 from tests.conftest import ROOT, Ended, needs_mnist
 
@@ -19,6 +20,7 @@ MAINS = {
     "digitcmp.report.ablation": ablation.main,
     "digitcmp.verify": verify.main,
     "digitcmp.mistakes": mistakes.main,
+    "digitcmp.runs": runs.main,
 }
 SHORT = ["epochs=1", "data.train_pairs=60", "data.test_pairs=60", "batch_size=20", "engine=serial"]
 ELSEWHERE = {  # what other tests run, or nobody can run everywhere

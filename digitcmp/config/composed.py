@@ -133,7 +133,9 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
 def unchecked(composed: DictConfig) -> Config:
     """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value, and for a
     key that there is not."""
-    tree = composed if OmegaConf.get_type(composed) is Config else OmegaConf.merge(empty(), composed)  # Hydra's trees have it as their type
+    tree = (
+        composed if OmegaConf.get_type(composed) is Config else OmegaConf.merge(empty(), *untyped(composed), composed)
+    )  # Hydra's trees have it as their type
     assert isinstance(tree, DictConfig)
     missing, values = [], dict[str, Any]()
     for name in [str(name) for name in tree if name != "hydra"]:
@@ -146,6 +148,14 @@ def unchecked(composed: DictConfig) -> Config:
     for unknown in sorted(set(values) - {item.name for item in fields(Config)}):
         raise ConfigError(unknown_key(unknown, f"={values[unknown]}", Config))
     return Config(**values)
+
+
+def untyped(composed: DictConfig) -> list[DictConfig]:
+    """The schemas of the choices in a tree that was read as a whole, and not composed from groups: that of a run's .hydra/config.yaml."""
+    plain = {group: composed.get(group) for group in GROUP_SCHEMAS}
+    read = {group: node for group, node in plain.items() if isinstance(node, DictConfig) and OmegaConf.get_type(node) is dict}
+    chosen = {group: schema for group, node in read.items() if (schema := choice(group, OmegaConf.to_container(node, resolve=False)))}
+    return [OmegaConf.create(chosen)] if chosen else []
 
 
 @cache

@@ -5,13 +5,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
-from omegaconf import MISSING
 
 from digitcmp.config.schema import GROUP_SCHEMAS, Config
+from digitcmp.config.schema.key import MISSING
 from digitcmp.files import shipped
 
 CHOSEN_BY = {"optimizer": "algorithm", "scheduler": "shape", "augment": "kind"}  # the key that tells a group's choices apart
@@ -45,6 +45,11 @@ def execution_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
             yield from execution_keys(hints[item.name], f"{prefix}{item.name}.")
 
 
+def schema_key(key: str) -> str:
+    """The key of the schema that a dotted key belongs to: callbacks for what each of them takes, itself for any other."""
+    return "callbacks" if key.startswith("callbacks.") else key
+
+
 def completed(values: dict[str, Any]) -> dict[str, Any]:
     """A configuration as an earlier version wrote it, with the keys that came later at their defaults: what that version did."""
     return dict(over(defaults(Config, values), values))
@@ -55,8 +60,24 @@ def configuration_hash(values: dict[str, Any]) -> str:
 
     So a key that a later version brings, in a layer too, changes the hash of nothing that was trained before.
     """
-    text = json.dumps(beyond(defaults(Config, values), values), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    like = json.dumps(outline(values), sort_keys=True)
+    text = json.dumps(beyond(defaults_like(like), values), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def outline(values: Any, name: str = "") -> Any:
+    """What the defaults of nested values depend on: how they are nested, and what was chosen from groups."""
+    if isinstance(values, dict):
+        return {str(key): outline(value, str(key)) for key, value in values.items()}
+    if isinstance(values, list):
+        return [outline(value) for value in values]
+    return str(values) if name in CHOSEN_BY.values() else None
+
+
+@lru_cache(maxsize=1000)
+def defaults_like(text: str) -> dict[str, Any]:
+    """The defaults of a configuration with this outline, which are not to be changed: those of a long sweep have few."""
+    return defaults(Config, json.loads(text))
 
 
 def defaults(kind: Any, values: Any) -> dict[str, Any]:
@@ -121,8 +142,15 @@ def differences(before: dict[str, Any], after: dict[str, Any], most: int = 4) ->
 
 
 def flat(values: dict[str, Any]) -> dict[str, Any]:
-    """Nested values under dotted names; lists stay whole."""
-    from pandas import json_normalize
+    """Nested values under dotted names, those that are not nested first; lists stay whole."""
+    inner = {name: value for name, value in values.items() if isinstance(value, dict)}
+    return {str(name): value for name, value in values.items() if name not in inner} | dict(leaves(inner))
 
-    (leaves,) = json_normalize(values).to_dict("records") or [{}]
-    return {str(name): value for name, value in leaves.items()}
+
+def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested values, each with its dotted name, in their order."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

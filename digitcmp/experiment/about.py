@@ -16,14 +16,18 @@ NEEDS: dict[str, type] = {"configuration": dict, "configuration_hash": str, "par
 MAY_HAVE = dict.fromkeys(("engine", "device", "torch", "digitcmp", "python", "git_commit", "command", "finished", "data_root"), str) | {
     "platform": dict
 }
+TEXTS = ("tags", "hosts", "changes")  # lists to which every command adds
 LARGEST = 2**63 - 1  # of whole numbers in tables
 DEEPEST = 20  # values within values; a configuration has four
 MOST_VALUES = 100_000
 LARGEST_ABOUT = 50_000_000  # bytes of a run.json; a million seeds are less
 
 
-def read_about(directory: Path) -> dict[str, Any]:
-    """run.json of a run's folder, with all that makes a run. Raises RunError naming what is missing or damaged."""
+def read_about(directory: Path, hashed: bool = True) -> dict[str, Any]:
+    """run.json of a run's folder, with all that makes a run. Raises RunError naming what is missing or damaged.
+
+    hashed: whether its configuration has to be that of its hash, which takes most of the time; a list of thousands does without.
+    """
     path = directory / "run.json"
     try:
         if is_special(path):
@@ -33,7 +37,7 @@ def read_about(directory: Path) -> dict[str, Any]:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{directory} holds no run (run.json cannot be read: {error})") from error
-    if wrong := wrong_about(about):
+    if wrong := wrong_about(about, hashed):
         raise RunError(f"{directory} holds no run (run.json {wrong})")
     return dict(about)
 
@@ -54,7 +58,8 @@ def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, An
     tasks = before.get("slurm", [])
     if tasks or "slurm" in about:
         about["slurm"] = tasks + [task for task in about.get("slurm", []) if task not in tasks]
-    about = {**about, "configuration": before["configuration"], "jobs": jobs}
+    lists = {name: list(dict.fromkeys([*before.get(name, []), *about.get(name, [])])) for name in TEXTS if name in {*before, *about}}
+    about = {**about, "configuration": before["configuration"], "jobs": jobs, **lists}
     return {**about, "seeds": seeds, "status": "running", "started": before["started"], "finished": None, "resumed": resumed}
 
 
@@ -70,7 +75,7 @@ def data_root(about: dict[str, Any], wanted: str | None) -> str:
     return wanted or (own if own and Path(own).exists() else os.environ.get("DIGITCMP_DATA", "data"))
 
 
-def wrong_about(about: Any) -> str:
+def wrong_about(about: Any, hashed: bool = True) -> str:
     """What is wrong with the content of run.json, in words; empty for one that is sound."""
     if not isinstance(about, dict):
         return "is no object"
@@ -87,7 +92,7 @@ def wrong_about(about: Any) -> str:
     seeds = about["seeds"]
     if len(seeds) > MOST_ROUNDS or not all(type(seed) is int and 0 <= seed <= MOST_SEED + MOST_ROUNDS for seed in seeds):
         return "has no valid 'seeds'"
-    return wrong_configuration(about["configuration"], about["configuration_hash"])
+    return wrong_configuration(about["configuration"], about["configuration_hash"] if hashed else None)
 
 
 def wrong_lists(about: dict[str, Any]) -> str:
@@ -99,11 +104,14 @@ def wrong_lists(about: dict[str, Any]) -> str:
         return "resumed"
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         return "slurm"
+    for name in TEXTS:
+        if not isinstance(texts := about.get(name, []), list) or not all(isinstance(text, str) for text in texts):
+            return name
     return "" if isinstance(about.get("git_dirty"), bool | None) else "git_dirty"
 
 
-def wrong_configuration(configuration: dict[str, Any], recorded: str) -> str:
-    """What is wrong with the configuration in it: values that are none, or others than those that were recorded."""
+def wrong_configuration(configuration: dict[str, Any], recorded: str | None) -> str:
+    """What is wrong with the configuration in it: values that are none, or others than those of the hash that was recorded (None: any)."""
     waiting: list[tuple[Any, int]] = [(configuration, 0)]
     seen = 0
     while waiting:
@@ -116,7 +124,7 @@ def wrong_configuration(configuration: dict[str, Any], recorded: str) -> str:
         inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         waiting += [(part, depth + 1) for part in inside]
     try:
-        same = configuration_hash(configuration) == recorded
+        same = recorded is None or configuration_hash(configuration) == recorded
     except ValueError:  # not a number, or infinite
         return "has a configuration with a number that is none"
     return "" if same else "has been changed: its configuration is not that of its hash"

@@ -1,6 +1,7 @@
 """Who is told what happens while runs are trained: the one protocol for displays, logs, pruning, trackers and jobs."""
 
 from collections.abc import Iterable
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from digitcmp.errors import DigitcmpError, RunError
@@ -13,12 +14,15 @@ if TYPE_CHECKING:
 class Callback:
     """Override what you want to hear of. Everything is called in the process and thread of the scheduler.
 
-    Order: on_run_begin, then for each round its epochs in order and on_round_end (or on_round_stop), then on_run_end. Rounds of
-    several runs may be under way at once.
+    Order: on_run_begin, then for each round on_round_begin, its epochs in order and on_round_end (or on_round_stop, also for one that
+    is not begun), then on_run_end. Rounds of several runs may be under way at once.
     """
 
     def on_run_begin(self, run: "Run") -> None:
         """A run has rounds to be trained, and they are about to be."""
+
+    def on_round_begin(self, run: "Run", seed: int, epoch: int) -> None:
+        """A round is begun, or goes on after this epoch: those up to it are told once more."""
 
     def on_epoch(self, run: "Run", row: EpochRow) -> None:
         """An epoch of a round is through. Raise `Pruned` to end the run early: its rounds in flight are stopped and not recorded."""
@@ -32,19 +36,33 @@ class Callback:
     def on_run_end(self, run: "Run") -> None:
         """This process is through with a run; its status is `run.status`."""
 
+    def on_end(self) -> None:
+        """Nothing more is trained, whatever the reason: an interrupt or an error is told by this alone."""
+
     def on_message(self, text: str) -> None:
         """Something that whoever looks at the screen should know, in one line."""
 
 
 class Callbacks(Callback):
-    """Several callbacks as one, called in their order. What they raise is not taken for an error of a round."""
+    """Several callbacks as one, called in their order; left as a context manager, it tells them of the end. What they raise is not taken
+    for an error of a round."""
 
     def __init__(self, callbacks: Iterable[Callback]) -> None:
         self.callbacks = list(callbacks)
 
+    def __enter__(self) -> "Callbacks":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.on_end()
+
     def on_run_begin(self, run: "Run") -> None:
         for callback in self.callbacks:
             callback.on_run_begin(run)
+
+    def on_round_begin(self, run: "Run", seed: int, epoch: int) -> None:
+        for callback in self.callbacks:
+            callback.on_round_begin(run, seed, epoch)
 
     def on_epoch(self, run: "Run", row: EpochRow) -> None:
         for callback in self.callbacks:
@@ -66,6 +84,10 @@ class Callbacks(Callback):
     def on_run_end(self, run: "Run") -> None:
         for callback in self.callbacks:
             callback.on_run_end(run)
+
+    def on_end(self) -> None:
+        for callback in self.callbacks:
+            callback.on_end()
 
     def on_message(self, text: str) -> None:
         for callback in self.callbacks:

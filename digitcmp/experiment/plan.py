@@ -16,7 +16,7 @@ from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
 from digitcmp.inert import line
-from digitcmp.terminal import tell
+from digitcmp.terminal import tell, words
 
 
 def in_all(seconds: float, workers: int, by_what: str = "") -> str:
@@ -62,14 +62,6 @@ def print_resumed(runs: Sequence[Run], console: Console) -> None:
     if unsaved := sum(run.unsaved for run in runs):
         lost = f"save_model=true: {unsaved} of them were trained without it, or their networks have been removed"
         tell(console, f"{lost}; a new folder trains them again")
-
-
-def words(seconds: float) -> str:
-    """A duration as people say it."""
-    for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
 
 
 def run_folders(sweep: Path) -> list[Path]:

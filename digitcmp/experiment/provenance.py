@@ -1,6 +1,7 @@
 """What made a result: versions, checkout, and the machine as far as it may change the last digits."""
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -13,6 +14,8 @@ from typing import Any
 
 from digitcmp import __version__
 
+TOP = Path(__file__).resolve().parents[2]  # of a checkout
+BUILT = Path(__file__).resolve().parents[1] / "built.json"  # in a wheel: what it was built from
 SLURM = {"job": "_JOB_ID", "array": "_ARRAY_JOB_ID", "task": "_ARRAY_TASK_ID", "node": "D_NODENAME", "restarts": "_RESTART_COUNT"}
 
 
@@ -70,21 +73,36 @@ def processor() -> str:
 
 
 def checkout() -> dict[str, Any]:
-    """`git_commit` and `git_dirty` (changes in tracked files) of the checkout that holds this package, empty where there is none."""
-    top = Path(__file__).resolve().parents[2]
-    if not (top / ".git").exists():
+    """`git_commit` and `git_dirty` (changes in tracked files) of the checkout that holds this package, or of the one that its wheel was
+    built from; empty where there is none."""
+    if not (TOP / ".git").exists():
+        with suppress(OSError, ValueError, KeyError):
+            built = json.loads(BUILT.read_text(encoding="utf-8"))
+            return {name: built[name] for name in ("git_commit", "git_dirty")}
         return {}
-    commit, changes = git(top, "rev-parse", "HEAD"), git(top, "status", "--porcelain", "--untracked-files=no")
+    commit, changes = git(TOP, "rev-parse", "HEAD"), git(TOP, "status", "--porcelain", "--untracked-files=no")
     return {} if commit is None or changes is None else {"git_commit": commit, "git_dirty": bool(changes)}
+
+
+def commits_between(before: str, after: str, most: int = 5) -> list[str]:
+    """The titles of the commits after one of this package's checkout, up to another one, the newest first; none where git knows neither."""
+    listed = git(TOP, "log", "--oneline", f"{before}..{after}", "--")
+    titles = (listed or "").splitlines()
+    return titles[:most] + ([f"and {len(titles) - most} more commits"] if len(titles) > most else [])
 
 
 def git(top: Path, *arguments: str) -> str | None:
     """What git prints, None where it is missing or refuses."""
+    told = git_bytes(top, *arguments)
+    return None if told is None else told.decode(errors="replace").strip()
+
+
+def git_bytes(top: Path, *arguments: str) -> bytes | None:
+    """As `git`, to the last byte."""
     try:
-        done = subprocess.run(["git", "-C", str(top), *arguments], capture_output=True, text=True, check=True, timeout=10)
+        return subprocess.run(["git", "-C", str(top), *arguments], capture_output=True, check=True, timeout=10).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
 
 
 def now(precision: str = "seconds") -> str:

@@ -11,6 +11,7 @@ from digitcmp.config.schema import Config
 from digitcmp.experiment.failed import failed_rounds
 from digitcmp.experiment.provenance import allocation, machine, versions
 from digitcmp.experiment.store import Status, Store, network_path
+from digitcmp.experiment.surroundings import surroundings, write_changes
 from digitcmp.names import check_folder
 from digitcmp.train.results import RoundResult, RoundRow
 
@@ -106,11 +107,14 @@ class Run:
 
         parameters = self.config.ensemble * count_parameters(self.config.model)
         how = {"engine": executor, "workers": workers, "device": device, "platform": platform or machine(device)}
+        how |= surroundings(device)
+        how["tags"] = list(self.config.tags)
         how["data_root"] = None if self.config.data.root is None else str(Path(self.config.data.root).absolute())
         if (task := allocation()) is not None:
             how["slurm"] = [task]
         self.begun = True
         self.store.begin({"parameters": parameters, "seeds": self.seeds, **how, **versions(), "command": self.command})
+        write_changes(self.directory)
 
     @property
     def over(self) -> bool:

@@ -17,9 +17,11 @@ from digitcmp.errors import Pruned, RunError
 from digitcmp.experiment.callbacks import Callback, Callbacks
 from digitcmp.experiment.checkpoints import keep, left_out, starts
 from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
+from digitcmp.experiment.heartbeat import Heartbeat
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.system import advice
+from digitcmp.trackers.attached import Attached
 from digitcmp.train.results import Checkpoint, EpochRow
 
 
@@ -31,18 +33,20 @@ def train(runs: Iterable[Run], callbacks: Iterable[Callback] = (), rounds: int |
     Raises RunError when a directory cannot be used, and what rounds raise that the user can mend (DigitcmpError). Whatever ends it
     early, Ctrl-C too: finished rounds are kept, and the runs that were begun are marked interrupted.
     """
-    callback, known = Callbacks(callbacks), isinstance(runs, Sequence)
+    known = isinstance(runs, Sequence)
     if isinstance(runs, Sequence):
         rounds = sum(len(run.missing) for run in runs)
-    for _, group in groupby(unfinished(runs, callback), lambda run: means(run.config)):
-        from digitcmp.experiment.executors.choose import make_executor  # imports torch
+    with Heartbeat() as heartbeat, Callbacks(callbacks) as shown, Attached(shown.on_message) as attached:
+        callback = Callbacks([heartbeat, attached, shown])
+        for _, group in groupby(unfinished(runs, callback), lambda run: means(run.config)):
+            from digitcmp.experiment.executors.choose import make_executor  # imports torch
 
-        first = next(group)
-        with (
-            make_executor(first.config, rounds, callback.on_message) as executor,
-            Scheduler(executor, chain([first], group), known, callback) as scheduler,  # noqa: B031 (the rest of it)
-        ):
-            scheduler.loop()
+            first = next(group)
+            with (
+                make_executor(first.config, rounds, callback.on_message) as executor,
+                Scheduler(executor, chain([first], group), known, callback) as scheduler,  # noqa: B031 (the rest of it)
+            ):
+                scheduler.loop()
 
 
 def means(config: Config) -> tuple[Any, ...]:
@@ -110,6 +114,8 @@ class Scheduler:
                 rounds, checkpoints = self.together(rounds)
                 task = Task(rounds[0].run.config, tuple(seed for _, seed in rounds), checkpoints)
                 self.in_flight |= zip(self.executor.submit(task, self.on_epoch, self.on_checkpoint), rounds, strict=True)
+                for run, seed in rounds:
+                    self.callback.on_round_begin(run, seed, checkpoints[0].epoch if checkpoints else 0)
             if not self.in_flight and self.executor.has_room() and not self.take_over():
                 return
             for future in self.executor.wait():

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from digitcmp.config.identity import completed, configuration_hash, differences
 from digitcmp.errors import RunError
+from digitcmp.experiment import heartbeat
 from digitcmp.experiment.about import joined, read_about, with_job
 from digitcmp.experiment.checkpoints import Checkpoints
 from digitcmp.experiment.provenance import now
@@ -115,6 +116,11 @@ class Store:
         except OSError as error:
             raise RunError(f"cannot write {error.filename or self.directory}: {error.strerror}; nothing was trained") from error
 
+    @property
+    def heartbeat(self) -> Path:
+        """Where this process says which rounds it has in flight (`digitcmp.experiment.heartbeat`)."""
+        return self.directory / FOLDER / f"{self.log.removesuffix('.jsonl')}{heartbeat.SUFFIX}"
+
     def lock(self) -> AbstractContextManager[None]:
         """The lock under which run.json and the views are written."""
         return locked(self.directory / ".lock")
@@ -192,8 +198,9 @@ class Store:
         """
         for seed in list(self.claims):
             self.release(seed)
-        for folder in (self.directory, network_path(self.directory, 0).parent):
+        for folder in (self.directory, self.directory / FOLDER, network_path(self.directory, 0).parent):
             remove_leftovers(folder)
+        heartbeat.remove_dead(self.directory)
         self.checkpoints.clean([seed for seed, row in self.rows.items() if row.status == "done" or not self.claim_path(seed).exists()])
         try:
             if self.added:

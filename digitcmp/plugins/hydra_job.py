@@ -6,17 +6,18 @@ while it is running: half of what a short job costs. A test compares the two.
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
+from hydra._internal import hydra as hydra_main
 from hydra._internal.execution_policy import execution_whitelist
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, Node, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf, open_dict, read_write
 
 
 def raise_quietly() -> None:
@@ -50,12 +51,38 @@ def conclude(context: HydraContext, task_function: TaskFunction, config: DictCon
         )
         directory.mkdir(parents=True, exist_ok=True)
         configure_log(config.hydra.job_logging, config.hydra.verbose, execution_whitelist=context.execution_whitelist)
-        folder = directory / str(config.hydra.output_subdir)
-        folder.mkdir(exist_ok=True)
-        for name, part in {"config": result.cfg, "hydra": hydra, "overrides": config.hydra.overrides.task}.items():
-            (folder / f"{name}.yaml").write_text(OmegaConf.to_yaml(part), encoding="utf-8")
+        write_files(directory, config, hydra)
         call(context, task_function, config, result, value)
     return result
+
+
+def write_files(directory: Path, config: DictConfig, hydra: DictConfig) -> None:
+    """.hydra/ of a job: its configuration, Hydra's part of it, its overrides. Raises OSError."""
+    folder = directory / str(config.hydra.output_subdir)
+    folder.mkdir(parents=True, exist_ok=True)
+    own = view(config, [str(name) for name in config if name != "hydra"])
+    for name, part in {"config": own, "hydra": hydra, "overrides": config.hydra.overrides.task}.items():
+        (folder / f"{name}.yaml").write_text(OmegaConf.to_yaml(part), encoding="utf-8")
+
+
+def write_early(directory: Path, config: DictConfig) -> None:
+    """As `write_files`, for a job that is to be trained: if it is killed, what it was to do is there. What is in the way of its files
+    is met by the job itself."""
+    with suppress(OSError), hydra_config_of(config, directory) as hydra:
+        write_files(directory, config, hydra)
+
+
+def resolve_unions() -> None:
+    """Let Hydra print configurations with --resolve: what is neither a dictionary nor a list (a key of two types), it takes for a list."""
+    told = hydra_main._resolve_node_interpolations
+    if told.__module__ == __name__:
+        return
+
+    def resolve(node: Any) -> None:
+        if isinstance(node, DictConfig | ListConfig):
+            told(node)
+
+    hydra_main._resolve_node_interpolations = resolve  # type: ignore[assignment]
 
 
 def call(context: HydraContext, task_function: TaskFunction, config: DictConfig, result: JobReturn, value: float) -> None:

@@ -23,7 +23,7 @@ from rich.progress import track
 from digitcmp.config.rules import auto_together
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError, RunError
-from digitcmp.experiment import preview
+from digitcmp.experiment import planned, preview
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import print_places, print_plan, print_resumed
@@ -32,7 +32,7 @@ from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.notice import notice
 from digitcmp.plugins.composing import TemplateLoader
-from digitcmp.plugins.hydra_job import conclude, is_plain, raise_quietly
+from digitcmp.plugins.hydra_job import conclude, is_plain, raise_quietly, resolve_unions
 from digitcmp.plugins.jobs import Homes, Job, job_of, make_job
 from digitcmp.plugins.previews import few_of, whole_of
 from digitcmp.plugins.runner import JobRunner, OnJobEnd
@@ -59,6 +59,11 @@ class DigitcmpLauncher(Launcher):
         # the sweeper has the same context, and so composes with this too when it looks whether its jobs can be composed
         hydra_context.config_loader = cast(ConfigLoader, self.loader)
 
+    @property
+    def folder(self) -> Path:
+        """The sweep's, absolute: the nodes of a cluster have other working folders."""
+        return Path(str(self.config.hydra.sweep.dir)).absolute()
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         if not job_overrides:
             raise RunError("the sweep is empty: a range or a choice has no values, so there is nothing to run")
@@ -74,7 +79,7 @@ class DigitcmpLauncher(Launcher):
             jobs = few_of(jobs)
         valid = [job.config for job in jobs if job.config is not None]
         # rounds=auto compares all runs with each other: two of the same configuration are refused there
-        homes = None if (auto := auto_together(valid)) else Homes(Path(str(self.config.hydra.sweep.dir)).absolute())
+        homes = None if (auto := auto_together(valid)) else Homes(self.folder)
         if auto and not dry:
             return self.decide(jobs)
         if not valid and any(job.error for job in jobs):
@@ -92,8 +97,8 @@ class DigitcmpLauncher(Launcher):
             return self.show_plan(runs, runner)
         self.begin(runs, initial_job_idx == 0)
         if previewing and self.config.hydra.sweeper._target_ != SEARCHING:  # a search has left what it is there
-            folder = Path(str(self.config.hydra.sweep.dir)).absolute()
-            preview.write(whole_of(preview.typed_command(sys.argv[1:]), asked, jobs, folder), folder)
+            preview.write(whole_of(preview.typed_command(sys.argv[1:]), asked, jobs, self.folder), self.folder)
+        planned.write(self.folder, runs)
         self.elsewhere(runs)
         with ProgressDisplay.of(runs, console) as display:
             train(runs, [display, RunLog(), runner])
@@ -114,6 +119,7 @@ class DigitcmpLauncher(Launcher):
                 raise refused
         print_resumed(runs, console := Terminal())
         self.begin(runs, first=True)
+        planned.write(self.folder, runs)
         self.elsewhere(runs)
         train_auto(runs, Path(str(self.config.hydra.sweep.dir)), [RunLog()], console, runner.on_run_end)
         runner.run_waiting()
@@ -139,6 +145,7 @@ class DigitcmpLauncher(Launcher):
         or whose data, device or folder is refused, fails by itself.
         """
         self.prepare()
+        planned.write(self.folder, [], rounds, int(self.config.epochs))
         runner = JobRunner(self, on_job_end)
         train(runner.runs_of(jobs), [RunLog(), *callbacks, runner], rounds)
         runner.run_waiting()
@@ -209,5 +216,6 @@ def register() -> None:
     from hydra.core.plugins import Plugins
 
     raise_quietly()
+    resolve_unions()
     ConfigStore.instance().store(group="hydra/launcher", name="digitcmp", node=LauncherConfig, provider="digitcmp", replace=True)
     Plugins.instance().register(DigitcmpLauncher)

@@ -9,6 +9,7 @@ from hydra._internal.utils import get_args_parser
 
 from digitcmp.config.messages import suggestion
 from digitcmp.errors import ConfigError
+from digitcmp.trackers.load import ALLOWED
 
 SCREENS = ("choices", "keys", "sweeps")  # --help-SCREEN
 OWN = re.compile(r"[~+]*hydra\.callbacks(\.digitcmp|=|$)")  # what would change or remove it
@@ -19,17 +20,18 @@ def given(arguments: list[str]) -> list[str]:
     """The arguments in Hydra's words: --help-keys is --help hydra/help=keys. Raises ConfigError for an option that there is not, and
     for one that lacks what it needs."""
     parsed = parse(arguments)
+    arguments = without_allowed(arguments, parsed.allow_code or [])
     if parsed.shell_completion:
         check_completion(parsed.overrides)
     for text in parsed.overrides:
         if OWN.match(text):
             raise ConfigError(f"{text}: the program's own callback checks what is asked for; leave it as it is, and add others beside it")
-    if parsed.resolve and parsed.cfg in ("all", "hydra"):
-        raise ConfigError(f"--cfg {parsed.cfg} --resolve: Hydra's own part has values that only a run has; use --cfg job --resolve")
     screens = [f"hydra/help={name}" for name in SCREENS if getattr(parsed, f"help_{name}")]
     if len(screens) > 1:
         asked = " ".join(f"--help-{name.partition('=')[2]}" for name in screens)
         raise ConfigError(f"{asked}: these are screens of their own; ask for one at a time")
+    # what callbacks take is theirs to know, so that their keys need no plus sign
+    arguments = [f"++{argument}" if re.match(r"callbacks\.\w+[.\w]*=", argument) else argument for argument in arguments]
     return [argument for argument in arguments if not argument.startswith("--help-")] + (["--help", *screens] if screens else [])
 
 
@@ -38,6 +40,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = get_args_parser()
     for name in SCREENS:
         parser.add_argument(f"--help-{name}", action="store_true")
+    parser.add_argument("--allow-code", action="append", metavar="MODULE")
     known = [text for action in parser._actions for text in action.option_strings if text.startswith("--")]
 
     def error(message: str) -> NoReturn:
@@ -48,6 +51,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
     parser.error = error  # type: ignore[method-assign]
     return parser.parse_intermixed_args(arguments)
+
+
+def without_allowed(arguments: list[str], allowed: list[str]) -> list[str]:
+    """The arguments without --allow-code, which lets modules in (`digitcmp.trackers.load`): in this process and those that it starts."""
+    if allowed:
+        os.environ[ALLOWED] = ",".join(allowed)
+    kept = list(arguments)
+    for module in allowed:
+        for words in (["--allow-code", module], [f"--allow-code={module}"]):
+            for index in range(len(kept)):
+                if kept[index : index + len(words)] == words:
+                    del kept[index : index + len(words)]
+                    break
+    return kept
 
 
 def check_completion(overrides: list[str]) -> None:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from digitcmp import screen
 from digitcmp.config import schema
-from digitcmp.config.identity import execution_keys
+from digitcmp.config.identity import execution_keys, schema_key
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.files import shipped
 from digitcmp.plugins import help, launcher, recipes, slurm, sweeper
@@ -25,7 +25,7 @@ def run_name(before: str, overrides: list[str], named: Collection[str] = ()) -> 
     have, ends with a hash of the whole, so that different choices never share a folder.
     """
     unnamed = {"sweeps", *execution_keys()} - set(named)
-    whole = ",".join(override.lstrip("+") for override in overrides if override.lstrip("+").split("=")[0] not in unnamed)
+    whole = ",".join(override.lstrip("+") for override in overrides if schema_key(override.lstrip("+").split("=")[0]) not in unnamed)
     name = re.sub(r"[^\w.,=+\[\]-]", "-", whole.replace("'", "").replace('"', ""), flags=re.ASCII)
     if name != whole or len(name) > NAME_LENGTH:
         name = f"{name[: NAME_LENGTH - 9]}-{sha256(whole.encode()).hexdigest()[:8]}"

@@ -13,8 +13,9 @@ from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
-from digitcmp.plugins.hydra_job import log_kept
+from digitcmp.plugins.hydra_job import is_plain, log_kept, write_early
 from digitcmp.plugins.jobs import Homes, Job, job_of, make_job
+from digitcmp.trackers import load as trackers
 
 if TYPE_CHECKING:
     from digitcmp.plugins.launcher import DigitcmpLauncher
@@ -82,6 +83,11 @@ class JobRunner(Callback):
             else:
                 self.run_waiting()
 
+    def on_run_begin(self, run: Run) -> None:
+        _, jobs = self.training[run.directory]
+        if (compose := jobs[0].compose) is not None and is_plain(composed := compose()):
+            write_early(run.directory, composed)
+
     def on_run_end(self, run: Run) -> None:
         _, jobs = self.training.pop(run.directory)
         for job in jobs:
@@ -109,6 +115,7 @@ class JobRunner(Callback):
 
         means = (config.augment, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers, config.ray)
         checks: list[tuple[object, Callable[[Config], None]]] = [(config.data, check_data)]
+        checks.append((("callbacks", config.callbacks), lambda config: trackers.check(config.callbacks)))
         if self.launcher.here:
             checks.insert(0, (means, check_means))
         for parts, check in checks:

@@ -55,11 +55,6 @@ class SlurmLauncher(DigitcmpLauncher):
         assert isinstance(options, Slurm)
         return options
 
-    @property
-    def folder(self) -> Path:
-        """The sweep's, absolute: the nodes have other working folders."""
-        return Path(str(self.config.hydra.sweep.dir)).absolute()
-
     def script(self, options: Slurm) -> str:
         """That of the array."""
         given = [argument for argument in sys.argv[1:] if not OWN.fullmatch(key_of(argument))]

@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from digitcmp.config.composed import OFFICIAL
-from digitcmp.config.identity import execution_keys
+from digitcmp.config.identity import execution_keys, schema_key
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.plugins.composing import key_of
@@ -110,7 +110,7 @@ def changes(config: DictConfig) -> list[str]:
     searching, pinned = config.hydra.sweeper._target_ == TARGET, OmegaConf.select(config, "data.source") in PINNED
     same = {"sweeps", "seed", *execution_keys()} - ({"seed", "rounds"} if searching else set()) - (set() if pinned else {"data.root"})
     swept = [str(text) for text in config.hydra.overrides.hydra if key_of(str(text)).startswith("hydra.sweeper.params")]
-    return [text for text in map(str, config.hydra.overrides.task) if key_of(text) not in same] + swept
+    return [text for text in map(str, config.hydra.overrides.task) if schema_key(key_of(text)) not in same] + swept
 
 
 def check_official(config: DictConfig) -> None:

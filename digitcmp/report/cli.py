@@ -103,11 +103,12 @@ def main() -> None:
     together, a list. Exit codes: see `exit_codes`."""
     arguments = parser().parse_args()
     metric, names, columns = find_metric(arguments.metric), names_of(arguments.rename), arguments.columns.split(",")
+    from digitcmp.experiment.folders import find_runs
     from digitcmp.report.build import make_report
     from digitcmp.report.curves import draw_outdated
     from digitcmp.report.frames import read_abouts
     from digitcmp.report.origins import are_unrelated
-    from digitcmp.report.runs import find_runs, was_tested
+    from digitcmp.report.runs import was_tested
     from digitcmp.report.terminal import print_report
 
     if arguments.curves:  # first, as runs that were not tested have curves, but no report

@@ -13,9 +13,10 @@ import pandas as pd
 
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
+from digitcmp.experiment.folders import find_runs, natural
 from digitcmp.inert import line
 from digitcmp.report.origins import last_begun, sweep_of
-from digitcmp.report.runs import EPOCH_COLUMNS, find_runs, flatten, natural, read_frames, typed, was_tested
+from digitcmp.report.runs import EPOCH_COLUMNS, flatten, read_frames, typed, was_tested
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
 ABOUT = ["configuration_hash", "parameters", "engine", "device", "platform", *VERSIONS]

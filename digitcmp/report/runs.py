@@ -1,8 +1,6 @@
-"""Where runs are, and their records as frames."""
+"""The records of runs as frames."""
 
 import json
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,7 +21,6 @@ TEXT = {"status": "string", "error": "string"}
 ROUND_COLUMNS = [item.name for item in fields(RoundRow)]
 EPOCH_COLUMNS = [item.name for item in fields(EpochRow) if item.name != "seed"]
 DISTANCES = [item.name for item in fields(DistanceRow) if item.name != "seed"]
-SKIPPED = {"summary", ".hydra"}  # folders that hold no runs
 
 
 @dataclass(frozen=True)
@@ -78,38 +75,6 @@ def parts(records: Sequence[Record], part: Literal["epochs", "distances"], names
 def was_tested(about: dict[str, Any]) -> bool:
     """Whether the networks of a run were shown their test pairs: not with test=false, as in a search."""
     return bool(about["configuration"].get("test", True))  # runs that are older than the key were tested
-
-
-def find_runs(folder: Path) -> list[Path]:
-    """Every folder at or below `folder` that holds a run.json, behind symbolic links too, in natural order. Raises RunError when there
-    is none."""
-    if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder")
-    found, seen = [], {folder.resolve()}
-    for top, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if name not in SKIPPED and not is_loop(Path(top, name), seen)]
-        if "run.json" in files:
-            found.append(Path(top))
-    if not found:
-        raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")
-    return sorted(found, key=lambda path: natural(str(path)))
-
-
-def is_loop(folder: Path, seen: set[Path]) -> bool:
-    """Whether a folder is a link to one that has been seen, or that holds one that has been seen; one that is no link is none."""
-    if not folder.is_symlink():
-        return False
-    target = folder.resolve()
-    if any(target == one or target in one.parents for one in seen):
-        return True
-    seen.add(target)
-    return False
-
-
-def natural(text: str) -> list[tuple[int, float | str]]:
-    """Sort key in which run10 comes after run9, and weight=0.1 after weight=0.03."""
-    parts = re.split(r"(\d+(?:\.\d+)?)", text)  # texts and numbers in turn
-    return [(0, float(part)) if index % 2 else (1, part) for index, part in enumerate(parts) if part]
 
 
 def flatten(configuration: dict[str, Any]) -> dict[str, Any]:

@@ -7,18 +7,16 @@ clock: clocks of two machines are never compared.
 """
 
 import os
-import platform
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
-from digitcmp.system import is_stopped
+from digitcmp.system import host_id, is_stopped, start_time
 
 BEATS = 4  # per lease
 
@@ -32,24 +30,6 @@ class Beat:
     start_time: str
     lease: float  # seconds
     count: int = 0
-
-
-def host_id() -> str:
-    """This host since its last start, as seen from this process namespace; the host's name alone where Linux's files are missing."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{platform.node()} {boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return platform.node()
-
-
-def start_time(process: int) -> str:
-    """When the process with this number began, in the system's ticks; empty when there is none (or it is a zombie), or nobody knows."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in ("Z", "X") else fields[19]
 
 
 class Heartbeat:

@@ -9,9 +9,9 @@ import pandas as pd
 
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
+from digitcmp.experiment.folders import find_runs
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
-from digitcmp.report.runs import find_runs
 from digitcmp.report.study import labelled
 
 FIGURES = ["train_loss", "train_accuracy", "test_accuracy", "digit_accuracy", "val_accuracy"]  # of an epoch, and of a round's last

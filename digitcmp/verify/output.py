@@ -5,12 +5,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from digitcmp.experiment.plan import words
 from digitcmp.experiment.progress import counted
 from digitcmp.inert import line
 from digitcmp.report import cautions
 from digitcmp.report.terminal import print_warnings
-from digitcmp.terminal import say
+from digitcmp.terminal import say, words
 from digitcmp.verify.draw import Drawn
 from digitcmp.verify.retrain import Again
 from digitcmp.verify.verdicts import most_otherwise

@@ -135,7 +135,6 @@ SPACES: dict[str, tuple[list[str], str]] = {
 ALONE: dict[str, tuple[list[str], str]] = {
     "two screens": (["--help-keys", "--help-sweeps"], "--help-keys --help-sweeps: these are screens of their own; ask for one"),
     "two commands": (["--multirun", "--info", "all", "seed=1,2"], "Only one of --run, --multirun, --cfg, --info and --shell_completion"),
-    "what a run has": (["--cfg", "all", "--resolve"], "--cfg all --resolve: Hydra's own part has values that only a run has; use"),
     "no checks": (["~hydra.callbacks.digitcmp", "dry_run=true"], "~hydra.callbacks.digitcmp: the program's own callback checks what is"),
     "no callbacks": (["hydra.callbacks={}"], "hydra.callbacks={}: the program's own callback checks what is asked for; leave it"),
     "batches of none": (

@@ -17,7 +17,7 @@ from digitcmp.config.schema import GROUP_SCHEMAS, Config
 from tests.conftest import CONF, MODELS, SWEEPS, Ended, choices, compose_config, compose_tree, needs_aux, needs_mnist, train_round
 
 TINY = ["epochs=1", "batch_size=20", "data.train_pairs=40", "data.test_pairs=40"]
-GROUPS = ["model", "optimizer", "scheduler", "data", "augment", "experiment", "ladder"]
+GROUPS = ["model", "optimizer", "scheduler", "data", "augment", "callbacks", "experiment", "ladder"]
 
 # lr, epochs, aux_weight, comparator_lr: the published recipes
 RECIPES = {

@@ -81,7 +81,7 @@ def test_execution_keys() -> None:
     auto = {"auto", "auto.margin", "auto.batch", "auto.max", "auto.level"}
     ray = {"ray", "ray.address", "ray.cpus", "ray.gpus", "ray.retries"}
     slurm = {"slurm", *(f"slurm.{item.name}" for item in fields(Slurm))}
-    assert set(execution_keys()) == {"rounds", *where_and_how, *auto, *ray, *slurm}
+    assert set(execution_keys()) == {"rounds", "tags", "callbacks", *where_and_how, *auto, *ray, *slurm}
 
 
 def test_an_earlier_configuration_is_completed() -> None:
@@ -171,7 +171,7 @@ def test_a_key_has_one_home() -> None:
     primary = yaml.safe_load((CONF / "config.yaml").read_text())
     known = schema_defaults(Config)
     assert not {name for name in primary if name in known}
-    missing = {item.name for item in fields(Config) if item.default == MISSING} | {"auto", "ray", "slurm"}
+    missing = {item.name for item in fields(Config) if item.default == MISSING} | {"auto", "callbacks", "ray", "slurm"}
     for name, group in (("auto", Auto), ("ray", Ray), ("slurm", Slurm)):
         assert set(primary[name]) == {item.name for item in fields(group) if item.default == MISSING}
     assert missing == {name for name in primary if name not in ("defaults", "hydra")}

@@ -21,11 +21,11 @@ import torch
 from digitcmp.config.schema import Config
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.pace import Pace, Paces, measure
-from digitcmp.experiment.plan import in_all, words
+from digitcmp.experiment.plan import in_all
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.files import file_lock
-from digitcmp.terminal import Terminal
+from digitcmp.terminal import Terminal, words
 from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow, RoundResult
 from tests.conftest import Ended, compose_config

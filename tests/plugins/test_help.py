@@ -18,7 +18,7 @@ from digitcmp.search.config import SearchConfig
 from tests.conftest import SWEEPS, Ended, choices
 
 Cli = Callable[..., Ended]
-GROUPS = ("model", "optimizer", "scheduler", "data", "augment", "experiment", "ladder")
+GROUPS = ("model", "optimizer", "scheduler", "data", "augment", "callbacks", "experiment", "ladder")
 
 
 def described(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -58,7 +58,7 @@ def test_help_fits_one_screen(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, col
         "01_net1 … 21_longer",
     ):
         assert named in ended.out
-    for command in ("digitcmp.report FOLDER", "digitcmp.report.ablation", "digitcmp.verify", "digitcmp.mistakes"):
+    for command in ("digitcmp.report FOLDER", "digitcmp.report.ablation", "digitcmp.verify", "digitcmp.mistakes", "digitcmp.runs"):
         assert command in ended.out
     assert len([line for line in lines if re.match(r"  python -m digitcmp($| )", line)]) == 5
 
@@ -227,7 +227,7 @@ def test_completion_of_a_plus_sign_and_of_other_shells(run_cli: Cli, monkeypatch
     assert "complete -c digitcmp" in run_cli("--shell-completion", "install=fish").out
 
 
-@pytest.mark.parametrize("command", ["report", "report.ablation", "verify", "mistakes"])
+@pytest.mark.parametrize("command", ["report", "report.ablation", "verify", "mistakes", "runs"])
 def test_the_help_of_the_other_commands_fits(command: str, run_main: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """80 columns, and examples that are whole lines."""
     monkeypatch.setenv("COLUMNS", "80")

@@ -10,9 +10,10 @@ import pytest
 import digitcmp
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
+from digitcmp.experiment.folders import find_runs, natural
 from digitcmp.experiment.run import Run
 from digitcmp.report.frames import load_epochs, load_rounds, read_sweep
-from digitcmp.report.runs import find_runs, flatten, natural, typed
+from digitcmp.report.runs import flatten, typed
 from tests.experiment.made import lines_of, logs_of
 from tests.report.made import configuration, write_run
 

@@ -18,10 +18,10 @@ from digitcmp.plugins.private import trial_id_of
 from digitcmp.search.algorithms import make_sampler
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
-from digitcmp.search.heartbeat import Beat, HeartbeatMonitor, host_id, start_time
+from digitcmp.search.heartbeat import Beat, HeartbeatMonitor
 from digitcmp.search.storage import open_storage, storage_url
 from digitcmp.search.study import METRIC, OWNER, VALUES, open_study
-from digitcmp.system import is_stopped
+from digitcmp.system import host_id, is_stopped, start_time
 from tests.search.crashes import check_kills, check_restarts
 from tests.search.made import IDENTITY, PARAMS, open_shared
 

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from omegaconf import MISSING
-
-from digitcmp.config.schema.key import key
+from digitcmp.config.schema.key import MISSING, key
 
 COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functions of digitcmp.data.transforms
 KIND = "how training images are changed, anew in every epoch"

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
-from omegaconf import MISSING
-
+MISSING: Any = "???"  # a value that must be given, as OmegaConf has it, whose import takes a while
 MOST_SEED = 2**53  # all whole numbers up to it are exact in every program that reads the tables
 
 

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from omegaconf import MISSING
-
-from digitcmp.config.schema.key import key
+from digitcmp.config.schema.key import MISSING, key
 
 NORM = "batch norm sits here when model.batchnorm is on"
 DROP = "dropout sits here when model.dropout is above 0"

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from omegaconf import MISSING
-
-from digitcmp.config.schema.key import key
+from digitcmp.config.schema.key import MISSING, key
 
 ALGORITHM = "a class of torch.optim; the other keys are its arguments"
 SHAPE = "how the learning rate moves over the steps of a round"

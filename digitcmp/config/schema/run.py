@@ -1,6 +1,7 @@
 """Everything that one run is made of."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from digitcmp.config.schema.data import COLUMNS, Affine, AugmentConfig, DataConfig, Elastic, NoAugment, Shift
 from digitcmp.config.schema.key import MOST_SEED, key
@@ -113,6 +114,12 @@ class Config:
     )
     retry_failed: bool = key(execution=True, help="train rounds again that failed before, when a folder is used again")
     test: bool = key(help="false: the test pairs stay unseen (for searches), only validation accuracy is measured")
+    tags: list[str] = key(execution=True, help="words by which `digitcmp.runs ls` finds the run again")
+    callbacks: dict[str, Any] = key(
+        factory=dict,
+        execution=True,
+        help="who else is told of runs, rounds and epochs: trackers, by +callbacks=NAME, and classes of your own",
+    )
     dry_run: bool = key(execution=True, help="say what would be trained, and train nothing")
     preview: bool = key(execution=True, help="train a little of everything, in a folder of its own, and say what the whole would take")
     report: bool = key(execution=True, help="write summary/ at the end of a sweep")

@@ -1,0 +1,99 @@
+"""Trains the rounds of a run anew, into another folder, and says of each seed whether it came out as on record."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from digitcmp.config.identity import differences
+from digitcmp.errors import RunError
+from digitcmp.experiment.log import RunLog
+from digitcmp.experiment.progress import ProgressDisplay, counted
+from digitcmp.experiment.provenance import checkout, commits_between
+from digitcmp.experiment.published import read_records
+from digitcmp.experiment.records import Record
+from digitcmp.experiment.run import Run
+from digitcmp.experiment.scheduler import train
+from digitcmp.runs.show import read_one
+from digitcmp.terminal import say, tell
+from digitcmp.verify.retrain import config_of
+
+PLATFORM = ("torch", "engine", "device", "platform")
+
+
+@dataclass(frozen=True)
+class SeedAgain:
+    """A round that was trained anew. difference: the first thing that is not as on record, in words; empty where all is."""
+
+    seed: int
+    difference: str
+
+
+def rerun(directory: Path, target: Path, root: str | None, console: Console) -> list[SeedAgain]:
+    """Train the finished rounds of a run again in another folder, print how each came out.
+
+    root: the folder of the data set, where it is not the run's own. Raises RunError where there is no run or no round, for a folder that
+    is in use for something else, and what training raises.
+    """
+    old = read_one(directory)
+    seeds = sorted(row.seed for row in old.rows if row.status == "done")
+    if not seeds:
+        raise RunError(f"{directory} has no finished round to be trained again")
+    if target.exists() and target.resolve() == directory.resolve():
+        raise RunError(f"{target}: a run is trained again into another folder; name one with --out")
+    config = config_of(directory, old.about, seeds[0], None, root)
+    from digitcmp.experiment.executors.choose import preflight  # imports torch
+
+    preflight(config)
+    run = Run(replace(config, rounds=len(seeds)), target, str(old.about.get("command") or "unknown"))
+    run.seeds = seeds
+    run.missing = deque(run.store.missing(seeds, retry_failed=False))
+    with ProgressDisplay.of([run], console) as display:
+        train([run], [display, RunLog()])
+    before, after = read_records(directory, old.about).rounds, read_records(target, run.store.about or {}).rounds
+    found = [SeedAgain(seed, different(before[seed], after[seed])) for seed in seeds if seed in after]  # others are left to another process
+    report(found, old.about, run.store.about or {}, target, console)
+    return found
+
+
+def different(before: Record, after: Record) -> str:
+    """What differs first between two records of a seed, times aside; empty where nothing does."""
+    for old, new in zip(before.epochs, after.epochs, strict=False):
+        for name, value in vars(old).items():
+            if name != "seconds" and value != getattr(new, name):
+                return f"{name} of epoch {old.epoch}: {value} on record, {getattr(new, name)} now"
+    if len(before.epochs) != len(after.epochs):
+        return f"{len(before.epochs)} epochs on record, {len(after.epochs)} now"
+    for name, value in vars(before.row).items():
+        if name != "seconds" and value != getattr(after.row, name):
+            return f"{name}: {value} on record, {getattr(after.row, name)} now"
+    return ""
+
+
+def report(found: Sequence[SeedAgain], old: dict[str, Any], new: dict[str, Any], target: Path, console: Console) -> None:
+    """Say how every seed came out, and what is not as it was."""
+    for one in found:
+        say(console, one.difference or "equal", f"seed {one.seed:<8}", "yellow" if one.difference else "green")
+    equal = sum(not one.difference for one in found)
+    console.print(f"{equal} of {counted(len(found), 'round')} equal to the last digit, times aside", style="bold")
+    then, now = ({name: about.get(name) for name in PLATFORM} for about in (old, new))
+    if told := differences(then, now):
+        tell(console, f"the platform is another one, so that last digits may differ: {told}")
+    for text in code_difference(old):
+        say(console, text, "code     ")
+    say(console, str(target), "run      ")
+
+
+def code_difference(about: dict[str, Any]) -> list[str]:
+    """What has become of the code since a run was trained, in lines."""
+    then, now = about.get("git_commit"), checkout()
+    if not then or not now:
+        return ["it is not on record for both, which commit trained them"]
+    dirty = [name for name, flag in (("then", about.get("git_dirty")), ("now", now["git_dirty"])) if flag]
+    changed = f", with changes that are in no commit ({' and '.join(dirty)})" if dirty else ""
+    if then == now["git_commit"]:
+        return [f"the same commit, {then[:12]}{changed}"]
+    return [f"commit {then[:12]} then, {now['git_commit'][:12]} now{changed}", *commits_between(then, now["git_commit"])]

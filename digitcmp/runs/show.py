@@ -1,0 +1,109 @@
+"""One run in words: what it is, what made it, what it came to, what it left; and the end of its log."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import fmean, stdev
+
+from rich.console import Console
+
+from digitcmp.config.identity import defaults, flat
+from digitcmp.config.schema import Config
+from digitcmp.errors import RunError
+from digitcmp.experiment.about import read_about
+from digitcmp.files import is_special
+from digitcmp.inert import visible
+from digitcmp.runs.facts import MEASURED
+from digitcmp.runs.listing import shown
+from digitcmp.runs.notes import read_notes
+from digitcmp.runs.status import RunStatus, read_run
+from digitcmp.runs.status_view import at_work, labelled
+from digitcmp.terminal import say
+
+PLACE = ("hosts", "device", "engine", "workers", "torch", "digitcmp", "python", "git_commit", "git_dirty", "changes", "started", "finished")
+INTERVAL = 1.0  # seconds from one look at a log to the next
+LARGEST = 1_000_000  # bytes from the end of a log that are looked at
+
+
+def read_one(directory: Path) -> RunStatus:
+    """A run by its folder. Raises RunError where there is none, or its run.json is damaged."""
+    read_about(directory)
+    return read_run(directory, None)
+
+
+def print_run(directory: Path, console: Console) -> None:
+    """Print a run. Raises RunError where there is none."""
+    run = read_one(directory)
+    about, values = run.about, flat(run.about["configuration"])
+    usual = flat(defaults(Config, about["configuration"]))
+    changed = {key: value for key, value in values.items() if key not in usual or usual[key] != value}
+    for label, text in lines_about(run):
+        console.print(labelled(f"{label:<14}", text), soft_wrap=True)
+    headed(console, "results", (f"{name:<16}{text}" for name, text in results(run)))
+    headed(console, "configuration", (f"{key}={shown(value)}" for key, value in changed.items()))
+    say(console, ", ".join(f"{key}={shown(value)}" for key, value in values.items() if key not in changed), "  and as usual: ")
+    headed(console, "made by", (f"{name:<16}{shown(about[name])}" for name in PLACE if about.get(name) is not None))
+    for name, value in {**(about.get("hardware") or {}), **(about.get("platform") or {})}.items():
+        say(console, f"{name:<16}{shown(value)}", "  ")
+    headed(console, "files", (f"{size:>12,}  {name}" for name, size in files(directory)))
+
+
+def headed(console: Console, title: str, texts: Iterator[str]) -> None:
+    """Lines of text under a heading."""
+    console.print(title, style="bold")
+    for text in texts:
+        say(console, text, "  ")
+
+
+def lines_about(run: RunStatus) -> Iterator[tuple[str, str]]:
+    """What comes first."""
+    counts = ", ".join(f"{number} {kind}" for kind, number in run.counts.items() if number)
+    yield "run", str(run.folder)
+    yield "status", f"{run.state}: {counts or 'no rounds'}" + (f" ({at_work(run)})" if run.running or run.dead else "")
+    yield "command", str(run.about.get("command") or "unknown")
+    yield "hash", f"{run.about['configuration_hash']}, {run.about['parameters']:,} parameters"
+    if tags := run.about.get("tags"):
+        yield "tags", " ".join(tags)
+    for note in read_notes(run.folder):
+        yield "note", note
+    if run.note:
+        yield "damaged", run.note
+
+
+def results(run: RunStatus) -> Iterator[tuple[str, str]]:
+    """Mean and standard deviation of each figure over the rounds that are done."""
+    for name in MEASURED:
+        values = [value for row in run.rows if row.status == "done" and (value := getattr(row, name)) is not None]
+        if values:
+            deviation = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
+            yield name, f"{fmean(values):.4f}{deviation}"
+    for row in run.rows:
+        if row.status == "failed":
+            yield f"seed {row.seed}", f"failed: {row.error}"
+
+
+def files(directory: Path) -> Iterator[tuple[str, int]]:
+    """The files of a run with their bytes; what lies in its folders together."""
+    for path in sorted(directory.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            inner = [one.lstat().st_size for one in path.rglob("*") if one.is_file()]
+            yield f"{path.name}/ ({len(inner)} files)", sum(inner)
+        else:
+            yield path.name, path.lstat().st_size
+
+
+def tail(directory: Path, lines: int, follow: bool, console: Console) -> None:
+    """Print the end of a run's log; with follow, what comes, until no process is at work on the run. Raises RunError."""
+    run, path = read_one(directory), directory / "digitcmp.log"
+    if not path.is_file() or is_special(path):
+        raise RunError(f"{path}: there is no such file yet; a round writes its line when it has ended")
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LARGEST))
+        for text in (file.read().splitlines()[-lines:]) if lines else []:
+            console.print(visible(text.decode(errors="replace")), soft_wrap=True)
+        file.seek(0, 2)
+        while follow and run.beats:
+            time.sleep(INTERVAL)
+            run = read_one(directory)  # first: what it wrote before it ended is then read below
+            for text in file.read().splitlines():
+                console.print(visible(text.decode(errors="replace")), soft_wrap=True)

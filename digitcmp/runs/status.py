@@ -1,0 +1,209 @@
+"""How far the runs of a folder are, from what is on disk: records, what processes say of their rounds in flight, and what is planned."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+from digitcmp.errors import RunError
+from digitcmp.experiment import planned
+from digitcmp.experiment.about import read_about
+from digitcmp.experiment.folders import SKIPPED, is_loop, natural
+from digitcmp.experiment.heartbeat import Beat, is_dead, read_beats
+from digitcmp.experiment.published import read_records
+from digitcmp.train.results import RoundRow, accuracy_of
+
+State = Literal["done", "failed", "pruned", "interrupted", "running", "waiting", "dead", "damaged"]
+KINDS = ("done", "running", "failed", "missing", "dead")  # of rounds
+
+
+@dataclass(frozen=True)
+class ActiveRound:
+    """A round in flight: the epochs it is through with, and the process that has it (host:number)."""
+
+    seed: int
+    epoch: int
+    process: str
+
+
+@dataclass
+class RunStatus:
+    """A run as it is on disk. epochs: of a round; asked: rounds in all; done, failed: the rounds that have ended; running, dead: those in
+    flight, of live processes and of those that are gone; missing: seeds of the others; accuracy: the mean over the rounds that are done,
+    None without any, and what it is measured on; note: what is wrong with its folder."""
+
+    folder: Path
+    state: State
+    epochs: int = 0
+    asked: int = 0
+    done: int = 0
+    failed: int = 0
+    running: list[ActiveRound] = field(default_factory=list)
+    dead: list[ActiveRound] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    accuracy: float | None = None
+    measured: str = "test"
+    beats: list[Beat] = field(default_factory=list)  # of the processes that are at work on it
+    note: str = ""
+    about: dict[str, Any] = field(default_factory=dict)  # its run.json
+    rows: list[RoundRow] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of its rounds are of each kind."""
+        return dict(zip(KINDS, (self.done, len(self.running), self.failed, len(self.missing), len(self.dead)), strict=True))
+
+    @property
+    def epochs_left(self) -> int:
+        """Epochs that are still to be trained, but for those of rounds that will not be."""
+        begun = sum(self.epochs - one.epoch for one in self.running)
+        return begun + self.epochs * (len(self.missing) + len(self.dead))
+
+
+@dataclass
+class FolderStatus:
+    """All runs at or below a folder. unbegun: rounds of the trials of a search that nobody has begun, epochs: of each of them."""
+
+    folder: Path
+    runs: list[RunStatus]
+    unbegun: int = 0
+    epochs: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rounds are of each kind."""
+        counts = {kind: sum(run.counts[kind] for run in self.runs) for kind in KINDS}
+        return counts | {"missing": counts["missing"] + self.unbegun}
+
+    @property
+    def processes(self) -> dict[str, Beat]:
+        """What each live process has said last, by its id."""
+        found: dict[str, Beat] = {}
+        for beat in (beat for run in self.runs for beat in run.beats):
+            if beat.id not in found or beat.seconds > found[beat.id].seconds:
+                found[beat.id] = beat
+        return found
+
+    @property
+    def pace(self) -> float:
+        """Epochs a second, of all live processes together; 0 before the first epoch."""
+        return sum(beat.epochs / beat.seconds for beat in self.processes.values() if beat.epochs and beat.seconds > 0)
+
+    @property
+    def epochs_left(self) -> int:
+        """Epochs that are still to be trained."""
+        return sum(run.epochs_left for run in self.runs if run.state != "pruned") + self.unbegun * self.epochs
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long that takes at this pace; None where nothing is trained, or the pace is not known yet."""
+        return self.epochs_left / self.pace if self.pace else None
+
+    @property
+    def rounds_per_minute(self) -> float | None:
+        """Rounds as those that are left (of those in flight: whole ones), at this pace; None as above."""
+        lengths = [run.epochs for run in self.runs for _ in range(len(run.running) + len(run.missing) + len(run.dead))]
+        lengths += [self.epochs] * min(self.unbegun, 1)
+        return 60 * self.pace / fmean(lengths) if self.pace and lengths else None
+
+    @property
+    def best(self) -> RunStatus | None:
+        """The run with the highest accuracy so far."""
+        return max((run for run in self.runs if run.accuracy is not None), key=lambda run: run.accuracy or 0.0, default=None)
+
+
+def read_status(folder: Path) -> FolderStatus:
+    """How the runs at or below a folder stand. Raises RunError where there is no folder, or nothing in it that was begun or planned."""
+    if not folder.is_dir():
+        raise RunError(f"{folder}: there is no such folder")
+    found, plans = look(folder)
+    if not found and not plans:
+        raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")
+    known = {directory: one for plan in plans.values() for directory, one in plan.runs.items()}
+    runs = [read_run(directory, known.get(directory.absolute())) for directory in found]
+    begun = {run.folder.absolute() for run in runs}
+    runs += [
+        RunStatus(inside(directory, folder), "waiting", epochs, len(seeds), missing=seeds)
+        for directory, (seeds, epochs) in known.items()
+        if directory not in begun and directory.is_relative_to(folder.absolute())
+    ]
+    status = FolderStatus(folder, sorted(runs, key=lambda run: natural(str(run.folder))))
+    for top, plan in plans.items():
+        if plan.rounds is not None:
+            trials = [run.folder.absolute() for run in runs]
+            had = sum(run.asked for run, where in zip(runs, trials, strict=True) if where.is_relative_to(top) and where not in known)
+            status.unbegun, status.epochs = status.unbegun + max(0, plan.rounds - had), plan.epochs
+    return status
+
+
+def inside(directory: Path, folder: Path) -> Path:
+    """An absolute path below a folder as one would type it."""
+    return folder / directory.relative_to(folder.absolute())
+
+
+def look(folder: Path) -> tuple[list[Path], dict[Path, planned.Planned]]:
+    """The folders of runs at or below this one, and the plans, by the folders of their sweeps."""
+    found, plans, seen = list[Path](), dict[Path, planned.Planned](), {folder.resolve()}
+    for top, folders, files in os.walk(folder, followlinks=True):
+        inner = "run.json" in files
+        skipped = {*SKIPPED, "records", ".claims"} if inner else SKIPPED
+        folders[:] = [name for name in folders if name not in skipped and not is_loop(Path(top, name), seen)]
+        if inner:
+            found.append(Path(top))
+        if planned.FILE in files:
+            plans[Path(top).absolute()] = planned.read(Path(top).absolute())
+    return found, plans
+
+
+def read_run(directory: Path, plan: tuple[list[int], int] | None) -> RunStatus:
+    """How a run stands. plan: the seeds that were planned for it, and its epochs, where anybody knows."""
+    try:
+        beats = read_beats(directory)  # first: a round that ends meanwhile is then on record
+        about = read_about(directory, hashed=False)
+        records = read_records(directory, about)
+    except RunError as error:
+        return RunStatus(directory, "damaged", note=str(error))
+    rows = {seed: record.row for seed, record in records.rounds.items()}
+    epochs = int(about["configuration"].get("epochs", 0))
+    live = [beat for path, beat in beats.items() if not is_dead(path, beat)]
+    gone = [beat for path, beat in beats.items() if beat not in live]
+    running = flights(live, taken=set())
+    # a round that is trained again (retry_failed) has failed before
+    rows = {seed: row for seed, row in rows.items() if row.status == "done" or seed not in {one.seed for one in running}}
+    running = [one for one in running if one.seed not in rows]
+    dead = flights(gone, taken={*rows, *(one.seed for one in running)})
+    had = {*rows, *(one.seed for one in (*running, *dead))}
+    done = [row for row in rows.values() if row.status == "done"]
+    missing = sorted({*about["seeds"], *(plan[0] if plan else ())} - had) if about["status"] != "pruned" else []
+    state = state_of(about["status"], bool(live), bool(dead), bool(missing or dead), len(done) < len(rows))
+    status = RunStatus(directory, state, epochs, len(about["seeds"]), len(done), len(rows) - len(done), running, dead, missing)
+    status.accuracy, status.measured = mean_accuracy(done)
+    status.beats, status.note = live, "; ".join(records.damaged)
+    status.about, status.rows = about, list(rows.values())
+    return status
+
+
+def flights(beats: Iterable[Beat], taken: set[int]) -> list[ActiveRound]:
+    """The rounds in flight of these processes, in the order of their seeds, each once and without those that are taken."""
+    found = {seed: ActiveRound(seed, epoch, f"{beat.node}:{beat.process}") for beat in beats for seed, epoch in beat.rounds.items()}
+    return [found[seed] for seed in sorted(found) if seed not in taken]
+
+
+def state_of(said: str, live: bool, dead: bool, unfinished: bool, failed: bool) -> State:
+    """How a run stands: as run.json says, unless whoever said so is gone or has come back, or more rounds are planned."""
+    if live:
+        return "running"
+    if said == "pruned":
+        return "pruned"
+    if unfinished:
+        return "dead" if dead or said == "running" else "interrupted"
+    return "failed" if failed else "done"
+
+
+def mean_accuracy(done: list[RoundRow]) -> tuple[float | None, str]:
+    """The mean accuracy of rounds, None without any, and what it is measured on."""
+    found = [accuracy_of(row) for row in done]
+    values = [value for _, value in found if value == value]
+    return (fmean(values) if values else None), (found[0][0] if found else "test")

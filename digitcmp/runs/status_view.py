@@ -1,0 +1,131 @@
+"""The status of a folder's runs: a table for a terminal, live or once, and JSON for other programs."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from digitcmp.inert import line
+from digitcmp.runs.status import KINDS, ActiveRound, FolderStatus, RunStatus, State
+from digitcmp.terminal import takes_back, words
+
+ORDER: list[State] = ["running", "dead", "damaged", "failed", "interrupted", "waiting", "pruned", "done"]  # what one looks for first
+STYLES: dict[str, str] = {"running": "green", "dead": "red", "damaged": "red", "failed": "red", "interrupted": "yellow"}
+MOST = 50  # runs in a terminal
+INTERVAL = 2.0  # seconds from one look to the next
+LEFT = 3  # rounds in flight that a row has room for
+
+
+def as_json(status: FolderStatus) -> str:
+    """All of it as one JSON object in one text; every character of it is ASCII."""
+    best = status.best
+    whole: dict[str, Any] = {
+        "folder": str(status.folder),
+        "rounds": status.counts,
+        "rounds_per_minute": status.rounds_per_minute,
+        "seconds_left": status.seconds_left,
+        "epochs_left": status.epochs_left,
+        "best": None if best is None else str(best.folder),
+        "processes": [
+            {"host": beat.node, "process": beat.process, "stopped": beat.is_stopped, "rounds": sorted(beat.rounds)}
+            for beat in status.processes.values()
+        ],
+        "runs": [run_as_json(run) for run in status.runs],
+    }
+    return json.dumps(whole, indent=2)
+
+
+def run_as_json(run: RunStatus) -> dict[str, Any]:
+    """A run as plain values."""
+    flights = {kind: [vars(one) for one in found] for kind, found in (("running", run.running), ("dead", run.dead))}
+    about = {"folder": str(run.folder), "state": run.state, "epochs": run.epochs, "rounds": run.counts, "in_flight": flights}
+    return {**about, "accuracy": run.accuracy, "measured": run.measured, "note": run.note}
+
+
+def render(status: FolderStatus, most: int = MOST, now: str = "") -> RenderableType:
+    """What a terminal shows. now: when it was looked at, for a table that is live."""
+    counts = status.counts
+    total = sum(counts.values())
+    told = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS[1:] if counts[kind] or kind == "failed")
+    parts: list[RenderableType] = [labelled("rounds   ", f"{counts['done']} of {total} done, {told}{now}")]
+    parts.append(labelled("folder   ", str(status.folder)))
+    if time_left := left(status):
+        parts.append(labelled("time     ", time_left))
+    if best := status.best:
+        measured = {"test": "test", "val": "validation"}[best.measured]
+        of = f"mean of {best.done} rounds" if best.done > 1 else "one round"
+        parts.append(labelled("best     ", f"{best.accuracy:.2%} {measured} accuracy, {of}: {best.folder.name}"))
+    stopped = sorted(beat.process for beat in status.processes.values() if beat.is_stopped)
+    parts += [labelled("stopped  ", f"process {number} (kill -CONT {number}: goes on)", "yellow") for number in stopped]
+    if any(run.dead or run.state == "dead" for run in status.runs):
+        parts.append(labelled("dead     ", "their process is gone; the command that began them trains them again", "red"))
+    parts += [Text(), table(status, most)]
+    if len(status.runs) > most:
+        parts.append(Text(f"and {len(status.runs) - most} more runs (--json has all)", "dim"))
+    return Group(*parts)
+
+
+def labelled(label: str, text: str, style: str = "bold") -> Text:
+    """A line of text after a word of ours."""
+    return Text.assemble((label, style), line(text))
+
+
+def left(status: FolderStatus) -> str:
+    """How fast rounds are trained, and how long the rest takes, in words."""
+    processes = len(status.processes)
+    if not processes:
+        return "nobody trains anything here" if status.epochs_left else ""
+    by = "one process" if processes == 1 else f"{processes} processes"
+    seconds, pace = status.seconds_left, status.rounds_per_minute
+    if seconds is None or pace is None:
+        return f"{by}, no epoch through yet" if status.epochs_left else by
+    return f"about {words(seconds)} left, {pace:.3g} rounds a minute by {by}"
+
+
+def table(status: FolderStatus, most: int) -> Table:
+    """A row a run, those first that one looks for."""
+    shown = Table(box=None, padding=(0, 2, 0, 0))
+    shown.add_column("run", overflow="ellipsis", no_wrap=True, min_width=12)
+    for column, justify in (("state", "left"), ("done", "right"), ("now", "left"), ("accuracy", "right")):
+        shown.add_column(column, justify="right" if justify == "right" else "left", no_wrap=True, overflow="ellipsis")
+    for run in sorted(status.runs, key=lambda run: ORDER.index(run.state))[:most]:
+        total = sum(run.counts.values())
+        accuracy = "" if run.accuracy is None else f"{100 * run.accuracy:.2f} %"
+        state = Text(run.state, STYLES.get(run.state, ""))
+        shown.add_row(Text(line(run.folder.name)), state, f"{run.done}/{total}" if total else "", Text(line(at_work(run))), accuracy)
+    return shown
+
+
+def at_work(run: RunStatus) -> str:
+    """Its rounds in flight with their epochs, or what is wrong with it."""
+    texts = [shown_round(one, run.epochs) for one in run.running] or [f"{shown_round(one, run.epochs)} died" for one in run.dead]
+    more = f" +{len(texts) - LEFT}" if len(texts) > LEFT else ""
+    failed = f"{run.failed} failed" if run.failed else ""
+    return ", ".join([*texts[:LEFT], failed] if failed else texts[:LEFT]) + more or run.note
+
+
+def shown_round(one: ActiveRound, epochs: int) -> str:
+    """A round in flight: its seed, and how far it is."""
+    return f"{one.seed}: {one.epoch}/{epochs}"
+
+
+def watch(look: Callable[[], FolderStatus], console: Console) -> None:
+    """Show the status again and again until nothing is trained there any more; in place, where the terminal takes lines back."""
+    if not takes_back(console):
+        while True:
+            console.print(render(status := look()))
+            if not status.processes:
+                return
+            time.sleep(INTERVAL)
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        while True:
+            room = max(3, console.height - 9)
+            live.update(render(status := look(), room, f" ({time.strftime('%H:%M:%S')})"), refresh=True)
+            if not status.processes:
+                return
+            time.sleep(INTERVAL)

@@ -1,0 +1,68 @@
+"""The callbacks that the configurations of runs ask for, told of these runs alone. One that breaks is left out from then on: rounds are
+trained all the same."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from digitcmp.errors import DigitcmpError, Pruned
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.inert import line
+from digitcmp.trackers.load import make
+from digitcmp.train.results import EpochRow, RoundResult
+
+if TYPE_CHECKING:
+    from digitcmp.experiment.run import Run
+
+
+class Attached(Callback):
+    """Makes what a run asks for when the run begins, once for all runs that ask for the same. tell: gets a line for each that breaks."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.tell = tell
+        self.made: dict[str, dict[str, Callback]] = {}  # by what was asked for
+
+    def __enter__(self) -> "Attached":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for callbacks in self.made.values():
+            self.call(callbacks, lambda callback: callback.on_end())
+
+    def of(self, run: "Run") -> dict[str, Callback]:
+        """The callbacks of a run, by their names. Raises ConfigError where they cannot be made."""
+        asked = repr(run.config.callbacks)
+        if asked not in self.made:
+            self.made[asked] = make(run.config.callbacks)
+        return self.made[asked]
+
+    def call(self, callbacks: dict[str, Callback], event: Callable[[Callback], None]) -> None:
+        """Tell callbacks of something. Raises Pruned, by which one ends a run, and the problems that a user can mend."""
+        for name, callback in list(callbacks.items()):
+            try:
+                event(callback)
+            except (Pruned, DigitcmpError):
+                raise
+            except Exception as error:  # whatever a library raises for a server that is down
+                del callbacks[name]
+                what = line(f"{type(error).__name__}: {error}")
+                later = "; python -m digitcmp.runs export FOLDER adds what it misses" if hasattr(callback, "show_round") else ""
+                self.tell(f"callbacks.{name} is told nothing more, as it failed ({what}); training goes on{later}")
+
+    def on_run_begin(self, run: "Run") -> None:
+        self.call(self.of(run), lambda callback: callback.on_run_begin(run))
+
+    def on_round_begin(self, run: "Run", seed: int, epoch: int) -> None:
+        self.call(self.of(run), lambda callback: callback.on_round_begin(run, seed, epoch))
+
+    def on_epoch(self, run: "Run", row: EpochRow) -> None:
+        self.call(self.of(run), lambda callback: callback.on_epoch(run, row))
+
+    def on_round_end(self, run: "Run", result: RoundResult) -> None:
+        self.call(self.of(run), lambda callback: callback.on_round_end(run, result))
+
+    def on_round_stop(self, run: "Run", seed: int) -> None:
+        self.call(self.of(run), lambda callback: callback.on_round_stop(run, seed))
+
+    def on_run_end(self, run: "Run") -> None:
+        self.call(self.of(run), lambda callback: callback.on_run_end(run))

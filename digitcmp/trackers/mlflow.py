@@ -1,0 +1,87 @@
+"""MLflow: a parent run for each run (configuration, means, status) and a nested one for each round (figures by epoch).
+
+The parent's id is kept in the run's folder (`mlflow.json`), so that every process and every resume goes on with the same one.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from digitcmp.files import locked, write_whole
+from digitcmp.trackers.tracker import TrackedRun, Tracker, means, measured
+from digitcmp.train.results import EpochRow, RoundRow
+
+# a server that is down is given up soon, as training waits for it; whoever wants more patience says so
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+for variable, seconds in PATIENCE.items():
+    os.environ.setdefault(variable, seconds)
+
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.entities import Metric, Param  # noqa: E402
+
+FILE = "mlflow.json"
+MOST_PARAMS, MOST_METRICS = 100, 1000  # in one request
+LONGEST = 500  # characters of a value
+ENDS = {"done": "FINISHED", "failed": "FAILED", "running": "RUNNING", "interrupted": "KILLED", "pruned": "KILLED"}
+
+
+class MLflow(Tracker):
+    """uri: where (null: MLFLOW_TRACKING_URI, or mlflow.db in the working folder); experiment: in which one."""
+
+    def __init__(self, uri: str | None = None, experiment: str = "digitcmp") -> None:
+        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+        self.client, self.experiment, self.experiment_id = MlflowClient(self.uri), experiment, ""
+
+    def show_run(self, run: TrackedRun) -> None:
+        self.parent(run)
+
+    def parent(self, run: TrackedRun) -> str:
+        """The id of the parent run, which is made where there is none. Raises what mlflow raises."""
+        if not self.experiment_id:
+            found = self.client.get_experiment_by_name(self.experiment)
+            self.experiment_id = found.experiment_id if found else self.client.create_experiment(self.experiment)
+        with locked(run.directory / ".mlflow.lock"):
+            path, key = run.directory / FILE, f"{self.uri} {self.experiment}"
+            known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+            if key in known:
+                return str(known[key])
+            tags = {"digitcmp.folder": str(run.directory), "digitcmp.hash": str(run.about.get("configuration_hash"))}
+            tags |= {f"digitcmp.{name}": str(run.about[name]) for name in ("command", "git_commit", "tags") if run.about.get(name)}
+            made = str(self.client.create_run(self.experiment_id, run_name=run.name, tags=tags).info.run_id)
+            params = [Param(key, str(value)[:LONGEST]) for key, value in run.configuration.items()]
+            for some in chunks(params, MOST_PARAMS):
+                self.client.log_batch(made, params=some)
+            write_whole(path, json.dumps({**known, key: made}))
+            return made
+
+    def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow]) -> None:
+        parent = self.parent(run)
+        query = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`digitcmp.seed` = '{row.seed}'"
+        for known in self.client.search_runs([self.experiment_id], query):
+            if known.info.status == ENDS[row.status]:
+                return
+            self.client.delete_run(known.info.run_id)  # cut off in the middle, or trained again after a failure
+        tags = {"mlflow.parentRunId": parent, "digitcmp.seed": str(row.seed), "digitcmp.error": row.error[:LONGEST]}
+        made = self.client.create_run(self.experiment_id, run_name=f"seed={row.seed}", tags=tags).info.run_id
+        now = int(1000 * time.time())
+        metrics = [Metric(name, value, now, epoch.epoch) for epoch in epochs for name, value in measured(epoch).items()]
+        for some in chunks(metrics, MOST_METRICS):
+            self.client.log_batch(made, metrics=some)
+        self.client.set_terminated(made, ENDS[row.status])
+
+    def show_end(self, run: TrackedRun, rows: list[RoundRow]) -> None:
+        parent, now = self.parent(run), int(1000 * time.time())
+        self.client.log_batch(parent, metrics=[Metric(name, value, now, len(rows)) for name, value in means(rows).items()])
+        if (status := ENDS.get(str(run.about.get("status")), "RUNNING")) == "RUNNING":
+            self.client.update_run(parent, status)
+        else:
+            self.client.set_terminated(parent, status)
+
+
+def chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
+    """These items, so many at a time."""
+    for begin in range(0, len(items), size):
+        yield items[begin : begin + size]

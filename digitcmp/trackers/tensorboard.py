@@ -1,0 +1,46 @@
+"""TensorBoard: in tensorboard/ of a run's folder, seed=N/ for each round (scalars by epoch, and its configuration as hparams), and run/
+with the means. `tensorboard --logdir FOLDER` shows all runs below a folder. Numbers there have single precision."""
+
+import shutil
+import time
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import summary_v2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from digitcmp.trackers.tracker import TrackedRun, Tracker, means, measured
+from digitcmp.train.results import EpochRow, RoundRow
+
+
+class TensorBoard(Tracker):
+    """Event files below each run's folder."""
+
+    def show_run(self, run: TrackedRun) -> None:
+        (run.directory / "tensorboard").mkdir(exist_ok=True)
+
+    def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow]) -> None:
+        hparams = {**run.configuration, "seed": row.seed, "status": row.status}
+        events = [Event(wall_time=time.time(), summary=summary_v2.hparams_pb(hparams, trial_id=f"{run.directory.name}/{row.seed}"))]
+        events += [event(epoch.epoch, measured(epoch)) for epoch in epochs]
+        write(run.directory / "tensorboard" / f"seed={row.seed}", events)
+
+    def show_end(self, run: TrackedRun, rows: list[RoundRow]) -> None:
+        write(run.directory / "tensorboard" / "run", [event(len(rows), means(rows))])
+
+
+def event(step: int, values: dict[str, float]) -> Event:
+    """Scalars after a step."""
+    return Event(
+        wall_time=time.time(), step=step, summary=Summary(value=[Summary.Value(tag=tag, simple_value=v) for tag, v in values.items()])
+    )
+
+
+def write(folder: Path, events: list[Event]) -> None:
+    """Write an event file, the only one in its folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    writer = EventFileWriter(str(folder))
+    for one in events:
+        writer.add_event(one)
+    writer.close()

@@ -1,0 +1,105 @@
+"""What every tracker is: three events, the same whether rounds are being trained or are on disk already.
+
+A round is shown when it is on record, with all its epochs: so a tracker has what epochs.csv has, whatever executes the rounds, and a round
+that was stopped, and is trained again after a resume, is there once.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass, fields
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from digitcmp.config.identity import flat
+from digitcmp.experiment.about import read_about
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.published import read_records
+from digitcmp.experiment.records import rounded
+from digitcmp.inert import visible
+from digitcmp.train.results import EpochRow, RoundResult, RoundRow
+
+if TYPE_CHECKING:
+    from digitcmp.experiment.run import Run
+
+FIGURES = ("train_loss", "train_accuracy", "test_accuracy", "digit_accuracy", "val_accuracy")
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """A run as trackers see it: its folder, and run.json."""
+
+    directory: Path
+    about: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return visible(self.directory.name)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Its configuration by dotted keys: numbers, truth values and texts; lists as text, null as `null`."""
+        values = flat(self.about["configuration"])
+        return {key: value if isinstance(value, bool | int | float) else visible(str("null" if value is None else value))
+                for key, value in values.items()}  # fmt: skip
+
+
+class Tracker(Callback):
+    """Shows runs, and their rounds, in the notions of another program. Whatever is shown twice is there once."""
+
+    @abstractmethod
+    def show_run(self, run: TrackedRun) -> None:
+        """A run: its configuration, and what makes it."""
+
+    @abstractmethod
+    def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow]) -> None:
+        """A round that is on record, in place of what was shown of it before."""
+
+    @abstractmethod
+    def show_end(self, run: TrackedRun, rows: list[RoundRow]) -> None:
+        """The rounds that a run has by now: their means (`means`), and its status."""
+
+    def on_run_begin(self, run: "Run") -> None:
+        self.show_run(tracked(run))
+
+    def on_round_end(self, run: "Run", result: RoundResult) -> None:
+        row = RoundRow(**{name: rounded(value) for name, value in vars(result.row).items()})
+        epochs = [EpochRow(**{name: rounded(value) for name, value in vars(epoch).items()}) for epoch in result.epochs]
+        self.show_round(tracked(run), row, epochs)
+
+    def on_run_end(self, run: "Run") -> None:
+        self.show_end(tracked(run), list(run.store.rows.values()))
+
+
+def tracked(run: "Run") -> TrackedRun:
+    """A run that is being trained, as trackers see it."""
+    return TrackedRun(run.directory, run.store.about or {"configuration": {}})
+
+
+def show_folder(tracker: Tracker, directory: Path) -> int:
+    """Show a run that is on disk; how many rounds it has. Raises RunError where there is none."""
+    run = TrackedRun(directory.absolute(), read_about(directory))
+    records = list(read_records(directory, run.about).rounds.values())
+    tracker.show_run(run)
+    for record in records:
+        tracker.show_round(run, record.row, record.epochs)
+    tracker.show_end(run, [record.row for record in records])
+    return len(records)
+
+
+def measured(row: EpochRow) -> dict[str, float]:
+    """The figures of an epoch that it has, and its seconds."""
+    return {
+        item.name: value for item in fields(row) if item.name not in ("seed", "epoch") and (value := getattr(row, item.name)) is not None
+    }
+
+
+def means(rows: list[RoundRow]) -> dict[str, float]:
+    """The mean of each figure over the rounds that are done, and how many are done and failed."""
+    done = [row for row in rows if row.status == "done"]
+    found = {"rounds_done": float(len(done)), "rounds_failed": float(len(rows) - len(done))}
+    for name in (*FIGURES, "seconds"):
+        values = [value for row in done if (value := getattr(row, name)) is not None]
+        if values:
+            found[f"mean_{name}"] = fmean(values)
+    return found

@@ -1,0 +1,43 @@
+"""Weights & Biases: a group for each run, and a run for each round (figures by epoch, its configuration), and one with the means.
+
+mode=offline (the default) writes into wandb/ of the run's folder, for `wandb sync`.
+"""
+
+import hashlib
+import shutil
+
+import wandb
+
+from digitcmp.trackers.tracker import TrackedRun, Tracker, means, measured
+from digitcmp.train.results import EpochRow, RoundRow
+
+
+class WandB(Tracker):
+    """mode: offline or online; project, entity: where."""
+
+    def __init__(self, mode: str = "offline", project: str = "digitcmp", entity: str | None = None) -> None:
+        self.mode, self.project, self.entity = mode, project, entity
+
+    def show_run(self, run: TrackedRun) -> None:
+        """What there is to say is said of each of its rounds."""
+
+    def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow]) -> None:
+        config = {**run.configuration, "seed": row.seed, "status": row.status, "error": row.error}
+        self.show(run, f"seed={row.seed}", config, [(epoch.epoch, measured(epoch)) for epoch in epochs], row.status == "failed")
+
+    def show_end(self, run: TrackedRun, rows: list[RoundRow]) -> None:
+        self.show(run, "means", {**run.configuration, "status": run.about.get("status")}, [(len(rows), means(rows))], False)
+
+    def show(self, run: TrackedRun, name: str, config: dict[str, object], steps: list[tuple[int, dict[str, float]]], failed: bool) -> None:
+        """Write one run of W&B, in place of what was written of it before. Raises what wandb raises."""
+        key = hashlib.sha256(f"{run.directory} {name}".encode()).hexdigest()[:16]
+        for before in (run.directory / "wandb").glob(f"offline-run-*-{key}"):
+            shutil.rmtree(before)
+        shown = wandb.init(
+            project=self.project, entity=self.entity, mode=self.mode, id=key, name=f"{run.name} {name}", group=run.name, config=config,
+            dir=run.directory, resume=None if self.mode == "offline" else "allow", reinit="create_new",
+            settings=wandb.Settings(silent=True, disable_code=True, disable_git=True, console="off", x_disable_stats=True),
+        )  # fmt: skip
+        for step, values in steps:
+            shown.log({"epoch": step, **values}, step=step)
+        shown.finish(exit_code=int(failed))

@@ -1,0 +1,260 @@
+"""How far runs are, as another process sees it: in flight, dead, missing; and the files that say so."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from digitcmp.errors import DigitcmpError, RunError
+from digitcmp.experiment import heartbeat, planned
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.heartbeat import Heartbeat, read_beats
+from digitcmp.experiment.run import Run
+from digitcmp.runs import cli
+from digitcmp.runs.status import FolderStatus, RunStatus, read_status
+from digitcmp.train.results import EpochRow
+from tests.conftest import ROOT, Ended, compose_config
+from tests.experiment.made import EPOCH, train_run
+from tests.report.made import write_run
+
+TINY = ["epochs=3", "data.train_pairs=100", "data.test_pairs=100"]
+ENGINES = [["engine=serial"], ["engine=processes", "workers=2"], ["engine=stacked"]]
+CODE = """
+import sys, time
+from pathlib import Path
+from types import SimpleNamespace
+from digitcmp.experiment.heartbeat import Heartbeat
+folder = Path(sys.argv[1])
+run = SimpleNamespace(directory=folder, store=SimpleNamespace(heartbeat=folder / "records" / "a.heartbeat.json"))
+with Heartbeat() as beats:
+    beats.on_run_begin(run)
+    beats.on_round_begin(run, 1, 0)
+    beats.write([run.store.heartbeat])
+    print("begun", flush=True)
+    time.sleep(600)
+"""
+Main = Callable[..., Ended]
+
+
+def only(status: FolderStatus) -> RunStatus:
+    """The only run of a folder."""
+    (run,) = status.runs
+    return run
+
+
+def running_run(folder: Path, done: Sequence[int] = (0,)) -> Path:
+    """A run of three rounds that says it is running, with some of them done."""
+    write_run(folder, dict.fromkeys(done, 0.8), seeds=[0, 1, 2], status="running", finished=None)
+    about = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**about, "seeds": [0, 1, 2], "status": "running"}))
+    return folder
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Another process that has the round of seed 1 of the run in the folder a in flight."""
+    running_run(tmp_path / "a")
+    command = [sys.executable, "-c", CODE, str(tmp_path / "a")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        yield process
+        process.kill()
+
+
+class Looks(Callback):
+    """Looks at a run from outside after its second epoch, until what is there says so."""
+
+    def __init__(self) -> None:
+        self.seen: FolderStatus | None = None
+
+    def on_epoch(self, run: Run, row: EpochRow) -> None:
+        end = time.monotonic() + 60
+        while row.epoch == 2 and self.seen is None and time.monotonic() < end:
+            status = read_status(run.directory)
+            if any(one.seed == row.seed and one.epoch == 2 for one in only(status).running):
+                self.seen = status
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
+def test_rounds_in_flight(tmp_path: Path, engine: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are seen with their epochs before any round has ended, whatever executes them; at the end nothing of that is left."""
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.01)
+    looks = Looks()
+    train_run(compose_config(*TINY, *engine, "rounds=2"), tmp_path / "a", looks)
+    assert looks.seen is not None
+    run = only(looks.seen)
+    assert run.state == "running"
+    assert run.done == 0
+    assert len(run.running) + len(run.missing) == 2
+    assert looks.seen.pace > 0
+    assert looks.seen.seconds_left is not None
+    assert f":{os.getpid()}" in run.running[0].process
+    assert only(read_status(tmp_path)).counts == {"done": 2, "running": 0, "failed": 0, "missing": 0, "dead": 0}
+    assert only(read_status(tmp_path)).state == "done"
+    assert not list(tmp_path.rglob("*.heartbeat.json"))
+    assert not list(tmp_path.rglob(".*.tmp"))
+
+
+def test_interrupted(tmp_path: Path) -> None:
+    """Leaves nothing that would look like a death."""
+
+    class Interrupts(Callback):
+        def on_epoch(self, run: Run, row: EpochRow) -> None:
+            assert read_beats(run.directory), row
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(compose_config(*TINY, "engine=serial"), tmp_path / "a", Interrupts())
+    run = only(read_status(tmp_path))
+    assert (run.state, run.missing, run.dead) == ("interrupted", [0], [])
+    assert not list(tmp_path.rglob("*.heartbeat.json"))
+
+
+def test_killed(tmp_path: Path, process: "subprocess.Popen[str]") -> None:
+    """A process is seen at work, then stopped; its round is dead as soon as it is gone, though run.json says running."""
+    run = only(read_status(tmp_path))
+    assert (run.state, run.done, run.missing) == ("running", 1, [2])
+    assert [(one.seed, one.epoch) for one in run.running] == [(1, 0)]
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run = only(read_status(tmp_path))
+    assert (run.state, run.done, run.running, run.missing) == ("dead", 1, [], [2])
+    assert [one.seed for one in run.dead] == [1]
+    heartbeat.remove_dead(tmp_path / "a")  # as the next process does
+    assert only(read_status(tmp_path)).missing == [1, 2]
+
+
+def test_next_process(tmp_path: Path) -> None:
+    """Removes what a dead one has left, and trains its rounds."""
+    config = compose_config(*TINY, "engine=serial")
+    run = Run(config, tmp_path / "a", "test")
+    run.begin("serial", 1, "cpu")
+    beats = Heartbeat()
+    beats.process["start_time"] = "1"  # of a process whose number is used again
+    beats.on_run_begin(run)
+    beats.on_round_begin(run, 0, 0)
+    beats.write([run.store.heartbeat])
+    assert [one.seed for one in only(read_status(tmp_path)).dead] == [0]
+    train_run(config, tmp_path / "a")
+    assert only(read_status(tmp_path)).state == "done"
+    assert not list(tmp_path.rglob("*.heartbeat.json"))
+
+
+def test_other_hosts(tmp_path: Path, process: "subprocess.Popen[str]") -> None:
+    """A process of another host lives as long as it touches its file, by the clock of the file system."""
+    (path,) = read_beats(tmp_path / "a")
+    process.kill()
+    process.wait()
+    path.write_text(json.dumps({**json.loads(path.read_text()), "host": "elsewhere", "node": "n7"}))
+    assert [one.process for one in only(read_status(tmp_path)).running] == [f"n7:{process.pid}"]
+    since = time.time() - 2 * heartbeat.LEASE
+    os.utime(path, (since, since))
+    assert [one.process for one in only(read_status(tmp_path)).dead] == [f"n7:{process.pid}"]
+    assert not list(tmp_path.rglob(".*.tmp"))
+
+
+def test_pace(tmp_path: Path) -> None:
+    """Counts epochs that were trained, not those before a checkpoint; a round of a live process is not another one's dead one."""
+    run = Run(compose_config("epochs=10", "rounds=4"), tmp_path / "a", "test")
+    run.begin("serial", 1, "cpu")
+    with Heartbeat() as beats:
+        beats.on_run_begin(run)
+        beats.on_round_begin(run, 0, 2)
+        for epoch in range(1, 6):
+            beats.on_epoch(run, EpochRow(**{**vars(EPOCH), "epoch": epoch}))
+        beats.seen[0] = (beats.seen[0][0] - 60, 0)
+        beats.write([run.store.heartbeat])
+        status = read_status(tmp_path)
+    assert only(status).running[0].epoch == 5
+    assert only(status).epochs_left == 35
+    assert status.pace == pytest.approx(3 / 60, rel=0.1)
+    assert status.rounds_per_minute == pytest.approx(0.3, rel=0.1)
+
+
+def test_planned(tmp_path: Path) -> None:
+    """What was planned is missing before it is begun, and later commands add to it; a search knows how many rounds it has in all."""
+    config = compose_config("epochs=10", "rounds=3")
+
+    def run(name: str, *seeds: int) -> Run:
+        made: Any = SimpleNamespace(directory=tmp_path / name, seeds=list(seeds), config=config)
+        return cast(Run, made)
+
+    planned.write(tmp_path, [run("b", 7)])
+    planned.write(tmp_path, [run("b", 3, 8)])
+    running_run(tmp_path / "a", done=[0, 1])
+    status = read_status(tmp_path)
+    assert [(one.folder.name, one.state, one.missing) for one in status.runs] == [("a", "dead", [2]), ("b", "waiting", [3, 7, 8])]
+    planned.write(tmp_path, [], rounds=10, epochs=5)
+    status = read_status(tmp_path)
+    assert status.counts == {"done": 2, "running": 0, "failed": 0, "missing": 11, "dead": 0}
+    assert status.epochs_left == 3 + 3 * 10 + 7 * 5
+    (tmp_path / "planned.json").write_text('{"runs": 3}')
+    assert [one.folder.name for one in read_status(tmp_path).runs] == ["a"]
+
+
+def test_command(tmp_path: Path, run_main: Main, process: "subprocess.Popen[str]") -> None:
+    """Prints it within 80 columns, or as JSON, or again and again until nothing is trained."""
+    nasty = write_run(tmp_path / "<script>\x1b[31m", {0: 0.91, 1: None})
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "run.json").write_text("{")
+    ended = run_main(cli.main, "status", tmp_path)
+    assert ended.code == 0
+    assert "2 of 5 done, 1 running, 1 failed, 1 missing" in ended.out
+    assert "91.00% test accuracy, one round: <script>\\x1b[31m" in ended.out
+    assert "no epoch through yet" in ended.out
+    assert "\x1b" not in ended.out
+    assert max(map(len, ended.out.replace(str(tmp_path), "").splitlines())) <= 80
+    told = json.loads(run_main(cli.main, "status", tmp_path, "--json").out)
+    assert told["rounds"] == {"done": 2, "running": 1, "failed": 1, "missing": 1, "dead": 0}
+    assert {run["folder"]: run["state"] for run in told["runs"]} == {
+        str(tmp_path / "a"): "running",
+        str(tmp_path / "damaged"): "damaged",
+        str(nasty): "failed",
+    }
+    assert told["processes"] == [{"host": os.uname().nodename, "process": process.pid, "stopped": False, "rounds": [1]}]
+    process.kill()
+    process.wait()
+    ended = run_main(cli.main, "status", tmp_path, "--watch")
+    assert "1 dead" in ended.out
+    assert "1: 0/3 died" in ended.out
+
+
+def test_bad_folders(tmp_path: Path, run_main: Main) -> None:
+    """Are told in one line."""
+    for folder, told in ((tmp_path / "none", "there is no such folder"), (tmp_path, "holds no run")):
+        ended = run_main(cli.main, "status", folder)
+        assert ended.code == 1
+        assert told in ended.err
+        assert ended.err.count("\n") == 1
+    with pytest.raises(RunError, match="no run"):
+        read_status(tmp_path)
+    assert issubclass(RunError, DigitcmpError)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"rounds": []}', '{"id": 3, "rounds": {}}', "[" * 100_000])
+def test_foreign_files(tmp_path: Path, text: str) -> None:
+    """What is no heartbeat is nobody's."""
+    write_run(tmp_path / "a", {0: 0.8})
+    (tmp_path / "a" / "records" / "x.heartbeat.json").write_text(text)
+    assert only(read_status(tmp_path)).state == "done"
+
+
+def test_imports(tmp_path: Path) -> None:
+    """Neither torch nor pandas: a status is there at once."""
+    write_run(tmp_path / "a", {0: 0.8})
+    code = (
+        "import sys; sys.argv = ['runs', 'status', sys.argv[1]]; from digitcmp.runs.cli import main; main()\n"
+        "assert not {'torch', 'pandas', 'numpy', 'hydra', 'omegaconf'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 0

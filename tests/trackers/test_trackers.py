@@ -1,0 +1,253 @@
+"""Trackers, the real ones where they are installed; callbacks of the user's own; and what breaks."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from digitcmp.config.schema import Config
+from digitcmp.errors import ConfigError
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.run import Run
+from digitcmp.runs import cli
+from digitcmp.trackers import load
+from digitcmp.trackers.tracker import measured
+from tests.conftest import Ended, compose_config
+from tests.experiment.made import epochs_of, records_of, train_run
+from tests.report.made import write_run
+
+TINY = ["epochs=3", "data.train_pairs=100", "data.test_pairs=100"]
+Main = Callable[..., Ended]
+Points = dict[tuple[int, str], list[tuple[int, float]]]
+
+
+def config(rounds: int, callbacks: dict[str, Any], engine: str = "serial") -> Config:
+    """A small configuration with these callbacks."""
+    made = compose_config(*TINY, f"rounds={rounds}", f"engine={engine}", *(["workers=2"] if engine == "processes" else []))
+    made.callbacks = callbacks
+    return made
+
+
+def on_record(directory: Path) -> Points:
+    """The figures of a run's epochs: (epoch, value) by seed and name."""
+    found: Points = {}
+    for row in epochs_of(directory):
+        for name, value in measured(row).items():
+            found.setdefault((row.seed, name), []).append((row.epoch, value))
+    return found
+
+
+def in_tensorboard(directory: Path) -> Points:
+    """What TensorBoard has of a run."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    found: Points = {}
+    for folder in (directory / "tensorboard").glob("seed=*"):
+        (_,) = folder.iterdir()
+        events = accumulator.EventAccumulator(str(folder))
+        events.Reload()
+        assert "_hparams_/session_start_info" in events.Tags()["tensors"]
+        for name in events.Tags()["scalars"]:
+            found[int(folder.name.partition("=")[2]), name] = [(one.step, one.value) for one in events.Scalars(name)]
+    return found
+
+
+def single(points: Points) -> Points:
+    """In single precision, which is what TensorBoard has."""
+    return {key: [(epoch, float(np.float32(value))) for epoch, value in values] for key, values in points.items()}
+
+
+@pytest.mark.parametrize("engine", ["serial", "processes", "stacked"])
+def test_tensorboard(tmp_path: Path, engine: str) -> None:
+    """Has what epochs.csv has, with every executor, and once after a resume."""
+    pytest.importorskip("tensorboard")
+    train_run(config(1, {"tensorboard": {}}, engine), tmp_path / "a")
+    train_run(config(3, {"tensorboard": {}}, engine), tmp_path / "a")
+    assert in_tensorboard(tmp_path / "a") == single(on_record(tmp_path / "a"))
+    assert len({seed for seed, _ in on_record(tmp_path / "a")}) == 3
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
+def test_mlflow(tmp_path: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parent run and a nested one a round, with the figures of epochs.csv; once, after a resume and an export too."""
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    train_run(config(1, {"mlflow": {"uri": uri}}), tmp_path / "a")
+    train_run(config(2, {"mlflow": {"uri": uri}}), tmp_path / "a")
+    write_run(tmp_path / "b", {0: 0.5, 1: None}, status="failed")
+    ended = run_main(cli.main, "export", tmp_path, "--to", "mlflow", "--option", f"uri={uri}")
+    assert ended.code == 0, ended.err
+    client = mlflow.MlflowClient(uri)
+    (experiment,) = client.search_experiments(filter_string="name = 'digitcmp'")
+    runs = client.search_runs([experiment.experiment_id])
+    parents = {run.info.run_name: run for run in runs if "mlflow.parentRunId" not in run.data.tags}
+    nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parents["a"].info.run_id]
+    assert Counter(run.info.run_name for run in nested) == {"seed=0": 1, "seed=1": 1}
+    assert len(runs) == 6
+    assert parents["a"].info.status == "FINISHED"
+    assert parents["a"].data.params["model.name"] == "net2"
+    assert parents["a"].data.metrics["rounds_done"] == 2
+    assert {run.info.status for run in runs if run.info.run_name == "seed=1"} == {"FINISHED", "FAILED"}
+    found = {
+        (int(run.data.tags["digitcmp.seed"]), name): [(one.step, one.value) for one in client.get_metric_history(run.info.run_id, name)]
+        for run in nested
+        for name in run.data.metrics
+    }
+    assert found == on_record(tmp_path / "a")
+
+
+def test_wandb(tmp_path: Path) -> None:
+    """Offline: a run a round and one with the means, each once."""
+    pytest.importorskip("wandb")
+    train_run(config(1, {"wandb": {}}), tmp_path / "a")
+    train_run(config(2, {"wandb": {}}), tmp_path / "a")
+    assert len(list((tmp_path / "a" / "wandb").glob("offline-run-*"))) == 3
+
+
+def test_parquet(tmp_path: Path, run_main: Main) -> None:
+    """Rounds and epochs as frames give them; without its library, a line."""
+    write_run(tmp_path / "a", {0: 0.5, 1: 0.75})
+    ended = run_main(cli.main, "export", tmp_path / "a", "--to", "parquet", "--out", tmp_path / "out")
+    if ended.code:
+        assert "pip install 'digitcmp[parquet]'" in ended.err
+        pytest.skip("needs pyarrow")
+    assert "rounds.parquet: 2 rows" in ended.out
+    assert "epochs.parquet: 6 rows" in ended.out
+
+
+class Heard(Callback):
+    """Notes what it hears; breaks when a round ends, where it is told to."""
+
+    def __init__(self, breaks: bool = False) -> None:
+        self.breaks = breaks
+        self.events: list[str] = []
+        made.append(self)
+
+    def on_round_begin(self, run: Run, seed: int, epoch: int) -> None:
+        self.events.append(f"begin {run.name} {seed} {epoch}")
+
+    def on_round_end(self, run: Run, result: Any) -> None:
+        self.events.append(f"end {run.name} {result.row.seed}")
+        if self.breaks:
+            raise ConnectionError("the server is down\x1b[31m")
+
+    def on_end(self) -> None:
+        self.events.append("end of all")
+
+
+class Messages(Callback):
+    """What a screen shows."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def on_message(self, text: str) -> None:
+        self.texts.append(text)
+
+
+made: list[Heard] = []
+HERE = {"target": f"{__name__}:Heard"}
+
+
+@pytest.fixture
+def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This module is let in."""
+    monkeypatch.setenv(load.ALLOWED, __name__)
+    made.clear()
+
+
+@pytest.mark.usefixtures("allowed")
+def test_own_class(tmp_path: Path) -> None:
+    """Hears of rounds in their order, and of the end."""
+    train_run(config(2, {"mine": HERE}), tmp_path / "a")
+    assert made[-1].events == ["begin a 0 0", "end a 0", "begin a 1 0", "end a 1", "end of all"]
+
+
+@pytest.mark.usefixtures("allowed")
+def test_broken(tmp_path: Path) -> None:
+    """One that breaks is told of once, and nothing more; rounds are trained, and the others hear of them."""
+    messages = Messages()
+    train_run(config(3, {"broken": {**HERE, "breaks": True}, "sound": HERE}), tmp_path / "a", messages)
+    assert len(records_of(tmp_path / "a")) == 3
+    (text,) = messages.texts
+    assert "callbacks.broken is told nothing more, as it failed (ConnectionError: the server is down\\x1b[31m); training goes on" in text
+    assert sorted(len(heard.events) for heard in made[-2:]) == [2, 7]
+
+
+def test_server_down(tmp_path: Path) -> None:
+    """A tracker whose server is down costs a line, and no round; what it missed is exported later."""
+    pytest.importorskip("mlflow")
+    messages = Messages()
+    train_run(config(2, {"mlflow": {"uri": "http://127.0.0.1:9"}}), tmp_path / "a", messages)
+    assert len(records_of(tmp_path / "a")) == 2
+    (text,) = messages.texts
+    assert "training goes on; python -m digitcmp.runs export" in text
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "told"),
+    [
+        ({"mine": {"target": "os:system"}}, "add --allow-code os"),
+        ({"mine": {"target": f"{__name__}_more:Heard"}}, "add --allow-code"),
+        ({"mine": {"target": "os.system"}}, "give package.module:Class"),
+        ({"mine": {"target": f"{__name__}:Nobody"}}, "has no Nobody"),
+        ({"mine": {"target": f"{__name__}:Path"}}, "a callback is a digitcmp.experiment.callbacks.Callback"),
+        ({"mine": {**HERE, "breks": 1}}, "cannot be made: TypeError"),
+        ({"tensorbord": {}}, "did you mean callbacks.tensorboard?"),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("allowed")
+def test_refused(callbacks: dict[str, Any], told: str) -> None:
+    """In a line that says what would be right."""
+    with pytest.raises(ConfigError, match=r"^callbacks\.") as refused:
+        load.check(callbacks)
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_missing_extra(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Is named before anything is trained or a folder is made."""
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    for name in [name for name in sys.modules if name.startswith(("tensorboard.", "digitcmp.trackers.tensorboard"))]:
+        monkeypatch.delitem(sys.modules, name)
+    for mode in ([], ["--multirun"]):
+        ended = run_cli("+callbacks=tensorboard", "epochs=1", *mode, "hydra.run.dir=a", "hydra.sweep.dir=b")
+        assert ended.code == 1
+        assert "pip install 'digitcmp[tensorboard]'" in ended.err
+        assert not list(tmp_path.glob("*/run.json"))
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.filterwarnings("ignore::hydra.errors.Hydra15MigrationWarning")  # that callback does nothing in this version of Hydra
+def test_command_line(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A class of the user's own is let in by --allow-code, or by an entry point; a Hydra callback of Hydra's own is, too."""
+    monkeypatch.delenv(load.ALLOWED, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    (tmp_path / "site" / "mine-1.dist-info").mkdir(parents=True)
+    (tmp_path / "site" / "mine-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
+    (tmp_path / "site" / "mine-1.dist-info" / "entry_points.txt").write_text("[digitcmp.callbacks]\nmine = my_callback:Mine\n")
+    (tmp_path / "site" / "my_callback.py").write_text(
+        "from digitcmp.experiment.callbacks import Callback\n"
+        "class Mine(Callback):\n    def on_run_end(self, run):\n        (run.directory / 'mine.txt').write_text(run.status)\n"
+    )
+    small = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial"]
+    ended = run_cli(*small, "callbacks.own.target=my_callback:Mine", "hydra.run.dir=a")
+    assert ended.code == 1
+    assert "add --allow-code my_callback" in ended.err
+    ended = run_cli(*small, "callbacks.own.target=my_callback:Mine", "--allow-code", "my_callback", "hydra.run.dir=a")
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "a" / "mine.txt").read_text() == "done"
+    monkeypatch.delenv(load.ALLOWED)
+    hydras = "+hydra.callbacks.log._target_=hydra.experimental.callbacks.LogJobReturnCallback"
+    ended = run_cli(*small, "--multirun", "+callbacks.mine={}", hydras, "hydra.sweep.dir=b", "report=false")
+    assert ended.code == 0, ended.err
+    (path,) = (tmp_path / "b").glob("*/mine.txt")
+    assert "callbacks" not in path.parent.name
+    assert path.read_text() == "done"
+    assert "callbacks" not in json.loads((path.parent / "run.json").read_text())["configuration"]
