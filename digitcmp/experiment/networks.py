@@ -45,7 +45,7 @@ class TrainedNetwork(nn.Module):
 
     def forward_normalized(self, images: Tensor) -> Outputs:
         """As `forward`, for images as a round's test pairs have them: normalised, unless data.normalize_test=false."""
-        comparison, digits = self.predictor(images[None])
+        comparison, digits, *_ = self.predictor(images[None])
         return Outputs(comparison[0], None if digits is None else digits[0])
 
     @torch.no_grad()
