@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -113,7 +114,8 @@ def rows(node: Any, values: Any, prefix: str, groups: bool = True, without: Any 
     for item in fields(node):
         if item.name in left_out or item.name.startswith("_"):
             continue
-        value = item.default if values is None else OmegaConf.select(values, item.name)
+        default = item.default if item.default_factory is NO_DEFAULT else item.default_factory()
+        value = default if values is None else OmegaConf.select(values, item.name)
         if is_dataclass(hints[item.name]):
             if groups:
                 yield from rows(hints[item.name], value, f"{prefix}{item.name}.")

@@ -94,7 +94,7 @@ def step(progress: float, drops: int, factor: float) -> float:
 
 def exponential(progress: float, final: float) -> float:
     """From 1 to `final`, by the same factor in every step."""
-    return final**progress
+    return float(final**progress)
 
 
 def restarts(progress: float, cycles: int, growth: float, final: float) -> float:

@@ -79,7 +79,9 @@ def test_every_key_is_explained(run_cli: Cli) -> None:
     leaves = {key for key in known_keys() if not any(other.startswith(f"{key}.") for other in known_keys())}
     told_by_choice = {"optimizer.algorithm", "scheduler.shape", "augment.kind"}
     layers = {
-        key for key in leaves if re.match(r"model\.(tower|digit_dense|joint_dense|aux_heads|digit_head\.hidden|comparator\.hidden)\.", key)
+        key
+        for key in leaves
+        if re.match(r"(model\.(tower|digit_dense|joint_dense|aux_heads|digit_head\.hidden|comparator\.hidden)|optimizer\.groups)\.", key)
     }
     assert leaves - layers - told_by_choice <= typed
     assert {key.rpartition(".")[2] for key in layers} <= typed
@@ -89,6 +91,8 @@ def test_every_key_is_explained(run_cli: Cli) -> None:
         "\noptimizer=sgd\n  optimizer.lr=0.1        the learning rate (above 0)\n",
         "\nwith optimizer=adam also\n  optimizer.betas=[0.9,0.999]\n",
         "model.tower=2 layers",
+        "\n  order=[layer,norm,activation,drop]\n",
+        "  options={}",
         "  engine=auto             how rounds are executed",
         "  workers=null            worker processes; null: one per core (at least 1)\n",
     ):
