@@ -191,7 +191,7 @@ def check_takes(path: str, value: Any, takes: str) -> None:
     if takes == "share" and not (number or isinstance(value, bool)):
         raise ConfigError(f"{path}={value}: must be true, false or a number")
     whole = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, int) and not isinstance(one, bool)]
-    if takes == "pair" and value is not None and len(whole) != (2 if isinstance(value, list) else 1):
+    if takes != "share" and not (value is None and takes == "pair or null") and len(whole) != (2 if isinstance(value, list) else 1):
         raise ConfigError(f"{path}={value}: must be a whole number, or one for each direction, as in [3,5]")
 
 

@@ -28,7 +28,8 @@ def key(
     word: what may be given in place of a number.
     execution: whether it only says where, how or how often rounds are trained, and so changes no number of a round. Such keys
     are no part of a configuration's identity (`digitcmp.config.identity`) nor of a folder's name, and `--help-keys` lists them apart.
-    takes: what a key takes that is declared as Any: a pair (a whole number, or one for each direction), or a share (true, false, a number).
+    takes: what a key takes that is declared as Any: a pair (a whole number, or one for each direction), a pair or null, or a share (true,
+    false, a number).
     text: what a text is, a name, a folder or an option of another program (`digitcmp.names`), or any other.
     """
     metadata = {"help": help, "limits": limits, "choices": choices, "word": word, "execution": execution, "text": text, "takes": takes}

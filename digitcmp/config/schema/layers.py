@@ -33,7 +33,7 @@ class ConvLayer:
     groups: int = key(1, at_least=1, help="of channels that do not see each other; as many as channels: depthwise")
     bias: bool = key(True, help="a bias is learned")
     pooling: str = key("max", choices=POOLINGS, help="what is kept of each window; adaptive_avg with pool 1: the mean of the image")
-    pool_stride: Any = key(None, at_least=1, takes="pair", help="pixels from one window of its pooling to the next; null: pool")
+    pool_stride: Any = key(None, at_least=1, takes="pair or null", help="pixels from one window of its pooling to the next; null: pool")
     activation: str = key("relu", choices=ACTIVATIONS, help="what follows")
     affine: bool = key(True, help=AFFINE)
     norm_groups: int = key(1, at_least=1, help=GROUPS)
