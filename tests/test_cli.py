@@ -21,7 +21,7 @@ QUICK = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100"]
 PYTHON = [sys.executable, "-m", "digitcmp"]
 
 BAD = {
-    "model=wsm": "no such choice, did you mean wsn?; choose one of auxmodel,",
+    "model=wsm": "no such choice, did you mean wsn?; choose one of attention, auxmodel,",
     "aux_weight=-1": "aux_weight=-1.0: must be a finite number, at least 0",
     "aux_weight=nan": "aux_weight=nan: must be a finite number",
     "aux_weight=inf": "aux_weight=inf: must be a finite number",
@@ -96,6 +96,7 @@ BAD = {
     "model=supervised aux_weight=1 model.aux_heads=[{after:3}]": "model.aux_heads[0].after=3: model.tower has 3 layers, counted from 0",
     "model=wosn aux_weight=1 model.aux_heads=[{after:0}]": "model.aux_heads: wosn has one joint tower",
     "loss.terms={contrastiv:1}": "loss.terms.contrastiv=1.0: there is no such loss, did you mean contrastive?; there are",
+    "loss.terms={triplet:-1}": "loss.terms.triplet=-1.0: must be a finite number, at least 0",
     "model=wosn loss.terms={triplet:1}": "loss.terms: wosn has one joint tower",
     "data.fold=1": "data.fold=1: data.val_pairs=0 of data.train_pairs=1000 are held out at a time; hold some out, as in data.val_pairs=100",
     "data.fold=10 data.val_pairs=100": "data.fold=10: data.val_pairs=100 of data.train_pairs=1000 are held out at a time; use at most 9",

@@ -5,11 +5,15 @@ A kind is one entry here and one small class. Other packages may add their own t
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.registry import check_known
 from digitcmp.config.schema import ConvLayer, DenseLayer
+from digitcmp.errors import ConfigError
 
 Shape = tuple[int, ...]  # channels, height and width of an image; or a number of features
 Layer = ConvLayer | DenseLayer
@@ -178,3 +182,15 @@ def find_block(name: str, layer: Layer) -> Block:
     names = [kind for kind, block in BLOCKS.items() if block.of == of]
     check_known(f"{name}.kind={layer.kind}", layer.kind, f"block that reads {of}", names)
     return BLOCKS[layer.kind]
+
+
+def options_of(layer: Layer) -> Any:
+    """What a layer's block has for options: an object of its dataclass, or none. Raises ConfigError for those that it does not have."""
+    block = BLOCKS.get(layer.kind)
+    if block is None or block.options is None or not isinstance(layer.options, dict):
+        return layer.options
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(block.options), layer.options))
+    except OmegaConfBaseException as error:
+        known = ", ".join(item.name for item in fields(block.options))
+        raise ConfigError(f"kind={layer.kind}: options={layer.options}: {str(error).splitlines()[0]}; it has {known}") from error

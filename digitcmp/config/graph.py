@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from digitcmp.config.blocks import STEPS, Block, Layer, Shape, find_block, norm_parameters, pair, windows
+from digitcmp.config.blocks import STEPS, Block, Layer, Shape, find_block, norm_parameters, options_of, pair, windows
 from digitcmp.config.comparators import CLASSES, READINGS
 from digitcmp.config.schema import AuxHead, Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
 from digitcmp.errors import ConfigError
@@ -130,11 +130,12 @@ def logits(name: str, reads: str, inputs: int, outputs: int, layer: DigitHead | 
 
 
 def resolved(layer: Any, model: ModelConfig) -> Any:
-    """The layer with the name of its norm ("none" without one) and the share of its dropout, whatever the network has switched on."""
+    """The layer with the name of its norm ("none" without one) and the share of its dropout, whatever the network has switched on, and
+    with the options of its block in their own dataclass. Raises ConfigError for options that it does not have."""
     norm = layer.norm if isinstance(layer.norm, str) else "batch" if layer.norm and model.batchnorm else "none"
     norm = "batch_statistics" if norm == "batch" and model.batch_statistics else norm
     drop = layer.drop if not isinstance(layer.drop, bool) else model.dropout if layer.drop else 0.0
-    return replace(layer, norm=norm, drop=float(drop))
+    return replace(layer, norm=norm, drop=float(drop), options=options_of(layer))
 
 
 def one_layer(name: str, reads: str, inputs: Shape, layer: Any) -> Part:

@@ -1,5 +1,6 @@
 """Every kind of layer, and every key of one: counted as it is built, stacked as alone, trained, and back from what it has learned."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -7,8 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from digitcmp.config.blocks import BLOCKS, Block, Core, Shape
 from digitcmp.config.graph import graph
 from digitcmp.config.schema import AuxHead, Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
+from digitcmp.errors import ConfigError
 from digitcmp.model.blocks import Conv
 from digitcmp.model.dense import Dense
 from digitcmp.model.initial import initialise
@@ -188,3 +191,51 @@ def test_shared_norms_are_there_once() -> None:
     names = [name for name, _ in network.named_parameters() if ".norm." in name]
     assert names
     assert all(name.startswith("reader.branches.0.") for name in names)
+
+
+@dataclass
+class SqueezeOptions:
+    """The keys of a block from elsewhere."""
+
+    ratio: int = 2
+
+
+class Squeeze(nn.Module):
+    """A block from elsewhere: each channel weighed by what all of them are on average, with a weight of its own kind."""
+
+    def __init__(self, layer: ConvLayer, inputs: Shape) -> None:
+        super().__init__()
+        options: Any = layer.options
+        self.weights = nn.Parameter(torch.empty(inputs[0], inputs[0] // options.ratio))
+
+    def initialise(self, random: torch.Generator) -> None:
+        """Normal."""
+        self.weights.copy_(torch.empty(self.weights.shape).normal_(generator=random))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.sigmoid(x.mean(dim=(2, 3)) @ self.weights @ self.weights.T)[:, :, None, None]
+
+
+def squeezed(layer: ConvLayer, inputs: Shape) -> Core:
+    """Its shape: that of what comes in."""
+    options: Any = layer.options
+    if inputs[0] % options.ratio:
+        raise ValueError(f"ratio={options.ratio} must divide the {inputs[0]} channels")
+    return Core(inputs, inputs[0] ** 2 // options.ratio)
+
+
+def test_a_block_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One entry in the registry is all that it takes; its options are typed, and told where they are wrong."""
+    block = Block("tests.model.test_layers:Squeeze", "images", squeezed, steps=("activation",), options=SqueezeOptions)
+    monkeypatch.setitem(BLOCKS, "squeeze", block)
+    for options in ({}, {"ratio": 4}):
+        check(model(tower=[ConvLayer(8, norm="batch"), ConvLayer(kind="squeeze", options=options)]))
+    for options, words in (
+        ({"ratio": 3}, "tower.1.: ratio=3 must divide the 8"),
+        ({"rate": 3}, "it has ratio"),
+        ({"ratio": "x"}, "it has ratio"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            graph(model(tower=[ConvLayer(8), ConvLayer(kind="squeeze", options=options)]))
+    with pytest.raises(ConfigError, match=r"options=.*: kind=conv has no such key"):
+        graph(model(tower=[ConvLayer(8, options={"ratio": 2})]))
