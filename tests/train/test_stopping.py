@@ -191,9 +191,15 @@ def test_mixed_pairs() -> None:
 def test_options_change_what_is_trained() -> None:
     """Each of them does something, and nothing breaks."""
     plain = trained(tiny(epochs=1), [0])[0][0].network
-    changes = ["loss.l1=0.01", "loss.mixup=0.4", "optimizer.clip=0.01", "data.seed=5"]
+    changes = ["loss.l1=0.01", "loss.mixup=0.4", "optimizer.clip=0.01", "data.seed=5", "loss.terms={contrastive:0.5,triplet:0.1}"]
     for change in changes:
         assert trained(tiny(change, epochs=1), [0])[0][0].network != plain, change
+    aux = [tiny("aux_weight=1", f"loss.combine={combine}", model="splitnet", epochs=1) for combine in ("sum", "mean", "alternate")]
+    assert len({trained(config, [0])[0][0].network for config in aux}) == 3
+    three = trained(tiny("data.target=three", "model.comparator.outputs=3", "loss.balance=true", epochs=1), [0])[0][0].row
+    assert three.status == "done"
+    assert three.majority_accuracy is not None
+    assert 1 / 3 < three.majority_accuracy < 0.7
     slow = tiny(epochs=1)
     slow.optimizer.groups = [ParameterGroup("tower", lr=1e-9)]
     network = trained(slow, [0])[0][0].network
