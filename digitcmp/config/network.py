@@ -1,6 +1,5 @@
 """Rules that concern a network: its parts fit together, each is read, and each is trained. None needs torch."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,10 +131,8 @@ def every_part_has_a_reader(config: Config) -> None:
 def loss_is_possible(config: Config) -> None:
     """Whatever has a weight in the loss is there, and something is trained."""
     loss, model = config.loss, config.model
-    for name, weight in loss.terms.items():
-        check_known(f"loss.terms.{name}={weight}", name, "loss", LOSSES)
-        if not (weight >= 0 and math.isfinite(weight)):
-            raise ConfigError(f"loss.terms.{name}={weight}: must be a finite number, at least 0")
+    for number, term in enumerate(loss.terms):
+        check_known(f"loss.terms[{number}].loss={term.loss}", term.loss, "loss", LOSSES)
     if loss.terms and model.joint:
         raise ConfigError(f"loss.terms: {model.name} has one joint tower, and no features of each digit that could be compared")
     if loss.combine != "sum" and config.aux_weight == 0:

@@ -87,7 +87,7 @@ PLAIN = Extras()
 def extras_of(config: Config) -> Extras:
     """Those of a configuration."""
     loss = config.loss
-    terms = [(load(LOSSES[name]), weight) for name, weight in loss.terms.items()]
+    terms = [(load(LOSSES[term.loss]), term.weight) for term in loss.terms]
     return Extras(loss.comparison, [head.weight for head in config.model.aux_heads], terms, loss.margin, loss.combine)
 
 

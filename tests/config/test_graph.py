@@ -94,7 +94,7 @@ def test_networks_are_trained_as_a_whole(model: ModelConfig) -> None:
             {"joint_dense": [DenseLayer(5)], "comparator": Comparator("features", detach=True)},
             "nothing would train model.joint_dense[0], as model.comparator.reads=features with",
         ),
-        ({"digit_head": DigitHead("none", norm=True), "comparator": Comparator()}, "model.digit_head.norm=true: there is no digit head"),
+        ({"digit_head": DigitHead("none", norm=True), "comparator": Comparator()}, "model.digit_head.norm: there is no digit head"),
     ],
 )
 def test_a_part_that_nobody_reads_is_named(changes: dict[str, object], part: str) -> None:

@@ -81,7 +81,9 @@ def test_every_key_is_explained(run_cli: Cli) -> None:
     layers = {
         key
         for key in leaves
-        if re.match(r"(model\.(tower|digit_dense|joint_dense|aux_heads|digit_head\.hidden|comparator\.hidden)|optimizer\.groups)\.", key)
+        if re.match(
+            r"(model\.(tower|digit_dense|joint_dense|aux_heads|digit_head\.hidden|comparator\.hidden)|optimizer\.groups|loss\.terms)\.", key
+        )
     }
     assert leaves - layers - told_by_choice <= typed
     assert {key.rpartition(".")[2] for key in layers} <= typed

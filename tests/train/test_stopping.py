@@ -191,7 +191,13 @@ def test_mixed_pairs() -> None:
 def test_options_change_what_is_trained() -> None:
     """Each of them does something, and nothing breaks."""
     plain = trained(tiny(epochs=1), [0])[0][0].network
-    changes = ["loss.l1=0.01", "loss.mixup=0.4", "optimizer.clip=0.01", "data.seed=5", "loss.terms={contrastive:0.5,triplet:0.1}"]
+    changes = [
+        "loss.l1=0.01",
+        "loss.mixup=0.4",
+        "optimizer.clip=0.01",
+        "data.seed=5",
+        "loss.terms=[{loss:contrastive,weight:0.5},{loss:triplet}]",
+    ]
     for change in changes:
         assert trained(tiny(change, epochs=1), [0])[0][0].network != plain, change
     aux = [tiny("aux_weight=1", f"loss.combine={combine}", model="splitnet", epochs=1) for combine in ("sum", "mean", "alternate")]

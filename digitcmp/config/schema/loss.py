@@ -6,6 +6,14 @@ from digitcmp.config.schema.key import key
 
 
 @dataclass
+class LossTerm:
+    """A loss on the features of each digit, by its name in digitcmp.config.registry."""
+
+    loss: str = key(help="contrastive, triplet")
+    weight: float = key(1.0, at_least=0, help="of this loss beside that of the comparison")
+
+
+@dataclass
 class LossConfig:
     """What is minimised beside what aux_weight and label_smoothing say (`digitcmp.train.losses`)."""
 
@@ -15,7 +23,7 @@ class LossConfig:
         choices=("sum", "mean", "alternate"),
         help="how the losses of comparison and digits come together; alternate: one of the two in each step, at random",
     )
-    terms: dict[str, float] = key(factory=dict, help="weights of further losses on the features of each digit: contrastive, triplet")
+    terms: list[LossTerm] = key(factory=list, help="further losses, on the features of each digit")
     margin: float = key(1.0, above=0, help="distance that terms keep between features of different digits")
     balance: bool = key(False, help="each answer weighs as much as the others, however many of the training pairs have it")
     l1: float = key(0.0, at_least=0, help="weight of the sum of all absolute weights, added to the gradients alone")
