@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -13,9 +14,10 @@ from digitcmp.config.schema import Config
 from digitcmp.data.pairs import stack
 from digitcmp.model.network import Outputs, PairNetwork, build
 from digitcmp.seeding import MemberSeed, Stream, generator
-from digitcmp.train import loop
+from digitcmp.train import objective
 from digitcmp.train.evaluate import evaluate
-from digitcmp.train.loop import Trainer, total_loss
+from digitcmp.train.loop import Trainer
+from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram
 from digitcmp.train.round import round_pairs, train_spec
 
@@ -74,21 +76,21 @@ class Work:
         self.clock = Clock()
         self.program = TimedProgram(build(config.model, generator(config.seed, Stream.WEIGHTS), CPU), self.clock)
         self.steps, self.tested = -(-config.data.train_pairs // config.batch_size), config.data.test_pairs
-        self.trainer = Trainer(self.program, train_spec(config), [MemberSeed(config.seed)], self.pairs.train)
+        self.trainer = Trainer(self.program, train_spec(config), [MemberSeed(config.seed)], self.pairs.train, [[]])
         self.trainer.optimizer.register_step_pre_hook(lambda *_: self.clock.enter("optimiser"))
         self.trainer.optimizer.register_step_post_hook(lambda *_: self.clock.enter("bookkeeping"))
 
     def train(self) -> dict[str, float]:
         """Seconds of each part of a step, mean over the steps of one epoch."""
         self.clock.begin()
-        with patch.object(loop, "total_loss", self.timed_loss):
+        with patch.object(objective, "total_loss", self.timed_loss):
             self.trainer.train_epoch(self.pairs.train, epoch=0)
         self.clock.enter("bookkeeping")
         return {part: seconds / self.steps for part, seconds in self.clock.spent.items()}
 
-    def timed_loss(self, outputs: Outputs, target: Tensor, digits: Tensor, aux_weight: float, smoothing: float) -> Tensor:
+    def timed_loss(self, *given: Any) -> Tensor:
         """The loss; what follows it in the loop is the backward pass."""
-        losses = total_loss(outputs, target, digits, aux_weight, smoothing)
+        losses = total_loss(*given)
         self.clock.enter("backward")
         return losses
 

@@ -23,6 +23,10 @@ class Stream(IntEnum):
     DROPOUT = 3
     AUGMENT = 4
     PAIRING = 5
+    LOSS = 6
+    MIXUP = 7
+    LABEL_NOISE = 8
+    IMBALANCE = 9
 
 
 class MemberSeed(NamedTuple):

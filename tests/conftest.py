@@ -57,8 +57,9 @@ def compose_config(*overrides: str) -> Config:
 
 @cache
 def needs_aux(name: str) -> bool:
-    """Whether nothing but the auxiliary loss trains how this network reads digits."""
-    return bool(compose_tree(f"model={name}").model.comparator.detach)
+    """Whether nothing but the auxiliary loss trains some of what reads digits in this network."""
+    model = compose_tree(f"model={name}").model
+    return bool(model.comparator.detach or model.aux_heads)
 
 
 @dataclass(frozen=True)

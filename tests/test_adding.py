@@ -16,7 +16,10 @@ TINY = ["epochs=2", "data.train_pairs=60", "data.test_pairs=60", "batch_size=20"
 BLOCK = '''
 
 class Halved(nn.Module):
-    """Twice as many features as are let through: [n, features] -> [n, features]."""
+    """Half of what comes in."""
+
+    def __init__(self, layer: ConvLayer, inputs: Shape) -> None:
+        super().__init__()
 
     def forward(self, x: Tensor) -> Tensor:
         return x * 0.5
@@ -77,7 +80,7 @@ class Affine("""
 NETWORK = """# A small network.
 name: mine
 weight_sharing: true
-tower: [{channels: 8, kernel: 3, pool: 2, squeeze: true}]
+tower: [{channels: 8, kernel: 3, pool: 2}, {kind: halved, activation: elu}]
 digit_dense: [{units: 20}]
 comparator: {reads: features}
 """
@@ -98,17 +101,11 @@ hydra:
 STEPS: dict[str, list[tuple[str, str | None, str]]] = {
     "A network: one file": [("conf/model/mine.yaml", None, NETWORK)],
     "A new kind of block": [
-        ("digitcmp/model/blocks.py", "\n\nclass Tower(", f"{BLOCK}class Tower("),
+        ("digitcmp/model/convolutions.py", "\n\nclass Inception(", f"{BLOCK}class Inception("),
         (
-            "digitcmp/model/blocks.py",
-            "        self.pool = layer.pool\n",
-            "        self.pool = layer.pool\n        self.squeeze = Halved() if layer.squeeze else nn.Identity()\n",
-        ),
-        ("digitcmp/model/blocks.py", "        x = norm(F.conv2d(", "        x = self.squeeze(x)\n        x = norm(F.conv2d("),
-        (
-            "digitcmp/config/schema/model.py",
-            "    pool: int =",
-            '    squeeze: bool = key(False, help="half of what comes in")\n    pool: int =',
+            "digitcmp/config/blocks.py",
+            '    "dense": Block(',
+            '    "halved": Block("digitcmp.model.convolutions:Halved", "images", unchanged),\n    "dense": Block(',
         ),
     ],
     "A data set: one function and one file": [
@@ -120,7 +117,7 @@ STEPS: dict[str, list[tuple[str, str | None, str]]] = {
         ("digitcmp/config/schema/optimizer.py", "@dataclass\nclass OneCycle(", OPTIMIZER),
         ("digitcmp/config/schema/run.py", '"sgd": Sgd,', '"sgd": Sgd, "rms": Rms,'),
         ("digitcmp/config/schema/run.py", '"cosine": Cosine,', '"cosine": Cosine, "linear": Linear,'),
-        ("digitcmp/config/schema/run.py", "OptimizerConfig, SchedulerConfig, Sgd", "Linear, OptimizerConfig, Rms, SchedulerConfig, Sgd"),
+        ("digitcmp/config/schema/run.py", "    OneCycle,\n", "    Linear,\n    OneCycle,\n    Rms,\n"),
         ("conf/optimizer/rms.yaml", None, "# RMSprop.\ndefaults: [/schema/optimizer/rms@_here_, _self_]\nlr: 0.001\n"),
         ("digitcmp/train/optimizer.py", "SHAPES: ", SHAPE),
         ("digitcmp/train/optimizer.py", '"cosine": cosine,', '"cosine": cosine, "linear": linear,'),

@@ -172,7 +172,9 @@ def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
         value, path = getattr(node, item.name), f"{prefix}{item.name}"
         if is_dataclass(value):
             yield from walk(value, f"{path}.")
-        elif isinstance(value, list):
+        elif item.metadata.get("takes"):
+            yield from ((path, one, item.metadata) for one in ([value] if not isinstance(value, list) else [value, *value]))
+        elif isinstance(value, list | tuple):
             for index, element in enumerate(value):
                 leaf = f"{path}[{index}]"
                 yield from walk(element, f"{leaf}.") if is_dataclass(element) else [(leaf, element, item.metadata)]
@@ -182,6 +184,8 @@ def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
 
 def check_value(path: str, value: Any, metadata: Any) -> None:
     """Raise ConfigError unless the value is finite and within the limits or among the choices declared for its key."""
+    if takes := metadata.get("takes"):
+        check_takes(path, value, takes)
     choices = metadata.get("choices", ())
     if choices and re.sub(r"\bN$|:(\d{1,3})$", lambda number: ":N" if number[1] else "", str(value)) not in map(str, choices):
         raise ConfigError(f"{path}={value}: choose one of {', '.join(map(str, choices))}")
@@ -198,6 +202,16 @@ def check_value(path: str, value: Any, metadata: Any) -> None:
     if not finite or not all(LIMITS[name](value, limit) for name, limit in limits.items()):
         kind = "a whole number" if isinstance(value, int) else "a finite number"
         raise ConfigError(f"{path}={value}: must be {', '.join([kind, *limits_in_words(limits)])}")
+
+
+def check_takes(path: str, value: Any, takes: str) -> None:
+    """Raise ConfigError for a value of another kind than its key takes (see `digitcmp.config.schema.key`)."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if takes == "share" and not (number or isinstance(value, bool)):
+        raise ConfigError(f"{path}={value}: must be true, false or a number")
+    whole = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, int) and not isinstance(one, bool)]
+    if takes != "share" and not (value is None and takes == "pair or null") and len(whole) != (2 if isinstance(value, list) else 1):
+        raise ConfigError(f"{path}={value}: must be a whole number, or one for each direction, as in [3,5]")
 
 
 def check_text(path: str, value: str, kind: str) -> None:

@@ -87,7 +87,7 @@ def defaults(kind: Any, values: Any) -> dict[str, Any]:
     hints, found = get_type_hints(kind), dict[str, Any]()
     for item in fields(kind):
         value, hint = values.get(item.name) if isinstance(values, dict) else None, hints[item.name]
-        if item.metadata.get("execution") or item.name == "seed":
+        if item.metadata.get("execution") or (kind is Config and item.name == "seed"):
             continue
         if is_dataclass(hint):
             found[item.name] = defaults(choice(item.name, value) or hint, value)

@@ -2,108 +2,22 @@
 
 from collections.abc import Sequence
 
-from digitcmp.config.schema import AUTO, COLUMNS, MOST_LOOKS, Config, ConvLayer
+from digitcmp.config.graph import graph
+from digitcmp.config.network import batch_norm, check_network
+from digitcmp.config.schema import AUTO, COLUMNS, MOST_LOOKS, Config
 from digitcmp.errors import ConfigError
 
 
 def check_rules(config: Config) -> None:
     """Raise ConfigError for the first rule that the configuration breaks."""
-    network_reads_the_image(config)
-    norm_and_dropout_have_layers(config)
-    comparator_has_input(config)
-    auxiliary_loss_is_possible(config)
+    check_network(config)
     pairs_are_of_use(config)
     columns_have_networks(config)
     test_batches_are_of_use(config)
     optimizer_is_consistent(config)
+    validation_has_pairs(config)
     rounds_fit_the_engine(config)
     auto_can_look(config)
-
-
-def output_size(tower: Sequence[ConvLayer], size: int = 14) -> int:
-    """Height (and width) of what a tower leaves of an image with this height."""
-    for layer in tower:
-        size = (size + 2 * layer.padding - layer.kernel + 1) // layer.pool
-    return size
-
-
-def network_reads_the_image(config: Config) -> None:
-    """The tower exists and fits into the image. One per digit either shares its weights or not; a joint one has nothing to share."""
-    model = config.model
-    if not model.tower:
-        raise ConfigError(f"model={model.name}: model.tower needs at least one layer")
-    for number in range(len(model.tower)):
-        if output_size(model.tower[: number + 1]) < 1:
-            raise ConfigError(f"model.tower[{number}]: nothing is left of the image after this layer; use a smaller kernel or pool")
-    value = "null" if model.weight_sharing is None else str(model.weight_sharing).lower()
-    if model.joint and model.weight_sharing is not None:
-        raise ConfigError(
-            f"model.weight_sharing={value}: {model.name} has one joint tower over both digits, so there is nothing to share; leave it null"
-        )
-    if not model.joint and model.weight_sharing is None:
-        raise ConfigError(f"model.weight_sharing={value}: {model.name} looks at one digit at a time; choose true or false")
-    if model.joint and (model.digit_dense or model.digit_head.reads == "digit"):
-        raise ConfigError(f"model.joint=true: {model.name} has parts that read one digit (model.digit_dense, model.digit_head.reads=digit)")
-
-
-def norm_and_dropout_have_layers(config: Config) -> None:
-    """Switching on batch norm or dropout does something, or is refused."""
-    model = config.model
-    dense = [*model.digit_dense, *model.joint_dense]
-    marked = [layer.norm for layer in model.tower] + [layer.norm for layer in dense] + [model.digit_head.norm, model.comparator.norm]
-    if model.batchnorm and not any(marked):
-        raise ConfigError(f"model.batchnorm=true: no layer of {model.name} is marked norm: true, so there is no place for it")
-    if model.dropout > 0 and not any([*(layer.drop for layer in dense), model.digit_head.drop]):
-        raise ConfigError(f"model.dropout={model.dropout}: no layer of {model.name} is marked drop: true, so there is no place for it")
-
-
-def comparator_has_input(config: Config) -> None:
-    """A comparator that reads digits needs a digit head; one without parameters answers what is asked, with one logit."""
-    reads = config.model.comparator.reads
-    head = config.model.digit_head.reads
-    if reads != "features" and head == "none":
-        which = "digit" if reads == "posterior" else "digit or joint"
-        raise ConfigError(f"model.comparator.reads={reads}: {config.model.name} has no digit head; set model.digit_head.reads to {which}")
-    if reads == "posterior":
-        posterior_is_possible(config)
-    elif config.model.comparator.temperature != 1:
-        raise ConfigError(
-            f"model.comparator.temperature={config.model.comparator.temperature}: is for model.comparator.reads=posterior, not {reads}"
-        )
-
-
-def posterior_is_possible(config: Config) -> None:
-    """A comparison without parameters needs a head per digit, the question that is asked, and nothing that it would not use."""
-    comparator, head = config.model.comparator, config.model.digit_head.reads
-    if head != "digit":
-        raise ConfigError(
-            f"model.digit_head.reads={head}: model.comparator.reads=posterior compares the digits, which are the same for both; "
-            "set model.digit_head.reads=digit"
-        )
-    if comparator.target != config.data.target:
-        raise ConfigError(
-            f"model.comparator.target={comparator.target}: the question is data.target={config.data.target}; give both the same value"
-        )
-    if comparator.outputs != 1 or comparator.norm or comparator.relu:
-        raise ConfigError("model.comparator.reads=posterior: has no layer; leave model.comparator.outputs=1, and norm and relu false")
-    if config.model.joint_dense:
-        raise ConfigError("model.comparator.reads=posterior: nothing would read model.joint_dense; make it [], or choose features")
-
-
-def auxiliary_loss_is_possible(config: Config) -> None:
-    """The auxiliary loss needs a digit head, and a detached comparator needs the auxiliary loss."""
-    model = config.model
-    if config.aux_weight > 0 and model.digit_head.reads == "none":
-        raise ConfigError(
-            f"aux_weight={config.aux_weight}: {model.name} has no digit head to weigh; use aux_weight=0, or a network such as wsn"
-        )
-    if config.aux_weight == 0 and model.comparator.detach and model.comparator.reads == "posterior":
-        raise ConfigError(
-            f"aux_weight=0: nothing would train {model.name}, whose answer follows from its digits; use aux_weight=1, "
-            "or model.comparator.detach=false to train them by the comparison alone"
-        )
-    if config.aux_weight == 0 and model.comparator.detach:
-        raise ConfigError(f"aux_weight=0: {model.name} has a detached comparator: its digit part would never train; use aux_weight=1")
 
 
 def pairs_are_of_use(config: Config) -> None:
@@ -111,10 +25,15 @@ def pairs_are_of_use(config: Config) -> None:
     data, batch = config.data, config.batch_size
     if data.val_pairs >= data.train_pairs:
         raise ConfigError(f"data.val_pairs={data.val_pairs}: must leave some of data.train_pairs={data.train_pairs} to train on")
+    if data.fold and not 0 < (data.fold + 1) * data.val_pairs <= data.train_pairs:
+        raise ConfigError(
+            f"data.fold={data.fold}: data.val_pairs={data.val_pairs} of data.train_pairs={data.train_pairs} are held out at a time; "
+            + (f"use at most {data.train_pairs // data.val_pairs - 1}" if data.val_pairs else "hold some out, as in data.val_pairs=100")
+        )
     pairs = data.train_pairs - data.val_pairs
     if batch > pairs:
         raise ConfigError(f"batch_size={batch}: there are {pairs} training pairs; use at most {pairs}")
-    if config.model.batchnorm and (batch == 1 or pairs % batch == 1):
+    if batch_norm(config.model) and (batch == 1 or pairs % batch == 1):
         raise ConfigError(
             f"batch_size={batch}: {pairs} pairs leave a batch of one pair, for which batch norm is not defined; use another batch size"
         )
@@ -132,7 +51,7 @@ def test_batches_are_of_use(config: Config) -> None:
     )
     if batch is not None and batch > max(tested.values()):
         raise ConfigError(f"test_batch={batch}: there are {max(tested.values())} pairs to be tested on; use at most so many")
-    if not (config.model.batch_statistics and config.model.batchnorm):
+    if not (config.model.batch_statistics and batch_norm(config.model)):
         return
     if batch is None:
         raise ConfigError(
@@ -161,9 +80,30 @@ def optimizer_is_consistent(config: Config) -> None:
         raise ConfigError(f"optimizer.comparator_lr={optimizer.comparator_lr}: the comparator of {config.model.name} has no parameters")
     if getattr(optimizer, "nesterov", False) and getattr(optimizer, "momentum", 0) == 0:
         raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0")
+    if optimizer.comparator_lr is not None and any(group.part == "comparator" for group in optimizer.groups):
+        raise ConfigError("optimizer.comparator_lr: optimizer.groups has the comparator too; leave one of them out")
+    parts = [group.part for group in optimizer.groups]
+    there = {part.name.split("[")[0].split(".")[1] for part in graph(config.model) if part.parameters}
+    for number, part in enumerate(parts):
+        if part not in there or part in parts[:number]:
+            what = f"is in optimizer.groups[{parts.index(part)}]" if part in there else f"{config.model.name} has none that learns"
+            raise ConfigError(f"optimizer.groups[{number}].part={part}: {what}; choose one of {', '.join(sorted(there - {*parts}))}")
     for beta in getattr(optimizer, "betas", ()):
         if not 0 <= beta < 1:
             raise ConfigError(f"optimizer.betas={list(getattr(optimizer, 'betas', ()))}: each must be at least 0 and below 1")
+
+
+def validation_has_pairs(config: Config) -> None:
+    """Whatever goes by the validation accuracy has one."""
+    stopping = config.stopping
+    wanted = [
+        (f"stopping.patience={stopping.patience}", stopping.patience is not None),
+        ("stopping.best=true", stopping.best),
+        ("scheduler=plateau", config.scheduler.shape == "plateau"),
+    ]
+    for given, needed in wanted:
+        if needed and config.data.val_pairs == 0:
+            raise ConfigError(f"{given}: goes by the validation accuracy; hold pairs out for it, as in data.val_pairs=200")
 
 
 def rounds_fit_the_engine(config: Config) -> None:

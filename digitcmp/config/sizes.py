@@ -6,18 +6,18 @@ They are low by a few hundred megabytes for libraries, and right within a factor
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 
-from digitcmp.config.rules import output_size
+from digitcmp.config.graph import graph
+from digitcmp.config.network import drops
 from digitcmp.config.schema import Config, ModelConfig
 from digitcmp.errors import ConfigError
 
@@ -49,14 +49,16 @@ def round_memory(config: Config) -> dict[str, int]:
     data, model, members = config.data, config.model, config.ensemble
     steps, batch = -(-data.train_pairs // config.batch_size), max(config.batch_size, TEST_BATCH)
     copies = 12 if config.augment.kind != "none" else 2  # of the training pairs, as in digitcmp.experiment.executors.stacking
-    layers = len(model.tower) + len(model.digit_dense) + len(model.joint_dense) + 2
-    network = 4 * parameters(model) * 5 + 4 * 3 * batch * activations(model) + LAYER * layers  # weights, gradient, moments, average
+    parts = graph(model)
+    network = (
+        4 * parameters(model) * 5 + 4 * 3 * batch * sum(part.numbers for part in parts) + LAYER * len(parts)
+    )  # weights, gradient, moments, average
     return {
         f"data.train_pairs={data.train_pairs}": PAIR * data.train_pairs * (2 + copies * (members if members > 1 else 1)),
         f"data.test_pairs={data.test_pairs}": PAIR * data.test_pairs * 3,
         f"ensemble={members}": network * (members - 1),
         f"model={model.name} with batch_size={config.batch_size}": network,
-        f"epochs={config.epochs}": config.epochs * (EPOCH + 12 * members * (1 + (steps if model.dropout > 0 else 0))),
+        f"epochs={config.epochs}": config.epochs * (EPOCH + 12 * members * (1 + (steps if drops(model) else 0))),
     }
 
 
@@ -69,42 +71,7 @@ def side_by_side(config: Config) -> int:
 
 def parameters(model: ModelConfig) -> int:
     """How many numbers the network learns; the same as `digitcmp.model.network.count_parameters`, without torch."""
-    norm = 2 if model.batchnorm else 0  # for each output: a weight and a bias
-    channels = [2 if model.joint else 1, *(layer.channels for layer in model.tower)]
-    tower = sum(
-        after * (before * layer.kernel**2 + 1 + norm * layer.norm)
-        for layer, (before, after) in zip(model.tower, pairwise(channels), strict=True)
-    )
-    features = channels[-1] * output_size(model.tower) ** 2
-    branch, features = linear(features, [(layer.units, norm * layer.norm) for layer in model.digit_dense])
-    head, comparator = model.digit_head, model.comparator
-    if head.reads == "digit":
-        branch += linear(features, [(10, norm * head.norm)])[0]
-    joint, features = linear(features * (1 if model.joint else 2), [(layer.units, norm * layer.norm) for layer in model.joint_dense])
-    if head.reads == "joint":
-        joint += linear(features, [(10, norm * head.norm)])[0]
-    if comparator.reads != "posterior":
-        joint += linear(features if comparator.reads == "features" else 20, [(comparator.outputs, norm * comparator.norm)])[0]
-    return (tower + branch) * (1 if model.joint or model.weight_sharing else 2) + joint
-
-
-def linear(inputs: int, layers: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    """The parameters of dense layers, given as (units, parameters of the norm per unit), and how many outputs the last one has."""
-    count = 0
-    for units, norm in layers:
-        count, inputs = count + units * (inputs + 1 + norm), units
-    return count, inputs
-
-
-def activations(model: ModelConfig) -> int:
-    """How many numbers the layers put out for a pair."""
-    size, convolved = 14, 0
-    for layer in model.tower:
-        size = size + 2 * layer.padding - layer.kernel + 1
-        convolved += layer.channels * size**2
-        size //= layer.pool
-    digit = convolved + sum(layer.units for layer in model.digit_dense)
-    return digit * (1 if model.joint else 2) + sum(layer.units for layer in model.joint_dense)
+    return sum(part.parameters for part in graph(model))
 
 
 @cache

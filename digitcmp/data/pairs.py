@@ -1,6 +1,6 @@
 """From a data set and a seed to the pairs of a round, from rounds to one stack of tensors, and to what each epoch is trained on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,12 @@ from digitcmp.data.sources import Source, Split
 from digitcmp.data.transforms import Augmentation, Column, in_columns, plain
 from digitcmp.errors import DataError
 from digitcmp.seeding import MemberSeed, Stream, generator, step_keys
+
+TARGETS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # from the first and second digits to the answers
+    "le": torch.le,
+    "gt": torch.gt,
+    "three": lambda first, second: 1 + torch.sign(first - second),
+}
 
 
 @dataclass(frozen=True)
@@ -32,31 +38,67 @@ class RoundPairs:
     std: Tensor
 
 
-def make_round(source: Source, seed: int, train: int, test: int, val: int, target: str, normalize_test: bool = True) -> RoundPairs:
+def make_round(
+    source: Source,
+    seed: int,
+    train: int,
+    test: int,
+    val: int,
+    target: str,
+    normalize_test: bool = True,
+    fold: int = 0,
+    label_noise: float = 0.0,
+    imbalance: float = 1.0,
+) -> RoundPairs:
     """Draw the pairs of one round from its seed alone.
 
     `train` counts the training pairs of which the last `val` are held out for validation; `target` is "le" (1 means
     first <= second) or "gt". No image is used twice, unless the source allows it; even then none is shared between
-    training, validation and test pairs. Raises DataError when the source has too few images.
+    training, validation and test pairs. `fold`: which `val` of the training pairs, counted from their end. `label_noise`: share of the
+    training digits that are called another one. `imbalance`: see `thinned`. Raises DataError when the source has too few images.
     """
     random = generator(seed, Stream.PAIRS)
     # test pairs first: they stay the same however many pairs are trained on or held out
     test_index, _ = draw(source, source.test, test, 0, random, "test")
-    train_index, val_index = draw(source, source.train, train, val, random, "train")
-    train_pairs = select(source.train, train_index, target)
-    test_pairs, val_pairs = select(source.test, test_index, target), select(source.train, val_index, target)
+    pool = source.train if imbalance == 1 else thinned(source.train, imbalance, generator(seed, Stream.IMBALANCE))
+    train_index, val_index = draw(source, pool, train, val, random, "train", fold)
+    train_pairs = select(pool, train_index, target)
+    test_pairs, val_pairs = select(source.test, test_index, target), select(pool, val_index, target)
+    if label_noise > 0:
+        digits = misread(train_pairs.digits, label_noise, generator(seed, Stream.LABEL_NOISE))
+        train_pairs = Pairs(train_pairs.images, answers(digits, target), digits)
     mean, std = train_pairs.images.mean(), train_pairs.images.std()
     for pairs in (train_pairs, test_pairs, val_pairs) if normalize_test else (train_pairs,):
         pairs.images.sub_(mean).div_(std)  # to mean 0 and deviation 1
     return RoundPairs(train_pairs, test_pairs, val_pairs if val else None, mean, std)
 
 
-def draw(source: Source, split: Split, pairs: int, held_out: int, random: torch.Generator, name: str) -> tuple[Tensor, Tensor]:
-    """Image indices [pairs - held_out, 2] and [held_out, 2]; the two sets of images are disjoint."""
+def thinned(split: Split, imbalance: float, random: torch.Generator) -> Split:
+    """The images without some: of digit d, the share imbalance^(d / 9) of those of a zero is left (Cui et al. 2019)."""
+    order = torch.randperm(len(split.labels), generator=random)
+    kept = [
+        own[: max(2, round(len(own) * imbalance ** (digit / 9)))] for digit in range(10) if len(own := order[split.labels[order] == digit])
+    ]
+    index = torch.cat(kept)
+    return Split(split.images[index], split.labels[index])
+
+
+def misread(digits: Tensor, share: float, random: torch.Generator) -> Tensor:
+    """Digits int64 [...] of which this share are another one of the ten."""
+    wrong = torch.rand(digits.shape, generator=random) < share
+    other = (digits + torch.randint(1, 10, digits.shape, generator=random)) % 10
+    return torch.where(wrong, other, digits)
+
+
+def draw(
+    source: Source, split: Split, pairs: int, held_out: int, random: torch.Generator, name: str, fold: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Image indices [pairs - held_out, 2] and [held_out, 2]; the two sets of images are disjoint. fold: which are held out, so many parts
+    before the last."""
     available = len(split.labels)
     order = torch.randperm(available, generator=random)
     if 2 * pairs <= available:
-        chosen = order[: 2 * pairs].view(pairs, 2)
+        chosen = order[: 2 * pairs].view(pairs, 2).roll(fold * held_out, 0)
         return chosen[: pairs - held_out], chosen[pairs - held_out :]
     if not source.repeat:
         raise DataError(
@@ -66,6 +108,7 @@ def draw(source: Source, split: Split, pairs: int, held_out: int, random: torch.
     share = 2 * -(-available * held_out // (2 * pairs))
     if available - share < 2:
         raise DataError(f"data.val_pairs={held_out}: leaves too few of the {available:,} {name} images of {source.name} for training")
+    order = order.roll(-fold * share)
     return recycle(order[share:], pairs - held_out, random), recycle(order[:share], held_out, random)
 
 
@@ -84,9 +127,8 @@ def select(split: Split, chosen: Tensor, target: str) -> Pairs:
 
 
 def answers(digits: Tensor, target: str) -> Tensor:
-    """The target int64 [...] of pairs of digits [..., 2]: whether first <= second (le), or first > second (gt)."""
-    ordered = digits[..., 0] <= digits[..., 1]
-    return (ordered if target == "le" else ~ordered).to(torch.int64)
+    """The target int64 [...] of pairs of digits [..., 2]: whether first <= second (le), or first > second (gt), and so on."""
+    return TARGETS[target](digits[..., 0], digits[..., 1]).to(torch.int64)
 
 
 def stack(rounds: Sequence[RoundPairs], device: torch.device) -> RoundPairs:

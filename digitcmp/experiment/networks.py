@@ -45,13 +45,15 @@ class TrainedNetwork(nn.Module):
 
     def forward_normalized(self, images: Tensor) -> Outputs:
         """As `forward`, for images as a round's test pairs have them: normalised, unless data.normalize_test=false."""
-        comparison, digits = self.predictor(images[None])
+        comparison, digits, *_ = self.predictor(images[None])
         return Outputs(comparison[0], None if digits is None else digits[0])
 
     @torch.no_grad()
     def compare(self, images: Tensor) -> Tensor:
-        """Whether first <= second (first > second for target gt): bool [B] for grey images [B, 2, 14, 14] in [0, 1]."""
-        return decide(self(images).comparison).bool()
+        """Whether first <= second (first > second for target gt): bool [B] for grey images [B, 2, 14, 14] in [0, 1]; for target three,
+        0 (first < second), 1 or 2: int64 [B]."""
+        answers = decide(self(images).comparison)
+        return answers if self.target == "three" else answers.bool()
 
 
 def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:

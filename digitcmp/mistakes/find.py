@@ -37,6 +37,8 @@ def find(directory: Path, rounds: int, root: str | None) -> Findings:
     if not done:
         raise RunError(f"{directory} holds no finished round; there is nothing to ask")
     data = data_of(directory, about, root)
+    if data.target == "three":
+        raise RunError(f"{directory} was trained with data.target=three; what is shown are pairs with two answers (data.target=le or gt)")
     return Findings({"le": "≤", "gt": ">"}[data.target], [ask_round(directory, data, row) for row in done], records.damaged)
 
 

@@ -1,24 +1,61 @@
 """The pair network: two digits in, a comparison (and perhaps two digits' classes) out."""
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from digitcmp.config.schema import ModelConfig
-from digitcmp.model.blocks import CLASSES, Dense, Dropout, Logits, Posterior, Tower, initialise
+from digitcmp.config.blocks import Shape
+from digitcmp.config.comparators import CLASSES, READINGS
+from digitcmp.config.schema import DigitHead, ModelConfig
+from digitcmp.model.blocks import Conv, Logits, Tower, flat
+from digitcmp.model.comparators import READERS, Posterior
+from digitcmp.model.dense import Dense
+from digitcmp.model.initial import initialise
+from digitcmp.model.layers import Dropout
 
 
 class Outputs(NamedTuple):
-    """What a pair network says: comparison logits [..., B, 1 or 2] and digit logits [..., B, 2, 10], or None without digit head."""
+    """What a pair network says: comparison logits [..., B, 1 to 3] and digit logits [..., B, 2, 10], or None without digit head.
+
+    In training also the logits of auxiliary heads [..., B, heads, 2, 10], None without any, and the features of each digit
+    [..., B, 2, F], None for a joint tower.
+    """
 
     comparison: Tensor
     digits: Tensor | None
+    heads: Tensor | None = None
+    embeddings: Tensor | None = None
+
+
+class Seen(NamedTuple):
+    """What a reader makes of n images or B pairs: features [n, F] or [B, 2 F]; digit logits [n, 10] or [B, 2, 10], None without a head;
+    those of auxiliary heads, [n, heads, 10] or [B, heads, 2, 10], None without any or in evaluation."""
+
+    features: Tensor
+    digits: Tensor | None
+    heads: Tensor | None
+
+
+class AuxiliaryHeads(nn.Module):
+    """The digit heads at layers of a tower: what these put out, by number -> logits [n, heads, 10]."""
+
+    def __init__(self, shapes: Sequence[Shape], model: ModelConfig) -> None:
+        super().__init__()
+        self.after = [head.after for head in model.aux_heads]
+        heads = (DigitHead("digit", hidden=head.hidden) for head in model.aux_heads)
+        self.heads = nn.ModuleList(
+            Logits(math.prod(shapes[one]), CLASSES, head, model) for one, head in zip(self.after, heads, strict=True)
+        )
+
+    def forward(self, layers: Sequence[Tensor], noise: Tensor | None) -> Tensor:
+        return torch.stack([head(flat(layers[after]), noise) for after, head in zip(self.after, self.heads, strict=True)], dim=1)
 
 
 class Branch(nn.Module):
-    """What reads one digit: tower, dense layers and the digit head, if it has one. [n, 1, 14, 14] -> [n, features], [n, 10].
+    """What reads one digit: tower, dense layers and the digit heads, if it has any: images [n, 1, 14, 14].
 
     With two channels: what reads both digits as one image, [n, 2, 14, 14], for a network that is checked to have no digit layers then.
     """
@@ -29,11 +66,21 @@ class Branch(nn.Module):
         self.dense = Dense(self.tower.features, model.digit_dense, model)
         head = model.digit_head
         self.head = Logits(self.dense.outputs, CLASSES, head, model) if head.reads == "digit" else None
+        self.auxiliary = AuxiliaryHeads(self.tower.shapes, model) if model.aux_heads else None
         self.outputs = self.dense.outputs
 
-    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        features = self.dense(self.tower(images), noise)
-        return features, None if self.head is None else self.head(features, noise)
+    def forward(self, images: Tensor, noise: Tensor | None) -> Seen:
+        layers: list[Tensor] | None = [] if self.auxiliary is not None and self.training else None
+        features = self.dense(self.tower(images, noise, layers), noise)
+        heads = None if layers is None or self.auxiliary is None else self.auxiliary(layers, noise)
+        return Seen(features, None if self.head is None else self.head(features, noise), heads)
+
+
+def share_norms(first: Branch, second: Branch) -> None:
+    """Let the second branch use the norms of the first one."""
+    for one, two in zip([*first.modules()], [*second.modules()], strict=True):
+        if isinstance(two, Conv | Dense | Logits):
+            two.share_norms(one)  # type: ignore[arg-type]  # it is of the same class
 
 
 class SharedDigits(nn.Module):
@@ -44,26 +91,40 @@ class SharedDigits(nn.Module):
         self.branch = Branch(model)
         self.outputs = 2 * self.branch.outputs
 
-    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, images: Tensor, noise: Tensor | None) -> Seen:
         pairs = len(images)
         # two digits of a pair are two images of one batch; both views cost nothing
-        features, digits = self.branch(images.flatten(0, 1)[:, None], noise)
-        return features.reshape(pairs, -1), None if digits is None else digits.reshape(pairs, 2, CLASSES)
+        features, digits, heads = self.branch(images.flatten(0, 1)[:, None], noise)
+        return Seen(
+            features.reshape(pairs, -1),
+            None if digits is None else digits.reshape(pairs, 2, CLASSES),
+            None if heads is None else heads.reshape(pairs, 2, -1, CLASSES).transpose(1, 2),
+        )
 
 
 class SeparateDigits(nn.Module):
-    """A branch of its own for each digit: [B, 2, 14, 14] -> [B, 2 x features], [B, 2, 10]."""
+    """A branch of its own for each digit, but for what they share: [B, 2, 14, 14] -> [B, 2 x features], [B, 2, 10]."""
 
     def __init__(self, model: ModelConfig) -> None:
         super().__init__()
         first, second = Branch(model), Branch(model)
+        if model.own_dense:  # of the tower they have one
+            del second.tower
+            second.__dict__["tower"] = first.tower
+        if model.shared_norm:
+            share_norms(first, second)
         self.branches = nn.ModuleList([first, second])
         self.outputs = first.outputs + second.outputs
 
-    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        outputs = [branch(images[:, index, None], noise) for index, branch in enumerate(self.branches)]
-        digits = [logits for _, logits in outputs if logits is not None]
-        return torch.cat([features for features, _ in outputs], dim=1), torch.stack(digits, dim=1) if digits else None
+    def forward(self, images: Tensor, noise: Tensor | None) -> Seen:
+        seen = [branch(images[:, index, None], noise) for index, branch in enumerate(self.branches)]
+        digits = [one.digits for one in seen if one.digits is not None]
+        heads = [one.heads for one in seen if one.heads is not None]
+        return Seen(
+            torch.cat([one.features for one in seen], dim=1),
+            torch.stack(digits, dim=1) if digits else None,
+            torch.stack(heads, dim=2) if heads else None,
+        )
 
 
 class PairNetwork(nn.Module):
@@ -75,32 +136,34 @@ class PairNetwork(nn.Module):
         if model.joint:
             self.reader = Branch(model, channels=2)
         else:
-            self.reader = SharedDigits(model) if model.weight_sharing else SeparateDigits(model)
+            self.reader = SharedDigits(model) if model.weight_sharing and not model.own_dense else SeparateDigits(model)
         self.dense = Dense(self.reader.outputs, model.joint_dense, model)
         head, comparator = model.digit_head, model.comparator
         self.head = Logits(self.dense.outputs, CLASSES, head, model) if head.reads == "joint" else None
-        self.reads, self.detach = comparator.reads, comparator.detach
+        self.read, self.detach, self.joint = READERS[comparator.reads], comparator.detach, model.joint
+        each = self.reader.outputs // (1 if model.joint else 2)
         self.comparator: Logits | Posterior
         if comparator.reads == "posterior":
             self.comparator = Posterior(comparator.target, comparator.temperature)
         else:
-            inputs = self.dense.outputs if comparator.reads == "features" else 2 * CLASSES
-            self.comparator = Logits(inputs, comparator.outputs, comparator, model)
+            reading = READINGS[comparator.reads]
+            self.comparator = Logits(
+                reading.numbers(self.dense.outputs if reading.of == "both" else each), comparator.outputs, comparator, model
+            )
         self.dropouts = [module for module in self.modules() if isinstance(module, Dropout) and module.probability > 0]
         for index, dropout in enumerate(self.dropouts):
             dropout.index = index
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
         """Images [B, 2, 14, 14], normalised; noise: int32 dropout keys [len(self.dropouts)], None for no dropout."""
-        features, digits = self.reader(images, noise)
-        features = self.dense(features, noise)
+        seen: Seen = self.reader(images, noise)
+        features, digits = self.dense(seen.features, noise), seen.digits
         if self.head is not None:
             digits = self.head(features, noise).unsqueeze(1).expand(-1, 2, -1)
-        inputs = features  # [B, F]; or digit logits or probabilities [B, 20], or for a posterior all digit logits [B, 2, 10]
-        if digits is not None and self.reads != "features":
-            inputs = F.softmax(digits, dim=2) if self.reads == "digit_probabilities" else digits
-            inputs = inputs if self.reads == "posterior" else inputs.flatten(1)
-        return Outputs(self.comparator(inputs.detach() if self.detach else inputs, noise), digits)
+        inputs = self.read(seen.features, features, digits)
+        comparison = self.comparator(inputs.detach() if self.detach else inputs, noise)
+        embeddings = seen.features.view(len(images), 2, -1) if self.training and not self.joint else None
+        return Outputs(comparison, digits, seen.heads, embeddings)
 
 
 def build(model: ModelConfig, random: torch.Generator, device: torch.device) -> PairNetwork:
@@ -110,7 +173,7 @@ def build(model: ModelConfig, random: torch.Generator, device: torch.device) -> 
     # what `to_empty` does, which imports sympy for it, 0.7 s of the first round
     empty = {name: torch.empty(tensor.shape, dtype=tensor.dtype, device=device) for name, tensor in network.state_dict().items()}
     network.load_state_dict(empty, assign=True)
-    initialise(network, random)
+    initialise(network, random, model.init, model.zero_bias)
     return network.to(memory_format=torch.channels_last)
 
 

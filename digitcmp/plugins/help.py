@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -19,6 +20,7 @@ from digitcmp.search.config import TARGET, SearchConfig
 
 WITH = {"auto": "rounds=auto", "ray": "engine=ray", "slurm": "hydra/launcher=slurm"}  # keys that matter with one value of another
 CHOSEN = ("model", "optimizer", "scheduler", "data", "augment")  # groups of which every run has a choice
+OTHERS = ("loss", "stopping")  # parts that every run has and that are no groups
 ADDED = ("experiment", "ladder", "sweeps")  # groups that are added with a plus sign
 GROUP_COLUMN, CHOICE_COLUMN, KEY_COLUMN = 15, 21, 26
 
@@ -102,9 +104,10 @@ def keys(root: DictConfig) -> str:
         "where and how: these change no number of a round": [text for text, execution in own if execution],
     }
     hints = get_type_hints(Config)
-    for group in (*WITH, *CHOSEN):
+    for group in (*WITH, *CHOSEN, *OTHERS):
         schema = type_of(group, root[group]) or hints[group]
-        title = f"with {WITH[group]}" if group in WITH else f"{group}={root.hydra.runtime.choices.get(group, '')}"
+        chosen = group if group in OTHERS else f"{group}={root.hydra.runtime.choices.get(group, '')}"
+        title = f"with {WITH[group]}" if group in WITH else chosen
         parts[title] = [text for text, _ in rows(schema, root[group], f"{group}.")]
         parts |= layers(schema, f"{group}.")
         parts |= {
@@ -132,7 +135,8 @@ def rows(node: Any, values: Any, prefix: str, groups: bool = True, without: Any 
     for item in fields(node):
         if item.name in left_out or item.name.startswith("_"):
             continue
-        value = item.default if values is None else OmegaConf.select(values, item.name)
+        default = item.default if item.default_factory is NO_DEFAULT else item.default_factory()
+        value = default if values is None else OmegaConf.select(values, item.name)
         if is_dataclass(hints[item.name]):
             if groups:
                 yield from rows(hints[item.name], value, f"{prefix}{item.name}.")
@@ -143,15 +147,24 @@ def rows(node: Any, values: Any, prefix: str, groups: bool = True, without: Any 
 
 
 def layers(node: Any, prefix: str) -> dict[str, list[str]]:
-    """The keys of the layers that lists of a dataclass hold: by which lists these are, a row per key."""
+    """The keys of the layers that lists of a dataclass and of its parts hold: by which lists these are, a row per key."""
     found: dict[str, list[str]] = {}
     kinds: dict[Any, list[str]] = {}
-    for name, hint in get_type_hints(node).items():
-        if get_origin(hint) is list and is_dataclass(kind := get_args(hint)[0]):
-            kinds.setdefault(kind, []).append(f"{prefix}{name}")
+    for kind, path in lists_of(node, prefix):
+        kinds.setdefault(kind, []).append(path)
     for kind, lists in kinds.items():
         found[f"each layer of {', '.join(lists)}"] = [text for text, _ in rows(kind, None, "")]
     return found
+
+
+def lists_of(node: Any, prefix: str) -> Iterator[tuple[Any, str]]:
+    """The lists of layers in a dataclass and its parts: what each holds, and its key."""
+    for name, hint in get_type_hints(node).items():
+        if is_dataclass(hint):
+            yield from lists_of(hint, f"{prefix}{name}.")
+        elif get_origin(hint) is list and is_dataclass(kind := get_args(hint)[0]):
+            yield kind, f"{prefix}{name}"
+            yield from lists_of(kind, f"{prefix}{name}.")
 
 
 def explained(lead: str, metadata: Any) -> str:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from digitcmp.config.comparators import CLASSES
 from digitcmp.data.pairs import Pairs
 from digitcmp.data.transforms import Column, in_columns, moved, plain
-from digitcmp.model.blocks import CLASSES
 from digitcmp.model.network import Outputs
 from digitcmp.train.program import Program
 

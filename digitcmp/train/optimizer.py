@@ -22,6 +22,7 @@ from digitcmp.errors import ConfigError
 from digitcmp.train.program import Program
 
 Shape = Callable[[float], float]
+Follower = Callable[[Sequence[float]], float]
 
 # Those that work element by element and so treat stacked rounds as independent; LBFGS or Adafactor look at whole tensors.
 FUSED = ("SGD", "Adam", "AdamW", "Adagrad")  # all parameters in one kernel: a quarter of the time of a step per parameter
@@ -46,10 +47,21 @@ def uncompiled(algorithm: type[Optimizer]) -> type[Optimizer]:
     return type(algorithm.__name__, (algorithm,), methods)
 
 
-def make_optimizer(program: Program, algorithm: str, lr: float, comparator_lr: float | None, options: dict[str, Any]) -> Optimizer:
-    """An optimiser over the parameters of all rounds. `options` are the algorithm's own. Raises ConfigError for unknown ones."""
-    reader, comparator = program.parameters()
+def make_optimizer(
+    program: Program,
+    algorithm: str,
+    lr: float,
+    comparator_lr: float | None,
+    options: dict[str, Any],
+    apart: Sequence[dict[str, Any]] = (),
+) -> Optimizer:
+    """An optimiser over the parameters of all rounds. `options` are the algorithm's own; apart: the part, lr and weight_decay of parts
+    with their own. Raises ConfigError for unknown options."""
+    reader, comparator = program.parameters([group["part"] for group in apart])
     groups: list[dict[str, Any]] = [{"params": list(reader)}, {"params": list(comparator), "lr": comparator_lr or lr}]
+    for group in apart:
+        own = {name: value for name, value in group.items() if value is not None and name != "part"}
+        groups.append({"params": program.part(group["part"]), **own})
     fused: dict[str, Any] = {"fused": True} if algorithm in FUSED else {}
     try:
         return uncompiled(find_algorithm(algorithm))(groups, lr=lr, **fused, **options)  # type: ignore[call-arg]
@@ -75,14 +87,61 @@ def onecycle(progress: float, start: float, warmup: float, final: float) -> floa
     return cosine((progress - warmup) / (1 - warmup), final)
 
 
-SHAPES: dict[str, Callable[..., float]] = {"constant": constant, "cosine": cosine, "onecycle": onecycle}
+def step(progress: float, drops: int, factor: float) -> float:
+    """1, and `factor` of what it was after each of `drops` equal parts, of which there is one more."""
+    return float(factor ** min(drops, int(progress * (drops + 1))))
+
+
+def exponential(progress: float, final: float) -> float:
+    """From 1 to `final`, by the same factor in every step."""
+    return float(final**progress)
+
+
+def restarts(progress: float, cycles: int, growth: float, final: float) -> float:
+    """From 1 to `final` along half a cosine, so many times, each `growth` times as long as the one before (SGDR)."""
+    lengths = [growth**cycle for cycle in range(cycles)]
+    place = progress * sum(lengths)
+    for length in lengths[:-1]:
+        if place < length:
+            return cosine(place / length, final)
+        place -= length
+    return cosine(min(1.0, place / lengths[-1]), final)
+
+
+def plateau(accuracies: Sequence[float], patience: int, factor: float) -> float:
+    """What is left of the learning rate after these validation accuracies: `factor` each time that there were more than `patience`
+    epochs without a better one."""
+    left, best, waited = 1.0, -math.inf, 0
+    for accuracy in accuracies:
+        best, waited = (accuracy, 0) if accuracy > best else (best, waited + 1)
+        if waited > patience:
+            left, waited = left * factor, 0
+    return left
+
+
+SHAPES: dict[str, Callable[..., float]] = {
+    "constant": constant,
+    "cosine": cosine,
+    "onecycle": onecycle,
+    "step": step,
+    "exponential": exponential,
+    "restarts": restarts,
+}
+FOLLOWERS: dict[str, Callable[..., float]] = {"plateau": plateau}  # go by the validation accuracies of a round
 
 
 def make_shape(name: str, options: dict[str, Any]) -> Shape:
     """The named shape with its options, a function of the fraction of steps done. Raises ConfigError for an unknown name."""
+    if name in FOLLOWERS:
+        return constant
     if name not in SHAPES:
-        raise ConfigError(f"scheduler.shape={name}: choose one of {', '.join(SHAPES)}")
+        raise ConfigError(f"scheduler.shape={name}: choose one of {', '.join([*SHAPES, *FOLLOWERS])}")
     return partial(SHAPES[name], **options)
+
+
+def make_follower(name: str, options: dict[str, Any]) -> Follower | None:
+    """The named one, a function of the validation accuracies of a round so far; None for a shape of another kind."""
+    return partial(FOLLOWERS[name], **options) if name in FOLLOWERS else None
 
 
 def schedule(optimizer: Optimizer, shape: Shape, steps: int) -> LambdaLR:

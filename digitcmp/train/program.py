@@ -1,18 +1,27 @@
 """How several networks are run as one: tensors in and out have an axis [S] of networks in front, those of S rounds, or of
 the members of their ensembles, the members of a round side by side."""
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from digitcmp.model.blocks import Posterior
+from digitcmp.model.comparators import Posterior
 from digitcmp.model.network import Outputs, PairNetwork
 
-COMPARATOR = "comparator."
+COMPARATOR = "comparator"
+PARTS = {  # how the names of what a part of the network has learned begin, in a branch or outside
+    "tower": r"reader\.(branch(es\.\d+)?\.)?tower\.",
+    "digit_dense": r"reader\.(branch(es\.\d+)?\.)?dense\.",
+    "digit_head": r"(reader\.branch(es\.\d+)?\.)?head\.",
+    "aux_heads": r"reader\.branch(es\.\d+)?\.auxiliary\.",
+    "joint_dense": r"dense\.",
+    COMPARATOR: r"comparator\.",
+}
 
 
 class Program(ABC):
@@ -40,11 +49,16 @@ class Program(ABC):
         """The learned state of one network: copies on the CPU, which do not follow it."""
         return {name: snapshot(tensor) for name, tensor in self.of_each(lambda learned: learned)[index].items()}
 
-    def parameters(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Parameters of everything before the comparator, and of the comparator."""
-        named = [(name, tensor) for learned in self.learned for name, tensor in learned.items() if tensor.requires_grad]
-        reader = [parameter for name, parameter in named if not name.startswith(COMPARATOR)]
-        return reader, [parameter for name, parameter in named if name.startswith(COMPARATOR)]
+    def parameters(self, without: Collection[str] = ()) -> tuple[list[Tensor], list[Tensor]]:
+        """Parameters of everything before the comparator, and of the comparator; without those of some parts."""
+        named = [(part_of(name), tensor) for learned in self.learned for name, tensor in learned.items() if tensor.requires_grad]
+        reader = [parameter for part, parameter in named if part != COMPARATOR and part not in without]
+        return reader, [parameter for part, parameter in named if part == COMPARATOR and part not in without]
+
+    def part(self, wanted: str) -> list[Tensor]:
+        """Parameters of one part."""
+        own = [tensor for learned in self.learned for name, tensor in learned.items() if part_of(name) == wanted]
+        return [tensor for tensor in own if tensor.requires_grad]
 
     def tensors(self) -> list[Tensor]:
         """All that is learned as real numbers, not counts or flags: parameters, and the running statistics of batch norm."""
@@ -54,6 +68,11 @@ class Program(ABC):
         """Switch between training (batch statistics) and evaluation (running statistics)."""
         for network in self.networks:
             network.train(mode)
+
+
+def part_of(name: str) -> str:
+    """The part of the network that has learned what has this name."""
+    return next(part for part, begin in PARTS.items() if re.match(begin, name))
 
 
 def make_program(networks: Sequence[PairNetwork], together: bool = True) -> Program:
@@ -71,8 +90,7 @@ class SequentialProgram(Program):
 
     def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
         outputs = [network(images[index], None if noise is None else noise[index]) for index, network in enumerate(self.networks)]
-        digits = [each.digits for each in outputs if each.digits is not None]
-        return Outputs(torch.stack([each.comparison for each in outputs]), torch.stack(digits) if digits else None)
+        return Outputs(*(None if None in same else torch.stack(same) for same in zip(*outputs, strict=True)))  # type: ignore[arg-type]
 
     def of_each(self, find: Callable[[Tensor], Tensor | None]) -> list[dict[str, Tensor]]:
         return [{name: found for name, tensor in own.items() if (found := find(tensor)) is not None} for own in self.learned]
@@ -86,8 +104,8 @@ class SingleProgram(SequentialProgram):
         self.network = network
 
     def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
-        comparison, digits = self.network(images[0], None if noise is None else noise[0])
-        return Outputs(comparison[None], None if digits is None else digits[None])
+        outputs = self.network(images[0], None if noise is None else noise[0])
+        return Outputs(*(None if one is None else one[None] for one in outputs))  # type: ignore[arg-type]
 
 
 class StackedProgram(Program):
@@ -105,13 +123,15 @@ class StackedProgram(Program):
         self.size = len(networks)
 
     def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
+        there = list[bool]()
+
         def one(learned: dict[str, Tensor], images: Tensor, noise: Tensor | None) -> list[Tensor]:
             outputs = functional_call(self.skeleton, learned, (images, noise))
+            there[:] = [output is not None for output in outputs]
             return [output for output in outputs if output is not None]  # vmap returns tensors only
 
-        stacked = vmap(one, in_dims=(0, 0, None if noise is None else 0))
-        comparison, *digits = stacked(self.learned[0], images, noise)
-        return Outputs(comparison, digits[0] if digits else None)
+        stacked = iter(vmap(one, in_dims=(0, 0, None if noise is None else 0))(self.learned[0], images, noise))
+        return Outputs(*(next(stacked) if found else None for found in there))  # type: ignore[arg-type]
 
     def of_each(self, find: Callable[[Tensor], Tensor | None]) -> list[dict[str, Tensor]]:
         (learned,) = self.learned

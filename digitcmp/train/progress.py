@@ -18,19 +18,20 @@ OnCheckpoint = Callable[[dict[int, Checkpoint]], None]  # is given the checkpoin
 
 @dataclass
 class RoundProgress:
-    """A round on its way: its epochs so far, and whether it diverged or was stopped: its network goes on in its stack, but nothing of
-    it counts any more. seconds: those that it had taken when it was begun here."""
+    """A round on its way: its epochs so far, and whether it diverged, was stopped or has ended before its last epoch: its network goes on
+    in its stack, but nothing of it counts any more. seconds: those that it had taken when it was begun here."""
 
     seed: int
     epochs: list[EpochRow] = field(default_factory=list)
     error: str = ""
     stopped: bool = False
+    ended: bool = False
     seconds: float = 0.0
 
     @property
     def goes_on(self) -> bool:
         """Whether it counts."""
-        return not (self.error or self.stopped)
+        return not (self.error or self.stopped or self.ended)
 
     def note(self, epoch: Epoch, index: int, on_epoch: OnEpoch) -> bool:
         """An epoch of this round, at this index of its stack, is through. Returns whether the round goes on."""
@@ -50,7 +51,7 @@ class RoundProgress:
         if not epoch.healthy[index]:
             what = "the network's outputs became infinite or nan" if math.isfinite(row.train_loss) else f"the loss became {row.train_loss}"
             self.error = f"{what} in epoch {row.epoch}; a smaller optimizer.lr may help"
-        self.stopped = not on_epoch(index, row)
+        self.stopped, self.ended = not on_epoch(index, row), epoch.ended[index]
         return self.goes_on
 
     def tell(self, index: int, on_epoch: OnEpoch) -> bool:
@@ -61,7 +62,7 @@ class RoundProgress:
     def checkpoint(self, epoch: int, stack: Sequence[int], seconds: float, networks: Sequence[dict[str, Tensor]]) -> Checkpoint:
         """What it goes on from after so many epochs of its stack, which has these seeds. seconds: since it was begun here."""
         rows = [astuple(row) for row in self.epochs]
-        about = {"seed": self.seed, "epoch": epoch, "stack": list(stack), "rows": rows, "error": self.error}
+        about = {"seed": self.seed, "epoch": epoch, "stack": list(stack), "rows": rows, "error": self.error, "ended": self.ended}
         # clones, since members of an ensemble may have common ones, which a file must not
         tensors = {f"{member}/{name}": tensor.clone() for member, state in enumerate(networks) for name, tensor in state.items()}
         file = pack(tensors, json.dumps({**about, "seconds": self.seconds + seconds}))
@@ -80,6 +81,6 @@ def read(file: bytes) -> tuple[Checkpoint, RoundProgress, list[dict[str, Tensor]
             member, _, own = name.partition("/")
             networks += [{} for _ in range(int(member) + 1 - len(networks))]
             networks[int(member)][own] = tensor
-        return checkpoint, RoundProgress(checkpoint.seed, rows, about["error"], seconds=about["seconds"]), networks
+        return checkpoint, RoundProgress(checkpoint.seed, rows, about["error"], ended=about["ended"], seconds=about["seconds"]), networks
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -16,7 +16,7 @@ from digitcmp.model.network import build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.evaluate import Scores, by_distance
 from digitcmp.train.loop import TrainSpec, train
-from digitcmp.train.optimizer import find_algorithm, make_optimizer, make_shape
+from digitcmp.train.optimizer import find_algorithm, make_follower, make_optimizer, make_shape
 from digitcmp.train.program import Program, make_program
 from digitcmp.train.progress import OnCheckpoint, OnEpoch, RoundProgress, read
 from digitcmp.train.results import Checkpoint, DistanceRow, EpochRow, RoundResult, RoundRow
@@ -57,7 +57,7 @@ def train_rounds(
         tested: Scores | None = None
         going_on = [one.tell(index, on_epoch) for index, one in enumerate(rounds)]
         for epoch in train(program, pairs, list(seeds), spec, start) if any(going_on) else ():
-            tested = epoch.test
+            tested = epoch.test or tested  # a round that ended was tested when it did
             going_on = [one.note(epoch, index, on_epoch) for index, one in enumerate(rounds)]
             if not any(going_on):
                 break
@@ -83,7 +83,8 @@ def resumed(checkpoints: Sequence[Checkpoint]) -> tuple[list[RoundProgress], Sta
     """The rounds of a stack as their checkpoints have them. Raises ValueError for those of different epochs, or a damaged one."""
     found = [read(checkpoint.file) for checkpoint in checkpoints]
     (epoch,) = {checkpoint.epoch for checkpoint in checkpoints}
-    return [one for _, one, _ in found], State(epoch, [network for _, _, networks in found for network in networks])
+    history = [[row.val_accuracy for row in one.epochs if row.val_accuracy is not None] for _, one, _ in found]
+    return [one for _, one, _ in found], State(epoch, [network for _, _, networks in found for network in networks], history)
 
 
 def made_checkpoints(rounds: Sequence[RoundProgress], state: State, seconds: float, members: int) -> dict[int, Checkpoint]:
@@ -103,8 +104,8 @@ def round_result(
     config: Config, one: RoundProgress, pairs: RoundPairs, index: int, program: Program, distances: Distances | None, seconds: float
 ) -> RoundResult | None:
     """What the round at this index of the stack leaves, None when it was stopped. distances: of all rounds, where they were tested."""
-    ones = pairs.test.target.double().mean().item()
-    row = round_row(config, one.seed, one.epochs, max(ones, 1 - ones) if config.test else None, seconds, one.error)
+    majority = pairs.test.target.bincount().max().item() / len(pairs.test.target)
+    row = round_row(config, one.seed, one.epochs, majority if config.test else None, seconds, one.error, one.ended)
     result = RoundResult(row, one.epochs)
     if row.status == "done" and not one.stopped:
         counts = enumerate(zip(*(per_round[index] for per_round in distances), strict=True)) if distances else ()
@@ -121,25 +122,41 @@ def crashed_round(config: Config, seed: int, reason: str) -> RoundResult:
 def round_pairs(data: DataConfig, seed: int) -> RoundPairs:
     """The pairs of the round of this seed. Raises DataError when the data set has too few images."""
     source = load(data.source, data.root, data.fingerprint)
-    return make_round(source, seed, data.train_pairs, data.test_pairs, data.val_pairs, data.target, data.normalize_test)
+    return make_round(
+        source,
+        seed if data.seed is None else data.seed,
+        data.train_pairs,
+        data.test_pairs,
+        data.val_pairs,
+        data.target,
+        normalize_test=data.normalize_test,
+        fold=data.fold,
+        label_noise=data.label_noise,
+        imbalance=data.imbalance,
+    )
 
 
 def train_spec(config: Config) -> TrainSpec:
     """How the configuration trains, with the functions that it names. Raises ConfigError for one that is unknown."""
     data, options, shape, augment = config.data, asdict(config.optimizer), asdict(config.scheduler), asdict(config.augment)
-    algorithm, lr, comparator_lr = options.pop("algorithm"), options.pop("lr"), options.pop("comparator_lr")
+    algorithm, lr, comparator_lr, apart = (options.pop(name) for name in ("algorithm", "lr", "comparator_lr", "groups"))
+    del options["clip"]  # the training's own
     find_algorithm(algorithm)
+    name = shape.pop("shape")
     return TrainSpec(
         config=config,
         columns=find_columns(config.columns),
         sampler=PairSampler(data.target, data.shuffle, data.repair, data.swap, make_augmentation(augment.pop("kind"), augment)),
-        optimizer=lambda program: make_optimizer(program, algorithm, lr, comparator_lr, options),
-        shape=make_shape(shape.pop("shape"), shape),
+        optimizer=lambda program: make_optimizer(program, algorithm, lr, comparator_lr, options, apart),
+        shape=make_shape(name, shape),
+        follower=make_follower(name, shape),
     )
 
 
-def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accuracy: float | None, seconds: float, error: str) -> RoundRow:
-    """The row of a round that ended with these epochs."""
+def round_row(
+    config: Config, seed: int, epochs: list[EpochRow], majority_accuracy: float | None, seconds: float, error: str, ended: bool = False
+) -> RoundRow:
+    """The row of a round that ended with these epochs. ended: by its validation accuracy, perhaps before the last one."""
     figures = ("train_loss", "train_accuracy", "test_accuracy", "digit_accuracy", "val_accuracy")
     last = {name: getattr(epochs[-1], name) if epochs else None for name in figures}
     measured = [(row.test_accuracy if row.val_accuracy is None else row.val_accuracy, row.epoch) for row in epochs]
@@ -147,7 +164,7 @@ def round_row(config: Config, seed: int, epochs: list[EpochRow], majority_accura
     best, minus_epoch = max(scores, default=(None, None))  # the first of equal ones
     return RoundRow(
         seed=seed,
-        status="failed" if error or len(epochs) < config.epochs else "done",
+        status="failed" if error or (len(epochs) < config.epochs and not ended) else "done",
         epochs=len(epochs),
         **last,
         best_epoch=None if minus_epoch is None else -minus_epoch,

@@ -13,20 +13,24 @@ from torch.optim import Optimizer
 
 from digitcmp.train.optimizer import WeightAverage
 from digitcmp.train.program import Program, snapshot
+from digitcmp.train.stopping import Stopping
 
 Find = Callable[[Tensor], Tensor | None]
+History = Sequence[Sequence[float]]
 OPTIMIZER = "optimizer."  # how the kinds of what an optimiser remembers begin
 
 
 @dataclass(frozen=True)
 class State:
-    """What a training goes on from after so many epochs. networks: for each, copies on the CPU, named KIND/NAME."""
+    """What a training goes on from after so many epochs. networks: for each, copies on the CPU, named KIND/NAME. history: the validation
+    accuracies of each round."""
 
     epoch: int
     networks: Sequence[dict[str, Tensor]] = field(repr=False)
+    history: History = ()
 
 
-def kinds(program: Program, optimizer: Optimizer, average: WeightAverage) -> dict[str, Find]:
+def kinds(program: Program, optimizer: Optimizer, average: WeightAverage, stopping: Stopping) -> dict[str, Find]:
     """What there is for what networks learn: itself, its average, and all that the optimiser remembers of it."""
     averages = dict(zip(program.tensors(), average.averages, strict=True)) if average.averages else {}
 
@@ -35,22 +39,31 @@ def kinds(program: Program, optimizer: Optimizer, average: WeightAverage) -> dic
         return memory
 
     names = sorted({name for memory in optimizer.state.values() for name in memory})
-    return {"learned": lambda tensor: tensor, "average": averages.get, **{OPTIMIZER + name: partial(remembered, name) for name in names}}
+    return {
+        "learned": lambda tensor: tensor,
+        "average": averages.get,
+        "best": stopping.copies.get,
+        **{OPTIMIZER + name: partial(remembered, name) for name in names},
+    }
 
 
-def capture(epoch: int, program: Program, optimizer: Optimizer, average: WeightAverage) -> State:
+def capture(epoch: int, program: Program, optimizer: Optimizer, average: WeightAverage, stopping: Stopping) -> State:
     """The state after so many epochs."""
 
     def copied(find: Find, tensor: Tensor) -> Tensor | None:
         return None if (found := find(tensor)) is None else snapshot(found)
 
-    copies = {kind: program.of_each(partial(copied, find)) for kind, find in kinds(program, optimizer, average).items()}
+    copies = {kind: program.of_each(partial(copied, find)) for kind, find in kinds(program, optimizer, average, stopping).items()}
     networks = range(len(copies["learned"]))
-    return State(epoch, [{f"{kind}/{name}": tensor for kind, of in copies.items() for name, tensor in of[one].items()} for one in networks])
+    return State(
+        epoch,
+        [{f"{kind}/{name}": tensor for kind, of in copies.items() for name, tensor in of[one].items()} for one in networks],
+        stopping.history,
+    )
 
 
 @torch.no_grad()
-def put_back(state: State, program: Program, optimizer: Optimizer, average: WeightAverage) -> None:
+def put_back(state: State, program: Program, optimizer: Optimizer, average: WeightAverage, stopping: Stopping) -> None:
     """Give a program that has not been trained the numbers of a state. Raises ValueError where that is the state of other networks."""
     remembered = {name.partition("/")[2] for name in state.networks[0] if name.startswith(OPTIMIZER)}
     for learned in program.learned:
@@ -58,7 +71,7 @@ def put_back(state: State, program: Program, optimizer: Optimizer, average: Weig
             learned[name].grad = torch.zeros_like(learned[name])
     optimizer.step()  # gives it a memory for what has a gradient; the numbers that come of it are all replaced
     left = [dict(saved) for saved in state.networks]
-    for kind, find in kinds(program, optimizer, average).items():
+    for kind, find in kinds(program, optimizer, average, stopping).items():
         for own, saved in zip(program.of_each(find), left, strict=True):
             for name, tensor in own.items():
                 value = saved.pop(f"{kind}/{name}", None)

@@ -21,7 +21,7 @@ from digitcmp.data.pairs import stack
 from digitcmp.errors import RunError
 from digitcmp.model.network import build
 from digitcmp.seeding import Stream, generator, step_keys
-from digitcmp.train.loop import total_loss
+from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram
 from digitcmp.train.results import EpochRow, RoundResult, RoundRow
 from digitcmp.train.round import round_pairs

@@ -128,7 +128,9 @@ def test_hashes_are_known() -> None:
 def test_choices_are_never_taken_for_each_other() -> None:
     """Though all else that they are made of is at its defaults: the name of the algorithm, shape or kind is always part of the hash."""
     for group, schemas in GROUP_SCHEMAS.items():
-        assert len({hash_of(f"{group}={name}", "optimizer.lr=0.1", "optimizer.weight_decay=0") for name in schemas}) == len(schemas)
+        assert len(
+            {hash_of(f"{group}={name}", "optimizer.lr=0.1", "optimizer.weight_decay=0", "data.val_pairs=10") for name in schemas}
+        ) == len(schemas)
 
 
 @pytest.mark.parametrize(

@@ -402,7 +402,8 @@ def test_no_memory_at_all_still_trains_one_round_at_a_time(monkeypatch: pytest.M
 def test_a_network_that_cannot_be_stacked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A block that decides by its data has no stacked form; the message says what to use instead."""
 
-    def deciding(_: blocks.Conv, x: Tensor) -> Tensor:
+    def deciding(_: blocks.Conv, x: Tensor, noise: Tensor | None) -> Tensor:
+        del noise
         return x.clamp(min=0) if bool((x.sum() > 0).item()) else x
 
     monkeypatch.setattr(blocks.Conv, "forward", deciding)

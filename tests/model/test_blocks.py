@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitcmp.config.rules import output_size
+from digitcmp.config.graph import SIZE, chain
 from digitcmp.config.schema import Comparator, ConvLayer, DenseLayer, ModelConfig
-from digitcmp.model.blocks import Conv, Dense, Dropout, Tower
+from digitcmp.model.blocks import Conv, Tower
+from digitcmp.model.dense import Dense
+from digitcmp.model.layers import Dropout
 from digitcmp.model.network import PairNetwork, build
 from digitcmp.seeding import Stream, generator, step_keys
 from tests.conftest import compose_config
@@ -85,7 +87,7 @@ def test_dropout_reaches_the_outputs_only_with_keys() -> None:
 
 def test_pooling_before_relu_changes_nothing() -> None:
     """The block equals convolution, norm, ReLU and max pool in the order of the papers."""
-    block = Conv(2, ConvLayer(8, 3, pool=2, norm=True), ModelConfig(batchnorm=True))
+    block = Conv((2, 14, 14), ConvLayer(8, 3, pool=2, norm=True), ModelConfig(batchnorm=True))
     expected = F.max_pool2d(F.relu(block.norm(block.conv(images()))), 2)
     assert torch.equal(block(images()), expected)
     assert (expected == 0).any()
@@ -93,7 +95,7 @@ def test_pooling_before_relu_changes_nothing() -> None:
 
 def test_a_block_without_batch_norm_or_mark_has_none() -> None:
     """Norm sits only where the layer is marked and the network has it switched on."""
-    norms = [Conv(1, ConvLayer(2, norm=marked), ModelConfig(batchnorm=on)).norm for marked, on in [(True, False), (False, True)]]
+    norms = [Conv((1, 14, 14), ConvLayer(2, norm=marked), ModelConfig(batchnorm=on)).norm for marked, on in [(True, False), (False, True)]]
     assert all(isinstance(norm, nn.Identity) for norm in norms)
 
 
@@ -106,14 +108,15 @@ def test_dense_layers_without_relu_stay_linear() -> None:
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_output_size_is_that_of_real_convolutions(tower: list[ConvLayer]) -> None:
-    """The size formula and the tower's features agree with what torch makes of an image."""
+def test_shapes_are_those_of_real_convolutions(tower: list[ConvLayer]) -> None:
+    """The graph and the tower's features agree with what torch makes of an image."""
     x, channels = torch.zeros(1, 1, 14, 14), 1
     for layer in tower:
         x = F.max_pool2d(nn.Conv2d(channels, layer.channels, layer.kernel, padding=layer.padding)(x), layer.pool)
         channels = layer.channels
-    built = Tower(1, ModelConfig(tower=tower))
-    assert x.shape[2:] == (output_size(tower),) * 2
+    model = ModelConfig(tower=tower)
+    built = Tower(1, model)
+    assert x.shape[1:] == [*chain("tower", "images", (1, SIZE, SIZE), tower, model)][-1].outputs
     assert built(torch.zeros(3, 1, 14, 14)).shape == (3, built.features) == (3, x.numel())
 
 

@@ -79,7 +79,13 @@ def test_every_key_is_explained(run_cli: Cli) -> None:
     typed = {line.split("=")[0].strip() for line in shown.splitlines() if re.match(r"  [\w.]+=", line)}
     leaves = {key for key in known_keys() if not any(other.startswith(f"{key}.") for other in known_keys())}
     told_by_choice = {"optimizer.algorithm", "scheduler.shape", "augment.kind"}
-    layers = {key for key in leaves if re.match(r"model\.(tower|digit_dense|joint_dense)\.", key)}
+    layers = {
+        key
+        for key in leaves
+        if re.match(
+            r"(model\.(tower|digit_dense|joint_dense|aux_heads|digit_head\.hidden|comparator\.hidden)|optimizer\.groups|loss\.terms)\.", key
+        )
+    }
     assert leaves - layers - told_by_choice <= typed
     assert {key.rpartition(".")[2] for key in layers} <= typed
     for line in (
@@ -88,6 +94,8 @@ def test_every_key_is_explained(run_cli: Cli) -> None:
         "\noptimizer=sgd\n  optimizer.lr=0.1        the learning rate (above 0)\n",
         "\nwith optimizer=adam also\n  optimizer.betas=[0.9,0.999]\n",
         "model.tower=2 layers",
+        "\n  order=[layer,norm,activation,drop]\n",
+        "  options={}",
         "  engine=auto             how rounds are executed",
         "  workers=null            worker processes; null: one per core (at least 1)\n",
     ):

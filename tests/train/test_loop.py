@@ -16,7 +16,8 @@ from digitcmp.data.pairs import Pairs, RoundPairs, shuffled, stack
 from digitcmp.model.network import Outputs, PairNetwork, build
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.evaluate import evaluate
-from digitcmp.train.loop import Epoch, total_loss, train
+from digitcmp.train.loop import Epoch, train
+from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram
 from digitcmp.train.round import RoundResult, round_pairs, train_spec
 from tests.conftest import compose_config, train_round

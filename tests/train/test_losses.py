@@ -3,10 +3,11 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from digitcmp.model.network import Outputs
 from digitcmp.train.evaluate import decide
-from digitcmp.train.loop import comparison_loss, digit_loss, total_loss
+from digitcmp.train.losses import Extras, balanced, comparison_loss, contrastive, digit_loss, total_loss, triplet
 
 PAIRS = 13
 STACKS = pytest.mark.parametrize("rounds", [1, 3])
@@ -80,3 +81,79 @@ def test_decisions_are_the_likelier_answers(rounds: int, outputs: int) -> None:
     expected = (loss[1] < loss[0]).long().view(rounds, PAIRS)
     assert torch.equal(decide(logits), expected)
     assert expected.unique().tolist() == [0, 1]
+
+
+def embedded(digits: Tensor) -> Tensor:
+    """Random features [S, B, 2, 4], some of which are far apart."""
+    return torch.randn(*digits.shape, 4, generator=torch.Generator().manual_seed(3), requires_grad=True)
+
+
+@STACKS
+def test_contrastive_loss(rounds: int) -> None:
+    """By the formula, pair by pair."""
+    digits, margin = classes(3, rounds, PAIRS, 2), 2.5
+    features = embedded(digits)
+    found = contrastive(features, digits, margin)
+    for index in range(rounds):
+        distances = F.pairwise_distance(features[index, :, 0], features[index, :, 1], eps=0)
+        parts = [
+            distance**2 if first == second else max(margin - distance, torch.tensor(0.0)) ** 2
+            for distance, (first, second) in zip(distances, digits[index].tolist(), strict=True)
+        ]
+        torch.testing.assert_close(found[index], torch.stack(parts).mean())
+    found.sum().backward()
+    assert features.grad is not None
+    assert features.grad.isfinite().all()
+
+
+@STACKS
+def test_triplet_loss(rounds: int) -> None:
+    """Every image with its farthest like and its nearest unlike, one by one."""
+    digits, margin = classes(3, rounds, PAIRS, 2), 0.7
+    features = embedded(digits)
+    found = triplet(features, digits, margin)
+    for index in range(rounds):
+        flat, labels = features[index].flatten(0, 1), digits[index].flatten()
+        parts = []
+        for one, label in zip(flat, labels, strict=True):
+            distances = (flat - one).norm(dim=1)
+            parts.append(F.relu(distances[labels == label].max() - distances[labels != label].min() + margin))
+        torch.testing.assert_close(found[index], torch.stack(parts).mean(), rtol=1e-4, atol=1e-5)
+    found.sum().backward()
+    assert features.grad is not None
+    assert features.grad.isfinite().all()
+
+
+@STACKS
+def test_losses_come_together(rounds: int) -> None:
+    """Weights of heads and of the comparison; their mean; and one of the two in turn."""
+    comparison, digit = normal(rounds, PAIRS, 1), normal(rounds, PAIRS, 2, 10)
+    target, digits, heads = classes(2, rounds, PAIRS), classes(10, rounds, PAIRS, 2), normal(rounds, PAIRS, 3, 2, 10)
+    outputs, weights = Outputs(comparison, digit, heads), [0.1, 0.2, 0.3]
+    plain = comparison_loss(comparison, target)
+    of_heads = sum(weight * digit_loss(heads[:, :, index], digits) for index, weight in enumerate(weights))
+    read = 0.5 * (digit_loss(digit, digits) + of_heads)
+    turn = torch.tensor([True, False, True][:rounds])
+    for combine, expected in (
+        ("sum", 2 * plain + read),
+        ("mean", (2 * plain + read) / 2),
+        ("alternate", torch.where(turn, 2 * plain, read)),
+    ):
+        extras = Extras(2.0, weights, combine=combine)
+        torch.testing.assert_close(total_loss(outputs, target, digits, 0.5, 0.0, extras, turn), expected)
+    extras = Extras(terms=[(contrastive, 0.4)])
+    with_term = total_loss(outputs._replace(heads=None, embeddings=embedded(digits)), target, digits, 0.0, 0.0, extras)
+    torch.testing.assert_close(with_term, plain + 0.4 * contrastive(embedded(digits), digits, 1.0))
+
+
+@STACKS
+def test_balanced_answers_weigh_the_same(rounds: int) -> None:
+    """However rare they are; the mean weight of a pair is 1."""
+    target = (torch.arange(40) % 8 == 0).long().expand(rounds, 40)
+    weights = balanced(target, 3)
+    by_pair = weights.gather(1, target)
+    torch.testing.assert_close(by_pair.mean(dim=1), torch.ones(rounds))
+    torch.testing.assert_close((by_pair * target).sum(dim=1), (by_pair * (1 - target)).sum(dim=1))
+    logits = normal(rounds, 40, 3)
+    expected = (by_pair * F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view(rounds, 40)).mean(dim=1)
+    torch.testing.assert_close(comparison_loss(logits, target, classes=weights), expected)

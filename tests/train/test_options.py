@@ -10,7 +10,7 @@ import digitcmp
 from digitcmp.experiment.run import Run
 from digitcmp.model.network import Outputs, build
 from digitcmp.seeding import Stream, generator
-from digitcmp.train.loop import comparison_loss, digit_loss, total_loss
+from digitcmp.train.losses import comparison_loss, digit_loss, total_loss
 from digitcmp.train.optimizer import WeightAverage
 from digitcmp.train.program import SingleProgram
 from digitcmp.train.round import round_pairs

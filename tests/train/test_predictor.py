@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from digitcmp.config.schema import Config
 from digitcmp.data.pairs import RoundPairs, stack
 from digitcmp.data.transforms import moments, moved, plain
-from digitcmp.model.blocks import Posterior
+from digitcmp.model.comparators import Posterior
 from digitcmp.model.network import PairNetwork, build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.evaluate import EnsemblePredictor, evaluate, make_predictor, mean_comparison, mean_posterior, shifts

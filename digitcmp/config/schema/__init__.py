@@ -11,8 +11,10 @@ The dataclasses are what YAML is composed into (types are checked by OmegaConf w
 
 from digitcmp.config.schema.data import COLUMNS, Affine, AugmentConfig, DataConfig, Elastic, NoAugment, Shift
 from digitcmp.config.schema.key import MOST_SEED, key, limits_in_words, range_in_words
-from digitcmp.config.schema.model import Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
-from digitcmp.config.schema.optimizer import Adam, AdamW, Constant, Cosine, OneCycle, OptimizerConfig, SchedulerConfig, Sgd
+from digitcmp.config.schema.layers import ConvLayer, DenseLayer
+from digitcmp.config.schema.loss import LossConfig, StoppingConfig
+from digitcmp.config.schema.model import AuxHead, Comparator, DigitHead, ModelConfig
+from digitcmp.config.schema.optimizer import Adam, AdamW, Constant, Cosine, OneCycle, OptimizerConfig, ParameterGroup, SchedulerConfig, Sgd
 from digitcmp.config.schema.run import AUTO, GROUP_SCHEMAS, MOST_LOOKS, MOST_ROUNDS, Auto, Config, Ray, Slurm
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Affine",
     "AugmentConfig",
     "Auto",
+    "AuxHead",
     "Comparator",
     "Config",
     "Constant",
@@ -36,15 +39,18 @@ __all__ = [
     "DenseLayer",
     "DigitHead",
     "Elastic",
+    "LossConfig",
     "ModelConfig",
     "NoAugment",
     "OneCycle",
     "OptimizerConfig",
+    "ParameterGroup",
     "Ray",
     "SchedulerConfig",
     "Sgd",
     "Shift",
     "Slurm",
+    "StoppingConfig",
     "key",
     "limits_in_words",
     "range_in_words",

@@ -51,8 +51,18 @@ class DataConfig:
     train_pairs: int = key(1000, at_least=1, help="pairs to train on")
     test_pairs: int = key(1000, at_least=1, help="pairs to test on")
     val_pairs: int = key(0, at_least=0, help="of the training pairs, held out for validation")
+    fold: int = key(0, at_least=0, help="which of them: 0, 1 … take turns over all training pairs (cross-validation)")
+    label_noise: float = key(0.0, at_least=0, below=1, help="share of the training digits that are called another one, at random")
+    imbalance: float = key(1.0, above=0, at_most=1, help="training images of a nine for each of a zero, with the digits in between")
     shuffle: bool = key(False, help="a new batch order in every epoch")
     repair: bool = key(False, help="the digits of the training pairs in new pairs in every epoch")
     swap: bool = key(False, help="the digits of a random half of the training pairs exchanged in every epoch")
-    target: str = key("le", choices=("le", "gt"), help="the answer 1 means first <= second (le) or first > second (gt)")
+    target: str = key(
+        "le",
+        choices=("le", "gt", "three"),
+        help="the answer 1 means first <= second (le) or first > second (gt); three: 0 is first < second, 1 the same, 2 first > second",
+    )
+    seed: int | None = key(
+        None, at_least=0, help="the pairs of this seed, for all rounds, whose weights differ; null: each round has its own"
+    )
     normalize_test: bool = key(True, help="false: only training images are normalised, a published quirk of seed 001")

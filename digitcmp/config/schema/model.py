@@ -1,32 +1,11 @@
-"""The keys of a network and of its layers."""
+"""The keys of a network and of its parts. Those of its layers: `digitcmp.config.schema.layers`."""
 
 from dataclasses import dataclass
 
 from digitcmp.config.schema.key import MISSING, key
+from digitcmp.config.schema.layers import NORM, ConvLayer, DenseLayer
 
-NORM = "batch norm sits here when model.batchnorm is on"
-DROP = "dropout sits here when model.dropout is above 0"
-
-
-@dataclass
-class ConvLayer:
-    """A convolution of the tower, followed by its norm (if any), max pooling and a ReLU."""
-
-    channels: int = key(at_least=1, help="how many it puts out")
-    kernel: int = key(3, at_least=1, help="height and width of its window, in pixels")
-    padding: int = key(0, at_least=0, help="rows and columns of zeros around the image")
-    pool: int = key(1, at_least=1, help="height and width of max pooling; 1: none")
-    norm: bool = key(False, help=NORM)
-
-
-@dataclass
-class DenseLayer:
-    """A dense layer, followed by its norm (if any), a ReLU and dropout."""
-
-    units: int = key(at_least=1, help="how many it puts out")
-    relu: bool = key(True, help="a ReLU follows")
-    norm: bool = key(False, help=NORM)
-    drop: bool = key(False, help=DROP)
+INITS = ("torch", "kaiming", "xavier", "orthogonal")  # functions of digitcmp.model.initial
 
 
 @dataclass
@@ -39,26 +18,46 @@ class DigitHead:
     relu: bool = key(False, help="the logits pass a ReLU")
     norm: bool = key(False, help=NORM)
     drop: bool = key(False, help="dropout sits in front of it when model.dropout is above 0")
+    hidden: list[DenseLayer] = key(factory=list, help="dense layers of its own, between those features and its logits")
+
+
+@dataclass
+class AuxHead:
+    """A further digit head, on what a layer of the tower puts out (deep supervision, Lee et al. 2015): for the auxiliary loss alone."""
+
+    after: int = key(at_least=0, help="the layer of the tower whose outputs it reads, counted from 0")
+    weight: float = key(1.0, above=0, help="of its loss, beside that of digit_head; aux_weight multiplies both")
+    hidden: list[DenseLayer] = key(factory=list, help="dense layers between those outputs and its logits")
 
 
 @dataclass
 class Comparator:
-    """The last layer, which answers the question: 1 logit (binary cross-entropy) or 2 (cross-entropy).
+    """The last layer, which answers the question: 1 logit (binary cross-entropy), 2, or 3 for data.target=three (cross-entropy).
 
     `posterior` has no parameters: it computes the probability of the target from the posteriors of the two digits.
     """
 
     reads: str = key(
         "features",
-        choices=("features", "digit_logits", "digit_probabilities", "posterior"),
+        choices=(
+            "features",
+            "digit_logits",
+            "digit_probabilities",
+            "posterior",
+            "feature_difference",
+            "distance",
+            "logit_difference",
+            "digit_argmax",
+        ),
         help="what the last layer reads; posterior: no layer, the answer follows from the two digits' probabilities",
     )
-    outputs: int = key(1, choices=(1, 2), help="logits: 1 with binary cross-entropy, 2 with cross-entropy")
+    outputs: int = key(1, choices=(1, 2, 3), help="logits: 1 with binary cross-entropy, 2 with cross-entropy; 3: data.target=three")
     target: str = key("le", choices=("le", "gt"), help="what posterior computes the probability of: data.target")
     temperature: float = key(1.0, above=0, help="of posterior: logits are divided by it; below 1, likely digits weigh more")
     detach: bool = key(False, help="read a copy that sends no gradient back")
     relu: bool = key(False, help="the output passes a ReLU, so that its gradient can die: a published quirk of seed 001")
     norm: bool = key(False, help=NORM)
+    hidden: list[DenseLayer] = key(factory=list, help="dense layers between what it reads and the answer")
 
 
 @dataclass
@@ -73,8 +72,13 @@ class ModelConfig:
         False, help="batch norm is tested with the statistics of the batch, of test_batch pairs: a published quirk of net4"
     )
     dropout: float = key(0.0, at_least=0, below=1, help="share of the units left out in training, in the layers that are marked drop")
+    own_dense: bool = key(False, help="digits that share a tower have digit_dense and a digit_head each")
+    shared_norm: bool = key(False, help="digits that have a tower each share its norms")
+    init: str = key("torch", choices=INITS, help="how weights begin; torch: uniform within 1 / sqrt(fan-in)")
+    zero_bias: bool = key(False, help="biases begin at zero")
     tower: list[ConvLayer] = key(factory=list, help="its convolutions")
     digit_dense: list[DenseLayer] = key(factory=list, help="dense layers over the features of each digit")
     joint_dense: list[DenseLayer] = key(factory=list, help="dense layers over the features of both")
     digit_head: DigitHead = key(factory=DigitHead, help="what says which digits these are, for the auxiliary loss")
+    aux_heads: list[AuxHead] = key(factory=list, help="further digit heads, at layers of the tower")
     comparator: Comparator = key(factory=Comparator, help="what answers the question")

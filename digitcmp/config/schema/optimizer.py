@@ -9,6 +9,18 @@ SHAPE = "how the learning rate moves over the steps of a round"
 FINAL = "fraction of the learning rate that is left at the end"
 
 
+PARTS = ("tower", "digit_dense", "digit_head", "aux_heads", "joint_dense", "comparator")  # of a network
+
+
+@dataclass
+class ParameterGroup:
+    """A part of the network that is trained with a learning rate or a weight decay of its own."""
+
+    part: str = key(choices=PARTS, help="which part of the network")
+    lr: float | None = key(None, above=0, help="its learning rate; null: optimizer.lr")
+    weight_decay: float | None = key(None, at_least=0, help="pulls its weights towards zero; null: optimizer.weight_decay")
+
+
 @dataclass
 class OptimizerConfig:
     """What every optimiser has. `algorithm` is the name of a class in torch.optim, the other keys are its arguments."""
@@ -17,6 +29,8 @@ class OptimizerConfig:
     lr: float = key(above=0, help="the learning rate")
     comparator_lr: float | None = key(None, above=0, help="learning rate of the comparator alone; null: lr")
     weight_decay: float = key(0.0, at_least=0, help="pulls weights towards zero")
+    clip: float | None = key(None, above=0, help="longest gradient of a network (its norm), longer ones are shortened; null: as they are")
+    groups: list[ParameterGroup] = key(factory=list, help="parts of the network with a learning rate or a weight decay of their own")
 
 
 @dataclass
@@ -62,3 +76,31 @@ class OneCycle(SchedulerConfig):
     start: float = key(0.04, above=0, at_most=1, help="fraction of the learning rate at the first step")
     warmup: float = key(0.3, above=0, below=1, help="fraction of the steps until the full learning rate is reached")
     final: float = key(0.0, at_least=0, at_most=1, help=FINAL)
+
+
+@dataclass
+class Step(SchedulerConfig):
+    shape: str = key("step", help=SHAPE)
+    drops: int = key(2, at_least=1, help="how often it falls, at equal distances")
+    factor: float = key(0.1, above=0, below=1, help="what is left each time")
+
+
+@dataclass
+class Exponential(SchedulerConfig):
+    shape: str = key("exponential", help=SHAPE)
+    final: float = key(0.01, above=0, at_most=1, help=FINAL)
+
+
+@dataclass
+class Restarts(SchedulerConfig):
+    shape: str = key("restarts", help=SHAPE)
+    cycles: int = key(3, at_least=1, help="how often it falls along half a cosine")
+    growth: float = key(2.0, above=0, help="how much longer each cycle is than the one before")
+    final: float = key(0.0, at_least=0, at_most=1, help=FINAL)
+
+
+@dataclass
+class Plateau(SchedulerConfig):
+    shape: str = key("plateau", help=SHAPE)
+    patience: int = key(5, at_least=0, help="epochs without a better validation accuracy before it falls")
+    factor: float = key(0.5, above=0, below=1, help="what is left each time")

@@ -5,8 +5,22 @@ from typing import Any
 
 from digitcmp.config.schema.data import COLUMNS, Affine, AugmentConfig, DataConfig, Elastic, NoAugment, Shift
 from digitcmp.config.schema.key import MOST_SEED, key
+from digitcmp.config.schema.loss import LossConfig, StoppingConfig
 from digitcmp.config.schema.model import ModelConfig
-from digitcmp.config.schema.optimizer import Adam, AdamW, Constant, Cosine, OneCycle, OptimizerConfig, SchedulerConfig, Sgd
+from digitcmp.config.schema.optimizer import (
+    Adam,
+    AdamW,
+    Constant,
+    Cosine,
+    Exponential,
+    OneCycle,
+    OptimizerConfig,
+    Plateau,
+    Restarts,
+    SchedulerConfig,
+    Sgd,
+    Step,
+)
 
 AUTO = "auto"
 MOST_LOOKS = 100  # of rounds=auto: the boundary is known for so many
@@ -127,6 +141,8 @@ class Config:
     ray: Ray = key(factory=Ray, execution=True, help="the cluster of engine=ray, where workers are tasks at a time")
     slurm: Slurm = key(factory=Slurm, execution=True, help="what hydra/launcher=slurm asks for")
     model: ModelConfig = key(factory=ModelConfig, help="the network")
+    loss: LossConfig = key(factory=LossConfig, help="what is minimised")
+    stopping: StoppingConfig = key(factory=StoppingConfig, help="when a round ends, and with which weights")
     optimizer: OptimizerConfig = key(factory=OptimizerConfig, help="what moves the weights")
     scheduler: SchedulerConfig = key(factory=SchedulerConfig, help="how the learning rate moves over the steps of a round")
     data: DataConfig = key(factory=DataConfig, help="where digits come from, and how pairs are made of them")
@@ -142,5 +158,6 @@ class Config:
 GROUP_SCHEMAS: dict[str, dict[str, type]] = {
     "optimizer": {"sgd": Sgd, "adam": Adam, "adamw": AdamW},
     "augment": {"none": NoAugment, "shift": Shift, "affine": Affine, "elastic": Elastic},
-    "scheduler": {"constant": Constant, "cosine": Cosine, "onecycle": OneCycle},
+    "scheduler": {"constant": Constant, "cosine": Cosine, "onecycle": OneCycle, "step": Step, "exponential": Exponential}
+    | {"restarts": Restarts, "plateau": Plateau},
 }

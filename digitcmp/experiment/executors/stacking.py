@@ -6,7 +6,7 @@ from torch import Tensor
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 from digitcmp.model.network import PairNetwork
-from digitcmp.train.loop import total_loss
+from digitcmp.train.losses import extras_of, total_loss
 from digitcmp.train.program import StackedProgram
 
 SHARE = 0.8  # of a GPU's free memory is used
@@ -58,7 +58,9 @@ def round_memory(config: Config) -> int:
     program.train(True)
     try:
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            losses = total_loss(program(images, noise), target, digits, config.aux_weight, config.label_smoothing)
+            turn = torch.empty(PROBE, dtype=torch.bool, device=meta)
+            outputs, extras = program(images, noise), extras_of(config)
+            losses = total_loss(outputs, target, digits, config.aux_weight, config.label_smoothing, extras, turn)
         assert losses.shape == (PROBE,)
     except (RuntimeError, ValueError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

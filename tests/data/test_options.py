@@ -1,0 +1,82 @@
+"""What the training pairs can be made of: folds, digits that are called another one, rare digits, three answers."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from digitcmp.data.pairs import RoundPairs, answers, make_round
+from digitcmp.data.sources import Source, Split
+
+COUNT = 400
+
+
+def source(repeat: bool = False, images: int = COUNT) -> Source:
+    """Images that all differ, by their first pixel."""
+    labels = torch.arange(images) % 10
+    pixels = torch.zeros(images, 14, 14)
+    pixels[:, 0, 0] = torch.arange(images) / images
+    return Source("made", Split(pixels, labels), Split(pixels, labels), repeat)
+
+
+def made(repeat: bool = False, images: int = COUNT, **options: float) -> RoundPairs:
+    """A round's pairs, in which every image can be told."""
+    return make_round(source(repeat, images), 3, 100, 20, 20, "le", normalize_test=False, **options)  # type: ignore[arg-type]
+
+
+def images_of(pairs: Tensor, one: RoundPairs, normalized: bool = False) -> set[int]:
+    """Which images of the source these are. normalized: as training images are."""
+    pixel = pairs[:, :, 0, 0] * one.std + one.mean if normalized else pairs[:, :, 0, 0]
+    return {*(pixel * COUNT).round().int().flatten().tolist()}
+
+
+def test_folds_take_turns() -> None:
+    """Each pair is held out once; none is trained on that is held out; fold 0 is what there is without folds."""
+    rounds = [made(fold=fold) for fold in range(5)]
+    held = [images_of(one.val.images, one) for one in rounds if one.val is not None]
+    assert [len(images) for images in held] == [40] * 5
+    assert len(set.union(*held)) == 200
+    for one, images in zip(rounds, held, strict=True):
+        assert not images & images_of(one.train.images, one, normalized=True)
+        assert torch.equal(one.test.images, rounds[0].test.images)
+    assert rounds[0].val is not None
+    plain = made().val
+    assert plain is not None
+    assert torch.equal(rounds[0].val.images, plain.images)
+
+
+def test_folds_of_few_images_are_apart_too() -> None:
+    """Where images are used again and again."""
+    for fold in range(4):
+        one = made(repeat=True, images=90, fold=fold)
+        assert one.val is not None
+        assert not images_of(one.val.images, one) & images_of(one.train.images, one, normalized=True)
+
+
+def test_noisy_labels() -> None:
+    """About their share of the training digits is wrong, none of the others; the answers follow from them; the images stay."""
+    plain, noisy = made(), made(label_noise=0.3)
+    assert (plain.train.digits != noisy.train.digits).float().mean().item() == pytest.approx(0.3, abs=0.07)
+    assert torch.equal(noisy.train.target, answers(noisy.train.digits, "le"))
+    assert torch.equal(plain.train.images, noisy.train.images)
+    assert torch.equal(plain.test.digits, noisy.test.digits)
+    assert plain.val is not None
+    assert noisy.val is not None
+    assert torch.equal(plain.val.digits, noisy.val.digits)
+
+
+def test_rare_digits() -> None:
+    """Fewer from digit to digit in training; as many as ever in the test."""
+    one = make_round(source(images=4_000), 0, 500, 500, 0, "le", imbalance=0.1)
+    counts = torch.bincount(one.train.digits.flatten(), minlength=10).tolist()
+    assert counts[9] / counts[0] == pytest.approx(0.1, abs=0.06)
+    assert counts[0] > counts[3] > counts[6] > counts[9]
+    tested = torch.bincount(one.test.digits.flatten(), minlength=10)
+    assert tested.min() > 0.6 * tested.max()
+
+
+def test_three_answers() -> None:
+    """Less, the same, more."""
+    digits = torch.tensor([[1, 2], [2, 2], [3, 2]])
+    assert answers(digits, "three").tolist() == [0, 1, 2]
+    assert answers(digits, "le").tolist() == [1, 1, 0]
+    assert answers(digits, "gt").tolist() == [0, 0, 1]
