@@ -74,7 +74,7 @@ def load_digits(root: str | None) -> Source:
     del root
     raw = bundled()
     grey = torch.from_numpy(raw.images).to(torch.float32).div(16)
-    images = interpolate(grey[:, None], size=(SIZE, SIZE), mode="bilinear", align_corners=False)[:, 0]
+    images = from_bundled(grey)
     labels = torch.from_numpy(raw.target).to(torch.int64)
     train, test = train_test_split(range(len(labels)), test_size=1 / 3, stratify=raw.target, random_state=0)
     found = hashlib.sha256(raw.images.astype("uint8").tobytes() + raw.target.astype("uint8").tobytes() + repr([train, test]).encode())
@@ -83,6 +83,11 @@ def load_digits(root: str | None) -> Source:
             f"data=digits: scikit-learn {version('scikit-learn')} has other digits, or splits them otherwise, than version 1.9.1"
         )
     return Source("digits", Split(images[train], labels[train]), Split(images[test], labels[test]), repeat=True)
+
+
+def from_bundled(grey: Tensor) -> Tensor:
+    """Images [N, 8, 8] as the bundled digits have them -> [N, 14, 14]."""
+    return interpolate(grey[:, None], size=(SIZE, SIZE), mode="bilinear", align_corners=False)[:, 0]
 
 
 def load_mnist(root: str | None) -> Source:

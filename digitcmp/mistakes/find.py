@@ -18,7 +18,7 @@ from digitcmp.experiment.networks import TrainedNetwork, load_model
 from digitcmp.experiment.store import read_run_records
 from digitcmp.mistakes.findings import KINDS, Findings, Mistake, MistakeRow, RoundFindings
 from digitcmp.model.network import Outputs
-from digitcmp.train.evaluate import decide
+from digitcmp.train.evaluate import decide, probability
 from digitcmp.train.results import RoundRow
 from digitcmp.train.round import round_pairs
 
@@ -80,13 +80,12 @@ def ask(network: TrainedNetwork, images: Tensor) -> Outputs:
 
 def mistakes_of(seed: int, grey: Pairs, outputs: Outputs) -> list[Mistake]:
     """The pairs that are answered wrongly. grey: N pairs with images in [0, 1]; outputs: logits [N, 1 or 2], [N, 2, 10] or None."""
-    answers, logits = decide(outputs.comparison), outputs.comparison.double()
-    probability = torch.sigmoid(logits[:, 0]) if logits.shape[-1] == 1 else F.softmax(logits, dim=-1)[:, 1]  # that the target is 1
+    answers, probable = decide(outputs.comparison), probability(outputs.comparison)
     mistakes = []
     for pair in torch.nonzero(answers != grey.target)[:, 0].tolist():
         first, second = grey.digits[pair].tolist()
         posteriors = None
-        row = MistakeRow(seed, pair, first, second, int(grey.target[pair]), int(answers[pair]), probability[pair].item())
+        row = MistakeRow(seed, pair, first, second, int(grey.target[pair]), int(answers[pair]), probable[pair].item())
         if outputs.digits is not None:
             posteriors = F.softmax(outputs.digits[pair].double(), dim=-1).numpy()
             read = posteriors.argmax(axis=-1).tolist()

@@ -75,6 +75,12 @@ def decide(logits: Tensor) -> Tensor:
     return (logits[..., 0] > 0).long() if logits.shape[-1] == 1 else logits.argmax(dim=-1)
 
 
+def probability(logits: Tensor) -> Tensor:
+    """How probable the network holds it that the target is 1, float64 [B]. logits [B, 1 or 2]."""
+    logits = logits.double()
+    return torch.sigmoid(logits[:, 0]) if logits.shape[-1] == 1 else F.softmax(logits, dim=-1)[:, 1]
+
+
 @dataclass(frozen=True)
 class Scores:
     """Per round: the fractions of right comparisons and of right digits (of both places together; None without digit head),

@@ -1,0 +1,71 @@
+"""What a kept network says of pairs of digits that are in no data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from digitcmp.errors import RunError
+from digitcmp.experiment.about import read_about
+from digitcmp.experiment.networks import TrainedNetwork, load_model
+from digitcmp.train.evaluate import probability
+
+BATCH = 200  # pairs that are asked about at a time
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of one pair. probability: of first <= second, as the network holds it; posteriors: of the ten digits for either place, two lists,
+    None without digit head."""
+
+    probability: float
+    posteriors: list[list[float]] | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the network holds first <= second to be true."""
+        return self.probability >= 0.5
+
+    @property
+    def read(self) -> tuple[int, int] | None:
+        """The digits that it finds most probable."""
+        if self.posteriors is None:
+            return None
+        first, second = (max(range(len(one)), key=one.__getitem__) for one in self.posteriors)
+        return first, second
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A network that a run has kept. source: of the data that it was trained on."""
+
+    folder: Path
+    source: str
+    network: TrainedNetwork
+
+    @torch.no_grad()
+    def ask(self, images: Tensor) -> list[Answer]:
+        """Answers for pairs of grey images [N, 2, 14, 14] in [0, 1], in the form of its data."""
+        answers = []
+        for batch in torch.split(images, BATCH):
+            outputs = self.network(batch)
+            holds = probability(outputs.comparison)
+            if self.network.target == "gt":
+                holds = 1 - holds
+            digits = None if outputs.digits is None else F.softmax(outputs.digits.double(), dim=-1).tolist()
+            answers += [Answer(value, None if digits is None else digits[pair]) for pair, value in enumerate(holds.tolist())]
+        return answers
+
+
+def load_kept(folder: Path, seed: int | None = None) -> Kept:
+    """The network of a run's folder. seed: of which round; None for the first. Raises RunError where there is none, and for one whose
+    batch norm looks at all the pairs of a batch: it has no answer for a pair alone."""
+    network, configuration = load_model(folder, seed), read_about(folder)["configuration"]
+    if configuration["model"]["batch_statistics"]:
+        raise RunError(
+            f"{folder}: with model.batch_statistics=true a network's answer depends on all the pairs of a batch, so that it has none for a "
+            "pair alone; ask one that was trained without"
+        )
+    return Kept(folder, configuration["data"]["source"], network)
