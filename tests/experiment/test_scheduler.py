@@ -443,9 +443,7 @@ def test_jobs_come_and_end_one_by_one(run_cli: Cli, listed: type[Listed], tmp_pa
         with pytest.raises(DigitcmpError, match="aux_weight" if number == 2 else "MNIST"):
             _ = listed.returns[number].return_value
     assert listed.returns[0].return_value == listed.returns[4].return_value != listed.returns[5].return_value
-    assert (tmp_path / "sweep" / "seed=2" / ".hydra" / "config.yaml").exists() or len(
-        list(tmp_path.glob("sweep/*/.hydra/config.yaml"))
-    ) == 4
+    assert len(list(tmp_path.glob("sweep/*/.hydra/config.yaml"))) == 2  # what is refused leaves none
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=" ".join)
