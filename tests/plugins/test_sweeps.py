@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from digitcmp import cli
 from tests.conftest import ROOT, Ended
 
 Cli = Callable[..., Ended]
@@ -35,9 +34,8 @@ def test_a_changed_sweep_goes_elsewhere(run_cli: Cli) -> None:
     assert "smoke" not in [name for name in folders() if any(Path("outputs", name).glob("*/run.json"))]
 
 
-def test_more_rounds_stay_in_the_folder_and_a_given_folder_is_taken(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_rounds_stay_in_the_folder_and_a_given_folder_is_taken(run_cli: Cli) -> None:
     """rounds and seed change no configuration; hydra.sweep.dir is an answer to the question where."""
-    monkeypatch.setattr(cli, "Before", lambda _: None)  # a dry run leaves its folder
     for more in (["rounds=1"], ["seed=7"], ["hydra.sweep.dir=here", "epochs=1"]):
         ended = run_cli("--multirun", "+sweeps=smoke", "dry_run=true", *more)
         assert ended.code == 0, ended.err
