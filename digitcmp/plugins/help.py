@@ -67,7 +67,8 @@ def groups() -> str:
     room = max(screen.width() - GROUP_COLUMN, 40)  # in a narrower terminal they are wrapped
     lines = []
     for group in group_names():
-        names = loader().get_group_options(group)
+        own = {path.stem for path in (shipped("conf") / group).glob("*.yaml")}
+        names = sorted(loader().get_group_options(group), key=lambda name: name in own)  # those of the user's own folder first
         numbered = all(name[0].isdigit() for name in names)  # the rungs of a ladder
         lines.append(screen.row(written(group), f"{names[0]} … {names[-1]}" if numbered else screen.as_many(names, room), GROUP_COLUMN))
     return "\n".join(lines)

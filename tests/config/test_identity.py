@@ -97,7 +97,7 @@ def test_an_earlier_configuration_is_completed() -> None:
 def test_a_key_that_comes_later_changes_no_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a layer, in a choice, and at the top: what was trained before is the same configuration at the new key's default."""
     before = configuration(compose_config("model=net4", "optimizer=sgd", "augment=elastic"))
-    for path in (("model", "tower", 0, "stride"), ("optimizer", "dampening"), ("augment", "blur")):
+    for path in (("model", "tower", 0, "warp"), ("optimizer", "dampening"), ("augment", "blur")):
         kind = {"model": ConvLayer, "optimizer": Sgd, "augment": Elastic}[str(path[0])]
         later = make_dataclass("Later", [(str(path[-1]), float, field(default=0.5))], bases=(kind,))
         after = deepcopy(before)

@@ -171,7 +171,7 @@ def test_the_loop_does_what_a_plain_loop_does(overrides: tuple[str, ...]) -> Non
     optimizer = torch.optim.SGD(plain.parameters(), lr=0.1)
     images, target, digits = pairs.train.images[0], pairs.train.target[0], pairs.train.digits[0]
     for rows in torch.arange(50).split(20):
-        comparison, classes = plain(images[rows])
+        comparison, classes, *_ = plain(images[rows])
         single = comparison.shape[1] == 1
         loss = nn.BCEWithLogitsLoss()(comparison[:, 0], target[rows].float()) if single else F.cross_entropy(comparison, target[rows])
         for index in (0, 1) if config.aux_weight else ():
