@@ -25,5 +25,5 @@ def check_known(key: str, name: str, what: str, known: Iterable[str]) -> None:
     names = [*known]
     if name not in names:
         near = get_close_matches(name, names, n=1)
-        meant = f", did you mean {near[0]}?" if near else ""
+        meant = f" (did you mean {near[0]}?)" if near else ""
         raise ConfigError(f"{key}: there is no such {what}{meant}; there are {', '.join(names)}")
