@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from digitcmp.draw import cli as draw
 from digitcmp.mistakes import cli as mistakes
 from digitcmp.report import cli as report
 from digitcmp.report.ablation import cli as ablation
@@ -19,6 +20,7 @@ MAINS = {
     "digitcmp.report": report.main,
     "digitcmp.report.ablation": ablation.main,
     "digitcmp.verify": verify.main,
+    "digitcmp.draw": draw.main,
     "digitcmp.mistakes": mistakes.main,
     "digitcmp.runs": runs.main,
 }

@@ -1,0 +1,72 @@
+"""``python -m digitcmp.draw model=NAME``: the architecture of a network as a table of its layers, and as a picture."""
+
+import argparse
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from digitcmp.config.composed import unchecked
+from digitcmp.config.messages import one_line
+from digitcmp.config.schema import ModelConfig
+from digitcmp.errors import ConfigError
+from digitcmp.files import shipped, write_whole
+from digitcmp.plugins import resolvers
+from digitcmp.report.command import exit_codes
+from digitcmp.screen import Help
+from digitcmp.terminal import Terminal, say
+
+DESCRIPTION = """\
+Show a network: a table of its layers with what comes out of each and how many parameters it learns, on the screen and as NAME.md, and a
+picture, NAME.png and NAME.svg. Nothing is trained, and torch is not needed.
+"""
+EXAMPLES = """\
+examples:
+  python -m digitcmp.draw model=net4
+  python -m digitcmp.draw +experiment=best --out drawn
+  python -m digitcmp.draw model=wsn model.batchnorm=true model.weight_sharing=false
+  python -m digitcmp.draw --config-dir my model=mine
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's arguments."""
+    arguments = argparse.ArgumentParser("python -m digitcmp.draw", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
+    arguments.add_argument("overrides", nargs="+", metavar="KEY=VALUE", help="the network, as digitcmp itself takes it")
+    arguments.add_argument("--config-dir", type=Path, metavar="FOLDER", help="a folder with YAML files of your own")
+    arguments.add_argument(
+        "--out", type=Path, default=Path("outputs/drawn"), metavar="FOLDER", help="where to write (default: outputs/drawn)"
+    )
+    return arguments
+
+
+def network(overrides: list[str], folder: Path | None) -> ModelConfig:
+    """The network of these overrides. Raises ConfigError for what there is not."""
+    own = [] if folder is None else [f"hydra.searchpath=[file://{folder.absolute()}]"]
+    resolvers.register()
+    try:
+        with initialize_config_dir(str(shipped("conf"))):
+            composed = compose("config", overrides=[*overrides, *own])
+        OmegaConf.resolve(composed)
+        return unchecked(composed).model
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error, overrides)) from error
+
+
+@exit_codes("nothing was written")
+def main() -> None:
+    """Draw the network, and print its table. Exit codes: see `exit_codes`."""
+    arguments = parser().parse_args()
+    model = network(arguments.overrides, arguments.config_dir)
+    from digitcmp.draw.picture import draw
+    from digitcmp.draw.table import as_markdown, layers, print_layers
+    from digitcmp.report.drawing import render
+
+    found, console = layers(model), Terminal()
+    print_layers(model, found, console)
+    figure = draw(model, found)
+    files: dict[str, str | bytes] = {"md": as_markdown(model, found), **{kind: render(figure, kind) for kind in ("png", "svg")}}
+    for kind, content in files.items():
+        say(console, str(write_whole(arguments.out / f"{model.name}.{kind}", content)), "written  ")
