@@ -34,6 +34,8 @@ ELSEWHERE = {  # what other tests run, or nobody can run everywhere
     "export": "of the shell",
     "optuna-dashboard": "a server",
     "python -m benchmarks": "measures, for minutes",
+    "python -m digitcmp.demo": "tests/demo has a browser",
+    "python -m digitcmp.predict": "tests/predict makes the pictures",
     "sbatch": "tests/plugins/test_slurm.py has a Slurm",
     "kubectl": "nobody has a Kubernetes here; tests/test_cluster_page.py looks at the manifest",
 }
