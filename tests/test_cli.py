@@ -151,6 +151,8 @@ BAD = {
     "data.slice=2": "; data has source, root, fingerprint,",
     "+foo=1": "foo=1: there is no such key",
     "+seeds=1": "seeds=1: there is no such key",
+    "model=[net1,net2]": "model=[net1,net2]: a group takes one choice; for a run each: python -m digitcmp --multirun model=net1,net2",
+    "+experiment=[net1,net2]": "a group takes one choice; for a run each: python -m digitcmp --multirun +experiment=net1,net2",
     "experiment=net4": "experiment=net4: this group is added with a plus sign: +experiment=net4",
     "+experiment=net5": "experiment=net5: there is no such choice (did you mean net",
     "device=gpu": "device=gpu: choose one of auto, cpu, cuda",

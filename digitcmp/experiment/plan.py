@@ -37,7 +37,8 @@ def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
     console.print(table)
     paces = Paces(runs, console)
     time = in_all(sum(len(run.missing) * paces.seconds(run) for run in runs if run.missing), workers, paces.by_what())
-    console.print(f"{sum(len(run.missing) for run in runs)} rounds to train, {time}; nothing was trained (dry_run=true)", highlight=False)
+    missing = counted(sum(len(run.missing) for run in runs), "round")
+    console.print(f"{missing} to train, {time}; nothing was trained (dry_run=true)", highlight=False)
 
 
 def print_places(places: str, console: Console) -> None:

@@ -7,12 +7,14 @@ from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 
-from digitcmp.config.messages import suggestion
+from digitcmp.config.meant import for_many
+from digitcmp.config.messages import GROUPS, suggestion
 from digitcmp.errors import ConfigError
 from digitcmp.trackers.load import ALLOWED
 
 SCREENS = ("choices", "keys", "sweeps")  # --help-SCREEN
 OWN = re.compile(r"[~+]*hydra\.callbacks(\.digitcmp|=|$)")  # what would change or remove it
+SEVERAL = re.compile(rf"(\+*(?:{'|'.join(GROUPS)})=)\[(.*)\]")  # Hydra would compose them all into one, of which the last one counts
 SHELLS = ("bash", "fish", "zsh")
 
 
@@ -26,6 +28,9 @@ def given(arguments: list[str]) -> list[str]:
     for text in parsed.overrides:
         if OWN.match(text):
             raise ConfigError(f"{text}: the program's own callback checks what is asked for; leave it as it is, and add others beside it")
+        if several := SEVERAL.fullmatch(text):
+            meant = [several[1] + several[2] if argument == text else argument for argument in arguments]
+            raise ConfigError(f"{text}: a group takes one choice; for a run each: {for_many(meant)}")
     screens = [f"hydra/help={name}" for name in SCREENS if getattr(parsed, f"help_{name}")]
     if len(screens) > 1:
         asked = " ".join(f"--help-{name.partition('=')[2]}" for name in screens)

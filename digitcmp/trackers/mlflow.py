@@ -4,9 +4,11 @@ The parent's id is kept in the run's folder (`mlflow.json`), so that every proce
 """
 
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ for variable, seconds in PATIENCE.items():
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param  # noqa: E402
 
+logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table of a new database
+
 FILE = "mlflow.json"
 MOST_PARAMS, MOST_METRICS = 100, 1000  # in one request
 LONGEST = 500  # characters of a value
@@ -33,7 +37,12 @@ class MLflow(Tracker):
 
     def __init__(self, uri: str | None = None, experiment: str = "digitcmp") -> None:
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-        self.client, self.experiment, self.experiment_id = MlflowClient(self.uri), experiment, ""
+        self.experiment, self.experiment_id = experiment, ""
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """Made when it is first needed: it makes the database, which a dry run is not to leave."""
+        return MlflowClient(self.uri)
 
     def show_run(self, run: TrackedRun) -> None:
         self.parent(run)

@@ -101,6 +101,16 @@ def test_mlflow(tmp_path: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch)
     assert found == on_record(tmp_path / "a")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
+@pytest.mark.parametrize(("name", "needs"), [("mlflow", "mlflow"), ("tensorboard", "tensorboard"), ("wandb", "wandb")])
+def test_what_is_checked_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, needs: str) -> None:
+    """A dry run makes trackers, too, to know whether they can be made."""
+    pytest.importorskip(needs)
+    monkeypatch.chdir(tmp_path)
+    load.check({name: {}})
+    assert not list(tmp_path.iterdir())
+
+
 def test_wandb(tmp_path: Path) -> None:
     """Offline: a run a round and one with the means, each once."""
     pytest.importorskip("wandb")
