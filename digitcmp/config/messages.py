@@ -125,6 +125,11 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
         key, _, values = given.partition("=")
         listed = f"; a list of one run is written '{key}=[{values}]'" if key in LISTS else ""
         return f"{given}: several values are for many runs{listed}; did you mean: {for_many(arguments)}"
+    if found := re.search(r"invalid literal for int\(\) with base 10: '(\w+)'", text):
+        for given in arguments:
+            head, word, _ = given.lstrip("+").partition("=")[0].partition(f".{found[1]}")
+            if word:
+                return f"{given}: {head} is a list; say which of its entries is meant, as in {head}.0{word}"
     if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
         given = [one for one in arguments if (name := one.lstrip("+").partition("=")[0]) in GROUPS or "/" in name]
         if not given:
@@ -223,6 +228,7 @@ def known_keys(node: Any = Config, prefix: str = "") -> list[str]:
     for item in fields(node):
         keys.append(prefix + item.name)
         kinds = [kind for kind in (hints[item.name], *get_args(hints[item.name])) if is_dataclass(kind)]
+        within = ".0." if get_origin(hints[item.name]) is list else "."  # a layer has its number
         for kind in [*kinds, *GROUP_SCHEMAS.get(prefix + item.name, {}).values()]:
-            keys += known_keys(kind, f"{prefix}{item.name}.")
+            keys += known_keys(kind, f"{prefix}{item.name}{within}")
     return keys
