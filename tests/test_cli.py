@@ -142,7 +142,7 @@ BAD = {
     "model.tower.stride=2": "model.tower.stride=2: model.tower is a list; say which of its entries is meant, as in model.tower.0",
     "model.pace=2": "model.pace=2: there is no such key; model has name, joint, weight_sharing, batchnorm,",
     "+model.pace=2": "model.pace=2: there is no such key; model has name, joint, weight_sharing, batchnorm,",
-    "optimizer.foo=1": "optimizer.foo=1: there is no such key; optimizer has algorithm, lr, comparator_lr, weight_decay, clip, groups, betas",
+    "optimizer.foo=1": "optimizer.foo=1: there is no such key; optimizer has algorithm, lr, comparator_lr, weight_decay, clip, groups,",
     "data.dropout=0.2": "data.dropout=0.2: there is no such key (did you mean model.dropout?); data has source,",
     "auto.margins=1": "auto.margins=1: there is no such key (did you mean auto.margin?); auto has margin, batch, max, level",
     "+augment.pixels=1": "augment.pixels=1: the chosen augment has no such key; it belongs to augment=shift, augment=affine",

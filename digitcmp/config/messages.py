@@ -57,6 +57,7 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
     return (
         missing(error)
         or known_text(str(error), arguments)
+        or within_list(str(error), arguments)
         or word(error, arguments)
         or comma(error, arguments)
         or by_class(error)
@@ -115,6 +116,16 @@ KNOWN = {
 }
 
 
+def within_list(text: str, arguments: Sequence[str]) -> str:
+    """The error of a name where a list's entry has a number; empty for any other."""
+    if found := re.search(r"invalid literal for int\(\) with base 10: '(\w+)'", text):
+        for given in arguments:
+            head, word, _ = given.lstrip("+").partition("=")[0].partition(f".{found[1]}")
+            if word:
+                return f"{given}: {head} is a list; say which of its entries is meant, as in {head}.0{word}"
+    return ""
+
+
 def known_text(text: str, arguments: Sequence[str]) -> str:
     """Errors that are known by their text alone, as sweep syntax that Hydra answers with an internal error; empty for any other."""
     for pattern, line_of in KNOWN.items():
@@ -125,11 +136,6 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
         key, _, values = given.partition("=")
         listed = f"; a list of one run is written '{key}=[{values}]'" if key in LISTS else ""
         return f"{given}: several values are for many runs{listed}; did you mean: {for_many(arguments)}"
-    if found := re.search(r"invalid literal for int\(\) with base 10: '(\w+)'", text):
-        for given in arguments:
-            head, word, _ = given.lstrip("+").partition("=")[0].partition(f".{found[1]}")
-            if word:
-                return f"{given}: {head} is a list; say which of its entries is meant, as in {head}.0{word}"
     if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
         given = [one for one in arguments if (name := one.lstrip("+").partition("=")[0]) in GROUPS or "/" in name]
         if not given:
