@@ -40,7 +40,7 @@ class TrainedNetwork(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> Outputs:
-        """Grey images [B, 2, 14, 14] in [0, 1], not normalised -> comparison logits [B, 1 or 2], digit logits [B, 2, 10] or None."""
+        """Grey images [B, 2, 14, 14] in [0, 1], not normalised -> comparison logits [B, 1 to 3], digit logits [B, 2, 10] or None."""
         return self.forward_normalized((images - self.mean) / self.std)
 
     def forward_normalized(self, images: Tensor) -> Outputs:

@@ -18,7 +18,7 @@ from digitcmp.experiment.networks import TrainedNetwork, load_model
 from digitcmp.experiment.store import read_run_records
 from digitcmp.mistakes.findings import KINDS, Findings, Mistake, MistakeRow, RoundFindings
 from digitcmp.model.network import Outputs
-from digitcmp.train.evaluate import decide, probability
+from digitcmp.train.evaluate import decide, probabilities
 from digitcmp.train.results import RoundRow
 from digitcmp.train.round import round_pairs
 
@@ -80,7 +80,7 @@ def ask(network: TrainedNetwork, images: Tensor) -> Outputs:
 
 def mistakes_of(seed: int, grey: Pairs, outputs: Outputs) -> list[Mistake]:
     """The pairs that are answered wrongly. grey: N pairs with images in [0, 1]; outputs: logits [N, 1 or 2], [N, 2, 10] or None."""
-    answers, probable = decide(outputs.comparison), probability(outputs.comparison)
+    answers, probable = decide(outputs.comparison), probabilities(outputs.comparison)[:, 1]
     mistakes = []
     for pair in torch.nonzero(answers != grey.target)[:, 0].tolist():
         first, second = grey.digits[pair].tolist()

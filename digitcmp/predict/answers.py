@@ -7,12 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from digitcmp.config.composed import from_record
+from digitcmp.config.network import batch_norm
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.networks import TrainedNetwork, load_model
-from digitcmp.train.evaluate import probability
+from digitcmp.train.evaluate import probabilities
 
 BATCH = 200  # pairs that are asked about at a time
+LESS_OR_EQUAL = {"le": [1], "gt": [0], "three": [0, 1]}  # the answers to data.target which mean first <= second
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,7 @@ class Kept:
         answers = []
         for batch in torch.split(images, BATCH):
             outputs = self.network(batch)
-            holds = probability(outputs.comparison)
-            if self.network.target == "gt":
-                holds = 1 - holds
+            holds = probabilities(outputs.comparison)[:, LESS_OR_EQUAL[self.network.target]].sum(dim=-1)
             digits = None if outputs.digits is None else F.softmax(outputs.digits.double(), dim=-1).tolist()
             answers += [Answer(value, None if digits is None else digits[pair]) for pair, value in enumerate(holds.tolist())]
         return answers
@@ -62,10 +63,10 @@ class Kept:
 def load_kept(folder: Path, seed: int | None = None) -> Kept:
     """The network of a run's folder. seed: of which round; None for the first. Raises RunError where there is none, and for one whose
     batch norm looks at all the pairs of a batch: it has no answer for a pair alone."""
-    network, configuration = load_model(folder, seed), read_about(folder)["configuration"]
-    if configuration["model"]["batch_statistics"]:
+    network, config = load_model(folder, seed), from_record(read_about(folder)["configuration"])
+    if config.model.batch_statistics and batch_norm(config.model):
         raise RunError(
             f"{folder}: with model.batch_statistics=true a network's answer depends on all the pairs of a batch, so that it has none for a "
             "pair alone; ask one that was trained without"
         )
-    return Kept(folder, configuration["data"]["source"], network)
+    return Kept(folder, config.data.source, network)

@@ -64,21 +64,23 @@ def mean_posterior(logits: Tensor) -> Tensor:
 
 
 def mean_comparison(logits: Tensor) -> Tensor:
-    """The logits of the mean probability of several comparisons: [V, ..., 1 or 2] -> [..., 1 or 2]."""
+    """The logits of the mean probability of several comparisons: [V, ..., 1 to 3] -> [..., 1 to 3]."""
     if logits.shape[-1] > 1:
         return mean_posterior(logits)
     return F.logsigmoid(logits).logsumexp(dim=0) - F.logsigmoid(-logits).logsumexp(dim=0)
 
 
 def decide(logits: Tensor) -> Tensor:
-    """The answers, int64 [S, B]: 1 where the network holds the target to be true. logits [S, B, 1 or 2]."""
+    """The answers, int64 [S, B]: 1 where the network holds the target to be true; of three, the most probable. logits [S, B, 1 to 3]."""
     return (logits[..., 0] > 0).long() if logits.shape[-1] == 1 else logits.argmax(dim=-1)
 
 
-def probability(logits: Tensor) -> Tensor:
-    """How probable the network holds it that the target is 1, float64 [B]. logits [B, 1 or 2]."""
+def probabilities(logits: Tensor) -> Tensor:
+    """How probable the network holds each answer, float64 [B, 2 or 3]. logits [B, 1 to 3]."""
     logits = logits.double()
-    return torch.sigmoid(logits[:, 0]) if logits.shape[-1] == 1 else F.softmax(logits, dim=-1)[:, 1]
+    if logits.shape[-1] > 1:
+        return F.softmax(logits, dim=-1)
+    return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=-1)
 
 
 @dataclass(frozen=True)

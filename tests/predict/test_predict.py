@@ -83,14 +83,20 @@ def test_arrays(kept: Path, predict: Callable[..., Ended], tmp_path: Path) -> No
     assert [[int(row["first_digit"]), int(row["second_digit"])] for row in rows] == digits.tolist()
 
 
-@pytest.mark.parametrize(("target", "outputs"), [("le", 1), ("gt", 1), ("le", 2)])
-def test_always_first_less_or_equal(target: str, outputs: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("target", "model"), [("le", "net2"), ("gt", "net2"), ("le", "wsmodel1"), ("three", "net2")])
+def test_always_first_less_or_equal(target: str, model: str, tmp_path: Path) -> None:
     """What is told is P(first <= second), whatever the run's target and head are."""
-    train_run(compose_config(*SMALL, f"model={'net2' if outputs == 1 else 'wsmodel1'}", f"data.target={target}"), tmp_path / "run")
+    answers = ["model.comparator.outputs=3"] if target == "three" else []
+    train_run(compose_config(*SMALL, f"model={model}", f"data.target={target}", *answers), tmp_path / "run")
     images = load_digits(None).test.images[:60].view(30, 2, 14, 14)
-    held = load_model(tmp_path / "run").compare(images)
-    told = torch.tensor([answer.holds for answer in load_kept(tmp_path / "run").ask(images)])
-    assert torch.equal(told, held if target == "le" else ~held)
+    held, told = load_model(tmp_path / "run").compare(images), load_kept(tmp_path / "run").ask(images)
+    if target == "three":  # 0 and 1 are less and the same: together they may be more probable than greater
+        assert all(one.holds for one, answer in zip(told, held.tolist(), strict=True) if answer != 2)
+        logits = load_model(tmp_path / "run")(images).comparison.double()
+        expected = (1 - logits.softmax(dim=-1)[:, 2]).tolist()
+        assert [one.probability for one in told] == pytest.approx(expected)
+    else:
+        assert torch.equal(torch.tensor([one.holds for one in told]), held if target == "le" else ~held)
 
 
 def test_no_answer_for_a_pair_alone(predict: Callable[..., Ended], seven: Path, tmp_path: Path) -> None:
