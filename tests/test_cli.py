@@ -183,7 +183,7 @@ BAD = {
     "model=WSN": "model=WSN: there is no such choice (did you mean wsn?)",
 }
 BAD_FILES = {
-    "name: a\ntower: [{chanels: 8}]": "model/mine.yaml: Key 'chanels' not in 'ConvLayer'. Did you mean: 'channels'?",
+    "name: a\ntower: [{chanels: 8}]": "model/mine.yaml: Key 'chanels' not in 'ConvLayer'. Did you mean one of: 'channels', 'drop_channels'",
     "name: a\ndigit_dens: []": "model/mine.yaml: Key 'digit_dens' not in 'ModelConfig'",
     "name: a\ntower: [{channels: many}]": "model/mine.yaml: Value 'many' of type 'str' could not be converted to Integer",
     "name: a\ntower: [": "mine.yaml, line 3: this is not YAML",

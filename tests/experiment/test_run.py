@@ -192,7 +192,7 @@ def test_the_bar_adds_up_what_rounds_tell(tmp_path: Path) -> None:
         display.on_epoch(run, EpochRow(7, 2, 2.0, 0.5, 0.8, None, None, 0.1))
         bar = display.bar.tasks[0]
         told = (bar.completed, bar.total, bar.fields["count"], bar.fields["figures"])
-        assert told == (6, 15, "0 of 3 rounds", "loss 1.500 · accuracy 70.0%")
+        assert told == (6, 15, "6 of 15 epochs", "loss 1.500 · accuracy 70.0%")
         display.on_round_stop(run, 7)
         display.on_epoch(run, EpochRow(5, 5, 1.0, 0.5, 0.6, None, None, 0.1))
         assert (bar.completed, bar.total) == (7, 12)

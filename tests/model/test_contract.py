@@ -250,7 +250,7 @@ def test_weights_start_within_one_over_root_fan_in(name: str) -> None:
             continue
         fan_in = module.weight[0].numel()
         largest, smallest = module.weight.max() * fan_in**0.5, module.weight.min() * fan_in**0.5
-        assert module.bias.abs().max() * fan_in**0.5 <= 1.0001
+        assert module.bias is None or module.bias.abs().max() * fan_in**0.5 <= 1.0001
         assert largest <= 1.0001
         assert smallest >= -1.0001
         if module.weight.numel() > 30:

@@ -234,7 +234,12 @@ def test_jobs_leave_what_they_leave_with_the_basic_launcher(run_cli: Cli, monkey
     monkeypatch.setattr(cli.Hooks, "on_job_start", on_job_start)
     monkeypatch.setattr(cli.Hooks, "on_job_end", on_job_end)
     for current in told:
-        command = ["model=net1,net4", "seed=range(3)", f"hydra/launcher={current}", f"hydra.sweep.dir=sweep-{current}"]
+        command = [
+            "model=net1,net4",
+            "seed=range(3)",
+            f"hydra/launcher={current}",
+            f"hydra.sweep.dir={tmp_path}/sweep-{current}",
+        ]  # others get it whole
         assert run_cli("--multirun", *TINY, *command).code == 0
     # ours come in the order in which they end: configurations take turns
     jobs = {launcher: sorted(zip(all_[::2], all_[1::2], strict=True), key=lambda job: job[1][-1]) for launcher, all_ in told.items()}

@@ -57,22 +57,22 @@ def trained(config: Config, seeds: list[int], single: bool = False) -> tuple[Pro
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("model", MODELS)
 def test_stacked_rounds_are_those_of_single_networks(model: str, optimizer: str) -> None:
-    """In double precision losses, logits and weights agree to 1e-9 after 3 epochs, with batch norm, dropout and shuffling.
+    """In double precision losses, logits and weights agree to 1e-8 after 3 epochs, with batch norm, dropout and shuffling.
 
     Biases before a norm are left out of the comparison: their gradient is nothing but rounding, of which Adam makes steps,
-    and the norm takes them away again.
+    and the norm takes them away again. Adam makes steps of rounding elsewhere, too, where gradients are next to nothing.
     """
     config = configured(model, *OPTIMIZERS[optimizer])
     together, epochs, logits = trained(config, [3, 4, 5])
     for index, seed in enumerate((3, 4, 5)):
         alone, own_epochs, own_logits = trained(config, [seed], single=True)
-        torch.testing.assert_close(logits[index], own_logits[0], rtol=0, atol=1e-9)
+        torch.testing.assert_close(logits[index], own_logits[0], rtol=0, atol=1e-8)
         state, own_state = together.state(index), alone.state(0)
         assert state.keys() == own_state.keys()
         for name in (name for name in state if name.endswith("weight")):
-            torch.testing.assert_close(state[name], own_state[name], rtol=0, atol=1e-9, msg=name)
+            torch.testing.assert_close(state[name], own_state[name], rtol=0, atol=1e-8, msg=name)
         for epoch, own in zip(epochs, own_epochs, strict=True):
-            assert epoch.train_loss[index] == pytest.approx(own.train_loss[0], abs=1e-9)
+            assert epoch.train_loss[index] == pytest.approx(own.train_loss[0], abs=1e-8)
             assert (epoch.train_accuracy[index], epoch.healthy[index]) == (own.train_accuracy[0], own.healthy[0])
             for scores, own_scores in ((epoch.test, own.test), (epoch.val, own.val)):
                 assert scores.accuracy[index] == own_scores.accuracy[0]
