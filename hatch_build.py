@@ -33,5 +33,6 @@ class CommitHook(BuildHookInterface[Any]):
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Called by hatchling when it has built."""
+        del version, build_data, artifact_path
         if self.folder is not None:
             self.folder.cleanup()

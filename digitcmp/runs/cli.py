@@ -52,7 +52,9 @@ def parser() -> argparse.ArgumentParser:
     tail.add_argument("-n", "--lines", type=int, default=10, metavar="N", help="how many (default: 10)")
     tail.add_argument("-f", "--follow", action="store_true", help="and what comes, until no process is at work on the run")
     again = one(add(commands, "rerun", "train the finished rounds of a run again in another folder: does each seed come out equal?"))
-    again.add_argument("--out", type=Path, metavar="FOLDER", help="where to (default: the folder of the run, or of its sweep, with -again behind it)")
+    again.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where to (default: the folder of the run, or of its sweep, with -again behind it)"
+    )
     again.add_argument("--root", metavar="FOLDER", help="data.root (default: that of the run, where it is there; DIGITCMP_DATA, or data)")
     gone = add(commands, "rm", "remove runs, or sweeps with all their runs; asks, and leaves what a process is at work on")
     gone.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")

@@ -208,7 +208,7 @@ def test_only_ours_is_removed(runs: Path, run_main: Main, monkeypatch: pytest.Mo
     assert sorted(path.name for path in runs.iterdir()) == ["b", "c", "d", "thesis.tex"]
 
 
-def test_interrupted(runs: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was done by then is told, not that no run was touched."""
     whole = removal.shutil.rmtree
 
