@@ -12,6 +12,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 class CommitHook(BuildHookInterface[Any]):
     """Puts digitcmp/built.json into wheels and source distributions; what is built from a source distribution has that of it."""
 
+    folder: tempfile.TemporaryDirectory[str] | None = None  # where that file is, while it is built
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it builds."""
         top = Path(self.root)
@@ -24,6 +26,13 @@ class CommitHook(BuildHookInterface[Any]):
             )
         except (OSError, subprocess.SubprocessError):
             return  # nobody knows
-        path = Path(tempfile.mkdtemp(), "built.json")
+        self.folder = tempfile.TemporaryDirectory()
+        path = Path(self.folder.name, "built.json")
         path.write_text(json.dumps({"git_commit": commit, "git_dirty": bool(changes)}) + "\n")
         build_data["force_include"][str(path)] = "digitcmp/built.json"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Called by hatchling when it has built."""
+        del version, build_data, artifact_path
+        if self.folder is not None:
+            self.folder.cleanup()

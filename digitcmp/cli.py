@@ -59,6 +59,7 @@ class Hooks(Callback):
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
         check_names(config, config.hydra.run.dir)
+        check_storage("callbacks", OmegaConf.to_container(config.callbacks, resolve=False))
         slurm.check_given(config.hydra, multirun=False)
         sweeps.check_beside(config)
         check_single(config)
@@ -87,6 +88,7 @@ class Hooks(Callback):
         check_names(config, config.hydra.sweep.dir)
         slurm.check_given(config.hydra, multirun=True)
         sweeps.check_beside(config)
+        check_storage("callbacks", OmegaConf.to_container(config.callbacks, resolve=False))
         check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
         if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
             params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
@@ -177,7 +179,7 @@ def job(composed: DictConfig) -> float:
         whole.save_model = alone and isinstance(whole.rounds, int) and whole.rounds <= KEPT_ROUNDS
     config = preview.shortened(whole)
     number = None if alone else job_of(Path(settings.sweep.dir), int(settings.job.num))
-    run = Run(config, Path(settings.runtime.output_dir), command_of(list(settings.overrides.task)), number)
+    run = Run(config, Path(settings.runtime.output_dir), command_of(settings.overrides.task), number)
     if alone:
         print_resumed([run], console)
         if whole.preview:

@@ -1,4 +1,4 @@
-"""Passwords in the URLs of storages: kept out of everything that is written or shown.
+"""Passwords in the URLs of storages and trackers: kept out of everything that is written or shown.
 
 A URL enters on the command line, and there (`into_environment`) one that holds a password is put into the environment of this process
 and of those that it starts; Hydra, which writes what it was told into its own files, is told where to look for it. A URL with a
@@ -15,6 +15,7 @@ VARIABLE = "DIGITCMP_STORAGE"
 REFERENCE = f"${{oc.env:{VARIABLE}}}"
 MASK = "***"
 KEY = re.compile(r"[+~]*[\w./]*stor[\w./]*", re.IGNORECASE)  # also a mistyped one
+OF_CALLBACKS = re.compile(r"\+*(callbacks\.[\w.-]+)")
 SCHEME = re.compile(r"^[\w+.-]*:/*")
 # user (perhaps none), password (which may hold nearly everything), up to the last @; a path, as in sqlite:///a:b@c, has no user
 USER = re.compile(r"(://(?!/)[^\s:@'\"]*):(?!\s|\*\*\*@|PASSWORD@)(.*)@", re.DOTALL)
@@ -39,9 +40,11 @@ def into_environment(arguments: Sequence[str], environment: MutableMapping[str, 
     for argument in arguments:
         key, _, value = argument.partition("=")
         url = unquoted(value)
-        if KEY.fullmatch(key) and not url.startswith(("${", "{", "[")) and holds_password(url):
-            environment[VARIABLE] = url
-            argument = f"{key}={REFERENCE}"
+        tracker = OF_CALLBACKS.fullmatch(key)
+        if (tracker or KEY.fullmatch(key)) and not url.startswith(("${", "{", "[")) and holds_password(url):
+            name = "DIGITCMP_" + re.sub(r"\W", "_", tracker[1]).upper() if tracker else VARIABLE
+            environment[name] = url
+            argument = f"{key}={REFERENCE.replace(VARIABLE, name)}"
         told.append(argument)
     return told
 
@@ -61,6 +64,6 @@ def check_storage(key: str, value: object) -> None:
             check_storage(f"{key}.{name}", part)
     elif isinstance(value, str) and "://" in value and not value.startswith("${") and holds_password(value):
         raise ConfigError(
-            f"{key}: a password in a file is copied into the folder of every trial; put the URL into the environment, and write "
+            f"{key}: a password in a file is copied into the folder of every run; put the URL into the environment, and write "
             f"{key}: ${{oc.env:NAME}}"
         )

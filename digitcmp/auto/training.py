@@ -7,17 +7,20 @@ what was trained for them. So a sweep that was stopped, or that several processe
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from digitcmp.auto import plan_file
-from digitcmp.auto.sequential import look_at, scores
+from digitcmp.auto.sequential import Plan, look_at, scores
 from digitcmp.auto.words import look_line, rule_lines
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
+from digitcmp.terminal import tell
+from digitcmp.trackers.attached import Attached
 
 POLL = 0.5  # seconds between looks at what other processes are doing
 ROUNDS = re.compile(r"\brounds=(auto|\d+)\b")
@@ -32,12 +35,21 @@ def train_auto(
     """
     plan = plan_file.make(runs, folder)
     plan_file.write(plan, folder)
-    by_hash = {run.store.configuration_hash: run for run in runs}
-    going_on = plan.compared
     for line in rule_lines(plan):
         console.print(line, markup=False, highlight=False)
+    with Attached(partial(tell, console)) as attached:
+        take_looks(plan, runs, [*callbacks], attached, console, on_decided)
+    on_decided(runs[0])
+
+
+def take_looks(
+    plan: Plan, runs: Sequence[Run], callbacks: list[Callback], attached: Attached, console: Console, on_decided: Callable[[Run], None]
+) -> None:
+    """Train and look until all are decided. attached: what their configurations ask for, made once for all looks."""
+    by_hash = {run.store.configuration_hash: run for run in runs}
+    going_on = plan.compared
     for rounds in plan.looks:
-        train_to(rounds, [by_hash[name] for name in plan.runs if name in {plan.baseline, *going_on}], callbacks, console)
+        train_to(rounds, [by_hash[name] for name in plan.runs if name in {plan.baseline, *going_on}], callbacks, attached, console)
         found = {name: scores(run.store.rows.values()) for name, run in by_hash.items()}
         taken = [look_at(plan, found, name, rounds) for name in going_on]
         console.print(look_line(plan, taken), markup=False, highlight=False)
@@ -46,18 +58,17 @@ def train_auto(
                 on_decided(by_hash[look.configuration])
         going_on = [look.configuration for look in taken if not look.verdict]
         if not going_on:
-            break
-    on_decided(runs[0])
+            return
 
 
-def train_to(rounds: int, runs: Sequence[Run], callbacks: Sequence[Callback], console: Console) -> None:
+def train_to(rounds: int, runs: Sequence[Run], callbacks: Sequence[Callback], attached: Attached, console: Console) -> None:
     """Train so many rounds of each run, and wait for those that another process has."""
     for run in runs:
         run.extend(rounds)
         run.command = ROUNDS.sub(f"rounds={len(run.seeds)}", run.command)  # which trains the same again, whatever it is compared with
     while True:
         with ProgressDisplay.of(runs, console) as display:
-            train(runs, [display, *callbacks])
+            train(runs, [display, *callbacks], lent=attached)
         away = [run for run in runs if run.elsewhere]
         while any(run.elsewhere for run in away) and not any(run.look_again() for run in away):
             time.sleep(POLL)

@@ -42,6 +42,21 @@ def read_about(directory: Path, hashed: bool = True) -> dict[str, Any]:
     return dict(about)
 
 
+def is_damaged(directory: Path) -> bool:
+    """Whether what is in a run.json is no JSON object, or lacks what every one has; not where it cannot be opened, or says more than this
+    version knows."""
+    path = directory / "run.json"
+    if is_special(path) or path.stat().st_size > LARGEST_ABOUT:
+        return False
+    try:
+        about = json.loads(path.read_bytes())
+    except OSError:
+        return False
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(about, dict) or not set(NEEDS) <= set(about)
+
+
 def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
     """What run.json says when a run is begun (before: None) or gone on with: seeds of both, and the code that made its first rounds."""
     if before is None:

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +28,17 @@ class Planned:
     epochs: int = 0
 
 
-def write(folder: Path, runs: "Iterable[Run]", rounds: int | None = None, epochs: int = 0) -> None:
+def plan_of(runs: "Iterable[Run]") -> Planned:
+    """What is planned for these runs of a sweep."""
+    return Planned({run.directory: (run.seeds, run.config.epochs) for run in runs})
+
+
+def write(folder: Path, plan: Planned) -> None:
     """Put on record what a sweep or a search is to train, with what an earlier command has planned in this folder.
 
     A folder that cannot be written is met by the runs themselves.
     """
-    plan = Planned({run.directory: (run.seeds, run.config.epochs) for run in runs}, rounds, epochs)
+    plan = replace(plan, runs=dict(plan.runs))
     with suppress(RunError, OSError):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock"):
@@ -41,6 +46,8 @@ def write(folder: Path, runs: "Iterable[Run]", rounds: int | None = None, epochs
             for directory, (seeds, length) in before.runs.items():
                 own, now = plan.runs.get(directory, ([], length))
                 plan.runs[directory] = sorted({*seeds, *own}), now
+            if plan.rounds is None:  # runs that are trained in the folder of a search
+                plan.rounds, plan.epochs = before.rounds, before.epochs
             if plan != before:
                 write_whole(folder / FILE, json.dumps(describe(plan, folder)) + "\n")
 

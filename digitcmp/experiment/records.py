@@ -142,6 +142,12 @@ def parse(data: bytes, log: str, lines: int = 0) -> tuple[list[Record], list[str
     return records, [*damaged, *damage(data, end, len(data), log, lines)], end
 
 
+def holds_whole(data: bytes) -> bool:
+    """Whether there is a line in a log that is as it was written, by whatever version."""
+    lines = ((data[found.end() : found.end() + int(found[2], 16)], found) for found in START.finditer(data))
+    return any(len(rest) == int(found[2], 16) and zlib.crc32(rest) == int(found[1], 16) for rest, found in lines)
+
+
 def damage(data: bytes, begin: int, end: int, log: str, lines_before: int) -> list[str]:
     """A text for each line in a stretch without records; one for all of them where there are many."""
     if not (stretch := data[begin:end]).strip():

@@ -5,7 +5,7 @@ Imports torch only when there is something to train.
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -25,18 +25,19 @@ from digitcmp.trackers.attached import Attached
 from digitcmp.train.results import Checkpoint, EpochRow
 
 
-def train(runs: Iterable[Run], callbacks: Iterable[Callback] = (), rounds: int | None = None) -> None:
+def train(runs: Iterable[Run], callbacks: Iterable[Callback] = (), rounds: int | None = None, lent: Attached | None = None) -> None:
     """Train what is missing of runs, their rounds side by side, and tell the callbacks what happens.
 
     runs: a sequence, or an iterator, which is asked for the next run only when there is room for its rounds; rounds: how many
-    rounds an iterator will give in all, if anybody knows. A round that another process is training is left to it.
+    rounds an iterator will give in all, if anybody knows; lent: the callbacks of their configurations, where whoever calls trains them
+    several times, and ends these. A round that another process is training is left to it.
     Raises RunError when a directory cannot be used, and what rounds raise that the user can mend (DigitcmpError). Whatever ends it
     early, Ctrl-C too: finished rounds are kept, and the runs that were begun are marked interrupted.
     """
     known = isinstance(runs, Sequence)
     if isinstance(runs, Sequence):
         rounds = sum(len(run.missing) for run in runs)
-    with Heartbeat() as heartbeat, Callbacks(callbacks) as shown, Attached(shown.on_message) as attached:
+    with Heartbeat() as heartbeat, Callbacks(callbacks) as shown, nullcontext(lent) if lent else Attached(shown.on_message) as attached:
         callback = Callbacks([heartbeat, attached, shown])
         for _, group in groupby(unfinished(runs, callback), lambda run: means(run.config)):
             from digitcmp.experiment.executors.choose import make_executor  # imports torch

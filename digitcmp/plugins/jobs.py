@@ -114,7 +114,7 @@ def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: 
         directory = folder / below
         if not Path(os.path.normpath(directory)).is_relative_to(os.path.normpath(folder)):
             raise RunError(f"hydra.sweep.subdir={below}: this leads out of the sweep's folder, whose report would be without it")
-        job = Job(number, list(overrides), compose, command_of(list(composed.hydra.overrides.task)), directory)
+        job = Job(number, list(overrides), compose, command_of(composed.hydra.overrides.task), directory)
         try:
             job.whole = typed(composed) if isinstance(found, DictConfig) else found.typed()
             job.config = shortened(job.whole)
@@ -149,11 +149,13 @@ def job_of(sweep: Path, number: int) -> list[int]:
         return [0, number]
 
 
-def command_of(overrides: list[str]) -> str:
+def command_of(task: Any) -> str:
     """The command that runs the same job again, with the seeds and choices it had, and the folder of its YAML files.
 
-    A file of sweeps is for many runs: what it gives to this one stands in its place.
+    task: hydra.overrides.task, whose references to the environment stay what they are. A file of sweeps is for many runs: what it gives
+    to this one stands in its place.
     """
+    overrides = [str(override) for override in cast(list[str], OmegaConf.to_container(task, resolve=False))]
     folder = own_folder(sys.argv[1:])
     own = [override for override in overrides if not override.startswith("+sweeps=")]
     keys = {override.lstrip("+").split("=")[0] for override in own}

@@ -98,7 +98,7 @@ class DigitcmpLauncher(Launcher):
         self.begin(runs, initial_job_idx == 0)
         if previewing and self.config.hydra.sweeper._target_ != SEARCHING:  # a search has left what it is there
             preview.write(whole_of(preview.typed_command(sys.argv[1:]), asked, jobs, self.folder), self.folder)
-        planned.write(self.folder, runs)
+        planned.write(self.folder, planned.plan_of(runs))
         self.elsewhere(runs)
         with ProgressDisplay.of(runs, console) as display:
             train(runs, [display, RunLog(), runner])
@@ -119,7 +119,7 @@ class DigitcmpLauncher(Launcher):
                 raise refused
         print_resumed(runs, console := Terminal())
         self.begin(runs, first=True)
-        planned.write(self.folder, runs)
+        planned.write(self.folder, planned.plan_of(runs))
         self.elsewhere(runs)
         train_auto(runs, Path(str(self.config.hydra.sweep.dir)), [RunLog()], console, runner.on_run_end)
         runner.run_waiting()
@@ -145,7 +145,6 @@ class DigitcmpLauncher(Launcher):
         or whose data, device or folder is refused, fails by itself.
         """
         self.prepare()
-        planned.write(self.folder, [], rounds, int(self.config.epochs))
         runner = JobRunner(self, on_job_end)
         train(runner.runs_of(jobs), [RunLog(), *callbacks, runner], rounds)
         runner.run_waiting()

@@ -14,7 +14,7 @@ from digitcmp.screen import complain
 def exit_codes(interrupted: str = "no run was touched", failed: int = 1) -> Iterator[None]:
     """What is done here ends with exit code `failed` for an error, told in one line on stderr.
 
-    interrupted: the end of the line that Ctrl-C leaves (see `digitcmp.entry`).
+    interrupted: the end of the line that Ctrl-C leaves (see `digitcmp.entry`), where the command itself has nothing to say.
     """
     try:
         yield
@@ -27,8 +27,8 @@ def exit_codes(interrupted: str = "no run was touched", failed: int = 1) -> Iter
 
         complain(one_line(error) if isinstance(error, DigitcmpError) else line(told(error)))
         sys.exit(failed)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(interrupted) from None
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(*error.args or (interrupted,)) from None
 
 
 def told(error: OSError) -> str:

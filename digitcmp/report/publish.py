@@ -58,7 +58,7 @@ def check_target(target: Path, folders: Sequence[Path], runs: set[str]) -> None:
 def publish_run(directory: Path, target: Path) -> None:
     """Write the folder of one run."""
     about, records = read_about(directory), read_run_records(directory).rounds.values()
-    for name in ("data_root", "hosts", "changes"):  # of the machine, or of a file that is not published
+    for name in ("data_root", "hosts", "slurm", "changes"):  # of the machine, or of a file that is not published
         about.pop(name, None)
     if "command" in about:
         about["command"] = without_paths(about["command"])

@@ -52,7 +52,9 @@ def parser() -> argparse.ArgumentParser:
     tail.add_argument("-n", "--lines", type=int, default=10, metavar="N", help="how many (default: 10)")
     tail.add_argument("-f", "--follow", action="store_true", help="and what comes, until no process is at work on the run")
     again = one(add(commands, "rerun", "train the finished rounds of a run again in another folder: does each seed come out equal?"))
-    again.add_argument("--out", type=Path, metavar="FOLDER", help="where to (default: the run's folder with -again behind its name)")
+    again.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where to (default: the folder of the run, or of its sweep, with -again behind it)"
+    )
     again.add_argument("--root", metavar="FOLDER", help="data.root (default: that of the run, where it is there; DIGITCMP_DATA, or data)")
     gone = add(commands, "rm", "remove runs, or sweeps with all their runs; asks, and leaves what a process is at work on")
     gone.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
@@ -67,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("folder", type=Path, metavar="FOLDER", help="a run's folder, or one that holds runs at any depth")
     out.add_argument("--to", required=True, choices=("mlflow", "tensorboard", "wandb", "parquet"), help="each needs the extra of its name")
     out.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="as in callbacks.NAME.KEY=VALUE; repeatable")
-    out.add_argument("--out", type=Path, metavar="FOLDER", help="where Parquet files go (default: FOLDER)")
+    out.add_argument("--out", type=Path, metavar="FOLDER", help="where Parquet files go, and only these (default: FOLDER)")
     return arguments
 
 
@@ -138,10 +140,10 @@ def run_tail(arguments: argparse.Namespace) -> None:
 
 def run_rerun(arguments: argparse.Namespace) -> None:
     """Train a run again; exit code 1 where a seed came out otherwise. Raises what training raises."""
-    from digitcmp.runs.rerun import rerun
+    from digitcmp.runs.rerun import beside, rerun
     from digitcmp.terminal import Terminal
 
-    target = arguments.out or arguments.run.absolute().with_name(f"{arguments.run.absolute().name}-again")
+    target = arguments.out or beside(arguments.run)
     if any(again.difference for again in rerun(arguments.run, target, arguments.root, Terminal())):
         sys.exit(1)
 
@@ -175,6 +177,10 @@ def run_export(arguments: argparse.Namespace) -> None:
     from digitcmp.runs.export import export
     from digitcmp.terminal import Terminal
 
+    if arguments.to == "parquet" and arguments.option:
+        raise RunError(f"--option {arguments.option[0]}: parquet takes no option")
+    if arguments.to != "parquet" and arguments.out is not None:
+        raise RunError(f"--out {arguments.out}: this is for --to parquet; {arguments.to} is told where by --option, or by itself")
     for text in arguments.option:
         if not all(text.partition("=")[::2]):
             raise RunError(f"--option {text}: this is not KEY=VALUE, as in uri=http://localhost:5000")

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from digitcmp.config.identity import completed, flat
 from digitcmp.inert import line
+from digitcmp.report.cautions import TESTED
 from digitcmp.report.comparisons import paired
 from digitcmp.report.metrics import Metric
 from digitcmp.runs.facts import MADE
@@ -18,6 +19,7 @@ from digitcmp.runs.show import read_one
 from digitcmp.runs.status import RunStatus
 from digitcmp.terminal import say
 
+APART = ("train_", "val_", "seconds")  # how the metrics begin that are not of test pairs
 TIMES = ("started", "finished", "command", "tags")
 
 
@@ -54,7 +56,9 @@ def print_difference(first: Path, second: Path, metric: Metric, console: Console
                 table.add_row(Text(line(key)), Text(line(shown(old))), Text("->"), Text(line(shown(new))))
             console.print(table)
     console.print(f"{metric.title}: the second minus the first, paired by seed", style="bold")
-    for text in compared(values(here, metric), values(there, metric), metric):
+    unlike = [key for key, *_ in changed(*keys["configuration"]) if key in TESTED and not metric.column.startswith(APART)]
+    told = f"not compared: they differ in {', '.join(unlike)}, so that equal seeds do not have equal test pairs"
+    for text in [told] if unlike else compared(values(here, metric), values(there, metric), metric):
         say(console, text, "  ")
 
 

@@ -10,6 +10,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.folders import find_runs
 from digitcmp.experiment.progress import counted
 from digitcmp.inert import line
+from digitcmp.passwords import without_passwords
 from digitcmp.terminal import takes_back
 from digitcmp.trackers.load import make_one
 from digitcmp.trackers.tracker import Tracker, show_folder
@@ -39,7 +40,8 @@ def export(folder: Path, to: str, options: dict[str, str], out: Path | None, con
         except RunError:
             raise
         except Exception as error:  # whatever a library raises for a server that is down
-            raise RunError(f"{run}: {to} failed ({line(f'{type(error).__name__}: {error}')}); the same command goes on") from error
+            what = line(without_passwords(f"{type(error).__name__}: {error}"))
+            raise RunError(f"{run}: {to} failed ({what}); the same command goes on") from error
     console.print(f"{counted(len(runs), 'run')} with {counted(rounds, 'round')} are in {to}", soft_wrap=True)
 
 

@@ -1,5 +1,7 @@
 """Removing runs, and what is left of some: never what a process is at work on, and never without an answer."""
 
+import os
+import re
 import shutil
 import sys
 import time
@@ -11,11 +13,11 @@ from rich.console import Console
 
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
-from digitcmp.experiment.about import read_about
-from digitcmp.experiment.folders import SKIPPED, find_runs
+from digitcmp.experiment.about import is_damaged, read_about
+from digitcmp.experiment.folders import SKIPPED
 from digitcmp.experiment.heartbeat import age, is_dead, read_beats
 from digitcmp.experiment.published import is_published
-from digitcmp.experiment.records import log_paths
+from digitcmp.experiment.records import holds_whole, log_paths, read_from
 from digitcmp.experiment.store import in_use
 from digitcmp.files import locked
 from digitcmp.inert import line
@@ -23,7 +25,9 @@ from digitcmp.terminal import say
 
 KINDS = ("empty", "damaged", "pruned")
 SIGNS = (".hydra", ".claims", "multirun.yaml", planned.FILE)  # by which a folder is known as one of ours
+WHOLE = ("run.json", "multirun.yaml", planned.FILE)  # one of these is in the folder of each run, sweep and search
 OURS = {*SIGNS, ".lock", "digitcmp.log", "records", "summary"}
+BY_TIME = re.compile(r"/\d{4}-\d\d-\d\d(/\d\d-\d\d-\d\d)?$")  # the folders that Hydra makes for commands
 YOUNG = 3600.0  # seconds; what is younger may be a run that is being begun
 
 
@@ -59,43 +63,73 @@ def size_of(folder: Path) -> int:
 
 
 def runs_to_remove(folders: Sequence[Path]) -> list[Removable]:
-    """Those of the folders given: runs, or sweeps with all their runs. Raises RunError for what holds no run, or one in use."""
+    """Those of the folders given: runs, or sweeps with all their runs; what lies in another one of them goes with that.
+
+    Raises RunError for what is neither, however many runs it holds, and for what is in use.
+    """
     found = []
     for folder in folders:
-        runs = find_runs(folder)
-        for run in runs:
+        check_ours(folder)
+        runs = [path for path in folder.rglob("run.json") if path.is_file()]
+        for run in {folder, *(path.parent for path in runs)}:
             check_free(run)
-        if folder.is_symlink():
-            raise RunError(f"{folder} is a link; remove what it leads to, or the link itself")
-        found.append(Removable(folder, "a run" if runs == [folder] else f"{len(runs)} runs", size_of(folder)))
-    return found
+        found.append(Removable(folder, "a run" if (folder / "run.json").is_file() else f"{len(runs)} runs", size_of(folder)))
+    places = {one.folder.resolve(): one for one in reversed(found)}
+    return [one for place, one in reversed(places.items()) if not any(parent in places for parent in place.parents)]
+
+
+def check_ours(folder: Path) -> None:
+    """Raise RunError for what is no run and no sweep or search, by what commands leave in the folder of one; and for what holds more."""
+    if folder.is_symlink():
+        raise RunError(f"{folder} is a link; remove what it leads to, or the link itself")
+    if not folder.is_dir():
+        raise RunError(f"{folder}: there is no such folder")
+    if not (log_paths(folder) or any((folder / name).is_file() for name in WHOLE)):
+        raise RunError(f"{folder} is no run and no sweep (it has none of {', '.join(WHOLE)}); name the runs or the sweeps in it")
+    if Path.cwd().is_relative_to(folder.resolve()) or (folder / ".git").exists():
+        raise RunError(f"{folder} holds more than runs (the working folder, or a repository); name the runs or the sweeps in it")
 
 
 def leftovers(top: Path, kinds: Sequence[str]) -> Iterator[Removable]:
     """What is left at or below a folder: of commands that left nothing, of runs that cannot be read any more, of pruned trials.
 
-    Raises RunError where there is no such folder.
+    Nothing that is hidden, and nothing in a run. Raises RunError where there is no such folder.
     """
     if not top.is_dir():
         raise RunError(f"{top}: there is no such folder")
-    for folder in sorted(path for path in [top, *top.rglob("*")] if path.is_dir() and not path.is_symlink()):
-        if any(part in (*SKIPPED, "records", ".claims") for part in folder.relative_to(top).parts):
-            continue
+    if any((parent / "run.json").is_file() for parent in top.absolute().parents):
+        raise RunError(f"{top} lies in a run; name the folder of the run, or one that holds runs")
+    for name, folders, files in os.walk(top):
+        folder = Path(name)
+        inner = "run.json" in files or "records" in folders
+        folders[:] = [] if inner else sorted(one for one in folders if not one.startswith(".") and one not in SKIPPED)
         if (kind := kind_of(folder)) in kinds and (folder != top or kind != "empty"):
             yield Removable(folder, kind, size_of(folder))
 
 
 def kind_of(folder: Path) -> str:
-    """Why a folder may go; empty text for one that is to stay."""
-    if (folder / "run.json").is_file():
-        if not is_readable(folder):
-            return "damaged"
-        return "pruned" if read_about(folder)["status"] == "pruned" else ""
-    if log_paths(folder):
-        return "damaged"  # half deleted
+    """Why a folder may go; empty text for one that is to stay, as what is young, or cannot be read."""
     names = {path.name for path in folder.iterdir()}
-    whole = not names or (names <= OURS and names & {*SIGNS})
-    return "empty" if whole and age_of(folder) > YOUNG else ""
+    if "run.json" in names and is_readable(folder):
+        return "pruned" if read_about(folder)["status"] == "pruned" else ""
+    if age_of(folder) <= YOUNG:
+        return ""
+    if "run.json" in names:
+        ours = names == {"run.json"} or names & OURS
+        return "damaged" if ours and is_damaged(folder) and not holds_rounds(folder) else ""
+    if "records" in names:
+        return "damaged" if log_paths(folder) and not holds_rounds(folder) else ""  # half deleted
+    if not names:
+        return "empty" if BY_TIME.search(folder.absolute().as_posix()) else ""
+    return "empty" if names <= OURS and names & {*SIGNS} else ""
+
+
+def holds_rounds(folder: Path) -> bool:
+    """Whether there is a round on record in a folder, of any version and configuration; also where nobody can tell."""
+    try:
+        return any(holds_whole(read_from(path, 0)) for path in log_paths(folder))
+    except RunError:
+        return True
 
 
 def age_of(folder: Path) -> float:
@@ -113,11 +147,16 @@ def remove(found: Sequence[Removable], ask: Callable[[str], bool], console: Cons
     if not ask(f"remove {len(found)} folder{'s' * (len(found) != 1)}, {sum(one.size for one in found) / 2**20:.1f} MiB?"):
         console.print("nothing was removed")
         return
-    for one in found:
-        for folder in {one.folder, *(path.parent for path in one.folder.rglob("run.json"))}:
-            check_free(folder)
-        with locked(one.folder / ".lock"):
-            shutil.rmtree(one.folder)
+    gone = 0
+    try:
+        for one in found:
+            for folder in {one.folder, *(path.parent for path in one.folder.rglob("run.json"))}:
+                check_free(folder)
+            with locked(one.folder / ".lock"):
+                shutil.rmtree(one.folder)
+            gone += 1
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{gone} of {len(found)} folders were removed, the next perhaps in part") from None
     console.print(f"removed {len(found)}")
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from digitcmp.config.identity import differences
 from digitcmp.errors import RunError
+from digitcmp.experiment import planned
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.provenance import checkout, commits_between
@@ -33,10 +34,10 @@ class SeedAgain:
 
 
 def rerun(directory: Path, target: Path, root: str | None, console: Console) -> list[SeedAgain]:
-    """Train the finished rounds of a run again in another folder, print how each came out.
+    """Train the finished rounds of a run again in another folder, print how each came out. What was interrupted there goes on.
 
     root: the folder of the data set, where it is not the run's own. Raises RunError where there is no run or no round, for a folder that
-    is in use for something else, and what training raises.
+    is in use for something else or holds rounds that would not be trained by this code now, and what training raises.
     """
     old = read_one(directory)
     seeds = sorted(row.seed for row in old.rows if row.status == "done")
@@ -51,12 +52,34 @@ def rerun(directory: Path, target: Path, root: str | None, console: Console) -> 
     run = Run(replace(config, rounds=len(seeds)), target, str(old.about.get("command") or "unknown"))
     run.seeds = seeds
     run.missing = deque(run.store.missing(seeds, retry_failed=False))
+    check_new(run)
     with ProgressDisplay.of([run], console) as display:
         train([run], [display, RunLog()])
     before, after = read_records(directory, old.about).rounds, read_records(target, run.store.about or {}).rounds
     found = [SeedAgain(seed, different(before[seed], after[seed])) for seed in seeds if seed in after]  # others are left to another process
     report(found, old.about, run.store.about or {}, target, console)
     return found
+
+
+def beside(directory: Path) -> Path:
+    """Where a run is trained again, if nobody says where: a folder with -again behind its name; of a run in a sweep, it is the sweep's
+    folder that has this behind its name, as the sweep is to stay what it is."""
+    whole = directory.absolute()
+    sweeps = [parent for parent in whole.parents if any((parent / name).is_file() for name in ("multirun.yaml", planned.FILE))]
+    top = sweeps[-1] if sweeps else whole
+    return top.with_name(f"{top.name}-again") / whole.relative_to(top)
+
+
+def check_new(run: Run) -> None:
+    """Raise RunError for a folder in which nothing is left to be trained, or whose rounds are of other code: these are no news."""
+    about, now = run.store.about, checkout()
+    if not run.store.rows or about is None:
+        return
+    if not run.missing:
+        raise RunError(f"{run.directory} has these rounds on record already; name another folder with --out, or remove it")
+    then = about.get("git_commit"), about.get("git_dirty")
+    if then != ((now or {}).get("git_commit"), (now or {}).get("git_dirty")):
+        raise RunError(f"{run.directory} has rounds of other code ({str(then[0])[:12]}); name another folder with --out, or remove it")
 
 
 def different(before: Record, after: Record) -> str:

@@ -132,8 +132,8 @@ def read_status(folder: Path) -> FolderStatus:
     status = FolderStatus(folder, sorted(runs, key=lambda run: natural(str(run.folder))))
     for top, plan in plans.items():
         if plan.rounds is not None:
-            trials = [run.folder.absolute() for run in runs]
-            had = sum(run.asked for run, where in zip(runs, trials, strict=True) if where.is_relative_to(top) and where not in known)
+            trials = [run for run in runs if run.folder.absolute().parent == top and run.folder.absolute() not in known]
+            had = sum(run.asked for run in trials if run.state != "failed")  # another trial takes the place of one that has failed
             status.unbegun, status.epochs = status.unbegun + max(0, plan.rounds - had), plan.epochs
     return status
 

@@ -31,6 +31,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from rich.console import Console
 
 from digitcmp.errors import SearchError
+from digitcmp.experiment import planned
 from digitcmp.experiment.progress import counted
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.report.comparisons import paired
@@ -201,6 +202,8 @@ def hold(spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Con
         for trial in chosen:
             if trial.number not in there:
                 study.enqueue_trial(trial.params, user_attrs={NUMBER: trial.number})
+    folders = [spec.folder.absolute() / final.trial_folder(trial.number) for trial in chosen]
+    planned.write(spec.folder.absolute(), planned.Planned(dict.fromkeys(folders, (seeds, final.base.epochs))))
     with race.join():
         Search(final, race, launcher, console).run()
     met = {trial.user_attrs[NUMBER]: trial for trial in study.get_trials(deepcopy=False)}

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from digitcmp.errors import ConfigError, SearchError
-from digitcmp.experiment import preview
+from digitcmp.experiment import planned, preview
 from digitcmp.experiment.pace import measure
 from digitcmp.experiment.plan import in_all, print_places
 from digitcmp.passwords import without_passwords
@@ -77,6 +77,8 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
             if before:  # the same seed again would give the points that it gave before
                 seed = int(np.random.SeedSequence((settings.seed, before)).generate_state(1)[0])
                 shared.study.sampler = make_sampler(settings, seed)
+            rounds = settings.n_trials * len(spec.trial.seeds)
+            planned.write(spec.folder.absolute(), planned.Planned(rounds=rounds, epochs=spec.base.epochs))
             Search(spec, shared, launcher, console).run()
         conclude(spec, shared, context, config, launcher, console)
     if whole.base.preview:

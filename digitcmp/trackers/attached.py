@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from digitcmp.errors import DigitcmpError, Pruned
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.inert import line
+from digitcmp.passwords import without_passwords
 from digitcmp.trackers.load import make
 from digitcmp.train.results import EpochRow, RoundResult
 
@@ -45,7 +46,7 @@ class Attached(Callback):
                 raise
             except Exception as error:  # whatever a library raises for a server that is down
                 del callbacks[name]
-                what = line(f"{type(error).__name__}: {error}")
+                what = line(without_passwords(f"{type(error).__name__}: {error}"))
                 later = "; python -m digitcmp.runs export FOLDER adds what it misses" if hasattr(callback, "show_round") else ""
                 self.tell(f"callbacks.{name} is told nothing more, as it failed ({what}); training goes on{later}")
 

@@ -20,14 +20,30 @@ OURS = {  # the class of each tracker, and the extra of this package that it nee
 
 
 def check(callbacks: Mapping[str, Any]) -> None:
-    """Raise ConfigError for callbacks that cannot be made: before anything is trained."""
-    make(callbacks)
+    """Raise ConfigError for callbacks that cannot be made: before anything is trained. Those that were made are ended."""
+    for name, options in wanted(callbacks).items():
+        made = make_one(name, options)
+        try:
+            made.on_end()
+        except Exception as error:  # whatever a class of somebody else's raises
+            raise ConfigError(f"callbacks.{name} cannot be ended: {type(error).__name__}: {error}") from error
 
 
 def make(callbacks: Mapping[str, Any]) -> dict[str, Callback]:
     """The callbacks of a configuration, by their names. Raises ConfigError in one line: for a missing extra, a name that nobody has given,
     code that is not let in, options that a class does not take."""
-    return {name: make_one(name, dict(options or {})) for name, options in callbacks.items()}
+    return {name: make_one(name, options) for name, options in wanted(callbacks).items()}
+
+
+def wanted(callbacks: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The options of each callback that is asked for: true is none, false and null leave it out. Raises ConfigError for anything else."""
+    found = {
+        name: {} if options is True else options for name, options in callbacks.items() if options is not None and options is not False
+    }
+    for name, options in found.items():
+        if not isinstance(options, Mapping):
+            raise ConfigError(f"callbacks.{name}={options}: give true, false or options, as in callbacks.{name}.KEY=VALUE")
+    return {name: dict(options) for name, options in found.items()}
 
 
 def make_one(name: str, options: dict[str, Any]) -> Callback:

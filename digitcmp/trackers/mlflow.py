@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from digitcmp.files import locked, write_whole
+from digitcmp.passwords import without_passwords
 from digitcmp.trackers.tracker import TrackedRun, Tracker, means, measured
 from digitcmp.train.results import EpochRow, RoundRow
 
@@ -53,8 +54,9 @@ class MLflow(Tracker):
             found = self.client.get_experiment_by_name(self.experiment)
             self.experiment_id = found.experiment_id if found else self.client.create_experiment(self.experiment)
         with locked(run.directory / ".mlflow.lock"):
-            path, key = run.directory / FILE, f"{self.uri} {self.experiment}"
+            path, key = run.directory / FILE, without_passwords(f"{self.uri} {self.experiment}")
             known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+            known = {without_passwords(place): parent for place, parent in known.items()}  # earlier versions kept them
             if key in known:
                 return str(known[key])
             tags = {"digitcmp.folder": str(run.directory), "digitcmp.hash": str(run.about.get("configuration_hash"))}

@@ -21,6 +21,9 @@ from tests.report.made import configuration, write_run
 Publish = Callable[..., Ended]
 
 
+NODE = "node7.of.a.cluster"
+
+
 @pytest.fixture
 def publish(run_main: Callable[..., Ended]) -> Publish:
     """Run `python -m digitcmp.report` in this process."""
@@ -32,7 +35,7 @@ def sweep(tmp_path: Path) -> Path:
     """Two configurations with five rounds each, one of which failed, and told of a path."""
     accuracies = {seed: 0.9 + seed / 1000 for seed in range(5)}
     secret = f"python -m digitcmp hydra.sweep.dir={tmp_path}/sweep data.root=~/mnist +sweeps=a/b"
-    write_run(tmp_path / "sweep" / "a", accuracies, right=[90] * 10, command=secret)
+    write_run(tmp_path / "sweep" / "a", accuracies, right=[90] * 10, command=secret, hosts=[NODE], slurm=[{"job": "7", "node": NODE}])
     write_run(tmp_path / "sweep" / "b", {**accuracies, 3: None}, configuration(aux_weight=1.0), right=[91] * 10)
     broken = f"OSError: {tmp_path}/x cannot be read"
     change_records(tmp_path / "sweep" / "b", lambda one: replace(one, row=replace(one.row, error=one.row.error and broken)))
@@ -63,10 +66,10 @@ def test_published_is_what_the_report_says(publish: Publish, sweep: Path, tmp_pa
 
 
 def test_no_path_of_the_machine_is_published(publish: Publish, sweep: Path, tmp_path: Path) -> None:
-    """Neither in commands nor in errors nor in warnings; and again the same bytes."""
+    """Neither in commands nor in errors nor in warnings, and no name of a machine; and again the same bytes."""
     assert publish(sweep, "--publish", tmp_path / "published").code == 0
     found = files(tmp_path / "published")
-    assert not [name for name, data in found.items() if str(tmp_path).encode() in data]
+    assert not [name for name, data in found.items() if str(tmp_path).encode() in data or NODE.encode() in data]
     about = json.loads(found["runs/a/run.json"])
     assert about["command"] == "python -m digitcmp hydra.sweep.dir=PATH data.root=PATH +sweeps=a/b"
     assert b"OSError: PATH cannot be read" in found["runs/b/rounds.csv"]

@@ -12,6 +12,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.run import Run
 from digitcmp.runs import cli, facts, removal
 from digitcmp.runs.notes import LONGEST
+from digitcmp.runs.rerun import beside
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import change_records, train_run
 from tests.nasty import NASTY
@@ -152,6 +153,11 @@ def test_diff(runs: Path, run_main: Main) -> None:
     assert "made by: the same" in ended.out
     ended = run_main(cli.main, "diff", runs / "a", runs / "c")
     assert "worse in 1" in ended.out
+    write_run(runs / "e", {0: 0.9, 1: 0.9}, configuration(data__test_pairs=7))
+    ended = run_main(cli.main, "diff", runs / "a", runs / "e")
+    assert "not compared: they differ in data.test_pairs" in ended.out
+    assert "Hodges" not in ended.out
+    assert "Hodges" in run_main(cli.main, "diff", runs / "a", runs / "e", "--metric", "train_loss").out
     assert "did you mean 'test_accuracy'" in run_main(cli.main, "diff", runs / "a", runs / "b", "--metric", "test_acuracy").err
 
 
@@ -183,25 +189,88 @@ def test_remove(runs: Path, run_main: Main) -> None:
     assert "published" in run_main(cli.main, "rm", runs / "a", "--yes").err
 
 
+def test_only_ours_is_removed(runs: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that happens to hold runs stays; a sweep goes with its runs, and what is named twice goes once."""
+    (runs / "thesis.tex").touch()
+    for folder in (runs, Path()):
+        monkeypatch.chdir(runs)
+        ended = run_main(cli.main, "rm", folder, "--yes")
+        assert "is no run and no sweep" in ended.err
+        assert ended.err.count("\n") == 1
+    write_run(runs / "sweep" / "x", {0: 0.5})
+    (runs / "sweep" / "multirun.yaml").touch()
+    monkeypatch.chdir(runs / "sweep")
+    assert "the working folder" in run_main(cli.main, "rm", runs / "sweep", "--yes").err
+    monkeypatch.chdir(runs)
+    ended = run_main(cli.main, "rm", "sweep/x", "sweep", "a", runs / "a", "--yes")
+    assert ended.code == 0, ended.err
+    assert "removed 2" in ended.out
+    assert sorted(path.name for path in runs.iterdir()) == ["b", "c", "d", "thesis.tex"]
+
+
+def test_interrupted(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done by then is told, not that no run was touched."""
+    whole = removal.shutil.rmtree
+
+    def interrupted(folder: Path) -> None:
+        whole(folder)
+        if folder.name == "b":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(removal.shutil, "rmtree", interrupted)
+    monkeypatch.setattr("sys.argv", ["runs", "rm", *(str(runs / name) for name in "abc"), "--yes"])
+    with pytest.raises(KeyboardInterrupt, match="1 of 3 folders were removed"):
+        cli.main()
+    monkeypatch.setattr("sys.argv", ["runs", "status", str(runs)])
+    monkeypatch.setattr("digitcmp.runs.status.read_status", lambda _: interrupted(runs / "b"))
+    (runs / "b").mkdir()
+    with pytest.raises(KeyboardInterrupt, match="no run was touched"):
+        cli.main()
+
+
 def test_leftovers(runs: Path, run_main: Main) -> None:
-    """Empty folders of old commands, damaged runs and pruned trials go; what is young or somebody else's stays."""
+    """Empty folders of old commands, damaged runs and pruned trials go; what is young, holds rounds or is somebody else's stays."""
     for name in ("old", "young", "mine"):
         (runs / name / ".hydra").mkdir(parents=True)
         (runs / name / ".hydra" / "config.yaml").touch()
     (runs / "mine" / "thesis.tex").touch()
-    since = time.time() - 2 * removal.YOUNG
-    os.utime(runs / "old" / ".hydra" / "config.yaml", (since, since))
+    for empty in ("2026-01-02/03-04-05", "chapter", ".git/refs", "a/networks", "sub/.venv/2026-01-02"):
+        (runs / empty).mkdir(parents=True)
     write_run(runs / "pruned", {0: 0.5})
-    about = json.loads((runs / "pruned" / "run.json").read_text())
-    (runs / "pruned" / "run.json").write_text(json.dumps({**about, "status": "pruned"}))
-    write_run(runs / "half", {0: 0.5})
+    for name in ("half", "later", "broken", "torn"):
+        write_run(runs / name, {0: 0.5})
     (runs / "half" / "run.json").unlink()
+    for name, change in (("pruned", {"status": "pruned"}), ("later", {"configuration_hash": "of a later version"})):
+        about = json.loads((runs / name / "run.json").read_text())
+        (runs / name / "run.json").write_text(json.dumps({**about, **change}))
+    for name in ("broken", "torn"):
+        (runs / name / "run.json").write_text("{")
+    for log in (runs / "torn" / "records").glob("*.jsonl"):
+        log.write_bytes(log.read_bytes()[:-20])
+    (runs / "other").mkdir()
+    (runs / "other" / "run.json").write_text('{"of": "another program"}')
+    (runs / "other" / "main.c").touch()
+    since = time.time() - 2 * removal.YOUNG
+    assert {one.folder.name for one in removal.leftovers(runs, removal.KINDS)} == {"pruned"}  # the rest is young
+    for path in (one for one in [*runs.rglob("*")] if one.relative_to(runs).parts[0] != "young"):
+        os.utime(path, (since, since))
     found = {one.folder.name: one.why for one in removal.leftovers(runs, removal.KINDS)}
-    assert found == {"d": "damaged", "half": "damaged", "old": "empty", "pruned": "pruned"}
+    assert found == {"d": "damaged", "torn": "damaged", "03-04-05": "empty", "old": "empty", "pruned": "pruned"}
     assert run_main(cli.main, "gc", runs, "--only", "damaged", "--yes").code == 0
     assert run_main(cli.main, "gc", runs, "--yes").code == 0
-    assert sorted(path.name for path in runs.iterdir()) == ["a", "b", "c", "mine", "young"]
+    kept = [".git", "2026-01-02", "a", "b", "broken", "c", "chapter", "half", "later", "mine", "other", "sub", "young"]
+    assert sorted(path.name for path in runs.iterdir()) == kept
     assert "nothing to be removed" in run_main(cli.main, "gc", runs).out
+    assert "lies in a run" in run_main(cli.main, "gc", runs / "a" / "records").err
+
+
+def test_options_of_exports(runs: Path, run_main: Main) -> None:
+    """One that the format does not take is refused, in a line."""
+    for options, told in ((["parquet", "--option", "uri=x"], "parquet takes no option"), (["wandb", "--out", "x"], "--to parquet")):
+        ended = run_main(cli.main, "export", runs, "--to", *options)
+        assert ended.code == 1
+        assert told in ended.err
+        assert ended.err.count("\n") == 1
 
 
 def test_answers(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,6 +282,14 @@ def test_answers(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert runs
 
 
+def test_place_of_a_rerun(tmp_path: Path) -> None:
+    """Beside the run; of a run in a sweep, beside the sweep, which is to stay what it is."""
+    assert beside(tmp_path / "a") == tmp_path / "a-again"
+    (tmp_path / "s" / "finalists" / "x").mkdir(parents=True)
+    (tmp_path / "s" / "multirun.yaml").touch()
+    assert beside(tmp_path / "s" / "finalists" / "x") == tmp_path / "s-again" / "finalists" / "x"
+
+
 def test_rerun(tmp_path: Path, run_main: Main) -> None:
     """Seeds come out equal, and one that was changed on record is told; the run itself stays as it is."""
     config = compose_config("epochs=2", "rounds=2", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "tags=[a]")
@@ -221,6 +298,14 @@ def test_rerun(tmp_path: Path, run_main: Main) -> None:
     assert ended.code == 0, ended.err
     assert "2 of 2 rounds equal to the last digit" in ended.out
     assert (tmp_path / "a-again" / "run.json").is_file()
+    ended = run_main(cli.main, "rerun", tmp_path / "a")
+    assert ended.code == 1
+    assert "a-again has these rounds on record already" in ended.err
+    again = json.loads((tmp_path / "a-again" / "run.json").read_text())
+    (tmp_path / "a-again" / "run.json").write_text(json.dumps({**again, "git_commit": "0" * 40}))
+    for log in (tmp_path / "a-again" / "records").glob("*.jsonl"):  # as where it was interrupted
+        log.write_bytes(log.read_bytes().splitlines(keepends=True)[0])
+    assert "a-again has rounds of other code (000000000000)" in run_main(cli.main, "rerun", tmp_path / "a").err
 
     def change(result):  # type: ignore[no-untyped-def]
         if result.row.seed == 1:

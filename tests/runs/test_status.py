@@ -189,17 +189,33 @@ def test_planned(tmp_path: Path) -> None:
         made: Any = SimpleNamespace(directory=tmp_path / name, seeds=list(seeds), config=config)
         return cast(Run, made)
 
-    planned.write(tmp_path, [run("b", 7)])
-    planned.write(tmp_path, [run("b", 3, 8)])
+    planned.write(tmp_path, planned.plan_of([run("b", 7)]))
+    planned.write(tmp_path, planned.plan_of([run("b", 3, 8)]))
     running_run(tmp_path / "a", done=[0, 1])
     status = read_status(tmp_path)
     assert [(one.folder.name, one.state, one.missing) for one in status.runs] == [("a", "dead", [2]), ("b", "waiting", [3, 7, 8])]
-    planned.write(tmp_path, [], rounds=10, epochs=5)
+    planned.write(tmp_path, planned.Planned(rounds=10, epochs=5))
     status = read_status(tmp_path)
     assert status.counts == {"done": 2, "running": 0, "failed": 0, "missing": 11, "dead": 0}
     assert status.epochs_left == 3 + 3 * 10 + 7 * 5
     (tmp_path / "planned.json").write_text('{"runs": 3}')
     assert [one.folder.name for one in read_status(tmp_path).runs] == ["a"]
+
+
+def test_planned_search(tmp_path: Path) -> None:
+    """Its final and its confirmation are counted beside its trials, with which a failed one does not count; it may go on with more."""
+    planned.write(tmp_path, planned.Planned(rounds=6, epochs=3))
+    for name, accuracy in (("trial_0000", 0.8), ("trial_0001", None), ("trial_0002", 0.7)):
+        write_run(tmp_path / name, dict.fromkeys([0, 1], accuracy), seeds=[0, 1], status="done" if accuracy else "failed")
+    assert read_status(tmp_path).counts == {"done": 4, "running": 0, "failed": 2, "missing": 2, "dead": 0}
+    write_run(tmp_path / "trial_0003", {0: 0.8, 1: 0.8}, seeds=[0, 1])
+    finalists = {tmp_path / "finalists" / f"trial_000{number}": ([10, 11, 12], 3) for number in (0, 3)}
+    planned.write(tmp_path, planned.Planned(finalists))
+    assert read_status(tmp_path).counts["missing"] == 6
+    write_run(tmp_path / "finalists" / "trial_0000", {10: 0.8}, seeds=[10, 11, 12])
+    assert read_status(tmp_path).counts["missing"] == 5
+    planned.write(tmp_path, planned.Planned(rounds=10, epochs=3))
+    assert read_status(tmp_path).counts["missing"] == 5 + 4
 
 
 def test_command(tmp_path: Path, run_main: Main, process: "subprocess.Popen[str]") -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from digitcmp.auto.training import train_auto
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
 from digitcmp.runs import cli
+from digitcmp.terminal import Terminal
 from digitcmp.trackers import load
 from digitcmp.trackers.tracker import measured
 from tests.conftest import Ended, compose_config
@@ -99,6 +101,11 @@ def test_mlflow(tmp_path: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch)
         for name in run.data.metrics
     }
     assert found == on_record(tmp_path / "a")
+    about = json.loads((tmp_path / "a" / "mlflow.json").read_text())
+    secret = {place.replace("sqlite:///", "sqlite://me:s3cr3t@"): parent for place, parent in about.items()}
+    (tmp_path / "a" / "mlflow.json").write_text(json.dumps(secret))  # as an earlier version wrote it
+    assert run_main(cli.main, "export", tmp_path / "a", "--to", "mlflow", "--option", f"uri={uri}").code == 0
+    assert "s3cr3t" not in (tmp_path / "a" / "mlflow.json").read_text()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
@@ -208,6 +215,8 @@ def test_server_down(tmp_path: Path) -> None:
         ({"mine": {"target": f"{__name__}:Nobody"}}, "has no Nobody"),
         ({"mine": {"target": f"{__name__}:Path"}}, "a callback is a digitcmp.experiment.callbacks.Callback"),
         ({"mine": {**HERE, "breks": 1}}, "cannot be made: TypeError"),
+        ({"tensorboard": "yes"}, "give true, false or options"),
+        ({"mine": 3}, "give true, false or options"),
         ({"tensorbord": {}}, "did you mean callbacks.tensorboard?"),
     ],
     ids=str,
@@ -219,6 +228,75 @@ def test_refused(callbacks: dict[str, Any], told: str) -> None:
         load.check(callbacks)
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_switches() -> None:
+    """False and null leave a tracker out, true takes it as it is."""
+    assert load.wanted({"a": False, "b": None, "c": True, "d": {}, "e": {"f": 0}}) == {"c": {}, "d": {}, "e": {"f": 0}}
+    assert load.make({"tensorboard": False, "nobody": None}) == {}
+
+
+@pytest.mark.usefixtures("allowed")
+def test_ends() -> None:
+    """What was made to be checked is ended."""
+    load.check({"mine": HERE})
+    assert [heard.events for heard in made] == [["end of all"]]
+
+
+@pytest.mark.usefixtures("allowed")
+def test_looks(tmp_path: Path) -> None:
+    """With rounds=auto, one callback hears of all looks, and once of the end."""
+    small = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "rounds=auto", "auto.batch=5", "auto.max=10"]
+    runs = [Run(compose_config(*small, f"optimizer.lr={lr}"), tmp_path / lr, "digitcmp rounds=auto") for lr in ("1e-3", "0.4")]
+    for run in runs:
+        run.config.callbacks = {"mine": HERE}
+    train_auto(runs, tmp_path, [], Terminal())
+    (heard,) = made
+    assert heard.events.count("end of all") == 1
+    assert heard.events[-1] == "end of all"
+    assert len([event for event in heard.events if event.startswith("end 1e-3")]) > 5  # there was a second look
+
+
+@pytest.mark.parametrize(
+    ("form", "mode"),
+    [
+        ("callbacks.own.uri='{}'", ["hydra.run.dir=out"]),
+        ("+callbacks.own.uri={}", ["--multirun", "hydra.sweep.dir=out", "report=false"]),
+    ],
+    ids=["run", "sweep"],
+)
+def test_passwords(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str, mode: list[str]) -> None:
+    """A tracker gets its URL whole; no file, no line on the screen has the password in it, though the server is down."""
+    monkeypatch.delenv(load.ALLOWED, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setenv("DIGITCMP_CALLBACKS_OWN_URI", "")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "down.py").write_text(
+        "from digitcmp.experiment.callbacks import Callback\n"
+        "class Down(Callback):\n    def __init__(self, uri):\n        self.uri = uri\n"
+        "    def on_run_begin(self, run):\n        raise ConnectionError(f'{len(self.uri)} {self.uri}')\n"
+    )
+    secret = "s3cr3t"[::-1]  # which no file of changes in the code has in it
+    uri = f"postgresql://me:{secret}@127.0.0.1:1/runs"
+    own = ["callbacks.own.target=down:Down", form.format(uri), "--allow-code", "down"]
+    ended = run_cli("epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", *own, *mode)
+    assert ended.code == 0, ended.err
+    said = " ".join((ended.out + ended.err).split())
+    assert f"ConnectionError: {len(uri)} postgresql://me:***@127.0.0.1:1/runs" in said
+    assert secret not in said
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert any(path.name == "run.json" for path in files)
+    assert not [path for path in files if secret.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("mode", [["hydra.run.dir=out"], ["--multirun", "hydra.sweep.dir=out"]], ids=["run", "sweep"])
+def test_passwords_in_files(run_cli: Main, tmp_path: Path, mode: list[str]) -> None:
+    """Are refused, as within braces, in a line that does not tell."""
+    ended = run_cli("callbacks.mlflow={uri:'postgresql://me:s3cr3t@db/runs'}", *mode)
+    assert ended.code == 1
+    assert "callbacks.mlflow.uri: a password in a file" in ended.err
+    assert "s3cr3t" not in ended.out + ended.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_extra(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
