@@ -19,7 +19,9 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from optuna.trial import TrialState
 
 from digitcmp.config.identity import differences
+from digitcmp.errors import SearchError
 from digitcmp.experiment.about import read_about
+from digitcmp.search.search import check_folder
 from tests.conftest import ROOT, Ended
 
 TINY = ["model=net2", "epochs=2", "batch_size=20", "data.train_pairs=60", "data.val_pairs=20", "data.test_pairs=20", "engine=serial"]
@@ -342,3 +344,12 @@ def test_a_read_only_folder(run_cli: Cli) -> None:
     assert ended.code == 1
     assert "out/study.db" in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["", "hydra: [", "hydra: {sweeper: }"])
+def test_trials_beside_a_file_that_says_of_no_study(tmp_path: Path, text: str) -> None:
+    """One line, with what can be done, and no trace."""
+    (tmp_path / "trial_0000").mkdir()
+    (tmp_path / "multirun.yaml").write_text(text)
+    with pytest.raises(SearchError, match=r"multirun.yaml does not say of which study"):
+        check_folder(tmp_path, "one")
