@@ -96,6 +96,20 @@ def test_a_search_and_what_it_leaves(run_cli: Cli) -> None:
     assert run_cli("--config-dir", ".", "+out=best", "--cfg", "job").code == 0  # as best.yaml itself says
 
 
+def test_rounds_that_end_early(run_cli: Cli) -> None:
+    """They are reported up to the last step of a trial, which is its objective; the epochs that were trained are counted."""
+    arguments = [SPACE, few(2), "rounds=2", "epochs=6", "stopping.patience=1"]
+    ended = run_cli(*OURS, *arguments, "hydra.sweeper.pruners.median.n_startup_trials=9")
+    assert ended.code == 0, ended.err
+    trained = [len(pd.read_csv(folder / "epochs.csv")) for folder in sorted(Path("out").glob("trial_*"))]
+    assert min(trained) < 12
+    assert list(pd.read_csv("out/summary/trials.csv")["epochs"]) == trained
+    assert f"{sum(trained)} trained instead of 24 without pruning and stopping.patience" in ended.out
+    for trial in study().trials:
+        assert list(trial.intermediate_values) == list(range(1, 13))
+        assert trial.intermediate_values[12] == pytest.approx(trial.value)
+
+
 def test_n_trials_is_the_total(run_cli: Cli) -> None:
     """The same command does nothing more; a larger total goes on; different points come, although the seed is the same."""
     for trials in (3, 3, 5):
