@@ -50,6 +50,7 @@ def test_what_it_says(ask: Callable[..., Ended]) -> None:
     assert "| digit_head | both | 10 logits | 10 | 1,290 |" in page
     assert "dropout 0.3" in ask("model=wsn", "model.dropout=0.3").out
     assert "each, its own" in ask("model=net2", "model.weight_sharing=false").out
+    assert "inception, " in ask("model.tower=[{kind:inception,channels:16}]").out  # which reads no kernel
 
 
 def test_a_network_of_ones_own(ask: Callable[..., Ended]) -> None:
@@ -67,6 +68,8 @@ def test_a_network_of_ones_own(ask: Callable[..., Ended]) -> None:
         ("model=net5", "model=net5: there is no such choice"),
         ("model.tower=[{channels:6,kernel:9},{channels:16,kernel:9}]", "model.tower[1]: nothing is left of the image after this layer"),
         ("model.layers=3", "model.layers"),
+        ("model.comparator.reads=foo", "model.comparator.reads=foo: choose one of "),
+        ("model.tower=[{channels:6,stride:0}]", "model.tower[0].stride=0: must be"),
     ],
 )
 def test_wrong_input(ask: Callable[..., Ended], given: str, words: str) -> None:

@@ -8,7 +8,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config.composed import unchecked
+from digitcmp.config.composed import check_value, unchecked, walk
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import ModelConfig
 from digitcmp.errors import ConfigError
@@ -43,16 +43,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def network(overrides: list[str], folder: Path | None) -> ModelConfig:
-    """The network of these overrides. Raises ConfigError for what there is not."""
+    """The network of these overrides, which needs no recipe that could train it. Raises ConfigError for what there is not, and for a value
+    outside its range."""
     own = [] if folder is None else [f"hydra.searchpath=[file://{folder.absolute()}]"]
     resolvers.register()
     try:
         with initialize_config_dir(str(shipped("conf"))):
             composed = compose("config", overrides=[*overrides, *own])
         OmegaConf.resolve(composed)
-        return unchecked(composed).model
+        model = unchecked(composed).model
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error, overrides)) from error
+    for path, value, metadata in walk(model, "model."):
+        check_value(path, value, metadata)
+    return model
 
 
 @exit_codes("nothing was written")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from digitcmp import inert
-from digitcmp.config.blocks import pair
+from digitcmp.config.blocks import BLOCKS, pair
 from digitcmp.config.graph import ANSWER, DIGITS, Part, graph, resolved
 from digitcmp.config.schema import AuxHead, Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
 from digitcmp.experiment.progress import counted
@@ -104,7 +104,7 @@ def step(name: str, layer: Any) -> str:
         return "" if pair(layer.pool) == (1, 1) and layer.pooling == "max" else f"{layer.pooling.replace('_', ' ')} pool {size(layer.pool)}"
     if isinstance(layer, DenseLayer):
         return layer.kind if layer.kind != "dense" else "dense"
-    return f"{layer.kind} {size(layer.kernel)}"
+    return f"{layer.kind} {size(layer.kernel)}" if "kernel" in BLOCKS[layer.kind].keys else str(layer.kind)
 
 
 def size(window: Any) -> str:

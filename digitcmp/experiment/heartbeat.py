@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from digitcmp.experiment.callbacks import Callback
+from digitcmp.files import hold
 from digitcmp.system import host_id, is_stopped, start_time
 from digitcmp.train.results import EpochRow, RoundResult
 
@@ -169,8 +170,12 @@ def write(path: Path, content: dict[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     path.parent.mkdir(exist_ok=True)
     try:
-        temporary.write_text(json.dumps(content), encoding="utf-8")
-        temporary.replace(path)
+        with temporary.open("xb") as file:
+            if not hold(file):
+                return write(path, content)
+            file.write(json.dumps(content).encode())
+            file.flush()
+            temporary.replace(path)
     finally:
         remove(temporary)
 

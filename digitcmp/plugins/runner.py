@@ -113,7 +113,8 @@ class JobRunner(Callback):
         """Why there is no way to train this configuration here, if there is none; the same is looked for once."""
         from digitcmp.experiment.executors.choose import check_data, check_means
 
-        means = (config.augment, config.model, config.optimizer, config.scheduler, config.device, config.engine, config.workers, config.ray)
+        learned = (config.augment, config.model, config.columns, config.loss, config.aux_weight, config.optimizer, config.scheduler)
+        means = (*learned, config.device, config.engine, config.workers, config.ray)
         checks: list[tuple[object, Callable[[Config], None]]] = [(config.data, check_data)]
         checks.append((("callbacks", config.callbacks), lambda config: trackers.check(config.callbacks)))
         if self.launcher.here:

@@ -1,13 +1,15 @@
 """What a reader of the report must know before believing it: a line each."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, fields
 from math import ceil, log2
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from digitcmp.config.schema import DataConfig
 from digitcmp.report.frames import Sweep
 
 PREVIEW = "preview.json"  # in the folder of one (digitcmp.experiment.preview)
@@ -15,8 +17,9 @@ NAMED = 5  # so many things are named in a line, the rest is counted
 DRAWN = 24  # configurations in a figure
 ALPHA = 0.05  # of the tests
 SAME = ["digitcmp", "torch", "git_commit", "git_dirty", "engine", "device", "platform"]  # what one report should not mix
-TESTED = ["data.source", "data.fingerprint", "data.target", "data.test_pairs"]  # what makes the test pairs of a seed
-TRAINED = ["data.source", "data.fingerprint", "data.train_pairs", "data.val_pairs"]  # what makes its training pairs
+TESTED = ["data.source", "data.fingerprint", "data.target", "data.test_pairs", "data.seed"]  # what makes the test pairs of a seed
+TRAINED = ["data.source", "data.fingerprint", "data.train_pairs", "data.val_pairs", "data.seed", "data.fold", "data.imbalance"]
+TRAINED += ["data.label_noise"]  # what makes its training pairs
 UNFINISHED = {"running": "still running (or killed)", "interrupted": "interrupted", "pruned": "ended early by a search"}
 
 
@@ -26,9 +29,17 @@ def cautions(sweep: Sweep, rounds: pd.DataFrame, known: pd.DataFrame, table: pd.
     seen = [f"a preview, of two rounds and two epochs: these are no results ({some(previews)})"] if previews else []
     lines = [*seen, *sweep.warnings, *mixtures(sweep, rounds), *about_runs(sweep.runs)]
     for keys, told in ((TESTED, "equal seeds do not have equal test pairs there"), (TRAINED, "they were trained on different pairs")):
-        if differing := [name for name in keys if name in known and known[name].nunique(dropna=False) > 1]:
-            lines.append(f"configurations differ in {', '.join(differing)}: {told}")
+        values = data_keys(known, keys)
+        if unlike := [str(name) for name in values if values[name].nunique(dropna=False) > 1]:
+            lines.append(f"configurations differ in {', '.join(unlike)}: {told}")
     return [*lines, *about_rounds(table), *about_comparisons(comparisons)]
+
+
+def data_keys(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The columns of a frame, of these keys of `data`, with the defaults where the configuration of an earlier version has no such key."""
+    defaults = {f"data.{item.name}": item.default for item in fields(DataConfig) if item.default not in (None, MISSING, "???")}
+    there = frame[[key for key in keys if key in frame]]
+    return there.fillna({key: value for key, value in defaults.items() if key in there})
 
 
 def about_rounds(table: pd.DataFrame) -> list[str]:

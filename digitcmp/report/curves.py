@@ -37,9 +37,9 @@ from digitcmp.report.drawing import (
 )
 from digitcmp.report.lines import draw_band, in_whole_numbers
 from digitcmp.report.runs import read_frames
-from digitcmp.report.statistics import chance
+from digitcmp.report.statistics import CARRIED, carried_forward, chance
 
-LONGEST = 80  # characters of a title
+LONGEST = (80, 120)  # characters of a title, and of a note
 LOSS = "train_loss"
 # line styles tell the lines apart in grey
 STYLES: dict[str, dict[str, Any]] = {
@@ -142,8 +142,8 @@ class CurveSheet:
         for axes, artist in drawn:
             axes.draw_artist(artist)
             artist.remove()
-        for text, shown in zip(self.texts, (title, note), strict=True):
-            text.set(text=inert.figure(inert.shortened(inert.visible(shown), LONGEST)), visible=True)
+        for text, shown, longest in zip(self.texts, (title, note), LONGEST, strict=True):
+            text.set(text=inert.figure(inert.shortened(inert.visible(shown), longest)), visible=True)
             with quiet_about_letters():
                 self.figure.draw_artist(text)
             text.set_visible(False)
@@ -159,14 +159,17 @@ def curves_png(directory: Path) -> bytes:
     """The curves of a run from its records. Raises RunError when they cannot be read."""
     about = read_about(directory)
     frames = read_frames(directory, about, ["epoch", *STYLES])
-    epochs = frames.epochs
+    epochs, failed = frames.epochs, frames.rounds.loc[frames.rounds["status"] == "failed", "seed"]
     if epochs.empty:
         raise RunError(f"{directory} has no epoch to draw")
     rounds = epochs["seed"].nunique()
     known = flat(about["configuration"])
     title = f"{known.get('model.name', 'a network')} on {known.get('data.source', 'some data')}"
     note = f"seed {epochs['seed'].iloc[0]}" if rounds == 1 else f"mean ± standard deviation over {rounds} rounds"
-    statistics, level = curve_statistics(epochs), chance(frames.rounds)
+    broken = epochs["seed"].isin(failed)
+    rows = pd.concat([carried_forward(epochs[~broken], []), epochs[broken].assign(carried=False)])
+    note += f"; {CARRIED}" if rows["carried"].any() else ""
+    statistics, level = curve_statistics(rows), chance(frames.rounds)
     return curve_sheet(CurveAxes.around(statistics, level)).picture(statistics, title, note, level)
 
 

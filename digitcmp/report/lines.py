@@ -27,6 +27,7 @@ from digitcmp.report.drawing import (
     wrapped,
 )
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
+from digitcmp.report.statistics import CARRIED
 
 DISTANCE = "|first digit − second digit|"
 TOGETHER = 6  # so many curves share a panel; more get one each
@@ -46,7 +47,8 @@ def curves(means: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = 
         draw_band(axes, part, {**look, "linewidth": LINE_WIDTH}, metric.limits)
 
     title = f"{metric.title.capitalize()} per epoch"
-    return side_by_side(means, "epoch", "epoch", title, "mean ± standard deviation over rounds", metric, band, chance=chance)
+    note = "mean ± standard deviation over rounds" + (f"; {CARRIED}" if means["carried"].any() else "")
+    return side_by_side(means, "epoch", "epoch", title, note, metric, band, chance=chance)
 
 
 @styled

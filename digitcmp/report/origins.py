@@ -44,8 +44,8 @@ def sweep_of(directory: Path, about: dict[str, Any]) -> Path:
         return next((parent.parent for parent in directory.parents if parent.name == "runs"), directory.parent)
     if not about.get("jobs"):
         return directory
-    # a job's folder may lie two levels deep, as the confirmation of a search
-    return next((above for above in list(directory.parents)[:2] if (above / FILE).is_file()), directory.parent)
+    # at any depth, as hydra.sweep.subdir has it
+    return next((above for above in directory.parents if (above / FILE).is_file()), directory.parent)
 
 
 def last_begun(about: dict[str, Any]) -> int:
@@ -100,17 +100,18 @@ def are_unrelated(runs: Sequence[tuple[Path, dict[str, Any]]], tops: Sequence[Pa
     return False
 
 
-def check_data(runs: pd.DataFrame, keys: Sequence[str]) -> None:
-    """Raise RunError where runs that were not begun together have other data. keys: the columns that make training and test pairs.
+def check_data(sweeps: "pd.Series[str]", data: pd.DataFrame) -> None:
+    """Raise RunError where runs that were not begun together have other data. sweeps: of each run, the folder; data: of each run, what
+    makes its training and test pairs.
 
     A sweep may vary its data: that is then what it is about.
     """
-    if runs["sweep"].nunique() < 2:
+    if sweeps.nunique() < 2:
         return
-    for key in (key for key in keys if key in runs):
-        values = runs[key].astype("string").fillna("none")
+    for key in data:
+        values = data[key].astype("string").fillna("none")
         if values.nunique() > 1:
-            named = "; ".join(f"{value} in {runs['sweep'][values == value].iloc[0]}" for value in values.unique()[:3])
+            named = "; ".join(f"{value} in {sweeps[values == value].iloc[0]}" for value in values.unique()[:3])
             raise RunError(
                 f"not compared, as {key} differs ({named}): accuracies on other data say nothing about each other; "
                 "add --different-data to compare them all the same"

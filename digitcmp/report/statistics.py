@@ -13,6 +13,7 @@ from scipy import stats
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.ranks import LEVEL, interquartile_mean, is_collapsed, median_interval, wilson
 
+CARRIED = "rounds that ended early keep their last values"  # what figures say of `carried_forward`
 UNTRAINED = 0.03  # a round that is no further above always giving the more frequent answer has learnt nothing
 ENOUGH = 10  # rounds whose spread says what is far below the others
 SATURATED = 0.005  # an epoch whose mean is this near to that of the last one
@@ -134,9 +135,26 @@ def saturation(curves: pd.DataFrame) -> "pd.Series[int]":
 
 
 def curve_means(epochs: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
-    """Epochs (label, epoch, the metric) -> one row a (label, epoch) that has a value: mean and std (of the sample) over rounds, count."""
-    groups = epochs.dropna(subset=metric.column).groupby(["label", "epoch"], observed=True)[metric.column]
-    return groups.agg(["mean", "std", "count"]).reset_index()
+    """Epochs (label, seed, epoch, the metric) -> one row a (label, epoch) that has a value: mean and std (of the sample) over rounds,
+    count; and carried, how many of these had ended before and have their last value there."""
+    rows = carried_forward(epochs, ["label"])
+    groups = rows.dropna(subset=metric.column).groupby(["label", "epoch"], observed=True)
+    means = groups[metric.column].agg(["mean", "std", "count"])
+    return means.assign(carried=groups["carried"].sum()).reset_index()
+
+
+def carried_forward(epochs: pd.DataFrame, of: list[str]) -> pd.DataFrame:
+    """Epochs (seed, epoch, figures) -> the same, and the last row of each round that ended early (stopping.patience) again for the epochs
+    that others still had, so that means at all epochs are over the same rounds; with a column `carried`, true there.
+
+    of: columns of what is compared, within which a seed is one round.
+    """
+    rows = epochs.reset_index(drop=True).assign(carried=False)
+    last = rows[rows["epoch"] == rows.groupby([*of, "seed"], observed=True)["epoch"].transform("max")]
+    longest = last.groupby(of, observed=True)["epoch"].transform("max") if of else last["epoch"].max()
+    more = last.loc[last.index.repeat((longest - last["epoch"]).astype("int64"))].assign(carried=True)
+    more["epoch"] += more.groupby(level=0).cumcount() + 1
+    return pd.concat([rows, more], ignore_index=True) if len(more) else rows
 
 
 def spread(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 from digitcmp.auto.sequential import Plan
 from digitcmp.errors import RunError
 from digitcmp.report import statistics
-from digitcmp.report.cautions import DRAWN, TESTED, TRAINED, cautions, some
+from digitcmp.report.cautions import DRAWN, TESTED, TRAINED, cautions, data_keys, some
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
@@ -63,7 +63,7 @@ def study(
     """
     sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
     if not different_data:
-        check_data(sweep.runs, list(dict.fromkeys([*TESTED, *TRAINED])))
+        check_data(sweep.runs["sweep"], data_keys(sweep.runs, list(dict.fromkeys([*TESTED, *TRAINED]))))
     known = configurations(sweep)
     if names:
         known["label"] = renamed([str(label) for label in known["label"]], names)
@@ -128,8 +128,7 @@ def choose_baseline(wanted: str | None, plans: Sequence[Plan], sweep: Sweep, kno
 
 def on_other_pairs(known: pd.DataFrame, baseline: str) -> list[str]:
     """The labels of the configurations whose rounds have other test pairs than the baseline's of the same seed."""
-    keys = [key for key in TESTED if key in known]
-    tested = known[keys].astype("string").fillna("").agg("|".join, axis=1)
+    tested = data_keys(known, TESTED).astype("string").fillna("").agg("|".join, axis=1)
     (own,) = tested[known["label"] == baseline]
     return [str(label) for label, one in zip(known["label"], tested, strict=True) if one != own]
 

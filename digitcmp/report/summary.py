@@ -52,7 +52,8 @@ def print_next(run: "Run", console: Console) -> None:
     _, _, _, *overrides = shlex.split(run.command)
     others = [override for override in overrides if override.split("=")[0] not in ("rounds", "seed")]
     given = {override.split("=")[0] for override in others}
-    steps = [("which pairs it gets wrong", ["python", "-m", "digitcmp.mistakes", shown(run.directory)])] if run.config.save_model else []
+    mistakes = run.config.save_model and run.config.data.target != "three"  # which shows pairs with two answers
+    steps = [("which pairs it gets wrong", ["python", "-m", "digitcmp.mistakes", shown(run.directory)])] if mistakes else []
     if rounds == 1:
         steps.append(("how much chance there is in it", ["python", "-m", "digitcmp", *others, f"rounds={SOME_ROUNDS}"]))
     sweep, seeds = ["python", "-m", "digitcmp", "--multirun"], "seed=range(10)"

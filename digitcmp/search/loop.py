@@ -96,7 +96,7 @@ class Search(Callback):
         return [records[seed] for seed in seeds if seed in records and records[seed].row.status == "done"]
 
     def on_epoch(self, run: Run, row: EpochRow) -> None:
-        if not self.running[run.name].on_epoch(row):
+        if not self.running[run.name].on_epoch(row, run.config.stopping.patience):
             raise Pruned(f"{run.name} is given up in epoch {row.epoch} of seed {row.seed}")
 
     def on_job_end(self, number: int, ended: JobReturn) -> None:
@@ -119,7 +119,9 @@ class Search(Callback):
     def tell(self, number: int, running: RunningTrial, value: float | None, reason: str = "") -> None:
         """Put a trial's ending on record, and on the screen."""
         ending: Ending = "failed" if reason else "pruned" if value is None else "complete"
-        if not self.shared.end(running.trial.number, ending, value, running.epochs, reason, self.notes(number, running)):
+        on_record = sum(record.row.epochs for record in self.finished(number))  # all of a complete trial, whoever has trained them
+        epochs = on_record if ending == "complete" else running.epochs
+        if not self.shared.end(running.trial.number, ending, value, epochs, reason, self.notes(number, running)):
             self.console.print(f"{self.spec.noun} {number}: another process has taken it over")
             return
         words = f"pruned after {running.epochs} epochs" if value is None else f"validation accuracy {value:.2%}"

@@ -13,6 +13,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
 from rich.console import Console
+from yaml import YAMLError
 
 from digitcmp.errors import ConfigError, SearchError
 from digitcmp.experiment import planned, preview
@@ -21,6 +22,7 @@ from digitcmp.experiment.plan import in_all, print_places
 from digitcmp.passwords import without_passwords
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.slurm import SlurmLauncher
+from digitcmp.plugins.sweeper import make_folder
 from digitcmp.search.algorithms import make_pruner, make_sampler
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.grammar import make_space
@@ -69,7 +71,7 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
         spec.folder.mkdir(parents=True, exist_ok=True)
         if whole.base.preview:
             preview.write(whole_of(whole), spec.folder)
-        OmegaConf.save(config, spec.folder / "multirun.yaml")
+        make_folder(config)
         if away:
             away.search_elsewhere()
         with shared.join() as before:
@@ -95,11 +97,18 @@ def note_finalists(shared: SharedStudy, console: Console) -> None:
 
 
 def check_folder(folder: Path, name: str) -> None:
-    """Raise SearchError when a folder holds the trials of another study, whose best.yaml and summary/ this one would overwrite."""
+    """Raise SearchError when a folder holds the trials of another study, whose best.yaml and summary/ this one would overwrite; or when its
+    file does not say of which."""
     if not (folder / "multirun.yaml").is_file() or not any(folder.glob("trial_*")):
         return
-    written: Any = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"), resolve=False)
-    before = str(written["hydra"]["sweeper"].get("study_name") or Path(written["hydra"]["sweep"]["dir"]).name)
+    try:
+        written: Any = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"), resolve=False)
+        before = str(written["hydra"]["sweeper"].get("study_name") or Path(written["hydra"]["sweep"]["dir"]).name)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, YAMLError) as error:
+        raise SearchError(
+            f"{folder / 'multirun.yaml'} does not say of which study the trials beside it are; choose another hydra.sweep.dir, or remove "
+            "that file where they are of this one"
+        ) from error
     if "${" not in before and before != name:
         raise SearchError(
             f"{folder} holds the trials of the study {before}, not of {name}; choose another hydra.sweep.dir, "

@@ -146,7 +146,7 @@ class SharedStudy:
     ) -> bool:
         """Put on record how a trial of this process ended; False when another process has taken it over meanwhile.
 
-        epochs: how many were trained, over all rounds (a complete trial has them all); reason: why it failed; notes: other attributes.
+        epochs: how many were trained, over all rounds; reason: why it failed; notes: other attributes.
         """
         trial_id = self.held[number]
         with self.storage.lock():
@@ -154,7 +154,7 @@ class SharedStudy:
             if trial.state != TrialState.RUNNING or trial.system_attrs.get(OWNER) != self.heartbeat.id:
                 del self.held[number]
                 return False
-            told = {"epochs": None if ending == "complete" else epochs, "reason": reason[:500], **(notes or {})}
+            told = {"epochs": epochs, "reason": reason[:500], **(notes or {})}
             for name, said in told.items():
                 if said not in (None, ""):
                     self.storage.backend.set_trial_user_attr(trial_id, name, said)

@@ -73,7 +73,8 @@ def write_summary(
 
 
 def trials(study: Study, steps: int) -> pd.DataFrame:
-    """One row a trial: COLUMNS, then the parameters under their names. steps: the epochs of a complete trial, over all rounds.
+    """One row a trial: COLUMNS, then the parameters under their names. steps: the epochs of a complete trial, over all rounds, where
+    that is not on record.
 
     state: complete, pruned, failed, running, waiting. value: the objective; of a pruned trial, its last intermediate value.
     best: the best objective of the complete trials so far. seconds: from its last beginning to its end.
@@ -83,7 +84,7 @@ def trials(study: Study, steps: int) -> pd.DataFrame:
             "trial": trial.number,
             "state": "failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
             "value": trial.value,
-            "epochs": steps if trial.state == TrialState.COMPLETE else trial.user_attrs.get("epochs"),
+            "epochs": trial.user_attrs.get("epochs", steps if trial.state == TrialState.COMPLETE else None),
             "seconds": None if trial.duration is None else trial.duration.total_seconds(),
             "reason": trial.user_attrs.get("reason", ""),
             **trial.params,
@@ -156,10 +157,11 @@ def count_lines(spec: SearchSpec, shared: SharedStudy, table: pd.DataFrame) -> s
     counts, epochs = shared.counts(), table["epochs"].astype("float64").fillna(0)
     trained, failed = (int(epochs[table["state"].isin(states)].sum()) for states in (ENDED, ["failed"]))
     full = counts.counted * spec.trial.steps
+    otherwise = "without pruning" + (" and stopping.patience" if spec.base.stopping.patience else "")
     return (
         f"- Trials: {counts.counted} of {spec.settings.n_trials}: {counts.complete} complete, {counts.pruned} pruned; "
         f"{counts.failed} failed, {counts.running} running.\n"
-        f"- Epochs: {trained:,} trained instead of {full:,} without pruning: {1 - trained / full if full else 0:.1%} saved; "
+        f"- Epochs: {trained:,} trained instead of {full:,} {otherwise}: {1 - trained / full if full else 0:.1%} saved; "
         f"{failed:,} more in failed trials.\n"
     )
 

@@ -8,8 +8,9 @@ r (0 … R - 1) the step is r E + e, and its value
 where v_r(e) is the validation accuracy of round r after epoch e and v_s that of an earlier round after its last epoch: the mean
 over the rounds so far, of which only the running one is not finished. At one step, all trials have had the same seeds and the
 same number of epochs; the value of the last step, R E, is the objective. Where rounds are trained side by side, those that
-are ahead wait. A pruner sees the steps of the running round only, so that the best value so far, which the
-median pruner compares, comes from the same seeds, too.
+are ahead wait. A round that has ended early (stopping.patience) keeps its last value for the epochs that it no longer has. A pruner
+sees the steps of the running round only, so that the best value so far, which the median pruner compares, comes from the same seeds,
+too.
 
 The Wilcoxon pruner, and the final, compare rounds: their step is r, reported when round r has ended, and its value v_r. A trial that
 is given up then ends with its next epoch, when that round is on record.
@@ -25,7 +26,7 @@ from optuna.study import Study
 from optuna.trial import Trial
 
 from digitcmp.plugins.private import trial_id_of
-from digitcmp.train.results import EpochRow
+from digitcmp.train.results import EpochRow, has_waited
 
 
 @dataclass(frozen=True)
@@ -52,18 +53,22 @@ class RunningTrial:
     spec: TrialSpec
     stored: set[int]  # steps that are in the storage already, from an earlier process
     curves: dict[int, list[float]] = field(default_factory=dict)  # validation accuracies per epoch, by seed
+    ended: set[int] = field(default_factory=set)  # the seeds of rounds that have ended, perhaps before their last epoch
     reported: int = 0  # epochs seen in order so far, over all rounds
     hopeless: bool = False  # as its pruner found when the last round ended
     failure: str = ""
 
-    def on_epoch(self, row: EpochRow) -> bool:
-        """Take an epoch in; False when the trial should end, because the pruner says so or because it has diverged."""
+    def on_epoch(self, row: EpochRow, patience: int | None = None) -> bool:
+        """Take an epoch in; False when the trial should end, because the pruner says so or because it has diverged. patience: of its rounds
+        (stopping.patience)."""
         if not math.isfinite(row.train_loss) or row.val_accuracy is None:
             self.failure = f"seed {row.seed}: the loss became {row.train_loss} in epoch {row.epoch}"
             return False
         curve = self.curves.setdefault(row.seed, [])
         if row.epoch == len(curve) + 1:
             curve.append(row.val_accuracy)
+        if len(curve) == self.spec.epochs or has_waited(curve, patience):
+            self.ended.add(row.seed)
         if self.hopeless:
             return False
         found = any(self.should_prune(step, value, within) for step, value, within in self.reportable())
@@ -75,11 +80,12 @@ class RunningTrial:
         for row in rows:
             if row.val_accuracy is not None:
                 self.curves.setdefault(row.seed, []).append(row.val_accuracy)
+                self.ended.add(row.seed)
 
     @property
     def values(self) -> dict[int, float]:
         """The last validation accuracy of the rounds that are through, by seed."""
-        return {seed: curve[-1] for seed, curve in self.curves.items() if len(curve) == self.spec.epochs}
+        return {seed: curve[-1] for seed, curve in self.curves.items() if seed in self.ended}
 
     @property
     def epochs(self) -> int:
@@ -92,12 +98,12 @@ class RunningTrial:
         while self.reported < self.spec.steps:
             index, epoch = divmod(self.reported, epochs)
             curve = self.curves.get(seeds[index], [])
-            if len(curve) <= epoch:
+            if len(curve) <= epoch and seeds[index] not in self.ended:
                 return
             self.reported += 1
             if not self.spec.by_round:
                 before = [self.curves[seed][-1] for seed in seeds[:index]]
-                yield self.reported, (sum(before) + curve[epoch]) / (index + 1), epoch + 1
+                yield self.reported, (sum(before) + curve[min(epoch, len(curve) - 1)]) / (index + 1), epoch + 1
             elif epoch + 1 == epochs:
                 yield index, curve[-1], epochs
 

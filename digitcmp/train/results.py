@@ -1,5 +1,6 @@
 """What a round leaves, as typed rows: one for the round, one per epoch, one per distance of its test pairs. Imports no torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -15,6 +16,11 @@ class EpochRow:
     digit_accuracy: float | None
     val_accuracy: float | None
     seconds: float
+
+
+def has_waited(accuracies: Sequence[float], patience: int | None) -> bool:
+    """Whether a round with these validation accuracies has waited long enough for a better one (stopping.patience)."""
+    return patience is not None and bool(accuracies) and len(accuracies) - 1 - accuracies.index(max(accuracies)) >= patience
 
 
 @dataclass(frozen=True)

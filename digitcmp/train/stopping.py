@@ -7,6 +7,7 @@ from torch import Tensor
 
 from digitcmp.config.schema import StoppingConfig
 from digitcmp.train.program import Program
+from digitcmp.train.results import has_waited
 
 
 class Stopping:
@@ -38,7 +39,7 @@ class Stopping:
 
     def over(self, accuracies: Sequence[float]) -> bool:
         """Whether a round with these accuracies has waited long enough for a better one."""
-        return self.patience is not None and bool(accuracies) and len(accuracies) - 1 - accuracies.index(max(accuracies)) >= self.patience
+        return has_waited(accuracies, self.patience)
 
     def restore(self) -> None:
         """Give their best weights to the rounds that have ended, whatever has become of them in their stack."""

@@ -75,13 +75,21 @@ def config_of(directory: Path, about: dict[str, Any], seed: int, engine: str | N
     Raises RunError when it is none of this version.
     """
     # a GPU need not be here, and another platform is something to verify on
-    device = "cpu" if about.get("device") == "cpu" else "auto"
+    device = about["device"] if about.get("device") in ("cpu", "mps") else "auto"  # which takes no GPU of Apple's
+    device = "auto" if device == "mps" and not has_mps() else device
     recorded = "auto" if about.get("engine") == "ray" else about.get("engine")  # nor need a cluster
     execution = {"seed": seed, "device": device, "engine": engine or recorded, "data": {"root": data_root(about, root)}}
     try:
         return from_record(about["configuration"], execution)
     except ConfigError as error:
         raise RunError(f"{directory}: this version cannot train its configuration ({error}); use the one that made it") from error
+
+
+def has_mps() -> bool:
+    """Whether torch finds a GPU of Apple's here."""
+    import torch
+
+    return torch.backends.mps.is_available()
 
 
 def make_run(config: Config, directory: Path, seeds: Sequence[int]) -> Run:

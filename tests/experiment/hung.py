@@ -5,7 +5,7 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any
 
-from digitcmp.experiment.executors import worker
+from digitcmp.experiment.executors import serial, worker
 from digitcmp.train import round
 
 train_rounds = round.train_rounds
@@ -18,4 +18,5 @@ def hanging(config: Any, seeds: Sequence[int], *rest: Any) -> Any:
     return train_rounds(config, seeds, *rest)
 
 
-vars(worker).update(train_rounds=hanging, IDLE=4)
+vars(serial).update(train_rounds=hanging)
+vars(worker).update(IDLE=4)

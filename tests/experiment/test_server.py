@@ -126,7 +126,9 @@ def test_a_worker_that_is_stopped_costs_its_own_round(monkeypatch: pytest.Monkey
         finish(executor, futures)
         rows = [future.result().row for future in futures]
     assert [row.status for row in rows] == ["failed", "done", "done"]
-    assert rows[0].error == "its worker process was not heard of for 3 s (stopped, or hung), and was ended"
+    assert (
+        rows[0].error == "its worker process gave no sign of life for 3 s (stopped, or hung: no CPU time for minutes before), and was ended"
+    )
     assert not workers()
 
 
@@ -144,7 +146,9 @@ def test_a_worker_that_hangs_costs_its_own_round(monkeypatch: pytest.MonkeyPatch
         finish(executor, futures)
         rows = [future.result().row for future in futures]
     assert [row.status for row in rows] == ["failed", "done", "done"]
-    assert rows[0].error == "its worker process was not heard of for 8 s (stopped, or hung), and was ended"
+    assert (
+        rows[0].error == "its worker process gave no sign of life for 8 s (stopped, or hung: no CPU time for minutes before), and was ended"
+    )
     assert not workers()
 
 

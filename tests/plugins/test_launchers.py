@@ -6,16 +6,21 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 
+from digitcmp.config.schema import Config
+from digitcmp.experiment.executors import choose
 from digitcmp.plugins.launcher import DigitcmpLauncher
-from tests.conftest import ROOT, Ended
+from digitcmp.plugins.runner import JobRunner
+from tests.conftest import ROOT, Ended, compose_config
 from tests.experiment.test_resume import PYTHON, results
 
 Cli = Callable[..., Ended]
@@ -155,3 +160,20 @@ def test_nothing_is_left_among_temporary_files(tmp_path: Path) -> None:
     process.wait()
     process.stdout.close()
     assert not [path for path in (tmp_path / "tmp").rglob("*") if "digitcmp" in path.name]
+
+
+def test_what_could_be_refused_for_another_reason_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Configurations with other losses or columns; not those that differ in nothing that the check depends on."""
+    looked: list[Config] = []
+    monkeypatch.setattr(choose, "check_means", looked.append)
+    runner = JobRunner(cast(Any, SimpleNamespace(here=True)), lambda *_: None)
+    plain = compose_config("model=wsn", "aux_weight=1")
+    others = [
+        plain,
+        replace(plain, aux_weight=0.5),
+        replace(plain, loss=replace(plain.loss, mixup=0.2)),
+        replace(plain, columns=["mine"]),
+    ]
+    for config in [*others, *(replace(one, epochs=7) for one in others)]:
+        assert runner.refusal(config) is None
+    assert looked == others

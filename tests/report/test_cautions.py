@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from digitcmp.errors import RunError
 from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
 
@@ -132,3 +133,27 @@ def test_other_training_pairs(tmp_path: Path) -> None:
     write_run(tmp_path / "a", SEEDS)
     write_run(tmp_path / "b", OTHERS, configuration(data__train_pairs=2000))
     assert warnings(tmp_path) == ["configurations differ in data.train_pairs: they were trained on different pairs"]
+
+
+def test_other_pairs_for_all_seeds(tmp_path: Path) -> None:
+    """The pairs of one seed for all rounds are not those of each round's own, whether a run says so or is older than the key."""
+    write_run(tmp_path / "a", SEEDS)
+    write_run(tmp_path / "b", OTHERS, configuration(data__seed=0))
+    assert warnings(tmp_path) == [
+        "configurations differ in data.seed: equal seeds do not have equal test pairs there",
+        "configurations differ in data.seed: they were trained on different pairs",
+        "not compared with plain, as they have other test pairs: seed=0",
+    ]
+
+
+@pytest.mark.parametrize(("key", "default", "other"), [("fold", 0, 1), ("imbalance", 1.0, 0.5), ("label_noise", 0.0, 0.1)])
+def test_training_pairs_of_runs_that_do_not_know_a_key(tmp_path: Path, key: str, default: float, other: float) -> None:
+    """They are those of its default, also where sweeps are compared."""
+    write_run(tmp_path / "a" / "x", SEEDS, jobs=[])
+    write_run(tmp_path / "b" / "x", OTHERS, configuration(model__name="net2", data__seed=None, **{f"data__{key}": default}), jobs=[])
+    assert warnings(tmp_path) == []
+    write_run(tmp_path / "c" / "x", OTHERS, configuration(model__name="net3", **{f"data__{key}": other}), jobs=[])
+    with pytest.raises(RunError, match=f"not compared, as data.{key} differs"):
+        study([tmp_path])
+    differing = f"configurations differ in data.{key}: they were trained on different pairs"
+    assert differing in study([tmp_path], different_data=True).warnings

@@ -2,6 +2,8 @@
 
 import io
 import re
+from collections.abc import Iterable
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -22,8 +24,13 @@ ROUNDS = frame({"net1": [0.8, 0.82, 0.84], "net2": [0.85, 0.84, 0.89], "$x_1$": 
 
 def means(count: int) -> pd.DataFrame:
     """Curves of so many configurations over two epochs."""
-    rows = [(f"net{index}", epoch, 0.5 + epoch / 10 + index / 100, 0.01, 3) for index in range(count) for epoch in (1, 2)]
-    return pd.DataFrame(rows, columns=["label", "epoch", "mean", "std", "count"])
+    rows = [(f"net{index}", epoch, 0.5 + epoch / 10 + index / 100, 0.01, 3, 0) for index in range(count) for epoch in (1, 2)]
+    return curve_means(rows)
+
+
+def curve_means(rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
+    """Means per epoch, as `statistics.curve_means` gives them."""
+    return pd.DataFrame(rows, columns=["label", "epoch", "mean", "std", "count", "carried"])
 
 
 def said(figure: Figure) -> str:
@@ -118,7 +125,7 @@ def test_one_round_can_be_drawn() -> None:
     drawable(rows.distribution(one, statistics.spread(one)))
     alone = frame({"a": [0.8]})
     drawable(rows.distribution(alone, statistics.spread(alone), chance=0.79))
-    drawable(lines.curves(pd.DataFrame({"label": ["a"], "epoch": [1], "mean": [0.5], "std": [np.nan], "count": [1]})))
+    drawable(lines.curves(pd.DataFrame({"label": ["a"], "epoch": [1], "mean": [0.5], "std": [np.nan], "count": [1], "carried": [0]})))
 
 
 def test_styles_are_all_different() -> None:
@@ -132,7 +139,7 @@ def test_nothing_is_above_a_hundred_per_cent() -> None:
     high = frame({"a": [1.0, 0.99, 1.0], "b": [0.995, 1.0, 0.96]})
     table = statistics.summarise(high, known("a", "b"))
     assert table["high"].max() == 1.0
-    means = pd.DataFrame([("a", epoch, 0.98, 0.05, 3) for epoch in (1, 2, 3)], columns=["label", "epoch", "mean", "std", "count"])
+    means = curve_means(("a", epoch, 0.98, 0.05, 3, 0) for epoch in (1, 2, 3))
     (axes,) = lines.curves(means).axes
     assert axes.get_ylim()[1] <= 1.0
     assert axes.collections[0].get_paths()[0].vertices[:, 1].max() == 1.0
@@ -166,12 +173,16 @@ def test_chance_is_drawn_or_told() -> None:
     assert "chance" not in said(lines.curves(means(2)))
 
 
+def test_rounds_that_ended_early_are_told_of() -> None:
+    """Where their last values are drawn on."""
+    assert statistics.CARRIED not in said(lines.curves(means(2)))
+    assert statistics.CARRIED in said(lines.curves(means(2).assign(carried=[0, 1, 0, 0])))
+
+
 @pytest.mark.parametrize("accuracy", [0.01, 0.3, 0.5, 0.549, 0.55, 0.56, 0.8, 0.99])
 def test_chance_above_and_below_what_is_drawn(accuracy: float) -> None:
     """The line is within the axes, or the note says that it is not; also where all rounds are worse than chance."""
-    flat = pd.DataFrame(
-        [("net1", epoch, accuracy + epoch / 1000, np.nan, 1) for epoch in (1, 2)], columns=["label", "epoch", "mean", "std", "count"]
-    )
+    flat = curve_means(("net1", epoch, accuracy + epoch / 1000, np.nan, 1, 0) for epoch in (1, 2))
     figure = lines.curves(flat, chance=0.55)
     drawable(figure)
     low, high = figure.axes[0].get_ylim()

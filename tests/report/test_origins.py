@@ -52,6 +52,14 @@ def test_a_sweep_is_one_command(tmp_path: Path) -> None:
     assert len(commands(read_sweep([tmp_path]).runs)) == 4
 
 
+def test_a_sweep_has_its_runs_at_any_depth(tmp_path: Path) -> None:
+    """As hydra.sweep.subdir puts them; they are one sweep all the same."""
+    for number, name in enumerate(("net1", "net2")):
+        write_run(tmp_path / "s" / "a" / name / "b" / "c", SEEDS, configuration(model__name=name), jobs=[[1, number]])
+    write_typed(tmp_path / "s", "model=net1,net2")
+    assert commands(read_sweep([tmp_path]).runs) == [(str(tmp_path / "s"), "python -m digitcmp --multirun model=net1,net2")]
+
+
 def test_the_report_says_what_was_typed(main: Callable[..., Ended], tmp_path: Path) -> None:
     """On the screen and in the page, where it is text and nothing else."""
     for number, name in enumerate(("net1", "net2")):

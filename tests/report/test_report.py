@@ -18,6 +18,7 @@ from rich.console import Console
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.run import Run
+from digitcmp.report import curves
 from digitcmp.report.curves import CurveAxes, CurveSheet, curve_statistics, draw_axes, draw_lines, draw_outdated, round_up
 from digitcmp.report.runs import read_frames
 from digitcmp.report.summary import mean_and_deviation, print_summary, summary_rows
@@ -119,6 +120,23 @@ def write_records(directory: Path) -> None:
     failed = replace(row, seed=2, status="failed", test_accuracy=None, digit_accuracy=None, error="broke")
     results = [RoundResult(row, epochs({0: [0.5, 0.6]})), RoundResult(replace(row, seed=1, test_accuracy=0.8), epochs({1: [0.5, 0.8]}))]
     write_run(directory, [*results, RoundResult(failed)], {"parameters": 27884}, CONFIGURATION)
+
+
+def test_a_round_that_ended_early_is_drawn_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its last values, and a note that says so; one that has failed is not."""
+    told, drawn = list[str](), list[pd.DataFrame]()
+    monkeypatch.setattr(curves.inert, "figure", lambda text: told.append(text) or text)
+    monkeypatch.setattr(curves, "curve_statistics", lambda rows: drawn.append(curve_statistics(rows)) or drawn[-1])
+    row = RoundRow(0, "done", 3, 0.5, 0.5, 0.9, None, None, 3, 0.9, 0.55, 2.0, "")
+    early, failed = replace(row, seed=1, epochs=1, test_accuracy=0.5), replace(row, seed=2, status="failed", epochs=2, error="broke")
+    accuracies = {0: [0.5, 0.7, 0.9], 1: [0.5], 2: [0.5, 0.1]}
+    results = [RoundResult(one, epochs({one.seed: accuracies[one.seed]})) for one in (row, early, failed)]
+    write_run(tmp_path, results, {"parameters": 27884}, CONFIGURATION)
+    curves.curves_png(tmp_path)
+    means = drawn[0][drawn[0]["figure"] == "test_accuracy"]
+    assert list(means["mean"]) == pytest.approx([0.5, 1.3 / 3, 0.7])
+    assert list(means["rounds"]) == [3, 3, 2]
+    assert told[-1].startswith("mean ± standard deviation over 3 rounds; rounds that ended early keep their last values")
 
 
 def test_summary_counts_and_averages_the_done_rounds(tmp_path: Path) -> None:

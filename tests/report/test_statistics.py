@@ -115,14 +115,34 @@ def test_curves_and_distances() -> None:
     """Mean, deviation and count per epoch; accuracy by distance is a mean over rounds, not over pairs."""
     epochs = pd.DataFrame({"label": ["a"] * 4, "seed": [0, 0, 1, 1], "epoch": [1, 2, 1, 2], "test_accuracy": [0.5, 0.6, 0.7, 0.8]})
     assert curve_means(epochs).to_numpy().tolist() == [
-        ["a", 1, pytest.approx(0.6), pytest.approx(0.02**0.5), 2],
-        ["a", 2, 0.7, pytest.approx(0.02**0.5), 2],
+        ["a", 1, pytest.approx(0.6), pytest.approx(0.02**0.5), 2, 0],
+        ["a", 2, 0.7, pytest.approx(0.02**0.5), 2, 0],
     ]
     distances = pd.DataFrame(
         {"label": ["a"] * 4, "seed": [0, 1, 0, 1], "distance": [0, 0, 9, 9], "pairs": [10, 90, 5, 0], "right": [10, 45, 4, 0]}
     )
     near, far = by_distance(distances).to_dict("records")
     assert (near["mean"], near["count"], far["mean"], far["count"]) == (0.75, 2, 0.8, 1)
+
+
+def test_a_round_that_ended_early_stays_in_the_means() -> None:
+    """With its last value, up to where the longest round of its configuration ends: the means of all epochs are over the same rounds."""
+    values = {("a", 0): [0.5, 0.6], ("a", 1): [0.5, 0.6, 0.7, 0.8], ("b", 0): [0.9]}
+    epochs = pd.DataFrame(
+        [(label, seed, epoch, value) for (label, seed), own in values.items() for epoch, value in enumerate(own, 1)],
+        columns=["label", "seed", "epoch", "test_accuracy"],
+    )
+    curves = curve_means(epochs)
+    assert curves[["label", "epoch", "count", "carried"]].to_numpy().tolist() == [
+        ["a", 1, 2, 0],
+        ["a", 2, 2, 0],
+        ["a", 3, 2, 1],
+        ["a", 4, 2, 1],
+        ["b", 1, 1, 0],
+    ]
+    assert list(curves["mean"]) == pytest.approx([0.5, 0.6, 0.65, 0.7, 0.9])
+    assert saturation(curves).to_dict() == {"a": 4, "b": 1}
+    assert curve_means(epochs[:0]).empty
 
 
 def test_boxes_are_tukeys() -> None:

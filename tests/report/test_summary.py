@@ -27,6 +27,7 @@ def proposed(out: str) -> list[list[str]]:
         (["epochs=1", "model=net1"], ["mistakes", "rounds=10", "model=net2,net1"]),
         ([*TINY, "model=wsn", "aux_weight=0.5"], ["mistakes", "rounds=10", "aux_weight=0,0.5"]),
         ([*TINY, "model=wsn", "rounds=2"], ["mistakes"]),
+        ([*TINY, "model=net2", "rounds=2", "batch_size=50", "data.target=three"], []),
         ([*TINY, "rounds=2", "save_model=false"], ["model=net2,wsn"]),
     ],
     ids=" ".join,

@@ -18,6 +18,7 @@ from digitcmp.experiment import heartbeat, planned
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.heartbeat import Heartbeat, read_beats
 from digitcmp.experiment.run import Run
+from digitcmp.files import remove_leftovers
 from digitcmp.runs import cli
 from digitcmp.runs.status import FolderStatus, RunStatus, read_status
 from digitcmp.train.results import EpochRow
@@ -274,3 +275,16 @@ def test_imports(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
     assert done.returncode == 0
+
+
+def test_a_heartbeat_that_is_being_written_is_no_leftover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process that clears the folder of what dead ones have left lets it be."""
+    replace = Path.replace
+
+    def cleared(source: Path, target: Path) -> Path:
+        remove_leftovers(tmp_path)
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", cleared)
+    heartbeat.write(tmp_path / "a.heartbeat.json", {"id": "x"})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.heartbeat.json"]

@@ -19,7 +19,9 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from optuna.trial import TrialState
 
 from digitcmp.config.identity import differences
+from digitcmp.errors import SearchError
 from digitcmp.experiment.about import read_about
+from digitcmp.search.search import check_folder
 from tests.conftest import ROOT, Ended
 
 TINY = ["model=net2", "epochs=2", "batch_size=20", "data.train_pairs=60", "data.val_pairs=20", "data.test_pairs=20", "engine=serial"]
@@ -92,6 +94,20 @@ def test_a_search_and_what_it_leaves(run_cli: Cli) -> None:
     assert again["configuration_hash"] == trial["configuration_hash"], differences(trial["configuration"], again["configuration"])
     assert pd.read_csv("again/rounds.csv")["val_accuracy"].mean() == pytest.approx(best.value)
     assert run_cli("--config-dir", ".", "+out=best", "--cfg", "job").code == 0  # as best.yaml itself says
+
+
+def test_rounds_that_end_early(run_cli: Cli) -> None:
+    """They are reported up to the last step of a trial, which is its objective; the epochs that were trained are counted."""
+    arguments = [SPACE, few(2), "rounds=2", "epochs=6", "stopping.patience=1"]
+    ended = run_cli(*OURS, *arguments, "hydra.sweeper.pruners.median.n_startup_trials=9")
+    assert ended.code == 0, ended.err
+    trained = [len(pd.read_csv(folder / "epochs.csv")) for folder in sorted(Path("out").glob("trial_*"))]
+    assert min(trained) < 12
+    assert list(pd.read_csv("out/summary/trials.csv")["epochs"]) == trained
+    assert f"{sum(trained)} trained instead of 24 without pruning and stopping.patience" in ended.out
+    for trial in study().trials:
+        assert list(trial.intermediate_values) == list(range(1, 13))
+        assert trial.intermediate_values[12] == pytest.approx(trial.value)
 
 
 def test_n_trials_is_the_total(run_cli: Cli) -> None:
@@ -342,3 +358,12 @@ def test_a_read_only_folder(run_cli: Cli) -> None:
     assert ended.code == 1
     assert "out/study.db" in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["", "hydra: [", "hydra: {sweeper: }"])
+def test_trials_beside_a_file_that_says_of_no_study(tmp_path: Path, text: str) -> None:
+    """One line, with what can be done, and no trace."""
+    (tmp_path / "trial_0000").mkdir()
+    (tmp_path / "multirun.yaml").write_text(text)
+    with pytest.raises(SearchError, match=r"multirun.yaml does not say of which study"):
+        check_folder(tmp_path, "one")

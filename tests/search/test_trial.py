@@ -90,6 +90,33 @@ def test_a_trial_that_goes_on_reports_only_what_is_new() -> None:
     assert again.epochs == 12
 
 
+def test_rounds_that_end_early_are_compared_to_the_end() -> None:
+    """By stopping.patience: the last value stands for the epochs that a round no longer has; those that were trained are counted."""
+    study, spec = make_study("median", warmup=2, n_startup_trials=3)
+    for _ in range(3):
+        train(study, spec, flat(0.7))
+    running = begin(study, spec)
+    assert [running.on_epoch(row(0, epoch, 0.8 - 0.01 * epoch), patience=2) for epoch in (1, 2, 3)] == [True] * 3
+    assert running.values == {0: pytest.approx(0.77)}
+    assert study.trials[-1].intermediate_values[EPOCHS] == pytest.approx(0.77)
+    assert [running.on_epoch(row(1, epoch, 0.3), patience=2) for epoch in (1, 2, 3)] == [True, True, False]
+    assert running.epochs == 6
+    again = RunningTrial(study, study.ask(), spec, set())
+    again.restore([row(0, 1, 0.7), row(0, 2, 0.8)])  # another process has seen it end
+    assert (again.values, again.epochs) == ({0: 0.8}, 2)
+    again.on_epoch(row(1, 1, 0.6))
+    assert study.trials[-1].intermediate_values[EPOCHS + 1] == pytest.approx(0.7)
+
+
+def test_rounds_that_end_early_are_compared_by_round() -> None:
+    """Their last values are what is reported, at once."""
+    study, spec = make_study("wilcoxon")
+    running = begin(study, spec)
+    for epoch in (1, 2, 3):
+        running.on_epoch(row(0, epoch, 0.8 - 0.01 * epoch), patience=2)
+    assert study.trials[0].intermediate_values == {0: pytest.approx(0.77)}
+
+
 def test_median() -> None:
     """Below the median after the warm-up: ended. Above it: not. Before enough trials are complete: nobody."""
     study, spec = make_study("median", warmup=2, n_startup_trials=3)

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.published import write_published
 from digitcmp.train.results import RoundResult
 from digitcmp.verify import cli as command
+from digitcmp.verify.retrain import config_of
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import change_configuration, change_records, logs_of, records_of, train_run
 
@@ -161,6 +163,15 @@ def test_a_round_that_contradicts_its_epochs(verify: Verify, sweep: Path) -> Non
         ended = verify(sweep / "b", "--rounds", "1", "--seed", str(seed))
         assert ended.code == 1
         assert "seed 2: its record says test_accuracy 0.99, its last epoch 0." in said(ended)
+
+
+def test_on_which_device_a_round_is_trained_again(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU's on a CPU; that of a GPU of Apple's on one, which device=auto never takes; any other wherever there is one."""
+    about = read_about(trained / "a")
+    for there, devices in ((True, ["cpu", "mps", "auto"]), (False, ["cpu", "auto", "auto"])):
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda there=there: there)
+        used = [config_of(trained / "a", {**about, "device": name}, 0, None, None).device for name in ("cpu", "mps", "cuda")]
+        assert used == devices
 
 
 def test_stacked_is_consistent_with_serial(verify: Verify, tmp_path: Path) -> None:

@@ -131,7 +131,8 @@ class ProcessExecutor(Executor):
                     ended += self.receive(busy, busy.worker.hear())
                 elif busy.silence >= server.SILENCE:
                     busy.worker.end()
-                    silent = f"its worker process was not heard of for {server.SILENCE:.0f} s (stopped, or hung), and was ended"
+                    why = "stopped, or hung: no CPU time for minutes before"  # see `worker.send_beats`
+                    silent = f"its worker process gave no sign of life for {server.SILENCE:.0f} s ({why}), and was ended"
                     ended += self.release(busy, silent)
         return ended
 
