@@ -249,7 +249,7 @@ def test_jobs_leave_what_they_leave_with_the_basic_launcher(run_cli: Cli, monkey
     for log in tmp_path.rglob("records/*.jsonl"):  # named by time and chance
         log.rename(log.with_name("log.jsonl"))
     trees = [{path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*")} for name in ("sweep-basic", "sweep-digitcmp")]
-    assert trees[0] == trees[1]
+    assert trees[0] == trees[1] - {Path("planned.json"), Path(".lock")}  # ours knows its jobs from the beginning
     for path in sorted(trees[0]):
         one, other = tmp_path / "sweep-basic" / path, tmp_path / "sweep-digitcmp" / path
         if path.suffix == ".csv":

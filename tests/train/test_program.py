@@ -27,7 +27,7 @@ def configured(model: str, *overrides: str) -> Config:
     """A small training with an auxiliary loss wherever there is a digit head, batch norm, and dropout where a layer is marked for it."""
     plain = compose_config(f"model={model}", f"aux_weight={int(needs_aux(model))}")
     layers = [*plain.model.digit_dense, *plain.model.joint_dense]
-    extra = [f"aux_weight={int(plain.model.digit_head.reads != 'none')}", "model.batchnorm=true"]
+    extra = [f"aux_weight={int(plain.model.digit_head.reads != 'none' or bool(plain.model.aux_heads))}", "model.batchnorm=true"]
     extra += ["model.dropout=0.3"] if any([*(layer.drop for layer in layers), plain.model.digit_head.drop]) else []
     return compose_config(f"model={model}", *extra, *SMALL, *overrides)
 
