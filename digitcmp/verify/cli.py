@@ -72,7 +72,10 @@ def main() -> None:
     console = Terminal()
     drawn = draw(arguments.folder, arguments.rounds, secrets.randbelow(2**32) if arguments.seed is None else arguments.seed)
     print_drawn(drawn, console)
-    again = retrain(drawn, arguments.engine, arguments.root, console)
+    try:
+        again = retrain(drawn, arguments.engine, arguments.root, console)
+    except KeyboardInterrupt:  # the rounds that it says are kept are in a temporary folder
+        raise KeyboardInterrupt from None
     found = verdicts(drawn.counts, compare_rounds(drawn, again), drawn.contradictions, arguments.margin / 100)
     print_verdicts(found, again, arguments.margin, console)
     sys.exit(exit_code(found) or (2 if drawn.unread else 0))

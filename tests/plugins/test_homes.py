@@ -41,7 +41,7 @@ def trained(folder: Path) -> list[tuple[str, int]]:
 )
 def test_nothing_is_trained_twice(run_cli: Cli, tmp_path: Path, sweep: list[str], rounds: int) -> None:
     """Each configuration and seed once, as the dry run has said; and not again by the same command."""
-    assert f"\n{rounds} rounds to train" in run_cli(*TINY, *sweep, "dry_run=true").out
+    assert f"\n{rounds} round{'s' * (rounds > 1)} to train" in run_cli(*TINY, *sweep, "dry_run=true").out
     ended = run_cli(*TINY, *sweep)
     assert ended.code == 0, ended.err
     found = trained(tmp_path / "sweep")
