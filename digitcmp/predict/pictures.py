@@ -111,9 +111,8 @@ def ink_of(grey: Grey) -> Grey:
     window = max(3, max(paper.shape) // STROKE) | 1
     difference = ndimage.grey_closing(paper, size=(window, window), mode="nearest") - paper
     middle = float(np.median(difference))
-    floor = middle + NOISE * 1.4826 * float(
-        np.median(np.abs(difference - middle))
-    )  # the standard deviation of noise, by what most pixels do
+    deviation = 1.4826 * float(np.median(np.abs(difference - middle)))  # the standard deviation of noise, by what most pixels do
+    floor = middle + NOISE * deviation
     peak = float(np.quantile(difference, 0.998))
     if peak - floor < FAINTEST:
         return np.zeros_like(grey)
