@@ -24,13 +24,13 @@ from digitcmp.config.meant import for_many
 from digitcmp.config.sizes import check_jobs
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment import preview
+from digitcmp.experiment.claims import in_use
 from digitcmp.experiment.failed import failed_sweep
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_places, print_plan, print_resumed, run_folders
 from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
-from digitcmp.experiment.store import in_use
 from digitcmp.files import shipped
 from digitcmp.names import check_folder, check_name
 from digitcmp.notice import notice

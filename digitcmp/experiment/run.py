@@ -79,7 +79,7 @@ class Run:
         waiting = self.store.missing(self.elsewhere, self.config.retry_failed)
         free = [seed for seed in waiting if self.store.claim(seed, self.config.retry_failed)]
         for seed in free:
-            self.store.release(seed)  # whoever trains it claims it
+            self.store.claims.release(seed)  # whoever trains it claims it
         self.missing.extend(free)
         self.begun = False
         self.elsewhere = [seed for seed in waiting if seed not in free]
@@ -138,7 +138,7 @@ class Run:
         """A round was stopped: nothing of it counts."""
         self.in_flight -= 1
         self.store.checkpoints.remove([seed])
-        self.store.release(seed)
+        self.store.claims.release(seed)
 
     def end(self, otherwise: Status = "running") -> None:
         """End this process's work on the run, and say on disk how it stands."""

@@ -240,7 +240,7 @@ class Scheduler:
         """This process is through with a run."""
         run.end()
         self.begun.remove(run)
-        self.stopped |= run.store.stopped(run.elsewhere)
+        self.stopped |= run.store.claims.stopped(run.elsewhere)
         self.finished, self.left = self.finished + len(run.store.records.rounds), self.left + len(run.elsewhere)
         self.callback.on_run_end(run)
 

@@ -4,8 +4,7 @@
     records/    the logs (`digitcmp.experiment.records`), and a network per seed where they are kept; checkpoints of rounds in flight
     *.csv       views of the logs
 
-A round is claimed with a lock before it is trained; the system gives the lock back when the process that holds it ends, however
-it ends, so that nothing stays claimed by the dead. Every process appends to a log of its own.
+A round is claimed (`digitcmp.experiment.claims`) before it is trained. Every process appends to a log of its own.
 """
 
 import json
@@ -13,23 +12,21 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
-
-from filelock import FileLock, Timeout
 
 from digitcmp.config.identity import completed, configuration_hash, differences
 from digitcmp.errors import RunError
 from digitcmp.experiment import heartbeat
 from digitcmp.experiment.about import joined, read_about, with_job
 from digitcmp.experiment.checkpoints import Checkpoints
+from digitcmp.experiment.claims import Claims
 from digitcmp.experiment.provenance import now
 from digitcmp.experiment.published import is_published, read_records
 from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_logs, to_record
 from digitcmp.experiment.views import FILES, write_views
-from digitcmp.files import NoLocksError, append, file_lock, locked, older, remove_leftovers, write_whole
-from digitcmp.system import holders, is_stopped
+from digitcmp.files import NoLocksError, append, locked, older, remove_leftovers, write_whole
 from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
@@ -58,7 +55,7 @@ class Store:
         self.refresh()
         if self.about is None and self.reader.others:
             raise RunError(f"{directory} holds rounds of another configuration, and no run.json; choose another folder, or delete it")
-        self.claims: dict[int, FileLock] = {}
+        self.claims = Claims(directory)
         self.checkpoints = Checkpoints(directory, self.configuration_hash)
         self.next_view, self.next_size = time.monotonic() + VIEW_INTERVAL, VIEW_GROWTH * len(self.records.rounds)
         self.added, self.next_sync = False, 0.0
@@ -127,41 +124,13 @@ class Store:
 
     def claim(self, seed: int, retry_failed: bool) -> bool:
         """Take the round of this seed for this process, unless another one has it or has finished it."""
-        path = self.claim_path(seed)
-        path.parent.mkdir(exist_ok=True)
-        lock = file_lock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
+        if not self.claims.take(seed):
             return False
         self.refresh()
         if not self.missing([seed], retry_failed):
-            lock.release()
+            self.claims.release(seed)
             return False
-        self.claims[seed] = lock
         return True
-
-    def is_claimed(self, seed: int) -> bool:
-        """Whether another process has the round of this seed."""
-        path = self.claim_path(seed)
-        try:
-            with file_lock(path).acquire(timeout=0) if path.exists() else nullcontext():
-                return False
-        except Timeout:
-            return True
-
-    def claim_path(self, seed: int) -> Path:
-        """The lock of who has the round of this seed."""
-        return self.directory / ".claims" / f"{seed}.lock"
-
-    def stopped(self, seeds: Iterable[int]) -> set[int]:
-        """The processes that have claimed rounds of these seeds, and are stopped."""
-        return set(filter(is_stopped, holders(map(self.claim_path, seeds))))
-
-    def release(self, seed: int) -> None:
-        """Give a claim back."""
-        if seed in self.claims:
-            self.claims.pop(seed).release()
 
     def add(self, result: RoundResult) -> None:
         """Put a finished round on record. Costs the same however many there are. Raises RunError when the disk is full."""
@@ -176,10 +145,7 @@ class Store:
         self.checkpoints.remove([seed])
         if sync:
             self.next_sync = time.monotonic() + SYNC_INTERVAL
-        if seed in self.claims:
-            # its round is on record: whoever has opened this lock meanwhile will see that
-            Path(self.claims[seed].lock_file).unlink(missing_ok=True)
-            self.release(seed)
+        self.claims.settle(seed)
         if time.monotonic() >= self.next_view and len(self.records.rounds) >= self.next_size:
             self.write_views()
 
@@ -196,12 +162,11 @@ class Store:
         done or failed (some rounds are) when it is complete; otherwise running (another process has the rest), or
         interrupted or pruned, as whoever ends it knows.
         """
-        for seed in list(self.claims):
-            self.release(seed)
+        self.claims.release(*self.claims.held)
         for folder in (self.directory, self.directory / FOLDER, network_path(self.directory, 0).parent):
             remove_leftovers(folder)
         heartbeat.remove_dead(self.directory)
-        self.checkpoints.clean([seed for seed, row in self.rows.items() if row.status == "done" or not self.claim_path(seed).exists()])
+        self.checkpoints.clean([seed for seed, row in self.rows.items() if row.status == "done" or not self.claims.path(seed).exists()])
         try:
             if self.added:
                 append(self.directory / FOLDER / self.log, b"", sync=True)
@@ -219,8 +184,8 @@ class Store:
             status: Status = otherwise
             if not self.missing(about["seeds"], False):
                 status = "failed" if any(row.status == "failed" for row in self.rows.values()) else "done"
-                self.clear_claims()
-            elif otherwise == "running" and not any(map(self.is_claimed, self.missing(about["seeds"], False))):
+                self.claims.clear()
+            elif otherwise == "running" and not any(map(self.claims.elsewhere, self.missing(about["seeds"], False))):
                 status = "interrupted"  # rounds that an earlier command asked for, and that nobody has any more
             jobs = with_job(about.get("jobs", []), self.job)
             if status != about["status"] or jobs != about.get("jobs", []):
@@ -230,28 +195,9 @@ class Store:
                 self.write_about()
         return status
 
-    def clear_claims(self) -> None:
-        """Remove the locks of a run that is complete, but for those that somebody holds to train a failed round again."""
-        for path in (self.directory / ".claims").glob("*.lock"):
-            with suppress(Timeout), file_lock(path).acquire(timeout=0):
-                path.unlink(missing_ok=True)
-        with suppress(OSError):
-            (self.directory / ".claims").rmdir()
-
     def write_about(self) -> None:
         """Write run.json."""
         write_whole(self.directory / "run.json", json.dumps(self.about, indent=2, ensure_ascii=False) + "\n")
-
-
-def in_use(directory: Path) -> bool:
-    """Whether a process has rounds of the run in this folder in flight."""
-    for path in (directory / ".claims").glob("*.lock"):
-        try:
-            with file_lock(path).acquire(timeout=0):
-                continue
-        except Timeout:
-            return True
-    return False
 
 
 def network_path(directory: Path, seed: int) -> Path:

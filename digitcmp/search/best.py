@@ -17,9 +17,10 @@ from digitcmp.config.identity import configuration, configuration_hash, flat
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import Config
 from digitcmp.errors import SearchError
+from digitcmp.experiment.claims import in_use
 from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.provenance import now, versions
-from digitcmp.experiment.store import in_use, read_run_records
+from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
 from digitcmp.inert import visible
 from digitcmp.plugins.private import error_of

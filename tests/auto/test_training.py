@@ -154,7 +154,7 @@ def test_a_round_that_another_process_has(tmp_path: Path, whole: Path, finished:
         if finished:
             other.add(RoundResult(record.row, record.epochs, record.distances))
         else:
-            other.release(3)
+            other.claims.release(3)
 
     timer = threading.Timer(6, end)  # by then the other rounds are through, mostly
     timer.start()

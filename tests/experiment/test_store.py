@@ -289,7 +289,7 @@ def test_a_claimed_round_is_left_to_who_claimed_it(tmp_path: Path) -> None:
     assert not two.claim(0, False)
     two.add(result(1))
     assert one.claim(2, False)
-    one.release(2)
+    one.claims.release(2)
     assert two.claim(2, False)
     assert one.end() == "running"  # by the other process
     two.add(result(2))
@@ -313,7 +313,7 @@ def test_a_run_that_is_complete_leaves_the_claims_of_those_who_try_again(tmp_pat
     assert one.claim(0, True)
     two.end()
     assert not two.claim(0, True)
-    one.release(0)
+    one.claims.release(0)
     one.end()
     assert not (tmp_path / ".claims").exists()
 

@@ -179,7 +179,7 @@ def test_remove(runs: Path, run_main: Main) -> None:
     assert claim.claim(0)
     ended = run_main(cli.main, "rm", runs / "b", runs / "e", "--yes")
     assert "a process is training rounds of it" in ended.err
-    claim.store.release(0)
+    claim.store.claims.release(0)
     assert run_main(cli.main, "rm", runs / "b", runs / "e", "--yes").code == 0
     assert sorted(path.name for path in runs.iterdir()) == ["a", "c", "d"]
     (runs / "link").symlink_to(runs / "a")
