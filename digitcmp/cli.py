@@ -16,18 +16,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp import __version__, entry
+from digitcmp import __version__, entry, session
 from digitcmp.config import messages, schema
 from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
-from digitcmp.config.meant import for_many
 from digitcmp.config.sizes import check_jobs
-from digitcmp.errors import ConfigError, DigitcmpError, RunError
+from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment import preview
 from digitcmp.experiment.claims import in_use
 from digitcmp.experiment.failed import failed_sweep
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import failures, print_places, print_plan, print_resumed, run_folders
+from digitcmp.experiment.plan import failures, print_resumed, run_folders, show_plan
 from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -62,9 +61,10 @@ class Hooks(Callback):
         check_storage("callbacks", OmegaConf.to_container(config.callbacks, resolve=False))
         slurm.check_given(config.hydra, multirun=False)
         sweeps.check_beside(config)
-        check_single(config)
+        sweeps.check_single(config)
         if config.preview:
             previews.give_folder(config, single=True)
+        session.goes_to(config.hydra.run.dir)
         checked = preview.shortened(typed(config))
         run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
         if checked.rounds == schema.AUTO:
@@ -103,6 +103,7 @@ class Hooks(Callback):
         if config.preview:
             previews.give_folder(config, single=False)
         sweeps.make_absolute(config)
+        session.goes_to(config.hydra.sweep.dir)
 
     @carried_out
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -124,45 +125,27 @@ class Hooks(Callback):
             print(f"{counted(len(busy), 'run')} in {directory}: another process still trains rounds of them, and reports at its end")
             return
         if config.report and config.test:
-            from digitcmp.report.build import make_report
-            from digitcmp.report.terminal import print_report
-
-            print_report(make_report([directory]))
+            report_on(directory)
         if config.preview:
             preview.tell(directory, Terminal())
         if failed := failures(directory):
             complain(failed_sweep(failed, sys.argv[1:], directory))
 
 
+def report_on(directory: Path) -> None:
+    """Write the report of a sweep; print it for who has typed the command."""
+    from digitcmp.report.build import make_report
+    from digitcmp.report.terminal import print_report
+
+    report = make_report([directory])
+    if session.from_shell():
+        print_report(report)
+
+
 def check_names(config: DictConfig, folder: str) -> None:
     """Raise ConfigError for a job's name or a folder that nobody should give."""
     check_name("hydra.job.name", str(config.hydra.job.name))
     check_folder("hydra.run.dir" if folder == config.hydra.run.dir else "hydra.sweep.dir", folder)
-
-
-def check_single(config: DictConfig) -> None:
-    """Raise ConfigError for a single run that was given what makes a sweep; a search would even look at the test pairs."""
-    given = [argument for argument in config.hydra.overrides.hydra if argument.lstrip("+").startswith(("hydra.sweeper", "hydra/sweeper"))]
-    if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
-        return  # a job of a sweep, in its own folder
-    if name := config.hydra.runtime.choices.get("sweeps"):
-        given.append(f"+sweeps={name}")
-    if given:
-        raise ConfigError(f"{' '.join(given)}: this is for many runs; add --multirun, as in: {for_many(sys.argv[1:])}")
-
-
-def show_plan(run: Run) -> None:
-    """What a single run would train."""
-    from digitcmp.experiment.executors.choose import choose, places
-
-    _, workers = choose(run.config, len(run.seeds))
-    print_places(places(run.config), Terminal())
-    if run.config.rounds == schema.AUTO:
-        from digitcmp.auto.expected import print_expected
-
-        print_expected([run], run.directory, workers, Terminal())
-    else:
-        print_plan([run], workers, Terminal())
 
 
 @hydra.main(
@@ -202,10 +185,11 @@ def job(composed: DictConfig) -> float:
 
         notice.show("drawing its curves …")
         draw_outdated([run.directory])
-        print_summary(run, console)
+        if session.from_shell():
+            print_summary(run, console)
         if whole.preview:
             preview.tell(run.directory, console)
-        else:
+        elif session.from_shell():
             print_next(run, console)
     return run.outcome()
 
@@ -216,13 +200,9 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"digitcmp {__version__} (Hydra {version('hydra-core')})")
         return
-    logging.raiseExceptions = False  # a log that cannot be written is no reason for a trace: what matters is on record
     full_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     try:
-        sys.argv[:] = ["digitcmp", *options.given(into_environment(sys.argv[1:], os.environ))]
-        resolvers.register()
-        job()
+        carry_out(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
         end_quietly()
@@ -235,6 +215,16 @@ def main() -> None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
 
 
+def carry_out(arguments: list[str]) -> None:
+    """Let Hydra do what the arguments of a command line say; they stand in `sys.argv` meanwhile, as Hydra wants it. Raises what Hydra
+    raises, and Refused for what a callback of ours has refused."""
+    logging.raiseExceptions = False  # a log that cannot be written is no reason for a trace: what matters is on record
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
+    sys.argv[:] = ["digitcmp", *options.given(into_environment(arguments, os.environ))]
+    resolvers.register()
+    job()
+
+
 def fail(error: BaseException, full_trace: bool) -> NoReturn:
     """End with exit code 1 and one line, or with the whole trace where that was asked for, and where it is a fault of the program.
 
@@ -244,10 +234,18 @@ def fail(error: BaseException, full_trace: bool) -> NoReturn:
         raise KeyboardInterrupt from error
     if isinstance(error, OSError) and error.filename is None and not writable(sys.stdout):
         error = RunError(f"cannot write to standard output: {error.strerror}; finished rounds are kept")
+    told = mendable(error, sys.argv[1:])
+    if full_trace or told is None:
+        raise error
+    complain(told)
+    sys.exit(1)
+
+
+def mendable(error: BaseException, arguments: list[str]) -> str | None:
+    """What went wrong with these arguments, in one line; None where that is a fault of the program."""
     if isinstance(error.__cause__, OSError) and isinstance(error, ValueError):  # Hydra's log cannot be written
         error = error.__cause__
     known = isinstance(error, DigitcmpError | HydraException | OmegaConfBaseException | OSError | UnicodeDecodeError | yaml.YAMLError)
-    if full_trace or not (known or messages.raised_by_reading(error) or messages.raised_by_a_library(error)):
-        raise error
-    complain(messages.one_line(error, sys.argv[1:]))
-    sys.exit(1)
+    if not (known or messages.raised_by_reading(error) or messages.raised_by_a_library(error)):
+        return None
+    return messages.one_line(error, arguments)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def takes_back() -> bool:
     """Whether errors go to a terminal that can take back what stands in a line."""
-    return os.isatty(2) and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+    return os.isatty(2) and sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 class Notice:

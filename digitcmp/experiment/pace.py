@@ -58,8 +58,12 @@ def measure(config: Config, rounds: int) -> Pace | None:
             epochs.append(row)
         return time.monotonic() - begun < MOST_SECONDS
 
+    short, threads = replace(config, epochs=min(SHORT, config.epochs), save_model=False), torch.get_num_threads()
     torch.set_num_threads(1)  # as the executors train
-    result = train_rounds(replace(config, epochs=min(SHORT, config.epochs), save_model=False), list(seeds), device, heard)[0]
+    try:
+        result = train_rounds(short, list(seeds), device, heard)[0]
+    finally:
+        torch.set_num_threads(threads)
     if not epochs:
         return None
     whole = result.row.seconds if result else epochs[0].seconds

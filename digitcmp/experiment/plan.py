@@ -16,7 +16,7 @@ from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
 from digitcmp.inert import line
-from digitcmp.terminal import tell, words
+from digitcmp.terminal import Terminal, tell, words
 
 
 def in_all(seconds: float, workers: int, by_what: str = "") -> str:
@@ -39,6 +39,20 @@ def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
     time = in_all(sum(len(run.missing) * paces.seconds(run) for run in runs if run.missing), workers, paces.by_what())
     missing = counted(sum(len(run.missing) for run in runs), "round")
     console.print(f"{missing} to train, {time}; nothing was trained (dry_run=true)", highlight=False)
+
+
+def show_plan(run: Run) -> None:
+    """Print what a single run would train."""
+    from digitcmp.experiment.executors.choose import choose, places
+
+    _, workers = choose(run.config, len(run.seeds))
+    print_places(places(run.config), Terminal())
+    if run.config.rounds == AUTO:
+        from digitcmp.auto.expected import print_expected
+
+        print_expected([run], run.directory, workers, Terminal())
+    else:
+        print_plan([run], workers, Terminal())
 
 
 def print_places(places: str, console: Console) -> None:

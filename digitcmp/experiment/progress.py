@@ -13,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.notebook import NotebookBar
 from digitcmp.experiment.run import Run, objective
 from digitcmp.inert import line
+from digitcmp.session import in_notebook
 from digitcmp.terminal import takes_back
 from digitcmp.train.results import EpochRow, RoundResult, accuracy_of
 
@@ -74,9 +76,9 @@ class Line(Progress):
 class ProgressDisplay(Callback):
     """Follows rounds, from the first one that is begun until it is left as a context manager.
 
-    In a terminal that can take lines back: one line with the count (of epochs, until a first round is through), a bar over all epochs
-    (a search: trials, those in flight as far as they are), what the rounds have come to, and the time left. Elsewhere: a line per epoch
-    of a single round, a line per finished round of several.
+    In a notebook, and in a terminal that can take lines back: one line with the count (of epochs, until a first round is through), a bar
+    over all epochs (a search: trials, those in flight as far as they are), what the rounds have come to, and the time left. Elsewhere: a
+    line per epoch of a single round, a line per finished round of several.
 
     rounds, epochs: how many are expected in all, None where nobody knows. several: whether there are several runs. trials: of a
     search, in place of rounds and epochs: how many there are to be; finished: how many of them there are already, best: their best.
@@ -95,11 +97,11 @@ class ProgressDisplay(Callback):
     ) -> None:
         self.title, self.rounds, self.epochs, self.several, self.console = line(title), rounds, epochs, several, console
         self.trials, self.finished, self.best = trials, finished, best
-        self.live, self.begun = takes_back(console), False
+        self.live, self.begun = takes_back(console) or in_notebook(), False
         self.last: dict[tuple[Run, int], EpochRow] = {}  # of the rounds in flight
         self.through: Counter[Run] = Counter()  # epochs of the trials in flight
         self.ended = Sums()  # of the last epochs of the rounds that are through
-        self.bar = Line(console=console, transient=True, speed_estimate_period=600)
+        self.bar: Line | NotebookBar = NotebookBar() if in_notebook() else Line(console=console, transient=True, speed_estimate_period=600)
         self.task = self.bar.add_task(self.title, total=trials or epochs, completed=finished, count="", figures="starting")
 
     @classmethod

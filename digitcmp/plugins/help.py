@@ -93,7 +93,11 @@ def meaning(group: str, choice: str) -> str:
         return ""
     comment = re.match(r"(?:#.*\n)*", file.read_text(encoding="utf-8"))
     lines = [line.lstrip("# ") for line in (comment[0] if comment else "").splitlines()]
-    text = " ".join(line for line in lines if not line.startswith(("@package", f"python -m digitcmp --multirun +sweeps={choice}")))
+    text = " ".join(
+        line
+        for line in lines
+        if not line.startswith(("@package", "yaml-language-server", f"python -m digitcmp --multirun +sweeps={choice}"))
+    )
     return re.split(r"(?<=[\w)%])\. (?=[A-Z(])", text)[0].removesuffix(".")
 
 

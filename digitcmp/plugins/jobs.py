@@ -15,6 +15,7 @@ from typing import Any, cast
 from hydra.conf import HydraConf
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -27,6 +28,8 @@ from digitcmp.experiment.plan import run_folders
 from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.run import Run
 from digitcmp.plugins.composing import TemplateLoader
+
+WORDS = ("true", "false", "null", "nan", "inf")  # that are no text unless they are quoted
 
 
 @dataclass
@@ -186,7 +189,10 @@ def as_text(value: Any) -> str:
         return "{" + ",".join(f"{name}:{as_text(one)}" for name, one in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(as_text, value)) + "]"
-    return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w-]*", value) else json.dumps(value)
+    if not isinstance(value, str):
+        return json.dumps(value)
+    plain = re.fullmatch(r"[A-Za-z_][\w-]*", value, re.ASCII) and value.lower() not in WORDS
+    return value if plain else QuotedString(value, Quote.double).with_quotes()
 
 
 def own_folder(arguments: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Where a sweep goes, and what a sweep of the official sweeper may ask for: found out before Hydra writes anything."""
 
 import re
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from digitcmp.config.composed import OFFICIAL
 from digitcmp.config.identity import execution_keys, schema_key
+from digitcmp.config.meant import for_many
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.plugins.composing import key_of
@@ -83,6 +85,17 @@ def check_whole(config: DictConfig) -> None:
         (override,) = OverridesParser.create().parse_overrides([text])
         if text in params or override.is_sweep_override():
             raise ConfigError(f"{text}: this is for a whole sweep; give it one value, as in {key}=true")
+
+
+def check_single(config: DictConfig) -> None:
+    """Raise ConfigError for a single run that was given what makes a sweep; a search would even look at the test pairs."""
+    given = [argument for argument in config.hydra.overrides.hydra if argument.lstrip("+").startswith(("hydra.sweeper", "hydra/sweeper"))]
+    if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
+        return  # a job of a sweep, in its own folder
+    if name := config.hydra.runtime.choices.get("sweeps"):
+        given.append(f"+sweeps={name}")
+    if given:
+        raise ConfigError(f"{' '.join(given)}: this is for many runs; add --multirun, as in: {for_many(sys.argv[1:])}")
 
 
 def check_beside(config: DictConfig) -> None:

@@ -72,21 +72,25 @@ def styled(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
     return drawn
 
 
-def new_figure(height: float, width: float = WIDTH, dpi: float = 150) -> Figure:
-    """An empty figure that belongs to no window; inches."""
+def new_figure(height: float, width: float = WIDTH, dpi: float = 150, into: Figure | None = None) -> Figure:
+    """An empty figure; inches. It belongs to no window, unless one is given that does."""
+    if into is not None:
+        into.set_layout_engine("constrained")
+        into.set_size_inches(width, height)
+        return into
     figure = Figure(figsize=(width, height), layout="constrained", dpi=dpi)
     FigureCanvasAgg(figure)
     return figure
 
 
-def column_figure(height: float) -> Figure:
+def column_figure(height: float, into: Figure | None = None) -> Figure:
     """An empty figure as wide as a column of a paper; inches."""
-    return new_figure(height, COLUMN, dpi=300)
+    return new_figure(height, COLUMN, 300, into)
 
 
-def broad_figure(height: float) -> Figure:
+def broad_figure(height: float, into: Figure | None = None) -> Figure:
     """An empty figure as wide as a page of a paper; inches."""
-    return new_figure(height, BROAD, dpi=200)
+    return new_figure(height, BROAD, 200, into)
 
 
 def style(index: int) -> dict[str, Any]:

@@ -183,11 +183,22 @@ def distinct_rounds(rounds: pd.DataFrame, runs: pd.DataFrame, notes: list[str]) 
 
 
 def load_rounds(folder: str | Path, *more: str | Path) -> pd.DataFrame:
-    """All rounds at or below the folders as a tidy frame, one row a round.
+    """All rounds at or below the folders as a tidy frame, one row a round. What differs comes first. In this order:
 
-    Columns: run (path relative to the folder), configuration_hash, parameters, engine, device, platform (as JSON), digitcmp, torch, python,
-    git_commit, git_dirty, the configuration as typed dotted columns (`aux_weight`, `model.name`, `optimizer.lr`; lists as
-    compact text), and those of rounds.csv (its `epochs` as `epochs_trained`). Accuracies are fractions, times seconds.
+    - `run` (string): its path relative to the folder;
+    - the configuration keys in which the runs differ, dotted (`model.name`, `optimizer.lr`): bool, int64, float64 or string, and boolean
+      or Int64 where some have no value; lists as compact text;
+    - `seed` (int64), `status` (string: done, failed), `epochs_trained` (int64);
+    - `train_loss` (float64, nats, mean over the batches of the last epoch); `train_accuracy`, `test_accuracy`, `digit_accuracy`,
+      `val_accuracy` (float64, fractions), NaN where there are none;
+    - `best_epoch` (Int64, from 1) and `best_accuracy` (float64, a fraction): the epoch with the best validation accuracy (test accuracy
+      where there is none), and that;
+    - `majority_accuracy` (float64, a fraction: always giving the more frequent answer to the test pairs);
+    - `seconds` (float64, of the round alone), `error` (string);
+    - the configuration keys that all runs have in common;
+    - `configuration_hash` (string), `parameters` (int64), `engine`, `device`, `platform` (string, JSON), `digitcmp`, `torch`, `python`,
+      `git_commit` (string), `git_dirty` (boolean).
+
     What is damaged or on record twice is left out and told in a UserWarning. Raises RunError when there is no run.
     """
     sweep = read_sweep([folder, *more], columns=())
@@ -195,15 +206,20 @@ def load_rounds(folder: str | Path, *more: str | Path) -> pd.DataFrame:
 
 
 def load_epochs(folder: str | Path, *more: str | Path) -> pd.DataFrame:
-    """All epochs of the rounds of `load_rounds`, one row a (round, epoch): the same columns, then those of epochs.csv."""
+    """All epochs of the rounds of `load_rounds`, one row a (round, epoch): as there, with these in place of the columns of a round.
+
+    `seed`, `epoch` (int64, from 1); `train_loss` (float64, nats), the accuracies (float64, fractions), NaN where an epoch was not tested;
+    `seconds` (float64, of the epoch's training); `status` (string, of the round).
+    """
     sweep = read_sweep([folder, *more])
     status = sweep.rounds[["run_index", "seed", "status"]]
     return tidy(sweep, sweep.epochs.merge(status, on=["run_index", "seed"], how="left"))
 
 
 def tidy(sweep: Sweep, rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the columns of their runs in front; what was noted while reading becomes warnings."""
+    """Rows between the columns of their runs, those that differ in front; what was noted while reading becomes warnings."""
     for note in sweep.warnings:
         warnings.warn(line(note), UserWarning, stacklevel=3)
-    about = sweep.runs[["run", *ABOUT, *sweep.keys]].iloc[rows["run_index"].to_numpy()].reset_index(drop=True)
-    return pd.concat([about, rows.drop(columns="run_index").reset_index(drop=True)], axis=1)
+    about = sweep.runs[["run", *sweep.keys, *ABOUT]].iloc[rows["run_index"].to_numpy()].reset_index(drop=True)
+    differing = ["run", *(key for key in sweep.keys if sweep.runs[key].nunique(dropna=False) > 1)]
+    return pd.concat([about[differing], rows.drop(columns="run_index").reset_index(drop=True), about.drop(columns=differing)], axis=1)

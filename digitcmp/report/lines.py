@@ -37,10 +37,10 @@ NAN = float("nan")
 
 
 @styled
-def curves(means: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = NAN) -> Figure:
+def curves(means: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = NAN, into: Figure | None = None) -> Figure:
     """The metric per epoch: a line for the mean over rounds, a band of ± one standard deviation (the published Figure 1).
 
-    means: as `curve_means`; chance: of a network that has learnt nothing, NaN where there is none.
+    means: as `curve_means`; chance: of a network that has learnt nothing, NaN where there is none; into: an empty figure.
     """
 
     def band(axes: Axes, part: pd.DataFrame, look: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ def curves(means: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = 
 
     title = f"{metric.title.capitalize()} per epoch"
     note = "mean ± standard deviation over rounds" + (f"; {CARRIED}" if means["carried"].any() else "")
-    return side_by_side(means, "epoch", "epoch", title, note, metric, band, chance=chance)
+    return side_by_side(means, "epoch", "epoch", title, note, metric, band, chance=chance, into=into)
 
 
 @styled
@@ -83,6 +83,7 @@ def side_by_side(
     draw: Draw,
     apart: float = 0.0,
     chance: float = NAN,
+    into: Figure | None = None,
 ) -> Figure:
     """All configurations in a panel, or, where they are more than six, in one each, drawn by `draw`.
 
@@ -90,8 +91,8 @@ def side_by_side(
     """
     parts = {label: statistics[statistics["label"] == label] for label in labels_of(statistics)}
     if len(parts) > TOGETHER:
-        return small_multiples(parts, across, xlabel, title, note, metric, draw, chance)
-    figure = column_figure(2.1)
+        return small_multiples(parts, across, xlabel, title, note, metric, draw, chance, into)
+    figure = column_figure(2.1, into)
     axes = figure.subplots()
     for index, (label, part) in enumerate(parts.items()):
         shifted = part.assign(**{across: part[across] + apart * (index - (len(parts) - 1) / 2)})
@@ -105,11 +106,19 @@ def side_by_side(
 
 
 def small_multiples(
-    parts: dict[str, pd.DataFrame], across: str, xlabel: str, title: str, note: str, metric: Metric, draw: Draw, chance: float
+    parts: dict[str, pd.DataFrame],
+    across: str,
+    xlabel: str,
+    title: str,
+    note: str,
+    metric: Metric,
+    draw: Draw,
+    chance: float,
+    into: Figure | None,
 ) -> Figure:
     """A panel a configuration, drawn by `draw`, the first one's mean dotted in each. across: the column of the x axis."""
     count = math.ceil(len(parts) / PANELS)
-    figure = broad_figure(0.4 + 1.4 * count)
+    figure = broad_figure(0.4 + 1.4 * count, into)
     panels = figure.subplots(count, PANELS, sharex=True, sharey=True, squeeze=False).ravel()
     first, reference = next(iter(parts.items()))
     for index, (axes, (label, part)) in enumerate(zip(panels, parts.items(), strict=False)):

@@ -144,8 +144,8 @@ def test_every_rung_changes_one_thing(name: str) -> None:
 def test_every_sweep_runs(path: Path, run_cli: Callable[..., Ended], tmp_path: Path) -> None:
     """Every sweep starts with the command that runs it and what it shows; its jobs train (a tiny round on digits)."""
     lines = path.read_text().splitlines()
-    assert lines[1] == f"# python -m digitcmp --multirun +sweeps={path.stem}"
-    assert lines[2].startswith("# ")
+    assert lines[2] == f"# python -m digitcmp --multirun +sweeps={path.stem}"
+    assert lines[3].startswith("# ")
     assert yaml.safe_load(path.read_text())["hydra"]["sweep"]["dir"] == f"outputs/{path.stem}"
     short = ["data.val_pairs=10", "hydra.sweeper.n_trials=2", "hydra.sweeper.pruner=none", "hydra.sweeper.confirm=1"]
     short += ["hydra.sweeper.finalists=2", "hydra.sweeper.finalist_rounds=1"]

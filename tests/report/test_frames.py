@@ -1,6 +1,7 @@
 """Records as frames: tidy, typed, nothing counted twice, nothing damaged taken for data."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,11 +49,11 @@ EPOCH_KINDS = {"seed": "int64", "epoch": "int64", **dict.fromkeys(FIGURES, "floa
 
 @pytest.mark.parametrize(("load", "view", "kinds"), [(load_rounds, "rounds", ROUND_KINDS), (load_epochs, "epochs", EPOCH_KINDS)])
 def test_frames_of_a_trained_run(trained: Run, load: Callable[[Path], pd.DataFrame], view: str, kinds: dict[str, str]) -> None:
-    """The run, then its configuration, then what its CSV file shows, in columns of the promised types."""
+    """The run, then what its CSV file shows in columns of the promised types, then its configuration and what made it."""
     frame, about = load(trained.directory), read_about(trained.directory)
-    front = ["run", "configuration_hash", "parameters", "engine", "device", "platform"]
-    front += ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
-    assert frame.columns.tolist() == [*front, *flatten(about["configuration"]), *kinds]
+    last = ["configuration_hash", "parameters", "engine", "device", "platform"]
+    last += ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
+    assert frame.columns.tolist() == ["run", *kinds, *flatten(about["configuration"]), *last]
     assert frame[list(kinds)].dtypes.astype(str).to_dict() == kinds
     shown = pd.read_csv(trained.directory / f"{view}.csv").rename(columns={"epochs": "epochs_trained"})
     shown = shown.assign(**{"status": "done"} if view == "epochs" else {})[list(kinds)].astype(kinds)
@@ -61,6 +62,21 @@ def test_frames_of_a_trained_run(trained: Run, load: Callable[[Path], pd.DataFra
     assert frame["test_accuracy"].isna().tolist() == ([False] * 2 if view == "rounds" else [True, False] * 2)
     assert (frame["model.name"].unique(), frame["parameters"].unique()) == (["wsn"], [27884])
     assert (frame["run"].unique(), frame["test_every"].unique()) == ([trained.name], [2])
+
+
+def test_what_differs_comes_first(tmp_path: Path) -> None:
+    """The keys that tell the runs apart, one that some runs lack among them; then the figures."""
+    write_run(tmp_path / "a", {0: 0.8})
+    write_run(tmp_path / "b", {0: 0.9}, configuration(model__name="wsn", optimizer__comparator_lr=0.3))
+    for load in (load_rounds, load_epochs):
+        assert load(tmp_path).columns.tolist()[:5] == ["run", "model.name", "optimizer.comparator_lr", *load(tmp_path / "a").columns[1:3]]
+    kinds = {str(name): str(kind) for name, kind in load_rounds(tmp_path).dtypes.items()}
+    told = re.findall(
+        r"`([\w.]+)`",
+        str(load_rounds.__doc__).split("in which the runs differ")[0] + str(load_rounds.__doc__).split("lists as compact text;")[1],
+    )
+    assert set(told) - {"run"} == set(kinds) & set(told) - {"run"}, "the docstring names columns that there are not"
+    assert set(kinds) - set(flatten(configuration())) <= set(told), "the docstring leaves columns out"
 
 
 def test_frames_of_failed_rounds_have_the_same_columns(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ class SerialExecutor(Executor):
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)  # or the first GPU would give memory to this process, too
         self.submitted: tuple[Task, list[RoundFuture], OnEpoch, OnCheckpoint] | None = None
+        self.threads = torch.get_num_threads()
         torch.set_num_threads(1)  # two threads gain little on networks this small, and collapse when the machine is busy
 
     def has_room(self) -> bool:
@@ -56,3 +57,6 @@ class SerialExecutor(Executor):
     def train(self, task: Task, on_epoch: OnRoundEpoch, on_checkpoint: OnRoundCheckpoint) -> Sequence[RoundResult | Exception | None]:
         """The results of a task's rounds (see `settle`). Raises DigitcmpError when there is none."""
         return train_rounds(task.config, task.seeds, self.device, on_epoch, task.checkpoints, on_checkpoint)
+
+    def shutdown(self) -> None:
+        torch.set_num_threads(self.threads)

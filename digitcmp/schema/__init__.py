@@ -1,0 +1,1 @@
+"""JSON schemas of the YAML files, for editors and other programs, worked out from `digitcmp.config.schema`."""

@@ -1,0 +1,188 @@
+"""`digitcmp.run` and `digitcmp.sweep` are the command line: the same folders, numbers, errors and resumption."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+from matplotlib.figure import Figure
+
+import digitcmp
+from digitcmp.errors import ConfigError, DigitcmpError, RunError
+from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.run import Run
+from digitcmp.report import terminal
+from digitcmp.train.results import RoundResult
+from tests.conftest import Ended
+from tests.experiment.made import seeds_of, status_of, without_seconds
+
+SMALL = {"epochs": 2, "batch_size": 20, "data": {"train_pairs": 60, "test_pairs": 60}, "engine": "serial"}
+TYPED = ["epochs=2", "batch_size=20", "data.train_pairs=60", "data.test_pairs=60", "engine=serial"]
+Cli = Callable[..., Ended]
+
+
+class Interrupts(Callback):
+    """Somebody who presses the stop button when the first round has ended."""
+
+    def on_round_end(self, run: Run, result: RoundResult) -> None:
+        raise KeyboardInterrupt(run, result)
+
+
+def files(folder: Path) -> set[str]:
+    """What is in a folder, the report's own aside."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "records" not in path.parts}
+
+
+def test_a_run_is_the_command(run_cli: Cli, tmp_path: Path) -> None:
+    """The same files, epochs and command on record; a second call trains nothing, a third one what is asked for in addition."""
+    assert run_cli("model=wsn", "aux_weight=0.5", "rounds=2", *TYPED, "hydra.run.dir=typed").code == 0
+    result = digitcmp.run({"model": "wsn", "aux_weight": 0.5, "rounds": 2, **SMALL}, "called", progress=False)
+    assert result.folder == tmp_path / "called"
+    assert files(result.folder) == files(tmp_path / "typed")
+    assert without_seconds(result.folder / "epochs.csv") == without_seconds(tmp_path / "typed" / "epochs.csv")
+    typed, called = (json.loads((folder / "run.json").read_text()) for folder in (tmp_path / "typed", result.folder))
+    assert typed["configuration_hash"] == called["configuration_hash"]
+    assert typed["command"].replace("typed", "called") == called["command"]
+    before = (result.folder / "rounds.csv").read_bytes()
+    again = digitcmp.run(["model=wsn", "aux_weight=0.5", "rounds=2", *TYPED], result.folder)
+    assert (result.folder / "rounds.csv").read_bytes() == before
+    assert again.rounds.equals(result.rounds)
+    assert seeds_of(digitcmp.run({"model": "wsn", "aux_weight": 0.5, "rounds": 3, **SMALL}, "called").folder) == [0, 1, 2]
+
+
+def test_a_sweep_is_the_command(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same runs and report, of which nothing is printed; the result has its parts."""
+    printed: list[object] = []
+    monkeypatch.setattr(terminal, "print_report", printed.append)
+    assert run_cli("--multirun", "model=net2,wsn", "seed=range(2)", *TYPED, "hydra.sweep.dir=typed").code == 0
+    assert len(printed) == 1
+    result = digitcmp.sweep({"model": ["net2", "wsn"], "seed": range(2), "save_model": True, **SMALL}, tmp_path / "called")
+    assert len(printed) == 1
+    assert {path.name for path in result.runs} == {path.name for path in (tmp_path / "typed").iterdir() if (path / "run.json").exists()}
+    assert files(result.folder) - {".hydra/overrides.yaml"} == files(tmp_path / "typed") - {".hydra/overrides.yaml"}
+    assert result.rounds.columns.tolist()[:2] == ["run", "model.name"]
+    assert result.rounds.groupby("model.name")["seed"].apply(list).to_dict() == {"net2": [0, 1], "wsn": [0, 1]}
+    assert len(result.epochs) == 8
+    assert result.table()["label"].tolist() == ["net2", "wsn"]
+    assert result.comparisons()[["label", "baseline", "pairs"]].to_numpy().tolist() == [["wsn", "net2", 2]]
+    assert result.comparisons(baseline="wsn")["label"].tolist() == ["net2"]
+    assert result.table("train_loss")["mean"].gt(0).all()
+    for shown in (repr(result), result._repr_html_()):
+        assert all(word in shown for word in ("wsn", "net2", "test accuracy [%]", "paired by seed", "warning: "))
+    assert digitcmp.load_model(result.runs[1]).seed == 1
+
+
+@pytest.fixture
+def of_two(tmp_path: Path) -> digitcmp.Result:
+    """A made-up sweep."""
+    from tests.report.made import configuration, write_run
+
+    write_run(tmp_path / "s" / "a", {0: 0.8, 1: 0.7})
+    write_run(tmp_path / "s" / "b", {0: 0.9, 1: 0.8}, configuration(model__name="<b>wsn</b>\x1b[31m"))
+    return digitcmp.Result(tmp_path / "s")
+
+
+def test_curves(of_two: digitcmp.Result) -> None:
+    """Into a figure of pyplot, which a notebook shows; a line a configuration."""
+    before = plt.get_fignums()
+    axes = of_two.plot_curves()
+    try:
+        assert isinstance(axes.figure, Figure)
+        assert len(plt.get_fignums()) == len(before) + 1
+        assert axes.get_ylabel() == "test accuracy"
+        assert len([line for line in axes.get_lines() if len(line.get_xdata()) == 3]) == 2  # type: ignore[arg-type]
+        axes.figure.canvas.draw()
+    finally:
+        plt.close(plt.get_fignums()[-1])
+
+
+def test_shown_text_is_inert(of_two: digitcmp.Result) -> None:
+    """Neither markup nor control sequences of a name reach whoever shows it."""
+    assert "<b>" not in of_two._repr_html_()
+    assert "&lt;b&gt;wsn" in of_two._repr_html_()
+    assert "\x1b" not in repr(of_two) + of_two._repr_html_()
+
+
+def test_nothing_on_record(tmp_path: Path) -> None:
+    """Is said by every part, and shown without a trace."""
+    empty = digitcmp.Result(tmp_path)
+    with pytest.raises(RunError, match="no run"):
+        _ = empty.rounds
+    assert "no run" in repr(empty)
+    assert "no run" in empty._repr_html_()
+
+
+MISTAKES: list[tuple[dict[str, Any], bool]] = [
+    ({"model": "wns"}, False),
+    ({"epochs": -1}, False),
+    ({"epochs": "many"}, False),
+    ({"modl.dropout": 0.1}, False),
+    ({"experiment": "net4"}, False),
+    ({"model": "wsn", "seed": "1,2"}, False),
+    ({"+sweeps": "smoke"}, False),
+    ({"model": ["net1", "wns"]}, True),
+    ({"data.root": "~/a"}, False),
+]
+
+
+@pytest.mark.parametrize(("overrides", "many"), MISTAKES)
+def test_mistakes(overrides: dict[str, Any], many: bool, run_cli: Cli) -> None:
+    """The same line as on the command line, as an exception, without a trace of the program's insides."""
+    typed = [f"{key}={','.join(value) if isinstance(value, list) else value}" for key, value in overrides.items()]
+    ended = run_cli(*(["--multirun"] if many else []), *typed)
+    with pytest.raises(DigitcmpError) as raised:
+        (digitcmp.sweep if many else digitcmp.run)(overrides)
+    assert ended.code == 1
+    assert ended.err.strip().splitlines()[-1] == f"digitcmp: {raised.value}"
+    assert raised.value.__suppress_context__
+    assert not list(Path().glob("outputs/*/*"))
+
+
+def test_failed_rounds(tmp_path: Path) -> None:
+    """End a call with an error; what was done is there."""
+    with pytest.raises(RunError, match="failed"):
+        digitcmp.run({"model": "net1", "optimizer": "sgd", "optimizer.lr": 1e30, **SMALL}, tmp_path / "f", progress=False)
+    assert digitcmp.Result(tmp_path / "f").rounds["status"].tolist() == ["failed"]
+
+
+def test_dry_run(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Says what it would train, and trains nothing."""
+    result = digitcmp.run({"model": "net1", "dry_run": True, **SMALL}, tmp_path / "dry")
+    assert "1 round to train" in capfd.readouterr().out
+    assert result.folder == tmp_path / "dry"
+    assert not result.folder.exists()
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With progress=False; with it, how far it is."""
+    digitcmp.run({"model": "net1", **SMALL}, tmp_path / "quiet", progress=False)
+    assert capfd.readouterr() == ("", "")
+    digitcmp.run({"model": "net1", **SMALL}, tmp_path / "told")
+    assert "epoch   2/2" in capfd.readouterr().out
+
+
+def test_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stop button ends a call, with what is kept as its text; the same call goes on."""
+    monkeypatch.chdir(tmp_path)
+    asked = ["model=net1", "rounds=3", *TYPED]
+    stop = ["callbacks.stop.target=tests.api.test_command:Interrupts", "--allow-code", "tests.api.test_command"]
+    with pytest.raises(KeyboardInterrupt, match="1 finished round kept in"):
+        digitcmp.run([*asked, *stop], "r", progress=False)
+    assert (seeds_of(Path("r")), status_of(Path("r"))) == ([0], "interrupted")
+    first = without_seconds(Path("r", "rounds.csv"))
+    result = digitcmp.run(asked, "r", progress=False)
+    assert (seeds_of(Path("r")), status_of(Path("r"))) == ([0, 1, 2], "done")
+    assert without_seconds(result.folder / "rounds.csv")[: len(first)] == first
+
+
+def test_config_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of YAML files of one's own, in a list; one that there is not is told."""
+    monkeypatch.chdir(tmp_path)
+    Path("my/model").mkdir(parents=True)
+    Path("my/model/mine.yaml").write_text("defaults: [net1, _self_]\nname: mine\n")
+    result = digitcmp.run(["--config-dir", "my", "model=mine", *TYPED], "own", progress=False)
+    assert result.rounds["model.name"].tolist() == ["mine"]
+    with pytest.raises(ConfigError, match="not found"):
+        digitcmp.run(["--config-dir", "yours", "model=mine"])
