@@ -4,7 +4,9 @@ Names, folders, errors and commands are somebody else's text. What an outlet wou
 writing direction, markup, formulas, mathematics) is shown as text instead; what people can read stays as it is.
 """
 
+import json
 import re
+from typing import Any
 
 LINE = 1000  # characters of a line on the screen
 WORD = 300  # characters of a word in it; paths that are in use are shorter
@@ -44,6 +46,21 @@ def line(text: str) -> str:
 def html(value: object) -> object:
     """For a template that escapes by itself (jinja2's `finalize`): text that is not markup already is made visible."""
     return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def script(values: Any) -> str:
+    """For a data block of a page (`<script type="application/json">`): plain values as JSON whose texts are visible, and in which nothing
+    ends the block or opens a comment. Raises ValueError for numbers that JSON does not have."""
+    return json.dumps(shown(values), separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
+
+
+def shown(values: Any) -> Any:
+    """Nested plain values, their texts and keys made visible."""
+    if isinstance(values, dict):
+        return {visible(key): shown(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [shown(value) for value in values]
+    return visible(values) if isinstance(values, str) else values
 
 
 def csv(text: str) -> str:

@@ -39,7 +39,7 @@ ELSEWHERE = {  # what other tests run, or nobody can run everywhere
     "sbatch": "tests/plugins/test_slurm.py has a Slurm",
     "kubectl": "nobody has a Kubernetes here; tests/test_cluster_page.py looks at the manifest",
 }
-SERVERS = ("postgresql://", "STUDY_URL")  # tests/search has a server
+SERVERS = ("postgresql://", "STUDY_URL", "--serve")  # tests/search has one, tests/report/test_page.py the other
 
 
 def lines_of(page: str) -> list[str]:

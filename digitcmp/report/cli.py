@@ -6,6 +6,7 @@ from typing import Any
 
 from digitcmp.errors import RunError
 from digitcmp.inert import storable
+from digitcmp.localhost import add_options, check_port, serve
 from digitcmp.report.command import exit_codes
 from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, METRICS, TEST_ACCURACY, Metric, find_metric
 from digitcmp.screen import Help
@@ -21,7 +22,9 @@ examples:
   python -m digitcmp.report outputs/table1 --metric digit_accuracy
   python -m digitcmp.report outputs/table1 outputs/jointnet --out outputs/all
   python -m digitcmp.report outputs/table1 --publish docs/results/table1
+  python -m digitcmp.report outputs/table1 --serve
 """
+PORT = 8766
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,6 +63,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="write what is published instead: tables, figures, and the rounds themselves, for digitcmp.verify",
     )
+    where.add_argument(
+        "--serve",
+        action="store_true",
+        help="write nothing: show the page in a browser, on this machine alone, renewed while rounds are trained",
+    )
+    add_options(arguments, PORT)
     return arguments
 
 
@@ -85,6 +94,31 @@ def print_searches(abouts: list[tuple[Path, dict[str, Any]]]) -> bool:
     return bool(searches)
 
 
+def serve_report(arguments: argparse.Namespace, metric: Metric, names: dict[str, str]) -> None:
+    """Serve the page until Ctrl-C. Raises RunError for folders without runs, and for a port that is taken."""
+    from digitcmp.report.build import live_page
+    from digitcmp.report.serve import LiveReport, report_server
+
+    def make(version: int) -> str:
+        from digitcmp.report.frames import read_abouts
+
+        if is_list(arguments, read_abouts(arguments.folders, for_report=False, notes=[])):
+            raise RunError("these runs were not begun together; --compare compares them all the same")
+        return live_page(arguments.folders, arguments.baseline, metric, names, arguments.different_data, version)
+
+    check_port(arguments.port)
+    with LiveReport(arguments.folders, make) as report:
+        serve(lambda port: report_server(report, port), arguments.port, arguments.open)
+
+
+def is_list(arguments: argparse.Namespace, abouts: list[tuple[Path, dict[str, Any]]]) -> bool:
+    """Whether these runs are listed, as nobody has asked for their comparison."""
+    from digitcmp.report.origins import are_unrelated
+    from digitcmp.report.runs import was_tested
+
+    return not arguments.compare and are_unrelated([run for run in abouts if was_tested(run[1])], arguments.folders)
+
+
 def print_runs(arguments: argparse.Namespace, metric: Metric) -> None:
     """List the runs, which nobody has begun together. Raises RunError where they were to be published."""
     from digitcmp.report.frames import read_sweep
@@ -103,11 +137,15 @@ def main() -> None:
     together, a list. Exit codes: see `exit_codes`."""
     arguments = parser().parse_args()
     metric, names, columns = find_metric(arguments.metric), names_of(arguments.rename), arguments.columns.split(",")
+    if not arguments.serve and (arguments.open or arguments.port != PORT):
+        raise RunError("--port and --open are for --serve")
+    if arguments.serve:
+        serve_report(arguments, metric, names)
+        return
     from digitcmp.experiment.folders import find_runs
     from digitcmp.report.build import make_report
     from digitcmp.report.curves import draw_outdated
     from digitcmp.report.frames import read_abouts
-    from digitcmp.report.origins import are_unrelated
     from digitcmp.report.runs import was_tested
     from digitcmp.report.terminal import print_report
 
@@ -116,7 +154,7 @@ def main() -> None:
     abouts = read_abouts(arguments.folders, for_report=False, notes=[])
     if print_searches(abouts) and not any(was_tested(about) for _, about in abouts):
         return
-    if not arguments.compare and are_unrelated([run for run in abouts if was_tested(run[1])], arguments.folders):
+    if is_list(arguments, abouts):
         print_runs(arguments, metric)
         return
     if arguments.publish:

@@ -11,7 +11,7 @@ from digitcmp.experiment.published import write_published
 from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
 from digitcmp.report import manuscript
-from digitcmp.report.build import Report, drawn, tables
+from digitcmp.report.build import Report, drawings, tables
 from digitcmp.report.cautions import some
 from digitcmp.report.drawing import render
 from digitcmp.report.metrics import MANUSCRIPT_DEFAULT
@@ -33,8 +33,8 @@ def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_co
     check_target(target, folders, set(runs.values()))
     for name, text in tables(results, manuscript.choose(manuscript_columns, results.metric)).items():
         write_whole(target / name, without_paths(text))
-    for name, figure in drawn(results).items():
-        write_whole(target / f"{name}.png", render(figure, "png"))
+    for name, draw in drawings(results).items():
+        write_whole(target / f"{name}.png", render(draw(), "png"))
     for directory, name in runs.items():
         publish_run(directory, target / FOLDER / name)
         for plan in plan_paths([directory]):

@@ -17,6 +17,7 @@ CARRIED = "rounds that ended early keep their last values"  # what figures say o
 UNTRAINED = 0.03  # a round that is no further above always giving the more frequent answer has learnt nothing
 ENOUGH = 10  # rounds whose spread says what is far below the others
 SATURATED = 0.005  # an epoch whose mean is this near to that of the last one
+QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
 DECIMALS = 7  # records have 8 significant digits: differences are equal when they agree this far
 
 
@@ -136,11 +137,11 @@ def saturation(curves: pd.DataFrame) -> "pd.Series[int]":
 
 def curve_means(epochs: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
     """Epochs (label, seed, epoch, the metric) -> one row a (label, epoch) that has a value: mean and std (of the sample) over rounds,
-    count; and carried, how many of these had ended before and have their last value there."""
+    count; carried, how many of these had ended before and have their last value there; and the quartiles q1, median, q3."""
     rows = carried_forward(epochs, ["label"])
     groups = rows.dropna(subset=metric.column).groupby(["label", "epoch"], observed=True)
-    means = groups[metric.column].agg(["mean", "std", "count"])
-    return means.assign(carried=groups["carried"].sum()).reset_index()
+    means = groups[metric.column].agg(["mean", "std", "count"]).assign(carried=groups["carried"].sum())
+    return means.assign(**{name: groups[metric.column].quantile(share) for name, share in QUARTILES.items()}).reset_index()
 
 
 def carried_forward(epochs: pd.DataFrame, of: list[str]) -> pd.DataFrame:
@@ -163,7 +164,7 @@ def spread(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame
     rows = []
     done = rounds[rounds["status"] == "done"].dropna(subset=metric.column)
     for label, values in done.groupby("label", observed=True)[metric.column]:
-        q1, median, q3 = np.quantile(values, [0.25, 0.5, 0.75])
+        q1, median, q3 = np.quantile(values, list(QUARTILES.values()))
         inside = values[values.between(q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1))]
         rows.append({"label": label, "q1": q1, "median": median, "q3": q3, "low": min(inside.min(), q1), "high": max(inside.max(), q3)})
     return pd.DataFrame(rows, columns=["label", "q1", "median", "q3", "low", "high"])

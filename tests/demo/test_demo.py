@@ -2,14 +2,9 @@
 
 import base64
 import io
-import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -19,13 +14,13 @@ from PIL import Image
 from digitcmp.demo import cli
 from digitcmp.demo.networks import Networks
 from digitcmp.demo.server import Server
+from digitcmp.localhost import LocalServer
 from digitcmp.predict.answers import load_kept
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import train_run
+from tests.pages import ask, browsing, needs_chromium, serving
 from tests.predict.test_pictures import drawn
 from tests.predict.test_predict import SMALL
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="module")
@@ -37,23 +32,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [folder / "reads", folder / "<b>net2"]
 
 
-@contextmanager
-def serving(networks: Networks) -> Iterator[Server]:
-    """A server for them."""
-    with Server(networks, 0) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture
-def server(runs: list[Path]) -> Iterator[Server]:
+def server(runs: list[Path]) -> Iterator[LocalServer]:
     """A server for both runs."""
-    with serving(Networks(runs, None)) as server:
+    with serving(Server(Networks(runs, None), 0)) as server:
         yield server
 
 
@@ -64,18 +46,7 @@ def url(picture: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(into.getvalue()).decode()
 
 
-def ask(server: Server, path: str, sent: Any = None, **headers: str) -> tuple[int, Any]:
-    """What the server answers: its status and what it sends."""
-    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=30)
-    body = None if sent is None else sent if isinstance(sent, bytes) else json.dumps(sent).encode()
-    connection.request("GET" if body is None else "POST", path, body, headers)
-    response = connection.getresponse()
-    content = response.read()
-    connection.close()
-    return response.status, json.loads(content) if content[:1] == b"{" else content
-
-
-def test_answers(server: Server) -> None:
+def test_answers(server: LocalServer) -> None:
     """A drawing is answered by each network from what it sees; a blank one is said to be blank."""
     blank, seven = url(Image.new("RGBA", (280, 280), "white")), url(drawn().convert("RGBA"))
     assert ask(server, "/answer", {"first": blank, "second": seven}) == (200, {"blank": ["first"]})
@@ -89,7 +60,7 @@ def test_answers(server: Server) -> None:
     assert 0 <= compares["probability"] <= 1
 
 
-def test_random_pairs(server: Server, runs: list[Path]) -> None:
+def test_random_pairs(server: LocalServer, runs: list[Path]) -> None:
     """A pair of test images is answered as they are, not as they are drawn."""
     import torch
 
@@ -110,13 +81,13 @@ def test_without_data(runs: list[Path], tmp_path: Path, monkeypatch: pytest.Monk
         raise DataError("no files there")
 
     monkeypatch.setattr(networks, "load", missing)
-    with serving(Networks(runs[:1], str(tmp_path))) as server:
+    with serving(Server(Networks(runs[:1], str(tmp_path)), 0)) as server:
         assert ask(server, "/networks")[1]["missing"] == "no files there"
         assert ask(server, "/pair", {}) == (400, {"error": "no files there"})
         assert ask(server, "/answer", {"first": url(drawn()), "second": url(drawn())})[0] == 200
 
 
-def test_whom_it_answers(server: Server) -> None:
+def test_whom_it_answers(server: LocalServer) -> None:
     """Its own page, and no other site's, under whatever name that reaches this machine."""
     here = f"127.0.0.1:{server.server_port}"
     assert ask(server, "/networks", Origin=f"http://{here}")[0] == 200
@@ -133,7 +104,7 @@ def test_whom_it_answers(server: Server) -> None:
     [b"", b"{", b"[]", b"1", b"[" * 100_000, {}, {"first": 1, "second": 2}, {"first": "data:image/png;base64,?", "second": ""},
      {"first": "data:image/png;base64,aGVsbG8=", "second": ""}, {"first": "/etc/passwd", "second": ""}],
 )  # fmt: skip
-def test_bad_requests(server: Server, sent: Any) -> None:
+def test_bad_requests(server: LocalServer, sent: Any) -> None:
     """They are refused with a line, and the server goes on."""
     status, found = ask(server, "/answer", sent)
     assert (status, list(found)) == (400, ["error"])
@@ -142,7 +113,7 @@ def test_bad_requests(server: Server, sent: Any) -> None:
     assert ask(server, "/networks")[0] == 200
 
 
-def test_bad_commands(run_main: Callable[..., Ended], server: Server, runs: list[Path], tmp_path: Path) -> None:
+def test_bad_commands(run_main: Callable[..., Ended], server: LocalServer, runs: list[Path], tmp_path: Path) -> None:
     """One line each."""
     for arguments, said in (
         ((runs[0], "--port", str(server.server_port)), "Address already in use; give another"),
@@ -154,21 +125,11 @@ def test_bad_commands(run_main: Callable[..., Ended], server: Server, runs: list
         assert said in ended.err
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@needs_chromium
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1100), ("dark", 390)])
-def test_in_a_browser(server: Server, scheme: Any, width: int) -> None:
+def test_in_a_browser(server: LocalServer, scheme: Any, width: int) -> None:
     """Somebody draws two digits, asks for a pair, clears one: each is answered, nothing is wider than the window, nothing goes wrong."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    expect = sync_api.expect
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        page.set_default_timeout(60_000)
-        expect.set_options(timeout=60_000)
-        wrong: list[str] = []
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(server.url)
+    with browsing(server.url, width, color_scheme=scheme) as (page, expect):
         expect(page.locator("article h2")).to_have_text(["reads", "<b>net2"])
         relation, told = page.locator("#relation"), page.locator("#told")
         for place, points in {"first": [(0.3, 0.2), (0.7, 0.2), (0.4, 0.9)], "second": [(0.5, 0.1), (0.5, 0.9)]}.items():
@@ -188,6 +149,3 @@ def test_in_a_browser(server: Server, scheme: Any, width: int) -> None:
         expect(told).to_contain_text("test images of a")
         page.click("#clear-first")
         expect(told).to_have_text("draw the first digit")
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-        assert wrong == []
-        browser.close()

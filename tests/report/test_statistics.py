@@ -112,11 +112,11 @@ def test_one_round_and_none() -> None:
 
 
 def test_curves_and_distances() -> None:
-    """Mean, deviation and count per epoch; accuracy by distance is a mean over rounds, not over pairs."""
+    """Mean, deviation, count and quartiles per epoch; accuracy by distance is a mean over rounds, not over pairs."""
     epochs = pd.DataFrame({"label": ["a"] * 4, "seed": [0, 0, 1, 1], "epoch": [1, 2, 1, 2], "test_accuracy": [0.5, 0.6, 0.7, 0.8]})
     assert curve_means(epochs).to_numpy().tolist() == [
-        ["a", 1, pytest.approx(0.6), pytest.approx(0.02**0.5), 2, 0],
-        ["a", 2, 0.7, pytest.approx(0.02**0.5), 2, 0],
+        ["a", 1, pytest.approx(0.6), pytest.approx(0.02**0.5), 2, 0, *map(pytest.approx, [0.55, 0.6, 0.65])],
+        ["a", 2, 0.7, pytest.approx(0.02**0.5), 2, 0, *map(pytest.approx, [0.65, 0.7, 0.75])],
     ]
     distances = pd.DataFrame(
         {"label": ["a"] * 4, "seed": [0, 1, 0, 1], "distance": [0, 0, 9, 9], "pairs": [10, 90, 5, 0], "right": [10, 45, 4, 0]}

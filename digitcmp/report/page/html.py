@@ -1,0 +1,153 @@
+"""The page as text. Its style and its script stand in it, and nothing else may: a policy names them by their sums."""
+
+import base64
+import hashlib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from numbers import Real
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from digitcmp import inert
+from digitcmp.report.drawing import COLOURS, DARK
+from digitcmp.report.frames import VERSIONS
+from digitcmp.report.labels import PLAIN
+from digitcmp.report.methods import POOL, about_differences, about_table
+from digitcmp.report.origins import commands
+from digitcmp.report.page.data import page_data
+from digitcmp.report.page.pictures import Picture, caption
+from digitcmp.report.study import Study
+from digitcmp.report.tables import Column, comparison_columns, show, table_columns
+from digitcmp.report.verdicts import verdict_columns, verdict_notes
+
+NO_ROOM = {"interquartile_mean", "lost_share", "rounds", "failed", "untrained", "seconds", "normalised_time"}  # on the page
+CHARTS = ("curves", "distribution", "differences", "distances")  # the figures that the script draws, too
+PLAIN_NOTE = f"{PLAIN}: nothing of what the other configurations name is switched on."
+
+
+def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None, version: int | None = None) -> str:
+    """The HTML page as text: tables, figures, how they were made, and every run.
+
+    figures: by name; None for one that the script alone draws. out: the folder that the page is written to, from which it has links to the
+    folders of the runs; None for a page that is served, in which nobody could follow them. version: of one that renews itself.
+    """
+    count, done = len(results.table), int(results.table["rounds"].sum())
+    counted = f"{count} configuration{'s' * (count != 1)}", f"{done:,} round{'s' * (done != 1)}"
+    versions = results.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
+    decided = verdict_notes(results.plans) if len(results.verdicts) else []
+    columns = [one for one in table_columns(results.metric) if one.key not in NO_ROOM]
+    return render(
+        "report.html.j2",
+        version,
+        title=f"{results.name}: {', '.join(counted)}",
+        warnings=results.warnings,
+        baseline=results.baseline,
+        table=rows_of(results, results.table, columns),
+        comparisons=rows_of(results, results.comparisons, comparison_columns(results.metric)),
+        verdicts=rows_of(results, results.verdicts, verdict_columns(results.verdicts)) if len(results.verdicts) else [],
+        metric=results.metric.title.capitalize(),
+        figures=[(name, picture, caption(name, results.metric, results.baseline)) for name, picture in figures.items()],
+        charts=CHARTS,
+        methods=[*about_table(results.metric), *about_differences(results.metric), POOL, *decided, *plain_note(results)],
+        commands=commands(results.sweep.runs),
+        versions=[(name, ", ".join(versions[name].unique())) for name in versions.columns],
+        runs=run_links(results, out),
+        data=Markup(inert.script(page_data(results))),
+    )
+
+
+def message_page(title: str, message: str, version: int) -> str:
+    """A page that is served while there is no report, and why."""
+    return render("message.html.j2", version, title=title, message=message)
+
+
+def render(template: str, version: int | None, **values: Any) -> str:
+    """A page from its template. version: of one that is served, and renews itself; None for a file."""
+    style, script = style_and_script()
+    sources = {"script-src": source(script), "style-src": source(style), "img-src": "data:", "base-uri": "'none'", "form-action": "'none'"}
+    policy = {"default-src": "'none'", **sources, **({} if version is None else {"connect-src": "'self'"})}
+    return (
+        templates()
+        .get_template(template)
+        .render(
+            version=version,
+            style=Markup(style),
+            script=Markup(script),
+            policy="; ".join(f"{name} {value}" for name, value in policy.items()),
+            **values,
+        )
+    )
+
+
+@cache
+def templates() -> Environment:
+    """The templates. autoescape: names of networks and folders are the user's."""
+    return Environment(
+        loader=PackageLoader("digitcmp.report", "page"),
+        autoescape=True,
+        finalize=inert.html,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def style_and_script() -> tuple[str, str]:
+    """What stands in every page: the style sheet, with the colours of the figures, and the script."""
+    folder = files("digitcmp.report.page")
+    style, *scripts = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "charts.js", "figures.js", "page.js"))
+    colours = "".join(f".c{at} {{ --own: light-dark({light}, {DARK[light]}); }}\n" for at, light in enumerate(COLOURS))
+    return style + colours, "".join(scripts)
+
+
+def source(text: str) -> str:
+    """What stands for a style sheet or a script in a policy (Content Security Policy Level 3, hash-source)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def rows_of(results: Study, frame: pd.DataFrame, columns: Sequence[Column]) -> list[tuple[Any, list[tuple[str, str]]]]:
+    """A table as the page has it: the titles, then a row per row of the frame, each with the position of its configuration, and of every
+    cell the text and the number that it is sorted by; no number where it is sorted by the text. Empty where the frame is."""
+    if frame.empty:
+        return []
+    told, keys = show(frame, columns), {column.title: column.key for column in columns}
+    positions = {label: at for at, label in enumerate(results.configurations["label"])}
+    numbers = [map(sorted_by, frame[keys[str(title)]]) for title in told]
+    rows = zip(frame["label"], told.to_numpy().tolist(), zip(*numbers, strict=True), strict=True)
+    titles = [(str(title), "") for title in told]
+    return [(None, titles), *((positions.get(label, ""), list(zip(texts, found, strict=True))) for label, texts, found in rows)]
+
+
+def sorted_by(value: Any) -> str:
+    """A number as JavaScript reads it; empty for what is none."""
+    if not isinstance(value, Real) or math.isnan(value):
+        return ""
+    return format(float(value), ".10g").replace("inf", "Infinity")
+
+
+def plain_note(results: Study) -> list[str]:
+    """What the label of a configuration without parts means, where there is one."""
+    return [PLAIN_NOTE] if PLAIN in set(results.table["label"]) else []
+
+
+def run_links(results: Study, out: Path | None) -> list[dict[str, Any]]:
+    """A row a run: its configuration, state, and a link relative to the page; an empty one where there is no folder `out`."""
+    known = results.configurations
+    labels = dict(zip(known["configuration_hash"], enumerate(known["label"]), strict=True))
+    rows = []
+    for run in results.sweep.runs.to_dict("records"):
+        link = Path(os.path.relpath(Path(str(run["directory"])).resolve(), out.resolve())).as_posix() if out else ""
+        at, label = labels[run["configuration_hash"]]
+        told = {"of": at, "label": label, "rounds": f"{run['recorded']} of {run['seeds']}", "status": run["run_status"]}
+        started = "" if pd.isna(run["started"]) else str(run["started"])[:19].replace("T", " ")  # to the second
+        rows.append({**told, "run": run["run"], "link": quote(os.fsencode(link)) + "/" if out else "", "started": started})
+    return rows

@@ -1,0 +1,53 @@
+"""The static figures of the page: what shows without JavaScript, and what is printed."""
+
+import base64
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from digitcmp.report.drawing import COLUMN, on_dark, render
+from digitcmp.report.metrics import Metric
+
+LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
+CAPTIONS = {
+    "curves": "{title} per epoch: mean over rounds, and ± one standard deviation.",
+    "distribution": "{title} of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
+    "differences": "Difference in {lower} to {baseline} (Hodges-Lehmann), paired by seed, with 95 % intervals of the signed-rank test.",
+    "swept": "{title} against the number that varies, with 95 % intervals of the mean.",
+    "distances": "{title} by the distance of the two digits, with 95 % intervals over rounds.",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as it is written, and as the page has it. broad: for two columns of a paper, and too much for a phone at once."""
+
+    name: str
+    png: bytes
+    svg: bytes
+    broad: bool
+
+    @classmethod
+    def of(cls, name: str, figure: Figure) -> "Picture":
+        """The files of a figure."""
+        return cls(name, render(figure, "png"), render(figure, "svg"), figure.get_figwidth() > COLUMN)
+
+    @property
+    def light(self) -> str:
+        """For the page on light ground: the SVG, or the PNG where that would be large."""
+        return data_uri(self.png, "png") if len(self.svg) > LARGEST_SVG else data_uri(self.svg, "svg+xml")
+
+    @property
+    def dark(self) -> str:
+        """For the page on dark ground; empty where there is none, which would be large."""
+        return "" if len(self.svg) > LARGEST_SVG else data_uri(on_dark(self.svg), "svg+xml")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """A picture within a page."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def caption(name: str, metric: Metric, baseline: str) -> str:
+    """What is said below a figure of this name."""
+    return CAPTIONS[name].format(title=metric.title.capitalize(), lower=metric.title, baseline=baseline)
