@@ -11,12 +11,11 @@ from digitcmp import inert
 from digitcmp.errors import DigitcmpError
 from digitcmp.experiment.folders import find_runs
 from digitcmp.report import lines
-from digitcmp.report.build import NO_ROOM
 from digitcmp.report.frames import load_epochs, load_rounds
 from digitcmp.report.metrics import find_metric
 from digitcmp.report.study import Study, study
 from digitcmp.report.summary import shown
-from digitcmp.report.tables import Column, comparison_columns, show, table_columns
+from digitcmp.report.tables import NO_ROOM, Column, comparison_columns, show, table_columns
 
 SEEN = 200  # dots an inch of a figure on a screen
 LEFT_OUT = {*NO_ROOM, "total_seconds"}  # of the tables: how long it took, and more than fits a cell

@@ -9,6 +9,7 @@ import pandas as pd
 from digitcmp import inert
 from digitcmp.report.metrics import NONE, TEST_ACCURACY, Metric, with_unit
 
+NO_ROOM = {"interquartile_mean", "lost_share", "rounds", "failed", "untrained", "seconds", "normalised_time"}  # on a page
 MISSING_P = 1e-4  # smaller p values are shown as such
 
 

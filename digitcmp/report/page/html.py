@@ -25,10 +25,9 @@ from digitcmp.report.origins import commands
 from digitcmp.report.page.data import page_data
 from digitcmp.report.page.pictures import Picture, caption
 from digitcmp.report.study import Study
-from digitcmp.report.tables import Column, comparison_columns, show, table_columns
+from digitcmp.report.tables import NO_ROOM, Column, comparison_columns, show, table_columns
 from digitcmp.report.verdicts import verdict_columns, verdict_notes
 
-NO_ROOM = {"interquartile_mean", "lost_share", "rounds", "failed", "untrained", "seconds", "normalised_time"}  # on the page
 CHARTS = ("curves", "distribution", "differences", "distances")  # the figures that the script draws, too
 PLAIN_NOTE = f"{PLAIN}: nothing of what the other configurations name is switched on."
 
