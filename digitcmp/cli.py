@@ -77,7 +77,7 @@ class Hooks(Callback):
 
             preflight(checked)
         if checked.dry_run:
-            show_plan(run)
+            show_plan([run], run.directory, Terminal())
             raise SystemExit(0)
 
     @carried_out

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from digitcmp.config.schema import AUTO
+from digitcmp.config.schema import AUTO, Config
 from digitcmp.errors import RunError
 from digitcmp.experiment.pace import Paces
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
 from digitcmp.inert import line
-from digitcmp.terminal import Terminal, tell, words
+from digitcmp.terminal import tell, words
 
 
 def in_all(seconds: float, workers: int, by_what: str = "") -> str:
@@ -41,24 +41,30 @@ def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
     console.print(f"{missing} to train, {time}; nothing was trained (dry_run=true)", highlight=False)
 
 
-def show_plan(run: Run) -> None:
-    """Print what a single run would train."""
-    from digitcmp.experiment.executors.choose import choose, places
+def show_plan(runs: Sequence[Run], folder: Path, console: Console, workers: int | None = None) -> None:
+    """What a dry run shows: the places where rounds would go, where that is not this machine; how the runs stand; how long it would take.
 
-    _, workers = choose(run.config, len(run.seeds))
-    print_places(places(run.config), Terminal())
-    if run.config.rounds == AUTO:
+    folder: of the sweep, or of the run. workers: how many rounds would be trained at a time, where the places are known; None: as the
+    configuration says, here or on the cluster that it names. Raises what `places` raises.
+    """
+    config = runs[0].config
+    if workers is None:
+        workers = at_a_time(config, sum(len(run.seeds) for run in runs), console)
+    if config.rounds == AUTO:
         from digitcmp.auto.expected import print_expected
 
-        print_expected([run], run.directory, workers, Terminal())
+        print_expected(runs, folder, workers, console)
     else:
-        print_plan([run], workers, Terminal())
+        print_plan(runs, workers, console)
 
 
-def print_places(places: str, console: Console) -> None:
-    """Where rounds would go, where that is not this machine."""
-    if places:
-        tell(console, places)
+def at_a_time(config: Config, rounds: int, console: Console) -> int:
+    """How many of these rounds would be trained at a time; says where, if that is not this machine. Raises what `places` raises."""
+    from digitcmp.experiment.executors.choose import choose, places  # imports torch
+
+    if told := places(config):
+        tell(console, told)
+    return choose(config, rounds)[1]
 
 
 def print_resumed(runs: Sequence[Run], console: Console) -> None:

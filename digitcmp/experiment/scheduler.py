@@ -3,14 +3,13 @@
 Imports torch only when there is something to train.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import replace
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from digitcmp.config.schema import Config
 from digitcmp.errors import Pruned, RunError
@@ -19,6 +18,7 @@ from digitcmp.experiment.checkpoints import keep, left_out, starts
 from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
 from digitcmp.experiment.heartbeat import Heartbeat
 from digitcmp.experiment.progress import counted
+from digitcmp.experiment.queue import Round, RoundQueue
 from digitcmp.experiment.run import Run
 from digitcmp.system import advice
 from digitcmp.trackers.attached import Attached
@@ -65,27 +65,14 @@ def unfinished(runs: Iterable[Run], callback: Callback) -> Iterator[Run]:
             callback.on_run_end(run)
 
 
-class Round(NamedTuple):
-    """A round of a run."""
-
-    run: Run
-    seed: int
-
-
 class Scheduler:
     """Trains runs that want the same executor (see `train`). known: whether all of them are known in advance, so that configurations
     can take turns and rounds of several runs be stacked. Left as a context manager, it ends the runs that have not been ended."""
 
     def __init__(self, executor: Executor, coming: Iterator[Run], known: bool, callback: Callback) -> None:
-        self.executor, self.coming, self.callback = executor, coming, callback
-        self.queues: deque[deque[Run]] = deque()  # runs that may have rounds to be submitted, a queue a configuration
-        if known:
-            alike: defaultdict[str, deque[Run]] = defaultdict(deque)
-            for run in coming:
-                alike[one_task(run.config)].append(run)
-            self.queues.extend(alike.values())
+        self.executor, self.callback = executor, callback
+        self.queue = RoundQueue(coming, known, executor.chunk, self.begin, callback.on_round_stop)
         self.begun: list[Run] = []  # runs that have not been ended
-        self.claimed: deque[Round] = deque()  # rounds that were claimed, and are to be submitted next
         self.in_flight: dict[RoundFuture, Round] = {}
         self.finished, self.left = 0, 0  # rounds of the runs that have been ended: on record, left to another process
         self.stopped = set[int]()  # the processes among those others that are stopped
@@ -111,7 +98,7 @@ class Scheduler:
     def loop(self) -> None:
         """Submit rounds while there is room; wait; record what has ended."""
         while True:
-            while self.executor.has_room() and (rounds := self.next_rounds()):
+            while self.executor.has_room() and (rounds := self.queue.next_rounds()):
                 rounds, checkpoints = self.together(rounds)
                 task = Task(rounds[0].run.config, tuple(seed for _, seed in rounds), checkpoints)
                 self.in_flight |= zip(self.executor.submit(task, self.on_epoch, self.on_checkpoint), rounds, strict=True)
@@ -130,24 +117,8 @@ class Scheduler:
         """Claim rounds that another process had claimed before and has neither finished nor kept: it was stopped or has died."""
         for run in self.begun:
             waiting, run.elsewhere = run.elsewhere, []
-            self.claimed += [Round(run, seed) for seed in waiting if run.claim(seed)]
-        return bool(self.claimed)
-
-    def next_rounds(self) -> list[Round]:
-        """The rounds of the next task, claimed for this process, all of one configuration; none when there are no more."""
-        if self.claimed:
-            rounds = [self.claimed.popleft()]
-            size = self.executor.chunk(rounds[0].run.config)
-            while len(rounds) < size and self.claimed and one_task(self.claimed[0].run.config) == one_task(rounds[0].run.config):
-                rounds.append(self.claimed.popleft())
-            return rounds
-        while queue := self.next_queue():
-            if (first := self.next_round(queue)) is not None:
-                rounds, size = [first], self.executor.chunk(first.run.config)
-                while len(rounds) < size and (more := self.next_round(queue)):
-                    rounds.append(more)
-                return rounds
-        return []
+            self.queue.claimed += [Round(run, seed) for seed in waiting if run.claim(seed)]
+        return bool(self.queue.claimed)
 
     def together(self, rounds: list[Round]) -> tuple[list[Round], tuple[Checkpoint, ...]]:
         """Those of these rounds that begin after the same epoch as the first one does, which can be trained together, and their
@@ -159,7 +130,7 @@ class Scheduler:
         for one, start in zip(rounds, starts(found), strict=True):
             alike[start.epoch if start else 0].append((one, start))
         (epoch, chosen), *others = alike.items()
-        self.claimed.extendleft(one for one, _ in reversed([each for _, ones in others for each in ones]))
+        self.queue.claimed.extendleft(one for one, _ in reversed([each for _, ones in others for each in ones]))
         if epoch:
             self.tell(f"{counted(len(chosen), 'round')} going on after epoch {epoch} (seed {chosen[0][0].seed}{' …' * (len(chosen) > 1)})")
         return [one for one, _ in chosen], tuple(start for _, start in chosen if start)
@@ -169,33 +140,6 @@ class Scheduler:
         if line not in self.told:
             self.told.add(line)
             self.callback.on_message(line)
-
-    def next_queue(self) -> deque[Run]:
-        """Runs of one configuration that may have rounds to be submitted: configurations take turns, so that neither a machine that
-        grows slower nor an early end favours any. Empty when there is none, or none that may be asked for."""
-        while self.queues:
-            queue = self.queues.popleft()
-            if queue:
-                self.queues.append(queue)
-                return queue
-        # a search has to hear of a trial before it is asked for the next one, so its trials come one by one
-        self.queues.extend([deque([run]) for run in islice(self.coming, 1)])
-        return self.queues[0] if self.queues else deque()
-
-    def next_round(self, queue: deque[Run]) -> Round | None:
-        """The next round of these runs that no other process has."""
-        while queue:
-            run = queue[0]
-            if not run.begun:
-                self.begin(run)
-            if not run.missing:
-                queue.popleft()
-                continue
-            seed = run.missing.popleft()
-            if run.claim(seed):
-                return Round(run, seed)
-            self.callback.on_round_stop(run, seed)
-        return None
 
     def begin(self, run: Run) -> None:
         """Begin a run."""
@@ -229,8 +173,8 @@ class Scheduler:
             seed = self.in_flight.pop(future).seed
             run.stop(seed)
             self.callback.on_round_stop(run, seed)
-        for one in [one for one in self.claimed if one.run is run]:
-            self.claimed.remove(one)
+        for one in [one for one in self.queue.claimed if one.run is run]:
+            self.queue.claimed.remove(one)
             run.stop(one.seed)
         while run.missing:
             self.callback.on_round_stop(run, run.missing.popleft())
@@ -256,8 +200,3 @@ class Scheduler:
         finished = self.finished + sum(len(run.store.records.rounds) for run in self.begun)
         where = self.folders[0] if len(self.folders) == 1 else self.folders[0].parent if self.folders else "no folder"
         return f"{counted(finished, 'finished round')} kept in {where}"
-
-
-def one_task(config: Config) -> str:
-    """Equal for configurations whose rounds can be trained together: they differ in nothing but their seeds."""
-    return repr(replace(config, seed=0, rounds=1))

@@ -21,12 +21,11 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from digitcmp.config.rules import auto_together
-from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import planned, preview
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import print_places, print_plan, print_resumed
+from digitcmp.experiment.plan import print_resumed, show_plan
 from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -178,28 +177,12 @@ class DigitcmpLauncher(Launcher):
             job_subdir_key="hydra.sweep.subdir",
         )
 
-    def show_plan(self, runs: list[Run], runner: JobRunner) -> list[JobReturn]:
-        """Print how the runs stand; nothing is trained. What would be refused is refused."""
-        from digitcmp.experiment.executors.choose import places
-
+    def show_plan(self, runs: list[Run], runner: JobRunner, workers: int | None = None) -> list[JobReturn]:
+        """Print how the runs stand; nothing is trained. What would be refused is refused. workers: see `plan.show_plan`."""
         if runs:
-            if self.here:
-                print_places(places(runs[0].config), Terminal())
-            workers = self.side_by_side(runs[0].config, sum(len(run.seeds) for run in runs))
-            if auto_together([run.config for run in runs]):
-                from digitcmp.auto.expected import print_expected
-
-                print_expected(runs, Path(str(self.config.hydra.sweep.dir)), workers, Terminal())
-            else:
-                print_plan(runs, workers, Terminal())
+            show_plan(runs, Path(str(self.config.hydra.sweep.dir)), Terminal(), workers)
         refused = [JobReturn(status=JobStatus.FAILED, _return_value=job.error) for job in runner.waiting if job.error]
         return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
-
-    def side_by_side(self, config: Config, rounds: int) -> int:
-        """How many of these rounds would be trained at a time."""
-        from digitcmp.experiment.executors.choose import choose
-
-        return choose(config, rounds)[1]
 
 
 def for_all(jobs: Sequence[Job], key: str) -> bool:

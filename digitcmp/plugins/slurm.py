@@ -19,7 +19,7 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.config.rules import auto_together
-from digitcmp.config.schema import Config, Slurm
+from digitcmp.config.schema import Slurm
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import slurm
 from digitcmp.experiment.progress import counted
@@ -101,12 +101,13 @@ class SlurmLauncher(DigitcmpLauncher):
         self.sent = True
         return array
 
-    def side_by_side(self, config: Config, rounds: int) -> int:
-        del config
+    def side_by_side(self, rounds: int) -> int:
+        """How many of these rounds would be trained at a time."""
         return min(self.options.tasks * self.options.cpus, rounds)
 
-    def show_plan(self, runs: list[Run], runner: "JobRunner") -> list[JobReturn]:
-        returns = super().show_plan(runs, runner)
+    def show_plan(self, runs: list[Run], runner: "JobRunner", workers: int | None = None) -> list[JobReturn]:
+        del workers
+        returns = super().show_plan(runs, runner, self.side_by_side(sum(len(run.seeds) for run in runs)))
         self.show_script()
         return returns
 

@@ -18,7 +18,7 @@ from yaml import YAMLError
 from digitcmp.errors import ConfigError, SearchError
 from digitcmp.experiment import planned, preview
 from digitcmp.experiment.pace import measure
-from digitcmp.experiment.plan import in_all, print_places
+from digitcmp.experiment.plan import at_a_time, in_all
 from digitcmp.passwords import without_passwords
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.slurm import SlurmLauncher
@@ -147,19 +147,18 @@ def conclude(
 
 def show_space(spec: SearchSpec, console: Console, away: SlurmLauncher | None) -> None:
     """What would be searched, and about how long it would take: dry_run=true. Raises DigitcmpError where it could not be trained."""
-    from digitcmp.experiment.executors.choose import check_data, choose, places, preflight
+    from digitcmp.experiment.executors.choose import check_data, preflight
 
     for dimension in spec.space.searched:
         when = f" (when {' and '.join(map(str, dimension.when))})" if dimension.when else ""
         say(console, f"{dimension.name}: {shown(dimension.distribution)}{when}")
     trial, settings = spec.trial, spec.settings
     check_data(spec.base) if away else preflight(spec.base)
-    print_places("" if away else places(spec.base), console)
     size = f"{settings.n_trials} trials of {len(trial.seeds)} × {trial.epochs} epochs (seeds {trial.seeds[0]} to {trial.seeds[-1]})"
     rounds = settings.n_trials * len(trial.seeds) + settings.finalists * settings.finalist_rounds + 2 * settings.confirm
+    workers = away.side_by_side(rounds) if away else at_a_time(spec.base, rounds, console)
     with console.status("training a short round"):
         pace = measure(spec.base, rounds)
-    workers = away.side_by_side(spec.base, rounds) if away else choose(spec.base, rounds)[1]
     time = in_all(rounds * pace.seconds(trial.epochs) if pace else math.nan, workers, " (by a short round of its start)")
     final = f", {settings.finalists} finalists × {settings.finalist_rounds} rounds" if settings.finalists else ""
     pruned = ", less what is pruned" if settings.pruner != "none" else ""

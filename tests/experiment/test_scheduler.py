@@ -379,7 +379,7 @@ def test_rounds_that_were_taken_over_are_not_begun_in_a_run_that_is_pruned(tmp_p
         assert scheduler.take_over()
         scheduler.prune(run)
         assert run.over
-        assert scheduler.next_rounds() == []
+        assert scheduler.queue.next_rounds() == []
     assert (status(run), run.in_flight) == ("pruned", 0)
 
 
