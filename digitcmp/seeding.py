@@ -27,6 +27,7 @@ class Stream(IntEnum):
     MIXUP = 7
     LABEL_NOISE = 8
     IMBALANCE = 9
+    TEST_DROPOUT = 10
 
 
 class MemberSeed(NamedTuple):

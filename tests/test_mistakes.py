@@ -40,6 +40,7 @@ RUNS = {
     "net1": ["model=net1"],
     "raw": ["model=net1", "data.normalize_test=false", "data.target=gt"],
     "two_logits": ["model=wsmodel1", "seed=5"],
+    "dropped": ["model=wsn", "model.dropout=0.5", "model.test_dropout=true", "test_batch=20", "aux_weight=1", "ensemble=2"],
     "batches": ["model=net4", "model.batch_statistics=true", "test_batch=30", "aux_weight=1", "data.test_pairs=250"],
 }
 FILES = {"mistakes.csv", "mistakes.png", "mistakes.svg"}

@@ -37,7 +37,12 @@ def batch_norm(model: ModelConfig) -> bool:
 
 def drops(model: ModelConfig) -> bool:
     """Whether anything in a network is left out in training."""
-    return any(resolved(layer, model).drop > 0 for layer in layers(model)) or (model.dropout > 0 and model.digit_head.drop)
+    return any(resolved(layer, model).drop > 0 for layer in layers(model)) or (model.dropout > 0 and any(head_drops(model)))
+
+
+def head_drops(model: ModelConfig) -> tuple[bool, ...]:
+    """Where the heads of a network are marked for dropout."""
+    return model.digit_head.drop, model.digit_head.drop_logits, model.comparator.drop_logits
 
 
 def network_reads_the_image(config: Config) -> None:
@@ -71,7 +76,7 @@ def norm_and_dropout_have_layers(config: Config) -> None:
     whole: list[Any] = [*layers(model), model.digit_head, model.comparator]
     if model.batchnorm and not any(layer.norm is True for layer in whole):
         raise ConfigError(f"model.batchnorm=true: no layer of {model.name} is marked norm: true, so there is no place for it")
-    if model.dropout > 0 and not any(getattr(layer, "drop", False) is True for layer in whole):
+    if model.dropout > 0 and not any(layer.drop is True for layer in layers(model)) and not any(head_drops(model)):
         raise ConfigError(f"model.dropout={model.dropout}: no layer of {model.name} is marked drop: true, so there is no place for it")
 
 
@@ -109,9 +114,10 @@ def posterior_is_possible(config: Config) -> None:
         raise ConfigError(
             f"model.comparator.target={comparator.target}: the question is data.target={config.data.target}; give both the same value"
         )
-    if comparator.outputs != 1 or comparator.norm or comparator.relu or comparator.hidden:
+    if comparator.outputs != 1 or comparator.norm or comparator.relu or comparator.drop_logits or comparator.hidden:
         raise ConfigError(
-            "model.comparator.reads=posterior: has no layer; leave model.comparator.outputs=1, norm and relu false, and hidden empty"
+            "model.comparator.reads=posterior: has no layer; leave model.comparator.outputs=1, norm, relu and drop_logits false, and "
+            "hidden empty"
         )
 
 
@@ -124,7 +130,7 @@ def every_part_has_a_reader(config: Config) -> None:
         raise ConfigError(f"nothing would read {part.name}, as {reads}; leave it out, or choose model.comparator.reads=features")
     for part in left_out(found, gradients=True):
         raise ConfigError(f"nothing would train {part.name}, as {reads} with model.comparator.detach=true reads a copy; leave it out")
-    if head.reads == "none" and (given := [name for name in ("relu", "norm", "drop", "hidden") if getattr(head, name)]):
+    if head.reads == "none" and (given := [name for name in ("relu", "norm", "drop", "drop_logits", "hidden") if getattr(head, name)]):
         raise ConfigError(f"model.digit_head.{given[0]}: there is no digit head that would have it, as model.digit_head.reads=none")
 
 

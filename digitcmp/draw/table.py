@@ -85,6 +85,7 @@ def steps(layer: Any, model: ModelConfig) -> tuple[str, ...]:
             (
                 f"dropout {model.dropout:g}" if isinstance(layer, DigitHead) and layer.drop and model.dropout else "",
                 counted(outputs, "logit"),
+                f"dropout {model.dropout:g}" if plain and layer.drop_logits and model.dropout else "",
                 "batch norm" if plain and layer.norm and model.batchnorm else "",
                 "relu" if plain and layer.relu else "",
             ),

@@ -17,7 +17,8 @@ from digitcmp.experiment.about import read_about
 from digitcmp.experiment.store import network_path, saved_seeds
 from digitcmp.files import is_special
 from digitcmp.model.network import Outputs, PairNetwork
-from digitcmp.train.evaluate import BATCH, decide, make_predictor
+from digitcmp.seeding import MemberSeed
+from digitcmp.train.evaluate import BATCH, decide, dropout_keys, make_predictor
 from digitcmp.train.program import make_program
 from digitcmp.train.round import first_line
 from digitcmp.train.saved import unpack
@@ -37,15 +38,20 @@ class TrainedNetwork(nn.Module):
         self.mean, self.std = nn.Buffer(mean), nn.Buffer(std)
         program, columns = make_program(networks, together=False), find_columns(configuration["columns"])
         self.predictor = make_predictor(program, len(networks), configuration["tta_shift"], columns)
+        members = [MemberSeed(seed, member) for member in range(len(networks))]
+        tested = max(configuration["data"][name] for name in ("test_pairs", "val_pairs"))
+        noise = dropout_keys(configuration["model"]["test_dropout"], members, program.dropouts, tested, self.test_batch)
+        self.noise = None if noise is None else nn.Buffer(noise)
         self.eval()
 
     def forward(self, images: Tensor) -> Outputs:
         """Grey images [B, 2, 14, 14] in [0, 1], not normalised -> comparison logits [B, 1 to 3], digit logits [B, 2, 10] or None."""
         return self.forward_normalized((images - self.mean) / self.std)
 
-    def forward_normalized(self, images: Tensor) -> Outputs:
-        """As `forward`, for images as a round's test pairs have them: normalised, unless data.normalize_test=false."""
-        comparison, digits, *_ = self.predictor(images[None])
+    def forward_normalized(self, images: Tensor, batch: int = 0) -> Outputs:
+        """As `forward`, for images as a round's test pairs have them: normalised, unless data.normalize_test=false. batch: which one of the
+        test, counted from 0; it matters to model.test_dropout=true alone."""
+        comparison, digits, *_ = self.predictor(images[None], None if self.noise is None else self.noise[batch])
         return Outputs(comparison[0], None if digits is None else digits[0])
 
     @torch.no_grad()

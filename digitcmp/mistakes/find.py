@@ -72,8 +72,9 @@ def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings
 
 @torch.no_grad()
 def ask(network: TrainedNetwork, images: Tensor) -> Outputs:
-    """What a network says about the images [N, 2, 14, 14] of its test, in the batches of its test: batch norm may look at whole batches."""
-    answers = [network.forward_normalized(batch) for batch in torch.split(images, network.test_batch)]
+    """What a network says about the images [N, 2, 14, 14] of its test, in the batches of its test: batch norm and dropout may depend on
+    them."""
+    answers = [network.forward_normalized(batch, number) for number, batch in enumerate(torch.split(images, network.test_batch))]
     digits = [answer.digits for answer in answers if answer.digits is not None]
     return Outputs(torch.cat([answer.comparison for answer in answers]), torch.cat(digits) if digits else None)
 

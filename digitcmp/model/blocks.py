@@ -76,14 +76,15 @@ def flat(images: Tensor) -> Tensor:
 
 
 class Logits(nn.Module):
-    """Dropout (of a digit head), hidden layers, then a linear layer that gives logits, with norm and ReLU where a published network has
-    them: [n, inputs] -> [n, outputs]."""
+    """Dropout (of a digit head), hidden layers, then a linear layer that gives logits, with dropout, norm and ReLU where a published
+    network has them: [n, inputs] -> [n, outputs]."""
 
     def __init__(self, inputs: int, outputs: int, layer: DigitHead | Comparator, model: ModelConfig) -> None:
         super().__init__()
         self.drop = Dropout(model.dropout if isinstance(layer, DigitHead) and layer.drop else 0.0)
         self.hidden = Dense(inputs, layer.hidden, model)
         self.linear = nn.Linear(self.hidden.outputs, outputs)
+        self.drop_logits = Dropout(model.dropout if layer.drop_logits else 0.0)
         self.norm = make_norm(resolved(DenseLayer(outputs, norm=layer.norm), model), (outputs,))
         self.relu = layer.relu
 
@@ -93,5 +94,5 @@ class Logits(nn.Module):
         self.__dict__["norm"] = other.norm  # which remains the other's
 
     def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
-        x = self.norm(self.linear(self.hidden(self.drop(x, noise), noise)))
+        x = self.norm(self.drop_logits(self.linear(self.hidden(self.drop(x, noise), noise)), noise))
         return F.relu_(x) if self.relu else x

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from digitcmp.config.composed import from_record
-from digitcmp.config.network import batch_norm
+from digitcmp.config.network import batch_norm, drops
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.networks import TrainedNetwork, load_model
@@ -62,11 +62,15 @@ class Kept:
 
 def load_kept(folder: Path, seed: int | None = None) -> Kept:
     """The network of a run's folder. seed: of which round; None for the first. Raises RunError where there is none, and for one whose
-    batch norm looks at all the pairs of a batch: it has no answer for a pair alone."""
+    batch norm or dropout was on in its test: it has no answer for a pair alone."""
     network, config = load_model(folder, seed), from_record(read_about(folder)["configuration"])
-    if config.model.batch_statistics and batch_norm(config.model):
+    quirks = {
+        "batch_statistics": config.model.batch_statistics and batch_norm(config.model),
+        "test_dropout": config.model.test_dropout and drops(config.model),
+    }
+    for quirk in (name for name, there in quirks.items() if there):
         raise RunError(
-            f"{folder}: with model.batch_statistics=true a network's answer depends on all the pairs of a batch, so that it has none for a "
-            "pair alone; ask one that was trained without"
+            f"{folder}: with model.{quirk}=true a network's answer depends on the place of a pair among those of the test, so that it has "
+            "none for a pair alone; ask one that was trained without"
         )
     return Kept(folder, config.data.source, network)

@@ -72,6 +72,8 @@ def study(
     table = statistics.summarise(rounds, known, metric)
     if metric.unit == "%":
         table["saturated"] = table["label"].map(statistics.saturation(curves)).astype("Int64")
+    if (table["all"] == 1).all():  # nothing to be averaged: the losses say more
+        table = table.join(first_and_last(folders, known), on="label")
     lacking = without(metric, table, rounds)
     plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
     base = choose_baseline(baseline, plans, sweep, known, lacking)
@@ -105,6 +107,13 @@ def study(
         verdicts=decided,
         warnings=warnings,
     )
+
+
+def first_and_last(folders: Sequence[str | Path], known: pd.DataFrame) -> pd.DataFrame:
+    """The training loss of a configuration's only round in its first and in its last epoch: first_loss, last_loss, a row a label."""
+    sweep = read_sweep(folders, ["epoch", "train_loss"], for_report=True)
+    losses = labelled(sweep.epochs, sweep, known).sort_values("epoch").groupby("label", observed=False)["train_loss"]
+    return pd.DataFrame({"first_loss": losses.first(), "last_loss": losses.last()})
 
 
 def without(metric: Metric, table: pd.DataFrame, rounds: pd.DataFrame) -> "pd.Series[bool]":

@@ -104,6 +104,8 @@ def table_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
         Column("untrained", "untrained_rounds", "untrained", lambda row: str(row["untrained"] or NONE)),
         Column("collapsed", "collapsed_rounds"),
         Column("digit_accuracy", "digit_accuracy_percent", "digits [%]", lambda row: percent(row["digit_accuracy"]), 100),
+        Column("first_loss", "first_loss", "first loss", lambda row: number(row["first_loss"], ".3f")),
+        Column("last_loss", "last_loss", "last loss", lambda row: number(row["last_loss"], ".3f")),
         Column("saturated", "saturated_after", "saturated after", lambda row: number(row["saturated"], ".0f")),
         Column("total_seconds", "total_seconds", "time", lambda row: duration(row["total_seconds"])),
         Column("seconds", "mean_seconds", "s a round", lambda row: number(row["seconds"])),

@@ -15,7 +15,8 @@ from digitcmp.report.verdicts import verdict_columns
 from digitcmp.terminal import Terminal, say, tell
 
 # columns by their keys, in the reader's order, and those of them that may be left out where the terminal is narrow, the first one first
-TABLE = ["label", "mean", "median", "lost", "mean_with_failed", "low", "rounds", "saturated", "seconds", "parameters"]
+TABLE = ["label", "mean", "first_loss", "last_loss", "median", "lost", "mean_with_failed", "low", "rounds", "saturated", "seconds"]
+TABLE += ["parameters"]
 TABLE_SPARE = ["parameters", "saturated", "seconds", "rounds", "low", "mean_with_failed"]
 COMPARISONS = ["label", "difference", "difference_low", "p_holm", "better", "won", "mean", "pairs", "only_here"]
 COMPARISONS_SPARE = ["only_here", "pairs", "won", "mean", "better"]

@@ -11,6 +11,7 @@ from digitcmp.config.comparators import CLASSES
 from digitcmp.data.pairs import Pairs
 from digitcmp.data.transforms import Column, in_columns, moved, plain
 from digitcmp.model.network import Outputs
+from digitcmp.seeding import MemberSeed, Stream, step_keys
 from digitcmp.train.program import Program
 
 BATCH = 200  # pairs, where test_batch is null: larger batches gain nothing and take more memory
@@ -28,9 +29,9 @@ class EnsemblePredictor:
         self.program, self.members, self.columns = program, members, columns
         self.shifts, self.train = shifts(tta_shift), program.train
 
-    def __call__(self, images: Tensor) -> Outputs:
+    def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
         inputs = in_columns(images, self.columns, self.members)
-        views = [self.program(moved(inputs, *shift) if any(shift) else inputs) for shift in self.shifts]
+        views = [self.program(moved(inputs, *shift) if any(shift) else inputs, noise) for shift in self.shifts]
         comparison = self.gather([view.comparison for view in views])
         digits = [view.digits for view in views if view.digits is not None]
         if not digits:
@@ -97,16 +98,28 @@ class Scores:
     right: Tensor = field(compare=False, repr=False)
 
 
+def dropout_keys(
+    wanted: bool, seeds: Sequence[MemberSeed], dropouts: int, pairs: int, size: int | None, device: torch.device | str = "cpu"
+) -> Tensor | None:
+    """The keys of so many dropouts of the networks of these members, in the batches of a test of so many pairs: int32 [batches, networks,
+    dropouts], the same in every test. None where nothing is left out in tests. wanted: model.test_dropout; size: see `evaluate`."""
+    if not (wanted and dropouts):
+        return None
+    batches = -(-pairs // (size or BATCH))
+    return torch.stack([step_keys(seed, Stream.TEST_DROPOUT, batches, dropouts) for seed in seeds], dim=1).to(device)
+
+
 @torch.no_grad()
-def evaluate(predictor: Predictor, pairs: Pairs, size: int | None = None) -> Scores:
-    """Test the rounds' networks in evaluation mode on their pairs [S, N], so many at a time."""
+def evaluate(predictor: Predictor, pairs: Pairs, size: int | None = None, noise: Tensor | None = None) -> Scores:
+    """Test the rounds' networks in evaluation mode on their pairs [S, N], so many at a time. noise: see `dropout_keys`; at least as many
+    batches as there are."""
     predictor.train(False)
     right, digits_right = [], []
     count, size = pairs.target.shape[1], size or BATCH
     finite = torch.ones(len(pairs.target), dtype=torch.bool, device=pairs.target.device)
-    for start in range(0, count, size):
+    for number, start in enumerate(range(0, count, size)):
         batch = slice(start, start + size)
-        outputs = predictor(pairs.images[:, batch])
+        outputs = predictor(pairs.images[:, batch], None if noise is None else noise[number])
         finite &= outputs.comparison.isfinite().all(dim=2).all(dim=1)
         right.append(decide(outputs.comparison) == pairs.target[:, batch])
         if outputs.digits is not None:

@@ -14,7 +14,7 @@ from digitcmp.config.schema import Config
 from digitcmp.data.pairs import Pairs, PairSampler, RoundPairs, for_members
 from digitcmp.data.transforms import Column
 from digitcmp.seeding import MemberSeed, Stream, step_keys
-from digitcmp.train.evaluate import Scores, decide, evaluate, make_predictor
+from digitcmp.train.evaluate import Scores, decide, dropout_keys, evaluate, make_predictor
 from digitcmp.train.objective import Objective
 from digitcmp.train.optimizer import Follower, Shape, WeightAverage, schedule
 from digitcmp.train.program import Program
@@ -77,6 +77,9 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec
     if start is not None:
         trainer.restore(start)
         done = start.epoch
+    tested = max(part.target.shape[1] for part in (pairs.test, pairs.val) if part is not None)
+    noise = dropout_keys(config.model.test_dropout, member_seeds, program.dropouts, tested, config.test_batch, pairs.test.images.device)
+    look = partial(evaluate, predictor, size=config.test_batch, noise=noise)
     begun = time.perf_counter()
     for epoch, sampled in enumerate(spec.sampler.sample(trained_on, member_seeds, config.epochs, done), done):
         if spec.follower is not None:
@@ -84,12 +87,12 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec
         figures = trainer.train_epoch(sampled, epoch)
         last = epoch + 1 == config.epochs
         with trainer.average.applied(keep=last):
-            val = None if pairs.val is None else evaluate(predictor, pairs.val, config.test_batch)
+            val = None if pairs.val is None else look(pairs.val)
             ends = val is not None and stopping.note(val.accuracy, last)
             if ends and pairs.val is not None:
-                val = evaluate(predictor, pairs.val, config.test_batch)  # of the weights that are left
+                val = look(pairs.val)  # of the weights that are left
             looks = config.test and (last or ends or (epoch + 1) % config.test_every == 0)
-            test = evaluate(predictor, pairs.test, config.test_batch) if looks else None
+            test = look(pairs.test) if looks else None
         stopping.restore()
         loss, accuracy = figures.view(2, -1, config.ensemble).mean(dim=2).tolist()
         finite = [scores.finite for scores in (test, val) if scores is not None]

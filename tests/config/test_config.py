@@ -29,12 +29,23 @@ RECIPES = {
     "wosn": (0.55, 25, 0.0, None),
     "wsn": (0.55, 25, 0.5, None),
     "wsn_no_aux": (0.55, 25, 0.0, None),
+    "wosn_published": (0.55, 25, 0.0, None),
+    "wsn_published": (0.55, 25, 0.5, None),
     "splitnet": (0.1, 25, 1.0, 0.3),
+    "splitnet_published": (0.1, 25, 1.0, 0.3),
+    "condensed/wosn": (0.55, 25, 0.0, None),
+    "condensed/wsn": (0.55, 25, 0.0, None),
+    "condensed/wsn_aux": (0.55, 25, 0.5, None),
+    "condensed/splitnet_tt_ft": (0.1, 25, 1.0, 0.3),
+    "condensed/splitnet_ft_ff": (0.1, 25, 1.0, 0.3),
+    "condensed/splitnet_ft_ft": (0.1, 25, 1.0, 0.3),
     "simplecnn": (0.1, 25, 0.0, None),
     "wsmodel": (0.1, 25, 0.0, None),
     "wsmodel1": (0.1, 25, 0.0, None),
     "auxmodel": (0.1, 25, 0.5, None),
     "auxmodel1": (0.1, 25, 0.5, None),
+    "simplecnn_slow": (0.005, 25, 0.0, None),
+    "auxmodel_slow": (0.005, 25, 2.0, None),
 }
 
 
@@ -90,9 +101,20 @@ def test_every_data_file_trains(name: str) -> None:
 
 
 OWN = ("best", "best_small")
+CHAINS = ("tower", "digit_dense", "joint_dense")
+CLASSIFY_DROPS = {
+    "tower[1].drop",
+    "digit_dense[0].drop",
+    "digit_head.drop_logits",
+}  # in front of its dense layer, behind it, on its outputs
 
 
-@pytest.mark.parametrize("name", sorted({*choices("experiment")} - {*OWN}))
+QUIRKS = {"net4_published": 50, "wosn_published": 100, "wsn_published": 100, "splitnet_published": 100}  # pairs tested at a time
+
+
+@pytest.mark.parametrize(
+    "name", sorted({*choices("experiment"), *(f"condensed/{name}" for name in choices("experiment/condensed"))} - {*OWN})
+)
 def test_every_experiment_is_the_published_recipe(name: str) -> None:
     """Network, learning rates, epochs and auxiliary weight as published, plain SGD on MNIST; and it trains (on digits)."""
     config = compose_config(f"+experiment={name}")
@@ -102,10 +124,36 @@ def test_every_experiment_is_the_published_recipe(name: str) -> None:
     assert asdict(config.optimizer) == expected
     assert (config.epochs, config.aux_weight, config.batch_size) == (epochs, aux_weight, 100)
     assert (config.data.source, config.data.shuffle, config.scheduler.shape) == ("mnist", False, "constant")
-    assert config.model.name == name.removesuffix("_no_aux").removesuffix("_published")
-    published = name.endswith("_published")
-    assert (config.test_batch, config.model.batch_statistics) == ((50, True) if published else (None, False))
-    check_tiny_round(compose_config(f"+experiment={name}", "data=digits", *TINY, *(["test_batch=20"] if published else [])))
+    assert config.model.name == name.removesuffix("_no_aux").removesuffix("_slow").removesuffix("_published").removeprefix("condensed/")
+    batch = 100 if name.startswith("condensed/") else QUIRKS.get(name)
+    assert (config.test_batch, config.model.batch_statistics) == (batch, batch is not None)
+    of_seed_001 = batch == 100
+    assert (config.model.test_dropout, config.model.comparator.relu, config.data.normalize_test) == (
+        of_seed_001,
+        of_seed_001,
+        not of_seed_001,
+    )
+    check_tiny_round(compose_config(f"+experiment={name}", "data=digits", *TINY, *(["test_batch=20"] if batch else [])))
+
+
+@pytest.mark.parametrize(
+    ("name", "marks"),
+    [
+        ("wosn", {"joint_dense[0].norm", "joint_dense[1].norm"}),
+        ("wsn", {"digit_dense[0].norm", "digit_head.norm"}),
+        ("wsn_aux", {"digit_dense[0].norm", "digit_head.norm"}),
+        ("splitnet_tt_ft", {"tower[0].norm", "tower[1].norm", *CLASSIFY_DROPS, "comparator.drop_logits"}),
+        ("splitnet_ft_ff", CLASSIFY_DROPS),
+        ("splitnet_ft_ft", {*CLASSIFY_DROPS, "comparator.drop_logits"}),
+    ],
+)
+def test_the_networks_of_the_one_run_script(name: str, marks: set[str]) -> None:
+    """Seed 001's JointNets have batch norm; (batch norm, dropout) of ClassifyNet and CompareNet are TT/FT, FT/FF, FT/FT."""
+    model = compose_config(f"+experiment=condensed/{name}").model
+    chains = {f"{chain}[{number}]": layer for chain in CHAINS for number, layer in enumerate(getattr(model, chain))}
+    parts = {**chains, "digit_head": model.digit_head, "comparator": model.comparator}
+    on = {"norm": model.batchnorm, "drop": model.dropout == 0.5, "drop_logits": model.dropout == 0.5}
+    assert {f"{part}.{key}" for part, layer in parts.items() for key in on if on[key] and getattr(layer, key, False) is True} == marks
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -149,7 +197,7 @@ def test_every_sweep_runs(path: Path, run_cli: Callable[..., Ended], tmp_path: P
     assert yaml.safe_load(path.read_text())["hydra"]["sweep"]["dir"] == f"outputs/{path.stem}"
     short = ["data.val_pairs=10", "hydra.sweeper.n_trials=2", "hydra.sweeper.pruner=none", "hydra.sweeper.confirm=1"]
     short += ["hydra.sweeper.finalists=2", "hydra.sweeper.finalist_rounds=1"]
-    options = short if path.stem.startswith("search_") else []
+    options = short if path.stem.startswith("search_") else ["test_batch=20"] if path.stem == "condensed" else []
     ended = run_cli("--multirun", f"+sweeps={path.stem}", "data=digits", *TINY, "seed=0", "rounds=1", "report=false", *options)
     assert ended.code == 0, ended.err
     # changed as it is, it has a folder of its own

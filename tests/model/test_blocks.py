@@ -139,6 +139,20 @@ def test_relu_on_logits(name: str, part: str, output: str) -> None:
     assert torch.equal(after, F.relu(before))
 
 
+@pytest.mark.parametrize(("name", "part", "output"), [("wosn", "comparator", "comparison"), ("wsn", "digit_head", "digits")])
+def test_dropout_of_logits(name: str, part: str, output: str) -> None:
+    """As published, half of the logits are left out and the others doubled, with keys alone."""
+    marked = {part: replace(getattr(composed(name), part), drop_logits=True)}
+    plain, quirk = network(name).eval(), network(name, dropout=0.5, **marked).eval()
+    quirk.load_state_dict(plain.state_dict())
+    before, without = (getattr(net(images()), output) for net in (plain, quirk))
+    assert torch.equal(before, without)
+    quirk.dropouts[0].probability = 0.0  # that of the dense layer
+    after = getattr(quirk(images(), KEYS[0]), output)
+    assert torch.equal(after[after != 0], 2 * before[after != 0])
+    assert 0.1 < (after == 0).double().mean() < 0.9
+
+
 def test_a_joint_head_reads_both_digits() -> None:
     """net3's one head sees both images; wsn's head per digit sees only its own."""
     changed = torch.cat([images()[:, :1], images(seed=1)[:, 1:]], dim=1)

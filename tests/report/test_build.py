@@ -122,6 +122,17 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     assert "<script>alert" not in text
 
 
+def test_single_rounds_have_their_losses(tmp_path: Path) -> None:
+    """Where every configuration has one round, the first and the last loss stand in for what cannot be averaged; with two they do not."""
+    write_run(tmp_path / "one", {0: 0.8}, configuration(model__name="net1"))
+    write_run(tmp_path / "two", {0: None}, configuration(model__name="net2"))
+    table = study([tmp_path]).table.set_index("label")
+    assert table.loc["net1", ["first_loss", "last_loss"]].tolist() == pytest.approx([1, 1 / 3])
+    assert table.loc["net2", ["first_loss", "last_loss"]].isna().all()
+    write_run(tmp_path / "three", {0: 0.8, 1: 0.7}, configuration(model__name="net3"))
+    assert "first_loss" not in study([tmp_path]).table
+
+
 @pytest.fixture
 def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: exit code, stdout, stderr."""

@@ -49,7 +49,7 @@ def test_csv_has_the_numbers() -> None:
     comparisons = pd.read_csv(io.StringIO(to_csv(compare(ROUNDS, "a_b"), comparison_columns())))
     assert comparisons["mean_points"].tolist() == pytest.approx([23.75])
     assert comparisons["difference_points"].tolist() == [-np.inf]  # of one that is better and one that failed
-    assert {column.key for column in table_columns()} == {*TABLE_FRAME.columns, "saturated"} - {"all"}
+    assert {column.key for column in table_columns()} == {*TABLE_FRAME.columns, "saturated", "first_loss", "last_loss"} - {"all"}
 
 
 def test_markdown_keeps_its_columns() -> None:

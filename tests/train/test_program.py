@@ -11,7 +11,7 @@ from digitcmp.data.pairs import Pairs, RoundPairs, stack
 from digitcmp.data.transforms import find_columns
 from digitcmp.model.network import build
 from digitcmp.seeding import MemberSeed, Stream, generator
-from digitcmp.train.evaluate import make_predictor
+from digitcmp.train.evaluate import dropout_keys, evaluate, make_predictor
 from digitcmp.train.loop import Epoch, train
 from digitcmp.train.program import Program, SingleProgram, StackedProgram, make_program
 from digitcmp.train.round import round_pairs, train_spec
@@ -143,3 +143,27 @@ def test_a_stack_of_one_is_a_plain_network() -> None:
     assert isinstance(make_program(networks), StackedProgram)
     with pytest.raises(IndexError):
         SingleProgram(networks[0]).state(1)
+
+
+@pytest.mark.parametrize("more", [(), ("ensemble=2", "tta_shift=0.5")])
+def test_dropout_stays_on_in_the_test_where_that_was_published(more: tuple[str, ...]) -> None:
+    """Every batch of the test has masks of its own, the same whenever it is tested, stacked or not; the training is what it is without."""
+    quirk, plain = (configured("wsn", "test_batch=10", f"model.test_dropout={on}", *more) for on in ("true", "false"))
+    (program, epochs, _), (_, one_by_one, _), (_, without, _) = (
+        trained(quirk, [0, 5]), trained(quirk, [0, 5], single=True), trained(plain, [0, 5])
+    )  # fmt: skip
+    for one, other, third in zip(epochs, one_by_one, without, strict=True):
+        assert one.test is not None
+        assert (one.test, one.val) == (other.test, other.val)
+        assert one.train_loss == pytest.approx(third.train_loss, rel=1e-12)
+        assert one.test != third.test
+    members = [MemberSeed(seed, member) for seed in (0, 5) for member in range(quirk.ensemble)]
+    noise = dropout_keys(True, members, program.dropouts, 30, 10)
+    assert noise is not None
+    assert noise.shape == (3, len(members), program.dropouts)
+    assert len(noise.unique()) == noise.numel()
+    pairs = in_double(stack([round_pairs(quirk.data, seed) for seed in (0, 5)], CPU))
+    predictor = make_predictor(program, quirk.ensemble, quirk.tta_shift, find_columns(quirk.columns))
+    assert epochs[-1].test == evaluate(predictor, pairs.test, 10, noise)
+    assert dropout_keys(True, members, 0, 30, 10) is None
+    assert dropout_keys(False, members, program.dropouts, 30, 10) is None
