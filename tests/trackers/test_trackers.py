@@ -12,13 +12,14 @@ import pytest
 
 from digitcmp.auto.training import train_auto
 from digitcmp.config.schema import Config
-from digitcmp.errors import ConfigError
+from digitcmp.errors import ConfigError, Pruned
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
 from digitcmp.runs import cli
 from digitcmp.terminal import Terminal
 from digitcmp.trackers import load
 from digitcmp.trackers.tracker import measured
+from digitcmp.train.results import EpochRow
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import epochs_of, records_of, train_run
 from tests.report.made import write_run
@@ -106,6 +107,31 @@ def test_mlflow(tmp_path: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "a" / "mlflow.json").write_text(json.dumps(secret))  # as an earlier version wrote it
     assert run_main(cli.main, "export", tmp_path / "a", "--to", "mlflow", "--option", f"uri={uri}").code == 0
     assert "s3cr3t" not in (tmp_path / "a" / "mlflow.json").read_text()
+
+
+class Prunes(Callback):
+    """Ends a run in the second epoch of its second round, as a search does with a hopeless trial."""
+
+    def on_epoch(self, run: Run, row: EpochRow) -> None:
+        if (row.seed, row.epoch) == (1, 2):
+            raise Pruned(f"{run.name} is hopeless")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
+def test_pruned(tmp_path: Path, run_main: Main) -> None:
+    """A trial that was given up is there with the rounds that it has on record, and nothing of the one that was stopped; once, also when
+    it is exported."""
+    mlflow, uri = pytest.importorskip("mlflow"), f"sqlite:///{tmp_path}/mlflow.db"
+    run = train_run(config(3, {"mlflow": {"uri": uri}, "tensorboard": {}}), tmp_path / "a", Prunes())
+    assert run.status == "pruned"
+    assert run_main(cli.main, "export", tmp_path, "--to", "mlflow", "--option", f"uri={uri}").code == 0
+    client = mlflow.MlflowClient(uri)
+    (experiment,) = client.search_experiments(filter_string="name = 'digitcmp'")
+    parent, nested = sorted(client.search_runs([experiment.experiment_id]), key=lambda one: "mlflow.parentRunId" in one.data.tags)
+    assert (parent.info.run_name, parent.info.status, parent.data.metrics["rounds_done"]) == ("a", "KILLED", 1)
+    assert (nested.info.run_name, nested.info.status) == ("seed=0", "FINISHED")
+    assert in_tensorboard(tmp_path / "a") == single(on_record(tmp_path / "a"))
+    assert {seed for seed, _ in on_record(tmp_path / "a")} == {0}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
