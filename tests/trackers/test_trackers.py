@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from digitcmp.auto.training import train_auto
+from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.callbacks import Callback
@@ -174,7 +175,7 @@ HERE = {"target": f"{__name__}:Heard"}
 @pytest.fixture
 def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """This module is let in."""
-    monkeypatch.setenv(load.ALLOWED, __name__)
+    monkeypatch.setenv(ALLOWED, __name__)
     made.clear()
 
 
@@ -267,7 +268,7 @@ def test_looks(tmp_path: Path) -> None:
 )
 def test_passwords(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str, mode: list[str]) -> None:
     """A tracker gets its URL whole; no file, no line on the screen has the password in it, though the server is down."""
-    monkeypatch.delenv(load.ALLOWED, raising=False)
+    monkeypatch.delenv(ALLOWED, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.setenv("DIGITCMP_CALLBACKS_OWN_URI", "")
     (tmp_path / "site").mkdir()
@@ -315,7 +316,7 @@ def test_missing_extra(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.mark.filterwarnings("ignore::hydra.errors.Hydra15MigrationWarning")  # that callback does nothing in this version of Hydra
 def test_command_line(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A class of the user's own is let in by --allow-code, or by an entry point; a Hydra callback of Hydra's own is, too."""
-    monkeypatch.delenv(load.ALLOWED, raising=False)
+    monkeypatch.delenv(ALLOWED, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     (tmp_path / "site" / "mine-1.dist-info").mkdir(parents=True)
     (tmp_path / "site" / "mine-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
@@ -331,7 +332,7 @@ def test_command_line(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ended = run_cli(*small, "callbacks.own.target=my_callback:Mine", "--allow-code", "my_callback", "hydra.run.dir=a")
     assert ended.code == 0, ended.err
     assert (tmp_path / "a" / "mine.txt").read_text() == "done"
-    monkeypatch.delenv(load.ALLOWED)
+    monkeypatch.delenv(ALLOWED)
     hydras = "+hydra.callbacks.log._target_=hydra.experimental.callbacks.LogJobReturnCallback"
     ended = run_cli(*small, "--multirun", "+callbacks.mine={}", hydras, "hydra.sweep.dir=b", "report=false")
     assert ended.code == 0, ended.err
