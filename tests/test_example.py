@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from sklearn.datasets import load_digits
 
 import digitcmp
 from digitcmp.errors import ConfigError, RunError
-from digitcmp.experiment.executors.server import servers
 from tests.conftest import ROOT, Ended, compose_config
 
 Cli = Callable[..., Ended]
@@ -35,21 +34,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def installed(site: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Installed for this process, with digits for it in the working folder; and for workers that come."""
+def installed(site: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Installed for this process, with digits for it in the working folder."""
     monkeypatch.syspath_prepend(site)
     monkeypatch.chdir(tmp_path)
     save_digits(Path("digits.npz"))
-    end_workers()
-    yield
-    end_workers()
-
-
-def end_workers() -> None:
-    """Those that come have this process's path."""
-    if servers.server is not None:
-        servers.server.end()
-        servers.server = None
 
 
 def save_digits(path: Path) -> None:

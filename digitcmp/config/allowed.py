@@ -2,6 +2,7 @@
 that are let in are in the environment, so that processes that this one starts have them too."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,11 @@ def allowed() -> list[str]:
 def files() -> tuple[Path, ...]:
     """The files that are let in."""
     return tuple(Path(text).absolute() for text in allowed() if text.endswith(".py"))
+
+
+def code_here() -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """Where modules come from in this process, and which files are let in: two commands of a notebook may differ in that."""
+    return tuple(sys.path), files()
 
 
 def let_in(names: Sequence[str], folder: str | Path | None = None) -> None:

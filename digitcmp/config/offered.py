@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from digitcmp.config.allowed import files
+from digitcmp.config.allowed import code_here, files
 from digitcmp.errors import ConfigError
 
 PREFIX = "digitcmp."
@@ -70,7 +70,7 @@ class Offer:
 
 def offers() -> dict[str, dict[str, list[Offer]]]:
     """What packages offer: by group and name; several may offer the same one. Raises ConfigError for a file that cannot be imported."""
-    return read(tuple(sys.path), files())
+    return read(*code_here())
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
 """Code in a file beside the user's YAML: run only where it is let in, and then in every process."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,6 @@ import pytest
 import digitcmp
 from digitcmp.config.allowed import ALLOWED
 from digitcmp.errors import RunError
-from digitcmp.experiment.executors.server import servers
 from digitcmp.new import cli as new
 from tests.conftest import Ended
 
@@ -21,19 +20,11 @@ PARTS = ("data=mirrored", "augment=dim", "augment.most=0.3", "model.tower=[{chan
 
 
 @pytest.fixture(autouse=True)
-def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """The file that `digitcmp.new plugins` writes, in a folder that was never heard of; and workers that know of no other."""
+def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The file that `digitcmp.new plugins` writes, in a folder that was never heard of."""
     monkeypatch.setenv(ALLOWED, "")
     monkeypatch.chdir(tmp_path)
-    yield new.make("plugins", None, Path("my_conf"))
-    end_workers()
-
-
-def end_workers() -> None:
-    """Those that come are of this environment."""
-    if servers.server is not None:
-        servers.server.end()
-        servers.server = None
+    return new.make("plugins", None, Path("my_conf"))
 
 
 def test_it_is_refused_unless_it_is_let_in(run_cli: Cli) -> None:
@@ -60,7 +51,6 @@ def test_files_that_are_none(run_cli: Cli) -> None:
 def test_it_trains_in_workers_and_comes_back(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same command again finds its rounds; a network is given back where the file is let in, and else says what it lacks."""
     assert "my_conf/plugins.py" in run_cli(*LET_IN, "--help").out
-    end_workers()
     command = (*LET_IN, *TINY, *PARTS, "rounds=2", "engine=processes", "workers=2", "save_model=true")
     ended = run_cli(*command)
     assert ended.code == 0, ended.err
