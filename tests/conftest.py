@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from digitcmp import cli
+from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.composed import from_composed
 from digitcmp.config.schema import Config
 from digitcmp.entry import interrupts
@@ -75,6 +76,7 @@ class Ended:
 def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Ended]:
     """Run `digitcmp` in this process, in an empty folder, as the console script would."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(ALLOWED, os.environ.get(ALLOWED, ""))  # what a command lets in, it lets in for one test
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def run(*arguments: str) -> Ended:

@@ -35,7 +35,7 @@ def load_mirrored(root: str | None) -> Source:
     return Source("mirrored", halves[0], halves[1], plain.repeat)
 
 
-SOURCES: '''
+SOURCES = '''
 OPTIMIZER = """@dataclass
 class Rms(OptimizerConfig):
     algorithm: str = key("RMSprop", help=ALGORITHM)
@@ -55,14 +55,14 @@ SHAPE = '''def linear(progress: float, final: float) -> float:
     return 1 + progress * (final - 1)
 
 
-SHAPES: '''
+SHAPES = '''
 AUGMENTATION = '''def dimmed(images: Tensor, keys: Tensor, most: float) -> Tensor:
     """Each digit darker by up to `most` of its brightness."""
     darker = draws(images, keys, 1).abs() * most
     return images * (1 - darker.view(*images.shape[:-2], 1, 1))
 
 
-AUGMENTATIONS: '''
+AUGMENTATIONS = '''
 COLUMN = '''def mirrored(images: Tensor) -> Tensor:
     """Left and right exchanged."""
     return images.flip(-1)
@@ -109,7 +109,7 @@ STEPS: dict[str, list[tuple[str, str | None, str]]] = {
         ),
     ],
     "A data set: one function and one file": [
-        ("digitcmp/data/sources.py", "SOURCES: ", SOURCE),
+        ("digitcmp/data/sources.py", "SOURCES = ", SOURCE),
         ("digitcmp/data/sources.py", '"mnist": load_mnist}', '"mnist": load_mnist, "mirrored": load_mirrored}'),
         ("conf/data/mirrored.yaml", None, "# Digits in a mirror.\nsource: mirrored\n"),
     ],
@@ -119,12 +119,12 @@ STEPS: dict[str, list[tuple[str, str | None, str]]] = {
         ("digitcmp/config/schema/run.py", '"cosine": Cosine,', '"cosine": Cosine, "linear": Linear,'),
         ("digitcmp/config/schema/run.py", "    OneCycle,\n", "    Linear,\n    OneCycle,\n    Rms,\n"),
         ("conf/optimizer/rms.yaml", None, "# RMSprop.\ndefaults: [/schema/optimizer/rms@_here_, _self_]\nlr: 0.001\n"),
-        ("digitcmp/train/optimizer.py", "SHAPES: ", SHAPE),
+        ("digitcmp/train/optimizer.py", "SHAPES = ", SHAPE),
         ("digitcmp/train/optimizer.py", '"cosine": cosine,', '"cosine": cosine, "linear": linear,'),
         ("conf/scheduler/linear.yaml", None, "# Along a line.\ndefaults: [/schema/scheduler/linear@_here_, _self_]\n"),
     ],
     "An augmentation": [
-        ("digitcmp/data/transforms.py", "AUGMENTATIONS: ", AUGMENTATION),
+        ("digitcmp/data/transforms.py", "AUGMENTATIONS = ", AUGMENTATION),
         ("digitcmp/data/transforms.py", '"affine": affine,', '"affine": affine, "dimmed": dimmed,'),
         ("digitcmp/config/schema/data.py", "@dataclass\nclass Affine(", STRENGTHS),
         ("digitcmp/config/schema/run.py", '"affine": Affine,', '"affine": Affine, "dimmed": Dimmed,'),

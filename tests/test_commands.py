@@ -9,6 +9,7 @@ import pytest
 
 from digitcmp.draw import cli as draw
 from digitcmp.mistakes import cli as mistakes
+from digitcmp.new import cli as new
 from digitcmp.report import cli as report
 from digitcmp.report.ablation import cli as ablation
 from digitcmp.runs import cli as runs
@@ -22,6 +23,7 @@ MAINS = {
     "digitcmp.verify": verify.main,
     "digitcmp.draw": draw.main,
     "digitcmp.mistakes": mistakes.main,
+    "digitcmp.new": new.main,
     "digitcmp.runs": runs.main,
 }
 SHORT = ["epochs=1", "data.train_pairs=60", "data.test_pairs=60", "batch_size=20", "engine=serial"]
@@ -30,6 +32,7 @@ ELSEWHERE = {  # what other tests run, or nobody can run everywhere
     ".venv/bin/pip": "continuous integration runs it",
     ". .venv/bin/activate": "of the shell",
     "pip install": "installs something",
+    "pytest": "tests/test_example.py runs it",
     "mkdir": "of the shell",
     "export": "of the shell",
     "optuna-dashboard": "a server",

@@ -1,6 +1,6 @@
 """The kinds of layers, without torch: which keys each reads, what it makes of a shape, and which module it is built from.
 
-A kind is one entry here and one small class. Other packages may add their own to BLOCKS, under a name of their own.
+A kind is one entry here and one small class. Other packages offer blocks of their own (entry points `digitcmp.blocks`, docs/adding.md).
 """
 
 import math
@@ -11,7 +11,8 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config.registry import check_known
+from digitcmp.config.offered import Offer
+from digitcmp.config.registry import Registry
 from digitcmp.config.schema import ConvLayer, DenseLayer
 from digitcmp.errors import ConfigError
 
@@ -37,14 +38,15 @@ class Core:
 
 @dataclass(frozen=True)
 class Block:
-    """A kind of layer. module: `package.module:Class`, imported when networks are built and called with the layer and the shape that
-    comes in. of: what it reads, "images" or "features". keys: those of the layer that the core reads. steps: what may surround it.
+    """A kind of layer. module: `package.module:Class`, imported when networks are built (or the class itself), and called with the layer
+    and the shape that comes in. of: what it reads, "images" or "features". keys: those of the layer that the core reads. steps: what
+    may surround it.
 
     core: from a layer and a shape to what comes out, for a layer whose norm is the name of one or "none"; raises ValueError with what
     does not fit. options: a dataclass, with the keys that are given as `options`.
     """
 
-    module: str
+    module: Any
     of: str
     core: Callable[[Any, Shape], Core]
     keys: tuple[str, ...] = ()
@@ -154,7 +156,15 @@ def attention(layer: DenseLayer, inputs: Shape) -> Core:
     return Core(inputs, 4 * width * (width + 1), 8 * width**2 + 8 * width)
 
 
-BLOCKS: dict[str, Block] = {
+def block_of(offer: Offer) -> Block:
+    """What a package offers as a block. Raises ConfigError for anything else."""
+    found = offer.load()
+    if not isinstance(found, Block):
+        raise ConfigError(f"{offer} is no digitcmp.config.blocks.Block but a {type(found).__name__}")
+    return found
+
+
+OWN: dict[str, Block] = {
     "conv": Block(
         "digitcmp.model.convolutions:Convolution",
         "images",
@@ -174,14 +184,17 @@ BLOCKS: dict[str, Block] = {
     "residual_dense": Block("digitcmp.model.dense:Residual", "features", residual_dense, ("units", "bias")),
     "attention": Block("digitcmp.model.dense:Attention", "features", attention),
 }
+BLOCKS = Registry[Block]("blocks", OWN, block_of)
 
 
 def find_block(name: str, layer: Layer) -> Block:
     """The block of a layer, which has this key. Raises ConfigError for one that there is not, or that reads something else."""
     of = "images" if isinstance(layer, ConvLayer) else "features"
-    names = [kind for kind, block in BLOCKS.items() if block.of == of]
-    check_known(f"{name}.kind={layer.kind}", layer.kind, f"block that reads {of}", names)
-    return BLOCKS[layer.kind]
+    key, own = f"{name}.kind={layer.kind}", [kind for kind, block in BLOCKS.own.items() if block.of == of]
+    BLOCKS.check(key, layer.kind, f"block that reads {of}", own)
+    if (block := BLOCKS[layer.kind]).of != of:
+        raise ConfigError(f"{key}: this block of {BLOCKS.package_of(layer.kind)} reads {block.of}, and not {of}")
+    return block
 
 
 def options_of(layer: Layer) -> Any:

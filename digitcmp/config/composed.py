@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.messages import unknown_key
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, MOST_SEED, Config, DataConfig, limits_in_words
+from digitcmp.config.schema import AUTO, CHOSEN_BY, GROUP_SCHEMAS, MOST_SEED, Config, DataConfig, limits_in_words
 from digitcmp.config.sizes import check_memory
 from digitcmp.data.fingerprint import fingerprint_of
 from digitcmp.errors import ConfigError
@@ -127,6 +127,10 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
         return from_composed(merged)
     except (OmegaConfBaseException, TypeError, AttributeError, KeyError, ValueError) as error:
         where = f"{key}: " if (key := getattr(error, "full_key", None)) else ""
+        for group, key in CHOSEN_BY.items():
+            if isinstance(part := configuration.get(group), dict) and isinstance(part.get(key), str) and not choice(group, part):
+                made = "no installed package offers it; install the one that the run was made with"
+                raise ConfigError(f"{group}.{key}={part[key]}: {made}") from error
         raise ConfigError(where + (str(error).splitlines() or [type(error).__name__])[0]) from error
 
 

@@ -10,11 +10,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
-from digitcmp.config.schema import GROUP_SCHEMAS, Config
+from digitcmp.config.schema import CHOSEN_BY, GROUP_SCHEMAS, Config
 from digitcmp.config.schema.key import MISSING
 from digitcmp.files import shipped
-
-CHOSEN_BY = {"optimizer": "algorithm", "scheduler": "shape", "augment": "kind"}  # the key that tells a group's choices apart
 
 
 def configuration(config: Config) -> dict[str, Any]:
@@ -82,7 +80,7 @@ def defaults_like(text: str) -> dict[str, Any]:
 
 def defaults(kind: Any, values: Any) -> dict[str, Any]:
     """The defaults of a dataclass of the schema, nested as these values are: with those of the choices and of each layer that
-    they have. A key that must be given has none."""
+    they have. A key that must be given has none, and so has one of a choice of another package: a hash is the same without it."""
     own = primary() if kind is Config else {item.name: item.default for item in fields(kind)}
     hints, found = get_type_hints(kind), dict[str, Any]()
     for item in fields(kind):
@@ -90,7 +88,7 @@ def defaults(kind: Any, values: Any) -> dict[str, Any]:
         if item.metadata.get("execution") or (kind is Config and item.name == "seed"):
             continue
         if is_dataclass(hint):
-            found[item.name] = defaults(choice(item.name, value) or hint, value)
+            found[item.name] = defaults(own_choice(item.name, value) or hint, value)
             found[item.name].pop(CHOSEN_BY.get(item.name), None)  # it says whose defaults these are
         elif get_origin(hint) is list and is_dataclass(layer := get_args(hint)[0]):
             found[item.name] = [defaults(layer, one) for one in value] if isinstance(value, list) else []
@@ -100,8 +98,17 @@ def defaults(kind: Any, values: Any) -> dict[str, Any]:
 
 
 def choice(group: str, values: Any) -> type | None:
-    """The dataclass of what was chosen from a group, by its algorithm, shape or kind."""
-    for schema in GROUP_SCHEMAS.get(group, {}).values():
+    """The dataclass of what was chosen from a group, by its algorithm, shape or kind. Raises ConfigError for one of a package that cannot
+    be imported."""
+    if group not in GROUP_SCHEMAS or not isinstance(values, dict):
+        return None
+    name = values.get(CHOSEN_BY[group])
+    return own_choice(group, values) or (GROUP_SCHEMAS[group][name] if name in GROUP_SCHEMAS[group].offered() else None)
+
+
+def own_choice(group: str, values: Any) -> type | None:
+    """As `choice`, of our own ones alone."""
+    for schema in GROUP_SCHEMAS[group].own.values() if group in GROUP_SCHEMAS else ():
         if isinstance(values, dict) and values.get(CHOSEN_BY[group]) == getattr(schema, CHOSEN_BY[group]):
             return schema
     return None

@@ -205,7 +205,7 @@ def unknown_key(path: str, value: str = "", kind: Any = None) -> str:
     if path.startswith("hydra.job.env_set"):
         return f"{shown}: this key is added with a plus sign: +{shown}"
     group, _, name = path.rpartition(".")
-    owners = [choice for choice, schema in GROUP_SCHEMAS.get(group, {}).items() if name in {item.name for item in fields(schema)}]
+    owners = [choice for choice, schema in of_choices(group) if name in {item.name for item in fields(schema)}]
     if owners:
         return f"{shown}: the chosen {group} has no such key; it belongs to {', '.join(f'{group}={choice}' for choice in owners)}"
     known = known_keys()
@@ -235,6 +235,11 @@ def known_keys(node: Any = Config, prefix: str = "") -> list[str]:
         keys.append(prefix + item.name)
         kinds = [kind for kind in (hints[item.name], *get_args(hints[item.name])) if is_dataclass(kind)]
         within = ".0." if get_origin(hints[item.name]) is list else "."  # a layer has its number
-        for kind in [*kinds, *GROUP_SCHEMAS.get(prefix + item.name, {}).values()]:
+        for kind in [*kinds, *(schema for _, schema in of_choices(prefix + item.name))]:
             keys += known_keys(kind, f"{prefix}{item.name}{within}")
     return keys
+
+
+def of_choices(group: str) -> list[tuple[str, type]]:
+    """The choices of a group that bring keys of their own, and their dataclasses."""
+    return [*GROUP_SCHEMAS[group].usable()] if group in GROUP_SCHEMAS else []

@@ -6,7 +6,7 @@ from typing import Any
 from digitcmp.config.blocks import Layer
 from digitcmp.config.comparators import READINGS
 from digitcmp.config.graph import graph, left_out, resolved
-from digitcmp.config.registry import LOSSES, check_known
+from digitcmp.config.registry import LOSSES
 from digitcmp.config.schema import Config, ModelConfig
 from digitcmp.errors import ConfigError
 
@@ -138,7 +138,7 @@ def loss_is_possible(config: Config) -> None:
     """Whatever has a weight in the loss is there, and something is trained."""
     loss, model = config.loss, config.model
     for number, term in enumerate(loss.terms):
-        check_known(f"loss.terms[{number}].loss={term.loss}", term.loss, "loss", LOSSES)
+        LOSSES.check(f"loss.terms[{number}].loss={term.loss}", term.loss, "loss")
     if loss.terms and model.joint:
         raise ConfigError(f"loss.terms: {model.name} has one joint tower, and no features of each digit that could be compared")
     if loss.combine != "sum" and config.aux_weight == 0:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from digitcmp.config.offered import offers
 from digitcmp.errors import RunError
 from digitcmp.files import write_whole
 
@@ -26,24 +27,26 @@ def fingerprint_of(source: str, root: str | None) -> str | None:
     """
     if source in PINNED:
         return None
-    state, memory = state_of(root), memory_of(source, root)
+    state, memory = state_of(source, root), memory_of(source, root)
     if memory is not None and state and (known := recall(memory)) and known["state"] == state:
         return str(known["fingerprint"])
     from digitcmp.data.sources import read
 
     found = read(source, root).fingerprint
-    if memory is not None and state == state_of(root):  # they have not changed meanwhile
+    if memory is not None and state == state_of(source, root):  # they have not changed meanwhile
         with suppress(RunError):  # a home that cannot be written costs time, no result
             write_whole(memory, json.dumps({"state": state, "fingerprint": found}))
     return found
 
 
-def state_of(root: str | None) -> list[list[Any]]:
+def state_of(source: str, root: str | None) -> list[list[Any]]:
     """Path, size, times and number of every file at or below a data set's root, and of the code that reads them; empty without a root,
     as then nobody knows what is read."""
     if root is None:
         return []
-    paths = [*sorted(files_of(Path(root).expanduser())), *sorted(CODE.glob("*.py"))]
+    others = [offer.package.code for offer in offers()["data"].get(source, []) if offer.package.code is not None]
+    code = [*CODE.glob("*.py"), *(path for place in others for path in ([place] if place.is_file() else place.rglob("*.py")))]
+    paths = [*sorted(files_of(Path(root).expanduser())), *sorted(code)]
     found = [(str(path.absolute()), path.stat()) for path in paths]
     return [[name, one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino] for name, one in found]
 

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from digitcmp.config.offered import Offer
+from digitcmp.config.registry import Registry
 from digitcmp.errors import ConfigError, DataError, DigitcmpError, RunError, shortened
 from digitcmp.files import write_whole
 
@@ -188,7 +190,7 @@ def download(base: Path, found: dict[str, Path]) -> None:
         ) from error
 
 
-SOURCES: dict[str, Callable[[str | None], Source]] = {"digits": load_digits, "mnist": load_mnist}
+SOURCES = Registry[Callable[[str | None], Source]]("data", {"digits": load_digits, "mnist": load_mnist}, Offer.load)
 
 
 GIVEN: dict[tuple[str, str | None, str | None], Source] = {}  # by the arguments of `load`: on a machine without their files
@@ -211,7 +213,7 @@ def load(source: str, root: str | None, fingerprint: str | None = None) -> Sourc
 def read(source: str, root: str | None) -> Source:
     """As `load`, anew. Raises ConfigError and DataError."""
     if source not in SOURCES:
-        raise ConfigError(f"data.source={source}: choose one of {', '.join(SOURCES)} (digitcmp/data/sources.py)")
+        raise ConfigError(f"data.source={source}: choose one of {', '.join(SOURCES)} (docs/adding.md says how to add others)")
     try:
         found = SOURCES[source](root)
     except DigitcmpError:

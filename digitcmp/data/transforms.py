@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from digitcmp.config.registry import Registry, thing
 from digitcmp.errors import ConfigError
 from digitcmp.seeding import uniform
 
@@ -59,7 +60,7 @@ def elastic(
     return resample(images, points + displacement * field.permute(0, 2, 3, 1))
 
 
-AUGMENTATIONS: dict[str, Callable[..., Tensor]] = {"shift": shift, "affine": affine, "elastic": elastic}
+AUGMENTATIONS = Registry[Callable[..., Tensor]]("augmentations", {"shift": shift, "affine": affine, "elastic": elastic}, thing)
 
 
 def make_augmentation(kind: str, options: dict[str, Any]) -> Augmentation | None:

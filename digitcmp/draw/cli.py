@@ -8,6 +8,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from digitcmp.config.allowed import let_in
 from digitcmp.config.composed import check_value, unchecked, walk
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import ModelConfig
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser("python -m digitcmp.draw", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
     arguments.add_argument("overrides", nargs="+", metavar="KEY=VALUE", help="the network, as digitcmp itself takes it")
     arguments.add_argument("--config-dir", type=Path, metavar="FOLDER", help="a folder with YAML files of your own")
+    arguments.add_argument("--allow-code", action="append", default=[], metavar="FILE", help="code of your own beside them")
     arguments.add_argument(
         "--out", type=Path, default=Path("outputs/drawn"), metavar="FOLDER", help="where to write (default: outputs/drawn)"
     )
@@ -63,6 +65,7 @@ def network(overrides: list[str], folder: Path | None) -> ModelConfig:
 def main() -> None:
     """Draw the network, and print its table. Exit codes: see `exit_codes`."""
     arguments = parser().parse_args()
+    let_in(arguments.allow_code, arguments.config_dir)
     model = network(arguments.overrides, arguments.config_dir)
     from digitcmp.draw.picture import draw
     from digitcmp.draw.table import as_markdown, layers, print_layers

@@ -14,7 +14,8 @@ from digitcmp.files import is_special
 
 NEEDS: dict[str, type] = {"configuration": dict, "configuration_hash": str, "parameters": int, "seeds": list, "status": str, "started": str}
 MAY_HAVE = dict.fromkeys(("engine", "device", "torch", "digitcmp", "python", "git_commit", "command", "finished", "data_root"), str) | {
-    "platform": dict
+    "platform": dict,
+    "plugins": dict,
 }
 TEXTS = ("tags", "hosts", "changes")  # lists to which every command adds
 LARGEST = 2**63 - 1  # of whole numbers in tables
@@ -61,7 +62,8 @@ def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, An
     """What run.json says when a run is begun (before: None) or gone on with: seeds of both, and the code that made its first rounds."""
     if before is None:
         return {**about, "status": "running", "started": now(), "finished": None}
-    now_used = {**versions(), **{name: about.get(name) for name in ("device", "engine", "platform")}}
+    more = [name for name in ("device", "engine", "platform", "plugins") if name != "plugins" or name in {*about, *before}]
+    now_used = {**versions(), **{name: about.get(name) for name in more}}
     used, resumed = {name: before.get(name) for name in now_used}, before.get("resumed", [])
     if used != now_used:  # the rounds of one run then come from different code or machines: say so
         resumed = [*resumed, {**used, "until": now()}]

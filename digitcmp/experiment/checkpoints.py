@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from digitcmp.config.taken import plugins_of
 from digitcmp.experiment.provenance import versions
 from digitcmp.experiment.records import FOLDER
 from digitcmp.files import is_special, remove_leftovers, write_whole
@@ -35,13 +36,15 @@ class Found(NamedTuple):
 class Checkpoints:
     """Those of a run's folder. A round's are written and removed by the process that has claimed it."""
 
-    def __init__(self, directory: Path, configuration_hash: str) -> None:
-        self.folder, self.configuration_hash = directory / FOLDER / "checkpoints", configuration_hash
+    def __init__(self, directory: Path, configuration: dict[str, Any], configuration_hash: str) -> None:
+        self.folder, self.configuration = directory / FOLDER / "checkpoints", configuration
+        self.configuration_hash = configuration_hash
 
     @cached_property
     def origin(self) -> str:
         """What a checkpoint of this run has to come from."""
-        return hashlib.sha256(json.dumps([FORMAT, self.configuration_hash, versions()], sort_keys=True).encode()).hexdigest()[:12]
+        made_by = [FORMAT, self.configuration_hash, versions(), *filter(None, [plugins_of(self.configuration)])]
+        return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:12]
 
     def files(self) -> Iterator[tuple[Path, int, int, str]]:
         """Each file with its seed, its epoch and its origin."""
@@ -57,7 +60,7 @@ class Checkpoints:
             if of != seed:
                 continue
             if origin != self.origin:
-                found.others[path.name] = "it is of another version of digitcmp or torch, or of another configuration"
+                found.others[path.name] = "it is of another version of digitcmp, torch or a plugin, or of another configuration"
                 continue
             try:
                 found.checkpoints.append(read(path, seed, epoch))

@@ -8,6 +8,7 @@ from typing import Any
 
 from digitcmp.config.identity import configuration
 from digitcmp.config.schema import Config
+from digitcmp.config.taken import plugins_of
 from digitcmp.experiment.failed import failed_rounds
 from digitcmp.experiment.provenance import allocation, machine, versions
 from digitcmp.experiment.store import Status, Store, network_path
@@ -110,6 +111,7 @@ class Run:
         how |= surroundings(device)
         how["tags"] = list(self.config.tags)
         how["data_root"] = None if self.config.data.root is None else str(Path(self.config.data.root).absolute())
+        how |= {"plugins": plugins} if (plugins := plugins_of(self.store.configuration)) else {}
         if (task := allocation()) is not None:
             how["slurm"] = [task]
         self.begun = True

@@ -56,7 +56,7 @@ class Store:
         if self.about is None and self.reader.others:
             raise RunError(f"{directory} holds rounds of another configuration, and no run.json; choose another folder, or delete it")
         self.claims = Claims(directory)
-        self.checkpoints = Checkpoints(directory, self.configuration_hash)
+        self.checkpoints = Checkpoints(directory, configuration, self.configuration_hash)
         self.next_view, self.next_size = time.monotonic() + VIEW_INTERVAL, VIEW_GROWTH * len(self.records.rounds)
         self.added, self.next_sync = False, 0.0
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from digitcmp.errors import ConfigError
+
 Draw = Callable[[Tensor, torch.Generator], Tensor]  # fills a weight [outputs, inputs, ...]
 
 
@@ -40,15 +42,27 @@ INITS: dict[str, Draw] = {"torch": torchs, "kaiming": kaiming, "xavier": xavier,
 def initialise(network: nn.Module, random: torch.Generator, init: str = "torch", zero_bias: bool = False) -> None:
     """Draw all weights. Biases are uniform within ±1 / sqrt(fan-in), as PyTorch has them, or zero; norms begin with ones and zeros.
 
-    A module with weights of another kind has a method `initialise` of its own, which is given the generator.
+    A module with weights or buffers of another kind has a method `initialise` of its own, which is given the generator: networks are
+    made without memory, so that nothing of what a constructor puts there is left. Raises ConfigError for one that has none.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if callable(own := getattr(module, "initialise", None)):
+            own(random)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm):
+            module.reset_parameters()
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            check_known(module, {"weight", "bias"})
             module.weight.copy_(INITS[init](torch.empty(module.weight.shape), random))
             if module.bias is not None:
                 within = 0.0 if zero_bias else bound(module.weight)
                 module.bias.copy_(torch.empty(module.bias.shape).uniform_(-within, within, generator=random))
-        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm):
-            module.reset_parameters()
-        elif callable(own := getattr(module, "initialise", None)):
-            own(random)
+        else:
+            check_known(module, set())
+
+
+def check_known(module: nn.Module, known: set[str]) -> None:
+    """Raise ConfigError for a weight or a buffer of this module that nobody has initialised."""
+    for name, _ in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
+        if name not in known:
+            where = f"{type(module).__module__}:{type(module).__name__}"
+            raise ConfigError(f"{where} has {name}, which nothing sets; give the class a method initialise(self, random) that does")

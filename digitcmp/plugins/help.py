@@ -10,12 +10,14 @@ from typing import Any, get_args, get_origin, get_type_hints
 from hydra._internal.hydra import Hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.plugins.config_source import ConfigSource
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from digitcmp import screen
-from digitcmp.config.identity import CHOSEN_BY
-from digitcmp.config.schema import GROUP_SCHEMAS, Config, range_in_words
+from digitcmp.config.schema import CHOSEN_BY, GROUP_SCHEMAS, Config, range_in_words
 from digitcmp.files import shipped
+from digitcmp.plugins import packages
+from digitcmp.plugins.packages import PackageSource
 from digitcmp.search.config import TARGET, SearchConfig
 
 WITH = {"auto": "rounds=auto", "ray": "engine=ray", "slurm": "hydra/launcher=slurm"}  # keys that matter with one value of another
@@ -71,6 +73,7 @@ def groups() -> str:
         names = sorted(loader().get_group_options(group), key=lambda name: name in own)  # those of the user's own folder first
         numbered = all(name[0].isdigit() for name in names)  # the rungs of a ladder
         lines.append(screen.row(written(group), f"{names[0]} … {names[-1]}" if numbered else screen.as_many(names, room), GROUP_COLUMN))
+    lines += [screen.row(name, said, GROUP_COLUMN) for name, said in packages.shown()]
     return "\n".join(lines)
 
 
@@ -86,11 +89,14 @@ def choices(*names: str) -> str:
 
 def meaning(group: str, choice: str) -> str:
     """The first sentence of the comment that a choice's file opens with; empty where there is none."""
-    folders = [Path(source.path.removeprefix("file://")) / group for source in loader().get_sources() if source.scheme() == "file"]
+    sources = loader().get_sources()
+    offering = [str(source.package) for source in sources if isinstance(source, PackageSource) and source.is_config(f"{group}/{choice}")]
+    by = f" ({' and '.join(offering)})" if offering else ""
+    folders = [folder / group for source in sources if (folder := folder_of(source)) is not None]
     folders += [shipped("sweeps")] if group == "sweeps" else []
     file = next((path for folder in folders if (path := folder / f"{choice}.yaml").is_file()), None)
     if file is None:
-        return ""
+        return by.strip()
     comment = re.match(r"(?:#.*\n)*", file.read_text(encoding="utf-8"))
     lines = [line.lstrip("# ") for line in (comment[0] if comment else "").splitlines()]
     text = " ".join(
@@ -98,7 +104,14 @@ def meaning(group: str, choice: str) -> str:
         for line in lines
         if not line.startswith(("@package", "yaml-language-server", f"python -m digitcmp --multirun +sweeps={choice}"))
     )
-    return re.split(r"(?<=[\w)%])\. (?=[A-Z(])", text)[0].removesuffix(".")
+    return re.split(r"(?<=[\w)%])\. (?=[A-Z(])", text)[0].removesuffix(".") + by
+
+
+def folder_of(source: ConfigSource) -> Path | None:
+    """The folder of YAML files that a source reads; None for one that reads none."""
+    if isinstance(source, PackageSource):
+        return source.package.folder
+    return Path(source.path.removeprefix("file://")) if source.scheme() == "file" else None
 
 
 def keys(root: DictConfig) -> str:
@@ -117,7 +130,7 @@ def keys(root: DictConfig) -> str:
         parts |= layers(schema, f"{group}.")
         parts |= {
             f"with {group}={choice} also": [text for text, _ in rows(other, None, f"{group}.", without=schema)]
-            for choice, other in GROUP_SCHEMAS.get(group, {}).items()
+            for choice, other in (GROUP_SCHEMAS[group].usable() if group in GROUP_SCHEMAS else ())
         }
     if root.hydra.sweeper.get("_target_") == TARGET:
         parts["hydra/sweeper=digitcmp_optuna"] = [text for text, _ in rows(SearchConfig, root.hydra.sweeper, "hydra.sweeper.")]
@@ -126,8 +139,8 @@ def keys(root: DictConfig) -> str:
 
 def type_of(group: str, values: DictConfig) -> type | None:
     """The dataclass of what was chosen from a group whose choices bring keys of their own."""
-    found = [kind for kind in GROUP_SCHEMAS.get(group, {}).values() if kind is OmegaConf.get_type(values)]
-    return found[0] if found else None
+    kinds = GROUP_SCHEMAS[group].usable() if group in GROUP_SCHEMAS else ()
+    return next((kind for _, kind in kinds if kind is OmegaConf.get_type(values)), None)
 
 
 def rows(node: Any, values: Any, prefix: str, groups: bool = True, without: Any = None) -> Iterator[tuple[str, bool]]:

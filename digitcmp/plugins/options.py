@@ -7,10 +7,10 @@ from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 
+from digitcmp.config.allowed import let_in
 from digitcmp.config.meant import for_many
 from digitcmp.config.messages import GROUPS, suggestion
 from digitcmp.errors import ConfigError
-from digitcmp.trackers.load import ALLOWED
 
 SCREENS = ("choices", "keys", "sweeps")  # --help-SCREEN
 OWN = re.compile(r"[~+]*hydra\.callbacks(\.digitcmp|=|$)")  # what would change or remove it
@@ -22,6 +22,7 @@ def given(arguments: list[str]) -> list[str]:
     """The arguments in Hydra's words: --help-keys is --help hydra/help=keys. Raises ConfigError for an option that there is not, and
     for one that lacks what it needs."""
     parsed = parse(arguments)
+    let_in(parsed.allow_code or [], parsed.config_dir)
     arguments = without_allowed(arguments, parsed.allow_code or [])
     if parsed.shell_completion:
         check_completion(parsed.overrides)
@@ -45,7 +46,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = get_args_parser()
     for name in SCREENS:
         parser.add_argument(f"--help-{name}", action="store_true")
-    parser.add_argument("--allow-code", action="append", metavar="MODULE")
+    parser.add_argument("--allow-code", action="append", metavar="MODULE_OR_FILE")
     known = [text for action in parser._actions for text in action.option_strings if text.startswith("--")]
 
     def error(message: str) -> NoReturn:
@@ -59,9 +60,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def without_allowed(arguments: list[str], allowed: list[str]) -> list[str]:
-    """The arguments without --allow-code, which lets modules in (`digitcmp.trackers.load`): in this process and those that it starts."""
-    if allowed:
-        os.environ[ALLOWED] = ",".join(allowed)
+    """The arguments without --allow-code, of which Hydra knows nothing."""
     kept = list(arguments)
     for module in allowed:
         for words in (["--allow-code", module], [f"--allow-code={module}"]):

@@ -12,7 +12,7 @@ from digitcmp.config import schema
 from digitcmp.config.identity import execution_keys, schema_key
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.files import shipped
-from digitcmp.plugins import help, launcher, recipes, slurm, sweeper
+from digitcmp.plugins import help, launcher, packages, recipes, slurm, sweeper
 
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
 
@@ -39,10 +39,11 @@ def register() -> None:
     sweeper.register()
     recipes.register()
     help.register()
+    packages.register()
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=schema.Config, package="_global_", provider="digitcmp", replace=True)
     for group, choices in schema.GROUP_SCHEMAS.items():
-        for name, node in choices.items():
+        for name, node in choices.own.items():
             store.store(group=f"schema/{group}", name=name, node=node, provider="digitcmp", replace=True)
     for path in sorted(shipped("sweeps").glob("*.yaml")):
         store.store(group="sweeps", name=path.stem, node=OmegaConf.load(path), package="_global_", provider="digitcmp", replace=True)

@@ -40,12 +40,17 @@ def schema_of(kind: str) -> Node:
         "data": properties(DataConfig),
         "callbacks": {},
     }
-    own = merged([*GROUP_SCHEMAS[kind].values()]) if kind in GROUP_SCHEMAS else made[kind]
+    own = merged(kinds_of(kind)) if kind in GROUP_SCHEMAS else made[kind]
     schema: Node = {"$schema": DRAFT, "title": f"digitcmp: {title_of(kind)}", "type": "object", "properties": {"defaults": DEFAULTS, **own}}
     schema["additionalProperties"] = kind == "callbacks"
-    schema["definitions"] = {group: group_of([*choices.values()]) for group, choices in GROUP_SCHEMAS.items()} if kind == "run" else {}
+    schema["definitions"] = {group: group_of(kinds_of(group)) for group in GROUP_SCHEMAS} if kind == "run" else {}
     schema["definitions"] = dict(sorted({**schema["definitions"], **definitions(schema)}.items()))
     return schema
+
+
+def kinds_of(group: str) -> list[type]:
+    """The dataclasses of a group's choices, those of installed packages included."""
+    return [kind for _, kind in GROUP_SCHEMAS[group].usable()]
 
 
 def title_of(kind: str) -> str:

@@ -1,17 +1,16 @@
 """Which callbacks a configuration asks for, where their classes come from, and what is let in."""
 
-import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from digitcmp.config.allowed import allowed
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.callbacks import Callback
 
 GROUP = "digitcmp.callbacks"  # of entry points
-ALLOWED = "DIGITCMP_ALLOW_CODE"  # what --allow-code lets in, for this process and those that it starts
 OURS = {  # the class of each tracker, and the extra of this package that it needs
     "tensorboard": ("digitcmp.trackers.tensorboard:TensorBoard", "tensorboard"),
     "mlflow": ("digitcmp.trackers.mlflow:MLflow", "mlflow"),
@@ -83,8 +82,7 @@ def checked(key: str, target: str) -> str:
     module, colon, name = target.partition(":")
     if not (colon and name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
         raise ConfigError(f"{key}.target={target}: this is no class; give package.module:Class")
-    allowed = [text for text in os.environ.get(ALLOWED, "").split(",") if text]
-    if not any(module == text or module.startswith(f"{text}.") for text in allowed):
+    if not any(module == text or module.startswith(f"{text}.") for text in allowed()):
         raise ConfigError(
             f"{key}.target={target}: code that is not digitcmp's own is run only where it is let in; add --allow-code {module}"
         )

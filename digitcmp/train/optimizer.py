@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from digitcmp.config.registry import Registry, thing
 from digitcmp.errors import ConfigError
 from digitcmp.train.program import Program
 
@@ -27,14 +28,14 @@ Follower = Callable[[Sequence[float]], float]
 # Those that work element by element and so treat stacked rounds as independent; LBFGS or Adafactor look at whole tensors.
 FUSED = ("SGD", "Adam", "AdamW", "Adagrad")  # all parameters in one kernel: a quarter of the time of a step per parameter
 ALGORITHMS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax")
+OPTIMIZERS = Registry[type[Optimizer]]("optimizers", {name: getattr(torch.optim, name) for name in ALGORITHMS}, thing)
 
 
 def find_algorithm(name: str) -> type[Optimizer]:
-    """The class of torch.optim with this name. Raises ConfigError for one that is unknown or would mix rounds."""
-    if name not in ALGORITHMS:
-        raise ConfigError(f"optimizer.algorithm={name}: choose one of {', '.join(ALGORITHMS)}")
-    found: type[Optimizer] = getattr(torch.optim, name)
-    return found
+    """The class with this name, of torch.optim or of another package. Raises ConfigError for one that is unknown or would mix rounds."""
+    if name not in OPTIMIZERS:
+        raise ConfigError(f"optimizer.algorithm={name}: choose one of {', '.join(OPTIMIZERS)}")
+    return OPTIMIZERS[name]
 
 
 def uncompiled(algorithm: type[Optimizer]) -> type[Optimizer]:
@@ -119,14 +120,18 @@ def plateau(accuracies: Sequence[float], patience: int, factor: float) -> float:
     return left
 
 
-SHAPES: dict[str, Callable[..., float]] = {
-    "constant": constant,
-    "cosine": cosine,
-    "onecycle": onecycle,
-    "step": step,
-    "exponential": exponential,
-    "restarts": restarts,
-}
+SHAPES = Registry[Callable[..., float]](
+    "schedules",
+    {
+        "constant": constant,
+        "cosine": cosine,
+        "onecycle": onecycle,
+        "step": step,
+        "exponential": exponential,
+        "restarts": restarts,
+    },
+    thing,
+)
 FOLLOWERS: dict[str, Callable[..., float]] = {"plateau": plateau}  # go by the validation accuracies of a round
 
 

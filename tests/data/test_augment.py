@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from digitcmp.contracts.augmentation import PROMISES, keys
 from digitcmp.data.transforms import AUGMENTATIONS, make_augmentation
 from digitcmp.errors import ConfigError
+from tests.conftest import compose_config
 
 AFFINE = {"rotation": 15.0, "scale": 0.1, "shear": 10.0, "pixels": 1.5}
 STRONG: dict[str, dict[str, Any]] = {
@@ -16,18 +18,7 @@ STRONG: dict[str, dict[str, Any]] = {
     "affine": AFFINE,
     "elastic": {**AFFINE, "displacement": 1.0, "grid": 4},
 }
-NOTHING = {name: {key: 0.0 if isinstance(value, float) else value for key, value in options.items()} for name, options in STRONG.items()}
 NAMES = sorted(AUGMENTATIONS)
-
-
-def some_images(rounds: int = 2, pairs: int = 6) -> Tensor:
-    """Images with values of all sizes."""
-    return torch.randn(rounds, pairs, 2, 14, 14, generator=torch.Generator().manual_seed(1))
-
-
-def keys(*values: int) -> Tensor:
-    """A key per round."""
-    return torch.tensor(values, dtype=torch.int32)
 
 
 def test_every_augmentation_is_tested() -> None:
@@ -36,44 +27,11 @@ def test_every_augmentation_is_tested() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_same_key_same_images(name: str) -> None:
-    """Another key gives other images, and every digit of a round gets its own."""
-    augment, images = make_augmentation(name, STRONG[name]), some_images()
-    once, again, other = augment(images, keys(3, 4)), augment(images, keys(3, 4)), augment(images, keys(3, 5))
-    assert torch.equal(once, again)
-    assert torch.equal(once[0], other[0])
-    assert not torch.allclose(once[1], other[1])
-    alike = augment(images[:1, :1, :1].expand(1, 6, 2, 14, 14), keys(3))
-    flat = alike.flatten(0, 2)
-    assert all(not torch.allclose(flat[0], flat[index]) for index in range(1, 12))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_round_does_not_depend_on_the_stack(name: str) -> None:
-    """The images of a key are the same beside other rounds and alone; the input stays as it is."""
-    augment, images = make_augmentation(name, STRONG[name]), some_images(3)
-    before = images.clone()
-    together, alone = augment(images, keys(1, 2, 3)), augment(images[1:2], keys(2))
-    assert torch.equal(images, before)
-    torch.testing.assert_close(together[1], alone[0], rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_nothing_at_strength_zero(name: str) -> None:
-    """Then images come back as they were, but for rounding."""
-    images = some_images()
-    torch.testing.assert_close(make_augmentation(name, NOTHING[name])(images, keys(0, 1)), images, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_values_stay_in_range(name: str) -> None:
-    """No pixel is brighter or darker than the brightest and darkest of its digit, and the type stays."""
-    images = some_images()
-    for given in (images, images.double()):
-        made = make_augmentation(name, STRONG[name])(given, keys(0, 1))
-        assert (made.shape, made.dtype) == (given.shape, given.dtype)
-        assert (made.amax(dim=(3, 4)) <= given.amax(dim=(3, 4)) + 1e-5).all()
-        assert (made.amin(dim=(3, 4)) >= given.amin(dim=(3, 4)) - 1e-5).all()
+@pytest.mark.parametrize("promise", PROMISES)
+def test_promises(name: str, promise: str) -> None:
+    """Those that anybody's augmentation keeps (`digitcmp.contracts.augmentation`)."""
+    config = compose_config(f"augment={name}", *(f"augment.{key}={value}" for key, value in STRONG[name].items()))
+    PROMISES[promise](config)
 
 
 def centre_of_mass(images: Tensor) -> Tensor:

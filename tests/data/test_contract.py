@@ -5,9 +5,10 @@ import torch
 from sklearn.datasets import load_digits as bundled
 from torch.nn.functional import interpolate
 
+from digitcmp.contracts.data import PROMISES
 from digitcmp.data.sources import SOURCES, Source, Split, load
 from digitcmp.errors import ConfigError
-from tests.conftest import MNIST_FILE, MNIST_ROOT, needs_mnist
+from tests.conftest import MNIST_FILE, MNIST_ROOT, compose_config, needs_mnist
 
 EACH = pytest.mark.parametrize(
     "source", [pytest.param(name, marks=needs_mnist if name == "mnist" else ()) for name in SOURCES], indirect=True
@@ -39,12 +40,10 @@ def test_images_and_labels(source: Source) -> None:
 
 
 @EACH
-def test_a_source_is_the_same_whenever_it_is_read(source: Source) -> None:
-    """The split is made once and for all: no run sees another one."""
-    again = SOURCES[source.name](MNIST_ROOT)
-    for one, two in [(source.train, again.train), (source.test, again.test)]:
-        assert torch.equal(one.images, two.images)
-        assert torch.equal(one.labels, two.labels)
+@pytest.mark.parametrize("promise", PROMISES)
+def test_promises(source: Source, promise: str) -> None:
+    """Those that anybody's data set keeps (`digitcmp.contracts.data`)."""
+    PROMISES[promise](compose_config(f"data={source.name}", f"data.root='{MNIST_ROOT}'"))
 
 
 def test_an_unknown_source_is_refused() -> None:

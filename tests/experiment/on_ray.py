@@ -17,6 +17,7 @@ import optuna
 import pytest
 import ray
 
+from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.schema import Config
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.executors import cluster
@@ -25,6 +26,7 @@ from digitcmp.experiment.executors.ray import RayExecutor
 from digitcmp.experiment.provenance import machine
 from digitcmp.experiment.records import parse
 from digitcmp.experiment.run import Run
+from digitcmp.new import cli as new
 from digitcmp.train.results import EpochRow
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import records_of, train_run
@@ -308,6 +310,18 @@ def test_short_memory(nodes: Nodes) -> None:
         executor.cancel(future)
     nodes.lose(short)
     assert re.match(r"1 round begun again( after epoch \d+)? \(seed 0\): its process took too much memory", told[0])
+
+
+def test_code_of_ones_own(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is let in goes to the nodes, which have other working folders."""
+    monkeypatch.setenv(ALLOWED, "")
+    ray.shutdown()  # a command connects when it knows what is let in
+    file = str(new.make("plugins", None, Path("my_conf")))
+    own = ("--config-dir", "my_conf", "--allow-code", file, "augment=dim", "model.tower=[{channels: 4, pool: 3}, {kind: scaled}]")
+    ended = run_cli(*own, *TINY, *RAY, "rounds=2", "hydra.run.dir=run")
+    ray.shutdown()
+    assert ended.code == 0, ended.err
+    assert finished(Path("run")) == {0: 1, 1: 1}
 
 
 def test_bad_input(nodes: Nodes, run_cli: Cli) -> None:

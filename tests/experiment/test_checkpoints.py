@@ -88,7 +88,7 @@ def go_on(config: Config, folder: Path) -> Watch:
 
 def kept(folder: Path) -> list[tuple[int, int]]:
     """Seed and epoch of every checkpoint."""
-    return sorted((seed, epoch) for _, seed, epoch, _ in Checkpoints(folder, "").files())
+    return sorted((seed, epoch) for _, seed, epoch, _ in Checkpoints(folder, {}, "").files())
 
 
 def result(folder: Path) -> list[object]:
@@ -102,7 +102,7 @@ def result(folder: Path) -> list[object]:
 
 def only(folder: Path, seed: int) -> Path:
     """The checkpoint of a seed."""
-    (path,) = [path for path, of, _, _ in Checkpoints(folder, "").files() if of == seed]
+    (path,) = [path for path, of, _, _ in Checkpoints(folder, {}, "").files() if of == seed]
     return path
 
 
@@ -247,13 +247,13 @@ def test_a_checkpoint_of_other_versions_or_another_configuration(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "versions", lambda: {"torch": "0.1"})
         run_until(config, tmp_path, (1, 5))
-    other = Checkpoints(tmp_path, "another")
+    other = Checkpoints(tmp_path, {}, "another")
     assert {origin for _, _, _, origin in other.files()} != {other.origin} != {Run(config, tmp_path, "test").store.checkpoints.origin}
     watch = go_on(config, tmp_path)
     (line,) = watch.messages
     assert re.fullmatch(
         r"records/checkpoints/\d-4-\w{12}\.safetensors and 2 more left out: "
-        "it is of another version of digitcmp or torch, or of another configuration",
+        "it is of another version of digitcmp, torch or a plugin, or of another configuration",
         line,
     )
     assert result(tmp_path) == whole

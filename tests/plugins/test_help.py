@@ -235,7 +235,7 @@ def test_completion_of_a_plus_sign_and_of_other_shells(run_cli: Cli, monkeypatch
     assert "complete -c digitcmp" in run_cli("--shell-completion", "install=fish").out
 
 
-@pytest.mark.parametrize("command", ["report", "report.ablation", "verify", "mistakes", "runs"])
+@pytest.mark.parametrize("command", ["report", "report.ablation", "verify", "mistakes", "runs", "new"])
 def test_the_help_of_the_other_commands_fits(command: str, run_main: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """80 columns, and examples that are whole lines."""
     monkeypatch.setenv("COLUMNS", "80")

@@ -99,6 +99,27 @@ def test_used_by_a_reader(url: str, scheme: str, width: int) -> None:
 
 
 @needs_chromium
+def test_more_configurations_than_a_figure_holds(tmp_path: Path) -> None:
+    """The first ones that pass the filter are drawn, the same in every figure; of many bands, that of the name at the pointer alone."""
+    for number in range(26):
+        write_run(tmp_path / str(number), {0: 0.8, 1: 0.81 + number / 1000}, configuration(batch_size=100 + number))
+    with browsing(make_report([tmp_path]).path.as_uri()) as (page, expect):
+        drawn = {name: page.locator(f"#{name} g[data-of]").count() for name in ("curves", "distribution", "differences")}
+        assert drawn == {"curves": 24, "distribution": 24, "differences": 23}  # the first one is the baseline
+        expect(page.locator(".legend")).to_contain_text("and 2 more")
+        assert not page.locator("#curves .band:visible").count()
+        page.locator(".legend button").nth(1).hover()
+        assert page.locator("#curves .band:visible").count() == 1
+        page.fill("#filter", "batch_size=12")
+        assert page.locator("#differences g[data-of]").evaluate_all("all => all.map((one) => one.dataset.of)") == list(map(str, range(20, 26)))
+        assert page.locator("#curves .band:visible").count() == 6
+        page.locator(".legend button").nth(2).dblclick()
+        assert page.locator("#curves g[data-of]").count() == 1
+        page.locator(".legend button").nth(2).dblclick()
+        assert page.locator("#curves g[data-of]").count() == 6
+
+
+@needs_chromium
 def test_light_dark_and_printed(url: str) -> None:
     """The switch beats the system, and is remembered; prints have the static figures, on white."""
     ground = "() => getComputedStyle(document.body).backgroundColor"

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 
 from digitcmp.auto.training import train_auto
+from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.schema import Config
-from digitcmp.errors import ConfigError
+from digitcmp.errors import ConfigError, Pruned
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
 from digitcmp.runs import cli
 from digitcmp.terminal import Terminal
 from digitcmp.trackers import load
 from digitcmp.trackers.tracker import measured
+from digitcmp.train.results import EpochRow
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import epochs_of, records_of, train_run
 from tests.report.made import write_run
@@ -108,6 +110,31 @@ def test_mlflow(tmp_path: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch)
     assert "s3cr3t" not in (tmp_path / "a" / "mlflow.json").read_text()
 
 
+class Prunes(Callback):
+    """Ends a run in the second epoch of its second round, as a search does with a hopeless trial."""
+
+    def on_epoch(self, run: Run, row: EpochRow) -> None:
+        if (row.seed, row.epoch) == (1, 2):
+            raise Pruned(f"{run.name} is hopeless")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
+def test_pruned(tmp_path: Path, run_main: Main) -> None:
+    """A trial that was given up is there with the rounds that it has on record, and nothing of the one that was stopped; once, also when
+    it is exported."""
+    mlflow, uri = pytest.importorskip("mlflow"), f"sqlite:///{tmp_path}/mlflow.db"
+    run = train_run(config(3, {"mlflow": {"uri": uri}, "tensorboard": {}}), tmp_path / "a", Prunes())
+    assert run.status == "pruned"
+    assert run_main(cli.main, "export", tmp_path, "--to", "mlflow", "--option", f"uri={uri}").code == 0
+    client = mlflow.MlflowClient(uri)
+    (experiment,) = client.search_experiments(filter_string="name = 'digitcmp'")
+    parent, nested = sorted(client.search_runs([experiment.experiment_id]), key=lambda one: "mlflow.parentRunId" in one.data.tags)
+    assert (parent.info.run_name, parent.info.status, parent.data.metrics["rounds_done"]) == ("a", "KILLED", 1)
+    assert (nested.info.run_name, nested.info.status) == ("seed=0", "FINISHED")
+    assert in_tensorboard(tmp_path / "a") == single(on_record(tmp_path / "a"))
+    assert {seed for seed, _ in on_record(tmp_path / "a")} == {0}
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
 @pytest.mark.parametrize(("name", "needs"), [("mlflow", "mlflow"), ("tensorboard", "tensorboard"), ("wandb", "wandb")])
 def test_what_is_checked_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, needs: str) -> None:
@@ -174,7 +201,7 @@ HERE = {"target": f"{__name__}:Heard"}
 @pytest.fixture
 def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """This module is let in."""
-    monkeypatch.setenv(load.ALLOWED, __name__)
+    monkeypatch.setenv(ALLOWED, __name__)
     made.clear()
 
 
@@ -267,7 +294,7 @@ def test_looks(tmp_path: Path) -> None:
 )
 def test_passwords(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str, mode: list[str]) -> None:
     """A tracker gets its URL whole; no file, no line on the screen has the password in it, though the server is down."""
-    monkeypatch.delenv(load.ALLOWED, raising=False)
+    monkeypatch.delenv(ALLOWED, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.setenv("DIGITCMP_CALLBACKS_OWN_URI", "")
     (tmp_path / "site").mkdir()
@@ -315,7 +342,7 @@ def test_missing_extra(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.mark.filterwarnings("ignore::hydra.errors.Hydra15MigrationWarning")  # that callback does nothing in this version of Hydra
 def test_command_line(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A class of the user's own is let in by --allow-code, or by an entry point; a Hydra callback of Hydra's own is, too."""
-    monkeypatch.delenv(load.ALLOWED, raising=False)
+    monkeypatch.delenv(ALLOWED, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     (tmp_path / "site" / "mine-1.dist-info").mkdir(parents=True)
     (tmp_path / "site" / "mine-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
@@ -331,7 +358,7 @@ def test_command_line(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ended = run_cli(*small, "callbacks.own.target=my_callback:Mine", "--allow-code", "my_callback", "hydra.run.dir=a")
     assert ended.code == 0, ended.err
     assert (tmp_path / "a" / "mine.txt").read_text() == "done"
-    monkeypatch.delenv(load.ALLOWED)
+    monkeypatch.delenv(ALLOWED)
     hydras = "+hydra.callbacks.log._target_=hydra.experimental.callbacks.LogJobReturnCallback"
     ended = run_cli(*small, "--multirun", "+callbacks.mine={}", hydras, "hydra.sweep.dir=b", "report=false")
     assert ended.code == 0, ended.err

@@ -15,10 +15,11 @@ from digitcmp.config.schema.layers import ConvLayer, DenseLayer
 from digitcmp.config.schema.loss import LossConfig, StoppingConfig
 from digitcmp.config.schema.model import AuxHead, Comparator, DigitHead, ModelConfig
 from digitcmp.config.schema.optimizer import Adam, AdamW, Constant, Cosine, OneCycle, OptimizerConfig, ParameterGroup, SchedulerConfig, Sgd
-from digitcmp.config.schema.run import AUTO, GROUP_SCHEMAS, MOST_LOOKS, MOST_ROUNDS, Auto, Config, Ray, Slurm
+from digitcmp.config.schema.run import AUTO, CHOSEN_BY, GROUP_SCHEMAS, MOST_LOOKS, MOST_ROUNDS, Auto, Config, Ray, Slurm
 
 __all__ = [
     "AUTO",
+    "CHOSEN_BY",
     "COLUMNS",
     "GROUP_SCHEMAS",
     "MOST_LOOKS",

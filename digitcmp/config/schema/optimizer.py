@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from digitcmp.config.schema.key import MISSING, key
 
-ALGORITHM = "a class of torch.optim; the other keys are its arguments"
+ALGORITHM = "a class of torch.optim, or of another package; the other keys are its arguments"
 SHAPE = "how the learning rate moves over the steps of a round"
 FINAL = "fraction of the learning rate that is left at the end"
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from digitcmp.config.registry import Registry, schemas
 from digitcmp.config.schema.data import COLUMNS, Affine, AugmentConfig, DataConfig, Elastic, NoAugment, Shift
 from digitcmp.config.schema.key import MOST_SEED, key
 from digitcmp.config.schema.loss import LossConfig, StoppingConfig
@@ -154,10 +155,18 @@ class Config:
         return list(range(self.seed, self.seed + (self.auto.batch if isinstance(self.rounds, str) else self.rounds)))
 
 
+CHOSEN_BY = {"optimizer": "algorithm", "scheduler": "shape", "augment": "kind"}  # the key that tells a group's choices apart
 # Choices of a group that bring keys of their own; a YAML file takes one with `defaults: [/schema/GROUP/NAME@_here_]`.
-GROUP_SCHEMAS: dict[str, dict[str, type]] = {
-    "optimizer": {"sgd": Sgd, "adam": Adam, "adamw": AdamW},
-    "augment": {"none": NoAugment, "shift": Shift, "affine": Affine, "elastic": Elastic},
-    "scheduler": {"constant": Constant, "cosine": Cosine, "onecycle": OneCycle, "step": Step, "exponential": Exponential}
-    | {"restarts": Restarts, "plateau": Plateau},
+GROUP_SCHEMAS: dict[str, Registry[type]] = {
+    "optimizer": schemas("optimizers", {"sgd": Sgd, "adam": Adam, "adamw": AdamW}, OptimizerConfig, CHOSEN_BY["optimizer"]),
+    "augment": schemas(
+        "augmentations", {"none": NoAugment, "shift": Shift, "affine": Affine, "elastic": Elastic}, AugmentConfig, CHOSEN_BY["augment"]
+    ),
+    "scheduler": schemas(
+        "schedules",
+        {"constant": Constant, "cosine": Cosine, "onecycle": OneCycle, "step": Step, "exponential": Exponential}
+        | {"restarts": Restarts, "plateau": Plateau},
+        SchedulerConfig,
+        CHOSEN_BY["scheduler"],
+    ),
 }

@@ -3,14 +3,18 @@
 A process has one connection at a time, from the first check of a configuration to its end; whoever asks for the same address gets it.
 """
 
+import atexit
 import logging
 import os
 import re
+import shutil
 import signal
 import threading
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import ray
@@ -19,6 +23,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import digitcmp
+from digitcmp.config.allowed import ALLOWED, files
 from digitcmp.config.schema import DataConfig
 from digitcmp.config.schema import Ray as Options
 from digitcmp.data.sources import load
@@ -139,8 +144,10 @@ def join(address: str | None, **environment: Any) -> None:
     start |= {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
-        "runtime_env": {"env_vars": {**ONE_THREAD, **KEEP_MEMORY}, **environment},
+        "runtime_env": {"env_vars": {**ONE_THREAD, **KEEP_MEMORY, **carried()}, **environment},
     }
+    if files():
+        start["runtime_env"]["working_dir"] = str(copied(files()))
     try:
         begin(start)
     except Exception as error:  # of its many kinds, one is Exception itself
@@ -153,6 +160,20 @@ def join(address: str | None, **environment: Any) -> None:
     worker.print_to_stdstream = lambda *_, **__: (
         None
     )  # dozens of lines whenever a process dies, for which there is no switch; we tell it in one
+
+
+def carried() -> dict[str, str]:
+    """What tells processes of nodes which files are let in: their working folder has copies of them."""
+    return {ALLOWED: ",".join(file.name for file in files())} if files() else {}
+
+
+def copied(let_in: Sequence[Path]) -> Path:
+    """A folder with these files and the modules beside them, which Ray takes to the nodes."""
+    folder = Path(mkdtemp(prefix="digitcmp-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for file in {path for one in let_in for path in one.parent.glob("*.py")}:
+        shutil.copy(file, folder)
+    return folder
 
 
 def begin(start: dict[str, Any]) -> None:
@@ -213,6 +234,10 @@ def fits(node: Node, options: Options) -> None:
         if (there := node.about[key]) != here()[key]:
             has = f"{name} {there}" if there else f"no {name}"
             raise ConfigError(f"engine=ray: node {node.host} has {has}, this machine {here()[key]}; install the same everywhere")
+    for package, version in here()["plugins"].items():
+        if (there := node.about["plugins"].get(package)) != version:
+            has = f"{package} {there}" if there else f"no {package}"
+            raise ConfigError(f"engine=ray: node {node.host} has {has}, this machine {version}; install the same everywhere")
     if node.about["platform"] is None:
         raise ConfigError(f"ray.gpus={options.gpus:g}: torch {node.about['torch']} finds no usable GPU on node {node.host}")
 

@@ -17,7 +17,7 @@ def make_probe() -> Callable[[str | None], About]:
         import platform
         from pathlib import Path
 
-        about: dict[str, Any] = {"python": platform.python_version(), "torch": None, "digitcmp": None, "code": None}
+        about: dict[str, Any] = {"python": platform.python_version(), "torch": None, "digitcmp": None, "code": None, "plugins": {}}
         if importlib.util.find_spec("torch"):
             import torch
 
@@ -26,10 +26,12 @@ def make_probe() -> Callable[[str | None], About]:
         if found is None or not found.origin:
             return about
         import digitcmp
+        from digitcmp.config.offered import installed
 
         folder = Path(found.origin).parent
         files = [(str(path.relative_to(folder)), path.read_bytes()) for path in sorted(folder.rglob("*.py"))]
         about |= {"digitcmp": digitcmp.__version__, "code": hashlib.sha256(repr(files).encode()).hexdigest()[:12]}
+        about["plugins"] = {package.name: package.version for package in installed()}
         if device and about["torch"]:
             from digitcmp.experiment.provenance import machine
 

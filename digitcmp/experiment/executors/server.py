@@ -25,6 +25,7 @@ from pathlib import Path
 
 from hydra.core.utils import env_override
 
+from digitcmp.config.allowed import code_here
 from digitcmp.entry import ending_signals, hush
 from digitcmp.errors import RunError
 
@@ -52,6 +53,7 @@ class ForkServer:
         modules = [WORKER, *(name for name in SHARED if name in sys.modules)]
         package = str(Path(__file__).resolve().parents[3])  # on no path where `python -m` has found it in the working folder
         path = [*sys.path, *([] if package in sys.path else [package])]
+        self.code = code_here()
         code = CODE.format(path=path, number=theirs.fileno(), modules=modules, beat=SILENCE / BEATS)
         # Ctrl-C and its like, which reach the whole process group or job, are the program's alone: the server and its workers never hear
         # of them
@@ -126,8 +128,8 @@ class Servers:
         self.server: ForkServer | None = None
 
     def get(self) -> ForkServer:
-        """The server, which is started where there is none. Raises RunError."""
-        if self.server is None or not self.server.alive:
+        """The server, which is started where there is none, or one that has other code. Raises RunError."""
+        if self.server is None or not self.server.alive or self.server.code != code_here():
             try:
                 self.server = ForkServer()
             except OSError as error:

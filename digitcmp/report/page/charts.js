@@ -3,7 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 300, ROW = 44, LEFT = 50, RIGHT = 14, TOP = 10, BOTTOM = 38;  // pixels
 const COLOURS = 7, DASHES = ["", "7 4", "7 3 2 3", "2 3", "7 3 2 2 2 2", "12 4", "5 2 1 2"];  // as the static figures have them
-const TOLD = 12, NEAR = 14;  // lines of a tip; pixels from the pointer to a point that it is about
+const TOLD = 10, NEAR = 14;  // lines of a tip; pixels from the pointer to a point that it is about
+const TOGETHER = 6;  // so many bands are told apart; of more, that of the configuration whose name the pointer is at is shown
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 
 function make(kind, attributes = {}, ...inside) {
@@ -80,7 +81,7 @@ function lineChart(box, width, name, lines, look) {
   const within = places.filter((one) => one >= across[0] && one <= across[1]), seen = (line, at) => line.x[at] >= across[0] && line.x[at] <= across[1];
   const values = lines.flatMap((line) => [line.y, line.low, line.high].flatMap((side) => side.filter((one, at) => one !== null && seen(line, at))));
   const {x, y, drawn} = axes(width, HEIGHT, across, range(values, limits()), {title: look.title, whole: true, across: brief, up: withUnit});
-  const plot = shape("g", {"clip-path": `url(#inside-${name})`}, ...(look.chance ? chanceLine(y, width) : []), ...lines.map((line) => trace(line, x, y, look.bars)));
+  const plot = shape("g", {"clip-path": `url(#inside-${name})`, class: lines.length > TOGETHER ? "many" : "few"}, ...(look.chance ? chanceLine(y, width) : []), ...lines.map((line) => trace(line, x, y, look.bars)));
   const inside = shape("clipPath", {id: `inside-${name}`}, shape("rect", {x: LEFT, y: TOP - 4, width: width - LEFT - RIGHT, height: HEIGHT - TOP - BOTTOM + 8}));
   const picture = shape("svg", {width, height: HEIGHT, role: "img", "aria-label": look.told}, inside, drawn, plot);
   const at = (event) => {

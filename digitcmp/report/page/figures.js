@@ -5,15 +5,17 @@ const BANDS = {deviation: "mean ± standard deviation", quartiles: "median and q
 
 // a button for each configuration: in the figures or not
 function legend() {
-  const wanted = data.configurations.map((one, of) => [one, of]).filter(([one]) => one.wanted).slice(0, MOST);
+  const whole = data.configurations.map((one, of) => [one, of]).filter(([one]) => one.wanted), wanted = whole.slice(0, MOST);
+  for (const one of data.configurations) one.listed = wanted.some(([other]) => other === one);
   const made = make("div", {class: "legend", role: "group", "aria-label": "configurations in the figures"}, ...wanted.map(([one, of]) => entry(one, of)));
-  const change = (act) => { act(); pressed(); draw(); }, pressed = () => [...made.children].forEach((button, at) => button.setAttribute("aria-pressed", String(!kept.hidden.has(wanted[at][0].hash))));
-  [...made.children].forEach((button, at) => {
+  const change = (act) => { act(); pressed(); draw(); }, pressed = () => all("button", made).forEach((button, at) => button.setAttribute("aria-pressed", String(!kept.hidden.has(wanted[at][0].hash))));
+  all("button", made).forEach((button, at) => {
     const {hash} = wanted[at][0], others = wanted.map(([one]) => one.hash).filter((one) => one !== hash);
     button.addEventListener("click", () => change(() => { if (!kept.hidden.delete(hash)) kept.hidden.add(hash); }));
     button.addEventListener("dblclick", () => change(() => { kept.hidden = new Set(others.every((one) => kept.hidden.has(one)) ? [] : others); }));
   });
   pressed();
+  if (whole.length > MOST) made.append(make("span", {class: "soft"}, `and ${whole.length - MOST} more: filter what is shown, above`));
   const box = document.querySelector(".figures"), before = box.querySelector(".legend");
   if (before) before.replaceWith(made); else box.prepend(made);
 }
@@ -22,8 +24,13 @@ function entry(one, of) {
   const line = shape("line", {class: `swatch ${colour(of)}`, x1: 0, x2: 26, y1: 5, y2: 5, "stroke-dasharray": dash(of)});
   const swatch = shape("svg", {width: 26, height: 10, "aria-hidden": "true"}, line);
   const button = make("button", {type: "button", title: "click: in the figures or not; double click: alone, or all"}, swatch, one.label);
-  const single = (faint) => () => all(".chart g[data-of]").forEach((part) => part.classList.toggle("faint", faint && Number(part.dataset.of) !== of));
-  for (const [event, faint] of [["pointerenter", true], ["focus", true], ["pointerleave", false], ["blur", false]]) button.addEventListener(event, single(faint));
+  const single = (alone) => () => {
+    for (const part of all(".chart g[data-of]")) {
+      part.classList.toggle("faint", alone && Number(part.dataset.of) !== of);
+      part.classList.toggle("alone", alone && Number(part.dataset.of) === of);
+    }
+  };
+  for (const [event, alone] of [["pointerenter", true], ["focus", true], ["pointerleave", false], ["blur", false]]) button.addEventListener(event, single(alone));
   return button;
 }
 
@@ -72,7 +79,7 @@ const drawings = {
 };
 
 const sums = (one, sign) => one.mean.map((mean, at) => mean === null || one.std[at] === null ? null : mean + sign * one.std[at]);
-const visible = (found) => found.filter((one) => data.configurations[one.of].wanted && !kept.hidden.has(data.configurations[one.of].hash)).slice(0, MOST);
+const visible = (found) => found.filter((one) => data.configurations[one.of].listed && !kept.hidden.has(data.configurations[one.of].hash));
 
 // all figures anew, as wide as there is room
 function draw() {

@@ -1,0 +1,44 @@
+"""Code that is not digitcmp's own and that no installed package offers: it is run only where --allow-code lets it in. The modules and files
+that are let in are in the environment, so that processes that this one starts have them too."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from digitcmp.errors import ConfigError
+
+ALLOWED = "DIGITCMP_ALLOW_CODE"
+BESIDE = "plugins.py"  # in a folder of YAML files
+
+
+def allowed() -> list[str]:
+    """What is let in: modules, and files (*.py)."""
+    return [text for text in os.environ.get(ALLOWED, "").split(",") if text]
+
+
+def files() -> tuple[Path, ...]:
+    """The files that are let in."""
+    return tuple(Path(text).absolute() for text in allowed() if text.endswith(".py"))
+
+
+def code_here() -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """Where modules come from in this process, and which files are let in: two commands of a notebook may differ in that."""
+    return tuple(sys.path), files()
+
+
+def let_in(names: Sequence[str], folder: str | Path | None = None) -> None:
+    """Let modules and files in. folder: one of YAML files, which may have a file beside them. Raises ConfigError for a file that there is
+    not, and for one beside them that is not let in."""
+    for name in names:
+        if name.endswith(".py") and ("," in name or not Path(name).is_file()):
+            raise ConfigError(
+                f"--allow-code {name}: there is no such file{' (a comma in its name is none for this)' if ',' in name else ''}"
+            )
+    if names:
+        os.environ[ALLOWED] = ",".join(str(Path(name).absolute()) if name.endswith(".py") else name for name in names)
+    if folder is not None and (beside := Path(folder) / BESIDE).is_file() and beside.absolute() not in files():
+        raise ConfigError(
+            f"{beside}: code that is not digitcmp's own, offered beside these YAML files, is run only where it is let in; "
+            f"add --allow-code {beside}"
+        )

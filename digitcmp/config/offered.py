@@ -1,0 +1,133 @@
+"""What other packages offer: found by their entry points, imported when it is used, and trusted because they are installed.
+
+A package offers things under names, in the groups of entry points `digitcmp.blocks`, `digitcmp.data`, …; its YAML files lie in `conf/`
+of its top-level module. Here are names and places alone: nothing of a package is imported to list what it offers. A file that
+--allow-code lets in is a package too: it has a dictionary for each group (`blocks = {"name": …}`), and is imported for that.
+"""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from importlib import import_module, invalidate_caches
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from digitcmp.config.allowed import code_here, files
+from digitcmp.errors import ConfigError
+
+PREFIX = "digitcmp."
+KINDS = {  # groups of entry points: what each holds, and how it is chosen
+    "blocks": "kind",
+    "data": "data",
+    "augmentations": "augment",
+    "optimizers": "optimizer",
+    "losses": "loss.terms",
+    "schedules": "scheduler",
+}
+
+
+@dataclass(frozen=True)
+class Package:
+    """Whoever offers something. folder: of its YAML files, None without; code: of its modules."""
+
+    name: str
+    version: str
+    folder: Path | None = None
+    code: Path | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A thing that a package offers: its group of entry points, its name, and where it is (package.module:name; of a file, the thing)."""
+
+    group: str
+    name: str
+    package: Package
+    place: Any = field(compare=False)
+    get: Callable[[], Any] = field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.group} {self.name} of {self.package}"
+
+    def load(self) -> Any:
+        """The thing itself. Raises ConfigError where it cannot be imported."""
+        try:
+            return self.get()
+        except ConfigError:
+            raise
+        except Exception as error:  # whatever the code of others raises
+            said = (str(error).splitlines() or [""])[0]
+            raise ConfigError(f"{self} cannot be imported ({type(error).__name__}: {said})") from error
+
+
+def offers() -> dict[str, dict[str, list[Offer]]]:
+    """What packages offer: by group and name; several may offer the same one. Raises ConfigError for a file that cannot be imported."""
+    return read(*code_here())
+
+
+@lru_cache(maxsize=1)
+def read(path: tuple[str, ...], let_in: tuple[Path, ...]) -> dict[str, dict[str, list[Offer]]]:
+    """See `offers`. path: of modules, on which packages are found; let_in: files."""
+    del path
+    found: dict[str, dict[str, list[Offer]]] = {group: {} for group in KINDS}
+    whole = entry_points()
+    for group in KINDS:
+        for point in whole.select(group=f"{PREFIX}{group}"):
+            if point.dist is not None:
+                offer = Offer(group, point.name, package_of(point, point.dist), point.value, point.load)
+                found[group][point.name] = sorted([*found[group].get(point.name, []), offer], key=lambda offer: offer.package.name)
+    for file in let_in:
+        package = Package(f"{file.parent.name}/{file.name}", hashlib.sha256(file.read_bytes()).hexdigest()[:12], code=file)
+        module = module_of(file, let_in)
+        for group in KINDS:
+            for name, thing in dict(getattr(module, group, {})).items():
+                found[group].setdefault(name, []).append(Offer(group, name, package, thing, partial(itself, thing)))
+    return found
+
+
+def itself(thing: Any) -> Any:
+    """The thing."""
+    return thing
+
+
+def module_of(file: Path, let_in: tuple[Path, ...]) -> ModuleType:
+    """The module of a file that is let in. Raises ConfigError where it cannot be imported."""
+    name = f"digitcmp.own.{file.stem}"
+    if [other.stem for other in let_in].count(file.stem) > 1:
+        raise ConfigError(f"--allow-code {file}: another file of this name is let in, too; give one of them another name")
+    import_module("digitcmp.own").__path__ = [str(one.parent) for one in let_in]
+    if (known := sys.modules.get(name)) is not None and known.__file__ != str(file):
+        del sys.modules[name]
+    invalidate_caches()
+    try:
+        return import_module(name)
+    except Exception as error:  # whatever the code of others raises
+        said = (str(error).splitlines() or [""])[0]
+        raise ConfigError(f"{file} cannot be imported ({type(error).__name__}: {said})") from error
+
+
+def package_of(point: EntryPoint, distribution: Distribution) -> Package:
+    """The package of an entry point. It is looked for, and not imported."""
+    spec = find_spec(point.module.partition(".")[0])
+    places = [Path(place) for place in (spec.submodule_search_locations or [] if spec else [])]
+    folder = next((place / "conf" for place in places if (place / "conf").is_dir()), None)
+    return Package(distribution.name, distribution.version, folder, places[0] if places else None)
+
+
+def packages() -> list[Package]:
+    """Those that offer something, in the order of their names."""
+    found = {offer.package for names in offers().values() for several in names.values() for offer in several}
+    return sorted(found, key=lambda package: package.name)
+
+
+def installed() -> list[Package]:
+    """Those that are installed, and are no files that were let in."""
+    return [package for package in packages() if package.code not in files()]

@@ -1,0 +1,28 @@
+"""Which packages take part in a configuration: those that offer what it names."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from digitcmp.config.blocks import BLOCKS
+from digitcmp.config.offered import offers
+from digitcmp.config.registry import LOSSES
+from digitcmp.config.schema import CHOSEN_BY, GROUP_SCHEMAS
+
+NAMES = {("data", "source"): "data", **{(part, key): GROUP_SCHEMAS[part].group for part, key in CHOSEN_BY.items()}}
+WITHIN = {"kind": BLOCKS, "loss": LOSSES}  # keys of lists' entries
+
+
+def plugins_of(configuration: dict[str, Any]) -> dict[str, str]:
+    """The version of each package that offers a block, a data set, … of this configuration, given as plain nested values."""
+    named = [(NAMES[path], value) for path, value in leaves(configuration) if path in NAMES]
+    named += [(WITHIN[path[-1]].group, value) for path, value in leaves(configuration) if path[0] != "augment" and path[-1] in WITHIN]
+    own = {BLOCKS.group: BLOCKS.own, LOSSES.group: LOSSES.own}
+    taken = [offer for group, name in named if name not in own.get(group, ()) for offer in offers()[group].get(str(name), [])]
+    return {offer.package.name: offer.package.version for offer in sorted(taken, key=lambda offer: offer.package.name)}
+
+
+def leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value, and the keys that lead to it; the places of lists are no keys."""
+    for name, value in values.items() if isinstance(values, dict) else ():
+        for one in value if isinstance(value, list) else [value]:
+            yield from leaves(one, (*path, name)) if isinstance(one, dict) else [((*path, name), one)]

@@ -1,0 +1,218 @@
+"""What every network promises: functions of a configuration, which raise AssertionError where it is not kept."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from digitcmp.config.graph import SIZE
+from digitcmp.config.network import layers
+from digitcmp.config.rules import check_rules
+from digitcmp.config.schema import Adam, Config, ModelConfig
+from digitcmp.model.network import PairNetwork, build, count_parameters
+from digitcmp.seeding import Stream, generator, step_keys
+from digitcmp.train.losses import Extras, total_loss
+from digitcmp.train.optimizer import make_optimizer
+from digitcmp.train.program import SequentialProgram, SingleProgram, StackedProgram
+from digitcmp.train.round import train_rounds
+
+CPU = torch.device("cpu")
+
+
+def aux_weight(model: ModelConfig) -> float:
+    """1 where there are digits to train."""
+    return float(model.digit_head.reads != "none" or bool(model.aux_heads))
+
+
+def variant(config: Config, **changes: Any) -> ModelConfig:
+    """The network with some of its keys changed, checked as a composed configuration is."""
+    model = replace(config.model, **changes)
+    check_rules(replace(config, model=model, optimizer=Adam(lr=0.001), aux_weight=aux_weight(model)))
+    return model
+
+
+def extras(model: ModelConfig) -> Extras:
+    """What the loss of a network has to know of it."""
+    return Extras(heads=[head.weight for head in model.aux_heads])
+
+
+def fresh(model: ModelConfig, seed: int = 0) -> PairNetwork:
+    """The network of the round with this seed."""
+    return build(model, generator(seed, Stream.WEIGHTS), CPU)
+
+
+def some_pairs(model: ModelConfig, count: int = 20) -> tuple[Tensor, Tensor, Tensor]:
+    """Images [1, count, 2, h, w], target [1, count] and digits [1, count, 2], the same in every call."""
+    random = torch.Generator().manual_seed(7)
+    digits = torch.randint(10, (1, count, 2), generator=random)
+    first, second = digits.unbind(dim=2)
+    target = (first >= second).long() + (first > second).long() if model.comparator.outputs == 3 else (first <= second).long()
+    return torch.randn(1, count, 2, SIZE, SIZE, generator=random), target, digits
+
+
+def fit(model: ModelConfig, steps: int) -> list[float]:
+    """The loss of a fresh network before each of some training steps on one batch."""
+    program, (images, target, digits) = SingleProgram(fresh(model)), some_pairs(model)
+    optimizer = make_optimizer(program, "Adam", lr=0.002, comparator_lr=None, options={})
+    losses = []
+    for noise in step_keys(0, Stream.DROPOUT, steps, program.dropouts):
+        loss = total_loss(program(images, noise[None]), target, digits, aux_weight(model), extras=extras(model))
+        optimizer.zero_grad()
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def gradients(model: ModelConfig, weight: float) -> dict[str, Tensor | None]:
+    """The gradient of every parameter, by name. weight: of the auxiliary loss."""
+    network, (images, target, digits) = fresh(model), some_pairs(model)
+    loss = total_loss(SingleProgram(network)(images, None), target, digits, weight, extras=extras(model))
+    if loss.requires_grad:  # nothing at all is trained where the comparison has no parameters and reads a copy
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+    return {key: parameter.grad for key, parameter in network.named_parameters()}
+
+
+def parameters_are_counted(config: Config) -> None:
+    """The number of parameters that is told is that of the network that is built."""
+    assert count_parameters(config.model) == sum(parameter.numel() for parameter in fresh(config.model).parameters())
+
+
+def outputs_have_their_shapes(config: Config) -> None:
+    """Comparison [B, 1 to 3]; digits [B, 2, 10], or None exactly where there is no digit head; for one pair, too."""
+    model = config.model
+    for pairs in (1, 2, 7):
+        outputs = fresh(model).eval()(some_pairs(model, pairs)[0][0])
+        assert outputs.comparison.shape == (pairs, model.comparator.outputs)
+        if model.digit_head.reads == "none":
+            assert outputs.digits is None
+        else:
+            assert outputs.digits.shape == (pairs, 2, 10)
+
+
+def training_lowers_the_loss(config: Config) -> None:
+    """A few steps on one batch bring its loss down."""
+    losses = fit(config.model, 8)
+    assert losses[-1] < 0.97 * losses[0]
+
+
+def batch_norm_and_dropout_fit(config: Config) -> None:
+    """Where layers are marked for them, both can be switched on, are there, and leave the network able to learn."""
+    marked = {name: marks(config.model, name) for name in ("norm", "drop")}
+    model = variant(config, batchnorm=marked["norm"], dropout=0.3 if marked["drop"] else 0.0)
+    network = fresh(model)
+    assert bool(network.dropouts) or not marked["drop"]
+    assert not marked["norm"] or any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in network.modules())
+    losses = fit(model, 15)
+    assert sum(losses[-3:]) < 0.97 * sum(losses[:3])
+
+
+def marks(model: ModelConfig, name: str) -> bool:
+    """Whether anything in a network is marked for batch norm (norm) or dropout (drop)."""
+    return any(getattr(layer, name, False) is True for layer in (*layers(model), model.digit_head, model.comparator))
+
+
+def the_order_of_the_digits_matters(config: Config) -> None:
+    """Swapping the digits changes the comparison; digits read one by one swap, digits read jointly stay alike."""
+    model, images = config.model, some_pairs(config.model)[0][0]
+    network = fresh(model).eval()
+    outputs, swapped = network(images), network(images.flip(1))
+    assert (outputs.comparison - swapped.comparison).abs().max() > 1e-4
+    if model.digit_head.reads == "digit" and model.weight_sharing and not model.own_dense:
+        torch.testing.assert_close(swapped.digits, outputs.digits.flip(1), rtol=0, atol=1e-6)
+        assert (outputs.digits - swapped.digits).abs().max() > 1e-3
+    elif model.digit_head.reads == "joint":
+        assert torch.equal(outputs.digits[:, 0], outputs.digits[:, 1])
+        assert torch.equal(swapped.digits[:, 0], swapped.digits[:, 1])
+
+
+def every_parameter_gets_a_gradient(config: Config) -> None:
+    """With the auxiliary loss (where there is a digit head), nothing is left out of training."""
+    found = gradients(config.model, aux_weight(config.model))
+    assert not {key for key, grad in found.items() if grad is None or not grad.abs().max() > 0}
+
+
+def batch_norm_gets_gradients_too(config: Config) -> None:
+    """Every norm is passed through and learns. (Biases just before a norm have gradients that are zero but for rounding.)"""
+    if not marks(config.model, "norm"):
+        return
+    found = gradients(variant(config, batchnorm=True), aux_weight(config.model))
+    assert all(grad is not None for grad in found.values())
+    norms = [grad for key, grad in found.items() if ".norm" in key and grad is not None]
+    assert norms
+    assert all(grad.abs().max() > 0 for grad in norms)
+
+
+def nothing_is_drawn_from_the_global_generator(config: Config) -> None:
+    """Building and training, dropout included, leave torch's own generator alone."""
+    model = variant(config, dropout=0.3) if marks(config.model, "drop") else config.model
+    before = torch.get_rng_state()
+    fit(model, 1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def weights_follow_from_the_seed(config: Config) -> None:
+    """The same seed gives the same weights; another seed other ones, in every convolution and linear layer."""
+    first, again, other = (fresh(variant(config, batchnorm=False), seed) for seed in (0, 0, 1))
+    assert all(torch.equal(tensor, again.state_dict()[key]) for key, tensor in first.state_dict().items())
+    for one, two in zip(first.modules(), other.modules(), strict=True):
+        if isinstance(one, nn.Conv2d | nn.Linear):
+            assert isinstance(two, nn.Conv2d | nn.Linear)
+            assert not torch.equal(one.weight, two.weight)
+            assert one.bias is None or two.bias is None or config.model.zero_bias or not torch.equal(one.bias, two.bias)
+
+
+def a_stack_computes_what_each_does_alone(config: Config) -> None:
+    """See `stacked_as_alone`, with dropout where layers are marked for it."""
+    stacked_as_alone(variant(config, dropout=0.3) if marks(config.model, "drop") else config.model)
+
+
+def stacked_as_alone(model: ModelConfig) -> None:
+    """Two networks as one tensor program, in training and in evaluation; and the trained state fits a network again."""
+    networks, images = [fresh(model, seed) for seed in (0, 1)], some_pairs(model, 10)[0].view(2, 5, 2, SIZE, SIZE)
+    noise = torch.stack([step_keys(seed, Stream.DROPOUT, 1, len(networks[0].dropouts))[0] for seed in (0, 1)])
+    alone, stacked = SequentialProgram(networks), StackedProgram(networks)
+    for training in (True, False):
+        alone.train(training)
+        stacked.train(training)
+        keys = noise if training else None
+        torch.testing.assert_close(alone(images, keys).comparison, stacked(images, keys).comparison, rtol=1e-3, atol=1e-4)
+    again = PairNetwork(model).eval()
+    again.load_state_dict(alone.state(0))
+    torch.testing.assert_close(again(images[0]).comparison, networks[0].eval()(images[0]).comparison, rtol=1e-3, atol=1e-4)
+
+
+def a_round_goes_on_from_its_checkpoint(config: Config) -> None:
+    """Stopped after its first epoch, a round ends with the rows and the network of one that nobody stopped."""
+    small = replace(
+        config, aux_weight=aux_weight(config.model), epochs=2, batch_size=20, test_batch=20, checkpoint_every=1, save_model=True
+    )
+    small.data = replace(config.data, source="digits", root=None, fingerprint=None, train_pairs=60, val_pairs=0, test_pairs=40)
+    kept: list[Any] = []
+    (whole,) = train_rounds(small, [0], CPU, lambda *_: True, on_checkpoint=lambda found: kept.append(found[0]))
+    (again,) = train_rounds(small, [0], CPU, lambda *_: True, checkpoints=kept)
+    assert whole is not None
+    assert again is not None
+    assert whole.row.status == again.row.status == "done", whole.row.error or again.row.error
+    assert [replace(row, seconds=0) for row in whole.epochs] == [replace(row, seconds=0) for row in again.epochs]
+    assert whole.network == again.network
+
+
+PROMISES: dict[str, Callable[[Config], None]] = {
+    promise.__name__: promise
+    for promise in (
+        parameters_are_counted,
+        outputs_have_their_shapes,
+        training_lowers_the_loss,
+        batch_norm_and_dropout_fit,
+        the_order_of_the_digits_matters,
+        every_parameter_gets_a_gradient,
+        batch_norm_gets_gradients_too,
+        nothing_is_drawn_from_the_global_generator,
+        weights_follow_from_the_seed,
+        a_stack_computes_what_each_does_alone,
+        a_round_goes_on_from_its_checkpoint,
+    )
+}

@@ -1,0 +1,1 @@
+"""Commented files to start from: `python -m digitcmp.new model NAME`."""

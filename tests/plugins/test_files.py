@@ -1,0 +1,80 @@
+"""Code in a file beside the user's YAML: run only where it is let in, and then in every process."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import digitcmp
+from digitcmp.config.allowed import ALLOWED
+from digitcmp.errors import RunError
+from digitcmp.new import cli as new
+from tests.conftest import Ended
+
+Cli = Callable[..., Ended]
+FILE = "my_conf/plugins.py"
+LET_IN = ("--config-dir", "my_conf", "--allow-code", FILE)
+TINY = ("epochs=1", "data.train_pairs=40", "data.test_pairs=40", "batch_size=20", "hydra.run.dir=run")
+PARTS = ("data=mirrored", "augment=dim", "augment.most=0.3", "model.tower=[{channels: 4, pool: 3}, {kind: scaled}]")
+
+
+@pytest.fixture(autouse=True)
+def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The file that `digitcmp.new plugins` writes, in a folder that was never heard of."""
+    monkeypatch.setenv(ALLOWED, "")
+    monkeypatch.chdir(tmp_path)
+    return new.make("plugins", None, Path("my_conf"))
+
+
+def test_it_is_refused_unless_it_is_let_in(run_cli: Cli) -> None:
+    """One line says what it is, and how; nothing of it is run, whatever is asked for."""
+    Path(FILE).write_text("raise SystemExit('it was run')\n")
+    for arguments in (["--help"], ["dry_run=true"], ["--allow-code", "other"]):
+        ended = run_cli("--config-dir", "my_conf", *arguments)
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err == (
+            f"digitcmp: {FILE}: code that is not digitcmp's own, offered beside these YAML files, is run only where it is let in; "
+            f"add --allow-code {FILE}\n"
+        )
+
+
+def test_files_that_are_none(run_cli: Cli) -> None:
+    """One that is not there, and one that breaks."""
+    assert run_cli("--allow-code", "gone.py", "--help").err == "digitcmp: --allow-code gone.py: there is no such file\n"
+    Path(FILE).write_text("import nowhere\n")
+    ended = run_cli(*LET_IN, "dry_run=true")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"digitcmp: {Path(FILE).absolute()} cannot be imported (ModuleNotFoundError: No module named 'nowhere')\n"
+
+
+def test_it_trains_in_workers_and_comes_back(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same command again finds its rounds; a network is given back where the file is let in, and else says what it lacks."""
+    assert "my_conf/plugins.py" in run_cli(*LET_IN, "--help").out
+    command = (*LET_IN, *TINY, *PARTS, "rounds=2", "engine=processes", "workers=2", "save_model=true")
+    ended = run_cli(*command)
+    assert ended.code == 0, ended.err
+    assert list(json.loads(Path("run/run.json").read_text())["plugins"]) == [FILE]
+    assert "nothing is left to do" in run_cli(*command).out or run_cli(*command).code == 0
+    assert digitcmp.load_model("run").seed == 0
+    monkeypatch.setenv(ALLOWED, "")
+    with pytest.raises(RunError, match=r"augment\.kind=dim: no installed package offers it"):
+        digitcmp.load_model("run")
+
+
+def test_stacked_and_alone(run_cli: Cli) -> None:
+    """The same numbers."""
+    losses = []
+    for engine in ("serial", "stacked"):
+        assert run_cli(*LET_IN, *TINY[:-1], *PARTS, "rounds=2", "device=cpu", f"engine={engine}", f"hydra.run.dir={engine}").code == 0
+        losses.append([float(line.split(",")[3]) for line in Path(engine, "rounds.csv").read_text().splitlines()[1:]])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_weights_that_nobody_sets(run_cli: Cli) -> None:
+    """Are refused: they would begin as whatever is in memory."""
+    text = Path(FILE).read_text()
+    Path(FILE).write_text(text.replace("def initialise", "def other"))
+    ended = run_cli(*LET_IN, *TINY, *PARTS, "engine=serial")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "digitcmp.own.plugins:Scaled has factors, which nothing sets; give the class a method initialise(self, random)" in ended.err
