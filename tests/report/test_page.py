@@ -111,7 +111,9 @@ def test_more_configurations_than_a_figure_holds(tmp_path: Path) -> None:
         page.locator(".legend button").nth(1).hover()
         assert page.locator("#curves .band:visible").count() == 1
         page.fill("#filter", "batch_size=12")
-        assert page.locator("#differences g[data-of]").evaluate_all("all => all.map((one) => one.dataset.of)") == list(map(str, range(20, 26)))
+        assert page.locator("#differences g[data-of]").evaluate_all("all => all.map((one) => one.dataset.of)") == list(
+            map(str, range(20, 26))
+        )
         assert page.locator("#curves .band:visible").count() == 6
         page.locator(".legend button").nth(2).dblclick()
         assert page.locator("#curves g[data-of]").count() == 1
