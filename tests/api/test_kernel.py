@@ -29,14 +29,15 @@ class Kernel:
             time.sleep(0.05)
         if interrupt_when is not None:
             self.manager.interrupt_kernel()
-        reply = self.client.get_shell_msg(timeout=LONGEST)["content"]
+        while (reply := self.client.get_shell_msg(timeout=LONGEST))["parent_header"].get("msg_id") != number:
+            pass  # an answer to whether the kernel is there
         outputs: list[dict[str, Any]] = []
         while (message := self.client.get_iopub_msg(timeout=LONGEST))["content"].get("execution_state") != "idle" or (
             message["parent_header"].get("msg_id") != number
         ):
             if message["msg_type"] in ("display_data", "update_display_data", "execute_result", "stream"):
                 outputs.append(message["content"])
-        return reply, outputs
+        return reply["content"], outputs
 
 
 @pytest.fixture
