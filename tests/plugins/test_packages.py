@@ -135,6 +135,7 @@ def test_what_has_a_name_of_ours_is_left_out(monkeypatch: pytest.MonkeyPatch, tm
         f"digitcmp: {left} of dimmer 1.5 is left out: digitcmp has one of this name"
         for left in ("digitcmp.blocks conv", "digitcmp.augmentations shift", "conf/model/net1.yaml")
     ]
+    assert "dimmer" not in run_cli("--help").out
 
 
 @pytest.mark.usefixtures("dimmer")
