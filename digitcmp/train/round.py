@@ -45,14 +45,14 @@ def train_rounds(
     """
     rounds, begun = [RoundProgress(seed) for seed in seeds], time.perf_counter()
     try:
-        load(config.data.source, config.data.root, config.data.fingerprint)  # once per process
+        load(config.data.source, config.data.root, config.data.fingerprint, config.data.size)  # once per process
         spec, begun = train_spec(config), time.perf_counter()
         start: State | None = None
         if checkpoints:
             rounds, start = resumed(checkpoints)
         drawn = [round_pairs(config.data, seed) for seed in seeds]
         member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
-        networks = [build(config.model, generator(member_seed, Stream.WEIGHTS), device) for member_seed in member_seeds]
+        networks = [build(config.model, generator(one, Stream.WEIGHTS), device, config.data.size) for one in member_seeds]
         program, pairs = make_program(networks, together=len(rounds) > 1 or device.type != "cpu"), stack(drawn, device)
         tested: Scores | None = None
         going_on = [one.tell(index, on_epoch) for index, one in enumerate(rounds)]
@@ -121,7 +121,7 @@ def crashed_round(config: Config, seed: int, reason: str) -> RoundResult:
 
 def round_pairs(data: DataConfig, seed: int) -> RoundPairs:
     """The pairs of the round of this seed. Raises DataError when the data set has too few images."""
-    source = load(data.source, data.root, data.fingerprint)
+    source = load(data.source, data.root, data.fingerprint, data.size)
     return make_round(
         source,
         seed if data.seed is None else data.seed,
