@@ -158,4 +158,4 @@ def test_in_a_browser(server: LocalServer, scheme: Any, width: int) -> None:
         page.click("#random")
         expect(told).to_contain_text("test images of a")
         page.click("#clear-first")
-        expect(told).to_have_text("draw the first digit")
+        expect(told).to_contain_text("draw the first")  # and the second, where the test image is too faint a drawing
