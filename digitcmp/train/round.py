@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import torch
 
+from digitcmp.config.comparators import CLASSES
 from digitcmp.config.schema import Config, DataConfig
 from digitcmp.data.pairs import PairSampler, RoundPairs, make_round, stack
 from digitcmp.data.sources import load
@@ -14,12 +15,12 @@ from digitcmp.data.transforms import find_columns, make_augmentation
 from digitcmp.errors import DigitcmpError
 from digitcmp.model.network import build
 from digitcmp.seeding import MemberSeed, Stream, generator
-from digitcmp.train.evaluate import Scores, by_distance
+from digitcmp.train.evaluate import Scores, by_distance, confusion
 from digitcmp.train.loop import TrainSpec, train
 from digitcmp.train.optimizer import find_algorithm, make_follower, make_optimizer, make_shape
 from digitcmp.train.program import Program, make_program
 from digitcmp.train.progress import OnCheckpoint, OnEpoch, RoundProgress, read
-from digitcmp.train.results import Checkpoint, DistanceRow, EpochRow, RoundResult, RoundRow
+from digitcmp.train.results import Checkpoint, ConfusionRow, DistanceRow, EpochRow, RoundResult, RoundRow
 from digitcmp.train.saved import pack
 from digitcmp.train.state import State
 
@@ -66,7 +67,7 @@ def train_rounds(
         distances = by_distance(tested.right, pairs.test.digits) if tested else None
         seconds = (time.perf_counter() - begun) / len(rounds)
         return [
-            round_result(config, one, own, index, program, distances, one.seconds + seconds)
+            round_result(config, one, own, index, program, distances, one.seconds + seconds, confused(one, tested, pairs, index))
             for index, (one, own) in enumerate(zip(rounds, drawn, strict=True))
         ]
     except DigitcmpError:
@@ -101,7 +102,14 @@ def made_checkpoints(rounds: Sequence[RoundProgress], state: State, seconds: flo
 
 
 def round_result(
-    config: Config, one: RoundProgress, pairs: RoundPairs, index: int, program: Program, distances: Distances | None, seconds: float
+    config: Config,
+    one: RoundProgress,
+    pairs: RoundPairs,
+    index: int,
+    program: Program,
+    distances: Distances | None,
+    seconds: float,
+    confused: list[ConfusionRow],
 ) -> RoundResult | None:
     """What the round at this index of the stack leaves, None when it was stopped. distances: of all rounds, where they were tested."""
     majority = pairs.test.target.bincount().max().item() / len(pairs.test.target)
@@ -110,8 +118,21 @@ def round_result(
     if row.status == "done" and not one.stopped:
         counts = enumerate(zip(*(per_round[index] for per_round in distances), strict=True)) if distances else ()
         result.distances = [DistanceRow(one.seed, distance, total, hits) for distance, (total, hits) in counts if total]
+        result.confusion = confused
         result.network = saved_network(program, pairs, index, config.ensemble) if config.save_model else None
     return None if one.stopped else result
+
+
+def confused(one: RoundProgress, tested: Scores | None, pairs: RoundPairs, index: int) -> list[ConfusionRow]:
+    """The classes of the test pairs of the round at this index of the stack, as far as they occur; none where it was not tested."""
+    if tested is None:
+        return []
+    asked, right, read = confusion(tested, pairs.test.digits, index)
+    rows = [
+        ConfusionRow(one.seed, *divmod(cell, CLASSES), asked[cell], right[cell], None if read is None else read[cell])
+        for cell in range(CLASSES**2)
+    ]
+    return [row for row in rows if row.pairs or row.read]
 
 
 def crashed_round(config: Config, seed: int, reason: str) -> RoundResult:
