@@ -35,7 +35,7 @@ def load_mirrored(root: str | None) -> Source:
     return Source("mirrored", halves[0], halves[1], plain.repeat)
 
 
-SHIPPED: '''
+OWN: '''
 OPTIMIZER = """@dataclass
 class Rms(OptimizerConfig):
     algorithm: str = key("RMSprop", help=ALGORITHM)
@@ -109,7 +109,7 @@ STEPS: dict[str, list[tuple[str, str | None, str]]] = {
         ),
     ],
     "A data set: one function and one file": [
-        ("digitcmp/data/sources.py", "SHIPPED: ", SOURCE),
+        ("digitcmp/data/sources.py", "OWN: ", SOURCE),
         ("digitcmp/data/sources.py", '"npz": load_npz,', '"npz": load_npz, "mirrored": load_mirrored,'),
         ("conf/data/mirrored.yaml", None, "# Digits in a mirror.\nsource: mirrored\n"),
     ],

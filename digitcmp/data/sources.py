@@ -100,13 +100,13 @@ def load_folder(root: str | None) -> Source:
     return Source("folder", Split(*train), Split(*test), repeat=True)
 
 
-SHIPPED: dict[str, Callable[[str | None], Source]] = {
+OWN: dict[str, Callable[[str | None], Source]] = {
     "digits": load_digits,
     **{name: partial(load_published, name) for name in PUBLISHED},
     "npz": load_npz,
     "folder": load_folder,
 }
-SOURCES = Registry[Callable[[str | None], Source]]("data", SHIPPED, Offer.load)
+SOURCES = Registry[Callable[[str | None], Source]]("data", OWN, Offer.load)
 
 
 GIVEN: dict[tuple[str, str | None, str | None, int], Source] = {}  # by the arguments of `load`: on a machine without their files

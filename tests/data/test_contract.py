@@ -64,7 +64,7 @@ def test_images_and_labels(made_source: Made, size: int) -> None:
 def test_promises(made_source: Made, promise: str) -> None:
     """Those that anybody's data set keeps (`digitcmp.contracts.data`)."""
     where = [] if made_source.root is None else [f"data.root='{made_source.root}'"]
-    PROMISES[promise](compose_config(f"data={made_source.name}", *where, "data.train_pairs=40", "data.test_pairs=30"))
+    PROMISES[promise](compose_config(f"data={made_source.name}", *where, "data.train_pairs=40", "data.test_pairs=30", "batch_size=20"))
 
 
 @EACH
