@@ -9,6 +9,7 @@ from digitcmp.config.comparators import READINGS
 from digitcmp.config.graph import graph, left_out, resolved
 from digitcmp.config.registry import LOSSES
 from digitcmp.config.schema import Config, ModelConfig
+from digitcmp.config.targets import TARGETS
 from digitcmp.errors import ConfigError
 
 
@@ -97,7 +98,7 @@ def comparator_has_input(config: Config) -> None:
         )
     if reading.of == "each" and config.model.joint:
         raise ConfigError(f"model.comparator.reads={reads}: {config.model.name} has one joint tower, and no features of each digit")
-    three, outputs = config.data.target == "three", config.model.comparator.outputs
+    three, outputs = TARGETS[config.data.target].outputs == 3, config.model.comparator.outputs
     if three != (outputs == 3):
         wanted = 3 if three else "1 or 2"
         raise ConfigError(f"model.comparator.outputs={outputs}: data.target={config.data.target} needs {wanted}")
@@ -144,7 +145,7 @@ def posterior_is_possible(config: Config) -> None:
 def every_part_has_a_reader(config: Config) -> None:
     """From every part of the network a way leads to its answer or to the loss of its digits, and a gradient comes back."""
     model, head = config.model, config.model.digit_head
-    found = graph(model)
+    found = graph(model, config.data.size)
     reads = f"model.comparator.reads={model.comparator.reads}"
     for part in left_out(found):
         raise ConfigError(f"nothing would read {part.name}, as {reads}; leave it out, or choose model.comparator.reads=features")
