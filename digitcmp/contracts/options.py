@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.allowed import let_in
 from digitcmp.config.composed import from_composed
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import Config
 from digitcmp.contracts.network import aux_weight
+from digitcmp.errors import DigitcmpError
 from digitcmp.files import shipped
 from digitcmp.plugins import resolvers
 
@@ -57,7 +60,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def asked(request: pytest.FixtureRequest) -> Config:
     """The configuration of what is tested."""
     option = request.config.option
-    return configuration([request.param, *option.given], option.config_dir)
+    try:
+        return configuration([request.param, *option.given], option.config_dir)
+    except (DigitcmpError, HydraException, OmegaConfBaseException) as error:
+        return pytest.fail(one_line(error, [request.param, *option.given]), pytrace=False)
 
 
 def configuration(overrides: Sequence[str], folder: str | None = None) -> Config:

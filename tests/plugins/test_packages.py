@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from digitcmp.config.identity import choice, configuration_hash
+from digitcmp.config.identity import choice, configuration_hash, defaults_like
 from digitcmp.config.offered import packages
 from digitcmp.config.taken import plugins_of
 from tests.conftest import Ended, compose_config
@@ -62,6 +62,7 @@ def test_a_hash_is_the_same_without_the_package(monkeypatch: pytest.MonkeyPatch,
     without = configuration_hash(values)
     install(monkeypatch, tmp_path, "dimmer", points("dimmer"))
     assert [package.name for package in packages()] == ["dimmer"]
+    defaults_like.cache_clear()
     assert configuration_hash(values) == without
 
 
