@@ -37,23 +37,23 @@ def extras(model: ModelConfig) -> Extras:
     return Extras(heads=[head.weight for head in model.aux_heads])
 
 
-def fresh(model: ModelConfig, seed: int = 0) -> PairNetwork:
-    """The network of the round with this seed."""
-    return build(model, generator(seed, Stream.WEIGHTS), CPU)
+def fresh(model: ModelConfig, seed: int = 0, size: int = SIZE) -> PairNetwork:
+    """The network of the round with this seed, for digits of so many pixels a side."""
+    return build(model, generator(seed, Stream.WEIGHTS), CPU, size)
 
 
-def some_pairs(model: ModelConfig, count: int = 20) -> tuple[Tensor, Tensor, Tensor]:
-    """Images [1, count, 2, h, w], target [1, count] and digits [1, count, 2], the same in every call."""
+def some_pairs(model: ModelConfig, count: int = 20, size: int = SIZE) -> tuple[Tensor, Tensor, Tensor]:
+    """Images [1, count, 2, size, size], target [1, count] and digits [1, count, 2], the same in every call."""
     random = torch.Generator().manual_seed(7)
     digits = torch.randint(10, (1, count, 2), generator=random)
     first, second = digits.unbind(dim=2)
     target = (first >= second).long() + (first > second).long() if model.comparator.outputs == 3 else (first <= second).long()
-    return torch.randn(1, count, 2, SIZE, SIZE, generator=random), target, digits
+    return torch.randn(1, count, 2, size, size, generator=random), target, digits
 
 
-def fit(model: ModelConfig, steps: int) -> list[float]:
+def fit(model: ModelConfig, steps: int, size: int = SIZE) -> list[float]:
     """The loss of a fresh network before each of some training steps on one batch."""
-    program, (images, target, digits) = SingleProgram(fresh(model)), some_pairs(model)
+    program, (images, target, digits) = SingleProgram(fresh(model, size=size)), some_pairs(model, size=size)
     optimizer = make_optimizer(program, "Adam", lr=0.002, comparator_lr=None, options={})
     losses = []
     for noise in step_keys(0, Stream.DROPOUT, steps, program.dropouts):
@@ -65,9 +65,9 @@ def fit(model: ModelConfig, steps: int) -> list[float]:
     return losses
 
 
-def gradients(model: ModelConfig, weight: float) -> dict[str, Tensor | None]:
+def gradients(model: ModelConfig, weight: float, size: int = SIZE) -> dict[str, Tensor | None]:
     """The gradient of every parameter, by name. weight: of the auxiliary loss."""
-    network, (images, target, digits) = fresh(model), some_pairs(model)
+    network, (images, target, digits) = fresh(model, size=size), some_pairs(model, size=size)
     loss = total_loss(SingleProgram(network)(images, None), target, digits, weight, extras=extras(model))
     if loss.requires_grad:  # nothing at all is trained where the comparison has no parameters and reads a copy
         loss.sum().backward()  # type: ignore[no-untyped-call]
@@ -76,14 +76,16 @@ def gradients(model: ModelConfig, weight: float) -> dict[str, Tensor | None]:
 
 def parameters_are_counted(config: Config) -> None:
     """The number of parameters that is told is that of the network that is built."""
-    assert count_parameters(config.model) == sum(parameter.numel() for parameter in fresh(config.model).parameters())
+    assert count_parameters(config.model, config.data.size) == sum(
+        one.numel() for one in fresh(config.model, size=config.data.size).parameters()
+    )
 
 
 def outputs_have_their_shapes(config: Config) -> None:
     """Comparison [B, 1 to 3]; digits [B, 2, 10], or None exactly where there is no digit head; for one pair, too."""
-    model = config.model
+    model, size = config.model, config.data.size
     for pairs in (1, 2, 7):
-        outputs = fresh(model).eval()(some_pairs(model, pairs)[0][0])
+        outputs = fresh(model, size=size).eval()(some_pairs(model, pairs, size)[0][0])
         assert outputs.comparison.shape == (pairs, model.comparator.outputs)
         if model.digit_head.reads == "none":
             assert outputs.digits is None
@@ -93,7 +95,7 @@ def outputs_have_their_shapes(config: Config) -> None:
 
 def training_lowers_the_loss(config: Config) -> None:
     """A few steps on one batch bring its loss down."""
-    losses = fit(config.model, 8)
+    losses = fit(config.model, 8, config.data.size)
     assert losses[-1] < 0.97 * losses[0]
 
 
@@ -101,10 +103,10 @@ def batch_norm_and_dropout_fit(config: Config) -> None:
     """Where layers are marked for them, both can be switched on, are there, and leave the network able to learn."""
     marked = {name: marks(config.model, name) for name in ("norm", "drop")}
     model = variant(config, batchnorm=marked["norm"], dropout=0.3 if marked["drop"] else 0.0)
-    network = fresh(model)
+    network = fresh(model, size=config.data.size)
     assert bool(network.dropouts) or not marked["drop"]
     assert not marked["norm"] or any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in network.modules())
-    losses = fit(model, 15)
+    losses = fit(model, 15, config.data.size)
     assert sum(losses[-3:]) < 0.97 * sum(losses[:3])
 
 
@@ -115,8 +117,8 @@ def marks(model: ModelConfig, name: str) -> bool:
 
 def the_order_of_the_digits_matters(config: Config) -> None:
     """Swapping the digits changes the comparison; digits read one by one swap, digits read jointly stay alike."""
-    model, images = config.model, some_pairs(config.model)[0][0]
-    network = fresh(model).eval()
+    model, images = config.model, some_pairs(config.model, size=config.data.size)[0][0]
+    network = fresh(model, size=config.data.size).eval()
     outputs, swapped = network(images), network(images.flip(1))
     assert (outputs.comparison - swapped.comparison).abs().max() > 1e-4
     if model.digit_head.reads == "digit" and model.weight_sharing and not model.own_dense:
@@ -129,7 +131,7 @@ def the_order_of_the_digits_matters(config: Config) -> None:
 
 def every_parameter_gets_a_gradient(config: Config) -> None:
     """With the auxiliary loss (where there is a digit head), nothing is left out of training."""
-    found = gradients(config.model, aux_weight(config.model))
+    found = gradients(config.model, aux_weight(config.model), config.data.size)
     assert not {key for key, grad in found.items() if grad is None or not grad.abs().max() > 0}
 
 
@@ -137,7 +139,7 @@ def batch_norm_gets_gradients_too(config: Config) -> None:
     """Every norm is passed through and learns. (Biases just before a norm have gradients that are zero but for rounding.)"""
     if not marks(config.model, "norm"):
         return
-    found = gradients(variant(config, batchnorm=True), aux_weight(config.model))
+    found = gradients(variant(config, batchnorm=True), aux_weight(config.model), config.data.size)
     assert all(grad is not None for grad in found.values())
     norms = [grad for key, grad in found.items() if ".norm" in key and grad is not None]
     assert norms
@@ -148,13 +150,13 @@ def nothing_is_drawn_from_the_global_generator(config: Config) -> None:
     """Building and training, dropout included, leave torch's own generator alone."""
     model = variant(config, dropout=0.3) if marks(config.model, "drop") else config.model
     before = torch.get_rng_state()
-    fit(model, 1)
+    fit(model, 1, config.data.size)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def weights_follow_from_the_seed(config: Config) -> None:
     """The same seed gives the same weights; another seed other ones, in every convolution and linear layer."""
-    first, again, other = (fresh(variant(config, batchnorm=False), seed) for seed in (0, 0, 1))
+    first, again, other = (fresh(variant(config, batchnorm=False), seed, config.data.size) for seed in (0, 0, 1))
     assert all(torch.equal(tensor, again.state_dict()[key]) for key, tensor in first.state_dict().items())
     for one, two in zip(first.modules(), other.modules(), strict=True):
         if isinstance(one, nn.Conv2d | nn.Linear):
@@ -165,12 +167,12 @@ def weights_follow_from_the_seed(config: Config) -> None:
 
 def a_stack_computes_what_each_does_alone(config: Config) -> None:
     """See `stacked_as_alone`, with dropout where layers are marked for it."""
-    stacked_as_alone(variant(config, dropout=0.3) if marks(config.model, "drop") else config.model)
+    stacked_as_alone(variant(config, dropout=0.3) if marks(config.model, "drop") else config.model, config.data.size)
 
 
-def stacked_as_alone(model: ModelConfig) -> None:
+def stacked_as_alone(model: ModelConfig, size: int = SIZE) -> None:
     """Two networks as one tensor program, in training and in evaluation; and the trained state fits a network again."""
-    networks, images = [fresh(model, seed) for seed in (0, 1)], some_pairs(model, 10)[0].view(2, 5, 2, SIZE, SIZE)
+    networks, images = [fresh(model, seed, size) for seed in (0, 1)], some_pairs(model, 10, size)[0].view(2, 5, 2, size, size)
     noise = torch.stack([step_keys(seed, Stream.DROPOUT, 1, len(networks[0].dropouts))[0] for seed in (0, 1)])
     alone, stacked = SequentialProgram(networks), StackedProgram(networks)
     for training in (True, False):
@@ -178,7 +180,7 @@ def stacked_as_alone(model: ModelConfig) -> None:
         stacked.train(training)
         keys = noise if training else None
         torch.testing.assert_close(alone(images, keys).comparison, stacked(images, keys).comparison, rtol=1e-3, atol=1e-4)
-    again = PairNetwork(model).eval()
+    again = PairNetwork(model, size).eval()
     again.load_state_dict(alone.state(0))
     torch.testing.assert_close(again(images[0]).comparison, networks[0].eval()(images[0]).comparison, rtol=1e-3, atol=1e-4)
 
