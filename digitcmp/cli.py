@@ -232,7 +232,8 @@ def fail(error: BaseException, full_trace: bool) -> NoReturn:
     """
     if entry.interrupts.seen:
         raise KeyboardInterrupt from error
-    if isinstance(error, OSError) and error.filename is None and not writable(sys.stdout):
+    # what Hydra raises for a choice that there is not is an OSError, too
+    if isinstance(error, OSError) and not isinstance(error, HydraException) and error.filename is None and not writable(sys.stdout):
         error = RunError(f"cannot write to standard output: {error.strerror}; finished rounds are kept")
     told = mendable(error, sys.argv[1:])
     if full_trace or told is None:

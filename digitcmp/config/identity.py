@@ -139,12 +139,18 @@ def beyond(defaults: Any, values: Any) -> Any:
     return 0.0 if values == 0 and isinstance(values, float) else values  # -0.0 computes what 0.0 does
 
 
+LONGEST = 60  # characters of a difference that is told whole
+
+
 def differences(before: dict[str, Any], after: dict[str, Any], most: int = 4) -> str:
-    """Where two configurations differ, in words: 'epochs 25 -> 60, model.dropout 0.0 -> 0.2'."""
+    """Where two configurations differ, in words: 'epochs 25 -> 60, model.dropout 0.0 -> 0.2'; the network's name first, what takes many
+    words last, as 'another model.tower'."""
     old, new = flat(before), flat(after)
-    found = [
-        f"{name} {old.get(name, 'absent')} -> {new.get(name, 'absent')}" for name in sorted({*old, *new}) if old.get(name) != new.get(name)
-    ]
+    other = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    told = {name: f"{name} {old.get(name, 'absent')} -> {new.get(name, 'absent')}" for name in other}
+    long = [name for name in other if len(told[name]) > LONGEST]
+    found = sorted((told[name] for name in other if name not in long), key=lambda text: not text.startswith("model.name "))
+    found += [f"another {name}" for name in long]
     return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hydra.errors import OverrideParseException
 
@@ -43,6 +43,21 @@ def comma(error: BaseException, arguments: Sequence[str]) -> str:
     again = [*before, f"{key}={whole}", *after]
     command = for_many(again) if "," in whole else shlex.join([*COMMAND, *again])
     return f"{given}: a value is missing beside a comma; did you mean: {command}"
+
+
+def blank(error: BaseException, arguments: Sequence[str], known: Collection[str]) -> str:
+    """The command that was meant by `model wsn` and `model = wsn`; empty for any other error. known: all keys."""
+    given = error.override if isinstance(error, OverrideParseException) else ""
+    if given not in arguments or given.lstrip("+") not in known:
+        return ""
+    before, after = list(arguments[: arguments.index(given)]), list(arguments[arguments.index(given) + 1 :])
+    value = after.pop(0) if after and not after[0].startswith(("-", "+")) else ""
+    if value == "=" and after:
+        value = after.pop(0)
+    value = value.removeprefix("=")
+    if not value or "=" in value:
+        return f"{given}: a key needs a value, as in {given}=VALUE"
+    return f"{given}: a key and its value are one word; did you mean: {shlex.join([*COMMAND, *before, f'{given}={value}', *after])}"
 
 
 def for_many(arguments: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException, ValidationError
 
-from digitcmp.config.meant import comma, for_many, word
+from digitcmp.config.meant import blank, comma, for_many, word
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.errors import DigitcmpError, shortened
 from digitcmp.inert import line
@@ -21,7 +21,8 @@ from digitcmp.names import UNREAD, UNREADABLE
 from digitcmp.passwords import without_passwords
 
 LISTS = [name for name, hint in get_type_hints(Config).items() if get_origin(hint) is list]  # keys whose values are lists
-GROUPS = ("model", "data", *GROUP_SCHEMAS, "experiment", "ladder", "sweeps")
+ADDED = ("experiment", "ladder", "sweeps")  # groups that are chosen with a plus sign
+GROUPS = ("model", "data", *GROUP_SCHEMAS, *ADDED)
 
 
 TRACE = "HYDRA_FULL_ERROR=1 in front of the command shows where"
@@ -40,7 +41,8 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
     if isinstance(error, MissingConfigException) and error.options:  # model=wsm
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
         options = list(error.options)
-        return f"{group}={choice}: there is no such choice{suggestion(choice, options)}; choose one of {', '.join(options)}"
+        plus = "+" if group in ADDED else ""
+        return f"{plus}{group}={choice}: there is no such choice{suggestion(choice, options)}; choose one of {', '.join(options)}"
     if isinstance(error, OSError) and error.filename is not None:
         path = shortened(error.filename)
         return f"cannot write or read {path}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
@@ -60,6 +62,7 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         or within_list(str(error), arguments)
         or word(error, arguments)
         or comma(error, arguments)
+        or blank(error, arguments, known_keys())
         or by_class(error)
         or first(str(error) or f"{type(error).__name__}; {TRACE}")
     )
@@ -200,7 +203,7 @@ def unknown_key(path: str, value: str = "", kind: Any = None) -> str:
     value: what it was to get, with its equals sign, if that is known. kind: the dataclass in which it was looked for.
     """
     shown = path + value
-    if path in ("experiment", "ladder", "sweeps"):
+    if path in ADDED:
         return f"{shown}: this group is added with a plus sign: +{shown}"
     if path.startswith("hydra.job.env_set"):
         return f"{shown}: this key is added with a plus sign: +{shown}"
@@ -222,7 +225,8 @@ def unknown_key(path: str, value: str = "", kind: Any = None) -> str:
 def suggestion(wrong: str, known: Sequence[str], cutoff: float = 0.6) -> str:
     """' (did you mean …?)' for a near miss, else nothing."""
     # a key is also known by its last part, and the learning rate by its name
-    names = {"learning_rate": "optimizer.lr", **{name.rpartition(".")[2]: name for name in known}, **{name: name for name in known}}
+    last = {name.rpartition(".")[2]: name for name in sorted(known, key=lambda name: (".0." not in name, -name.count(".")))}
+    names = {"learning_rate": "optimizer.lr", **last, **{name: name for name in known}}
     close = get_close_matches(wrong.lower(), names, n=1, cutoff=cutoff)
     return f" (did you mean {names[close[0]]}?)" if close and names[close[0]] in known else ""
 

@@ -8,9 +8,6 @@ from functools import cache, partial
 from importlib import import_module
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from digitcmp.config.offered import PREFIX, Offer, Package, offers
 from digitcmp.errors import ConfigError
 
@@ -138,6 +135,9 @@ def schema(offer: Offer, base: type, chosen: str) -> type:
     found = component(offer).schema
     if not (isinstance(found, type) and is_dataclass(found) and issubclass(found, base)):
         raise ConfigError(f"{offer}: its schema {getattr(found, '__name__', found)} is no dataclass below {base.__name__}")
+    from omegaconf import OmegaConf  # not before a package has offered one: a run's status is looked up without
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
         known, hints = get_type_hints(base), get_type_hints(found)
         OmegaConf.structured(found)

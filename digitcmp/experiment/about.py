@@ -9,6 +9,7 @@ from typing import Any
 from digitcmp.config.identity import configuration_hash
 from digitcmp.config.schema import MOST_ROUNDS, MOST_SEED
 from digitcmp.errors import RunError
+from digitcmp.experiment.folders import near
 from digitcmp.experiment.provenance import now, versions
 from digitcmp.files import is_special
 
@@ -36,6 +37,8 @@ def read_about(directory: Path, hashed: bool = True) -> dict[str, Any]:
         if path.stat().st_size > LARGEST_ABOUT:
             raise OSError(f"it is larger than {LARGEST_ABOUT:,} bytes")
         about = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{directory} holds no run (there is no run.json in it){near(directory)}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{directory} holds no run (run.json cannot be read: {error})") from error
     if wrong := wrong_about(about, hashed):

@@ -2,6 +2,8 @@
 
 import os
 import re
+from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 
 from digitcmp.errors import RunError
@@ -13,7 +15,7 @@ def find_runs(folder: Path) -> list[Path]:
     """Every folder at or below `folder` that holds a run.json, behind symbolic links too, in natural order. Raises RunError when there
     is none."""
     if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder")
+        raise RunError(f"{folder}: there is no such folder{near(folder)}")
     found, seen = [], {folder.resolve()}
     for top, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if name not in SKIPPED and not is_loop(Path(top, name), seen)]
@@ -22,6 +24,17 @@ def find_runs(folder: Path) -> list[Path]:
     if not found:
         raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")
     return sorted(found, key=lambda path: natural(str(path)))
+
+
+def near(folder: Path) -> str:
+    """' (did you mean …?)' for a folder that is not there, and has one beside it whose name is nearly the same; else nothing."""
+    if folder.exists() or not folder.parent.is_dir():
+        return ""
+    with suppress(OSError):
+        beside = [path.name for path in folder.parent.iterdir() if path.is_dir()]
+        for name in get_close_matches(folder.name, beside, n=1):
+            return f"; did you mean {folder.parent / name}?"
+    return ""
 
 
 def is_loop(folder: Path, seen: set[Path]) -> bool:

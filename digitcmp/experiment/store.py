@@ -67,7 +67,7 @@ class Store:
             theirs, ours = completed(about["configuration"]), completed(self.configuration)
             if theirs != ours:
                 told = differences(theirs, ours)
-                raise RunError(f"{self.directory} holds a run of another configuration ({told}); choose another folder, or delete it")
+                raise RunError(f"{self.directory} holds a run of another configuration ({told}); choose another folder")
         return recorded
 
     def look(self) -> None:

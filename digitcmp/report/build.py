@@ -14,6 +14,7 @@ from digitcmp.report import lines, manuscript, rows
 from digitcmp.report.curves import draw_outdated
 from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, TEST_ACCURACY, Metric
+from digitcmp.report.origins import summary_of
 from digitcmp.report.page.html import CHARTS, page, plain_note
 from digitcmp.report.page.pictures import Picture
 from digitcmp.report.study import Study, study
@@ -49,7 +50,7 @@ def make_report(
     metric, or nothing can be written.
     """
     results, chosen = study(folders, baseline, metric, names, different_data), manuscript.choose(manuscript_columns, metric)
-    target = out or Path(folders[0], "summary", "" if metric == TEST_ACCURACY else metric.column)
+    target = out or summary_of(folders, metric)
     remove_leftovers(target)
     for name, text in tables(results, chosen).items():
         write_whole(target / name, text)

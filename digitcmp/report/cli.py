@@ -123,12 +123,13 @@ def print_runs(arguments: argparse.Namespace, metric: Metric) -> None:
     """List the runs, which nobody has begun together. Raises RunError where they were to be published."""
     from digitcmp.report.frames import read_sweep
     from digitcmp.report.listing import print_list, runs_listed, write_list
+    from digitcmp.report.origins import summary_of
 
     if arguments.publish:
         raise RunError(f"--publish {arguments.publish}: these runs were not begun together; add --compare to publish them all the same")
     sweep = read_sweep(arguments.folders, columns=(), for_report=True, distinct=False)  # a list is of runs
     frame = runs_listed(sweep, metric)
-    print_list(sweep, frame, metric, write_list(frame, metric, arguments.out or arguments.folders[0] / "summary"))
+    print_list(sweep, frame, metric, write_list(frame, metric, arguments.out or summary_of(arguments.folders, TEST_ACCURACY)))
 
 
 @exit_codes()

@@ -49,7 +49,7 @@ def columns(metric: Metric) -> dict[str, TableColumn]:
         "mean": TableColumn(unit, lambda row: metric.show(row["mean"]) + ("" if pd.isna(row["std"]) else f" ± {metric.show(row['std'])}")),
         "median": TableColumn("median", lambda row: metric.show(row["median"])),
         "gain": TableColumn("paired gain", gain),
-        "lost": TableColumn("failed", lambda row: f"{row['lost']}/{row['all']}"),
+        "lost": TableColumn("lost" if metric.on_pairs else "failed", lambda row: f"{row['lost']}/{row['all']}"),
         "rounds": TableColumn("rounds", lambda row: str(row["rounds"])),
         "seconds": TableColumn("s/round", lambda row: NONE if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}"),
     }

@@ -14,6 +14,7 @@ from digitcmp import inert
 from digitcmp.errors import RunError
 from digitcmp.experiment.published import is_published
 from digitcmp.passwords import without_passwords
+from digitcmp.report.metrics import TEST_ACCURACY, Metric
 
 FILE = "multirun.yaml"  # where Hydra says what a sweep was told
 COMMAND = ["python", "-m", "digitcmp"]
@@ -116,3 +117,11 @@ def check_data(sweeps: "pd.Series[str]", data: pd.DataFrame) -> None:
                 f"not compared, as {key} differs ({named}): accuracies on other data say nothing about each other; "
                 "add --different-data to compare them all the same"
             )
+
+
+def summary_of(folders: Sequence[str | Path], metric: Metric) -> Path:
+    """Where a report is written unasked: the summary of the first folder; what compares it with other folders, and what has another metric,
+    in a folder of its own there, so that it does not take the place of a report on the first one alone."""
+    others = [Path(folder).resolve().name for folder in folders[1:]]
+    told = [*others[:2], *([f"{len(others) - 2}-more"] if len(others) > 2 else [])]
+    return Path(folders[0], "summary", *([f"with-{'-'.join(told)}"] if told else []), *([metric.column] if metric != TEST_ACCURACY else []))

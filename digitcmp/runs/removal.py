@@ -15,7 +15,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment import planned
 from digitcmp.experiment.about import is_damaged, read_about
 from digitcmp.experiment.claims import in_use
-from digitcmp.experiment.folders import SKIPPED
+from digitcmp.experiment.folders import SKIPPED, near
 from digitcmp.experiment.heartbeat import age, is_dead, read_beats
 from digitcmp.experiment.published import is_published
 from digitcmp.experiment.records import holds_whole, log_paths, read_from
@@ -83,7 +83,7 @@ def check_ours(folder: Path) -> None:
     if folder.is_symlink():
         raise RunError(f"{folder} is a link; remove what it leads to, or the link itself")
     if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder")
+        raise RunError(f"{folder}: there is no such folder{near(folder)}")
     if not (log_paths(folder) or any((folder / name).is_file() for name in WHOLE)):
         raise RunError(f"{folder} is no run and no sweep (it has none of {', '.join(WHOLE)}); name the runs or the sweeps in it")
     if Path.cwd().is_relative_to(folder.resolve()) or (folder / ".git").exists():
@@ -96,7 +96,7 @@ def leftovers(top: Path, kinds: Sequence[str]) -> Iterator[Removable]:
     Nothing that is hidden, and nothing in a run. Raises RunError where there is no such folder.
     """
     if not top.is_dir():
-        raise RunError(f"{top}: there is no such folder")
+        raise RunError(f"{top}: there is no such folder{near(top)}")
     if any((parent / "run.json").is_file() for parent in top.absolute().parents):
         raise RunError(f"{top} lies in a run; name the folder of the run, or one that holds runs")
     for name, folders, files in os.walk(top):

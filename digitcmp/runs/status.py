@@ -10,7 +10,7 @@ from typing import Any, Literal
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
 from digitcmp.experiment.about import read_about
-from digitcmp.experiment.folders import SKIPPED, is_loop, natural
+from digitcmp.experiment.folders import SKIPPED, is_loop, natural, near
 from digitcmp.experiment.heartbeat import Beat, is_dead, read_beats
 from digitcmp.experiment.published import read_records
 from digitcmp.train.results import RoundRow, accuracy_of
@@ -117,7 +117,7 @@ class FolderStatus:
 def read_status(folder: Path) -> FolderStatus:
     """How the runs at or below a folder stand. Raises RunError where there is no folder, or nothing in it that was begun or planned."""
     if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder")
+        raise RunError(f"{folder}: there is no such folder{near(folder)}")
     found, plans = look(folder)
     if not found and not plans:
         raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")

@@ -185,3 +185,12 @@ def test_a_key_has_one_home() -> None:
             written = yaml.safe_load((CONF / group / f"{name}.yaml").read_text())
             doubled = {key: value for key, value in written.items() if schema_defaults(schema).get(key, MISSING) == value}
             assert not doubled, (group, name)
+
+
+def test_differences_tell_the_network_first_and_long_values_last() -> None:
+    """What would take many words is named alone."""
+    tower = [{"channels": 32, "kernel": 5, "order": ["layer", "norm", "pool", "drop"]}]
+    before = {"aux_weight": 0.5, "model": {"name": "wsn", "tower": tower}}
+    after = {"aux_weight": 0.0, "model": {"name": "net1", "tower": []}}
+    assert differences(before, after) == "model.name wsn -> net1, aux_weight 0.5 -> 0.0, another model.tower"
+    assert differences(before, after, most=1) == "model.name wsn -> net1 and 2 more"

@@ -122,6 +122,18 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     assert "<script>alert" not in text
 
 
+def test_several_folders_have_a_summary_of_their_own(tmp_path: Path) -> None:
+    """What compares a folder with others does not take the place of the report on it alone."""
+    for name in ("one", "two", "three", "four"):
+        write_run(tmp_path / name / "run", {0: 0.8, 1: 0.9}, configuration(model__name=name))
+    table = (make_report([tmp_path / "one"]).path.parent / "table_paper.tex").read_text()
+    both = make_report([tmp_path / "one", tmp_path / "two"], different_data=True).path
+    assert both == tmp_path / "one" / "summary" / "with-two" / "report.html"
+    four = make_report([tmp_path / name for name in ("one", "two", "three", "four")], different_data=True, metric=METRICS["seconds"]).path
+    assert four == tmp_path / "one" / "summary" / "with-two-three-1-more" / "seconds" / "report.html"
+    assert (tmp_path / "one" / "summary" / "table_paper.tex").read_text() == table
+
+
 def test_single_rounds_have_their_losses(tmp_path: Path) -> None:
     """Where every configuration has one round, the first and the last loss stand in for what cannot be averaged; with two they do not."""
     write_run(tmp_path / "one", {0: 0.8}, configuration(model__name="net1"))
