@@ -12,6 +12,7 @@ from rich.text import Text
 
 from digitcmp.inert import line, visible
 from digitcmp.screen import sentence
+from digitcmp.session import in_notebook
 
 PIPE_CLOSED = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1  # the exit code of a program that a closed pipe ends
 
@@ -23,7 +24,9 @@ class Terminal(Console):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"markup": False, "emoji": False, "highlight": False, "force_jupyter": False, **options})
+        if in_notebook():  # whose kernel asks for colours
+            options = {"force_jupyter": False, "force_terminal": False, **options}
+        super().__init__(**{"markup": False, "emoji": False, "highlight": False, **options})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """What is printed, in pieces; called by rich."""

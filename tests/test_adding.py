@@ -35,7 +35,7 @@ def load_mirrored(root: str | None) -> Source:
     return Source("mirrored", halves[0], halves[1], plain.repeat)
 
 
-SOURCES = '''
+OWN: '''
 OPTIMIZER = """@dataclass
 class Rms(OptimizerConfig):
     algorithm: str = key("RMSprop", help=ALGORITHM)
@@ -109,8 +109,8 @@ STEPS: dict[str, list[tuple[str, str | None, str]]] = {
         ),
     ],
     "A data set: one function and one file": [
-        ("digitcmp/data/sources.py", "SOURCES = ", SOURCE),
-        ("digitcmp/data/sources.py", '"mnist": load_mnist}', '"mnist": load_mnist, "mirrored": load_mirrored}'),
+        ("digitcmp/data/sources.py", "OWN: ", SOURCE),
+        ("digitcmp/data/sources.py", '"npz": load_npz,', '"npz": load_npz, "mirrored": load_mirrored,'),
         ("conf/data/mirrored.yaml", None, "# Digits in a mirror.\nsource: mirrored\n"),
     ],
     "An optimiser or a schedule": [
@@ -181,7 +181,7 @@ def test_what_is_added_trains(tmp_path: Path) -> None:
     assert "mirrored, 60 training" in told
     assert "2 runs" in run(tmp_path, "--multirun", "+sweeps=mine", *TINY, "report=false")
     assert "epochs: 30" in run(tmp_path, "+ladder=99_half", "--cfg", "job")
-    assert "mirrored" in run(tmp_path, "--help")
+    assert "mirrored" in run(tmp_path, "--help-choices")
 
 
 def run(copy: Path, *arguments: str) -> str:

@@ -93,6 +93,8 @@ BAD = {
     "model=wosn model.comparator.reads=distance": "model.comparator.reads=distance: wosn has one joint tower, and no features",
     "model=net2 model.comparator.reads=distance": "nothing would read model.joint_dense[0], as model.comparator.reads=distance",
     "model=supervised": "aux_weight=0: nothing would train model.aux_heads of supervised; use aux_weight=1",
+    "model=attention model.digit_dense=[{units:64},{kind:attention}]": "kind=attention: reads the features of two digits side by side",
+    "model=attention model.joint_dense=[{units:64},{kind:attention}]": "kind=attention: reads the features of two digits side by side",
     "model=supervised aux_weight=1 model.aux_heads=[{after:3}]": "model.aux_heads[0].after=3: model.tower has 3 layers, counted from 0",
     "model=wosn aux_weight=1 model.aux_heads=[{after:0}]": "model.aux_heads: wosn has one joint tower",
     "loss.terms=[{loss:contrastiv}]": "loss.terms[0].loss=contrastiv: there is no such loss (did you mean contrastive?); there are",

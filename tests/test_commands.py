@@ -13,6 +13,7 @@ from digitcmp.new import cli as new
 from digitcmp.report import cli as report
 from digitcmp.report.ablation import cli as ablation
 from digitcmp.runs import cli as runs
+from digitcmp.schema import cli as schema
 from digitcmp.verify import cli as verify
 from tests.conftest import ROOT, Ended, needs_mnist
 
@@ -25,6 +26,7 @@ MAINS = {
     "digitcmp.mistakes": mistakes.main,
     "digitcmp.new": new.main,
     "digitcmp.runs": runs.main,
+    "digitcmp.schema": schema.main,
 }
 SHORT = ["epochs=1", "data.train_pairs=60", "data.test_pairs=60", "batch_size=20", "engine=serial"]
 ELSEWHERE = {  # what other tests run, or nobody can run everywhere

@@ -25,10 +25,10 @@ def ask(run_main: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, tmp_pat
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network(name: str) -> None:
     """All its parameters are in the table; no two boxes of its picture overlap, and each layer has one, or two for the two digits."""
-    model = cli.network([f"model={name}"], None)
-    found = layers(model)
-    assert total(found) == count_parameters(model)
-    (axes,) = draw(model, found).axes
+    model, size = cli.network([f"model={name}"], None)
+    found = layers(model, size)
+    assert total(found) == count_parameters(model, size)
+    (axes,) = draw(model, found, size).axes
     boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
     assert len(boxes) >= sum(2 if layer.each else 1 for layer in found) + 2
     corners = [(box.get_x(), box.get_y(), box.get_x() + box.get_width(), box.get_y() + box.get_height()) for box in boxes]

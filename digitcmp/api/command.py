@@ -18,7 +18,7 @@ from digitcmp.plugins.refused import Refused
 def run(overrides: Overrides = (), folder: str | Path | None = None, *, progress: bool = True) -> Result:
     """Train one run: `python -m digitcmp …`. What is on record in its folder already is not trained again.
 
-    overrides: what the command line takes, as a mapping or as a list of texts:
+    overrides: what the command line takes, as a mapping or as a list of texts::
 
         digitcmp.run({"model": "wsn", "aux_weight": 0.5, "optimizer": {"lr": 0.1}, "rounds": 4}, folder="outputs/wsn")
         digitcmp.run(["model=wsn", "aux_weight=0.5", "optimizer.lr=0.1", "rounds=4"], folder="outputs/wsn")
@@ -37,7 +37,7 @@ def sweep(overrides: Overrides = (), folder: str | Path | None = None, *, progre
     """Train many runs, and report on them: `python -m digitcmp --multirun …`.
 
     In a mapping, a list is several values, of which every combination is a run; a list of one run is a list in it, as in
-    `"columns": [["plain"], ["plain", "moments"]]`:
+    `"columns": [["plain"], ["plain", "moments"]]`::
 
         digitcmp.sweep({"model": ["net1", "wsn"], "seed": range(10)}, folder="outputs/two")
         digitcmp.sweep({"+sweeps": "table1"})

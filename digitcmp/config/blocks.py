@@ -40,7 +40,7 @@ class Core:
 class Block:
     """A kind of layer. module: `package.module:Class`, imported when networks are built (or the class itself), and called with the layer
     and the shape that comes in. of: what it reads, "images" or "features". keys: those of the layer that the core reads. steps: what
-    may surround it.
+    may surround it. pair: it takes its features for those of two digits, one beside the other, and gives such features.
 
     core: from a layer and a shape to what comes out, for a layer whose norm is the name of one or "none"; raises ValueError with what
     does not fit. options: a dataclass, with the keys that are given as `options`.
@@ -52,6 +52,7 @@ class Block:
     keys: tuple[str, ...] = ()
     steps: tuple[str, ...] = tuple(STEPS)
     options: type | None = None
+    pair: bool = False
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -182,7 +183,7 @@ OWN: dict[str, Block] = {
     "identity": Block("digitcmp.model.convolutions:Identity", "images", unchanged, steps=("norm", "pool", "drop")),
     "dense": Block("digitcmp.model.dense:Linear", "features", dense, ("units", "bias")),
     "residual_dense": Block("digitcmp.model.dense:Residual", "features", residual_dense, ("units", "bias")),
-    "attention": Block("digitcmp.model.dense:Attention", "features", attention),
+    "attention": Block("digitcmp.model.dense:Attention", "features", attention, pair=True),
 }
 BLOCKS = Registry[Block]("blocks", OWN, block_of)
 

@@ -10,10 +10,8 @@ from typing import Any
 
 from digitcmp.config.blocks import STEPS, Block, Layer, Shape, find_block, norm_parameters, options_of, pair, windows
 from digitcmp.config.comparators import CLASSES, READINGS
-from digitcmp.config.schema import AuxHead, Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
+from digitcmp.config.schema import SIZE, AuxHead, Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
 from digitcmp.errors import ConfigError
-
-SIZE = 14  # pixels, height and width of a digit
 
 IMAGES, ANSWER, DIGITS = "images", "the answer", "the digit loss"  # where everything comes from, and what trains and tests a network
 
@@ -40,7 +38,7 @@ class Part:
 
 def graph(model: ModelConfig, size: int = SIZE) -> list[Part]:
     """The parts of a network in the order in which they are used, and at the end what is made of them. Raises ConfigError for a layer
-    that does not fit, or has keys that nothing would read."""
+    that does not fit, or has keys that nothing would read. size: pixels, height and width of a digit."""
     return [*parts(model, size)]
 
 

@@ -17,7 +17,7 @@ MEANT = {
     "run": "python -m digitcmp",
     "sweep": "python -m digitcmp --multirun",
     "search": "python -m digitcmp --multirun +sweeps=search_smoke",
-    **{name: f"python -m digitcmp.{name}" for name in ("report", "runs", "draw", "verify", "mistakes", "predict", "demo")},
+    **{name: f"python -m digitcmp.{name}" for name in ("report", "runs", "draw", "verify", "mistakes", "predict", "demo", "schema")},
 }
 
 

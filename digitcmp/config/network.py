@@ -1,13 +1,15 @@
 """Rules that concern a network: its parts fit together, each is read, and each is trained. None needs torch."""
 
 from collections.abc import Iterator
+from itertools import chain, dropwhile
 from typing import Any
 
-from digitcmp.config.blocks import Layer
+from digitcmp.config.blocks import BLOCKS, Layer
 from digitcmp.config.comparators import READINGS
 from digitcmp.config.graph import graph, left_out, resolved
 from digitcmp.config.registry import LOSSES
 from digitcmp.config.schema import Config, ModelConfig
+from digitcmp.config.targets import TARGETS
 from digitcmp.errors import ConfigError
 
 
@@ -16,6 +18,7 @@ def check_network(config: Config) -> None:
     network_reads_the_image(config)
     norm_and_dropout_have_layers(config)
     comparator_has_input(config)
+    pairs_are_of_two_digits(config)
     every_part_has_a_reader(config)
     auxiliary_loss_is_possible(config)
     loss_is_possible(config)
@@ -95,7 +98,7 @@ def comparator_has_input(config: Config) -> None:
         )
     if reading.of == "each" and config.model.joint:
         raise ConfigError(f"model.comparator.reads={reads}: {config.model.name} has one joint tower, and no features of each digit")
-    three, outputs = config.data.target == "three", config.model.comparator.outputs
+    three, outputs = TARGETS[config.data.target].outputs == 3, config.model.comparator.outputs
     if three != (outputs == 3):
         wanted = 3 if three else "1 or 2"
         raise ConfigError(f"model.comparator.outputs={outputs}: data.target={config.data.target} needs {wanted}")
@@ -105,6 +108,24 @@ def comparator_has_input(config: Config) -> None:
         raise ConfigError(
             f"model.comparator.temperature={config.model.comparator.temperature}: is for model.comparator.reads=posterior, not {reads}"
         )
+
+
+def pairs_are_of_two_digits(config: Config) -> None:
+    """A block that reads the features of two digits side by side has them: it comes first in model.joint_dense, of a network that looks at
+    one digit at a time, or behind another such block."""
+    model = config.model
+
+    def of_pairs(layer: Layer) -> bool:
+        return (block := BLOCKS.get(layer.kind)) is not None and block.pair
+
+    heads: list[Any] = [model.digit_head, model.comparator, *model.aux_heads]
+    joint = model.joint_dense if model.joint else [*dropwhile(of_pairs, model.joint_dense)]
+    for layer in chain(joint, model.digit_dense, *(head.hidden for head in heads)):
+        if of_pairs(layer):
+            raise ConfigError(
+                f"kind={layer.kind}: reads the features of two digits side by side; put it first in model.joint_dense of a network that "
+                "looks at one digit at a time (model.joint=false)"
+            )
 
 
 def posterior_is_possible(config: Config) -> None:
@@ -124,7 +145,7 @@ def posterior_is_possible(config: Config) -> None:
 def every_part_has_a_reader(config: Config) -> None:
     """From every part of the network a way leads to its answer or to the loss of its digits, and a gradient comes back."""
     model, head = config.model, config.model.digit_head
-    found = graph(model)
+    found = graph(model, config.data.size)
     reads = f"model.comparator.reads={model.comparator.reads}"
     for part in left_out(found):
         raise ConfigError(f"nothing would read {part.name}, as {reads}; leave it out, or choose model.comparator.reads=features")

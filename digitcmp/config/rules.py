@@ -83,7 +83,7 @@ def optimizer_is_consistent(config: Config) -> None:
     if optimizer.comparator_lr is not None and any(group.part == "comparator" for group in optimizer.groups):
         raise ConfigError("optimizer.comparator_lr: optimizer.groups has the comparator too; leave one of them out")
     parts = [group.part for group in optimizer.groups]
-    there = {part.name.split("[")[0].split(".")[1] for part in graph(config.model) if part.parameters}
+    there = {part.name.split("[")[0].split(".")[1] for part in graph(config.model, config.data.size) if part.parameters}
     for number, part in enumerate(parts):
         if part not in there or part in parts[:number]:
             what = f"is in optimizer.groups[{parts.index(part)}]" if part in there else f"{config.model.name} has none that learns"

@@ -18,11 +18,10 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 
 from digitcmp.config.graph import graph
 from digitcmp.config.network import drops
-from digitcmp.config.schema import Config, ModelConfig
+from digitcmp.config.schema import SIZE, Config, ModelConfig
 from digitcmp.errors import ConfigError
 
 MOST_JOBS = 100_000  # of a sweep; each costs some milliseconds and kilobytes before the first is begun
-PAIR = 2 * 14 * 14 * 4 + 3 * 8  # bytes of a pair: two images, its target and its digits
 TEST_BATCH = 200  # pairs that are tested at a time
 EPOCH = 1000  # bytes of an epoch's row, as an object and as text
 LAYER = 20_000  # bytes of a layer beside its weights
@@ -48,14 +47,15 @@ def round_memory(config: Config) -> dict[str, int]:
     """Bytes that a round takes while it trains, by the key that they grow with."""
     data, model, members = config.data, config.model, config.ensemble
     steps, batch = -(-data.train_pairs // config.batch_size), max(config.batch_size, TEST_BATCH)
+    pair = 2 * data.size**2 * 4 + 3 * 8  # bytes: two images, the target and the digits
     copies = 12 if config.augment.kind != "none" else 2  # of the training pairs, as in digitcmp.experiment.executors.stacking
-    parts = graph(model)
+    parts = graph(model, data.size)
     network = (
-        4 * parameters(model) * 5 + 4 * 3 * batch * sum(part.numbers for part in parts) + LAYER * len(parts)
+        4 * parameters(model, data.size) * 5 + 4 * 3 * batch * sum(part.numbers for part in parts) + LAYER * len(parts)
     )  # weights, gradient, moments, average
     return {
-        f"data.train_pairs={data.train_pairs}": PAIR * data.train_pairs * (2 + copies * (members if members > 1 else 1)),
-        f"data.test_pairs={data.test_pairs}": PAIR * data.test_pairs * 3,
+        f"data.train_pairs={data.train_pairs}": pair * data.train_pairs * (2 + copies * (members if members > 1 else 1)),
+        f"data.test_pairs={data.test_pairs}": pair * data.test_pairs * 3,
         f"ensemble={members}": network * (members - 1),
         f"model={model.name} with batch_size={config.batch_size}": network,
         f"epochs={config.epochs}": config.epochs * (EPOCH + 12 * members * (1 + (steps if drops(model) else 0))),
@@ -69,9 +69,9 @@ def side_by_side(config: Config) -> int:
     return 1 if config.engine in ("serial", "ray") else min(len(config.seeds), config.workers or os.cpu_count() or 1)
 
 
-def parameters(model: ModelConfig) -> int:
+def parameters(model: ModelConfig, size: int = SIZE) -> int:
     """How many numbers the network learns; the same as `digitcmp.model.network.count_parameters`, without torch."""
-    return sum(part.parameters for part in graph(model))
+    return sum(part.parameters for part in graph(model, size))
 
 
 @cache

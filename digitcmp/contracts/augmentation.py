@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from digitcmp.config.graph import SIZE
-from digitcmp.config.schema import Config
+from digitcmp.config.schema import SIZE, Config
 from digitcmp.data.transforms import Augmentation, make_augmentation
 
 

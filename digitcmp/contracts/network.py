@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from digitcmp.config.graph import SIZE
 from digitcmp.config.network import layers
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import Adam, Config, ModelConfig
+from digitcmp.config.schema import SIZE, Adam, Config, ModelConfig
 from digitcmp.model.network import PairNetwork, build, count_parameters
 from digitcmp.seeding import Stream, generator, step_keys
 from digitcmp.train.losses import Extras, total_loss

@@ -1,26 +1,21 @@
 """From a data set and a seed to the pairs of a round, from rounds to one stack of tensors, and to what each epoch is trained on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from digitcmp.config.targets import TARGETS
 from digitcmp.data.sources import Source, Split
 from digitcmp.data.transforms import Augmentation, Column, in_columns, plain
 from digitcmp.errors import DataError
 from digitcmp.seeding import MemberSeed, Stream, generator, step_keys
 
-TARGETS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # from the first and second digits to the answers
-    "le": torch.le,
-    "gt": torch.gt,
-    "three": lambda first, second: 1 + torch.sign(first - second),
-}
-
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of digits. For one round: images [N, 2, 14, 14], target int64 [N], digits int64 [N, 2]; stacked: with [S] in front."""
+    """Pairs of digits. For one round: images [N, 2, s, s], target int64 [N], digits int64 [N, 2]; stacked: with [S] in front."""
 
     images: Tensor
     target: Tensor
@@ -52,8 +47,8 @@ def make_round(
 ) -> RoundPairs:
     """Draw the pairs of one round from its seed alone.
 
-    `train` counts the training pairs of which the last `val` are held out for validation; `target` is "le" (1 means
-    first <= second) or "gt". No image is used twice, unless the source allows it; even then none is shared between
+    `train` counts the training pairs of which the last `val` are held out for validation; `target`: a name in
+    `digitcmp.config.targets`. No image is used twice, unless the source allows it; even then none is shared between
     training, validation and test pairs. `fold`: which `val` of the training pairs, counted from their end. `label_noise`: share of the
     training digits that are called another one. `imbalance`: see `thinned`. Raises DataError when the source has too few images.
     """
@@ -127,8 +122,9 @@ def select(split: Split, chosen: Tensor, target: str) -> Pairs:
 
 
 def answers(digits: Tensor, target: str) -> Tensor:
-    """The target int64 [...] of pairs of digits [..., 2]: whether first <= second (le), or first > second (gt), and so on."""
-    return TARGETS[target](digits[..., 0], digits[..., 1]).to(torch.int64)
+    """The target int64 [...] of pairs of digits [..., 2]: see `digitcmp.config.targets`."""
+    given: Tensor = TARGETS[target].answer(digits[..., 0], digits[..., 1])
+    return given.to(torch.int64)
 
 
 def stack(rounds: Sequence[RoundPairs], device: torch.device) -> RoundPairs:

@@ -1,8 +1,8 @@
 """What is done to images of digits, all rounds at once: augmentation for training, and the columns of an ensemble.
 
-An augmentation changes every training image anew in every epoch: a function (images [S, N, 2, 14, 14], keys int32 [S], the
+An augmentation changes every training image anew in every epoch: a function (images [S, N, 2, s, s], keys int32 [S], the
 rounds' own) -> images of the same shape, on the images' device. A column brings digits into a standard form: a function
-(images [..., 14, 14]) -> images of the same shape. Method: multi-column networks (Cireşan, Meier and Schmidhuber 2012), whose
+(images [..., s, s]) -> images of the same shape. Method: multi-column networks (Cireşan, Meier and Schmidhuber 2012), whose
 columns differ in how digits are normalised before they are trained on, and err on different digits.
 
 Pixels are interpolated with cubic polynomials, which keep strokes sharp where linear ones blur them, and values stay within
@@ -26,8 +26,8 @@ from digitcmp.seeding import uniform
 Augmentation = Callable[[Tensor, Tensor], Tensor]
 Column = Callable[[Tensor], Tensor]
 
-# standard deviation of the ink in both directions, in pixels, about that of an upright MNIST digit
-WIDTH, HEIGHT = 2.0, 2.75
+# standard deviation of the ink in both directions, in pixels of images of 14 x 14, about that of an upright MNIST digit
+WIDTH, HEIGHT, SIDE = 2.0, 2.75, 14
 STRENGTH = 0.7  # 1: all digits get this size; below: what is wide stays a little wider (a one is no thin eight)
 WIDTHS, HEIGHTS = (0.6, 1.4), (0.7, 1.35)  # by how much at most
 SLANT = 1.0  # at most, horizontal pixels per vertical pixel
@@ -135,7 +135,8 @@ def moments(images: Tensor) -> Tensor:
     var_x, var_y, covariance = mean(dx**2), mean(dy**2), mean(dx * dy)
     slant = (covariance / torch.where(var_y > 0, var_y, 1)).clamp(-SLANT, SLANT)
     upright = (var_x - 2 * slant * covariance + slant**2 * var_y).clamp(min=0)  # what is left of var_x without the slant
-    width, height = (upright.sqrt() / WIDTH) ** STRENGTH, (var_y.sqrt() / HEIGHT) ** STRENGTH
+    scale = images.shape[-1] / SIDE
+    width, height = (upright.sqrt() / (WIDTH * scale)) ** STRENGTH, (var_y.sqrt() / (HEIGHT * scale)) ** STRENGTH
     width, height = width.clamp(*WIDTHS)[:, None, None], height.clamp(*HEIGHTS)[:, None, None]
     source_x = center_x + width * x + slant[:, None, None] * height * y
     source_y = (center_y + height * y).expand_as(source_x)

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from digitcmp.data.pictures import decode
 from digitcmp.data.sources import Source, load
 from digitcmp.errors import DataError, DigitcmpError
 from digitcmp.experiment.about import data_root, read_about
 from digitcmp.predict.answers import load_kept
-from digitcmp.predict.pictures import Grey, decode, digit_of, ink_in
+from digitcmp.predict.pictures import Grey, digit_of, ink_in
 
 PLACES = ("first", "second")
 PREFIX = "data:image/png;base64,"
@@ -34,7 +35,7 @@ class Networks:
         about = read_about(folders[0])
         data = about["configuration"]["data"]
         try:
-            self.source = load(data["source"], data_root(about, root), data.get("fingerprint"))
+            self.source = load(data["source"], data_root(about, root), data.get("fingerprint"), self.kept[0].network.size)
         except DigitcmpError as error:
             self.missing = str(error)
 
@@ -43,7 +44,10 @@ class Networks:
         names = [kept.folder.name for kept in self.kept]
         if len(set(names)) < len(names):
             names = [str(kept.folder) for kept in self.kept]
-        shown = [{"name": name, "seed": kept.network.seed, "source": kept.source} for name, kept in zip(names, self.kept, strict=True)]
+        shown = [
+            {"name": name, "seed": kept.network.seed, "source": kept.source, "size": kept.network.size, "asked": kept.target.asked}
+            for name, kept in zip(names, self.kept, strict=True)
+        ]
         return {"networks": shown, "missing": self.missing}
 
     def compare(self, drawings: dict[str, str]) -> dict[str, Any]:
@@ -63,12 +67,13 @@ class Networks:
         return {"images": images.tolist(), "digits": split.labels[chosen].tolist(), "answers": self.answers(list(images.numpy()), images)}
 
     def answers(self, inks: Sequence[Grey], images: Tensor | None = None) -> list[dict[str, Any]]:
-        """What the networks say of one pair, and what they see. inks: of both digits, from 0 to 1, in any size; images: [2, 14, 14], what
-        those that were trained on this page's data set see of them."""
+        """What the networks say of one pair, and what they see. inks: of both digits, from 0 to 1, in any size; images: [2, s, s],
+        what those that were trained on this page's data set, at this size, see of them."""
         told = []
         for kept in self.kept:
-            own = images is not None and self.source is not None and kept.source == self.source.name
-            seen = images if own and images is not None else torch.stack([digit_of(ink, kept.source) for ink in inks])
+            same = self.source is not None and kept.source == self.source.name
+            own = images is not None and same and images.shape[-1] == kept.network.size
+            seen = images if own and images is not None else torch.stack([digit_of(ink, kept.source, kept.network.size) for ink in inks])
             with self.lock:
                 (answer,) = kept.ask(seen[None])
             told.append({"probability": answer.probability, "posteriors": answer.posteriors, "seen": seen.tolist()})

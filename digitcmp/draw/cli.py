@@ -44,21 +44,21 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
-def network(overrides: list[str], folder: Path | None) -> ModelConfig:
-    """The network of these overrides, which needs no recipe that could train it. Raises ConfigError for what there is not, and for a value
-    outside its range."""
+def network(overrides: list[str], folder: Path | None) -> tuple[ModelConfig, int]:
+    """The network of these overrides, which needs no recipe that could train it, and the size of its digits in pixels. Raises ConfigError
+    for what there is not, and for a value outside its range."""
     own = [] if folder is None else [f"hydra.searchpath=[file://{folder.absolute()}]"]
     resolvers.register()
     try:
         with initialize_config_dir(str(shipped("conf"))):
             composed = compose("config", overrides=[*overrides, *own])
         OmegaConf.resolve(composed)
-        model = unchecked(composed).model
+        config = unchecked(composed)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error, overrides)) from error
-    for path, value, metadata in walk(model, "model."):
+    for path, value, metadata in [*walk(config.model, "model."), *walk(config.data, "data.")]:
         check_value(path, value, metadata)
-    return model
+    return config.model, config.data.size
 
 
 @exit_codes("nothing was written")
@@ -66,14 +66,14 @@ def main() -> None:
     """Draw the network, and print its table. Exit codes: see `exit_codes`."""
     arguments = parser().parse_args()
     let_in(arguments.allow_code, arguments.config_dir)
-    model = network(arguments.overrides, arguments.config_dir)
+    model, size = network(arguments.overrides, arguments.config_dir)
     from digitcmp.draw.picture import draw
     from digitcmp.draw.table import as_markdown, layers, print_layers
     from digitcmp.report.drawing import render
 
-    found, console = layers(model), Terminal()
+    found, console = layers(model, size), Terminal()
     print_layers(model, found, console)
-    figure = draw(model, found)
-    files: dict[str, str | bytes] = {"md": as_markdown(model, found), **{kind: render(figure, kind) for kind in ("png", "svg")}}
+    figure = draw(model, found, size)
+    files: dict[str, str | bytes] = {"md": as_markdown(model, size, found), **{kind: render(figure, kind) for kind in ("png", "svg")}}
     for kind, content in files.items():
         say(console, str(write_whole(arguments.out / f"{model.name}.{kind}", content)), "written  ")

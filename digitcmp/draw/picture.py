@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from digitcmp.config.graph import ANSWER, DIGITS, IMAGES, graph
-from digitcmp.config.schema import ModelConfig
+from digitcmp.config.graph import ANSWER, DIGITS, IMAGES, Part, graph
+from digitcmp.config.schema import SIZE, ModelConfig
 from digitcmp.draw.table import ENDS, Layer, is_each, total
 from digitcmp.experiment.progress import counted
 from digitcmp.report.drawing import COLOURS, GREY, INK, PAPER, entitle, new_figure, styled
@@ -18,9 +18,10 @@ Place = tuple[float, float]
 
 
 @styled
-def draw(model: ModelConfig, found: list[Layer]) -> Figure:
-    """The picture. found: as `digitcmp.draw.table.layers` has them."""
-    by_name, columns = {layer.part.name: layer for layer in found}, depths(model)
+def draw(model: ModelConfig, found: list[Layer], size: int = SIZE) -> Figure:
+    """The picture. found: as `digitcmp.draw.table.layers` has them; size: pixels, height and width of a digit."""
+    parts = graph(model, size)
+    by_name, columns = {layer.part.name: layer for layer in found}, depths(parts)
     places = all_places(model, columns, by_name)
     heights = [y for of_part in places.values() for _, y in of_part]
     low, high = min(heights) - BOX - 0.08, max(heights) + BOX + 0.08
@@ -30,22 +31,22 @@ def draw(model: ModelConfig, found: list[Layer]) -> Figure:
     axes.set_aspect("equal")
     axes.set_xlim(-STEP / 2, STEP * (max(columns.values()) + 0.5))
     axes.set_ylim(low, high)
-    for part in graph(model):
+    for part in parts:
         for read in part.reads:
             connect(axes, places[read], places[part.name], part.detached)
     for name, of_part in places.items():
         for place in of_part:
-            box(axes, place, *texts(name, by_name.get(name), model))
+            box(axes, place, *texts(name, by_name.get(name), model, size))
     notes = ["shared: one set of weights reads both digits"] if any(one.each and one.copies == 1 for one in found) else []
-    notes += ["dashed: a copy that sends no gradient back"] if any(part.detached for part in graph(model)) else []
+    notes += ["dashed: a copy that sends no gradient back"] if any(part.detached for part in parts) else []
     entitle(figure, f"{model.name}: {total(found):,} parameters", *notes)
     return figure
 
 
-def depths(model: ModelConfig) -> dict[str, int]:
+def depths(parts: list[Part]) -> dict[str, int]:
     """The column of every part: one behind the last that it reads."""
     found = {IMAGES: 0}
-    for part in graph(model):
+    for part in parts:
         found[part.name] = 1 + max(found[read] for read in part.reads)
     last = max(found.values())
     return {name: last if name in ENDS else column for name, column in found.items()}
@@ -101,10 +102,10 @@ def box(axes: Axes, place: Place, title: str, text: str, colour: str) -> None:
     axes.text(x, y - 0.08, text, ha="center", va="center", fontsize=5.5, color=INK, linespacing=1.15, zorder=3)
 
 
-def texts(name: str, layer: Layer | None, model: ModelConfig) -> tuple[str, str, str]:
+def texts(name: str, layer: Layer | None, model: ModelConfig, side: int) -> tuple[str, str, str]:
     """Title, text and colour of a box."""
     if layer is None:
-        size = f"{2 if model.joint else 1} × 14 × 14"
+        size = f"{2 if model.joint else 1} × {side} × {side}"
         ends = {
             IMAGES: ("image", size),
             ANSWER: ("answer", counted(model.comparator.outputs, "logit")),

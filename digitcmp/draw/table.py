@@ -11,7 +11,7 @@ from rich.table import Table
 from digitcmp import inert
 from digitcmp.config.blocks import BLOCKS, pair
 from digitcmp.config.graph import ANSWER, DIGITS, Part, graph, resolved
-from digitcmp.config.schema import AuxHead, Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
+from digitcmp.config.schema import SIZE, AuxHead, Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
 from digitcmp.experiment.progress import counted
 from digitcmp.report.tables import to_markdown
 from digitcmp.terminal import say
@@ -41,9 +41,10 @@ class Layer:
         return "each, shared" if self.copies == 1 else "each, its own"
 
 
-def layers(model: ModelConfig) -> list[Layer]:
-    """The parts of a network that do something, in the order in which they are used. Raises ConfigError for a network that cannot be."""
-    parts = [part for part in graph(model) if part.name not in ENDS]
+def layers(model: ModelConfig, size: int = SIZE) -> list[Layer]:
+    """The parts of a network that do something, in the order in which they are used. size: pixels, height and width of a digit. Raises
+    ConfigError for a network that cannot be."""
+    parts = [part for part in graph(model, size) if part.name not in ENDS]
     return [Layer(part, steps(configured(model, part.name), model), is_each(model, part.name), copies(model, part.name)) for part in parts]
 
 
@@ -144,7 +145,7 @@ def print_layers(model: ModelConfig, found: list[Layer], console: Console) -> No
     say(console, f"{total(found):,} parameters", f"{inert.line(model.name)}: ", "bold")
 
 
-def as_markdown(model: ModelConfig, found: list[Layer]) -> str:
+def as_markdown(model: ModelConfig, size: int, found: list[Layer]) -> str:
     """The table as Markdown, with the picture."""
-    head = f"# {inert.markdown(model.name)}\n\n{total(found):,} parameters. Images: 2 × 14 × 14.\n\n"
+    head = f"# {inert.markdown(model.name)}\n\n{total(found):,} parameters. Images: 2 × {size} × {size}.\n\n"
     return f"{head}{to_markdown(pd.DataFrame(rows(found)))}\n![{inert.markdown(model.name)}]({inert.markdown(model.name)}.svg)\n"

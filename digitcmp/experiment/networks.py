@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from digitcmp.config.composed import from_record
 from digitcmp.config.identity import configuration
 from digitcmp.config.schema import Config
+from digitcmp.config.targets import TARGETS
 from digitcmp.data.transforms import find_columns
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.about import read_about
@@ -34,6 +35,7 @@ class TrainedNetwork(nn.Module):
         """configuration: that of the run, complete."""
         super().__init__()
         self.networks, self.seed, self.target = nn.ModuleList(networks), seed, configuration["data"]["target"]
+        self.size: int = configuration["data"]["size"]  # of its digits, in pixels
         self.test_batch: int = configuration["test_batch"] or BATCH  # pairs at a time in its test
         self.mean, self.std = nn.Buffer(mean), nn.Buffer(std)
         program, columns = make_program(networks, together=False), find_columns(configuration["columns"])
@@ -45,7 +47,7 @@ class TrainedNetwork(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> Outputs:
-        """Grey images [B, 2, 14, 14] in [0, 1], not normalised -> comparison logits [B, 1 to 3], digit logits [B, 2, 10] or None."""
+        """Grey images [B, 2, s, s] in [0, 1], not normalised -> comparison logits [B, 1 to 3], digit logits [B, 2, 10] or None."""
         return self.forward_normalized((images - self.mean) / self.std)
 
     def forward_normalized(self, images: Tensor, batch: int = 0) -> Outputs:
@@ -56,10 +58,10 @@ class TrainedNetwork(nn.Module):
 
     @torch.no_grad()
     def compare(self, images: Tensor) -> Tensor:
-        """Whether first <= second (first > second for target gt): bool [B] for grey images [B, 2, 14, 14] in [0, 1]; for target three,
-        0 (first < second), 1 or 2: int64 [B]."""
+        """Whether first <= second (for target gt first > second, for same whether both are of one class): bool [B] for grey images
+        [B, 2, s, s] in [0, 1]; for target three, 0 (first < second), 1 or 2: int64 [B]."""
         answers = decide(self(images).comparison)
-        return answers if self.target == "three" else answers.bool()
+        return answers if TARGETS[self.target].outputs > 2 else answers.bool()
 
 
 def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:
@@ -102,7 +104,7 @@ def restore(config: Config, state: dict[str, Tensor], seed: int) -> TrainedNetwo
     mean, std = state.pop("input.mean"), state.pop("input.std")
     if mean.shape != () or std.shape != () or mean.dtype != std.dtype or mean.dtype != torch.float32 or not std > 0:
         raise ValueError("its normalisation is none")
-    networks = [PairNetwork(config.model) for _ in range(config.ensemble)]
+    networks = [PairNetwork(config.model, config.data.size) for _ in range(config.ensemble)]
     for member, network in enumerate(networks):
         begin = f"{member}." if config.ensemble > 1 else ""
         own = {name.removeprefix(begin): state.pop(name) for name in list(state) if name.startswith(begin)}

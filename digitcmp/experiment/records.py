@@ -2,12 +2,13 @@
 
 A line is JSON with a checksum in front of everything else,
 
-    {"check":"<CRC-32 and length of the rest, 8 hexadecimal digits each>","configuration":…,"finished":…,"round":…,"epochs":…,"distances":…}
+    {"check":"<CRC-32 and length of the rest, 8 hexadecimal digits each>","configuration":…,"finished":…,"round":…,
+     "epochs":…,"distances":…,"confusion":…}
 
 so that whatever happens to a file, a round is either what was recorded or known to be damaged, and damage never reaches
-its neighbours: records are found by how they begin, not by where a line ends. Epochs and distances are columns
-(name to list). CSV files are views of the records, written for people and other programs, and never read, but where a run is
-published without its logs (`digitcmp.experiment.published`).
+its neighbours: records are found by how they begin, not by where a line ends. Epochs, distances and confusion (which earlier
+versions did not record) are columns (name to list). CSV files are views of the records, written for people and other programs,
+and never read, but where a run is published without its logs (`digitcmp.experiment.published`).
 """
 
 import json
@@ -20,15 +21,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from digitcmp.errors import RunError
-from digitcmp.experiment.row_types import DISTANCE_KINDS, EPOCH_KINDS, ROUND_KINDS, Kinds, are_columns, is_row
+from digitcmp.experiment.row_types import CONFUSION_KINDS, DISTANCE_KINDS, EPOCH_KINDS, ROUND_KINDS, Kinds, are_columns, is_row
 from digitcmp.files import is_special
-from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
+from digitcmp.train.results import ConfusionRow, DistanceRow, EpochRow, RoundResult, RoundRow
 
 FOLDER = "records"
 START = re.compile(rb'\{"check":"([0-9a-f]{8})([0-9a-f]{8})",')
 # where the parts of a line begin; cannot occur inside a JSON text, where quotes are escaped
-EPOCHS, DISTANCES = b',"epochs":{', b',"distances":{'
+EPOCHS, DISTANCES, CONFUSION = b',"epochs":{', b',"distances":{', b',"confusion":{'
 MOST_LINES = 5  # damaged ones side by side that are named one by one
+Part = Literal["epochs", "distances", "confusion"]
+PartRow = EpochRow | DistanceRow | ConfusionRow
 DIGITS = ".8g"  # all that single precision knows
 
 
@@ -42,20 +45,24 @@ class Record:
     text: bytes = field(repr=False)
     log: str = ""
 
-    def columns(self, part: Literal["epochs", "distances"]) -> dict[str, list[Any]]:
-        """The columns of its epochs or of its distances. Only that part of the line is read."""
-        begin, end = self.text.index(EPOCHS), self.text.rindex(DISTANCES)
-        text = self.text[begin + len(EPOCHS) - 1 : end] if part == "epochs" else self.text[end + len(DISTANCES) - 1 : -1]
-        columns: dict[str, list[Any]] = json.loads(text)
+    def columns(self, part: Part) -> dict[str, list[Any]]:
+        """The columns of a part; none of what is not on record. Only that part of the line is read."""
+        confusion = self.text.rfind(CONFUSION)
+        begins = [self.text.index(EPOCHS), self.text.rindex(DISTANCES), *([] if confusion < 0 else [confusion]), -1]
+        place = {"epochs": 0, "distances": 1, "confusion": 2}[part]
+        if begins[place] < 0:
+            return {}
+        columns: dict[str, list[Any]] = json.loads(self.text[self.text.index(b"{", begins[place]) : begins[place + 1]])
         return columns
 
     @property
     def is_whole(self) -> bool:
-        """Whether its epochs and distances can be read: only a program other than this one writes lines in which they cannot."""
-        parts: dict[Literal["epochs", "distances"], Kinds]
-        parts = {"epochs": EPOCH_KINDS, "distances": DISTANCE_KINDS}
+        """Whether its parts can be read: only a program other than this one writes lines in which they cannot."""
+        parts: dict[Part, Kinds] = {"epochs": EPOCH_KINDS, "distances": DISTANCE_KINDS}
         try:
-            return all(are_columns(self.columns(part), kinds) for part, kinds in parts.items())
+            confusion = self.columns("confusion")
+            known = all(are_columns(self.columns(part), kinds) for part, kinds in parts.items())
+            return known and (not confusion or are_columns(confusion, CONFUSION_KINDS))
         except (ValueError, RecursionError):
             return False
 
@@ -65,9 +72,10 @@ class Record:
         begin = self.text.index(key, self.text.index(EPOCHS) if part == "epochs" else self.text.rindex(DISTANCES)) + len(key)
         return self.text[begin : self.text.index(b"]", begin)]
 
-    def values(self, part: Literal["epochs", "distances"], kind: type[EpochRow | DistanceRow]) -> Iterator[tuple[Any, ...]]:
+    def values(self, part: Part, kind: type[PartRow]) -> Iterator[tuple[Any, ...]]:
         """The rows of a part as plain values, in the order of the fields of their kind."""
-        columns = self.columns(part)
+        if not (columns := self.columns(part)):
+            return iter(())
         return zip(repeat(self.row.seed), *(columns[item.name] for item in fields(kind) if item.name != "seed"), strict=False)
 
     @property
@@ -79,6 +87,11 @@ class Record:
     def distances(self) -> list[DistanceRow]:
         """Its distances in their order."""
         return [DistanceRow(*values) for values in self.values("distances", DistanceRow)]
+
+    @property
+    def confusion(self) -> list[ConfusionRow]:
+        """The classes of its test pairs, in their order; none where an earlier version recorded it."""
+        return [ConfusionRow(*values) for values in self.values("confusion", ConfusionRow)]
 
     def supersedes(self, other: "Record") -> bool:
         """Whether it counts instead of another record of the same seed: a round that is done before one that failed, the first
@@ -113,11 +126,12 @@ def to_record(result: RoundResult, configuration: str, finished: str, log: str) 
     row = RoundRow(**{name: rounded(value) for name, value in asdict(result.row).items()})
     parts = {"configuration": configuration, "finished": finished, "round": vars(row)}
     parts |= {"epochs": to_columns(EpochRow, result.epochs), "distances": to_columns(DistanceRow, result.distances)}
+    parts |= {"confusion": to_columns(ConfusionRow, result.confusion)} if result.confusion else {}
     rest = json.dumps(parts, separators=(",", ":"))[1:].encode()
     return Record(configuration, finished, row, b"", log), b'{"check":"%08x%08x",%s\n' % (zlib.crc32(rest), len(rest), rest)
 
 
-def to_columns(kind: type[EpochRow | DistanceRow], rows: Sequence[EpochRow | DistanceRow]) -> dict[str, list[Any]]:
+def to_columns(kind: type[PartRow], rows: Sequence[PartRow]) -> dict[str, list[Any]]:
     """Rows of one round as columns, without the seed."""
     return {item.name: [rounded(getattr(row, item.name)) for row in rows] for item in fields(kind) if item.name != "seed"}
 

@@ -2,7 +2,7 @@
 
 from typing import Any, get_args, get_type_hints
 
-from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
+from digitcmp.train.results import ConfusionRow, DistanceRow, EpochRow, RoundRow
 
 Kinds = dict[str, tuple[type, ...]]  # the types of the values of a row, by field
 
@@ -14,6 +14,7 @@ def kinds_of(row: type) -> Kinds:
 
 
 ROUND_KINDS, EPOCH_KINDS, DISTANCE_KINDS = kinds_of(RoundRow), kinds_of(EpochRow), kinds_of(DistanceRow)
+CONFUSION_KINDS = kinds_of(ConfusionRow)
 LARGEST = 2**63 - 1  # of whole numbers in tables
 
 

@@ -106,7 +106,7 @@ class Run:
         """
         from digitcmp.model.network import count_parameters
 
-        parameters = self.config.ensemble * count_parameters(self.config.model)
+        parameters = self.config.ensemble * count_parameters(self.config.model, self.config.data.size)
         how = {"engine": executor, "workers": workers, "device": device, "platform": platform or machine(device)}
         how |= surroundings(device)
         how["tags"] = list(self.config.tags)

@@ -1,9 +1,10 @@
-"""rounds.csv, epochs.csv and distances.csv: what is on record, for people and other programs. What has logs reads nothing of them back."""
+"""rounds.csv, epochs.csv, distances.csv and confusion.csv: what is on record, for people and other programs. What has logs reads nothing of
+them back."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,9 +20,41 @@ FILES = ("epochs.csv", "distances.csv", "rounds.csv")
 
 
 def write_views(directory: Path, records: Sequence[Record]) -> None:
-    """Write the three files of a run. records: in the order of the rows. Raises RunError when they cannot be written."""
+    """Write the files of a run. records: in the order of the rows. Raises RunError when they cannot be written."""
+    if cells := confusion(records):
+        write_whole(directory / "confusion.csv", to_csv(Cell, map(astuple, cells)))
     for name, text in views(records).items():
         write_whole(directory / name, text)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A row of confusion.csv: two classes in the test pairs of all rounds, as `ConfusionRow` has them of one."""
+
+    first: int
+    second: int
+    pairs: int
+    right: int
+    read: int | None
+
+
+def confusion(records: Sequence[Record]) -> list[Cell]:
+    """What is on record of each two classes, all rounds together; nothing where no round was tested."""
+    try:
+        return cells(records)
+    except (ValueError, TypeError, KeyError, RecursionError):  # another program's lines
+        return cells([record for record in records if record.is_whole])
+
+
+def cells(records: Iterable[Record]) -> list[Cell]:
+    """See `confusion`."""
+    counts: dict[tuple[int, int], list[int | None]] = {}
+    for record in records:
+        for row in record.confusion:
+            cell = counts.setdefault((row.first, row.second), [0, 0, None])
+            new = (row.pairs, row.right, row.read)
+            cell[:] = [old if one is None else (old or 0) + one for old, one in zip(cell, new, strict=True)]
+    return [Cell(*classes, pairs or 0, right or 0, read) for classes, (pairs, right, read) in sorted(counts.items())]
 
 
 def views(records: Sequence[Record]) -> dict[str, str]:

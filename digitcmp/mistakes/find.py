@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from digitcmp.config.composed import from_record
 from digitcmp.config.schema import DataConfig
+from digitcmp.config.targets import TARGETS
 from digitcmp.data.pairs import Pairs
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.about import data_root, read_about
@@ -37,9 +38,10 @@ def find(directory: Path, rounds: int, root: str | None) -> Findings:
     if not done:
         raise RunError(f"{directory} holds no finished round; there is nothing to ask")
     data = data_of(directory, about, root)
-    if data.target == "three":
+    target = TARGETS[data.target]
+    if target.outputs > 2:
         raise RunError(f"{directory} was trained with data.target=three; what is shown are pairs with two answers (data.target=le or gt)")
-    return Findings({"le": "≤", "gt": ">"}[data.target], [ask_round(directory, data, row) for row in done], records.damaged)
+    return Findings(target.relation, [ask_round(directory, data, row) for row in done], records.damaged)
 
 
 def data_of(directory: Path, about: dict[str, Any], root: str | None) -> DataConfig:
@@ -72,7 +74,7 @@ def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings
 
 @torch.no_grad()
 def ask(network: TrainedNetwork, images: Tensor) -> Outputs:
-    """What a network says about the images [N, 2, 14, 14] of its test, in the batches of its test: batch norm and dropout may depend on
+    """What a network says about the images [N, 2, s, s] of its test, in the batches of its test: batch norm and dropout may depend on
     them."""
     answers = [network.forward_normalized(batch, number) for number, batch in enumerate(torch.split(images, network.test_batch))]
     digits = [answer.digits for answer in answers if answer.digits is not None]

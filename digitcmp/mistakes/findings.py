@@ -17,7 +17,7 @@ class MistakeRow:
     """A row of mistakes.csv: a test pair that is answered wrongly.
 
     pair: its number among the test pairs of this seed. first, second: the true digits. target and answer: 1 where the
-    statement (first <= second, or first > second) is true, and is held to be true. probability: of the statement, as the
+    statement (first <= second, first > second, or both of one class) is true, and is held to be true. probability: of the statement, as the
     network holds it. *_read: the digit that it finds most probable; *_posterior: its probability of the true digit; empty
     without digit head.
     """
@@ -43,7 +43,7 @@ class MistakeRow:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A pair that is answered wrongly, to be looked at: grey images [2, 14, 14] in [0, 1]; posteriors [2, 10], None without digit head."""
+    """A pair that is answered wrongly, to be looked at: grey images [2, s, s] in [0, 1]; posteriors [2, 10], None without digit head."""
 
     row: MistakeRow
     images: Numbers
@@ -79,7 +79,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Findings:
-    """Some rounds of one run. relation: the sign of its statement, ≤ or >. damaged: a line per record that could not be read."""
+    """Some rounds of one run. relation: the sign of its statement, ≤, > or =. damaged: a line per record that could not be read."""
 
     relation: str
     rounds: list[RoundFindings]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from digitcmp.config.blocks import Shape, find_block
-from digitcmp.config.graph import SIZE, one_layer, resolved
+from digitcmp.config.graph import one_layer, resolved
 from digitcmp.config.schema import Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
 from digitcmp.model.convolutions import Convolution
 from digitcmp.model.dense import Dense
@@ -47,11 +47,11 @@ class Conv(nn.Module):
 
 
 class Tower(nn.Module):
-    """Convolutions, then flat features: images [n, channels, 14, 14] -> [n, features]."""
+    """Convolutions, then flat features: images [n, channels, s, s] -> [n, features]."""
 
-    def __init__(self, inputs: int, model: ModelConfig) -> None:
+    def __init__(self, inputs: Shape, model: ModelConfig) -> None:
         super().__init__()
-        shape: Shape = (inputs, SIZE, SIZE)
+        shape = inputs
         self.layers, self.shapes = nn.ModuleList(), list[Shape]()
         for layer in model.tower:
             self.layers.append(conv := Conv(shape, layer, model))

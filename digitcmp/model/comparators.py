@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from digitcmp.config.comparators import CLASSES
+from digitcmp.config.targets import TARGETS
 
 # from the features of each digit [B, 2 F], the last features of both [B, G] and the digits' logits [B, 2, 10] to what is read;
 # which of them there are, `digitcmp.config.comparators` says
@@ -47,7 +48,7 @@ class Posterior(nn.Module):
 
     With the posteriors p and q of the two digits, taken as independent, P(first <= second) is the sum of p(i) q(j) over
     i <= j. The logit is the logarithm of P / (1 - P), worked out from logarithms, so that it stays finite and has a
-    gradient however sure the network is. `target` "gt" asks whether first > second, the opposite sign.
+    gradient however sure the network is. Another `target` sums over its own i and j.
 
     temperature: the logits are divided by it. Label smoothing and averages over views spread every posterior over digits that
     nobody saw, and the sum over them can outweigh the digit that was read; a temperature below 1 takes that back (temperature
@@ -56,8 +57,7 @@ class Posterior(nn.Module):
 
     def __init__(self, target: str, temperature: float = 1.0) -> None:
         super().__init__()
-        self.sign = 1.0 if target == "le" else -1.0
-        self.temperature = temperature
+        self.holds, self.temperature = TARGETS[target].answer, temperature
 
     def forward(self, digits: Tensor, noise: Tensor | None = None) -> Tensor:
         """digits: logits or log probabilities, [..., 2, 10]; noise is not used."""
@@ -65,6 +65,6 @@ class Posterior(nn.Module):
         logs = F.log_softmax(digits / self.temperature, dim=-1)
         joint = logs[..., 0, :, None] + logs[..., 1, None, :]  # [..., first, second]
         digit = torch.arange(CLASSES, device=digits.device)
-        ordered = digit[:, None] <= digit
-        holds, fails = (joint.masked_fill(other, -torch.inf).flatten(-2).logsumexp(dim=-1) for other in (~ordered, ordered))
-        return self.sign * (holds - fails)[..., None]
+        wanted = self.holds(digit[:, None], digit)
+        holds, fails = (joint.masked_fill(other, -torch.inf).flatten(-2).logsumexp(dim=-1) for other in (~wanted, wanted))
+        return (holds - fails)[..., None]

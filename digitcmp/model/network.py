@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from digitcmp.config.blocks import Shape
 from digitcmp.config.comparators import CLASSES, READINGS
-from digitcmp.config.schema import DigitHead, ModelConfig
+from digitcmp.config.schema import SIZE, DigitHead, ModelConfig
 from digitcmp.model.blocks import Conv, Logits, Tower, flat
 from digitcmp.model.comparators import READERS, Posterior
 from digitcmp.model.dense import Dense
@@ -55,14 +55,14 @@ class AuxiliaryHeads(nn.Module):
 
 
 class Branch(nn.Module):
-    """What reads one digit: tower, dense layers and the digit heads, if it has any: images [n, 1, 14, 14].
+    """What reads one digit: tower, dense layers and the digit heads, if it has any: images [n, 1, s, s].
 
-    With two channels: what reads both digits as one image, [n, 2, 14, 14], for a network that is checked to have no digit layers then.
+    With two channels: what reads both digits as one image, [n, 2, s, s], for a network that is checked to have no digit layers then.
     """
 
-    def __init__(self, model: ModelConfig, channels: int = 1) -> None:
+    def __init__(self, model: ModelConfig, size: int, channels: int = 1) -> None:
         super().__init__()
-        self.tower = Tower(channels, model)
+        self.tower = Tower((channels, size, size), model)
         self.dense = Dense(self.tower.features, model.digit_dense, model)
         head = model.digit_head
         self.head = Logits(self.dense.outputs, CLASSES, head, model) if head.reads == "digit" else None
@@ -84,11 +84,11 @@ def share_norms(first: Branch, second: Branch) -> None:
 
 
 class SharedDigits(nn.Module):
-    """Both digits through one branch (weight sharing): [B, 2, 14, 14] -> [B, 2 x features], [B, 2, 10]."""
+    """Both digits through one branch (weight sharing): [B, 2, s, s] -> [B, 2 x features], [B, 2, 10]."""
 
-    def __init__(self, model: ModelConfig) -> None:
+    def __init__(self, model: ModelConfig, size: int) -> None:
         super().__init__()
-        self.branch = Branch(model)
+        self.branch = Branch(model, size)
         self.outputs = 2 * self.branch.outputs
 
     def forward(self, images: Tensor, noise: Tensor | None) -> Seen:
@@ -103,11 +103,11 @@ class SharedDigits(nn.Module):
 
 
 class SeparateDigits(nn.Module):
-    """A branch of its own for each digit, but for what they share: [B, 2, 14, 14] -> [B, 2 x features], [B, 2, 10]."""
+    """A branch of its own for each digit, but for what they share: [B, 2, s, s] -> [B, 2 x features], [B, 2, 10]."""
 
-    def __init__(self, model: ModelConfig) -> None:
+    def __init__(self, model: ModelConfig, size: int) -> None:
         super().__init__()
-        first, second = Branch(model), Branch(model)
+        first, second = Branch(model, size), Branch(model, size)
         if model.own_dense:  # of the tower they have one
             del second.tower
             second.__dict__["tower"] = first.tower
@@ -128,15 +128,16 @@ class SeparateDigits(nn.Module):
 
 
 class PairNetwork(nn.Module):
-    """The network that a ModelConfig declares. Its weights are undefined until `initialise` or a state dict fills them."""
+    """The network that a ModelConfig declares, for digits of so many pixels in height and width. Its weights are undefined until
+    `initialise` or a state dict fills them."""
 
-    def __init__(self, model: ModelConfig) -> None:
+    def __init__(self, model: ModelConfig, size: int = SIZE) -> None:
         super().__init__()
         self.reader: SharedDigits | SeparateDigits | Branch
         if model.joint:
-            self.reader = Branch(model, channels=2)
+            self.reader = Branch(model, size, channels=2)
         else:
-            self.reader = SharedDigits(model) if model.weight_sharing and not model.own_dense else SeparateDigits(model)
+            self.reader = SharedDigits(model, size) if model.weight_sharing and not model.own_dense else SeparateDigits(model, size)
         self.dense = Dense(self.reader.outputs, model.joint_dense, model)
         head, comparator = model.digit_head, model.comparator
         self.head = Logits(self.dense.outputs, CLASSES, head, model) if head.reads == "joint" else None
@@ -155,7 +156,7 @@ class PairNetwork(nn.Module):
             dropout.index = index
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
-        """Images [B, 2, 14, 14], normalised; noise: int32 dropout keys [len(self.dropouts)], None for no dropout."""
+        """Images [B, 2, s, s], normalised; noise: int32 dropout keys [len(self.dropouts)], None for no dropout."""
         seen: Seen = self.reader(images, noise)
         features, digits = self.dense(seen.features, noise), seen.digits
         if self.head is not None:
@@ -166,10 +167,10 @@ class PairNetwork(nn.Module):
         return Outputs(comparison, digits, seen.heads, embeddings)
 
 
-def build(model: ModelConfig, random: torch.Generator, device: torch.device) -> PairNetwork:
+def build(model: ModelConfig, random: torch.Generator, device: torch.device, size: int = SIZE) -> PairNetwork:
     """A network with fresh weights. Nothing is drawn from a global generator."""
     with torch.device("meta"):
-        network = PairNetwork(model)
+        network = PairNetwork(model, size)
     # what `to_empty` does, which imports sympy for it, 0.7 s of the first round
     empty = {name: torch.empty(tensor.shape, dtype=tensor.dtype, device=device) for name, tensor in network.state_dict().items()}
     network.load_state_dict(empty, assign=True)
@@ -177,7 +178,7 @@ def build(model: ModelConfig, random: torch.Generator, device: torch.device) -> 
     return network.to(memory_format=torch.channels_last)
 
 
-def count_parameters(model: ModelConfig) -> int:
+def count_parameters(model: ModelConfig, size: int = SIZE) -> int:
     """How many numbers the network learns. Takes no memory."""
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in PairNetwork(model).parameters())
+        return sum(parameter.numel() for parameter in PairNetwork(model, size).parameters())

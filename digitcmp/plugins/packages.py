@@ -132,8 +132,8 @@ def own_names(kind: str) -> builtins.list[str]:
 
 
 def shown() -> builtins.list[tuple[str, str]]:
-    """What each package offers, in a line: its name, and the choices that it adds."""
-    return [(package.name, " ".join(added(package))) for package in packages()]
+    """What each package adds, in a line: its name, and the choices."""
+    return [(package.name, " ".join(choices)) for package in packages() if (choices := added(package))]
 
 
 def added(package: Package) -> builtins.list[str]:

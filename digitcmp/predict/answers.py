@@ -9,26 +9,26 @@ from torch.nn import functional as F
 
 from digitcmp.config.composed import from_record
 from digitcmp.config.network import batch_norm, drops
+from digitcmp.config.targets import TARGETS, Target
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.networks import TrainedNetwork, load_model
 from digitcmp.train.evaluate import probabilities
 
 BATCH = 200  # pairs that are asked about at a time
-LESS_OR_EQUAL = {"le": [1], "gt": [0], "three": [0, 1]}  # the answers to data.target which mean first <= second
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Of one pair. probability: of first <= second, as the network holds it; posteriors: of the ten digits for either place, two lists,
-    None without digit head."""
+    """Of one pair. probability: of what is asked, as the network holds it (of first <= second, or that both are of one class); posteriors:
+    of the ten digits for either place, two lists, None without digit head."""
 
     probability: float
     posteriors: list[list[float]] | None
 
     @property
     def holds(self) -> bool:
-        """Whether the network holds first <= second to be true."""
+        """Whether the network holds it to be true."""
         return self.probability >= 0.5
 
     @property
@@ -48,13 +48,18 @@ class Kept:
     source: str
     network: TrainedNetwork
 
+    @property
+    def target(self) -> Target:
+        """What it was trained to answer."""
+        return TARGETS[self.network.target]
+
     @torch.no_grad()
     def ask(self, images: Tensor) -> list[Answer]:
-        """Answers for pairs of grey images [N, 2, 14, 14] in [0, 1], in the form of its data."""
+        """Answers for pairs of grey images [N, 2, s, s] in [0, 1], in the form of its data."""
         answers = []
         for batch in torch.split(images, BATCH):
             outputs = self.network(batch)
-            holds = probabilities(outputs.comparison)[:, LESS_OR_EQUAL[self.network.target]].sum(dim=-1)
+            holds = probabilities(outputs.comparison)[:, list(self.target.means)].sum(dim=-1)
             digits = None if outputs.digits is None else F.softmax(outputs.digits.double(), dim=-1).tolist()
             answers += [Answer(value, None if digits is None else digits[pair]) for pair, value in enumerate(holds.tolist())]
         return answers

@@ -1,4 +1,4 @@
-"""``python -m digitcmp.predict RUN_DIR A.png B.png``: is the digit in one picture less than or equal to that in another?"""
+"""``python -m digitcmp.predict RUN_DIR A.png B.png``: what a kept network says of the digits in two pictures."""
 
 import argparse
 import sys
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Ask a network that a run has kept (save_model=true, and single runs of up to ten rounds) about pictures of digits: PNG or JPEG of any size,
 one digit each, dark on light or light on dark. They are brought into the form of the data that the network was trained on. Or about
-the pairs of an .npz file: images [N, 2, 14, 14] or [N, 2, 28, 28], uint8 or floats from 0 to 1, ink bright, taken as they are; and
-digits [N, 2], if they are known.
+the pairs of an .npz file: images [N, 2, s, s], uint8 or floats from 0 to 1, ink bright, taken as they are but for their size; and digits
+[N, 2], if they are known.
 """
 EXAMPLES = """\
 examples:
@@ -55,7 +55,7 @@ def main() -> None:
     if arguments.csv:
         sys.stdout.write(csv_of(rows))
     else:
-        show(rows, Terminal())
+        show(rows, kept.target, Terminal())
 
 
 def of_pictures(kept: "Kept", paths: list[Path]) -> "list[AnswerRow]":
@@ -65,7 +65,7 @@ def of_pictures(kept: "Kept", paths: list[Path]) -> "list[AnswerRow]":
     from digitcmp.predict.output import row_of
     from digitcmp.predict.pictures import read_digit
 
-    digits = torch.stack([read_digit(path, kept.source) for path in paths])
+    digits = torch.stack([read_digit(path, kept.source, kept.network.size) for path in paths])
     answers = kept.ask(digits.view(-1, 2, *digits.shape[1:]))
     return [row_of(str(first), str(second), answer) for first, second, answer in zip(paths[::2], paths[1::2], answers, strict=True)]
 
@@ -75,7 +75,7 @@ def of_array(kept: "Kept", path: Path) -> "list[AnswerRow]":
     from digitcmp.predict.arrays import read_pairs
     from digitcmp.predict.output import row_of
 
-    pairs = read_pairs(path)
+    pairs = read_pairs(path, kept.network.size)
     known = [None] * len(pairs.images) if pairs.digits is None else [(first, second) for first, second in pairs.digits.tolist()]
     answers = enumerate(zip(kept.ask(pairs.images), known, strict=True))
     return [row_of(f"{path.name}[{pair}, 0]", f"{path.name}[{pair}, 1]", *found) for pair, found in answers]

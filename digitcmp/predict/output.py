@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 from rich.console import Console
 from rich.table import Table
 
+from digitcmp.config.targets import Target
 from digitcmp.experiment.progress import counted
 from digitcmp.experiment.views import to_csv
 from digitcmp.inert import visible
@@ -16,9 +17,9 @@ MOST = 20  # pairs that are shown on the screen
 
 @dataclass(frozen=True)
 class AnswerRow:
-    """A row of the CSV. first, second: the pictures, or the number of the pair in its file. answer: 1 where the network holds
-    first <= second to be true; probability: of that. *_read: the digit that it finds most probable, and its *_probability; empty
-    without digit head. *_digit: the true ones, where the file tells them."""
+    """A row of the CSV. first, second: the pictures, or the number of the pair in its file. answer: 1 where the network holds to be true
+    what is asked (first <= second, or that both are of one class); probability: of that. *_read: the digit that it finds most probable,
+    and its *_probability; empty without digit head. *_digit: the true ones, where the file tells them."""
 
     first: str
     second: str
@@ -31,12 +32,11 @@ class AnswerRow:
     first_digit: int | None = None
     second_digit: int | None = None
 
-    @property
-    def right(self) -> bool | None:
+    def right(self, target: Target) -> bool | None:
         """Whether the answer is true; None where nobody knows."""
-        return (
-            None if self.first_digit is None or self.second_digit is None else bool(self.answer) == (self.first_digit <= self.second_digit)
-        )
+        if self.first_digit is None or self.second_digit is None:
+            return None
+        return bool(self.answer) == (target.answer(self.first_digit, self.second_digit) in target.means)
 
 
 def row_of(first: str, second: str, answer: Answer, digits: tuple[int, int] | None = None) -> AnswerRow:
@@ -53,20 +53,21 @@ def csv_of(rows: Sequence[AnswerRow]) -> str:
     return to_csv(AnswerRow, map(astuple, rows))
 
 
-def show(rows: Sequence[AnswerRow], console: Console) -> None:
-    """Print the answers, the first ones of many, and how many are right where that is known."""
+def show(rows: Sequence[AnswerRow], target: Target, console: Console) -> None:
+    """Print the answers to what networks with this target are asked, the first ones of many, and how many are right where that is known."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("first", overflow="fold")
     table.add_column("second", overflow="fold")
     table.add_column("answer", no_wrap=True)
-    table.add_column("P(first ≤ second)", justify="right", no_wrap=True)
+    asked, opposite = (f"first {sign} second" for sign in target.asked)
+    table.add_column(f"P({asked})", justify="right", no_wrap=True)
     table.add_column("read", no_wrap=True)
     for row in rows[:MOST]:
-        answer = "first ≤ second" if row.answer else "first > second"
+        answer = asked if row.answer else opposite
         read = "" if row.first_read is None else f"{row.first_read} and {row.second_read}"
         table.add_row(visible(row.first), visible(row.second), answer, f"{row.probability:.3f}", read)
     console.print(table)
     if len(rows) > MOST:
         console.print(f"and {len(rows) - MOST:,} more (--csv has all)", style="dim")
-    if known := [row.right for row in rows if row.right is not None]:
+    if known := [right for row in rows if (right := row.right(target)) is not None]:
         console.print(f"{sum(known):,} of {counted(len(known), 'pair')} answered rightly: {100 * sum(known) / len(known):.2f} %")

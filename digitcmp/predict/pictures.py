@@ -1,31 +1,26 @@
 """Pictures of digits, as anybody draws or photographs them, brought into the form of the data that a network was trained on.
 
 MNIST's form is its authors': the ink in a box of 20 x 20 pixels with its proportions kept, the box in an image of 28 x 28 so that the
-centre of mass is in the middle (LeCun, Cortes and Burges, The MNIST database), here averaged over 2 x 2 blocks to 14 x 14. The bundled
-digits' form: the ink in a box of 32 x 32, averaged over 4 x 4 blocks to 8 x 8 (Alpaydin and Kaynak 1998), here resized to 14 x 14.
+centre of mass is in the middle (LeCun, Cortes and Burges, The MNIST database). The bundled digits' form: the ink in a box of 32 x 32,
+averaged over 4 x 4 blocks to 8 x 8 (Alpaydin and Kaynak 1998). Both come to the size that the network sees as their data do.
 """
 
-import io
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from digitcmp.data.sources import SIZE, from_bundled
+from digitcmp.data import images
+from digitcmp.data.pictures import read_picture
 from digitcmp.errors import DataError
-from digitcmp.files import is_special
 
 Grey = NDArray[np.float32]
 
-FORMATS = ("PNG", "JPEG")
-MOST_PIXELS = 50_000_000  # of a picture: a large camera's
-MOST_BYTES = 100_000_000  # of its file
 LONGEST = 280  # pixels of a picture's longer side, after it has been made smaller
 STROKE = 3  # a stroke is thinner than the longer side by this factor: what is lit unevenly varies more slowly than that
 NOISE = 3.0  # standard deviations from the background that are no ink
@@ -34,48 +29,19 @@ SPECK = 0.02  # of all ink: a part with less is dirt
 EDGE = 0.1  # of the darkest ink: what is fainter does not count as a digit's edge
 
 
-def read_digit(path: Path, form: str) -> Tensor:
+def read_digit(path: Path, form: str, size: int) -> Tensor:
     """What a network gets to see of a picture's file (see `digit_of`). Raises DataError for one that cannot be read, or is blank."""
     ink = ink_in(read_picture(path))
     if ink is None:
         raise DataError(f"{path}: it is blank; there is no digit in it")
-    return digit_of(ink, form)
+    return digit_of(ink, form, size)
 
 
-def read_picture(path: Path) -> Image.Image:
-    """A picture from a file. Raises DataError for what is none, or is too large."""
-    try:
-        if is_special(path):
-            raise OSError("it is no file")
-        if path.stat().st_size > MOST_BYTES:
-            raise DataError(f"{path}: it is larger than {MOST_BYTES // 1_000_000} MB")
-        return decode(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(f"{path}: it cannot be read: {error.strerror or error}") from error
-
-
-def decode(content: bytes, name: str) -> Image.Image:
-    """A picture from the bytes of its file. name: for messages. Raises DataError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            picture = Image.open(io.BytesIO(content), formats=FORMATS)
-            if picture.width * picture.height > MOST_PIXELS:
-                raise DataError(f"{name}: {picture.width:,} x {picture.height:,} pixels are more than {MOST_PIXELS:,}; make it smaller")
-            picture.load()
-        return ImageOps.exif_transpose(picture)
-    except DataError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{name}: it has more than {MOST_PIXELS:,} pixels; make it smaller") from error
-    except Exception as error:  # damaged pictures make the library raise anything
-        raise DataError(f"{name}: it is no picture that can be read; give a {' or '.join(FORMATS)} file") from error
-
-
-def digit_of(ink: Grey, form: str) -> Tensor:
-    """What a network gets to see of the ink of a picture: float32 [14, 14] in [0, 1], bright ink. form: the data set whose form it gets
+def digit_of(ink: Grey, form: str, size: int) -> Tensor:
+    """What a network gets to see of the ink of a picture: float32 [size, size] in [0, 1], bright ink. form: the data set whose form it gets
     (`FORMS`; any other has MNIST's)."""
-    return FORMS.get(form, as_in_mnist)(boxed(ink))
+    image = FORMS.get(form, as_in_mnist)(boxed(ink))
+    return images.resized(torch.from_numpy(image)[None], size)[0]
 
 
 def ink_in(picture: Image.Image) -> Grey | None:
@@ -156,19 +122,18 @@ def placed(ink: Grey, side: int, center: tuple[float, float]) -> Grey:
     return image
 
 
-def as_in_mnist(ink: Grey) -> Tensor:
-    """Ink [height, width] -> [14, 14], as MNIST's digits are, and as `digitcmp.data.sources.load_mnist` makes them smaller."""
+def as_in_mnist(ink: Grey) -> Grey:
+    """Ink [height, width] -> [28, 28], as MNIST's digits are."""
     small = fitted(ink, 20)
     row, column = ndimage.center_of_mass(small)  # 0 is the middle of the first pixel; MNIST's images have it at 14
-    image = placed(small, 2 * SIZE, (row, column))
-    return torch.from_numpy(image.reshape(SIZE, 2, SIZE, 2).mean(axis=(1, 3), dtype=np.float32))
+    return placed(small, 28, (row, column))
 
 
-def as_in_digits(ink: Grey) -> Tensor:
-    """Ink [height, width] -> [14, 14], as scikit-learn's bundled digits are."""
+def as_in_digits(ink: Grey) -> Grey:
+    """Ink [height, width] -> [8, 8], as scikit-learn's bundled digits are."""
     small = fitted(ink, 32)
-    image = placed(small, 32, (small.shape[0] / 2, small.shape[1] / 2)).reshape(8, 4, 8, 4).mean(axis=(1, 3), dtype=np.float32)
-    return from_bundled(torch.from_numpy(image)[None])[0]
+    image = placed(small, 32, (small.shape[0] / 2, small.shape[1] / 2))
+    return np.asarray(image.reshape(8, 4, 8, 4).mean(axis=(1, 3), dtype=np.float32))
 
 
-FORMS: dict[str, Callable[[Grey], Tensor]] = {"mnist": as_in_mnist, "digits": as_in_digits}
+FORMS: dict[str, Callable[[Grey], Grey]] = {"mnist": as_in_mnist, "digits": as_in_digits}

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from digitcmp.config.targets import TARGETS
 from digitcmp.inert import line
 from digitcmp.report.runs import round_frame, was_tested
 from digitcmp.terminal import say
@@ -52,7 +53,7 @@ def print_next(run: "Run", console: Console) -> None:
     _, _, _, *overrides = shlex.split(run.command)
     others = [override for override in overrides if override.split("=")[0] not in ("rounds", "seed")]
     given = {override.split("=")[0] for override in others}
-    mistakes = run.config.save_model and run.config.data.target != "three"  # which shows pairs with two answers
+    mistakes = run.config.save_model and TARGETS[run.config.data.target].outputs == 2  # which shows pairs with two answers
     steps = [("which pairs it gets wrong", ["python", "-m", "digitcmp.mistakes", shown(run.directory)])] if mistakes else []
     if rounds == 1:
         steps.append(("how much chance there is in it", ["python", "-m", "digitcmp", *others, f"rounds={SOME_ROUNDS}"]))

@@ -89,13 +89,14 @@ class Scores:
     """Per round: the fractions of right comparisons and of right digits (of both places together; None without digit head),
     and whether all comparison logits are finite: a network that diverged in its last step answers, but has no opinion.
 
-    right: bool [S, N], which pairs were answered rightly.
+    right: bool [S, N], which pairs were answered rightly; read: int64 [S, N, 2], the digits that were read, None without digit head.
     """
 
     accuracy: list[float]
     digit_accuracy: list[float] | None
     finite: list[bool]
     right: Tensor = field(compare=False, repr=False)
+    read: Tensor | None = field(compare=False, repr=False)
 
 
 def dropout_keys(
@@ -114,7 +115,7 @@ def evaluate(predictor: Predictor, pairs: Pairs, size: int | None = None, noise:
     """Test the rounds' networks in evaluation mode on their pairs [S, N], so many at a time. noise: see `dropout_keys`; at least as many
     batches as there are."""
     predictor.train(False)
-    right, digits_right = [], []
+    right, read = [], []
     count, size = pairs.target.shape[1], size or BATCH
     finite = torch.ones(len(pairs.target), dtype=torch.bool, device=pairs.target.device)
     for number, start in enumerate(range(0, count, size)):
@@ -123,11 +124,12 @@ def evaluate(predictor: Predictor, pairs: Pairs, size: int | None = None, noise:
         finite &= outputs.comparison.isfinite().all(dim=2).all(dim=1)
         right.append(decide(outputs.comparison) == pairs.target[:, batch])
         if outputs.digits is not None:
-            digits_right.append((outputs.digits.argmax(dim=-1) == pairs.digits[:, batch]).sum(dim=(1, 2)))
-    answers = torch.cat(right, dim=1)
+            read.append(outputs.digits.argmax(dim=-1))
+    answers, digits_read = torch.cat(right, dim=1), torch.cat(read, dim=1) if read else None
     accuracy = (answers.sum(dim=1).cpu().double() / count).tolist()
-    digits = (torch.stack(digits_right).sum(dim=0).cpu().double() / (2 * count)).tolist() if digits_right else None
-    return Scores(accuracy, digits, finite.tolist(), answers)
+    hits = None if digits_read is None else (digits_read == pairs.digits).sum(dim=(1, 2))
+    digits = None if hits is None else (hits.cpu().double() / (2 * count)).tolist()
+    return Scores(accuracy, digits, finite.tolist(), answers, digits_read)
 
 
 def by_distance(right: Tensor, digits: Tensor) -> tuple[list[list[int]], list[list[int]]]:
@@ -138,3 +140,21 @@ def by_distance(right: Tensor, digits: Tensor) -> tuple[list[list[int]], list[li
     distance = (digits[..., 0] - digits[..., 1]).abs()
     member = distance[..., None] == torch.arange(CLASSES, device=distance.device)  # [S, N, 10]
     return member.sum(dim=1).tolist(), (member & right[..., None]).sum(dim=1).tolist()
+
+
+def confusion(scores: Scores, digits: Tensor, index: int) -> tuple[list[int], list[int], list[int] | None]:
+    """Of the round at this index, for each of 10 x 10 cells (row by row): how many pairs have these first and second digits, how many of
+    them are answered rightly, and how many digits of the row are read as the column's; None for the last without digit head.
+
+    digits: int64 [S, N, 2], the true ones.
+    """
+    own = digits[index]
+    cells = own[:, 0] * CLASSES + own[:, 1]
+    read = None if scores.read is None else counted((own * CLASSES + scores.read[index]).flatten())
+    return counted(cells), counted(cells[scores.right[index]]), read
+
+
+def counted(cells: Tensor) -> list[int]:
+    """How often each of 100 numbers occurs."""
+    counts: list[int] = torch.bincount(cells, minlength=CLASSES**2).tolist()
+    return counts

@@ -38,7 +38,7 @@ class Program(ABC):
 
     @abstractmethod
     def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
-        """Images [S, B, 2, 14, 14], dropout keys [S, dropouts] -> comparison [S, B, 1 to 3], digits [S, B, 2, 10] or None."""
+        """Images [S, B, 2, s, s], dropout keys [S, dropouts] -> comparison [S, B, 1 to 3], digits [S, B, 2, 10] or None."""
 
     @abstractmethod
     def of_each(self, find: Callable[[Tensor], Tensor | None]) -> list[dict[str, Tensor]]:

@@ -1,4 +1,5 @@
-"""What a round leaves, as typed rows: one for the round, one per epoch, one per distance of its test pairs. Imports no torch."""
+"""What a round leaves, as typed rows: one for the round, one per epoch, one per distance and two classes of its test pairs. Imports no
+torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,19 @@ class DistanceRow:
     right: int
 
 
+@dataclass(frozen=True)
+class ConfusionRow:
+    """Two classes in one round: how many test pairs have them as first and second, how many of these were answered rightly after the last
+    epoch, and how many digits of the first class were read as the second (None without digit head)."""
+
+    seed: int
+    first: int
+    second: int
+    pairs: int
+    right: int
+    read: int | None
+
+
 @dataclass
 class RoundResult:
     """A round that has ended. network: the trained network as a safetensors file, where it is kept; trace: of a round that broke."""
@@ -66,6 +80,7 @@ class RoundResult:
     distances: list[DistanceRow] = field(default_factory=list)
     network: bytes | None = None
     trace: str = ""
+    confusion: list[ConfusionRow] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import torch
 
+from digitcmp.config.comparators import CLASSES
 from digitcmp.config.schema import Config, DataConfig
 from digitcmp.data.pairs import PairSampler, RoundPairs, make_round, stack
 from digitcmp.data.sources import load
@@ -14,12 +15,12 @@ from digitcmp.data.transforms import find_columns, make_augmentation
 from digitcmp.errors import DigitcmpError
 from digitcmp.model.network import build
 from digitcmp.seeding import MemberSeed, Stream, generator
-from digitcmp.train.evaluate import Scores, by_distance
+from digitcmp.train.evaluate import Scores, by_distance, confusion
 from digitcmp.train.loop import TrainSpec, train
 from digitcmp.train.optimizer import find_algorithm, make_follower, make_optimizer, make_shape
 from digitcmp.train.program import Program, make_program
 from digitcmp.train.progress import OnCheckpoint, OnEpoch, RoundProgress, read
-from digitcmp.train.results import Checkpoint, DistanceRow, EpochRow, RoundResult, RoundRow
+from digitcmp.train.results import Checkpoint, ConfusionRow, DistanceRow, EpochRow, RoundResult, RoundRow
 from digitcmp.train.saved import pack
 from digitcmp.train.state import State
 
@@ -45,14 +46,14 @@ def train_rounds(
     """
     rounds, begun = [RoundProgress(seed) for seed in seeds], time.perf_counter()
     try:
-        load(config.data.source, config.data.root, config.data.fingerprint)  # once per process
+        load(config.data.source, config.data.root, config.data.fingerprint, config.data.size)  # once per process
         spec, begun = train_spec(config), time.perf_counter()
         start: State | None = None
         if checkpoints:
             rounds, start = resumed(checkpoints)
         drawn = [round_pairs(config.data, seed) for seed in seeds]
         member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
-        networks = [build(config.model, generator(member_seed, Stream.WEIGHTS), device) for member_seed in member_seeds]
+        networks = [build(config.model, generator(one, Stream.WEIGHTS), device, config.data.size) for one in member_seeds]
         program, pairs = make_program(networks, together=len(rounds) > 1 or device.type != "cpu"), stack(drawn, device)
         tested: Scores | None = None
         going_on = [one.tell(index, on_epoch) for index, one in enumerate(rounds)]
@@ -66,7 +67,7 @@ def train_rounds(
         distances = by_distance(tested.right, pairs.test.digits) if tested else None
         seconds = (time.perf_counter() - begun) / len(rounds)
         return [
-            round_result(config, one, own, index, program, distances, one.seconds + seconds)
+            round_result(config, one, own, index, program, distances, one.seconds + seconds, confused(one, tested, pairs, index))
             for index, (one, own) in enumerate(zip(rounds, drawn, strict=True))
         ]
     except DigitcmpError:
@@ -101,7 +102,14 @@ def made_checkpoints(rounds: Sequence[RoundProgress], state: State, seconds: flo
 
 
 def round_result(
-    config: Config, one: RoundProgress, pairs: RoundPairs, index: int, program: Program, distances: Distances | None, seconds: float
+    config: Config,
+    one: RoundProgress,
+    pairs: RoundPairs,
+    index: int,
+    program: Program,
+    distances: Distances | None,
+    seconds: float,
+    confused: list[ConfusionRow],
 ) -> RoundResult | None:
     """What the round at this index of the stack leaves, None when it was stopped. distances: of all rounds, where they were tested."""
     majority = pairs.test.target.bincount().max().item() / len(pairs.test.target)
@@ -110,8 +118,21 @@ def round_result(
     if row.status == "done" and not one.stopped:
         counts = enumerate(zip(*(per_round[index] for per_round in distances), strict=True)) if distances else ()
         result.distances = [DistanceRow(one.seed, distance, total, hits) for distance, (total, hits) in counts if total]
+        result.confusion = confused
         result.network = saved_network(program, pairs, index, config.ensemble) if config.save_model else None
     return None if one.stopped else result
+
+
+def confused(one: RoundProgress, tested: Scores | None, pairs: RoundPairs, index: int) -> list[ConfusionRow]:
+    """The classes of the test pairs of the round at this index of the stack, as far as they occur; none where it was not tested."""
+    if tested is None:
+        return []
+    asked, right, read = confusion(tested, pairs.test.digits, index)
+    rows = [
+        ConfusionRow(one.seed, *divmod(cell, CLASSES), asked[cell], right[cell], None if read is None else read[cell])
+        for cell in range(CLASSES**2)
+    ]
+    return [row for row in rows if row.pairs or row.read]
 
 
 def crashed_round(config: Config, seed: int, reason: str) -> RoundResult:
@@ -121,7 +142,7 @@ def crashed_round(config: Config, seed: int, reason: str) -> RoundResult:
 
 def round_pairs(data: DataConfig, seed: int) -> RoundPairs:
     """The pairs of the round of this seed. Raises DataError when the data set has too few images."""
-    source = load(data.source, data.root, data.fingerprint)
+    source = load(data.source, data.root, data.fingerprint, data.size)
     return make_round(
         source,
         seed if data.seed is None else data.seed,

@@ -74,6 +74,15 @@ def test_a_sweep_is_the_command(run_cli: Cli, tmp_path: Path, monkeypatch: pytes
     assert digitcmp.load_model(result.runs[1]).seed == 1
 
 
+def test_a_search_is_a_sweep(tmp_path: Path) -> None:
+    """Its trials are rounds with what was searched in front; they are not tested, and so have no table."""
+    space = {"hydra/sweeper": "digitcmp_optuna", "hydra.sweeper": {"n_trials": 2, "pruner": "none"}, "aux_weight": "interval(0,2)"}
+    result = digitcmp.sweep({**space, "model": "wsn", **SMALL, "data.val_pairs": 20}, tmp_path / "q", progress=False)
+    assert result.rounds.columns.tolist()[:3] == ["run", "aux_weight", "seed"]
+    assert len(result.rounds) == 2
+    assert "holds no tested run" in repr(result)
+
+
 @pytest.fixture
 def of_two(tmp_path: Path) -> digitcmp.Result:
     """A made-up sweep."""

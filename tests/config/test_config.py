@@ -16,7 +16,8 @@ from digitcmp.config.composed import from_composed
 from digitcmp.config.identity import configuration, flat
 from digitcmp.config.messages import known_keys
 from digitcmp.config.schema import GROUP_SCHEMAS, Config
-from tests.conftest import CONF, MODELS, SWEEPS, Ended, choices, compose_config, compose_tree, needs_aux, needs_mnist, train_round
+from tests.conftest import CONF, MODELS, SWEEPS, Ended, choices, compose_config, compose_tree, needs_aux, train_round
+from tests.data.made import make
 
 TINY = ["epochs=1", "batch_size=20", "data.train_pairs=40", "data.test_pairs=40"]
 GROUPS = ["model", "optimizer", "scheduler", "data", "augment", "callbacks", "experiment", "ladder"]
@@ -96,10 +97,13 @@ def test_every_choice_trains(group: str) -> None:
         check_tiny_round(compose_config(f"{group}={name}", *TINY, "data.val_pairs=10", "batch_size=15"))
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=needs_mnist if name == "mnist" else ()) for name in choices("data")])
-def test_every_data_file_trains(name: str) -> None:
+@pytest.mark.parametrize("name", choices("data"))
+def test_every_data_file_trains(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every data file, with validation pairs, shuffling and the other target too."""
-    check_tiny_round(compose_config(f"data={name}", *TINY, "data.val_pairs=10", "data.shuffle=true", "data.target=gt", "batch_size=15"))
+    root, _ = make(name, tmp_path, monkeypatch)
+    pairs = ["data.train_pairs=40", "data.test_pairs=30", "data.val_pairs=10", "batch_size=15"]
+    where = [f"data={name}", *([] if root is None else [f"data.root={root}"])]
+    check_tiny_round(compose_config(*where, *TINY, *pairs, "data.shuffle=true", "data.target=gt"))
 
 
 OWN = ("best", "best_small")

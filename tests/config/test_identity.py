@@ -33,6 +33,7 @@ def hash_of(*overrides: str) -> str:
         "rounds=auto",
         "auto.max=50",
         "ray.address=auto",
+        "data.size=14",
     ],
 )
 def test_hash_ignores_where_and_how(override: str) -> None:
@@ -51,6 +52,8 @@ def test_hash_ignores_where_and_how(override: str) -> None:
         "scheduler=cosine",
         "data.shuffle=true",
         "data.val_pairs=10",
+        "data.size=28",
+        "data.target=same",
     ],
 )
 def test_hash_sees_what_changes_numbers(override: str) -> None:

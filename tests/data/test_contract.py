@@ -1,24 +1,42 @@
 """What every data source promises."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits as bundled
 from torch.nn.functional import interpolate
 
 from digitcmp.contracts.data import PROMISES
-from digitcmp.data.sources import SOURCES, Source, Split, load
-from digitcmp.errors import ConfigError
+from digitcmp.data.published import PUBLISHED
+from digitcmp.data.sources import SOURCES, Source, Split, load, read
+from digitcmp.errors import ConfigError, DataError
 from tests.conftest import MNIST_FILE, MNIST_ROOT, compose_config, needs_mnist
+from tests.data.made import Parts, make
 
-EACH = pytest.mark.parametrize(
-    "source", [pytest.param(name, marks=needs_mnist if name == "mnist" else ()) for name in SOURCES], indirect=True
-)
+EACH = pytest.mark.parametrize("made_source", SOURCES, indirect=True)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A small data set, and what it must be read as. root: its data.root."""
+
+    name: str
+    root: str | None
+    parts: Parts
+
+    def at(self, size: int) -> Source:
+        """As networks see it."""
+        load.cache_clear()
+        return load(self.name, self.root, None, size)
 
 
 @pytest.fixture
-def source(request: pytest.FixtureRequest) -> Source:
-    """A data set, read once per process."""
-    return load(request.param, MNIST_ROOT)
+def made_source(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """Each data set, as files of its own format that the test has made."""
+    return Made(request.param, *make(request.param, tmp_path, monkeypatch))
 
 
 def raw_bytes(name: str, start: int, count: int) -> bytes:
@@ -29,21 +47,46 @@ def raw_bytes(name: str, start: int, count: int) -> bytes:
 
 
 @EACH
-def test_images_and_labels(source: Source) -> None:
-    """Grey float images of 14 x 14 that use all of [0, 1], and all ten classes in both splits."""
+@pytest.mark.parametrize("size", [14, 28, 9])
+def test_images_and_labels(made_source: Made, size: int) -> None:
+    """Grey float images of the size that is asked for, which use most of [0, 1], and all ten classes in both splits."""
+    source = made_source.at(size)
     for split in (source.train, source.test):
-        assert split.images.shape == (len(split.labels), 14, 14)
+        assert split.images.shape == (len(split.labels), size, size)
         assert (split.images.dtype, split.labels.dtype) == (torch.float32, torch.int64)
-        assert split.images.min() == 0
+        assert 0 <= split.images.min() < 0.1
         assert 0.9 < split.images.max() <= 1
         assert split.labels.unique().tolist() == list(range(10))
 
 
 @EACH
 @pytest.mark.parametrize("promise", PROMISES)
-def test_promises(source: Source, promise: str) -> None:
+def test_promises(made_source: Made, promise: str) -> None:
     """Those that anybody's data set keeps (`digitcmp.contracts.data`)."""
-    PROMISES[promise](compose_config(f"data={source.name}", f"data.root='{MNIST_ROOT}'"))
+    where = [] if made_source.root is None else [f"data.root='{made_source.root}'"]
+    PROMISES[promise](compose_config(f"data={made_source.name}", *where, "data.train_pairs=40", "data.test_pairs=30", "batch_size=20"))
+
+
+@EACH
+def test_a_source_is_known_whatever_the_size(made_source: Made) -> None:
+    """Its fingerprint is that of its files."""
+    first, again = (read(made_source.name, made_source.root) for _ in range(2))
+    assert first.fingerprint == again.fingerprint
+    assert (first.name, again.name) == (made_source.name, made_source.name)
+    for size in (14, 28):
+        load(made_source.name, made_source.root, first.fingerprint, size)
+        with pytest.raises(DataError, match="these are other data"):
+            load(made_source.name, made_source.root, "0" * 12, size)
+
+
+@EACH
+def test_what_is_in_the_files_is_what_is_read(made_source: Made) -> None:
+    """Each image, upright, with its own label, in its own part."""
+    found = read(made_source.name, made_source.root)
+    for split, (images, labels) in zip((found.train, found.test), made_source.parts, strict=False):
+        grey = (split.images if split.images.is_floating_point() else split.images / 255).numpy()
+        ours = sorted(zip(split.labels.tolist(), (grey.round(5).tolist()), strict=True))
+        assert ours == sorted(zip(labels.tolist(), (images.astype(np.float32) / 255).round(5).tolist(), strict=True))
 
 
 def test_an_unknown_source_is_refused() -> None:
@@ -52,10 +95,18 @@ def test_an_unknown_source_is_refused() -> None:
         load("letters", None)
 
 
-def test_mnist_needs_a_folder() -> None:
+@pytest.mark.parametrize("name", ["npz", "folder", *PUBLISHED])
+def test_a_root_is_needed(name: str) -> None:
     """The error says how to give one."""
-    with pytest.raises(ConfigError, match=r"data\.root=null.*DIGITCMP_DATA"):
-        load("mnist", None)
+    with pytest.raises(ConfigError, match=rf"^data\.root=null: data={name} needs a f[a-z]+; use data\.root=F[A-Z]+"):
+        load(name, None)
+
+
+@pytest.mark.parametrize("name", ["npz", "folder", *PUBLISHED])
+def test_the_home_of_nobody(name: str) -> None:
+    """One line."""
+    with pytest.raises(DataError, match=r"^data\.root=~nobody_of_that_name/x: there is no such user"):
+        load(name, "~nobody_of_that_name/x")
 
 
 def labelled(*splits: Split) -> list[tuple[int, bytes]]:
@@ -87,6 +138,13 @@ def test_mnist_has_its_published_sizes() -> None:
     source = load("mnist", MNIST_ROOT)
     assert (len(source.train.labels), len(source.test.labels)) == (60_000, 10_000)
     assert not source.repeat
+
+
+@needs_mnist
+def test_mnist_at_its_own_size_is_the_file() -> None:
+    """Bytes of the raw file, divided by 255."""
+    image = load("mnist", MNIST_ROOT, None, 28).test.images[77]
+    assert torch.equal(image, torch.tensor(list(raw_bytes("t10k-images-idx3-ubyte", 16 + 784 * 77, 784))).view(28, 28) / 255)
 
 
 @needs_mnist

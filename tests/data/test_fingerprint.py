@@ -158,7 +158,9 @@ def test_rounds_refuse_data_that_change_under_them(mine: list[str], tmp_path: Pa
 IMAGES, LABELS = torch.rand(8, 14, 14), torch.arange(8)
 FAULTS = {
     "images are torch.float64": Split(IMAGES.double(), LABELS),
-    r"images are torch.float32 \[8, 28, 28\]": Split(torch.rand(8, 28, 28), LABELS),
+    r"images are torch.float32 \[8, 28, 14\]": Split(torch.rand(8, 28, 14), LABELS),
+    r"images are torch.float32 \[8, 0, 0\]": Split(torch.rand(8, 0, 0), LABELS),
+    "labels are all 3; images of one class": Split(IMAGES, torch.full((8,), 3)),
     "images have values from 0.* to 255": Split(torch.cat([IMAGES[:7], torch.full((1, 14, 14), 255.0)]), LABELS),
     "must be finite": Split(IMAGES.clone().fill_(torch.nan), LABELS),
     "labels are from 0 to 10": Split(IMAGES, torch.tensor([0, 1, 2, 3, 4, 5, 6, 10])),
@@ -177,6 +179,13 @@ def test_arrays_that_no_source_may_have(fault: str, part: str, monkeypatch: pyte
     made = Source("mine", *((FAULTS[fault], good) if part == "train" else (good, FAULTS[fault])), repeat=True)
     monkeypatch.setitem(sources.SOURCES, "mine", lambda _: made)
     with pytest.raises(DataError, match=rf"^data\.source=mine, data\.root=x: the {part} .*{fault}"):
+        sources.read("mine", "x")
+
+
+def test_parts_of_two_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train and test images are alike."""
+    monkeypatch.setitem(sources.SOURCES, "mine", lambda _: Source("mine", Split(IMAGES, LABELS), Split(torch.rand(8, 9, 9), LABELS), True))
+    with pytest.raises(DataError, match="train images have a side of 14 pixels, test images of 9"):
         sources.read("mine", "x")
 
 

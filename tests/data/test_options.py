@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from digitcmp.config.targets import TARGETS
 from digitcmp.data.pairs import RoundPairs, answers, make_round
 from digitcmp.data.sources import Source, Split
 
@@ -80,3 +81,17 @@ def test_three_answers() -> None:
     assert answers(digits, "three").tolist() == [0, 1, 2]
     assert answers(digits, "le").tolist() == [1, 1, 0]
     assert answers(digits, "gt").tolist() == [0, 0, 1]
+    assert answers(digits, "same").tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_is_asked_is_told_of_numbers_and_tensors_alike(target: str) -> None:
+    """Of all pairs; what people ask networks about follows from the answers."""
+    asked = TARGETS[target]
+    first, second = torch.meshgrid(torch.arange(10), torch.arange(10), indexing="ij")
+    given = answers(torch.stack([first, second], dim=-1), target)
+    assert {*given.flatten().tolist()} == {*range(asked.outputs)}
+    for one, other, answer in zip(first.flatten().tolist(), second.flatten().tolist(), given.flatten().tolist(), strict=True):
+        assert asked.answer(one, other) == answer
+        assert (answer in asked.means) == {"≤": one <= other, "=": one == other}[asked.asked[0]]
+        assert (answer == 1) == {"≤": one <= other, ">": one > other, "=": one == other}[asked.relation]

@@ -60,6 +60,16 @@ def test_answers(server: LocalServer) -> None:
     assert 0 <= compares["probability"] <= 1
 
 
+def test_other_sizes_and_questions(runs: list[Path], tmp_path: Path) -> None:
+    """A network of another size, which was asked another question, beside one of this: each is told, and sees its own size."""
+    train_run(compose_config(*SMALL, "model=net2", "data.size=20", "data.target=same"), tmp_path / "same")
+    with serving(Server(Networks([tmp_path / "same", *runs[:1]], None), 0)) as server:
+        told = [(one["size"], one["asked"]) for one in ask(server, "/networks")[1]["networks"]]
+        assert told == [(20, ["=", "≠"]), (14, ["≤", ">"])]
+        for path, sent in (("/pair", {}), ("/answer", {"first": url(drawn()), "second": url(drawn())})):
+            assert [np.shape(answer["seen"]) for answer in ask(server, path, sent)[1]["answers"]] == [(2, 20, 20), (2, 14, 14)]
+
+
 def test_random_pairs(server: LocalServer, runs: list[Path]) -> None:
     """A pair of test images is answered as they are, not as they are drawn."""
     import torch
@@ -148,4 +158,4 @@ def test_in_a_browser(server: LocalServer, scheme: Any, width: int) -> None:
         page.click("#random")
         expect(told).to_contain_text("test images of a")
         page.click("#clear-first")
-        expect(told).to_have_text("draw the first digit")
+        expect(told).to_contain_text("draw the first")  # and the second, where the test image is too faint a drawing

@@ -312,18 +312,6 @@ def test_short_memory(nodes: Nodes) -> None:
     assert re.match(r"1 round begun again( after epoch \d+)? \(seed 0\): its process took too much memory", told[0])
 
 
-def test_code_of_ones_own(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is let in goes to the nodes, which have other working folders."""
-    monkeypatch.setenv(ALLOWED, "")
-    ray.shutdown()  # a command connects when it knows what is let in
-    file = str(new.make("plugins", None, Path("my_conf")))
-    own = ("--config-dir", "my_conf", "--allow-code", file, "augment=dim", "model.tower=[{channels: 4, pool: 3}, {kind: scaled}]")
-    ended = run_cli(*own, *TINY, *RAY, "rounds=2", "hydra.run.dir=run")
-    ray.shutdown()
-    assert ended.code == 0, ended.err
-    assert finished(Path("run")) == {0: 1, 1: 1}
-
-
 def test_bad_input(nodes: Nodes, run_cli: Cli) -> None:
     """One line each, before anything is written: more than any node has, and nodes that are not as this machine is."""
     ended = run_cli(*TINY, *RAY, "ray.gpus=1", "rounds=2", "hydra.run.dir=bad")
@@ -362,6 +350,19 @@ def test_the_package_travels(nodes: Nodes, run_cli: Cli) -> None:
     ended = run_cli(*TINY, *RAY, "ray.cpus=2", "ray.gpus=1", "rounds=2", "hydra.run.dir=gpu")
     assert (ended.code, "finds no usable GPU on node" in ended.err) == (1, True), ended.err
     nodes.lose(bare)
+
+
+@pytest.mark.usefixtures("nodes")
+def test_code_of_ones_own(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is let in goes to the nodes, which have other working folders."""
+    monkeypatch.setenv(ALLOWED, "")
+    ray.shutdown()  # a command connects when it knows what is let in
+    file = str(new.make("plugins", None, Path("my_conf")))
+    own = ("--config-dir", "my_conf", "--allow-code", file, "augment=dim", "model.tower=[{channels: 4, pool: 3}, {kind: scaled}]")
+    ended = run_cli(*own, *TINY, *RAY, "rounds=2", "hydra.run.dir=run")
+    ray.shutdown()
+    assert ended.code == 0, ended.err
+    assert finished(Path("run")) == {0: 1, 1: 1}
 
 
 def test_a_command_that_is_told_to_end(tmp_path: Path) -> None:

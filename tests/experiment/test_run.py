@@ -57,7 +57,18 @@ def test_a_run_leaves_the_promised_files(run_cli: Callable[..., Ended], tmp_path
     (directory,) = tmp_path.glob("outputs/*/*")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", directory.parent.name)
     assert re.fullmatch(r"\d\d-\d\d-\d\d_model=wsn,aux_weight=0\.5,.*", directory.name)
-    files = {".hydra", ".lock", "run.json", "records", "epochs.csv", "rounds.csv", "distances.csv", "curves.png", "digitcmp.log"}
+    files = {
+        ".hydra",
+        ".lock",
+        "run.json",
+        "records",
+        "epochs.csv",
+        "rounds.csv",
+        "distances.csv",
+        "confusion.csv",
+        "curves.png",
+        "digitcmp.log",
+    }
     # and the changes of a checkout that has some
     assert {path.name for path in directory.iterdir() if not path.match("changes-*.diff")} == files
     about = json.loads((directory / "run.json").read_text())

@@ -115,7 +115,7 @@ def test_shapes_are_those_of_real_convolutions(tower: list[ConvLayer]) -> None:
         x = F.max_pool2d(nn.Conv2d(channels, layer.channels, layer.kernel, padding=layer.padding)(x), layer.pool)
         channels = layer.channels
     model = ModelConfig(tower=tower)
-    built = Tower(1, model)
+    built = Tower((1, SIZE, SIZE), model)
     assert x.shape[1:] == [*chain("tower", "images", (1, SIZE, SIZE), tower, model)][-1].outputs
     assert built(torch.zeros(3, 1, 14, 14)).shape == (3, built.features) == (3, x.numel())
 

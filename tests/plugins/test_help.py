@@ -31,6 +31,9 @@ def described(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield from described(kind, f"{prefix}{item.name}.")
 
 
+EXPLAINED = r"^  (\w+)(?:  +|\n {6,})\S"  # a name, and beside or, where it is long, below it what it is
+
+
 @pytest.mark.parametrize("node", [Config, SearchConfig, *(kind for kinds in GROUP_SCHEMAS.values() for kind in kinds.values())])
 def test_every_key_has_a_meaning(node: type) -> None:
     """In a line, beside the key."""
@@ -47,7 +50,7 @@ def test_help_fits_one_screen(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, col
     assert (ended.code, ended.err) == (0, "")
     assert len(lines) <= 23
     assert max(map(len, lines)) <= 80
-    assert {re.split("  +", line)[1] for line in lines if " in all" in line} == {"model", "+experiment", "+sweeps"}
+    assert {re.split("  +", line)[1] for line in lines if " in all" in line} == {"model", "data", "+experiment", "+sweeps"}
     for named in (
         "--help-keys",
         "--help-choices",
@@ -117,7 +120,7 @@ def test_every_choice_is_explained(run_cli: Cli) -> None:
     assert sorted(sections) == sorted([*GROUPS, "sweeps"])
     for group in (*GROUPS, "sweeps"):
         names = choices(group) if group != "sweeps" else sorted(path.stem for path in SWEEPS.glob("*.yaml"))
-        assert re.findall(r"^  (\w+)  +\S", sections[group], re.M) == names
+        assert re.findall(EXPLAINED, sections[group], re.M) == names
     assert "  net3               Model 3 of the published Table 1: net2 with one digit head" in shown
     assert "@package" not in shown
 
@@ -126,7 +129,7 @@ def test_every_sweep_is_explained(run_cli: Cli) -> None:
     """Beside its name; and the sweeps and networks of a folder of one's own, too."""
     shown = run_cli("--help-sweeps").out
     assert "  table1             The published Table 1: Models 1 to 4 on MNIST, 100 rounds\n" in shown
-    assert len(re.findall(r"^  (\w+)  +[A-Z]", shown, re.M)) == len(list(SWEEPS.glob("*.yaml")))
+    assert len(re.findall(EXPLAINED, shown, re.M)) == len(list(SWEEPS.glob("*.yaml")))
     assert "+sweeps=table1" not in shown
 
 

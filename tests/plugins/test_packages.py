@@ -1,5 +1,6 @@
 """What other packages offer: found, named in the help, and told in one line where they are broken."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,7 @@ def test_what_has_a_name_of_ours_is_left_out(monkeypatch: pytest.MonkeyPatch, tm
         f"digitcmp: {left} of dimmer 1.5 is left out: digitcmp has one of this name"
         for left in ("digitcmp.blocks conv", "digitcmp.augmentations shift", "conf/model/net1.yaml")
     ]
+    assert "dimmer" not in run_cli("--help").out
 
 
 @pytest.mark.usefixtures("dimmer")
@@ -159,3 +161,65 @@ def test_a_part_that_is_not_where_it_should_be(monkeypatch: pytest.MonkeyPatch, 
     install(monkeypatch, tmp_path / "site", "dimmer", points("dimmer"), code)
     sys.modules.pop("dimmer", None)
     assert "dimmer.parts:gone cannot be imported (AttributeError" in run_cli("augment=dim", "dry_run=true").err
+
+
+EVERY = """
+from dataclasses import dataclass
+from digitcmp.config.registry import Component
+from digitcmp.config.schema import OptimizerConfig, SchedulerConfig, key
+
+@dataclass
+class Signs(OptimizerConfig):
+    algorithm: str = key("signs", help="x")
+    lr: float = key(0.001, above=0, help="the learning rate")
+    slow: float = key(0.5, at_least=0, below=1, help="share of the last step")
+
+@dataclass
+class Halves(SchedulerConfig):
+    shape: str = key("halves", help="x")
+    left: float = key(0.5, above=0, help="of the learning rate, in the second half")
+
+SIGNS = Component("every.trained:Signs", Signs)
+HALVES = Component("every.trained:halves", Halves)
+"""
+TRAINED = """
+import torch
+
+class Signs(torch.optim.Optimizer):
+    def __init__(self, params, lr, slow, weight_decay):
+        super().__init__(params, {"lr": lr, "slow": slow, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for weights in group["params"]:
+                kept = self.state[weights].setdefault("kept", torch.zeros_like(weights))
+                kept.mul_(group["slow"]).add_(weights.grad)
+                weights.sub_(group["lr"] * kept.sign())
+
+def halves(progress, left):
+    return 1.0 if progress < 0.5 else left
+
+def centre(embeddings, digits, margin):
+    return embeddings.square().mean(dim=(1, 2, 3))
+"""
+
+
+def test_optimizers_schedules_and_losses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run_cli: Cli) -> None:
+    """Chosen, explained and trained as ours are, stacked as alone; on record with their package."""
+    offered = {"optimizers/signs": "every:SIGNS", "schedules/halves": "every:HALVES", "losses/centre": "every.trained:centre"}
+    install(monkeypatch, tmp_path / "site", "every", offered, EVERY)
+    (tmp_path / "site" / "every" / "trained.py").write_text(TRAINED)
+    chosen = ("optimizer=signs", "optimizer.slow=0.8", "scheduler=halves", "loss.terms=[{loss: centre, weight: 0.5}]")
+    assert "loss.terms:centre" in run_cli("--help").out
+    assert "optimizer.slow=0.8" in run_cli("--help-keys", "optimizer=signs", "optimizer.slow=0.8").out
+    tiny = ("epochs=2", "data.train_pairs=40", "data.test_pairs=40", "batch_size=20", "rounds=2", "device=cpu", "checkpoint_every=1")
+    losses = []
+    for engine in ("serial", "stacked"):
+        ended = run_cli(*chosen, *tiny, f"engine={engine}", f"hydra.run.dir={engine}")
+        assert ended.code == 0, ended.err
+        losses.append([float(line.split(",")[3]) for line in Path(engine, "rounds.csv").read_text().splitlines()[1:]])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert json.loads(Path("serial/run.json").read_text())["plugins"] == {"every": "1.5"}
+    ended = run_cli("loss.terms=[{loss: center}]", "dry_run=true")
+    assert "there is no such loss (did you mean centre?); there are contrastive, triplet; every 1.5 offers centre" in ended.err

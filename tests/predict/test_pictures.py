@@ -15,7 +15,9 @@ from sklearn.datasets import load_digits as bundled
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from digitcmp.data import sources
+from digitcmp.data.images import resized
+from digitcmp.data.pictures import decode
+from digitcmp.data.sources import load, read
 from digitcmp.errors import DataError
 from digitcmp.predict import pictures
 from tests.conftest import MNIST_ROOT, needs_mnist
@@ -33,7 +35,7 @@ def digit(picture: Image.Image, form: str = "mnist") -> Tensor:
     """What a network sees of a picture with ink in it."""
     ink = pictures.ink_in(picture)
     assert ink is not None
-    return pictures.digit_of(ink, form)
+    return pictures.digit_of(ink, form, 14)
 
 
 def distance(one: Tensor, other: Tensor) -> float:
@@ -45,15 +47,14 @@ def distance(one: Tensor, other: Tensor) -> float:
 
 def raw_mnist(count: int) -> NDArray[np.uint8]:
     """The first test images of MNIST, [count, 28, 28], as they are in its file."""
-    name = "t10k-images-idx3-ubyte"
-    content = sources.read_mnist(sources.find_mnist(Path(MNIST_ROOT))[name], name)[16:]
-    return content.view(-1, 28, 28)[:count].numpy()
+    images: NDArray[np.uint8] = read("mnist", MNIST_ROOT).test.images[:count].numpy()
+    return images
 
 
 @needs_mnist
 def test_mnist_comes_back() -> None:
     """MNIST's own test images, given as pictures, are what the data set has; enlarged as on a canvas they are nearly that."""
-    known, raw = sources.load_mnist(MNIST_ROOT).test.images, raw_mnist(100)
+    known, raw = load("mnist", MNIST_ROOT).test.images, raw_mnist(100)
     exact = [distance(known[at], digit(Image.fromarray(image))) for at, image in enumerate(raw)]
     large = [
         distance(known[at], digit(Image.fromarray(255 - image).resize((280, 280), Image.Resampling.NEAREST)))
@@ -66,7 +67,7 @@ def test_mnist_comes_back() -> None:
 def test_digits_come_back() -> None:
     """The bundled digits too, in their own form."""
     raw = bundled().images[:100]
-    known = sources.from_bundled(torch.from_numpy(raw).float() / 16)
+    known = resized(torch.from_numpy(raw).float() / 16, 14)
     pages = (
         np.pad(np.asarray(Image.fromarray((image * 15.9).astype(np.uint8)).resize((200, 200), Image.Resampling.NEAREST)), 40)
         for image in raw
@@ -130,7 +131,7 @@ def test_any_picture(height: int, width: int, form: str, seed: int) -> None:
     page = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(np.uint8)
     ink = pictures.ink_in(Image.fromarray(page))
     if ink is not None:
-        seen = pictures.digit_of(ink, form)
+        seen = pictures.digit_of(ink, form, 14)
         assert (seen.shape, seen.dtype) == ((14, 14), torch.float32)
         assert 0 <= float(seen.min()) <= float(seen.max()) <= 1
         assert float(seen.sum()) > 0
@@ -160,7 +161,7 @@ def test_bad_pictures(name: str, tmp_path: Path) -> None:
     content, said = BAD[name]
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(DataError, match=said) as raised:
-        pictures.read_digit(tmp_path / "a.png", "mnist")
+        pictures.read_digit(tmp_path / "a.png", "mnist", 14)
     assert str(raised.value).startswith(str(tmp_path / "a.png"))
     assert "\n" not in str(raised.value)
 
@@ -170,7 +171,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", ".", "absent"):
         with pytest.raises(DataError, match="cannot be read"):
-            pictures.read_digit(tmp_path / name, "mnist")
+            pictures.read_digit(tmp_path / name, "mnist", 14)
 
 
 def test_a_photograph_lies_as_it_was_taken() -> None:
@@ -179,4 +180,4 @@ def test_a_photograph_lies_as_it_was_taken() -> None:
     exif[0x0112] = 6  # to be turned by 90 degrees, clockwise
     into = io.BytesIO()
     turned.save(into, "JPEG", exif=exif, quality=95)
-    assert distance(SEVEN, digit(pictures.decode(into.getvalue(), "a"))) < 0.1
+    assert distance(SEVEN, digit(decode(into.getvalue(), "a"))) < 0.1

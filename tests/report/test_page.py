@@ -1,6 +1,8 @@
 """The report's page in a real browser: used as people use it, and served while rounds are trained."""
 
+import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,9 +113,8 @@ def test_more_configurations_than_a_figure_holds(tmp_path: Path) -> None:
         page.locator(".legend button").nth(1).hover()
         assert page.locator("#curves .band:visible").count() == 1
         page.fill("#filter", "batch_size=12")
-        assert page.locator("#differences g[data-of]").evaluate_all("all => all.map((one) => one.dataset.of)") == list(
-            map(str, range(20, 26))
-        )
+        drawn_of = page.locator("#differences g[data-of]").evaluate_all("all => all.map((one) => Number(one.dataset.of))")
+        assert drawn_of == list(range(20, 26))
         assert page.locator("#curves .band:visible").count() == 6
         page.locator(".legend button").nth(2).dblclick()
         assert page.locator("#curves g[data-of]").count() == 1
@@ -194,6 +195,11 @@ def test_served_while_rounds_are_trained(tmp_path: Path) -> None:
         expect(page.locator("#count")).to_have_text("1 of 3")
         assert names(page) == ["net3"]
         assert not page.locator("#runs a").count()
+        page.emulate_media(media="print")  # it has no static figures
+        assert page.locator(".chart:visible").count() == 2
+        assert not page.locator(".tools:visible").count()
+        assert page.locator(".legend:visible").count() == 1
+        page.emulate_media(media="screen")
     assert not (tmp_path / "summary").exists()
 
 
@@ -226,6 +232,30 @@ def test_what_ends_the_command(run_main: Callable[..., Ended], live: LocalServer
     assert ended.code == 130
     assert ended.out.startswith("the page  http://127.0.0.1:")
     assert "the page has gone" in ended.err
+
+
+def test_why_there_is_no_report(run_main: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a search, and of runs that were not begun together, the page says so, and how far they are."""
+    pages: list[str] = []
+
+    def look(server: LocalServer) -> None:
+        request: Any = None
+        while json.loads(server.routes["GET /state"](request).content)["version"] == 0:
+            time.sleep(0.02)
+        pages.append(server.routes["GET /"](request).content.decode())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalServer, "serve_forever", look)
+    write_run(tmp_path / "search" / "0", {0: None}, configuration(test=False))
+    for name in ("net1", "net2"):
+        write_run(tmp_path / "alone" / name, {0: 0.8, 1: 0.9}, configuration(model__name=name), jobs=[])
+    for folder, options, said in (
+        ("search", [], "holds no tested run"),
+        ("alone", [], "these runs were not begun together; --compare compares them all the same"),
+        ("alone", ["--compare", "--baseline", "net2"], "Compared with net2, round by round"),
+    ):
+        assert run_main(cli.main, tmp_path / folder, "--serve", "--port", "0", *options).code == 130
+        assert said in pages[-1]
 
 
 def test_a_report_that_cannot_be_made_is_told(sweep: Path, tmp_path: Path) -> None:

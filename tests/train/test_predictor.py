@@ -1,5 +1,6 @@
 """The comparison of posteriors, and the mean over members and views."""
 
+import operator
 from functools import cache
 
 import pytest
@@ -26,12 +27,13 @@ def some_logits(*shape: int) -> Tensor:
     return 3 * torch.randn(*shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("target", ["le", "gt"])
+@pytest.mark.parametrize("target", ["le", "gt", "same"])
 def test_posterior_adds_up_the_pairs_of_digits(target: str) -> None:
-    """P(first <= second), term by term."""
+    """P(first <= second), or of what else is asked, term by term."""
+    true = {"le": operator.le, "gt": operator.gt, "same": operator.eq}[target]
     logits = some_logits(6, 2, 10)
     p = logits.softmax(dim=-1)
-    expected = [sum(pair[0, i] * pair[1, j] for i in range(10) for j in range(10) if (i <= j) == (target == "le")) for pair in p]
+    expected = [sum(pair[0, i] * pair[1, j] for i in range(10) for j in range(10) if true(i, j)) for pair in p]
     found = Posterior(target)(logits)
     assert found.shape == (6, 1)
     torch.testing.assert_close(found.sigmoid()[:, 0], torch.stack(expected), rtol=0, atol=1e-12)

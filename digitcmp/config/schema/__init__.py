@@ -9,7 +9,7 @@ The dataclasses are what YAML is composed into (types are checked by OmegaConf w
 (`digitcmp.config.composed`). Nothing here imports torch or Hydra.
 """
 
-from digitcmp.config.schema.data import COLUMNS, Affine, AugmentConfig, DataConfig, Elastic, NoAugment, Shift
+from digitcmp.config.schema.data import COLUMNS, SIZE, Affine, AugmentConfig, DataConfig, Elastic, NoAugment, Shift
 from digitcmp.config.schema.key import MOST_SEED, key, limits_in_words, range_in_words
 from digitcmp.config.schema.layers import ConvLayer, DenseLayer
 from digitcmp.config.schema.loss import LossConfig, StoppingConfig
@@ -25,6 +25,7 @@ __all__ = [
     "MOST_LOOKS",
     "MOST_ROUNDS",
     "MOST_SEED",
+    "SIZE",
     "Adam",
     "AdamW",
     "Affine",

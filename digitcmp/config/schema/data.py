@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from digitcmp.config.schema.key import MISSING, key
 
+SIZE = 14  # pixels, height and width of a digit, where nothing else is said
 COLUMNS = ("plain", "moments")  # the forms in which digits can be shown: functions of digitcmp.data.transforms
 KIND = "how training images are changed, anew in every epoch"
 
@@ -45,9 +46,12 @@ class Elastic(Affine):
 class DataConfig:
     """Where digits come from (`source`: a name in digitcmp.data.sources) and how a round's pairs are made of them."""
 
-    source: str = key(MISSING, help="where digits come from: digits, mnist")
-    root: str | None = key(None, execution=True, text="folder", help="folder of the data set; the same files elsewhere are the same data")
+    source: str = key(MISSING, help="where digits come from: a name in digitcmp.data.sources")
+    root: str | None = key(
+        None, execution=True, text="folder", help="folder of the data set, or its file; the same files elsewhere are the same data"
+    )
     fingerprint: str | None = key(None, help="which data these must be; null: filled in, where no published sums say it")
+    size: int = key(SIZE, at_least=4, at_most=256, help="pixels, height and width of the digits that networks see")
     train_pairs: int = key(1000, at_least=1, help="pairs to train on")
     test_pairs: int = key(1000, at_least=1, help="pairs to test on")
     val_pairs: int = key(0, at_least=0, help="of the training pairs, held out for validation")
@@ -59,8 +63,8 @@ class DataConfig:
     swap: bool = key(False, help="the digits of a random half of the training pairs exchanged in every epoch")
     target: str = key(
         "le",
-        choices=("le", "gt", "three"),
-        help="the answer 1 means first <= second (le) or first > second (gt); three: 0 is first < second, 1 the same, 2 first > second",
+        choices=("le", "gt", "same", "three"),
+        help="the answer 1 means first <= second (le), first > second (gt) or both of one class (same); three: 0 less, 1 the same, 2 more",
     )
     seed: int | None = key(
         None, at_least=0, help="the pairs of this seed, for all rounds, whose weights differ; null: each round has its own"

@@ -57,7 +57,7 @@ class Cluster:
         self.address, self.travels = address, False
         self.asked: dict[tuple[str, str], ray.ObjectRef[About]] = {}  # by a node's number and the device that it is to have
         self.abouts: dict[tuple[str, str], About] = {}
-        self.data: dict[tuple[str, str | None, str | None], ray.ObjectRef[Any]] = {}
+        self.data: dict[tuple[str, str | None, str | None, int], ray.ObjectRef[Any]] = {}
         join(address)
 
     def nodes(self, options: Options, patience: float = ANSWER) -> list[Node]:
@@ -110,7 +110,7 @@ class Cluster:
 
     def put(self, data: DataConfig) -> "ray.ObjectRef[Any]":
         """A data set in the object store, where it is put once."""
-        key = (data.source, data.root, data.fingerprint)
+        key = (data.source, data.root, data.fingerprint, data.size)
         if key not in self.data:
             self.data[key] = ray.put(packed(load(*key)))
         return self.data[key]

@@ -48,7 +48,7 @@ def work(task: Task, arrays: Arrays, device: str, period: float) -> Iterator[lis
     between two epochs, and not in the middle of an import that the next task of this process could not repeat.
     """
     data: DataConfig = task.config.data
-    key = (data.source, data.root, data.fingerprint)
+    key = (data.source, data.root, data.fingerprint, data.size)
     if key not in GIVEN:
         GIVEN[key] = unpacked(arrays)
     messages, stopped = SimpleQueue[Message | BaseException](), threading.Event()

@@ -44,9 +44,9 @@ def round_memory(config: Config) -> int:
     """
     meta, data = torch.device("meta"), config.data
     with meta:
-        networks = [PairNetwork(config.model) for _ in range(PROBE)]
+        networks = [PairNetwork(config.model, data.size) for _ in range(PROBE)]
     program = StackedProgram(networks)
-    images = torch.empty(PROBE, config.batch_size, 2, 14, 14, device=meta)
+    images = torch.empty(PROBE, config.batch_size, 2, data.size, data.size, device=meta)
     target, digits = (torch.empty(shape, dtype=torch.int64, device=meta) for shape in (images.shape[:2], images.shape[:3]))
     noise = torch.empty(PROBE, program.dropouts, dtype=torch.int32, device=meta)
     saved: dict[int, int] = {}

@@ -83,7 +83,7 @@ function lineChart(box, width, name, lines, look) {
   const {x, y, drawn} = axes(width, HEIGHT, across, range(values, limits()), {title: look.title, whole: true, across: brief, up: withUnit});
   const plot = shape("g", {"clip-path": `url(#inside-${name})`, class: lines.length > TOGETHER ? "many" : "few"}, ...(look.chance ? chanceLine(y, width) : []), ...lines.map((line) => trace(line, x, y, look.bars)));
   const inside = shape("clipPath", {id: `inside-${name}`}, shape("rect", {x: LEFT, y: TOP - 4, width: width - LEFT - RIGHT, height: HEIGHT - TOP - BOTTOM + 8}));
-  const picture = shape("svg", {width, height: HEIGHT, role: "img", "aria-label": look.told}, inside, drawn, plot);
+  const picture = shape("svg", {width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": look.told}, inside, drawn, plot);
   const at = (event) => {
     const left = event.clientX - picture.getBoundingClientRect().left;
     return across[0] + (clamp(left, LEFT, width - RIGHT) - LEFT) / (width - LEFT - RIGHT) * (across[1] - across[0]);
@@ -157,7 +157,7 @@ function rowChart(box, width, rows, look) {
   const chance = look.zero ? null : data.metric.chance;
   if (look.zero) drawn.append(upright(0, "axis"));
   if (chance !== null && chance > low && chance < high) drawn.append(upright(chance, "chance"));
-  const picture = shape("svg", {width, height, role: "img", "aria-label": look.told}, drawn), points = [], marks = shape("g");
+  const picture = shape("svg", {width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": look.told}, drawn), points = [], marks = shape("g");
   rows.forEach((row, index) => {
     const top = TOP + ROW * index, middle = top + 29, label = data.configurations[row.of].label, letters = Math.floor((width - LEFT) / 6.6);
     const dots = row.dots.map(([seed, value], at) => ({seed, value, of: row.of, x: x(value), y: middle + 20 * ((at + 1) * GOLDEN % 1 - 0.5)}));

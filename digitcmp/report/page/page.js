@@ -11,6 +11,7 @@ const all = (selector, inside = document) => [...inside.querySelectorAll(selecto
 function start() {
   data = find("data") && JSON.parse(find("data").textContent);
   find("bar").hidden = !data;
+  colours(find("theme").value);
   if (data) {
     for (const one of data.configurations) one.words = [one.label, one.hash, ...Object.entries(one.values).map((pair) => pair.join("="))].join(" ").toLowerCase();
     all("table[id]").filter((table) => table.tHead).forEach(prepare);
@@ -131,7 +132,6 @@ colours(remembered());  // at once, before anything is shown
 document.addEventListener("DOMContentLoaded", () => {
   const theme = find("theme");
   theme.value = remembered();
-  colours(theme.value);
   theme.addEventListener("change", () => colours(remembered(theme.value)));
   find("filter").addEventListener("input", filter);
   find("close").addEventListener("click", () => find("about").close());
