@@ -79,6 +79,10 @@ class Published:
     packed: str = ".gz"
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def stored(self, name: str) -> str:
+        """A file's name as it is best kept: packed where that is what has a sum."""
+        return name + self.packed if len(self.files[name]) == 32 else name
+
     def tells(self, name: str, path: Path) -> bool:
         """Whether a file is surely one of this data set: by its sum, a name that no other has, or the name of the folder."""
         checked = len(self.files[name]) == 64 or (self.files[name] and path.suffix == self.packed)
@@ -233,14 +237,13 @@ def download(name: str, base: Path, found: Mapping[str, Path]) -> None:
         with TemporaryDirectory() as temporary:
             for train in (True, False):
                 reader(temporary, train=train, download=True, **kind.options)
-            for file in missing:  # packed where that is what has a sum
-                stored = file + (kind.packed if len(kind.files[file]) == 32 else "")
-                write_whole(folder / stored, (Path(temporary) / kind.folder / stored).read_bytes())
+            for file in map(kind.stored, missing):
+                write_whole(folder / file, (Path(temporary) / kind.folder / file).read_bytes())
     except (OSError, RuntimeError, RunError) as error:
         reason = str(error).splitlines()[0].rstrip(":")
         there = f"; found: {', '.join(map(str, found.values()))}" if found else ""
         raise DataError(
-            f"data={name}: {len(missing)} of the {IN_WORDS[len(kind.files)]} files {', '.join(kind.files)} are missing in "
-            f"{folder.resolve()} and could not be downloaded ({reason}){there}; put them there, set DIGITCMP_DATA to the folder that holds "
-            f"{kind.folder or 'them'}, or use data=digits"
+            f"data={name}: {len(missing)} of the {IN_WORDS[len(kind.files)]} files {', '.join(map(kind.stored, kind.files))} are missing "
+            f"in {folder.resolve()} and could not be downloaded ({reason}){there}; put them there, set DIGITCMP_DATA to the folder that "
+            f"holds {kind.folder or 'them'}, or use data=digits"
         ) from error

@@ -1,5 +1,6 @@
 """Every YAML file composes and trains a tiny round; the schema, its ranges and the published recipes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
+from digitcmp.config import sizes
 from digitcmp.config.composed import from_composed
 from digitcmp.config.identity import configuration, flat
 from digitcmp.config.messages import known_keys
@@ -166,6 +168,27 @@ def test_own_experiments_train(name: str) -> None:
     check_tiny_round(compose_config(f"+experiment={name}", "data=digits", *TINY))
 
 
+COURSE = choices("experiment/course")
+
+
+@pytest.mark.parametrize("name", COURSE)
+def test_the_course_recipes_train_and_say_their_size(name: str) -> None:
+    """Each is one file of at most 25 lines whose comment says how many parameters its network has."""
+    text = (CONF / "experiment" / "course" / f"{name}.yaml").read_text()
+    config = compose_config(f"+experiment=course/{name}")
+    assert re.findall(r"([\d,]+) parameters", text) == [f"{sizes.parameters(config.model):,}"]
+    assert (config.model.name, config.epochs, config.data.source) == (f"course_{name}", 25, "mnist")
+    assert len(text.splitlines()) <= 25
+    small = ["batch_size=15", "data.val_pairs=10"] if config.data.val_pairs else []
+    check_tiny_round(compose_config(f"+experiment=course/{name}", "data=digits", *TINY, *small))
+
+
+def test_the_course_sweep_has_every_recipe() -> None:
+    """In some order."""
+    swept = yaml.safe_load((SWEEPS / "course.yaml").read_text())["hydra"]["sweeper"]["params"]["+experiment"]
+    assert sorted(swept.split(",")) == [f"course/{name}" for name in COURSE]
+
+
 def leaves(name: str) -> dict[str, Any]:
     """The configuration of a rung of the ladder, under dotted names."""
     return flat(configuration(compose_config(f"+ladder={name}")))
@@ -201,7 +224,8 @@ def test_every_sweep_runs(path: Path, run_cli: Callable[..., Ended], tmp_path: P
     assert yaml.safe_load(path.read_text())["hydra"]["sweep"]["dir"] == f"outputs/{path.stem}"
     short = ["data.val_pairs=10", "hydra.sweeper.n_trials=2", "hydra.sweeper.pruner=none", "hydra.sweeper.confirm=1"]
     short += ["hydra.sweeper.finalists=2", "hydra.sweeper.finalist_rounds=1"]
-    options = short if path.stem.startswith("search_") else ["test_batch=20"] if path.stem == "condensed" else []
+    options = {"condensed": ["test_batch=20"], "course": ["batch_size=15", "data.val_pairs=10"]}.get(path.stem, [])
+    options = short if path.stem.startswith("search_") else options
     ended = run_cli("--multirun", f"+sweeps={path.stem}", "data=digits", *TINY, "seed=0", "rounds=1", "report=false", *options)
     assert ended.code == 0, ended.err
     # changed as it is, it has a folder of its own

@@ -40,7 +40,7 @@ def test_missing_files_without_network(name: str, tmp_path: Path) -> None:
         load_published(name, str(root))
     text = str(caught.value)
     assert text.startswith(
-        f"data={name}: {len(kind.files)} of the {'four' if len(kind.files) == 4 else 'two'} files {', '.join(kind.files)}"
+        f"data={name}: {len(kind.files)} of the {'four' if len(kind.files) == 4 else 'two'} files {', '.join(map(kind.stored, kind.files))}"
     )
     assert f"are missing in {root / kind.folder} and could not be downloaded (" in text
     assert text.endswith("or use data=digits")
@@ -82,8 +82,7 @@ def test_what_was_downloaded_is_kept_where_torchvision_has_it(name: str, tmp_pat
     monkeypatch.setattr(published, "downloader", lambda _: downloaded)
     first = load_published(name, str(tmp_path / "data"))
     assert asked == [True, False]
-    names = {file + (kind.packed if len(kind.files[file]) == 32 else "") for file in kind.files}
-    assert {path.name for path in (tmp_path / "data" / kind.folder).iterdir()} == names
+    assert {path.name for path in (tmp_path / "data" / kind.folder).iterdir()} == {*map(kind.stored, kind.files)}
     monkeypatch.setattr(published, "downloader", lambda _: 1 / 0)
     assert torch.equal(load_published(name, str(tmp_path / "data")).test.images, first.test.images)
 
