@@ -37,7 +37,7 @@ def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
     remove_leftovers(target)
     write_whole(target / "ladder.csv", to_csv(results.table, columns(False)))
     steps, branches = results.table[~results.table["branch"]], results.table[results.table["branch"]]
-    body = f"## The ladder\n\n{to_markdown(show(steps, columns(False)))}"
+    body = f"# The ladder\n\n{to_markdown(show(steps, columns(False)))}"
     if len(branches):
         body += f"\n## What was tried from a rung\n\n{to_markdown(show(branches, columns(True)))}"
     write_whole(target / "ladder.md", document(body, results.warnings, NOTES))
