@@ -145,7 +145,7 @@ HUGE: list[tuple[str, Any, str]] = [
     ("model.tower", [{"channels": 2, "padding": [[1], 2]}], "model.tower.0..padding=.*must be a whole number"),
     ("model.tower", [{"channels": 2}] * 2_000, "of memory; there are|nothing is left of the image"),
     ("model.name", "a\nb", "model.name=a"),
-    ("optimizer.algorithm", "exec", "there is no such choice|not in .OptimizerConfig"),
+    ("optimizer.algorithm", "exec", "optimizer.algorithm=exec: no installed package offers it"),
     ("scheduler", 5, "its configuration is none|Merge error"),
     ("data.train_pairs", 10**15, "of memory; there are"),
 ]
