@@ -83,4 +83,5 @@ def test_wrong_input(ask: Callable[..., Ended], given: str, words: str) -> None:
 def test_a_network_needs_no_recipe() -> None:
     """One whose digits only an auxiliary loss would train is drawn without."""
     assert compose_tree("model=splitnet").aux_weight == 0
-    assert cli.network(["model=splitnet"], None).name == "splitnet"
+    model, _ = cli.network(["model=splitnet"], None)
+    assert model.name == "splitnet"
