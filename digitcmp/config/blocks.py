@@ -198,8 +198,9 @@ def find_block(name: str, layer: Layer) -> Block:
     return block
 
 
-def options_of(layer: Layer) -> Any:
-    """What a layer's block has for options: an object of its dataclass, or none. Raises ConfigError for those that it does not have."""
+def options_of(layer: Layer, path: str = "") -> Any:
+    """What a layer's block has for options: an object of its dataclass, or none. Raises ConfigError, with the layer's path, for those that
+    it does not have."""
     block = BLOCKS.get(layer.kind)
     if block is None or block.options is None or not isinstance(layer.options, dict):
         return layer.options
@@ -207,4 +208,5 @@ def options_of(layer: Layer) -> Any:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(block.options), layer.options))
     except OmegaConfBaseException as error:
         known = ", ".join(item.name for item in fields(block.options))
-        raise ConfigError(f"kind={layer.kind}: options={layer.options}: {str(error).splitlines()[0]}; it has {known}") from error
+        told = f"kind={layer.kind}: options={layer.options}: {str(error).splitlines()[0].rstrip('?')}; it has {known}"
+        raise ConfigError(f"{path}: {told}" if path else told) from error

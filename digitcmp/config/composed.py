@@ -11,10 +11,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from digitcmp.config.blocks import options_of
 from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.messages import unknown_key
 from digitcmp.config.rules import check_rules
-from digitcmp.config.schema import AUTO, CHOSEN_BY, GROUP_SCHEMAS, MOST_SEED, Config, DataConfig, limits_in_words
+from digitcmp.config.schema import AUTO, CHOSEN_BY, GROUP_SCHEMAS, MOST_SEED, Config, ConvLayer, DataConfig, DenseLayer, limits_in_words
 from digitcmp.config.sizes import check_memory
 from digitcmp.data.fingerprint import fingerprint_of
 from digitcmp.errors import ConfigError
@@ -174,6 +175,8 @@ def walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
         raise ConfigError(unknown_key(f"{prefix}{unknown}", f"={getattr(node, unknown)}", type(node)))
     for item in fields(node):
         value, path = getattr(node, item.name), f"{prefix}{item.name}"
+        if item.name == "options" and isinstance(node, ConvLayer | DenseLayer):
+            value = options_of(node, prefix.rstrip("."))  # whose keys have ranges, too
         if is_dataclass(value):
             yield from walk(value, f"{path}.")
         elif item.metadata.get("takes"):

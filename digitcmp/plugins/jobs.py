@@ -19,6 +19,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from digitcmp.config.allowed import allowed
 from digitcmp.config.composed import typed
 from digitcmp.config.identity import configuration, configuration_hash, flat
 from digitcmp.config.schema import AUTO, Config
@@ -153,7 +154,8 @@ def job_of(sweep: Path, number: int) -> list[int]:
 
 
 def command_of(task: Any) -> str:
-    """The command that runs the same job again, with the seeds and choices it had, and the folder of its YAML files.
+    """The command that runs the same job again, with the seeds and choices it had, the folder of its YAML files, and the code that was let
+    in.
 
     task: hydra.overrides.task, whose references to the environment stay what they are. A file of sweeps is for many runs: what it gives
     to this one stands in its place.
@@ -164,7 +166,8 @@ def command_of(task: Any) -> str:
     keys = {override.lstrip("+").split("=")[0] for override in own}
     given = [part for override in overrides if override not in own for part in settings_of(override.partition("=")[2], folder)]
     kept = [part for part in given if part.lstrip("+").split("=")[0] not in keys]
-    return shlex.join(["python", "-m", "digitcmp", *folder, *kept, *own])
+    code = [part for name in allowed() for part in ("--allow-code", os.path.relpath(name) if name.endswith(".py") else name)]
+    return shlex.join(["python", "-m", "digitcmp", *folder, *code, *kept, *own])
 
 
 def settings_of(sweep: str, folder: list[str]) -> list[str]:
