@@ -46,7 +46,7 @@ def test_a_stock_launcher_gives_the_same_results(run_cli: Cli, tmp_path: Path, l
     command = [*PYTHON, *sweep, f"hydra/launcher={launcher}", "hydra.sweep.dir=theirs"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert len(results(tmp_path / "ours")) == 12
+    assert len(results(tmp_path / "ours")) == 16  # four runs, four files each
     assert results(tmp_path / "theirs") == results(tmp_path / "ours")
     for log in tmp_path.rglob("records/*.jsonl"):  # named by time and chance
         log.rename(log.with_name("log.jsonl"))
