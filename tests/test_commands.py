@@ -30,6 +30,7 @@ MAINS = {
     "digitcmp.schema": schema.main,
 }
 SHORT = ["epochs=1", "data.train_pairs=60", "data.test_pairs=60", "batch_size=20", "engine=serial"]
+FEW = {"course": ["data.val_pairs=20"], "condensed": ["test_batch=20"]}  # sweeps whose recipes hold out, or test, more at a time
 ELSEWHERE = {  # what other tests run, or nobody can run everywhere
     "python3 -m venv": "continuous integration runs it",
     ".venv/bin/pip": "continuous integration runs it",
@@ -82,6 +83,7 @@ def shortened(arguments: list[str], reported: bool = False) -> list[str]:
     if "rounds=auto" in words:
         extra += ["auto.batch=8", "auto.max=8"]
     sweep = next((argument.partition("=")[2] for argument in words if argument.startswith("+sweeps=")), "")
+    extra += FEW.get(sweep, [])
     if sweep and "hydra.sweep.dir" not in given:
         study = next((argument.partition("=")[2] for argument in words if argument.startswith("hydra.sweeper.study_name=")), "")
         extra.append(f"hydra.sweep.dir=outputs/{sweep}{'-' if study else ''}{study}")
@@ -93,7 +95,6 @@ def shortened(arguments: list[str], reported: bool = False) -> list[str]:
             extra += ["hydra.sweeper.finalists=2", "hydra.sweeper.finalist_rounds=1"]
             extra += ["hydra.sweeper.confirm=2"] * ("hydra.sweeper.confirm=0" not in words)
     elif sweep and "rounds" not in given:
-        extra += ["data.val_pairs=20"] * (sweep == "course")  # some of its recipes hold out more than there are here
         extra += ["rounds=2", *(["report=false"] if reported else [])]
     return [*words, *extra]
 
