@@ -31,7 +31,6 @@ from digitcmp.experiment.progress import ProgressDisplay, counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
-from digitcmp.names import check_folder, check_name
 from digitcmp.notice import notice
 from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import options, previews, resolvers, slurm, sweeper, sweeps
@@ -57,7 +56,7 @@ class Hooks(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a bad configuration, missing data or a missing device before a directory is made; or only show the plan."""
         del kwargs
-        check_names(config, config.hydra.run.dir)
+        sweeps.check_names(config, config.hydra.run.dir)
         check_storage("callbacks", OmegaConf.to_container(config.callbacks, resolve=False))
         slurm.check_given(config.hydra, multirun=False)
         sweeps.check_beside(config)
@@ -85,7 +84,7 @@ class Hooks(Callback):
         """Refuse bad names, passwords in files, more jobs than anybody can mean, what must not be searched, and rounds=auto where it
         cannot work, before a directory is made; give a sweep that is not what its name says a folder of its own."""
         del kwargs
-        check_names(config, config.hydra.sweep.dir)
+        sweeps.check_names(config, config.hydra.sweep.dir)
         slurm.check_given(config.hydra, multirun=True)
         sweeps.check_beside(config)
         check_storage("callbacks", OmegaConf.to_container(config.callbacks, resolve=False))
@@ -140,12 +139,6 @@ def report_on(directory: Path) -> None:
     report = make_report([directory])
     if session.from_shell():
         print_report(report)
-
-
-def check_names(config: DictConfig, folder: str) -> None:
-    """Raise ConfigError for a job's name or a folder that nobody should give."""
-    check_name("hydra.job.name", str(config.hydra.job.name))
-    check_folder("hydra.run.dir" if folder == config.hydra.run.dir else "hydra.sweep.dir", folder)
 
 
 @hydra.main(

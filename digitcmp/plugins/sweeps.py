@@ -14,6 +14,7 @@ from digitcmp.config.identity import execution_keys, schema_key
 from digitcmp.config.meant import for_many
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.errors import ConfigError, RunError
+from digitcmp.names import check_folder, check_name
 from digitcmp.plugins.composing import key_of
 from digitcmp.search.config import INSTEAD, TARGET
 
@@ -85,6 +86,12 @@ def check_whole(config: DictConfig) -> None:
         (override,) = OverridesParser.create().parse_overrides([text])
         if text in params or override.is_sweep_override():
             raise ConfigError(f"{text}: this is for a whole sweep; give it one value, as in {key}=true")
+
+
+def check_names(config: DictConfig, folder: str) -> None:
+    """Raise ConfigError for a job's name or a folder that nobody should give."""
+    check_name("hydra.job.name", str(config.hydra.job.name))
+    check_folder("hydra.run.dir" if folder == config.hydra.run.dir else "hydra.sweep.dir", folder)
 
 
 def check_single(config: DictConfig) -> None:
