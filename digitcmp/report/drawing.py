@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from itertools import chain
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
@@ -108,10 +109,12 @@ def wrapped(label: str, width: float = 30) -> str:
 
 
 def folded(text: str, width: float) -> list[str]:
-    """A text in lines of at most this width: parts end behind a sign; those that are longer than a line are broken anywhere."""
+    """A text in lines of at most this width: parts end behind a sign; those that are longer than a line are broken
+    behind what joins words, and anywhere where that is not enough."""
     lines, last = list[str](), ""
     for part in re.split(r"(?<=[ ,;=/])(?!\d)", text):
-        for piece in [part] if extent(part) <= width else list(part):
+        words = [part] if extent(part) <= width else re.split(r"(?<=[_.-])", part)
+        for piece in chain.from_iterable([word] if extent(word) <= width else word for word in words):
             if last and extent((last + piece).rstrip()) > width:
                 lines, last = [*lines, last.rstrip()], ""
             last += piece

@@ -238,3 +238,10 @@ def test_figures_hold_their_texts(label: str) -> None:
             assert box.y1 <= whole.y1 + 1, text
         assert axes.bbox.height > 0.2 * whole.height
         assert all(not legend.get_window_extent(renderer).overlaps(axes.bbox) for legend in figure.legends)
+
+
+def test_a_long_name_is_broken_between_its_words() -> None:
+    """Not in one, where that is not needed; a word that is longer than a line is broken anywhere."""
+    assert drawing.folded("course_own_classifiers", 20) == ["course_own_", "classifiers"]
+    assert drawing.folded("net1 dropout=0.25", 12) == ["net1", "dropout=0.25"]
+    assert drawing.folded("x" * 25, 10) == ["x" * 10, "x" * 10, "x" * 5]
