@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from digitcmp import inert
 from digitcmp.files import remove_leftovers, write_whole
-from digitcmp.report import lines, manuscript, rows
+from digitcmp.report import effects, lines, manuscript, rows
 from digitcmp.report.curves import draw_outdated
 from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, TEST_ACCURACY, Metric
@@ -92,6 +92,11 @@ def tables(results: Study, manuscript_columns: Sequence[manuscript.TableColumn])
         files["comparisons.tex"] = manuscript.comparison_table(results.comparisons, metric)
         lead = f"Differences to **{inert.markdown(results.baseline)}**.\n\n"
         files["comparisons.md"] = document(lead + to_markdown(comparisons), [], [*about_differences(metric), POOL, *plain])
+    if (found := results.effects) is not None:
+        own = effects.effect_columns(metric)
+        files["effects.csv"] = to_csv(found.together, own)
+        files["effects.md"] = document(to_markdown(show(found.together, own)), [], effects.about_effects(found, metric))
+        files["effects_apart.csv"] = to_csv(found.apart, effects.apart_columns(metric))
     if len(results.verdicts):
         decided = verdict_columns(results.verdicts)
         files["verdicts.csv"] = to_csv(results.verdicts, decided)
@@ -116,6 +121,9 @@ def drawings(results: Study) -> dict[str, Callable[[], Figure]]:
         found["differences"] = lambda: rows.differences(results.comparisons, metric)
     if (swept := results.swept) is not None:
         found["swept"] = lambda: lines.swept(swept, metric, results.chance)
+    if (switched := results.effects) is not None:
+        found["cells"] = lambda: effects.draw_cells(results.rounds, results.table, switched.design, metric, results.chance)
+        found["effects"] = lambda: effects.draw_effects(switched, metric)
     if len(results.distances):
         found["distances"] = lambda: lines.distances(results.distances)
     return found

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from digitcmp.report.cautions import DRAWN
 from digitcmp.report.drawing import (
     GREY,
     LINE_WIDTH,
@@ -167,25 +168,33 @@ def draw_intervals(axes: Axes, part: pd.DataFrame, look: dict[str, Any], across:
 
 @styled
 def swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = NAN) -> Figure:
-    """The mean with 95 % intervals against the swept number. statistics: key, value, mean, low, high."""
+    """The mean with 95 % intervals against the swept number, a line for whatever else differs. statistics: as `statistics.swept`."""
     figure = column_figure(2.1)
     axes = figure.subplots()
-    values, key = statistics["value"], str(statistics["key"].iloc[0])
-    draw_intervals(axes, statistics, style(0), "value")
+    key, names = str(statistics["key"].iloc[0]), list(statistics["line"].unique())[:DRAWN]
+    for index, name in enumerate(names):
+        draw_intervals(axes, statistics[statistics["line"] == name], {**style(index), "label": wrapped(name, 45)}, "value")
     dress(axes, metric)
     tidy(axes, "both")
+    number_axis(axes, statistics["value"])
+    axes.set(xlabel=wrapped(key, 60), ylabel=metric.title)
+    far = draw_chance(axes, chance)
+    if len(names) > 1:
+        legend_below(figure, axes)
+    entitle(figure, f"{metric.title.capitalize()} by {key}", "mean over rounds, 95 % intervals", far)
+    return figure
+
+
+def number_axis(axes: Axes, values: "pd.Series[float]") -> None:
+    """An x axis for these numbers: logarithmic where they are far apart, with room for 0."""
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7))
     positive = values[values > 0]
     if len(positive) and positive.max() / positive.min() >= 50:
         axes.set_xscale("symlog", linthresh=positive.min(), linscale=0.5)
         axes.xaxis.set_minor_locator(NullLocator())
-    if len(values) <= 12:
-        axes.set_xticks(values.tolist())
+    if values.nunique() <= 12:
+        axes.set_xticks(sorted(values.unique()))
     scale = axes.xaxis.get_transform()
     low, high = scale.transform([values.min(), values.max()])
     axes.set_xlim(*scale.inverted().transform([low - 0.04 * (high - low), high + 0.04 * (high - low)]))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set(xlabel=wrapped(key, 60), ylabel=metric.title)
-    far = draw_chance(axes, chance)
-    entitle(figure, f"{metric.title.capitalize()} by {key}", "mean over rounds, 95 % intervals", far)
-    return figure

@@ -12,6 +12,7 @@ from digitcmp.errors import RunError
 from digitcmp.report import statistics
 from digitcmp.report.cautions import DRAWN, TESTED, TRAINED, cautions, data_keys, some
 from digitcmp.report.comparisons import compare, find_baseline
+from digitcmp.report.factorial import Effects, find_effects
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric, unknown
@@ -24,8 +25,8 @@ class Study:
     """The results: frames as the functions of `statistics` and `comparisons` return them; a line per warning.
 
     name: that of the folders (`origins.name_of`). metric: what all of them but distances are about. rounds: every round with its label,
-    the input of the statistics. distances is empty and swept None where there are none. chance: the metric of always giving the more
-    frequent answer. plans, verdicts: of rounds=auto, of the test accuracy.
+    the input of the statistics. distances is empty, swept and effects None where there are none. chance: the metric of always
+    giving the more frequent answer. plans, verdicts: of rounds=auto, of the test accuracy.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Study:
     distances: pd.DataFrame
     chance: float
     swept: pd.DataFrame | None
+    effects: Effects | None
     plans: list[Plan]
     verdicts: pd.DataFrame
     warnings: list[str]
@@ -103,6 +105,7 @@ def study(
         distances=statistics.by_distance(labelled(distances, sweep, known)),
         chance=statistics.chance(rounds, metric),
         swept=statistics.swept(table, known, list(known.columns[3:])),  # behind label, hash and parameters
+        effects=None if apart else find_effects(rounds, known, metric),
         plans=plans,
         verdicts=decided,
         warnings=warnings,

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from digitcmp import inert
 from digitcmp.report.drawing import COLOURS, DARK
+from digitcmp.report.effects import about_effects, effect_columns
 from digitcmp.report.frames import VERSIONS
 from digitcmp.report.labels import PLAIN
 from digitcmp.report.methods import POOL, about_differences, about_table
@@ -42,7 +43,8 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
     counted = f"{count} configuration{'s' * (count != 1)}", f"{done:,} round{'s' * (done != 1)}"
     versions = results.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
     decided = verdict_notes(results.plans) if len(results.verdicts) else []
-    columns = [one for one in table_columns(results.metric) if one.key not in NO_ROOM]
+    effects, metric = results.effects, results.metric
+    columns = [one for one in table_columns(metric) if one.key not in NO_ROOM]
     return render(
         "report.html.j2",
         version,
@@ -50,12 +52,20 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
         warnings=results.warnings,
         baseline=results.baseline,
         table=rows_of(results, results.table, columns),
-        comparisons=rows_of(results, results.comparisons, comparison_columns(results.metric)),
+        comparisons=rows_of(results, results.comparisons, comparison_columns(metric)),
         verdicts=rows_of(results, results.verdicts, verdict_columns(results.verdicts)) if len(results.verdicts) else [],
-        metric=results.metric.title.capitalize(),
-        figures=[(name, picture, caption(name, results.metric, results.baseline)) for name, picture in figures.items()],
+        effects=rows_of(results, effects.together, effect_columns(metric)) if effects else [],
+        metric=metric.title.capitalize(),
+        figures=[(name, picture, caption(name, metric, results.baseline)) for name, picture in figures.items()],
         charts=CHARTS,
-        methods=[*about_table(results.metric), *about_differences(results.metric), POOL, *decided, *plain_note(results)],
+        methods=[
+            *about_table(metric),
+            *about_differences(metric),
+            *(about_effects(effects, metric) if effects else []),
+            POOL,
+            *decided,
+            *plain_note(results),
+        ],
         commands=commands(results.sweep.runs),
         versions=[(name, ", ".join(versions[name].unique())) for name in versions.columns],
         runs=run_links(results, out),

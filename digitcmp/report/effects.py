@@ -1,0 +1,146 @@
+"""The tables and figures of a full factorial: effects together and apart, and all cells at a glance."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from digitcmp.report.drawing import (
+    COLOURS,
+    GREY,
+    INK,
+    QUIET,
+    SMALL,
+    STEPS,
+    broad_figure,
+    column_figure,
+    draw_chance,
+    dress,
+    entitle,
+    jitter,
+    styled,
+    tidy,
+    wrapped,
+)
+from digitcmp.report.factorial import ROBUST, Design, Effects
+from digitcmp.report.metrics import Metric, with_unit
+from digitcmp.report.rows import draw_bar, draw_rounds, within
+from digitcmp.report.tables import CSV_SUFFIXES, Column, comparison_columns
+
+NAN = float("nan")
+
+
+def effect_columns(metric: Metric) -> list[Column]:
+    """The columns of `factorial.average_effects` as tables have them."""
+    unit, scale, suffix = metric.difference_unit, metric.scale, CSV_SUFFIXES.get(metric.difference_unit, "")
+    return [
+        Column("label", "effect", "effect"),
+        Column("order", "factors"),
+        Column("levels", "levels", "levels"),
+        Column("mean", "mean" + suffix, with_unit("mean effect", unit), lambda row: metric.show(row["mean"], "+"), scale),
+        Column("mean_low", "mean_low" + suffix, "its interval", lambda row: metric.span(row["mean_low"], row["mean_high"], "+"), scale),
+        Column("mean_high", "mean_high" + suffix, scale=scale),
+        Column("interquartile", "interquartile" + suffix, "interquartile", lambda row: metric.estimate(row, ROBUST, "+"), scale),
+        Column("interquartile_low", "interquartile_low" + suffix, scale=scale),
+        Column("interquartile_high", "interquartile_high" + suffix, scale=scale),
+        Column("seeds", "seeds", "seeds"),
+    ]
+
+
+def apart_columns(metric: Metric) -> list[Column]:
+    """The columns of `factorial.effects_apart` as CSV files have them."""
+    left_out = {"p_holm"}  # the intervals allow for all rows; p is that of one
+    return [Column("factor", "factor", "factor"), *(one for one in comparison_columns(metric) if one.key not in left_out)]
+
+
+def about_effects(effects: Effects, metric: Metric) -> list[str]:
+    """How effects are worked out, a line each."""
+    count, failed = len(effects.together), "counts as always giving the more frequent answer" if metric.on_pairs else "leaves its seed out"
+    return [
+        f"Effects of the full factorial are contrasts of cell means (Yates 1937) over {effects.seeds} seeds that all "
+        f"{len(effects.design.upper)} configurations have, paired by seed; a round that failed {failed}. An interaction is how much "
+        "larger the effect of the one factor is where the other is at its upper level.",
+        f"The {count} intervals of a column hold together with a probability of at least 95 % (Bonferroni): each is Student's, of "
+        f"{100 * (1 - 0.05 / count):.4g} %. Interquartile effects are those of the cells' interquartile means, which a few rounds that "
+        "collapse do not carry away, with winsorised standard errors (Yuen 1974; Wilcox 2012, section 5.9.5).",
+    ]
+
+
+@styled
+def draw_cells(rounds: pd.DataFrame, table: pd.DataFrame, design: Design, metric: Metric, chance: float = NAN) -> Figure:
+    """All cells, best median first: which factors are at their upper level, every round, the median with its interval, lost rounds.
+
+    rounds, table: as in `digitcmp.report.statistics`.
+    """
+    order = table.sort_values("median", ascending=not metric.higher_is_better, kind="stable")
+    figure = broad_figure(0.6 + 0.21 * len(order))
+    switches, values = figure.subplots(1, 2, sharey=True, width_ratios=[0.42 * len(design.factors), 5])
+    draw_switches(switches, [str(label) for label in order["label"]], design)
+    done = rounds[rounds["status"] == "done"]
+    for row, cell in enumerate(order.to_dict("records")):
+        points = done.loc[done["label"] == cell["label"], metric.column]
+        draw_rounds(values, row, points, 0.6, s=5, alpha=0.35, color=COLOURS[0], clip_on=False)
+        ends = [cell["median_low"], cell["median_high"]]
+        draw_bar(values, row, ends, cell["median"], color=INK, linewidth=1.6, markersize=3.5, markerfacecolor=INK)
+        if cell["lost"]:
+            look = {"fontsize": SMALL, "color": QUIET, "va": "center", "xycoords": values.get_yaxis_transform()}
+            values.annotate(f"{cell['lost']}/{cell['all']}", (1.01, row), annotation_clip=False, **look)
+    values.set_xlabel(metric.title)
+    values.tick_params(axis="y", length=0)
+    tidy(values, "x")
+    dress(values, metric, "x")
+    values.set_ylim(len(order) - 0.4, -0.6)
+    far = draw_chance(values, chance, "x")
+    lost = "at the right: rounds that failed or are untrained" if order["lost"].any() else ""
+    entitle(figure, f"{metric.title.capitalize()} of all {len(order)} cells", "points: rounds; bars: medians, 95 % intervals", lost, far)
+    return figure
+
+
+def draw_switches(axes: Axes, labels: list[str], design: Design) -> None:
+    """A dot a row and factor: filled at its upper level. The names stand above."""
+    upper = design.upper.loc[labels].to_numpy(dtype=bool)
+    for column in range(upper.shape[1]):
+        axes.axvline(column, color=GREY, linewidth=0.4, zorder=0)
+        for filled, look in ((True, {"color": COLOURS[0]}), (False, {"facecolor": "white", "edgecolor": GREY, "linewidth": 0.6})):
+            at = np.flatnonzero(upper[:, column] == filled)
+            axes.scatter(np.full(len(at), column), at, s=22, zorder=2, **look)
+    names = [wrapped(f"{one.name}: {one.levels[1]}" if one.levels[1] != "true" else one.name, 22) for one in design.factors]
+    axes.xaxis.tick_top()
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="left", rotation_mode="anchor")
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.tick_params(length=0, labelleft=False)
+    axes.spines[:].set_visible(False)
+
+
+@styled
+def draw_effects(effects: Effects, metric: Metric) -> Figure:
+    """Effects with simultaneous intervals, the main ones first, a line at zero; faint points: what a factor buys in each setting of the
+    others. What is infinite, of rounds that failed, is at the edge."""
+    together, names = effects.together, list(effects.design.upper.columns)
+    figure = column_figure(0.5 + 0.32 * len(together))
+    axes = figure.subplots()
+    axes.axvline(0, color=INK, linewidth=0.8)
+    keys = [ROBUST[at] for at in (1, 0, 2)]
+    apart = {name: rows["difference"].to_numpy(dtype="float64") for name, rows in effects.apart.groupby("factor", sort=False)}
+    shown = metric.scale * np.concatenate([together[keys].to_numpy(dtype="float64").ravel(), *(apart[name] for name in names)])
+    inside, infinite = within(shown)
+    bars, points = inside[: 3 * len(together)].reshape(-1, 3), np.split(inside[3 * len(together) :], len(names))
+    for row, (low, middle, high) in enumerate(bars):
+        if row < len(names):
+            axes.scatter(points[row], row + 0.55 * jitter(len(points[row])), s=9, color=GREY, alpha=0.7, linewidth=0, zorder=2)
+        filled = COLOURS[0] if low > 0 or high < 0 else "white"
+        draw_bar(axes, row, [low, high], middle, color=COLOURS[0], markerfacecolor=filled, linewidth=1.8, markersize=5)
+    texts = [f"{wrapped(label, 24)}\n{wrapped(levels, 24)}".strip() for label, levels in together[["label", "levels"]].to_numpy()]
+    axes.set_yticks(range(len(texts)), texts)
+    axes.axhline(len(names) - 0.5, color=GREY, linewidth=0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(texts) - 0.4, -0.6)
+    axes.set_xlabel(with_unit(f"effect on {metric.title}", metric.difference_unit))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=STEPS))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0")
+    tidy(axes, "x")
+    notes = ["paired by seed", f"bars: the {len(texts)} intervals hold together at 95 %", "filled: off zero"]
+    notes += ["grey: beside each setting of the others"] + ["at the edge: infinite"] * infinite
+    entitle(figure, "Effects and interactions, interquartile means", *notes)
+    return figure
