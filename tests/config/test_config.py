@@ -106,7 +106,7 @@ def test_every_data_file_trains(name: str, tmp_path: Path, monkeypatch: pytest.M
     check_tiny_round(compose_config(*where, *TINY, *pairs, "data.shuffle=true", "data.target=gt"))
 
 
-OWN = ("best", "best_small")
+OWN = ("best", "best_small", "decoder", "wsn_batchnorm")
 CHAINS = ("tower", "digit_dense", "joint_dense")
 CLASSIFY_DROPS = {
     "tower[1].drop",
