@@ -142,5 +142,5 @@ def draw_effects(effects: Effects, metric: Metric) -> Figure:
     tidy(axes, "x")
     notes = ["paired by seed", f"bars: the {len(texts)} intervals hold together at 95 %", "filled: off zero"]
     notes += ["grey: beside each setting of the others"] + ["at the edge: infinite"] * infinite
-    entitle(figure, "Effects and interactions, interquartile means", *notes)
+    entitle(figure, "Effects on interquartile means", *notes)
     return figure

@@ -54,6 +54,19 @@ def names(page: Any, table: str = "table") -> list[str]:
 
 
 @needs_chromium
+def test_effects_are_no_configurations(tmp_path: Path) -> None:
+    """The rows of a factorial's effects keep their names, also where a configuration has the same one, and lead to none."""
+    for shared in (False, True):
+        for norm in (False, True):
+            accuracies = {seed: 0.8 + shared / 20 + (seed * 7 % 5) / 1000 for seed in range(8)}
+            write_run(tmp_path / f"{shared},{norm}", accuracies, configuration(model__weight_sharing=shared, model__batchnorm=norm))
+    with browsing(make_report([tmp_path]).path.as_uri(), 1300) as (page, _):
+        assert names(page, "effects-table") == ["weight_sharing", "batchnorm", "weight_sharing × batchnorm"]
+        assert page.locator("#effects-table button").count() == page.locator("#effects-table th button").count()
+        assert "batchnorm" in names(page, "comparisons")
+
+
+@needs_chromium
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1300), ("dark", 390)])
 def test_used_by_a_reader(url: str, scheme: str, width: int) -> None:
     """Tables are sorted, everything is filtered, figures answer, a configuration is looked at; nothing is wider than the window."""

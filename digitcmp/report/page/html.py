@@ -54,7 +54,7 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
         table=rows_of(results, results.table, columns),
         comparisons=rows_of(results, results.comparisons, comparison_columns(metric)),
         verdicts=rows_of(results, results.verdicts, verdict_columns(results.verdicts)) if len(results.verdicts) else [],
-        effects=rows_of(results, effects.together, effect_columns(metric)) if effects else [],
+        effects=rows_of(results, effects.together, effect_columns(metric), of_configurations=False) if effects else [],
         metric=metric.title.capitalize(),
         figures=[(name, picture, caption(name, metric, results.baseline)) for name, picture in figures.items()],
         charts=CHARTS,
@@ -123,13 +123,16 @@ def source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def rows_of(results: Study, frame: pd.DataFrame, columns: Sequence[Column]) -> list[tuple[Any, list[tuple[str, str]]]]:
-    """A table as the page has it: the titles, then a row per row of the frame, each with the position of its configuration, and of every
-    cell the text and the number that it is sorted by; no number where it is sorted by the text. Empty where the frame is."""
+def rows_of(
+    results: Study, frame: pd.DataFrame, columns: Sequence[Column], of_configurations: bool = True
+) -> list[tuple[Any, list[tuple[str, str]]]]:
+    """A table as the page has it: the titles, then a row per row of the frame, each with the position of its configuration (empty where
+    it is of none), and of every cell the text and the number that it is sorted by; no number where it is sorted by the text. Empty where
+    the frame is."""
     if frame.empty:
         return []
     told, keys = show(frame, columns), {column.title: column.key for column in columns}
-    positions = {label: at for at, label in enumerate(results.configurations["label"])}
+    positions = {label: at for at, label in enumerate(results.configurations["label"]) if of_configurations}
     numbers = [map(sorted_by, frame[keys[str(title)]]) for title in told]
     rows = zip(frame["label"], told.to_numpy().tolist(), zip(*numbers, strict=True), strict=True)
     titles = [(str(title), "") for title in told]

@@ -15,10 +15,10 @@ function start() {
   if (data) {
     for (const one of data.configurations) one.words = [one.label, one.hash, ...Object.entries(one.values).map((pair) => pair.join("="))].join(" ").toLowerCase();
     all("table[id]").filter((table) => table.tHead).forEach(prepare);
-    all("tr[data-of] .name").forEach((cell) => {
+    all('tr[data-of]:not([data-of=""]) .name').forEach((cell) => {
       const of = cell.parentNode.dataset.of, name = make("button", {type: "button", title: "its configuration"}, ...cell.childNodes);
       name.addEventListener("click", () => about(Number(of)));
-      if (of) cell.append(name);
+      cell.append(name);
     });
     filter();
   }
