@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from digitcmp.errors import DAMAGED
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.slow import Slow
 from digitcmp.files import hold
@@ -37,6 +38,7 @@ LEASE = 60.0  # seconds without a touch after which a process of another host is
 TOUCHES = 4  # per lease
 WINDOW = 600.0  # seconds over which the pace is taken
 LARGEST = 10_000_000  # bytes of a file that can be one of these
+MOST = 2**64  # of a seed, and of all that is counted
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ def read_beats(directory: Path) -> dict[Path, Beat]:
     except OSError:
         return {}
     for path in paths:
-        with suppress(OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError):
+        with suppress(OSError, *DAMAGED):
             if path.is_file() and path.stat().st_size <= LARGEST:
                 found[path] = to_beat(json.loads(path.read_text(encoding="utf-8")))
     return found
@@ -214,6 +216,8 @@ def to_beat(told: dict[str, Any]) -> Beat:
     rounds = {int(seed): int(epoch) for seed, epoch in told["rounds"].items()}
     beat = Beat(**{**told, "rounds": rounds, "slow": {int(seed): str(since) for seed, since in told["slow"].items()}})
     kinds = {str: ("id", "host", "node", "start_time"), int: ("process", "epochs"), float: ("lease", "seconds")}
+    if not all(0 <= number <= MOST for number in (*rounds, *rounds.values(), beat.epochs)):
+        raise ValueError(told)
     if not all(isinstance(asdict(beat)[name], (kind, int) if kind is float else kind) for kind, names in kinds.items() for name in names):
         raise ValueError(told)
     return beat

@@ -18,7 +18,6 @@ ASLEEP = 60.0  # seconds from one look to the next after which nobody was awake 
 class Pending:
     """A round in flight. since: when it was begun or came to its last epoch, by the monotonic clock; told: whether it is known as slow."""
 
-    run: Path
     epoch: int
     since: float
     told: bool = False
@@ -38,7 +37,7 @@ class Slow:
         if before is not None and epoch > before.epoch:
             took = (now - before.since) / (epoch - before.epoch)
             self.slowest[run] = max(took, self.slowest.get(run, 0.0))
-        self.flights[run, seed] = Pending(run, epoch, now)
+        self.flights[run, seed] = Pending(epoch, now)
 
     def end(self, run: Path, seed: int) -> None:
         """A round is in flight no more."""
