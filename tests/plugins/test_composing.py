@@ -206,6 +206,8 @@ def test_drawn_jobs_are_what_hydra_composes(run_cli: Cli, monkeypatch: pytest.Mo
             else:
                 assert ours == theirs
 
+        for name in ("affine", "none", "shift"):  # a file is merged into what another one refers to
+            same(*composed(self, ["+recipe=refers", "+onto=it", f"augment={name}"]))
         check()
 
     launched(run_cli, monkeypatch, act, "--config-dir", str(tmp_path / "own"))
