@@ -1,6 +1,8 @@
 """What can go wrong for a user: one exception class, one line of text."""
 
 LONGEST = 120  # characters of a path in a message
+# what reading a damaged file raises, beside OSError, in code that takes it to be whole
+DAMAGED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 def shortened(path: object) -> str:

@@ -2,8 +2,11 @@
 
 import argparse
 import json
+import socket
 import sys
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,6 +67,23 @@ class Request(BaseHTTPRequestHandler):
     timeout = WAITS
     server_version, sys_version = "digitcmp", ""
 
+    def setup(self) -> None:
+        """Called by socketserver. Its timeout is for each read alone: whoever sends a byte now and then would have a thread for ever."""
+        super().setup()
+        self.late = threading.Timer(WAITS, self.cut)
+        self.late.daemon = True
+        self.late.start()
+
+    def cut(self) -> None:
+        """Hear no more of it."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def finish(self) -> None:
+        """Called by socketserver."""
+        self.late.cancel()
+        super().finish()
+
     def do_GET(self) -> None:
         """Called by http.server."""
         self.answer()
@@ -75,6 +95,8 @@ class Request(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """What the server says; what is wrong with a request in a line. Other sites' pages, which could send here too, get nothing:
         whatever name they have for this machine stands in the request, and so does where it comes from."""
+        if self.command == "GET":  # what is asked for has come whole
+            self.late.cancel()
         origin = self.headers.get("Origin")
         if self.headers.get("Host") not in self.server.hosts or (origin and origin.removeprefix("http://") not in self.server.hosts):
             self.send(HTTPStatus.FORBIDDEN, Answer(b""))
@@ -94,7 +116,9 @@ class Request(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", ""))
         if not 0 < length <= LARGEST:
             raise ValueError(f"more than {LARGEST:,} bytes, or none")
-        sent = json.loads(self.rfile.read(length))
+        content = self.rfile.read(length)
+        self.late.cancel()
+        sent = json.loads(content)
         if not isinstance(sent, dict):
             raise ValueError("no object")
         return sent

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from digitcmp.auto.sequential import Plan, make_plan
 from digitcmp.config.identity import differences
 from digitcmp.config.schema import Auto
-from digitcmp.errors import ConfigError, RunError
+from digitcmp.errors import DAMAGED, ConfigError, RunError
 from digitcmp.experiment.provenance import now
 from digitcmp.files import write_whole
 
@@ -67,5 +67,5 @@ def read(path: Path) -> Plan:
         found = json.loads(path.read_text(encoding="utf-8"))
         runs = {str(one["configuration_hash"]): str(one["run"]) for one in found["runs"]}
         return Plan(runs, int(found["seed"]), Auto(**found["auto"]), 1 - float(found["level_of_each_interval"]))
-    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+    except (OSError, *DAMAGED) as error:
         raise RunError(f"{path} holds no plan of rounds=auto ({type(error).__name__}: {error}); restore it, or delete it") from error

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from digitcmp.config.blocks import options_of
 from digitcmp.config.identity import choice, completed, execution_keys, primary
@@ -144,10 +144,12 @@ def unchecked(composed: DictConfig) -> Config:
     assert isinstance(tree, DictConfig)
     missing, values = [], dict[str, Any]()
     for name in [str(name) for name in tree if name != "hydra"]:
-        value = None if OmegaConf.is_missing(tree, name) else tree[name]
-        below = sorted(OmegaConf.missing_keys(value)) if OmegaConf.is_config(value) else []
-        missing += [name] if OmegaConf.is_missing(tree, name) else below
-        values[name] = OmegaConf.to_object(value) if OmegaConf.is_config(value) and not below else value
+        try:
+            value = None if OmegaConf.is_missing(tree, name) else tree[name]
+            values[name] = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+            missing += [name] if OmegaConf.is_missing(tree, name) else []
+        except MissingMandatoryValue:
+            missing += sorted(OmegaConf.missing_keys(value)) or [name]
     if missing:
         raise ConfigError(f"{min(missing)} has no value; give it one, as in {min(missing)}=VALUE")
     for unknown in sorted(set(values) - {item.name for item in fields(Config)}):

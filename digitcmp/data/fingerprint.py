@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from digitcmp.config.offered import offers
-from digitcmp.errors import RunError
+from digitcmp.errors import DAMAGED, RunError
 from digitcmp.files import write_whole
 
 PINNED = {"digits", "mnist"}
@@ -73,6 +73,6 @@ def recall(memory: Path) -> dict[str, Any] | None:
     """What is remembered, None where there is nothing that can be read."""
     try:
         known = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, *DAMAGED):
         return None
     return known if isinstance(known, dict) and {"state", "fingerprint"} <= set(known) else None

@@ -14,7 +14,7 @@ from digitcmp.data.published import Arrays
 from digitcmp.errors import ConfigError, DataError, shortened
 from digitcmp.files import is_special
 
-MOST_BYTES = 4_000_000_000  # of all arrays of a file
+MOST_BYTES = 4_000_000_000  # of all arrays of a file, and of all pictures of a folder
 CLASSES = 10
 ONE, TWO = ("images", "labels"), ("train_images", "train_labels", "test_images", "test_labels")
 SUFFIXES = {".png", ".jpg", ".jpeg"}  # of FORMATS
@@ -148,6 +148,8 @@ def read_classes(folder: Path, numbered: dict[str, int]) -> Arrays:
         if picture.mode.startswith(("I", "F")):
             raise DataError(f"{path}: it has more than 8 bits for a pixel; save it with 8")
         images.append(grey := np.asarray(picture.convert("L")))
+        if (size := len(paths) * images[0].nbytes) > MOST_BYTES:
+            raise DataError(f"{folder}: its {len(paths):,} pictures have {size:,} bytes, more than {MOST_BYTES:,}; make them smaller")
         if grey.shape[0] != grey.shape[1] or grey.shape != images[0].shape:
             wanted = (
                 "square"

@@ -22,7 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from digitcmp.errors import DAMAGED
 from digitcmp.experiment.callbacks import Callback
+from digitcmp.experiment.slow import Slow
 from digitcmp.files import hold
 from digitcmp.system import host_id, is_stopped, start_time
 from digitcmp.train.results import EpochRow, RoundResult
@@ -36,12 +38,14 @@ LEASE = 60.0  # seconds without a touch after which a process of another host is
 TOUCHES = 4  # per lease
 WINDOW = 600.0  # seconds over which the pace is taken
 LARGEST = 10_000_000  # bytes of a file that can be one of these
+MOST = 2**64  # of a seed, and of all that is counted
 
 
 @dataclass(frozen=True)
 class Beat:
     """What a process has said last of one run. id: its own; node: the host's name; rounds: the epoch that each of its rounds in flight is
-    through with, by seed; epochs, seconds: how many epochs it has trained in how long, of all its runs, over the last ten minutes."""
+    through with, by seed; slow: since when those of them that take much too long have come to no epoch (`digitcmp.experiment.slow`);
+    epochs, seconds: how many epochs it has trained in how long, of all its runs, over the last ten minutes."""
 
     id: str
     host: str
@@ -52,6 +56,7 @@ class Beat:
     epochs: int
     seconds: float
     rounds: dict[int, int] = field(default_factory=dict)
+    slow: dict[int, str] = field(default_factory=dict)
 
     @property
     def is_here(self) -> bool:
@@ -65,9 +70,10 @@ class Beat:
 
 
 class Heartbeat(Callback):
-    """This process as one that trains; beats while it is entered."""
+    """This process as one that trains; beats while it is entered. tell: is told in a line, in a thread, of rounds that take too long."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        self.tell, self.slow = tell, Slow()
         self.process = {"id": secrets.token_hex(6), "host": host_id(), "node": platform.node(), "process": os.getpid()}
         self.process |= {"start_time": start_time(os.getpid()), "lease": LEASE}
         self.runs: dict[Path, dict[int, int]] = {}  # the rounds in flight of each run, by its file
@@ -125,7 +131,9 @@ class Heartbeat(Callback):
             if (rounds := self.runs.get(path)) is None:
                 return
             rounds[seed] = epoch or 0
+            self.slow.come(path, seed, rounds[seed], time.monotonic())
             if epoch is None:
+                self.slow.end(path, seed)
                 del rounds[seed]
                 self.known.pop((path, seed), None)
             self.changed.add(path)
@@ -136,7 +144,10 @@ class Heartbeat(Callback):
         while not self.stop.wait(INTERVAL):
             with self.lock:
                 changed, self.changed = self.changed, set()
-            self.write(sorted(changed))
+                slow = self.slow.look(time.monotonic())
+            self.write(sorted({*changed, *(path for path, _, _ in slow)}))
+            for path, seed, why in slow:
+                self.tell(f"{path.parent.parent.name} seed {seed}: {why}; it goes on, and Ctrl-C keeps the rounds that are finished")
             if time.monotonic() - touched > LEASE / TOUCHES:
                 touched = time.monotonic()
                 self.each([path for path in list(self.runs) if path not in changed], os.utime)
@@ -149,7 +160,7 @@ class Heartbeat(Callback):
             self.seen.popleft()
         since, before = self.seen[0]
         about = {**self.process, "epochs": self.epochs - before, "seconds": now - since}
-        self.each(paths, lambda path: write(path, {**about, "rounds": {str(seed): epoch for seed, epoch in self.runs[path].items()}}))
+        self.each(paths, lambda path: write(path, {**about, "rounds": self.runs[path], "slow": self.slow.times(path, now)}))
 
     def each(self, paths: list[Path], act: Callable[[Path], object]) -> None:
         """Do something with the files of those runs that are still under way. A disk that is full, or a folder that is gone, is met by the
@@ -194,7 +205,7 @@ def read_beats(directory: Path) -> dict[Path, Beat]:
     except OSError:
         return {}
     for path in paths:
-        with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
+        with suppress(OSError, *DAMAGED):
             if path.is_file() and path.stat().st_size <= LARGEST:
                 found[path] = to_beat(json.loads(path.read_text(encoding="utf-8")))
     return found
@@ -202,8 +213,11 @@ def read_beats(directory: Path) -> dict[Path, Beat]:
 
 def to_beat(told: dict[str, Any]) -> Beat:
     """What a file says. Raises ValueError or TypeError where it is none of these."""
-    beat = Beat(**{**told, "rounds": {int(seed): int(epoch) for seed, epoch in told["rounds"].items()}})
+    rounds = {int(seed): int(epoch) for seed, epoch in told["rounds"].items()}
+    beat = Beat(**{**told, "rounds": rounds, "slow": {int(seed): str(since) for seed, since in told["slow"].items()}})
     kinds = {str: ("id", "host", "node", "start_time"), int: ("process", "epochs"), float: ("lease", "seconds")}
+    if not all(0 <= number <= MOST for number in (*rounds, *rounds.values(), beat.epochs)):
+        raise ValueError(told)
     if not all(isinstance(asdict(beat)[name], (kind, int) if kind is float else kind) for kind, names in kinds.items() for name in names):
         raise ValueError(told)
     return beat

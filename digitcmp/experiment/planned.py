@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digitcmp.errors import RunError
+from digitcmp.errors import DAMAGED, RunError
 from digitcmp.files import locked, write_whole
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FILE = "planned.json"
 MOST = 1_000_000  # rounds of a run that anybody can have planned
+MOST_COUNTED = 10**12  # rounds of a search, or epochs of a round
 
 
 @dataclass
@@ -73,13 +74,20 @@ def spans(seeds: list[int]) -> list[list[int]]:
 
 def read(folder: Path) -> Planned:
     """What was planned in this folder; nothing where nobody knows, as where the file is damaged."""
-    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    with suppress(OSError, *DAMAGED):
         told = json.loads((folder / FILE).read_text(encoding="utf-8"))
         runs = {}
         for name, one in told["runs"].items():
-            if sum(last - first for first, last in one["seeds"]) > MOST:
+            if any(last < first for first, last in one["seeds"]) or sum(last - first for first, last in one["seeds"]) > MOST:
                 raise ValueError(name)
             seeds = [seed for first, last in one["seeds"] for seed in range(first, last + 1)]
-            runs[folder / name] = seeds, int(one["epochs"])
-        return Planned(runs, None if told["rounds"] is None else int(told["rounds"]), int(told["epochs"]))
+            runs[folder / name] = seeds, counted_of(one["epochs"])
+        return Planned(runs, None if told["rounds"] is None else counted_of(told["rounds"]), counted_of(told["epochs"]))
     return Planned()
+
+
+def counted_of(value: object) -> int:
+    """A number of rounds or epochs. Raises ValueError for what is none."""
+    if not isinstance(value, int) or not 0 <= value <= MOST_COUNTED:
+        raise ValueError(value)
+    return value

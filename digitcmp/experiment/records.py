@@ -20,7 +20,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal
 
-from digitcmp.errors import RunError
+from digitcmp.errors import DAMAGED, RunError
 from digitcmp.experiment.row_types import CONFUSION_KINDS, DISTANCE_KINDS, EPOCH_KINDS, ROUND_KINDS, Kinds, are_columns, is_row
 from digitcmp.files import is_special
 from digitcmp.train.results import ConfusionRow, DistanceRow, EpochRow, RoundResult, RoundRow
@@ -182,7 +182,7 @@ def to_round(text: bytes, log: str) -> Record | None:
         front = json.loads(text[: text.index(EPOCHS)] + b"}")
         sound = all(isinstance(front[name], str) for name in ("configuration", "finished")) and is_row(front["round"], ROUND_KINDS)
         return Record(front["configuration"], front["finished"], RoundRow(**front["round"]), text, log) if sound else None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except DAMAGED:
         return None
 
 

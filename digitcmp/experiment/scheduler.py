@@ -37,7 +37,8 @@ def train(runs: Iterable[Run], callbacks: Iterable[Callback] = (), rounds: int |
     known = isinstance(runs, Sequence)
     if isinstance(runs, Sequence):
         rounds = sum(len(run.missing) for run in runs)
-    with Heartbeat() as heartbeat, Callbacks(callbacks) as shown, nullcontext(lent) if lent else Attached(shown.on_message) as attached:
+    told = Callbacks(callbacks)
+    with Heartbeat(told.on_message) as heartbeat, told as shown, nullcontext(lent) if lent else Attached(shown.on_message) as attached:
         callback = Callbacks([heartbeat, attached, shown])
         for _, group in groupby(unfinished(runs, callback), lambda run: means(run.config)):
             from digitcmp.experiment.executors.choose import make_executor  # imports torch

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from digitcmp import inert
+from digitcmp.errors import DAMAGED
 from digitcmp.experiment.records import DIGITS, Record
 from digitcmp.files import write_whole
 from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
@@ -42,7 +43,7 @@ def confusion(records: Sequence[Record]) -> list[Cell]:
     """What is on record of each two classes, all rounds together; nothing where no round was tested."""
     try:
         return cells(records)
-    except (ValueError, TypeError, KeyError, RecursionError):  # another program's lines
+    except DAMAGED:  # another program's lines
         return cells([record for record in records if record.is_whole])
 
 
@@ -64,7 +65,7 @@ def views(records: Sequence[Record]) -> dict[str, str]:
     for part, kind in parts.items():
         try:
             texts[f"{part}.csv"] = rows_of(records, part, kind)
-        except (ValueError, TypeError, KeyError, RecursionError):  # another program's lines
+        except DAMAGED:  # another program's lines
             texts[f"{part}.csv"] = rows_of([record for record in records if record.is_whole], part, kind)
     return {**texts, "rounds.csv": to_csv(RoundRow, (vars(record.row).values() for record in records))}
 

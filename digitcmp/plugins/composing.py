@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.composed import check, official, typed, unchecked, without_hydra
 from digitcmp.config.schema import AUTO, Config
-from digitcmp.plugins.remembering import Remembering
+from digitcmp.plugins.remembering import Memory, Remembering
 
 PLAIN = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)=([-+.\w]+)")  # a key, and a value in which nothing is quoted, listed or called
 SUBDIR = "hydra.sweep.subdir"  # the one of Hydra's own keys that jobs differ in
@@ -111,7 +111,7 @@ class TemplateLoader:
     def __init__(self, loader: ConfigLoader) -> None:
         self.loader = loader
         if isinstance(loader, ConfigLoaderImpl) and not isinstance(loader.repository, Remembering):
-            loader.repository = cast(ConfigRepository, Remembering(loader.repository, {}, {}))
+            loader.repository = cast(ConfigRepository, Remembering(loader.repository, Memory()))
         self.templates: OrderedDict[tuple[Any, ...], Template] = OrderedDict()
         self.groups = set(loader.list_groups(""))
 

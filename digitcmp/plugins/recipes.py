@@ -36,6 +36,7 @@ class Recipes:
             for entry in getattr(files.load_config(path), "defaults_list", None) or []:
                 if isinstance(entry, GroupDefault) and entry.override and isinstance(entry.value, str):
                     self.own[str(entry.group).lstrip("/")].append(entry.value)
+        self.left_out = {path: self.strangers(path) for path in self.recipes}
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is as it was."""
@@ -47,16 +48,23 @@ class Recipes:
         if found is None:
             return None
         found.config = copy.deepcopy(found.config)  # what is merged becomes part of the whole, and a file may be read once for many jobs
-        if config_path not in self.recipes or not isinstance(found.config, DictConfig):
-            return found
+        for group in self.left_out.get(config_path, ()):
+            with open_dict(found.config):
+                del found.config[group]
+        return found
+
+    def strangers(self, path: str) -> list[str]:
+        """The groups of which a recipe says something about a choice that was not made."""
+        found, strange = self.files.load_config(path), list[str]()
+        if found is None or not isinstance(found.config, DictConfig):
+            return strange
         for group, own in self.own.items():
             chosen, said = self.chosen.get(group, own[-1]), found.config.get(group)
             if chosen not in own and isinstance(said, DictConfig) and len(said):
                 keys = ", ".join(f"{group}.{name}" for name in map(str, said))
-                tell(f"{group}={chosen}: what +{config_path.replace('/', '=', 1)} says for {group}={own[-1]} is left out ({keys})")
-                with open_dict(found.config):
-                    del found.config[group]
-        return found
+                tell(f"{group}={chosen}: what +{path.replace('/', '=', 1)} says for {group}={own[-1]} is left out ({keys})")
+                strange.append(group)
+        return strange
 
 
 @cache
@@ -69,6 +77,7 @@ def register() -> None:
     """Let Hydra merge files as `Recipes` has them."""
 
     def without_strangers(self: ConfigLoaderImpl, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
-        return remembering.compose(partial(compose, self), defaults, repo, Recipes(defaults, repo))  # type: ignore[arg-type]
+        recipes = Recipes(defaults, repo)
+        return remembering.compose(partial(compose, self), defaults, repo, recipes, recipes.left_out)  # type: ignore[arg-type]
 
     ConfigLoaderImpl._compose_config_from_defaults_list = without_strangers  # type: ignore[method-assign]

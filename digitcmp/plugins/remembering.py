@@ -1,10 +1,12 @@
-"""What the compositions of a sweep's jobs have in common: files are read once, and what comes first in all of them is merged once.
+"""What the compositions of a sweep's jobs have in common: files are read once, and what several of them are merged to is merged once.
 
-Hydra reads every file anew for each job, and merges its own part and the schema, which no job changes, before what a job chooses.
+Hydra reads every file anew for each job, and merges its own part and the schema, which no job changes, before what a job chooses; the
+rest is merged key by key (`digitcmp.plugins.merging`).
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra._internal.config_repository import ConfigRepository, IConfigRepository
@@ -13,16 +15,25 @@ from hydra.core.default_element import ResultDefault
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
 
+from digitcmp.plugins.merging import FIRST, Known, Merge, merge_by_key
+
 COMMON = ("hydra/", "schema/config")  # files that come before what jobs choose
-MERGED = "hydra/config"  # the one file that may have what they have together (hydra.searchpath)
-Compose = Callable[[list[ResultDefault], IConfigRepository], DictConfig]
+
+
+@dataclass
+class Memory:
+    """files: as they were read; first: what the first ones were merged to, by their names; keys: those of the trees that came of them."""
+
+    files: dict[str, ConfigResult | None] = field(default_factory=dict)
+    first: dict[str, DictConfig] = field(default_factory=dict)
+    keys: dict[str, Known] = field(default_factory=dict)
 
 
 class Remembering:
     """Hydra's repository of files with a memory, which lasts as long as the loader of a sweep."""
 
-    def __init__(self, files: ConfigRepository, known: dict[str, ConfigResult | None], merged: dict[str, DictConfig]) -> None:
-        self.files, self.known, self.merged = files, known, merged
+    def __init__(self, files: ConfigRepository, memory: Memory) -> None:
+        self.files, self.memory = files, memory
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is as it was."""
@@ -30,18 +41,18 @@ class Remembering:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Remembering":
         """Every composition begins with a copy: of the repository, not of its memory."""
-        return Remembering(copy.deepcopy(self.files, memo), self.known, self.merged)
+        return Remembering(copy.deepcopy(self.files, memo), self.memory)
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         """Look elsewhere from now on, where files are others."""
         self.files.initialize_sources(config_search_path)
-        self.known, self.merged = {}, {}
+        self.memory = Memory()
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """A file, not to be changed."""
-        if config_path not in self.known:
-            self.known[config_path] = self.files.load_config(config_path)
-        return self.known[config_path]
+        if config_path not in self.memory.files:
+            self.memory.files[config_path] = self.files.load_config(config_path)
+        return self.memory.files[config_path]
 
 
 class Prefixed:
@@ -52,21 +63,26 @@ class Prefixed:
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """A file."""
-        if config_path == MERGED:
+        if config_path == FIRST:
             return ConfigResult("hydra", "", copy.deepcopy(self.merged), {"package": ""})
         return self.files.load_config(config_path)
 
 
-def compose(merge: Compose, defaults: Sequence[ResultDefault], repo: Any, files: IConfigRepository) -> DictConfig:
+def compose(
+    merge: Merge, defaults: Sequence[ResultDefault], repo: Any, files: IConfigRepository, left_out: Mapping[str, Sequence[str]]
+) -> DictConfig:
     """What the files in this list are merged to. merge: how Hydra does it; repo: where it finds them; files: the same, as they are to be
-    merged, which is not to be for those that come first."""
+    merged, which is not to be for those that come first: without the keys in left_out."""
     count = next((index for index, one in enumerate(defaults) if not str(one.config_path).startswith(COMMON)), len(defaults))
-    first = list(defaults[:count])
-    memory = getattr(repo, "delegate", None)
-    if not isinstance(memory, Remembering) or MERGED not in [one.config_path for one in first]:
+    first, rest = list(defaults[:count]), defaults[count:]
+    found = getattr(repo, "delegate", None)
+    if not isinstance(found, Remembering) or FIRST not in [one.config_path for one in first]:
         return merge(list(defaults), files)
-    name = repr(first)
-    if name not in memory.merged:
-        memory.merged[name] = merge(first, files)
-    whole = ResultDefault(config_path=MERGED, package="")
-    return merge([whole, *defaults[count:]], Prefixed(files, memory.merged[name]))  # type: ignore[arg-type]
+    memory, name = found.memory, repr(first)
+    if name not in memory.first:
+        memory.first[name] = merge(first, files)
+    by_key = merge_by_key(merge, memory.first[name], rest, repo, left_out, memory.keys.setdefault(name, Known()))
+    if by_key is not None:
+        return by_key
+    whole = ResultDefault(config_path=FIRST, package="")
+    return merge([whole, *rest], Prefixed(files, memory.first[name]))  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from digitcmp import inert
-from digitcmp.errors import RunError
+from digitcmp.errors import DAMAGED, RunError
 from digitcmp.experiment.published import is_published
 from digitcmp.passwords import without_passwords
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
@@ -63,7 +63,7 @@ def read_typed(folder: Path) -> Typed | None:
         sources = (read["hydra"].get("runtime") or {}).get("config_sources") or []
         folders = [str(one["path"]) for one in sources if one["provider"] == "command-line"]
         return Typed(folders, overrides, dict(sweeper))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
+    except (OSError, *DAMAGED, yaml.YAMLError):
         return None
 
 

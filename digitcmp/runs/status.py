@@ -21,11 +21,13 @@ KINDS = ("done", "running", "failed", "missing", "dead")  # of rounds
 
 @dataclass(frozen=True)
 class ActiveRound:
-    """A round in flight: the epochs it is through with, and the process that has it (host:number)."""
+    """A round in flight: the epochs it is through with, and the process that has it (host:number). slow: since when it has come to no
+    epoch, where that is much longer than an epoch takes."""
 
     seed: int
     epoch: int
     process: str
+    slow: str = ""
 
 
 @dataclass
@@ -187,7 +189,8 @@ def read_run(directory: Path, plan: tuple[list[int], int] | None) -> RunStatus:
 
 def flights(beats: Iterable[Beat], taken: set[int]) -> list[ActiveRound]:
     """The rounds in flight of these processes, in the order of their seeds, each once and without those that are taken."""
-    found = {seed: ActiveRound(seed, epoch, f"{beat.node}:{beat.process}") for beat in beats for seed, epoch in beat.rounds.items()}
+    each = ((beat, seed, epoch) for beat in beats for seed, epoch in beat.rounds.items())
+    found = {seed: ActiveRound(seed, epoch, f"{beat.node}:{beat.process}", beat.slow.get(seed, "")) for beat, seed, epoch in each}
     return [found[seed] for seed in sorted(found) if seed not in taken]
 
 

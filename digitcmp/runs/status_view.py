@@ -62,6 +62,13 @@ def render(status: FolderStatus, most: int = MOST, now: str = "") -> RenderableT
         parts.append(labelled("best     ", f"{best.accuracy:.2%} {measured} accuracy, {of}: {best.folder.name}"))
     stopped = sorted(beat.process for beat in status.processes.values() if beat.is_stopped)
     parts += [labelled("stopped  ", f"process {number} (kill -CONT {number}: goes on)", "yellow") for number in stopped]
+    slow = [(run.folder.name, one) for run in status.runs for one in run.running if one.slow]
+    for name, one in slow[:LEFT]:
+        parts.append(
+            labelled("slow     ", f"{name} seed {one.seed}: no epoch after {one.epoch} since {one.slow} ({one.process})", "yellow")
+        )
+    if len(slow) > LEFT:
+        parts.append(labelled("slow     ", f"and {len(slow) - LEFT} more rounds (--json has all)", "yellow"))
     if any(run.dead or run.state == "dead" for run in status.runs):
         parts.append(labelled("dead     ", "their process is gone; the command that began them trains them again", "red"))
     parts += [Text(), table(status, most)]

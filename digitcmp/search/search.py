@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from yaml import YAMLError
 
-from digitcmp.errors import ConfigError, SearchError
+from digitcmp.errors import DAMAGED, ConfigError, SearchError
 from digitcmp.experiment import planned, preview
 from digitcmp.experiment.pace import measure
 from digitcmp.experiment.plan import at_a_time, in_all
@@ -104,7 +104,7 @@ def check_folder(folder: Path, name: str) -> None:
     try:
         written: Any = OmegaConf.to_container(OmegaConf.load(folder / "multirun.yaml"), resolve=False)
         before = str(written["hydra"]["sweeper"].get("study_name") or Path(written["hydra"]["sweep"]["dir"]).name)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, YAMLError) as error:
+    except (OSError, *DAMAGED, YAMLError) as error:
         raise SearchError(
             f"{folder / 'multirun.yaml'} does not say of which study the trials beside it are; choose another hydra.sweep.dir, or remove "
             "that file where they are of this one"

@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, field
 from safetensors import SafetensorError
 from torch import Tensor
 
+from digitcmp.errors import DAMAGED
 from digitcmp.train.loop import Epoch
 from digitcmp.train.results import Checkpoint, EpochRow
 from digitcmp.train.saved import pack, unpack
@@ -79,8 +80,10 @@ def read(file: bytes) -> tuple[Checkpoint, RoundProgress, list[dict[str, Tensor]
         networks: list[dict[str, Tensor]] = []
         for name, tensor in tensors.items():
             member, _, own = name.partition("/")
+            if not 0 <= int(member) < len(tensors):
+                raise ValueError(name)
             networks += [{} for _ in range(int(member) + 1 - len(networks))]
             networks[int(member)][own] = tensor
         return checkpoint, RoundProgress(checkpoint.seed, rows, about["error"], ended=about["ended"], seconds=about["seconds"]), networks
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, *DAMAGED) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -155,7 +155,7 @@ def test_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read("npz", str(tmp_path / "large.npz"))
 
 
-def test_bad_folders(tmp_path: Path) -> None:
+def test_bad_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line each, which names the folder or the picture."""
 
     def told(name: str) -> str:
@@ -189,6 +189,9 @@ def test_bad_folders(tmp_path: Path) -> None:
     pictures("broken", (8, 8), (8, 8))
     (tmp_path / "broken" / "1" / "a.png").write_bytes(b"nothing")
     assert "broken/1/a.png: it is no picture that can be read; give a PNG or JPEG file" in told("broken")
+    monkeypatch.setattr(own, "MOST_BYTES", 100)
+    pictures("large", (8, 8), (8, 8))
+    assert "large: its 2 pictures have 128 bytes, more than 100; make them smaller" in told("large")
 
 
 def test_own_images_train_from_the_command_line(run_cli: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

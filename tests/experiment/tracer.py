@@ -1,9 +1,9 @@
 """Kill a command at its n-th system call that touches a folder: `kill -9` wherever it could hurt. Linux alone (ptrace).
 
-    python -m tests.experiment.tracer FOLDER [--kills N] [--seed N]
+    python -m tests.experiment.tracer FOLDER [--kills N] [--seed N] [--from N]
 
-trains a run, kills it at N random ones of these calls (all of them by default), each time in a folder of its own, gives the same
-command again, and says which results differ from those of a run that was left alone.
+trains a run, kills it at N random ones of these calls (all of them by default, or all from one of them on), each time in a folder of its
+own, gives the same command again, and says which results differ from those of a run that was left alone.
 """
 
 import argparse
@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--from", type=int, default=1, dest="first")
     chosen = parser.parse_args()
     from digitcmp import cli  # noqa: F401 (all of them once, for all copies of this process)
 
@@ -161,9 +162,9 @@ def main() -> None:
     arguments, target = command("whole")
     total = trace(arguments, target)
     expected = result(target)
-    numbers = list(range(1, total + 1))
+    numbers = list(range(chosen.first, total + 1))
     if chosen.kills is not None:
-        numbers = sorted(random.Random(chosen.seed).sample(numbers, min(chosen.kills, total)))
+        numbers = sorted(random.Random(chosen.seed).sample(numbers, min(chosen.kills, len(numbers))))
     wrong = 0
     for number in numbers:
         arguments, target = command(f"killed_{number}")

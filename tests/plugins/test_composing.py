@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -11,23 +12,59 @@ from typing import Any, cast
 import pytest
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.utils import JobReturn
+from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from hypothesis import given, settings, strategies
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp import cli
 from digitcmp.config.composed import typed
-from digitcmp.plugins import launcher
+from digitcmp.plugins import launcher, remembering
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.report.build import make_report
-from tests.conftest import Ended
+from tests.conftest import Ended, choices
 from tests.experiment.made import without_seconds
 
 Cli = Callable[..., Ended]
+KINDS = ("ref_type", "object_type", "key_type", "element_type", "resolver_cache")  # what a node knows of its type, and of its values
+OWN = {  # files of a user's
+    "recipe/refers.yaml": "# @package _global_\ncallbacks: {one: '${augment}', two: {of: '${data.root}'}}\n",
+    "onto/it.yaml": "# @package _global_\ncallbacks: {one: {rotation: 3}}\n",
+    "far/off.yaml": "# @package _global_\ndefaults: [{override /optimizer: sgd}, {/augment@callbacks.three: affine}, _self_]\n"
+    "optimizer: {lr: 0.3}\n",
+    "callbacks/near.yaml": "one: {of: '${..two}', two: '???'}\nlist: [1, {a: '${.b}', b: null}]\n",
+    "hydra_too/all.yaml": "# @package _global_\nhydra: {job: {chdir: true}}\nseed: ???\nlabel_smoothing: ${aux_weight}\n",
+}
+VALUES = [
+    "seed=3",
+    "aux_weight=0.5",
+    "+callbacks.four={a:[1]}",
+    "optimizer.lr=0.1",
+    "~callbacks",
+    "data.root=${seed}",
+    "rounds=x",
+    "nothing=1",
+]
 TINY = ["epochs=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "report=false"]
 
 
 class CaughtError(Exception):
     """Ends a sweep before anything is trained."""
+
+
+def plainly(self: launcher.DigitcmpLauncher, job: list[str], read: bool = True) -> DictConfig:
+    """What Hydra composes, with nothing remembered. read: whether files are read anew, too."""
+
+    def compose(merge: Any, defaults: Any, repo: Any, files: Any, left_out: Any) -> Any:
+        del repo, left_out
+        return merge(list(defaults), files)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(remembering, "compose", compose)
+        if read:
+            patched.setattr(self.loader.loader, "repository", self.loader.loader.repository.files)
+        return self.loader.loader.load_sweep_config(self.config, job)
 
 
 @pytest.fixture
@@ -39,14 +76,10 @@ def composed_jobs(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
         def launch(self: launcher.DigitcmpLauncher, job_overrides: Any, initial_job_idx: int) -> Any:
             del initial_job_idx
-            for _ in range(2):
-                pairs = []
-                for job in job_overrides:
-                    with monkeypatch.context() as patched:  # as Hydra does it, with nothing remembered
-                        patched.setattr(self.loader.loader, "repository", self.loader.loader.repository.files)
-                        theirs = self.loader.loader.load_sweep_config(self.config, list(job))
-                    pairs.append((self.loader.compose(self.config, job), theirs))
-                found.append(pairs)
+            theirs = [plainly(self, list(job)) for job in job_overrides]
+            found.extend(
+                [(self.loader.compose(self.config, job), their) for job, their in zip(job_overrides, theirs, strict=True)] for _ in "12"
+            )
             raise CaughtError
 
         monkeypatch.setattr(launcher.DigitcmpLauncher, "launch", launch)
@@ -57,12 +90,26 @@ def composed_jobs(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     return compose
 
 
-def flags(node: Any) -> Any:
-    """The flags and cached values of a node and of everything in it."""
-    own = (dict(node._metadata.flags or {}), getattr(node._metadata, "resolver_cache", None))
-    if not isinstance(node, DictConfig) or node._is_none() or node._is_missing() or node._is_interpolation():
-        return own
-    return own, {name: flags(node._get_node(name)) for name in node}
+def inside(node: Any) -> Any:
+    """The kind of a node and of everything in it, in its order, with flags, types, and cached values."""
+    about = node._metadata
+    own = (type(node), {**(about.flags or {})}, about.optional, about.key, *(getattr(about, name, None) for name in KINDS))
+    if not isinstance(node, DictConfig | ListConfig) or node._is_none() or node._is_missing() or node._is_interpolation():
+        return own, node._value()
+    return own, [inside(node._get_node(name)) for name in (range(len(node)) if isinstance(node, ListConfig) else node)]
+
+
+def same(ours: DictConfig, theirs: DictConfig) -> None:
+    """Fails where two trees differ in anything."""
+    for one, other in ((OmegaConf.to_yaml(ours).splitlines(), OmegaConf.to_yaml(theirs).splitlines()), (inside(ours), inside(theirs))):
+        assert first_difference(one, other) is None
+
+
+def first_difference(one: Any, other: Any) -> Any:
+    """Where two nested lists differ first, None where they don't; pytest needs minutes to show all of a tree."""
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        return next((found for pair in zip(one, other, strict=True) if (found := first_difference(*pair))), None)
+    return None if one == other else (one, other)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +136,81 @@ def test_copies_are_what_hydra_composes(composed_jobs: Callable[..., Any], argum
     """The same text, values, flags and cached times, whether a job comes first or is a copy; jobs don't share anything."""
     for pairs in composed_jobs(*arguments):
         for ours, theirs in pairs:
-            assert OmegaConf.to_yaml(ours) == OmegaConf.to_yaml(theirs)
-            assert flags(ours) == flags(theirs)
+            same(ours, theirs)
             for key in ("hydra.sweep.dir", "hydra.sweep.subdir", "hydra.run.dir", "data.root", "seed"):
                 assert OmegaConf.select(ours, key) == OmegaConf.select(theirs, key)
             assert type(ours.seed) is type(theirs.seed)
         assert len({id(ours) for ours, _ in pairs}) == len(pairs)
+
+
+def launched(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, act: Callable[[launcher.DigitcmpLauncher], None], *arguments: str) -> None:
+    """Do something in place of a sweep's jobs."""
+
+    def launch(self: launcher.DigitcmpLauncher, job_overrides: Any, initial_job_idx: int) -> Any:
+        del job_overrides, initial_job_idx
+        act(self)
+        raise CaughtError
+
+    monkeypatch.setattr(launcher.DigitcmpLauncher, "launch", launch)
+    with pytest.raises(CaughtError):
+        run_cli("--multirun", *arguments)
+
+
+def composed(self: launcher.DigitcmpLauncher, overrides: list[str]) -> tuple[Any, Any]:
+    """What our loader and what Hydra's makes of a job: a tree, or why there is none."""
+    found: list[Any] = []
+    for compose in (partial(self.loader.compose, self.config), partial(plainly, self, read=False)):
+        try:
+            found.append(compose(overrides))
+        except (HydraException, OmegaConfBaseException) as error:
+            found.append((type(error), str(error)))
+    return found[0], found[1]
+
+
+CHOICES = {group: choices(group) for group in ("model", "optimizer", "scheduler", "data", "augment", "experiment", "ladder", "callbacks")}
+LADDER = CHOICES["ladder"]
+CHOICES["ladder"] = [name for name in LADDER if name == LADDER[-1] or name[2] != "_"]  # a rung's files are among those of the next ones
+ADDED = ("experiment", "ladder", "callbacks")  # those of which nothing is chosen from the beginning
+
+
+def test_every_choice_after_others_is_what_hydra_composes(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is shipped, one job after the other, with what was merged for those before."""
+
+    def act(self: launcher.DigitcmpLauncher) -> None:
+        for group, names in CHOICES.items():
+            for name in names:
+                same(*composed(self, [f"{'+' if group in ADDED else ''}{group}={name}", "optimizer=sgd"]))
+
+    launched(run_cli, monkeypatch, act)
+
+
+def test_drawn_jobs_are_what_hydra_composes(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Several choices and values in any order, also of files that refer to each other, are put elsewhere, or lack a value; and every
+    error is Hydra's."""
+    for name, text in OWN.items():
+        (tmp_path / "own" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "own" / name).write_text(text)
+    chosen = [f"{'+' if group in ADDED else ''}{group}={name}" for group, names in CHOICES.items() for name in names]
+    own = [f"+{path.removesuffix('.yaml').replace('/', '=')}" for path in OWN]
+    drawn = strategies.lists(
+        strategies.one_of(*map(strategies.sampled_from, (chosen, own, VALUES))), max_size=5, unique_by=lambda text: text.partition("=")[0]
+    )
+
+    def act(self: launcher.DigitcmpLauncher) -> None:
+        @settings(max_examples=25, deadline=None, database=None)
+        @given(drawn)
+        def check(overrides: list[str]) -> None:
+            ours, theirs = composed(self, overrides)
+            if isinstance(ours, DictConfig) and isinstance(theirs, DictConfig):
+                same(ours, theirs)
+            else:
+                assert ours == theirs
+
+        for name in ("affine", "none", "shift"):  # a file is merged into what another one refers to
+            same(*composed(self, ["+recipe=refers", "+onto=it", f"augment={name}"]))
+        check()
+
+    launched(run_cli, monkeypatch, act, "--config-dir", str(tmp_path / "own"))
 
 
 def test_files_are_read_once(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +228,7 @@ def test_files_are_read_once(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> N
         for job in job_overrides:
             self.loader.compose(self.config, job)
         memory = cast(Any, self.loader.loader).repository
-        raise CaughtError(len(memory.merged))
+        raise CaughtError(len(memory.memory.first))
 
     monkeypatch.setattr(launcher.DigitcmpLauncher, "launch", launch)
     with pytest.raises(CaughtError, match=r"^1$"):

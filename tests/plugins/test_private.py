@@ -35,9 +35,12 @@ PARTS: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: import_module("hydra._internal.config_repository").ConfigRepository, "load_config", "remembering.py"),
     (lambda: import_module("hydra._internal.config_loader_impl").ConfigLoaderImpl, "_compose_config_from_defaults_list", "recipes.py"),
     (JobReturn, "_return_value", "private.py, hydra_job.py and launcher.py"),
-    (lambda: DictConfig({}), "_metadata", "hydra_job.py"),
-    (lambda: DictConfig({}), "_content", "hydra_job.py"),
-    (lambda: DictConfig({}), "_get_node", "hydra_job.py"),
+    (lambda: DictConfig({}), "_metadata", "hydra_job.py and merging.py"),
+    (lambda: DictConfig({}), "_content", "hydra_job.py and merging.py"),
+    (lambda: DictConfig({}), "_get_node", "hydra_job.py and merging.py"),
+    (lambda: DictConfig({}), "_get_parent", "merging.py"),
+    (lambda: DictConfig({}), "_set_parent", "merging.py"),
+    (lambda: import_module("omegaconf._utils"), "split_key", "merging.py"),
 ]
 
 
