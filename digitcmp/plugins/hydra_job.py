@@ -42,6 +42,7 @@ def conclude(context: HydraContext, task_function: TaskFunction, config: DictCon
     """Files, log and callbacks of a job that has returned this value. config: as it was composed, not used elsewhere."""
     # no public call but run_job itself says what may be instantiated meanwhile
     with execution_whitelist(context.execution_whitelist, reset=True), hydra_config_of(config, directory) as hydra:
+        OmegaConf.set_readonly(config.hydra, True)
         result = JobReturn(
             overrides=[str(override) for override in config.hydra.overrides.task],
             cfg=view(config, [str(name) for name in config if name != "hydra"]),
@@ -104,7 +105,6 @@ def hydra_config_of(config: DictConfig, directory: Path) -> Iterator[DictConfig]
     before = instance.cfg
     with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
         config.hydra.runtime.output_dir = str(directory)
-    OmegaConf.set_readonly(config.hydra, True)
     own = view(config, ["hydra"])
     instance.cfg = cast(HydraConf, own)
     try:

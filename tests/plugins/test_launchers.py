@@ -1,5 +1,6 @@
 """The launcher as Hydra finds it, Hydra's own launchers beside it, and the small things that a user meets around them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -177,3 +178,15 @@ def test_what_could_be_refused_for_another_reason_is_looked_at_again(monkeypatch
     for config in [*others, *(replace(one, epochs=7) for one in others)]:
         assert runner.refusal(config) is None
     assert looked == others
+
+
+@pytest.mark.parametrize("sweep", ["model=net1,net2", "model=net1, net2"])
+def test_jobs_that_differ_in_choices_alone(run_cli: Cli, tmp_path: Path, sweep: str) -> None:
+    """No value of theirs is plain, so that each is composed once, for its files at the beginning and at the end."""
+    recipe = tmp_path / "my" / "experiment" / "tiny.yaml"
+    recipe.parent.mkdir(parents=True)
+    values = {"epochs": 1, "engine": "serial", "report": False, "data": {"train_pairs": 100, "test_pairs": 100}}
+    recipe.write_text(f"# @package _global_\n{json.dumps(values)}\n")
+    command = ["--config-dir", "my", "--multirun", "+experiment=tiny", sweep]
+    assert (ended := run_cli(*command, "hydra.sweep.dir=out")).code == 0, ended.err
+    assert len(results(tmp_path / "out")) == 8  # two runs, four files each
