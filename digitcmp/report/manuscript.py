@@ -1,4 +1,5 @@
-"""A report's tables as a paper prints them: few columns, narrow enough for one column of a two-column page."""
+"""A report's tables as a paper prints them: few columns, narrow enough for one column of a two-column page; a gain and its interval with
+a minus sign where they are negative, and no other sign."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -38,11 +39,8 @@ def columns(metric: Metric) -> dict[str, TableColumn]:
     def gain(row: dict[str, Any]) -> str:
         if pd.isna(row.get("difference")):
             return NONE
-        interval = "" if pd.isna(row["difference_low"]) else f" ({bare(row, 'difference_low')}, {bare(row, 'difference_high')})"
-        return metric.show(row["difference"], "+") + interval
-
-    def bare(row: dict[str, Any], key: str) -> str:
-        return metric.show(row[key], "+" if row[key] < 0 < row["difference_high"] else "")
+        low, high = (metric.show(row[key]) for key in ("difference_low", "difference_high"))
+        return metric.show(row["difference"]) + ("" if pd.isna(row["difference_low"]) else f" ({low}, {high})")
 
     return {
         "parameters": TableColumn("params", lambda row: f"{row['parameters']:,}"),
@@ -75,7 +73,7 @@ def comparison_table(comparisons: pd.DataFrame, metric: Metric) -> str:
     """One row a comparison: the difference to the baseline (Hodges-Lehmann), its interval, Holm's p and the rounds won, tied and lost."""
     rows = [{str(key): value for key, value in row.items()} for row in comparisons.to_dict("records")]
     chosen = [
-        TableColumn("gain", lambda row: metric.show(row["difference"], "+")),
+        TableColumn("gain", lambda row: metric.show(row["difference"])),
         TableColumn("95 % interval", lambda row: metric.span(row["difference_low"], row["difference_high"])),
         TableColumn("p", lambda row: p_value(row["p_holm"])),
         TableColumn("won–tied–lost", lambda row: f"{row['won']}–{row['tied']}–{row['lost']}"),

@@ -103,9 +103,17 @@ def test_the_table_of_a_paper(tmp_path: Path) -> None:
     assert r"network & params & accuracy [\%] & median & paired gain \\" in text.replace("{[}", "[").replace("{]}", "]")
     rows = [line for line in text.splitlines() if line.endswith(r"\\")][1:]
     assert rows[0].startswith(r"lr=\allowbreak{}0.\allowbreak{}1 & 66,593 & 63.50 $\pm$ 2.45 & 63.50 & --")
-    assert rows[1].startswith(r"Model 2 & 66,593 & 73.50 $\pm$ 2.45 & 73.50 & +10.00 (10.00, 10.00)")
-    assert "Model 2" in (tmp_path / "summary" / "comparisons.tex").read_text()
+    assert rows[1].startswith(r"Model 2 & 66,593 & 73.50 $\pm$ 2.45 & 73.50 & 10.00 (10.00, 10.00)")
+    assert r"Model 2 & 10.00 & 10.00 to 10.00 & 0.0078 &" in (tmp_path / "summary" / "comparisons.tex").read_text()
     assert "Model 2" in (tmp_path / "summary" / "table.md").read_text()
+
+
+def test_a_gain_and_its_bounds_have_signs_alike() -> None:
+    """A minus sign where one is negative; no plus sign, which would make the column too wide."""
+    row = {"difference": 0.031, "difference_low": -0.0375, "difference_high": 0.0935}
+    assert columns(TEST_ACCURACY)["gain"].show(row) == "3.10 (-3.75, 9.35)"
+    row = {"difference": -0.031, "difference_low": -0.0935, "difference_high": -0.0012}
+    assert columns(TEST_ACCURACY)["gain"].show(row) == "-3.10 (-9.35, -0.12)"
 
 
 def test_names_and_columns_that_are_not_there() -> None:
