@@ -3,9 +3,14 @@
 import re
 import shlex
 from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+from typing import get_type_hints
 
 from hydra.errors import OverrideParseException
 
+from digitcmp.config.schema import Config
+
+SWITCHES = [name for name, hint in get_type_hints(Config).items() if hint is bool]  # keys that are true or false
 COMMAND = ("python", "-m", "digitcmp")
 
 # words of other programs' command lines, and the command that is meant; what else was typed follows it
@@ -16,6 +21,7 @@ MEANT = {
     "train": "python -m digitcmp",
     "run": "python -m digitcmp",
     "sweep": "python -m digitcmp --multirun",
+    "multirun": "python -m digitcmp --multirun",
     "search": "python -m digitcmp --multirun +sweeps=search_smoke",
     **{name: f"python -m digitcmp.{name}" for name in ("report", "runs", "draw", "verify", "mistakes", "predict", "demo", "schema")},
 }
@@ -58,6 +64,33 @@ def blank(error: BaseException, arguments: Sequence[str], known: Collection[str]
     if not value or "=" in value:
         return f"{given}: a key needs a value, as in {given}=VALUE"
     return f"{given}: a key and its value are one word; did you mean: {shlex.join([*COMMAND, *before, f'{given}={value}', *after])}"
+
+
+def colon(error: BaseException, arguments: Sequence[str], known: Collection[str]) -> str:
+    """The command that was meant by `model:wsn`; empty for any other error. known: all keys."""
+    given = error.override if isinstance(error, OverrideParseException) else ""
+    key, _, value = given.partition(":")
+    if given not in arguments or key.lstrip("+") not in known or not value or "=" in value:
+        return ""
+    meant = [f"{key}={value}" if one == given else one for one in arguments]
+    return f"{given}: a key and its value have an equals sign between them; did you mean: {shlex.join([*COMMAND, *meant])}"
+
+
+def option(wrong: str, arguments: Sequence[str], options: Collection[str], known: Collection[str]) -> str:
+    """An option that there is not, as it was typed, and the command that was meant: `--mutlirun`, `-multirun`, `--seed 3`. options: those
+    that there are; known: all keys."""
+    name, _, value = wrong.partition("=")
+    key = name.lstrip("-").replace("-", "_")
+    before, after = list(arguments[: arguments.index(wrong)]), list(arguments[arguments.index(wrong) + 1 :])
+    if key in known:
+        if not value and after and not after[0].startswith(("-", "+")) and "=" not in after[0]:
+            value = after.pop(0)
+        meant = f"{key}={value or ('true' if key in SWITCHES else 'VALUE')}"
+        return f"{name}: a key is written without dashes; did you mean: {shlex.join([*COMMAND, *before, meant, *after])}"
+    if close := get_close_matches(f"--{name.lstrip('-')}", options, n=1):
+        nearest = close[0] + wrong.removeprefix(name)
+        return f"{name}: there is no such option; did you mean: {shlex.join([*COMMAND, *before, nearest, *after])}"
+    return f"{name}: there is no such option; choose one of {', '.join(sorted(options))}"
 
 
 def for_many(arguments: Sequence[str]) -> str:

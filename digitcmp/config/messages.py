@@ -1,7 +1,6 @@
 """Errors in one line: Hydra's and OmegaConf's own texts, rewritten so that they quote the value and name what would be right."""
 
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -13,17 +12,13 @@ import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException, ValidationError
 
-from digitcmp.config.meant import blank, comma, for_many, word
+from digitcmp.config.known import ADDED, known_text, within_list
+from digitcmp.config.meant import blank, colon, comma, word
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.errors import DigitcmpError, shortened
 from digitcmp.inert import line
 from digitcmp.names import UNREAD, UNREADABLE
 from digitcmp.passwords import without_passwords
-
-LISTS = [name for name, hint in get_type_hints(Config).items() if get_origin(hint) is list]  # keys whose values are lists
-ADDED = ("experiment", "ladder", "sweeps")  # groups that are chosen with a plus sign
-GROUPS = ("model", "data", *GROUP_SCHEMAS, *ADDED)
-
 
 TRACE = "HYDRA_FULL_ERROR=1 in front of the command shows where"
 
@@ -47,7 +42,7 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         path = shortened(error.filename)
         return f"cannot write or read {path}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
     if isinstance(error, OSError):
-        return first(str(error))
+        return (known_text(str(error), arguments) if isinstance(error, MissingConfigException) else "") or first(str(error))
     if isinstance(error, UnicodeDecodeError):
         opened = [str(frame.f_locals["full_path"]) for frame, _ in walk_tb(error.__traceback__) if "full_path" in frame.f_locals]
         return f"{opened[-1] if opened else 'a YAML file'}: this is not UTF-8 text ({error.reason})"
@@ -63,6 +58,7 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         or word(error, arguments)
         or comma(error, arguments)
         or blank(error, arguments, known_keys())
+        or colon(error, arguments, known_keys())
         or by_class(error)
         or first(str(error) or f"{type(error).__name__}; {TRACE}")
     )
@@ -110,48 +106,6 @@ def by_class(error: BaseException) -> str:
     return wrong_type(source) if isinstance(source, ValidationError) else ""
 
 
-KNOWN = {
-    r"In '(.*)': \w+ raised while composing config:\s+(.*)": "{0}.yaml: {1}",
-    r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'": "+{0}={1}: choose it without the plus sign: {0}={1}",
-    r"provider=(.*?)(?: in .*)?, path=(.*) is\s+not available": "{0}: there is no folder {1}",
-    r"An item is already at '([\w./@-]+)'": "+{0}: there is such a key; leave out the plus sign, as in {0}=VALUE",
-    r"Error merging override ~(\S+)": "~{0}: a key cannot be left out; give it another value, as in {0}=VALUE",
-}
-
-
-def within_list(text: str, arguments: Sequence[str]) -> str:
-    """The error of a name where a list's entry has a number; empty for any other."""
-    if found := re.search(r"invalid literal for int\(\) with base 10: '(\w+)'", text):
-        for given in arguments:
-            head, word, _ = given.lstrip("+").partition("=")[0].partition(f".{found[1]}")
-            if word:
-                return f"{given}: {head} is a list; say which of its entries is meant, as in {head}.0{word}"
-    return ""
-
-
-def known_text(text: str, arguments: Sequence[str]) -> str:
-    """Errors that are known by their text alone, as sweep syntax that Hydra answers with an internal error; empty for any other."""
-    for pattern, line_of in KNOWN.items():
-        if found := re.search(pattern, text):
-            return line_of.format(*found.groups())
-    if found := re.search(r"Ambiguous value for argument '(.*)'|Sweep parameters (.*) requires --multirun", text):
-        given = (found[1] or found[2]).strip("'")
-        key, _, values = given.partition("=")
-        listed = f"; a list of one run is written '{key}=[{values}]'" if key in LISTS else ""
-        return f"{given}: several values are for many runs{listed}; did you mean: {for_many(arguments)}"
-    if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
-        given = [one for one in arguments if (name := one.lstrip("+").partition("=")[0]) in GROUPS or "/" in name]
-        if not given:
-            return f"{shlex.join(one for one in arguments if one.startswith('='))}: a value needs a key, as in seed=3"
-        return f"{' '.join(given)}: a group takes the name of a choice, as in model=net2; the choices are in --help"
-    called = " ".join(argument for argument in arguments if "(" in argument)  # calls of Hydra's functions, such as range(2)
-    if "does not support sweep type" in text:
-        return f"{called}: this is for a search; add hydra/sweeper=optuna, or list the values"
-    if "Unexpected type annotation: set" in text or "range()" in text:
-        return f"{called}: this sweep cannot be read; write KEY=1,2,5 or KEY=range(START,STOP,STEP), not both in one"
-    return ""
-
-
 def first(text: str) -> str:
     """The first line that says something."""
     return next((part.strip() for part in text.splitlines() if part.strip()), "an error without a text")
@@ -193,6 +147,9 @@ def wrong_type(error: ValidationError) -> str:
         return f"{error.full_key}: there is no such entry to be changed; the list is shorter in what was chosen"
     if not found:
         return f"{error.full_key}: {first(str(error))}"
+    if found[2] == "Integer" and (ends := re.fullmatch(r"(\d+)(?:\.\.+|-|:)(\d+)", found[1])):  # seed=1..5
+        listed = f"'{error.full_key}=range({ends[1]},{int(ends[2]) + 1})'"
+        return f"{error.full_key}={found[1]}: must be a whole number; for a run of each: --multirun {listed}"
     kinds = {"Float": "a number", "Integer": "a whole number", "bool": "true or false"}
     return f"{error.full_key}={found[1]}: must be {kinds.get(found[2], found[2])}"
 

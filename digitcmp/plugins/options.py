@@ -8,8 +8,9 @@ from typing import NoReturn
 from hydra._internal.utils import get_args_parser
 
 from digitcmp.config.allowed import let_in
-from digitcmp.config.meant import for_many
-from digitcmp.config.messages import GROUPS, suggestion
+from digitcmp.config.known import GROUPS
+from digitcmp.config.meant import for_many, option
+from digitcmp.config.messages import known_keys
 from digitcmp.errors import ConfigError
 
 SCREENS = ("choices", "keys", "sweeps")  # --help-SCREEN
@@ -50,10 +51,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     known = [text for action in parser._actions for text in action.option_strings if text.startswith("--")]
 
     def error(message: str) -> NoReturn:
-        wrong = message.removeprefix("unrecognized arguments: ").split()[0]
-        if not message.startswith("unrecognized"):
+        if together := re.search(r"(-\w): ignored explicit argument '(.*)'", message):  # -multirun, of which -m is an option
+            wrong = together[1] + together[2]
+        elif message.startswith("unrecognized arguments: "):
+            wrong = message.removeprefix("unrecognized arguments: ").split()[0]
+        else:
             raise ConfigError(message)
-        raise ConfigError(f"{wrong}: there is no such option{suggestion(wrong, known)}; --hydra-help lists them")
+        raise ConfigError(option(next(one for one in arguments if one.startswith(wrong)), arguments, known, known_keys()))
 
     parser.error = error  # type: ignore[method-assign]
     return parser.parse_intermixed_args(arguments)

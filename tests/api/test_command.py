@@ -193,5 +193,5 @@ def test_config_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("my/model/mine.yaml").write_text("defaults: [net1, _self_]\nname: mine\n")
     result = digitcmp.run(["--config-dir", "my", "model=mine", *TYPED], "own", progress=False)
     assert result.rounds["model.name"].tolist() == ["mine"]
-    with pytest.raises(ConfigError, match="not found"):
+    with pytest.raises(ConfigError, match="there is no such folder"):
         digitcmp.run(["--config-dir", "yours", "model=mine"])

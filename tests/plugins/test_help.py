@@ -168,8 +168,17 @@ def test_links_to_a_folder_that_they_lie_in(run_cli: Cli, tmp_path: Path, monkey
 
 
 OPTIONS = {
-    "--helpkeys": "--helpkeys: there is no such option (did you mean --help-keys?); --hydra-help lists them",
-    "--mutlirun model=net1": "--mutlirun: there is no such option (did you mean --multirun?)",
+    "--helpkeys": "--helpkeys: there is no such option; did you mean: python -m digitcmp --help-keys",
+    "seed=1 --mutlirun model=net1": "--mutlirun: there is no such option; did you mean: python -m digitcmp seed=1 --multirun model=net1",
+    "-multirun model=net1": "-multirun: there is no such option; did you mean: python -m digitcmp --multirun model=net1",
+    "--config-dri=my model=net1": "--config-dri: there is no such option; did you mean: python -m digitcmp --config-dir=my model=net1",
+    "--xyz": "--xyz: there is no such option; choose one of --allow-code, --cfg, --config-dir, ",
+    "--seed 3 model=wsn": "--seed: a key is written without dashes; did you mean: python -m digitcmp seed=3 model=wsn",
+    "--aux-weight=0.5": "--aux-weight: a key is written without dashes; did you mean: python -m digitcmp aux_weight=0.5",
+    "--preview": "--preview: a key is written without dashes; did you mean: python -m digitcmp preview=true",
+    "--config-dir my model=net1": "/my: there is no such folder",
+    "--config-path my": "--config-path my: there is no such folder in digitcmp; --config-dir names one of your own",
+    "--config-name my": "--config-name my: no folder of configurations has such a file",
     "--help-": "ambiguous option: --help- could match --help-choices, --help-keys, --help-sweeps",
     "--help-keys --help-choices": "--help-choices --help-keys: these are screens of their own; ask for one at a time",
     "--cfg jobs": "argument --cfg/-c: invalid choice: 'jobs'",

@@ -1,0 +1,68 @@
+"""Errors of Hydra's that are known by their text alone, told in one line each: most quote what was typed."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from typing import get_origin, get_type_hints
+
+from digitcmp.config.meant import for_many
+from digitcmp.config.schema import GROUP_SCHEMAS, Config
+
+LISTS = [name for name, hint in get_type_hints(Config).items() if get_origin(hint) is list]  # keys whose values are lists
+ADDED = ("experiment", "ladder", "sweeps")  # groups that are chosen with a plus sign
+GROUPS = ("model", "data", *GROUP_SCHEMAS, *ADDED)
+
+KNOWN = {
+    r"In '(.*)': \w+ raised while composing config:\s+(.*)": "{0}.yaml: {1}",
+    r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'": "+{0}={1}: choose it without the plus sign: {0}={1}",
+    r"provider=(.*?)(?: in .*)?, path=(.*) is\s+not available": "{0}: there is no folder {1}",
+    r"An item is already at '([\w./@-]+)'": "+{0}: there is such a key; leave out the plus sign, as in {0}=VALUE",
+    r"Error merging override ~(\S+)": "~{0}: a key cannot be left out; give it another value, as in {0}=VALUE",
+    r"Additional config directory '(.*)' not found": "--config-dir {0}: there is no such folder",
+    r"Cannot find primary config '(.*)'\.": "--config-name {0}: no folder of configurations has such a file",
+}
+
+
+def within_list(text: str, arguments: Sequence[str]) -> str:
+    """The error of a name where a list's entry has a number; empty for any other."""
+    if found := re.search(r"invalid literal for int\(\) with base 10: '(\w+)'", text):
+        for given in arguments:
+            head, word, _ = given.lstrip("+").partition("=")[0].partition(f".{found[1]}")
+            if word:
+                return f"{given}: {head} is a list; say which of its entries is meant, as in {head}.0{word}"
+    return ""
+
+
+def known_text(text: str, arguments: Sequence[str]) -> str:
+    """Errors that are known by their text alone, as sweep syntax that Hydra answers with an internal error; empty for any other."""
+    for pattern, line_of in KNOWN.items():
+        if found := re.search(pattern, text):
+            return line_of.format(*found.groups())
+    if found := re.search(r"Ambiguous value for argument '(.*)'|Sweep parameters (.*) requires --multirun", text):
+        given = (found[1] or found[2]).strip("'")
+        key, _, values = given.partition("=")
+        listed = f"; a list of one run is written '{key}=[{values}]'" if key in LISTS else ""
+        return f"{given}: several values are for many runs{listed}; did you mean: {for_many(arguments)}"
+    if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
+        given = [one for one in arguments if (name := one.lstrip("+").partition("=")[0]) in GROUPS or "/" in name]
+        if not given:
+            return f"{shlex.join(one for one in arguments if one.startswith('='))}: a value needs a key, as in seed=3"
+        return f"{' '.join(given)}: a group takes the name of a choice, as in model=net2; the choices are in --help"
+    if re.search(r"Primary config (module .* not|directory not) found", text):
+        return (
+            f"--config-path {value_of(arguments, '--config-path', '-cp')}: there is no such folder in digitcmp; "
+            "--config-dir names one of your own, beside those of digitcmp"
+        )
+    called = " ".join(argument for argument in arguments if "(" in argument)  # calls of Hydra's functions, such as range(2)
+    if "does not support sweep type" in text:
+        return f"{called}: this is for a search; add hydra/sweeper=optuna, or list the values"
+    if "Unexpected type annotation: set" in text or "range()" in text:
+        return f"{called}: this sweep cannot be read; write KEY=1,2,5 or KEY=range(START,STOP,STEP), not both in one"
+    return ""
+
+
+def value_of(arguments: Sequence[str], *names: str) -> str:
+    """What an option of these names was given; empty where it is not there."""
+    following = [*arguments[1:], ""]
+    pairs = [(name, value or after) for (name, _, value), after in zip((one.partition("=") for one in arguments), following, strict=True)]
+    return next((value for name, value in pairs if name in names), "")
