@@ -21,13 +21,14 @@ from digitcmp.config import messages, schema
 from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
 from digitcmp.config.sizes import check_jobs
+from digitcmp.counting import counted
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment import preview
 from digitcmp.experiment.claims import in_use
 from digitcmp.experiment.failed import failed_sweep
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import failures, print_resumed, run_folders, show_plan
-from digitcmp.experiment.progress import ProgressDisplay, counted
+from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped

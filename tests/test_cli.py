@@ -364,7 +364,7 @@ def test_a_round_that_diverges_is_on_record(run_cli: Cli, tmp_path: Path) -> Non
     """A loss that is no number: the round is recorded failed with its epoch, exit code 1, the files are there."""
     ended = run_cli(*QUICK, "optimizer=sgd", "optimizer.lr=1e30", "epochs=4", "hydra.run.dir=here")
     assert ended.code == 1
-    assert re.search(r"1 of 1 rounds failed \(seed 0\): the (loss|network's outputs) became", ended.err)
+    assert re.search(r"1 of 1 round failed \(seed 0\): the (loss|network's outputs) became", ended.err)
     assert ended.err.count("\n") == 1
     rows = (tmp_path / "here" / "rounds.csv").read_text().splitlines()
     assert re.match(r"0,failed,\d,.*the (loss became (nan|inf)|network's outputs became infinite or nan) in epoch \d", rows[1])

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from digitcmp.auto.sequential import POINT, Look, Plan
-from digitcmp.experiment.progress import counted
+from digitcmp.counting import counted
 from digitcmp.report.ranks import Estimate
 
 WIDTH = 80

@@ -8,8 +8,8 @@ from matplotlib.patches import FancyBboxPatch
 
 from digitcmp.config.graph import ANSWER, DIGITS, IMAGES, Part, graph
 from digitcmp.config.schema import SIZE, ModelConfig
+from digitcmp.counting import counted
 from digitcmp.draw.table import ENDS, Layer, is_each, total
-from digitcmp.experiment.progress import counted
 from digitcmp.report.drawing import COLOURS, GREY, INK, PAPER, entitle, new_figure, styled
 
 STEP, HALF, BOX = 1.28, 0.52, 0.4  # inches: from column to column, half a box's width, half its height

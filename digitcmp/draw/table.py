@@ -12,7 +12,7 @@ from digitcmp import inert
 from digitcmp.config.blocks import BLOCKS, pair
 from digitcmp.config.graph import ANSWER, DIGITS, Part, graph, resolved
 from digitcmp.config.schema import SIZE, AuxHead, Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
-from digitcmp.experiment.progress import counted
+from digitcmp.counting import counted
 from digitcmp.report.tables import to_markdown
 from digitcmp.terminal import say
 

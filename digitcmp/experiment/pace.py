@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from digitcmp.config.schema import Config
+from digitcmp.counting import counted
 from digitcmp.experiment.run import Run
 from digitcmp.train.results import EpochRow, RoundRow
 
@@ -107,5 +108,5 @@ class Paces:
         return pace.seconds(run.config.epochs) if pace else float("nan")
 
     def by_what(self) -> str:
-        """What the times are known from, in brackets; empty where all are on record."""
-        return f" (by {self.measured} short {'round' if self.measured == 1 else 'rounds'})" if self.measured else ""
+        """What the times are known from: a machine that has other work is slower."""
+        return counted(self.measured, "short round") if self.measured else "those on record"

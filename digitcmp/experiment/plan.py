@@ -10,20 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from digitcmp.config.schema import AUTO, Config
+from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.pace import Paces
-from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
 from digitcmp.inert import line
 from digitcmp.terminal import tell, words
 
 
-def in_all(seconds: float, workers: int, by_what: str = "") -> str:
-    """How long it takes, in words. seconds: of work, NaN where nobody knows."""
+def in_all(seconds: float, workers: int, by_what: str) -> str:
+    """How long it takes, in words. seconds: of work, NaN where nobody knows; by_what: the rounds whose pace it is."""
     if isnan(seconds):
         return "for how long cannot be told: short rounds of it fail"
-    return f"about {words(seconds / workers)} with {workers} at a time{by_what}"
+    return f"about {words(seconds / workers)} with {workers} at a time, at the pace of {by_what}"
 
 
 def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:

@@ -17,10 +17,10 @@ from rich.console import Console
 from digitcmp import terminal
 from digitcmp.config.composed import from_record
 from digitcmp.config.schema import AUTO, Config
+from digitcmp.counting import counted
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.pace import Pace, measure
 from digitcmp.experiment.plan import in_all
-from digitcmp.experiment.progress import counted
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.store import network_path, read_run_records
 from digitcmp.files import write_whole
@@ -118,7 +118,7 @@ def tell(folder: Path, console: Console) -> None:
     at_most, runs = "at most " if whole.most else "", sum(part.runs for part in whole.parts)
     what = f"{counted(runs, 'run')}, {at_most}{counted(whole.rounds, 'round')}, {epochs_of(whole)}"
     disk = "" if size != size else f", about {in_bytes(size)} on disk"
-    terminal.tell(console, f"the whole: {what}: {in_all(seconds, whole.workers)}{disk}")
+    terminal.tell(console, f"the whole: {what}: {in_all(seconds, whole.workers, 'this preview')}{disk}")
     terminal.say(console, whole.command, "start it with  ")
 
 

@@ -12,6 +12,7 @@ from rich.progress import Task as RichTask
 from rich.table import Table
 from rich.text import Text
 
+from digitcmp.counting import counted
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.notebook import NotebookBar
 from digitcmp.experiment.run import Run, objective
@@ -19,11 +20,6 @@ from digitcmp.inert import line
 from digitcmp.session import in_notebook
 from digitcmp.terminal import takes_back
 from digitcmp.train.results import EpochRow, RoundResult, accuracy_of
-
-
-def counted(number: int, noun: str) -> str:
-    """1 epoch, 2 epochs."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @dataclass
@@ -159,15 +155,17 @@ class ProgressDisplay(Callback):
     def show(self) -> None:
         """Bring the line up to date."""
         if self.trials:
+            trials = counted(self.trials, "trial")
             figures = f"best so far {self.best:.2%}" if isfinite(self.best) else "no trial complete yet"
             partly = sum(min(1.0, epochs / (run.config.epochs * len(run.seeds))) for run, epochs in self.through.items())
-            self.bar.update(self.task, completed=self.finished + partly, count=f"{self.finished} of {self.trials} trials", figures=figures)
+            self.bar.update(self.task, completed=self.finished + partly, count=f"{self.finished} of {trials}", figures=figures)
             return
         sums = replace(self.ended)
         for row in self.last.values():
             sums.add(row)
         in_epochs = self.epochs is not None and (self.rounds == 1 or (sums.epochs and not self.finished))
-        count = f"{sums.epochs} of {self.epochs} epochs" if in_epochs else f"{self.finished} of {self.rounds} rounds"
+        through, whole, noun = (sums.epochs, self.epochs or 0, "epoch") if in_epochs else (self.finished, self.rounds or 0, "round")
+        count = f"{through} of {counted(whole, noun)}"
         figures = "starting"
         if sums.rounds:
             # means over the rounds that have begun

@@ -12,12 +12,12 @@ from types import TracebackType
 from typing import Any
 
 from digitcmp.config.schema import Config
+from digitcmp.counting import counted
 from digitcmp.errors import Pruned, RunError
 from digitcmp.experiment.callbacks import Callback, Callbacks
 from digitcmp.experiment.checkpoints import keep, left_out, starts
 from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
 from digitcmp.experiment.heartbeat import Heartbeat
-from digitcmp.experiment.progress import counted
 from digitcmp.experiment.queue import Round, RoundQueue
 from digitcmp.experiment.run import Run
 from digitcmp.system import advice

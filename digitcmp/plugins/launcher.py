@@ -21,12 +21,13 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from digitcmp.config.rules import auto_together
+from digitcmp.counting import counted
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import planned, preview
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
 from digitcmp.experiment.plan import print_resumed, show_plan
-from digitcmp.experiment.progress import ProgressDisplay, counted
+from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.notice import notice

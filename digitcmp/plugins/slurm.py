@@ -20,9 +20,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.config.rules import auto_together
 from digitcmp.config.schema import Slurm
+from digitcmp.counting import counted
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import slurm
-from digitcmp.experiment.progress import counted
 from digitcmp.experiment.run import Run
 from digitcmp.plugins.composing import key_of
 from digitcmp.plugins.launcher import DigitcmpLauncher

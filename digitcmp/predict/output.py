@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from digitcmp.config.targets import Target
-from digitcmp.experiment.progress import counted
+from digitcmp.counting import counted
 from digitcmp.experiment.views import to_csv
 from digitcmp.inert import visible
 from digitcmp.predict.answers import Answer

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from digitcmp.config.schema import DataConfig
+from digitcmp.counting import counted
 from digitcmp.report.frames import Sweep
 
 PREVIEW = "preview.json"  # in the folder of one (digitcmp.experiment.preview)
@@ -45,11 +46,11 @@ def data_keys(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 def about_rounds(table: pd.DataFrame) -> list[str]:
     """Rounds that failed or collapsed, and too few of them. table: as `summarise`."""
     counts = {
-        "failed rounds lose every comparison, and means leave them out": counted(table[table["failed"] > 0], "failed"),
-        "the mean's interval is not reliable, single rounds are far worse than the others": counted(
+        "failed rounds lose every comparison, and means leave them out": with_numbers(table[table["failed"] > 0], "failed"),
+        "the mean's interval is not reliable, single rounds are far worse than the others": with_numbers(
             table[table["collapsed"] > 0], "collapsed"
         ),
-        "fewer than 2 rounds, so no standard deviation, interval or test": counted(table[table["rounds"] < 2], "rounds"),
+        "fewer than 2 rounds, so no standard deviation, interval or test": with_numbers(table[table["rounds"] < 2], "rounds"),
     }
     return [f"{what}: {told}" for what, told in counts.items() if told]
 
@@ -66,9 +67,9 @@ def about_comparisons(comparisons: pd.DataFrame) -> list[str]:
     signs = np.sign(comparisons[["difference", "difference_low", "difference_high", "mean", "low", "high"]].astype("float64"))
     shown = (signs["difference_low"] * signs["difference_high"] > 0) | (signs["low"] * signs["high"] > 0)
     opposed = comparisons[(signs["difference"] * signs["mean"] < 0) & shown]
-    few = f"fewer than {needed} pairs that differ, too few for a corrected p below {ALPHA:g} in {family} comparison{'s' * (family != 1)}"
+    few = f"fewer than {needed} pairs that differ, too few for a corrected p below {ALPHA:g} in {counted(family, 'comparison')}"
     lines = {
-        few: counted(untied[untied["untied"] < needed], "untied"),
+        few: with_numbers(untied[untied["untied"] < needed], "untied"),
         "mean and rank difference have opposite signs, as a few rounds decide the mean": some(map(str, opposed["label"])),
     }
     return [f"{what}: {told}" for what, told in lines.items() if told]
@@ -80,7 +81,7 @@ def some(items: Iterable[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-def counted(rows: pd.DataFrame, column: str) -> str:
+def with_numbers(rows: pd.DataFrame, column: str) -> str:
     """Labels with a number of theirs: net1 (1), net2 (3); empty without rows."""
     return some(f"{label} ({count})" for label, count in zip(rows["label"], rows[column], strict=True))
 
@@ -95,7 +96,7 @@ def mixtures(sweep: Sweep, rounds: pd.DataFrame) -> list[str]:
         if len(counts) > 1:
             within = values.groupby(rounds["label"], observed=True).nunique()
             pooled = some(str(label) for label in within.index[within > 1])
-            told = some(f"{value} ({number} rounds)" for value, number in counts.items())
+            told = some(f"{value} ({counted(number, 'round')})" for value, number in counts.items())
             lines.append(
                 f"different {name} in one report: {told}; " + (f"pooled within {pooled}" if pooled else "never within a configuration")
             )
@@ -114,7 +115,7 @@ def about_runs(runs: pd.DataFrame) -> list[str]:
     """Runs whose code nobody can get back, or cannot be told for each round; runs that are not finished, or lack rounds."""
     lines = []
     if dirty := int(runs["git_dirty"].fillna(False).sum()):
-        lines.append(f"{dirty} of {len(runs)} runs were made with uncommitted changes in the code (git_dirty)")
+        lines.append(f"{dirty} of {counted(len(runs), 'run')} made with uncommitted changes in the code (git_dirty)")
     if (resumed := runs["resumed"] > 0).any():
         lines.append(
             f"{resumed.sum()} resumed with other code, or with another engine or device, than they began with: "
@@ -133,4 +134,4 @@ def about_runs(runs: pd.DataFrame) -> list[str]:
 def progress(runs: pd.DataFrame) -> str:
     """How many of their rounds these runs have on record: a (6 of 8 rounds)."""
     columns = zip(runs["run"], runs["recorded"], runs["seeds"], strict=True)
-    return some(f"{name} ({done} of {seeds} rounds)" for name, done, seeds in columns)
+    return some(f"{name} ({done} of {counted(seeds, 'round')})" for name, done, seeds in columns)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.folders import find_runs, natural
@@ -60,8 +61,8 @@ def read_sweep(
     runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])
     rounds = stack([one.rounds for one in frames]).rename(columns={"epochs": "epochs_trained"})
     rounds = distinct_rounds(rounds, runs, notes) if distinct else rounds
-    counted = rounds[rounds["status"] == "done"] if for_report else rounds
-    wanted = pd.MultiIndex.from_frame(counted[["run_index", "seed"]])
+    finished = rounds[rounds["status"] == "done"] if for_report else rounds
+    wanted = pd.MultiIndex.from_frame(finished[["run_index", "seed"]])
     epochs, distances = (of_rounds(stack(tables), wanted) for tables in zip(*((one.epochs, one.distances) for one in frames), strict=True))
     keys = [name for name in runs.columns if name not in {*RUN_COLUMNS, *ABOUT}]
     configurations = {about["configuration_hash"]: about["configuration"] for about in abouts}
@@ -102,7 +103,7 @@ def read_abouts(tops: list[Path], for_report: bool, notes: list[str]) -> list[tu
     if not kept:
         raise RunError(f"{tops[0]} holds no tested run: all {len(found)} have test=false (as in a search), so there is nothing to report")
     if len(kept) < len(found):
-        notes.append(f"{len(found) - len(kept)} runs were not tested (test=false); they are left out")
+        notes.append(f"not tested (test=false), and left out: {counted(len(found) - len(kept), 'run')}")
     return kept
 
 
@@ -176,7 +177,7 @@ def distinct_rounds(rounds: pd.DataFrame, runs: pd.DataFrame, notes: list[str]) 
     if len(twice):
         where = ", ".join(sorted({str(runs["run"][index]) for index in twice["run_index"]})[:3])
         notes.append(
-            f"{len(twice)} rounds are on record more than once (same configuration and seed, for one seed {twice['seed'].iloc[0]}); "
+            f"on record more than once: {counted(len(twice), 'round')} (same configuration and seed, as seed {twice['seed'].iloc[0]}); "
             f"each is counted once, the later ones are left out ({where})"
         )
     return rounds.loc[ordered.index[~again].sort_values()].reset_index(drop=True)

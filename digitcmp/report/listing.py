@@ -8,6 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
+from digitcmp.counting import counted
 from digitcmp.files import write_whole
 from digitcmp.inert import line
 from digitcmp.report.cautions import about_runs
@@ -60,10 +61,10 @@ def measured(row: Mapping[Hashable, Any], metric: Metric) -> str:
 def print_list(sweep: Sweep, frame: pd.DataFrame, metric: Metric, path: Path, console: Console | None = None) -> None:
     """Print the list, why it is no comparison, and what makes one."""
     where = console or Terminal()
-    say(where, "a list, not a comparison, as nobody has begun them together", f"{len(frame)} runs: ", "bold")
+    say(where, "a list, not a comparison, as nobody has begun them together", f"{counted(len(frame), 'run')}: ", "bold")
     for row in frame.head(MOST).to_dict("records"):
         where.print()
-        rounds = f"{row['rounds']} of {row['seeds']} round{'s' * (row['seeds'] != 1)}"
+        rounds = f"{row['rounds']} of {counted(row['seeds'], 'round')}"
         where.print(Text.assemble((measured(row, metric), "bold"), f"  {rounds}  "), end="")
         say(where, line(str(row["name"])))
         say(where, str(row["command"]), "  ")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from digitcmp.counting import counted
 from digitcmp.report.origins import Typed, read_typed, sweep_of
 from digitcmp.report.runs import read_frames, was_tested
 from digitcmp.terminal import Terminal, say
@@ -96,7 +97,7 @@ def print_search(search: SearchStatus, console: Console | None = None) -> None:
     where, counts = console or Terminal(), Counter(trial.state for trial in search.trials)
     ended, wanted = counts["complete"] + counts["pruned"], search.typed.sweeper.get("n_trials")
     others = "".join(f", {counts[state]} {state}" for state in ("failed", "running", "waiting") if counts[state])
-    count = f"{ended} of {wanted} trials" if isinstance(wanted, int) else f"{ended} trials"
+    count = f"{ended} of {counted(wanted, 'trial')}" if isinstance(wanted, int) else counted(ended, "trial")
     say(where, f"{search.folder}: {count} ({counts['complete']} complete, {counts['pruned']} pruned){others}", "search  ", "bold")
     if search.finalists:
         met, asked = Counter(trial.state for trial in search.finalists), search.typed.sweeper.get("finalists")

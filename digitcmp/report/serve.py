@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from digitcmp.counting import counted
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.inert import visible
 from digitcmp.localhost import LocalServer, as_json, html
@@ -94,7 +95,7 @@ def stamp(statuses: Sequence[FolderStatus]) -> list[tuple[Any, ...]]:
 def progress(status: FolderStatus) -> dict[str, Any]:
     """A line about a folder; its rounds that have ended, and all."""
     counts = status.counts
-    parts = [f"{counts['done']} of {sum(counts.values())} rounds done"]
+    parts = [f"{counts['done']} of {counted(sum(counts.values()), 'round')} done"]
     parts += [f"{counts[kind]} {kind}" for kind in ("running", "failed", "dead") if counts[kind]]
     parts += filter(None, [left(status)])
     return {

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from digitcmp.config.targets import TARGETS
+from digitcmp.counting import counted
 from digitcmp.inert import line
 from digitcmp.report.runs import round_frame, was_tested
 from digitcmp.terminal import say
@@ -31,7 +32,10 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
     members = configuration.get("ensemble", 1)  # runs of earlier versions have one
     rows = [
         ("network", f"{model['name']}, {about['parameters']:,} parameters" + (f" in {members} networks" if members > 1 else "")),
-        ("training", f"{configuration['epochs']} epochs, {optimizer['algorithm']} at {optimizer['lr']:g}, aux_weight {aux_weight:g}"),
+        (
+            "training",
+            f"{counted(configuration['epochs'], 'epoch')}, {optimizer['algorithm']} at {optimizer['lr']:g}, aux_weight {aux_weight:g}",
+        ),
         ("data", f"{data['source']}, {data['train_pairs'] - data['val_pairs']} training and {measured}"),
         ("rounds", many if len(seeds) > 1 else f"seed {seeds[0]}"),
     ]

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from digitcmp.config.identity import completed, flat
+from digitcmp.counting import counted
 from digitcmp.inert import line
 from digitcmp.report.cautions import TESTED
 from digitcmp.report.comparisons import paired
@@ -68,11 +69,11 @@ def compared(first: "pd.Series[float]", second: "pd.Series[float]", metric: Metr
     told = paired(second.reindex(index), first.reindex(index), metric)
     if not told["pairs"]:
         return ["no seed was trained in both, so there is nothing to compare"]
-    texts = [f"{metric.show(told['difference'], '+')} {metric.difference_unit} (Hodges-Lehmann) over {told['pairs']} seeds"]
+    texts = [f"{metric.show(told['difference'], '+')} {metric.difference_unit} (Hodges-Lehmann) over {counted(int(told['pairs']), 'seed')}"]
     if told["pairs"] > 1:
         span = metric.span(told["difference_low"], told["difference_high"], "+")
         texts.append(f"95 % interval {span}; p = {told['p']:.2g} (signed ranks)")
     texts.append(f"better in {told['won']}, equal in {told['tied']}, worse in {told['lost']} (a failed round loses)")
     if apart := told["only_here"] + told["only_baseline"]:
-        texts.append(f"{apart} seeds were trained in one of them alone, and are left out")
+        texts.append(f"trained in one of them alone, and left out: {counted(int(apart), 'seed')}")
     return texts

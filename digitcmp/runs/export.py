@@ -6,9 +6,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.folders import find_runs
-from digitcmp.experiment.progress import counted
 from digitcmp.inert import line
 from digitcmp.passwords import without_passwords
 from digitcmp.terminal import takes_back

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.cells import cell_len
 
+from digitcmp.counting import counted
 from digitcmp.inert import line, shortened
 from digitcmp.runs.facts import FILTER, Facts, chosen, ordered, read_facts
 
@@ -42,7 +43,7 @@ def print_runs(runs: Sequence[Facts], folder: Path, keys: Sequence[str]) -> None
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for *cells, last in rows:
         print("  ".join([*(cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=False)), last]))
-    print(f"{len(runs)} run{'' if len(runs) == 1 else 's'} in {line(str(folder))}")
+    print(f"{counted(len(runs), 'run')} in {line(str(folder))}")
 
 
 def where(run: Facts, folder: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
 from digitcmp.experiment.about import is_damaged, read_about
@@ -144,7 +145,7 @@ def remove(found: Sequence[Removable], ask: Callable[[str], bool], console: Cons
         return
     for one in found:
         say(console, str(one.folder), f"{one.why:<10} {one.size / 2**20:8.1f} MiB  ")
-    if not ask(f"remove {len(found)} folder{'s' * (len(found) != 1)}, {sum(one.size for one in found) / 2**20:.1f} MiB?"):
+    if not ask(f"remove {counted(len(found), 'folder')}, {sum(one.size for one in found) / 2**20:.1f} MiB?"):
         console.print("nothing was removed")
         return
     gone = 0

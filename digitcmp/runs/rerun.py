@@ -9,10 +9,11 @@ from typing import Any
 from rich.console import Console
 
 from digitcmp.config.identity import differences
+from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.progress import ProgressDisplay, counted
+from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.provenance import checkout, commits_between
 from digitcmp.experiment.published import read_records
 from digitcmp.experiment.records import Record
@@ -89,7 +90,7 @@ def different(before: Record, after: Record) -> str:
             if name != "seconds" and value != getattr(new, name):
                 return f"{name} of epoch {old.epoch}: {value} on record, {getattr(new, name)} now"
     if len(before.epochs) != len(after.epochs):
-        return f"{len(before.epochs)} epochs on record, {len(after.epochs)} now"
+        return f"{counted(len(before.epochs), 'epoch')} on record, {len(after.epochs)} now"
     for name, value in vars(before.row).items():
         if name != "seconds" and value != getattr(after.row, name):
             return f"{name}: {value} on record, {getattr(after.row, name)} now"

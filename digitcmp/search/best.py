@@ -16,6 +16,7 @@ from digitcmp.config.composed import typed, unchecked, without_hydra
 from digitcmp.config.identity import configuration, configuration_hash, flat
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import Config
+from digitcmp.counting import counted
 from digitcmp.errors import SearchError
 from digitcmp.experiment.claims import in_use
 from digitcmp.experiment.preview import shortened
@@ -44,7 +45,7 @@ def write_best(
     lines = [
         f"Trial {best.number} of {counts.counted} ({counts.pruned} of them pruned) of the study {shared.study.study_name}:",
         *won_lines(final),
-        f"validation accuracy {best.value:.4f}, mean over {len(seeds)} rounds (seeds {seeds[0]} to {seeds[-1]}) "
+        f"validation accuracy {best.value:.4f}, mean over {counted(len(seeds), 'round')} (seeds {seeds[0]} to {seeds[-1]}) "
         f"with {spec.base.data.val_pairs} of {spec.base.data.train_pairs} training pairs held out. Not tested.",
         f"Made by: {command}",
         f"{now()}, digitcmp {used['digitcmp']}" + (f", commit {used['git_commit']}" if "git_commit" in used else ""),

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from digitcmp.counting import counted
 from digitcmp.report.drawing import (
     COLOURS,
     GREY,
@@ -75,7 +76,7 @@ def frame_complete(axes: Axes, table: pd.DataFrame) -> str:
         return ""
     low = values.median() - 3 * upper
     axes.set_ylim(low, min(values.max() + 0.1 * (values.max() - low), 1.0))
-    return f"{int((values < low).sum())} trials lie below the axis"
+    return f"below the axis: {counted(int((values < low).sum()), 'trial')}"
 
 
 @styled

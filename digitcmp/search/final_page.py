@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from digitcmp import inert
+from digitcmp.counting import counted
 from digitcmp.report.metrics import METRICS, NONE
 from digitcmp.report.tables import percent, to_markdown
 from digitcmp.search.finalists import FIRST_TEST, FOLDER, Final
@@ -34,7 +35,7 @@ def shown(row: dict[Any, Any], won: bool, incumbent: bool, rounds: int) -> dict[
         score = "/".join(str(int(row[name])) for name in ("won", "tied", "lost"))
     outcome = {
         "complete": "picked" if won else "",
-        "dropped": f"dropped after {row['rounds']} rounds",
+        "dropped": f"dropped after {counted(row['rounds'], 'round')}",
         "failed": f"failed: {row['reason']}",
     }
     return {

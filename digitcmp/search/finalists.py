@@ -30,9 +30,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from rich.console import Console
 
+from digitcmp.counting import counted
 from digitcmp.errors import SearchError
 from digitcmp.experiment import planned
-from digitcmp.experiment.progress import counted
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.report.comparisons import paired
 from digitcmp.report.metrics import METRICS

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from digitcmp.config.messages import one_line
+from digitcmp.counting import counted
 from digitcmp.errors import Pruned
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.progress import ProgressDisplay
@@ -124,7 +125,7 @@ class Search(Callback):
         if not self.shared.end(running.trial.number, ending, value, epochs, reason, self.notes(number, running)):
             self.console.print(f"{self.spec.noun} {number}: another process has taken it over")
             return
-        words = f"pruned after {running.epochs} epochs" if value is None else f"validation accuracy {value:.2%}"
+        words = f"pruned after {counted(running.epochs, 'epoch')}" if value is None else f"validation accuracy {value:.2%}"
         words = f"failed: {reason}" if reason else words
         say(self.console, f"{self.spec.noun} {number}  {words}  {in_words(running.trial.params)}")
 

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from yaml import YAMLError
 
+from digitcmp.counting import counted
 from digitcmp.errors import DAMAGED, ConfigError, SearchError
 from digitcmp.experiment import planned, preview
 from digitcmp.experiment.pace import measure
@@ -128,7 +129,7 @@ def conclude(
     failed = shared.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
     reason = failed[-1].user_attrs.get("reason", "for a reason that is not on record") if failed else ""
     if not counts.complete and failed:
-        raise SearchError(f"all {len(failed)} trials failed, so there is no best one: {reason}")
+        raise SearchError(f"failed: all of {counted(len(failed), 'trial')}, so there is no best one: {reason}")
     if not counts.complete:
         raise SearchError("no trial is complete yet, so there is no best one; the same command goes on")
     command = shlex.join(["python", "-m", "digitcmp", *map(without_passwords, sys.argv[1:])])
@@ -140,7 +141,7 @@ def conclude(
     write_summary(spec, shared, best, final, command, confirmed, console)
     if len(failed) >= shared.max_failed and not finished:
         raise SearchError(
-            f"{len(failed)} trials have failed, so the search was given up before n_trials={settings.n_trials}: "
+            f"{counted(len(failed), 'trial')} failed, so the search was given up before n_trials={settings.n_trials}: "
             f"{reason}; the same command goes on with hydra.sweeper.max_failed={2 * shared.max_failed}"
         )
 
@@ -154,13 +155,14 @@ def show_space(spec: SearchSpec, console: Console, away: SlurmLauncher | None) -
         say(console, f"{dimension.name}: {shown(dimension.distribution)}{when}")
     trial, settings = spec.trial, spec.settings
     check_data(spec.base) if away else preflight(spec.base)
-    size = f"{settings.n_trials} trials of {len(trial.seeds)} × {trial.epochs} epochs (seeds {trial.seeds[0]} to {trial.seeds[-1]})"
+    epochs, seeds = counted(trial.epochs, "epoch"), f"seeds {trial.seeds[0]} to {trial.seeds[-1]}"
+    size = f"{counted(settings.n_trials, 'trial')} of {len(trial.seeds)} × {epochs} ({seeds})"
     rounds = settings.n_trials * len(trial.seeds) + settings.finalists * settings.finalist_rounds + 2 * settings.confirm
     workers = away.side_by_side(rounds) if away else at_a_time(spec.base, rounds, console)
     with console.status("training a short round"):
         pace = measure(spec.base, rounds)
-    time = in_all(rounds * pace.seconds(trial.epochs) if pace else math.nan, workers, " (by a short round of its start)")
-    final = f", {settings.finalists} finalists × {settings.finalist_rounds} rounds" if settings.finalists else ""
+    time = in_all(rounds * pace.seconds(trial.epochs) if pace else math.nan, workers, "a short round of its start")
+    final = f", {counted(settings.finalists, 'finalist')} × {counted(settings.finalist_rounds, 'round')}" if settings.finalists else ""
     pruned = ", less what is pruned" if settings.pruner != "none" else ""
     confirmed = f", {settings.confirm} × 2 rounds to confirm" if settings.confirm else ""
     tell(console, f"{size}{final}{confirmed}; {time}{pruned}; nothing was trained (dry_run=true)")

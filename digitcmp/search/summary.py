@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from digitcmp import inert
+from digitcmp.counting import counted
 from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report.drawing import render
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
@@ -146,8 +147,8 @@ def header_lines(spec: SearchSpec, shared: SharedStudy, command: str) -> str:
     pairs = f"{data.train_pairs - data.val_pairs} training and {data.val_pairs} validation pairs"
     return (
         f"# Search {inert.markdown(shared.study.study_name)}\n\n```bash\n{inert.visible(command)}\n```\n\n"
-        f"Each trial: {len(trial.seeds)} rounds (seeds {trial.seeds[0]} to {trial.seeds[-1]}) of {trial.epochs} epochs on "
-        f"{inert.markdown(data.source)}, {pairs}, never tested. "
+        f"Each trial: {counted(len(trial.seeds), 'round')} (seeds {trial.seeds[0]} to {trial.seeds[-1]}) of "
+        f"{counted(trial.epochs, 'epoch')} on {inert.markdown(data.source)}, {pairs}, never tested. "
         f"Sampler {settings.sampler}, pruner {settings.pruner}, asked after each {kind}.\n"
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.folders import find_runs
@@ -79,7 +80,8 @@ def lacking(sweep: Sweep, known: pd.DataFrame) -> dict[str, str]:
     runs = sweep.runs[sweep.runs["run_status"].isin(["done", "failed"]) & (sweep.runs["recorded"] < sweep.runs["seeds"])]
     labels = dict(zip(known["configuration_hash"], known["label"].astype(str), strict=True))
     return {
-        labels[run["configuration_hash"]]: f"{run['recorded']} of {run['seeds']} rounds are on record" for run in runs.to_dict("records")
+        labels[run["configuration_hash"]]: f"{run['recorded']} of {counted(run['seeds'], 'round')} on record"
+        for run in runs.to_dict("records")
     }
 
 
@@ -92,7 +94,7 @@ def contradictions(rounds: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, str]
         where = f"seed {row['seed']}: its record says"
         if pd.isna(row["epoch"]) or row["epoch"] != row["epochs_trained"]:
             there = "none" if pd.isna(row["epoch"]) else f"epoch {row['epoch']:.0f} last"
-            found.setdefault(str(row["label"]), f"{where} {row['epochs_trained']} epochs, its epochs have {there}")
+            found.setdefault(str(row["label"]), f"{where} {counted(row['epochs_trained'], 'epoch')}, its epochs have {there}")
         for name in FIGURES:
             if not equal(row[name], row[f"{name}_last"]):
                 found.setdefault(str(row["label"]), f"{where} {name} {row[name]:.8g}, its last epoch {row[f'{name}_last']:.8g}")

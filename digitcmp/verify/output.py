@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from digitcmp.experiment.progress import counted
+from digitcmp.counting import counted
 from digitcmp.inert import line
 from digitcmp.report import cautions
 from digitcmp.report.terminal import print_warnings
@@ -42,7 +42,7 @@ def print_verdicts(table: pd.DataFrame, again: Again, margin: float, console: Co
     console.print(shown)
     console.print(statement(table))
     if len(broken := table[table["broken"] > 0]):
-        console.print(f"failed before their first epoch, so that they were not drawn: {cautions.counted(broken, 'broken')}")
+        console.print(f"failed before their first epoch, so that they were not drawn: {cautions.with_numbers(broken, 'broken')}")
     for text in dict.fromkeys(again.elsewhere.values()):
         say(console, text, "need not be equal to the last digit: ")
     if table["p_equivalent"].notna().any():

@@ -145,7 +145,7 @@ def test_dry_run_trains_nothing(run_cli: Cli, tmp_path: Path) -> None:
     ended = run_cli(*TINY, "rounds=5", "dry_run=true")
     assert ended.code == 0
     assert re.search(
-        r"5 rounds to train, about .* with \d+ at a time \(by 1 short round\); nothing was trained", " ".join(ended.out.split())
+        r"5 rounds to train, about .* with \d+ at a time, at the pace of 1 short round; nothing was trained", " ".join(ended.out.split())
     )
     assert not list(tmp_path.iterdir())
     command = ["--multirun", *TINY, "model=net1,wsn", "hydra.sweep.dir=sweep"]
@@ -153,7 +153,9 @@ def test_dry_run_trains_nothing(run_cli: Cli, tmp_path: Path) -> None:
     before, told = results(tmp_path / "sweep"), (tmp_path / "sweep" / "multirun.yaml").read_text()
     ended = run_cli(*command, "rounds=4", "dry_run=true")
     assert (tmp_path / "sweep" / "multirun.yaml").read_text() == told  # what was typed last, as the report says it
-    assert re.search(r"4 rounds to train, about .* at a time; nothing", " ".join(ended.out.split()))  # by the rounds on record
+    assert re.search(
+        r"4 rounds to train, about .* at a time, at the pace of those on record; nothing", " ".join(ended.out.split())
+    )  # by the rounds on record
     assert results(tmp_path / "sweep") == before
 
 
@@ -183,9 +185,9 @@ def test_how_long_rounds_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     digits = run("d", 5, [], "model=wsn", "aux_weight=0.5", "epochs=4")
     paces = Paces([whole, other, tuned, digits], Terminal())
     assert [paces.seconds(one) for one in (whole, other, tuned, digits)] == [2.0, 4.0, 4.0, 2.0 + 4 * 0.5]
-    assert (measured, paces.by_what()) == ([0.5], " (by 1 short round)")
+    assert (measured, paces.by_what()) == ([0.5], "1 short round")
     assert [words(seconds) for seconds in (20, 150, 7200)] == ["20 seconds", "2.5 minutes", "2.0 hours"]
-    assert in_all(300.0, 2) == "about 2.5 minutes with 2 at a time"
+    assert in_all(300.0, 2, "this preview") == "about 2.5 minutes with 2 at a time, at the pace of this preview"
 
 
 def test_a_short_round_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

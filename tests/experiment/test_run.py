@@ -231,7 +231,7 @@ def test_an_untested_run_trains_alike_and_never_sees_its_test_pairs(tmp_path: Pa
     assert frame["val_accuracy"].nunique() == 1
     assert frame["test_accuracy"].isna().sum() == 1
     assert [note for note in read_sweep([tmp_path], for_report=True).warnings if "test=false" in note] == [
-        "1 runs were not tested (test=false); they are left out"
+        "not tested (test=false), and left out: 1 run"
     ]
     with pytest.raises(RunError, match="holds no tested run"):
         read_sweep([tmp_path / "unseen"], for_report=True)

@@ -46,7 +46,7 @@ def test_mixtures_are_named(tmp_path: Path, name: str, value: str | None) -> Non
 def test_uncommitted_changes(tmp_path: Path) -> None:
     """Runs of a dirty checkout are counted."""
     write_run(tmp_path / "a", SEEDS, git_dirty=True)
-    assert warnings(tmp_path) == ["1 of 1 runs were made with uncommitted changes in the code (git_dirty)"]
+    assert warnings(tmp_path) == ["1 of 1 run made with uncommitted changes in the code (git_dirty)"]
 
 
 def test_runs_that_were_resumed_with_other_code(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_machines_are_told_apart_by_what_differs(tmp_path: Path) -> None:
     told = "different platform in one report: torch_build cpu 1 (6 rounds), torch_build cpu 2 (6 rounds); never within a configuration"
     assert warnings(tmp_path) == [told]
     write_run(tmp_path / "c", {7: 0.8})
-    assert warnings(tmp_path)[0].endswith("torch_build cpu 2 (6 rounds), unknown (1 rounds); pooled within net1")
+    assert warnings(tmp_path)[0].endswith("torch_build cpu 2 (6 rounds), unknown (1 round); pooled within net1")
 
 
 def test_other_test_pairs(tmp_path: Path) -> None:

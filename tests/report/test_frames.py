@@ -112,7 +112,7 @@ def test_the_same_round_counts_once(tmp_path: Path) -> None:
     """Same configuration and seed in two folders: the older run's round counts, with its epochs, and a warning tells."""
     write_run(tmp_path / "new", {0: 0.5, 1: 0.7}, started="2026-02-01T00:00:00+00:00")
     write_run(tmp_path / "old", {0: 0.8}, started="2026-01-01T00:00:00+00:00")
-    with pytest.warns(UserWarning, match="1 rounds are on record more than once"):
+    with pytest.warns(UserWarning, match="on record more than once: 1 round "):
         rounds = load_rounds(tmp_path)
     assert sorted(zip(rounds["run"], rounds["seed"], rounds["test_accuracy"], strict=True)) == [("new", 1, 0.7), ("old", 0, 0.8)]
     with pytest.warns(UserWarning, match="more than once"):

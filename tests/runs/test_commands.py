@@ -148,7 +148,7 @@ def test_diff(runs: Path, run_main: Main) -> None:
     """Keys that differ, and results paired by seed."""
     ended = run_main(cli.main, "diff", runs / "b", runs / "a")
     assert ended.code == 0, ended.err
-    for text in ("configuration: 3 different", "model.name", "+15.00 points", "over 2 seeds", "better in 2", "1 seeds were trained in one"):
+    for text in ("configuration: 3 different", "model.name", "+15.00 points", "over 2 seeds", "better in 2", "left out: 1 seed"):
         assert text in ended.out
     assert "made by: the same" in ended.out
     ended = run_main(cli.main, "diff", runs / "a", runs / "c")

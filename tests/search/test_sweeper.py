@@ -171,7 +171,7 @@ def test_when_all_trials_fail_there_is_no_best(run_cli: Cli) -> None:
     """It says so and why, with exit code 1, after as many failures as there should have been trials."""
     ended = run_cli(*OURS, "optimizer=sgd", "optimizer.lr=choice(1e30,1e31)", few(3))
     assert ended.code == 1
-    assert ended.err.splitlines()[-1].startswith("digitcmp: all 3 trials failed, so there is no best one: seed 0: the ")
+    assert ended.err.splitlines()[-1].startswith("digitcmp: failed: all of 3 trials, so there is no best one: seed 0: the ")
     assert states() == ["FAIL"] * 3
     assert not Path("out/best.yaml").exists()
 
@@ -193,7 +193,7 @@ def test_a_dry_run_shows_the_space(run_cli: Cli) -> None:
     assert ended.code == 0, ended.err
     assert "optimizer.lr: 0.001 to 0.1, logarithmic" in ended.out
     assert re.search(
-        r"; about .* with \d+ at a time \(by a short round of its start\), less what is pruned; nothing was trained", ended.out
+        r"; about .* with \d+ at a time, at the pace of a short round of its start, less what is pruned; nothing was trained", ended.out
     )
     assert not Path("out").exists()
 

@@ -229,7 +229,7 @@ def test_rounds_that_were_left_out_of_a_published_result(verify: Verify, sweep: 
     (target / "rounds.csv").write_text("\n".join([*lines[:-1], ""]))
     ended = verify(tmp_path / "result", "--rounds", "1")
     assert ended.code == 1
-    assert "2 of 3 rounds are on record" in said(ended)
+    assert "2 of 3 rounds on record" in said(ended)
 
 
 def test_a_run_that_cannot_be_read_is_not_verified(verify: Verify, sweep: Path) -> None:

@@ -16,12 +16,12 @@ import torch
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
 from digitcmp.config.schema import Config
+from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.executors import cluster, node
 from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
 from digitcmp.experiment.executors.head import head_silence
 from digitcmp.experiment.executors.stacking import stack_limit
-from digitcmp.experiment.progress import counted
 from digitcmp.experiment.provenance import merged
 from digitcmp.train.results import Checkpoint, EpochRow
 from digitcmp.train.round import crashed_round

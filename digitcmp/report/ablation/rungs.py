@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from digitcmp.errors import RunError
-from digitcmp.report.cautions import cautions, counted
+from digitcmp.report.cautions import cautions, with_numbers
 from digitcmp.report.comparisons import by_seed, holm, paired
 from digitcmp.report.frames import read_sweep
 from digitcmp.report.ranks import LEVEL
@@ -130,8 +130,8 @@ def about_steps(table: pd.DataFrame, steps: pd.DataFrame) -> list[str]:
     most, left_out = table["rounds"].max(), steps["only_here"] + steps["only_baseline"]
     unpaired = steps.assign(left_out=left_out)[left_out > 0]
     counts = {
-        f"fewer rounds than the {most} of others": counted(table[table["rounds"] < most], "rounds"),
-        "rounds without a partner of the same seed are left out of the gain": counted(unpaired, "left_out"),
+        f"fewer rounds than the {most} of others": with_numbers(table[table["rounds"] < most], "rounds"),
+        "rounds without a partner of the same seed are left out of the gain": with_numbers(unpaired, "left_out"),
     }
     plain = table.loc[~table["branch"], ["rung", "label"]].to_numpy().tolist()
     gaps = [(*one, *other) for one, other in pairwise(plain) if int(other[0]) != int(one[0]) + 1]

@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from digitcmp import inert
+from digitcmp.counting import counted
 from digitcmp.report.drawing import COLOURS, DARK
 from digitcmp.report.effects import about_effects, effect_columns
 from digitcmp.report.frames import VERSIONS
@@ -40,7 +41,7 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
     folders of the runs; None for a page that is served, in which nobody could follow them. version: of one that renews itself.
     """
     count, done = len(results.table), int(results.table["rounds"].sum())
-    counted = f"{count} configuration{'s' * (count != 1)}", f"{done:,} round{'s' * (done != 1)}"
+    sizes = counted(count, "configuration"), counted(done, "round")
     versions = results.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
     decided = verdict_notes(results.plans) if len(results.verdicts) else []
     effects, metric = results.effects, results.metric
@@ -48,7 +49,7 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
     return render(
         "report.html.j2",
         version,
-        title=f"{results.name}: {', '.join(counted)}",
+        title=f"{results.name}: {', '.join(sizes)}",
         warnings=results.warnings,
         baseline=results.baseline,
         table=rows_of(results, results.table, columns),
