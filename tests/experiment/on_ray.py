@@ -27,10 +27,12 @@ from digitcmp.experiment.provenance import machine
 from digitcmp.experiment.records import parse
 from digitcmp.experiment.run import Run
 from digitcmp.new import cli as new
+from digitcmp.search.storage import open_storage
 from digitcmp.train.results import EpochRow
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import records_of, train_run
 from tests.experiment.raylets import ADDRESS, HEAD, NODE, TASK, Raylet
+from tests.search import postgres
 
 RAY = ("engine=ray", f"ray.address={ADDRESS}")
 TINY = ("epochs=3", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40")
@@ -151,18 +153,36 @@ def test_epochs_and_cancelled_rounds() -> None:
     assert [epoch for seed, epoch in heard if seed == 5] == [1, 2, 3]
 
 
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(bool(postgres.refused()), reason=postgres.refused()))]
+)
+def storage(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a study is kept: in the sweep's folder, or in a server that this machine alone reaches."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    with postgres.running() as server:
+        yield postgres.url_of(server)
+
+
 @pytest.mark.usefixtures("nodes")
-def test_a_search_prunes_on_nodes(run_cli: Cli) -> None:
-    """A sweep that is a search, with rounds of hopeless trials cancelled; its study stays here."""
+def test_a_search_prunes_on_nodes(run_cli: Cli, storage: str) -> None:
+    """A sweep that is a search, with rounds of hopeless trials cancelled; its study stays here, and the same command goes on with it."""
     pruners = "hydra.sweeper.pruners.median={n_startup_trials:2,n_min_trials:1,warmup:1}"
     good, hopeless = (f"{{optimizer.lr:{lr}}}" for lr in (0.002, 0.003, 0.004, 0.005)), ["{optimizer.lr:1e-7}"] * 4
     start = f"hydra.sweeper.enqueue=[{','.join([*good, *hopeless])}]"
     space = ["hydra/sweeper=digitcmp_optuna", "optimizer.lr=tag(log,interval(1e-7,0.01))", "rounds=2", "data.val_pairs=25", "epochs=8"]
-    ended = run_cli("--multirun", *TINY, *RAY, *space, pruners, start, "hydra.sweeper.n_trials=8", "hydra.sweep.dir=out", "report=false")
-    assert ended.code == 0, ended.err
-    states = Counter(trial.state.name for trial in optuna.load_study(study_name="out", storage="sqlite:///out/study.db").trials)
-    assert sum(states.values()) == 8
-    assert states["PRUNED"] >= 1  # the last hopeless one at least: others have come to their ends before
+    kept = [f"hydra.sweeper.storage='{storage}'", "hydra.sweeper.study_name=out"] if storage else []
+    search = ["--multirun", *TINY, *RAY, *space, pruners, start, *kept, "hydra.sweep.dir=out", "report=false"]
+    for trials in (8, 9):
+        ended = run_cli(*search, f"hydra.sweeper.n_trials={trials}")
+        assert ended.code == 0, ended.err
+        with open_storage(storage or "sqlite:///out/study.db") as opened:
+            states = Counter(trial.state.name for trial in optuna.load_study(study_name="out", storage=opened.backend).trials)
+        assert sum(states.values()) == trials
+        assert states["PRUNED"] >= 1  # the last hopeless one at least: others have come to their ends before
+    assert bool(storage) is not Path("out/study.db").exists()
+    assert {count for run in Path("out").glob("trial_*") for count in finished(run).values()} == {1}
 
 
 @pytest.mark.usefixtures("nodes")
