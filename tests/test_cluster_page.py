@@ -55,7 +55,7 @@ RUN = {  # the commands of the page, and what runs them
     "export RAY_AUTH_MODE=token": "tests/experiment/test_ray.py",
     f"ray {TOKEN}": "tests/experiment/test_ray.py",
     **dict.fromkeys([f"ray {HEAD}", f"ray {NODE}"], "tests/experiment/raylets.py"),
-    **dict.fromkeys(COMMANDS, "tests/experiment/on_ray.py"),
+    **dict.fromkeys(COMMANDS, "they compose, below"),
     **dict.fromkeys(SBATCH, "tests/plugins/test_slurm.py"),
     "kubectl apply -f docs/kuberay.yaml": "nobody has a Kubernetes here: the manifest, below",
     "kubectl get rayjob digitcmp": "nobody has a Kubernetes here: the manifest, below",
@@ -63,9 +63,16 @@ RUN = {  # the commands of the page, and what runs them
 
 
 def test_every_command_of_the_page_is_run() -> None:
-    """By a test that takes it from the page; a new one has to say by which."""
+    """By a test that takes it from the page, or is looked at; a new one has to say by which."""
     assert set(PAGE) == set(RUN)
     assert len(COMMANDS) == 3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_compose(command: str) -> None:
+    """All of the rest of a line."""
+    overrides = [word for word in shlex.split(command)[3:] if word != "--multirun"]
+    assert (compose_config(*overrides).engine, compose_config(*overrides).ray.address) == ("ray", "auto")
 
 
 @pytest.mark.parametrize("command", SBATCH)
