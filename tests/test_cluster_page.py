@@ -55,7 +55,7 @@ RUN = {  # the commands of the page, and what runs them
     "export RAY_AUTH_MODE=token": "tests/experiment/test_ray.py",
     f"ray {TOKEN}": "tests/experiment/test_ray.py",
     **dict.fromkeys([f"ray {HEAD}", f"ray {NODE}"], "tests/experiment/raylets.py"),
-    **dict.fromkeys(COMMANDS, "they compose, below"),
+    **dict.fromkeys(COMMANDS, "tests/experiment/on_ray.py"),
     **dict.fromkeys(SBATCH, "tests/plugins/test_slurm.py"),
     "kubectl apply -f docs/kuberay.yaml": "nobody has a Kubernetes here: the manifest, below",
     "kubectl get rayjob digitcmp": "nobody has a Kubernetes here: the manifest, below",
