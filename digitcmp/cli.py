@@ -114,7 +114,7 @@ class Hooks(Callback):
             return
         if not (runs := run_folders(directory)):
             if sys.exception() is None:
-                sweeps.check_arrived(config.hydra)
+                sweeps.check_any_arrived(config.hydra)
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return

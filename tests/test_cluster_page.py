@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, compose_config
+from tests.experiment.raylets import COMMANDS, HEAD, NODE, PAGE, TOKEN
 
 MANIFEST: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "docs" / "kuberay.yaml").read_text()))
 VOLUME, JOB = MANIFEST
@@ -46,6 +47,42 @@ POD: dict[str, Any] = {
         "volumes": [{"name": str, "persistentVolumeClaim": {"claimName": str}}],
     }
 }
+
+
+SBATCH = [line for line in PAGE if line.startswith("sbatch")]
+RUN = {  # the commands of the page, and what runs them
+    "pip install 'digitcmp[ray]'": "continuous integration",
+    "export RAY_AUTH_MODE=token": "tests/experiment/test_ray.py",
+    f"ray {TOKEN}": "tests/experiment/test_ray.py",
+    **dict.fromkeys([f"ray {HEAD}", f"ray {NODE}"], "tests/experiment/raylets.py"),
+    **dict.fromkeys(COMMANDS, "tests/experiment/on_ray.py"),
+    **dict.fromkeys(SBATCH, "tests/plugins/test_slurm.py"),
+    "kubectl apply -f docs/kuberay.yaml": "nobody has a Kubernetes here: the manifest, below",
+    "kubectl get rayjob digitcmp": "nobody has a Kubernetes here: the manifest, below",
+}
+
+
+def test_every_command_of_the_page_is_run() -> None:
+    """By a test that takes it from the page, or is looked at; a new one has to say by which."""
+    assert set(PAGE) == set(RUN)
+    assert len(COMMANDS) == 3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_compose(command: str) -> None:
+    """All of the rest of a line."""
+    overrides = [word for word in shlex.split(command)[3:] if word != "--multirun"]
+    assert (compose_config(*overrides).engine, compose_config(*overrides).ray.address) == ("ray", "auto")
+
+
+@pytest.mark.parametrize("command", SBATCH)
+def test_what_an_allocation_is_given(command: str) -> None:
+    """Options of sbatch, the script, and a command of ours that composes."""
+    words = shlex.split(command)
+    script = words.index("docs/ray_in_slurm.sh")
+    assert all(word.startswith("--") for word in words[1:script])
+    overrides = [word for word in words[script + 1 :] if word != "--multirun"]
+    assert compose_config("engine=ray", *overrides).engine == "ray"
 
 
 def check(value: Any, known: Any, path: str = "") -> None:

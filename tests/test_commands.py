@@ -44,6 +44,7 @@ ELSEWHERE = {  # what other tests run, or nobody can run everywhere
     "python -m digitcmp.demo": "tests/demo has a browser",
     "python -m digitcmp.predict": "tests/predict makes the pictures",
     "sbatch": "tests/plugins/test_slurm.py has a Slurm",
+    "ray ": "tests/experiment/raylets.py starts a cluster",
     "kubectl": "nobody has a Kubernetes here; tests/test_cluster_page.py looks at the manifest",
 }
 SERVERS = ("postgresql://", "STUDY_URL", "--serve")  # tests/search has one, tests/report/test_page.py the other
@@ -55,9 +56,9 @@ def lines_of(page: str) -> list[str]:
     text = (ROOT / page).read_text()
     if page.endswith(".yaml"):
         return [line.strip().partition("    ")[0] for line in text.splitlines() if line.strip().startswith("python -m digitcmp")]
-    found = re.findall(r"^```bash\n(.*?)^```|`(python -m digitcmp[^`]*)`", text, re.MULTILINE | re.DOTALL)
-    lines = [line for block, inline in found for line in (block.replace("\\\n", " ").splitlines() or [inline.replace("\n", " ")])]
-    return [line for line in lines if line.strip() and not line.startswith("#") and not re.search(r"\b(FOLDER|RUN_DIR|NAME)\b", line)]
+    found = re.findall(r"^ *```bash\n(.*?)^ *```|`(python -m digitcmp[^`]*)`", text, re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for block, inline in found for line in (block.replace("\\\n", " ").splitlines() or [inline.replace("\n", " ")])]
+    return [line for line in lines if line and not line.startswith("#") and not re.search(r"\b(FOLDER|RUN_DIR|NAME)\b", line)]
 
 
 def commands_of(page: str) -> Iterator[list[str]]:

@@ -28,7 +28,8 @@ FOLDER = "slurm"  # below the sweep's: the script, and a log and an exit code pe
 POLL = 5.0  # seconds between looks at an array
 PATIENCE = 60.0  # seconds for an answer of Slurm
 PING = 15.0  # seconds for a sign of life of its controller
-LEAD = 60  # seconds before its time limit in which a task is told to end
+LEAD = 60  # seconds before its time limit in which a task is told to end; Slurm may do so up to a minute earlier
+SHORTEST = 300  # seconds of a time limit: below, a task could be told to end before it has trained anything, turn after turn
 ENDED = {  # and not to be begun again
     "BOOT_FAIL",
     "CANCELLED",
@@ -117,12 +118,30 @@ def largest() -> int | None:
     return int(found[1]) if found else None
 
 
+def seconds_of(limit: str) -> int | None:
+    """A time limit as sbatch has it: minutes, M:S, H:M:S, D-H, D-H:M or D-H:M:S; None for what is none of these, which Slurm refuses."""
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", limit, re.ASCII)
+    if found is None:
+        return None
+    days, *given = found.groups()
+    parts = [int(part) for part in given if part is not None]
+    if days is None and len(parts) < 3:
+        parts.insert(0, 0)  # without hours
+    hours, minutes, seconds = (*parts, 0, 0)[:3]
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
 def submit(options: Slurm, folder: Path, make: Callable[[Slurm], str], test: bool = False) -> list[str]:
     """Submit the script of an array, which is kept in the sweep's folder; the numbers of its jobs: several where this cluster has no
     arrays of so many tasks. make: makes the script. test: only ask when it would begin, which is returned instead.
 
-    Raises ConfigError for a partition that is none, RunError for anything else that Slurm refuses.
+    Raises ConfigError for a partition that is none and a time limit that is too short, RunError for anything else that Slurm refuses.
     """
+    if options.time and (limit := seconds_of(options.time)) is not None and limit < SHORTEST:
+        enough = f"give {SHORTEST // 60} minutes or more (M, H:M:S or D-H)"
+        raise ConfigError(
+            f"slurm.time={options.time}: a task is told to end up to two minutes before that, and needs some to begin; {enough}"
+        )
     most, left, jobs = largest() or options.tasks, options.tasks, list[str]()
     text = make(replace(options, tasks=min(options.tasks, most)))
     try:

@@ -19,16 +19,21 @@ from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf, open_dict, read_write
 
+from digitcmp.plugins.sweeps import check_arrived
+
 
 def raise_quietly() -> None:
-    """Let Hydra's jobs raise their errors as they are: with every launcher, it prints a line of its own before."""
+    """Let Hydra's jobs raise their errors as they are: with every launcher, it prints a line of its own before. A job whose results are
+    elsewhere has failed, too."""
     told = JobReturn.return_value.fget  # type: ignore[attr-defined]
     if told.__module__ == __name__:
         return
 
     def quiet(ended: JobReturn) -> Any:
         with redirect_stderr(StringIO()):  # it prints nothing else
-            return told(ended)
+            value = told(ended)
+        check_arrived(ended)
+        return value
 
     JobReturn.return_value = JobReturn.return_value.getter(quiet)  # type: ignore[attr-defined,method-assign]
 

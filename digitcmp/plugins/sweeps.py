@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from digitcmp.config.composed import OFFICIAL
@@ -58,11 +59,24 @@ def make_absolute(config: DictConfig) -> None:
             hydra.overrides.hydra.append(told(folder))
 
 
-def check_arrived(hydra: DictConfig) -> None:
+def check_arrived(ended: JobReturn) -> None:
+    """Raise RunError where a job of another launcher has ended, and nothing of it is in its folder as it is seen from here."""
+    if ended.status == JobStatus.COMPLETED and ended.hydra_cfg and others(hydra := ended.hydra_cfg.hydra):
+        folder = Path(str(hydra.runtime.output_dir))
+        if not (folder / "run.json").exists():
+            raise nothing_of(hydra, folder)
+
+
+def check_any_arrived(hydra: DictConfig) -> None:
     """Raise RunError where another launcher's jobs have ended, and there is nothing of them in the sweep's folder."""
     if others(hydra) and not any(Path(str(hydra.sweep.dir)).rglob("run.json")):
-        launcher = hydra.runtime.choices.get("hydra/launcher")
-        raise RunError(f"nothing has arrived in {hydra.sweep.dir}: the jobs of hydra/launcher={launcher} must see this folder")
+        raise nothing_of(hydra, Path(str(hydra.sweep.dir)))
+
+
+def nothing_of(hydra: DictConfig, folder: Path) -> RunError:
+    """The error of results that are elsewhere."""
+    launcher = hydra.runtime.choices.get("hydra/launcher")
+    return RunError(f"nothing has arrived in {folder}: the jobs of hydra/launcher={launcher} must see this folder")
 
 
 def others(hydra: DictConfig) -> bool:

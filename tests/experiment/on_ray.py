@@ -1,7 +1,9 @@
 """engine=ray on a real cluster: three nodes of one core on loopback, and what happens to them. Run by test_ray.py."""
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import ray
 
 from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.schema import Config
+from digitcmp.errors import ConfigError
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.executors import cluster
 from digitcmp.experiment.executors.base import RoundFuture, Task
@@ -27,10 +30,13 @@ from digitcmp.experiment.provenance import machine
 from digitcmp.experiment.records import parse
 from digitcmp.experiment.run import Run
 from digitcmp.new import cli as new
+from digitcmp.search.storage import open_storage
 from digitcmp.train.results import EpochRow
-from tests.conftest import Ended, compose_config
+from tests.conftest import MNIST_ROOT, Ended, compose_config, needs_mnist
 from tests.experiment.made import records_of, train_run
-from tests.experiment.raylets import ADDRESS, HEAD, NODE, TASK, Raylet
+from tests.experiment.raylets import ADDRESS, COMMANDS, HEAD, NODE, TASK, Raylet
+from tests.search import postgres
+from tests.test_commands import shortened
 
 RAY = ("engine=ray", f"ray.address={ADDRESS}")
 TINY = ("epochs=3", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40")
@@ -125,6 +131,20 @@ def test_same_numbers_as_alone(nodes: Nodes, run_cli: Cli) -> None:
     assert nodes.head.processes(TASK.removesuffix("work"))  # they stay, with torch imported, for what comes next
 
 
+@needs_mnist
+@pytest.mark.usefixtures("nodes")
+def test_commands_of_the_page(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, with fewer and smaller rounds; the dry run has said where they would go, and left nothing."""
+    monkeypatch.setenv("DIGITCMP_DATA", str(Path(MNIST_ROOT).resolve()))
+    monkeypatch.setenv("RAY_ADDRESS", ADDRESS)  # what auto stands for on a machine of the cluster
+    ended = {command: run_cli(*shortened(shlex.split(command)[3:])) for command in COMMANDS}
+    assert {command: one.err for command, one in ended.items() if one.code} == {}
+    (planned,) = (one.out for command, one in ended.items() if "dry_run" in command)
+    assert re.search(r"^engine=ray: \d nodes? with room for \d tasks? of 1 CPU each: ", planned, re.MULTILINE), planned
+    assert {json.loads(path.read_text())["engine"] for path in Path("outputs").rglob("run.json")} == {"ray"}
+    assert Path("outputs/table1/summary/report.html").exists()
+
+
 @pytest.mark.usefixtures("nodes")
 def test_epochs_and_cancelled_rounds() -> None:
     """Each epoch once and in order, of rounds alone and in stacks; nothing is heard of a cancelled one, and its place is free at once."""
@@ -151,18 +171,36 @@ def test_epochs_and_cancelled_rounds() -> None:
     assert [epoch for seed, epoch in heard if seed == 5] == [1, 2, 3]
 
 
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(bool(postgres.refused()), reason=postgres.refused()))]
+)
+def storage(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a study is kept: in the sweep's folder, or in a server that this machine alone reaches."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    with postgres.running() as server:
+        yield postgres.url_of(server)
+
+
 @pytest.mark.usefixtures("nodes")
-def test_a_search_prunes_on_nodes(run_cli: Cli) -> None:
-    """A sweep that is a search, with rounds of hopeless trials cancelled; its study stays here."""
+def test_a_search_prunes_on_nodes(run_cli: Cli, storage: str) -> None:
+    """A sweep that is a search, with rounds of hopeless trials cancelled; its study stays here, and the same command goes on with it."""
     pruners = "hydra.sweeper.pruners.median={n_startup_trials:2,n_min_trials:1,warmup:1}"
     good, hopeless = (f"{{optimizer.lr:{lr}}}" for lr in (0.002, 0.003, 0.004, 0.005)), ["{optimizer.lr:1e-7}"] * 4
     start = f"hydra.sweeper.enqueue=[{','.join([*good, *hopeless])}]"
     space = ["hydra/sweeper=digitcmp_optuna", "optimizer.lr=tag(log,interval(1e-7,0.01))", "rounds=2", "data.val_pairs=25", "epochs=8"]
-    ended = run_cli("--multirun", *TINY, *RAY, *space, pruners, start, "hydra.sweeper.n_trials=8", "hydra.sweep.dir=out", "report=false")
-    assert ended.code == 0, ended.err
-    states = Counter(trial.state.name for trial in optuna.load_study(study_name="out", storage="sqlite:///out/study.db").trials)
-    assert sum(states.values()) == 8
-    assert states["PRUNED"] >= 1  # the last hopeless one at least: others have come to their ends before
+    kept = [f"hydra.sweeper.storage='{storage}'", "hydra.sweeper.study_name=out"] if storage else []
+    search = ["--multirun", *TINY, *RAY, *space, pruners, start, *kept, "hydra.sweep.dir=out", "report=false"]
+    for trials in (8, 9):
+        ended = run_cli(*search, f"hydra.sweeper.n_trials={trials}")
+        assert ended.code == 0, ended.err
+        with open_storage(storage or "sqlite:///out/study.db") as opened:
+            states = Counter(trial.state.name for trial in optuna.load_study(study_name="out", storage=opened.backend).trials)
+        assert sum(states.values()) == trials
+        assert states["PRUNED"] >= 1  # the last hopeless one at least: others have come to their ends before
+    assert bool(storage) is not Path("out/study.db").exists()
+    assert {count for run in Path("out").glob("trial_*") for count in finished(run).values()} == {1}
 
 
 @pytest.mark.usefixtures("nodes")
@@ -312,19 +350,38 @@ def test_short_memory(nodes: Nodes) -> None:
     assert re.match(r"1 round begun again( after epoch \d+)? \(seed 0\): its process took too much memory", told[0])
 
 
+def with_package(folder: Path | None) -> list[str]:
+    """What runs a command where the package is this folder, or where there is none."""
+    path = {*(Path(one).resolve() / "digitcmp" for one in sys.path), Path(cluster.__file__).parents[2]}
+    how = f"--bind {folder}" if folder else "-t tmpfs none"
+    mounts = " && ".join(f"mount {how} {one}" for one in path if one.is_dir())
+    return ["unshare", "-m", "bash", "-c", f'{mounts} && exec "$@"', "-"]
+
+
+def in_a_hurry(executor: RayExecutor) -> None:
+    """Give tasks to a node that nobody has asked what it has: it has joined a moment ago. Raises what comes of it."""
+    with pytest.MonkeyPatch.context() as patch, executor:
+        patch.setattr(executor, "look", lambda: None)
+        tasks = [Task(config(*LONG), (seed,)) for seed in range(executor.workers + 2)]
+        futures = [future for task in tasks for future in executor.submit(task, lambda *_: None)]
+        end = time.monotonic() + LIMIT
+        while not (done := [future for future in futures if future.done()]):
+            executor.listen()
+            assert time.monotonic() < end
+        done[0].result()
+
+
 def test_bad_input(nodes: Nodes, run_cli: Cli) -> None:
     """One line each, before anything is written: more than any node has, and nodes that are not as this machine is."""
     ended = run_cli(*TINY, *RAY, "ray.gpus=1", "rounds=2", "hydra.run.dir=bad")
-    assert (ended.code, ended.err) == (1, "digitcmp: ray.gpus=1: the largest of the cluster's 2 nodes has 0\n")
-    path = [Path(one).resolve() / "digitcmp" for one in sys.path]
+    assert ended.code == 1
+    assert re.fullmatch(r"digitcmp: ray\.gpus=1: the largest of the cluster's \d nodes has 0\n", ended.err), ended.err
+    before = RayExecutor(config(), print)
     other = nodes.folder / "digitcmp"
     package = Path(cluster.__file__).parents[2]
     shutil.copytree(package, other, ignore=shutil.ignore_patterns("__pycache__"))
     (other / "seeding.py").write_text((package / "seeding.py").read_text() + "# changed\n")
-    mounts = [f"mount --bind {other} {one}" for one in {*path, package} if one.is_dir()]
-    changed = nodes.start(
-        NODE, "--num-cpus=2", "--num-gpus=1", before=["unshare", "-m", "bash", "-c", f'{" && ".join(mounts)} && exec "$@"', "-"]
-    )
+    changed = nodes.start(NODE, "--num-cpus=2", "--num-gpus=1", before=with_package(other))
     wrong = {
         ("ray.cpus=9",): r"ray\.cpus=9: the largest of the cluster's \d nodes has 2",
         ("ray.gpus=1", "ray.cpus=1"): r"engine=ray: node \S+ has code of digitcmp \w+, this machine \w+; install the same everywhere",
@@ -334,16 +391,21 @@ def test_bad_input(nodes: Nodes, run_cli: Cli) -> None:
         assert ended.code == 1
         assert re.fullmatch(f"digitcmp: {text}", ended.err.splitlines()[-1]), ended.err
     assert not Path("bad").exists()
+    with pytest.raises(
+        ConfigError, match=r"^engine=ray: node \S+ has code of digitcmp \w+, this machine \w+; install the same everywhere$"
+    ):
+        in_a_hurry(before)
     nodes.lose(changed)
 
 
 def test_the_package_travels(nodes: Nodes, run_cli: Cli) -> None:
     """To nodes none of which has it; torch that finds no GPU on a node that promises one is told."""
-    path = {*(Path(one).resolve() / "digitcmp" for one in sys.path), Path(cluster.__file__).parents[2]}
-    hidden = " && ".join(f"mount -t tmpfs none {one}" for one in path if one.is_dir())
-    bare = nodes.start(NODE, "--num-cpus=2", "--num-gpus=1", before=["unshare", "-m", "bash", "-c", f'{hidden} && exec "$@"', "-"])
+    before = RayExecutor(config(), print)
+    bare = nodes.start(NODE, "--num-cpus=2", "--num-gpus=1", before=with_package(None))
     ended = run_cli(*TINY, *RAY, "rounds=2", "hydra.run.dir=mixed")
     assert (ended.code, "has no digitcmp, this machine" in ended.err) == (1, True), ended.err
+    with pytest.raises(ConfigError, match=r"^engine=ray: node \S+ has no digitcmp, this machine "):
+        in_a_hurry(before)
     ended = run_cli(*TINY, *RAY, "ray.cpus=2", "rounds=2", "hydra.run.dir=run")
     assert ended.code == 0, ended.err
     assert finished(Path("run")) == {0: 1, 1: 1}

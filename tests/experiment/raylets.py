@@ -1,7 +1,6 @@
 """Nodes of a Ray cluster on loopback, each started by the command of docs/cluster.md; stopped by their process numbers."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -10,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.test_commands import lines_of
 
-HEAD, NODE = re.findall(r"^ *ray (start .*)$", (ROOT / "docs" / "cluster.md").read_text(), re.MULTILINE)
+PAGE = lines_of("docs/cluster.md")
+HEAD, NODE = (line.removeprefix("ray ") for line in PAGE if line.startswith("ray start"))
+(TOKEN,) = (line.removeprefix("ray ") for line in PAGE if line.startswith("ray get-auth-token"))
+COMMANDS = [line for line in PAGE if line.startswith("python -m digitcmp")]
 ADDRESS = "127.0.0.1:6379"
 HERE = ["--block", "--node-ip-address=127.0.0.1", "--object-store-memory=100000000"]  # loopback, and not much of it
 TASK = "ray::work"  # what a process is called that has a task of engine=ray
@@ -27,19 +29,19 @@ class Raylet:
         """before: a command that runs `ray start`."""
         self.log = log
         start = [*before, sys.executable, "-m", "ray.scripts.scripts", *command.replace("HEAD:6379", ADDRESS).split(), *HERE, *options]
-        end = time.monotonic() + 240
+        end = time.monotonic() + 480
+        given = {"stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "env": {**os.environ, **(variables or {})}}
         while True:
             with log.open("w") as out:
-                given = {"stdout": out, "stderr": out, "stdin": subprocess.DEVNULL, "env": {**os.environ, **(variables or {})}}
-                self.process = subprocess.Popen(start, start_new_session=True, **given)  # type: ignore[call-overload]
-            while "Ray runtime started" not in (text := log.read_text()) and self.process.poll() is None:
-                assert time.monotonic() < end, text
+                self.process = subprocess.Popen(start, start_new_session=True, stdout=out, **given)  # type: ignore[call-overload]
+            while "Ray runtime started" not in (text := log.read_text()) and self.process.poll() is None and time.monotonic() < end:
                 time.sleep(0.1)
-            if self.process.poll() is None:
+            if "Ray runtime started" in text:
                 return
-            # Ray gives a node half a minute to come up, whatever else the machine does
-            assert "timed out during startup" in text, text
             self.kill()
+            # Ray gives a node half a minute to come up, and its agent a quarter, whatever else the machine does
+            assert time.monotonic() < end, text
+            assert "timed out during startup" in log.read_text(), text
 
     def processes(self, name: str = "") -> list[int]:
         """The numbers of its processes whose command has this in it."""

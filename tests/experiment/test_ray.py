@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import re
-import secrets
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from digitcmp.errors import ConfigError
 from digitcmp.experiment.executors.choose import make_executor
 from digitcmp.experiment.provenance import machine, merged
 from tests.conftest import ROOT, Ended, compose_config
+from tests.experiment.raylets import TOKEN
 
 INSIDE = ["unshare", "-n", "bash", "-c", 'ip link set lo up && exec "$@"', "-"]
 Cli = Callable[..., Ended]
@@ -56,8 +56,9 @@ def test_on_a_cluster(tmp_path: Path) -> None:
         "--durations=0",
         f"--basetemp={tmp_path}/ray",
     ]
-    (tmp_path / "token").write_text(secrets.token_hex(32))  # as docs/cluster.md has it
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": f"{tmp_path}/token"}
+    made = [sys.executable, "-m", "ray.scripts.scripts", *TOKEN.split()]
+    subprocess.run(made, env={**os.environ, "HOME": str(tmp_path)}, check=True, capture_output=True)
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": f"{tmp_path}/.ray/auth_token"}
     variables = {**os.environ, **token, "DIGITCMP_RAYLETS": "1", "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(
         [*INSIDE, *pytest_, "tests/experiment/on_ray.py"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
@@ -112,7 +113,7 @@ def test_the_last_cluster_of_this_machine_may_be_gone(run_cli: Cli, tmp_path: Pa
 def test_a_node_must_have_what_this_machine_has() -> None:
     """The first difference is told, with both versions; a node of another CPU is taken, and named."""
     from digitcmp.experiment.executors.cluster import Node, fits
-    from digitcmp.experiment.executors.probe import here, make_probe
+    from digitcmp.experiment.executors.probe import here, make_probe, make_work
 
     about, options = make_probe()("cpu"), compose_config().ray
     assert about["platform"] == machine("cpu")
@@ -127,6 +128,11 @@ def test_a_node_must_have_what_this_machine_has() -> None:
             ConfigError, match=rf"^engine=ray: node a {text}, this machine {re.escape(here()[key])}; install the same everywhere$"
         ):
             fits(Node("1", "a", 4, {**about, key: "1.0"}), options)
+        # what was asked too late is met by the task itself
+        with pytest.raises(ConfigError, match=rf"^engine=ray: node \S+ {text.replace('1.0', '.+')}, this machine 1.0; install the same"):
+            next(make_work({**here(), key: "1.0"})())
+    with pytest.raises(ConfigError, match=r"has no mine, this machine 1\.0; install"):
+        next(make_work({**here(), "plugins": {"mine": "1.0"}})())
     other = {**about["platform"], "cpu_capability": "older"}
     both = merged([about["platform"], other, about["platform"]])
     assert both == {**about["platform"], "cpu_capability": " and ".join(sorted([about["platform"]["cpu_capability"], "older"]))}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,6 +74,26 @@ def test_other_launchers_get_the_whole_path(run_cli: Cli, tmp_path: Path, monkey
     ended = run_cli(*command, "hydra.sweep.dir=lost")
     told = f"digitcmp: nothing has arrived in {tmp_path}/lost: the jobs of hydra/launcher=basic must see this folder\n"
     assert (ended.code, ended.err) == (1, told)
+
+
+def test_a_node_that_does_not_see_the_folder(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several: what its job has come to is elsewhere, and the sweep an error that names it; the others' results stay."""
+    before = BasicLauncher.launch
+
+    def one_elsewhere(self: BasicLauncher, *arguments: Any, **how: Any) -> Any:
+        ended = before(self, *arguments, **how)
+        (folder,) = (tmp_path / "theirs").glob("*seed=1*")
+        folder.rename(tmp_path / "node")
+        return ended
+
+    monkeypatch.setattr(BasicLauncher, "launch", one_elsewhere)
+    ended = run_cli("--multirun", "hydra/launcher=basic", *TINY, "seed=0,1,2", "hydra.sweep.dir=theirs")
+    assert ended.code == 1
+    assert re.fullmatch(
+        rf"digitcmp: nothing has arrived in {tmp_path}/theirs/\S*seed=1\S*: the jobs of hydra/launcher=basic must see this folder\n",
+        ended.err,
+    )
+    assert len(list((tmp_path / "theirs").glob("*/run.json"))) == 2
 
 
 def test_hydra_finds_the_launcher_by_its_entry_point(tmp_path: Path) -> None:

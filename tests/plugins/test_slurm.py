@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,7 +22,7 @@ from digitcmp.experiment import slurm
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.store import read_run_records
 from tests.conftest import MNIST_ROOT, ROOT, Ended, needs_mnist
-from tests.experiment.test_resume import results
+from tests.experiment.test_resume import PYTHON, results
 from tests.plugins.slurm_cluster import Cluster, cluster, refused
 from tests.test_commands import lines_of, shortened
 
@@ -163,6 +164,17 @@ def test_what_does_not_arrive_is_an_error(on: Cluster, run_cli: Cli) -> None:
     )
 
 
+def test_a_folder_that_the_nodes_do_not_see(tmp_path: Path) -> None:
+    """It is of this machine alone: what the array leaves is elsewhere, and the command says so."""
+    (tmp_path / "local").mkdir()
+    alone = ["unshare", "-m", "bash", "-c", f'mount -t tmpfs none {tmp_path}/local && exec "$@"', "-"]
+    command = [*alone, *PYTHON, *ON_SLURM, "slurm.tasks=1", "rounds=2", "hydra.sweep.dir=local/sweep"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    told = f"2 of 2 rounds are missing: no task of job \\d+ has left anything in {tmp_path}/local/sweep/slurm: do its nodes see this folder"
+    assert ended.returncode == 1
+    assert re.fullmatch(rf"digitcmp: {told}\?; the same command goes on\n", ended.stderr), ended.stderr
+
+
 def test_bad_input_is_one_line_before_anything_is_submitted(
     on: Cluster, run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +182,7 @@ def test_bad_input_is_one_line_before_anything_is_submitted(
     searching = ["hydra/sweeper=digitcmp_optuna", "data.val_pairs=20", "aux_weight=interval(0,1)", "model=wsn"]
     wrong: dict[str, list[str]] = {
         "slurm.partition=nowhere: Slurm: ": ["slurm.partition=nowhere"],
+        "slurm.time=4: a task is told to end up to two minutes before that,": ["slurm.time=4"],
         "Slurm: Invalid --time specification; nothing was submitted": ["slurm.time=soon"],
         "slurm.account=a b: it has a ' '": ["slurm.account='a b'"],
         "storage=sqlite:///study.db: machines cannot share sqlite": [*searching, "hydra.sweeper.storage=sqlite:///study.db"],
@@ -216,6 +229,15 @@ def test_an_array_that_is_larger_than_the_largest(on: Cluster, run_cli: Cli, tmp
     on.until(lambda: not on.ask("squeue", "-h").strip())
 
 
+@pytest.mark.parametrize(("limit", "seconds"), [
+    ("4", 240), ("5", 300), ("1:30", 90), ("0:30:00", 1800), ("1-2", 93600), ("1-2:03", 93780), ("1-2:03:04", 93784),
+    ("soon", None), ("1:2:3:4", None),
+])  # fmt: skip
+def test_time_limits(limit: str, seconds: int | None) -> None:
+    """As sbatch's manual has them."""
+    assert slurm.seconds_of(limit) == seconds
+
+
 def test_the_largest_array_is_asked_for() -> None:
     """Of the cluster's own configuration."""
     assert slurm.largest() == 50
@@ -243,8 +265,11 @@ def test_a_ray_in_an_allocation(on: Cluster, tmp_path: Path, monkeypatch: pytest
     """The script of docs/cluster.md as it stands: a node of Ray on each of two, rounds on both, exit code and no process left."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.setenv("RAY_TMPDIR", str(on.top))
-    given = ["--parsable", "--nodes=2", "--output=log", str(ROOT / "docs" / "ray_in_slurm.sh"), *TINY, "rounds=4", "hydra.run.dir=ray/run"]
-    job = slurm.ask("sbatch", *given, cwd=tmp_path).strip()
+    line = next(line for line in lines_of("docs/cluster.md") if line.startswith("sbatch"))
+    fewer = re.sub(r"--nodes=\d+", "--nodes=2", re.sub(r"--cpus-per-task=\d+", "--cpus-per-task=1", line))
+    options = shlex.split(fewer.partition("docs/ray_in_slurm.sh")[0])[1:]
+    given = [*options, "--output=log", str(ROOT / "docs" / "ray_in_slurm.sh"), *TINY, "rounds=4", "hydra.run.dir=ray/run"]
+    job = slurm.ask("sbatch", "--parsable", *given, cwd=tmp_path).strip()
     on.until(lambda: re.search(r"JobState=(COMPLETED|FAILED)", on.ask("scontrol", "show", "job", job)))
     assert "ExitCode=0:0" in on.ask("scontrol", "show", "job", job), (tmp_path / "log").read_text()
     ray = about(tmp_path / "ray")

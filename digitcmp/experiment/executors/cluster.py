@@ -31,7 +31,7 @@ from digitcmp.entry import ending_signals
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.executors.head import last_known, look_for
 from digitcmp.experiment.executors.node import packed
-from digitcmp.experiment.executors.probe import About, here, make_probe
+from digitcmp.experiment.executors.probe import About, difference, here, make_probe
 from digitcmp.experiment.executors.server import KEEP_MEMORY, ONE_THREAD
 from digitcmp.system import cpu_count
 
@@ -109,10 +109,13 @@ class Cluster:
         join(self.address, py_modules=[str(PACKAGE)])
 
     def put(self, data: DataConfig) -> "ray.ObjectRef[Any]":
-        """A data set in the object store, where it is put once."""
+        """A data set in the object store, where it is put once. Raises RunError where there is no place for it."""
         key = (data.source, data.root, data.fingerprint, data.size)
         if key not in self.data:
-            self.data[key] = ray.put(packed(load(*key)))
+            try:
+                self.data[key] = ray.put(packed(load(*key)))
+            except RayError as error:
+                raise RunError(f"engine=ray: the digits cannot be put into Ray's object store ({told(error)})") from error
         return self.data[key]
 
 
@@ -230,14 +233,8 @@ def device_of(options: Options) -> str:
 def fits(node: Node, options: Options) -> None:
     """Raise ConfigError for a node that has not what this machine has, or not what is asked for."""
     assert node.about is not None
-    for key, name in (("python", "Python"), ("torch", "torch"), ("digitcmp", "digitcmp"), ("code", "code of digitcmp")):
-        if (there := node.about[key]) != here()[key]:
-            has = f"{name} {there}" if there else f"no {name}"
-            raise ConfigError(f"engine=ray: node {node.host} has {has}, this machine {here()[key]}; install the same everywhere")
-    for package, version in here()["plugins"].items():
-        if (there := node.about["plugins"].get(package)) != version:
-            has = f"{package} {there}" if there else f"no {package}"
-            raise ConfigError(f"engine=ray: node {node.host} has {has}, this machine {version}; install the same everywhere")
+    if differs := difference(node.about, here()):
+        raise ConfigError(f"engine=ray: node {node.host} {differs}; install the same everywhere")
     if node.about["platform"] is None:
         raise ConfigError(f"ray.gpus={options.gpus:g}: torch {node.about['torch']} finds no usable GPU on node {node.host}")
 

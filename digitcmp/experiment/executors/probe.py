@@ -1,10 +1,11 @@
 """What a machine has: asked of the nodes of a cluster, and compared with this one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 About = dict[str, Any]  # as `make_probe` says it
+COMPARED = {"python": "Python", "torch": "torch", "digitcmp": "digitcmp", "code": "code of digitcmp"}
 
 
 def make_probe() -> Callable[[str | None], About]:
@@ -47,3 +48,30 @@ def make_probe() -> Callable[[str | None], About]:
 def here() -> About:
     """The versions of this machine."""
     return make_probe()(None)
+
+
+def difference(there: About, ours: About) -> str:
+    """The first thing that a node has otherwise than this machine, in words; empty where there is none."""
+    versions = {name: (there[key], ours[key]) for key, name in COMPARED.items()}
+    versions |= {package: (there["plugins"].get(package), version) for package, version in ours["plugins"].items()}
+    for name, (its, own) in versions.items():
+        if its != own:
+            return f"has {f'{name} {its}' if its else f'no {name}'}, this machine {own}"
+    return ""
+
+
+def make_work(ours: About) -> Callable[..., Iterator[Any]]:
+    """The function of a task, as `digitcmp.experiment.executors.node.work`. It is made here so that Ray sends it whole, and compares
+    again: a task may come to a node that has joined a moment ago, and that nobody has asked yet. ours: of the machine that asks."""
+
+    def work(*arguments: Any) -> Iterator[Any]:
+        import platform
+
+        from digitcmp.errors import ConfigError
+        from digitcmp.experiment.executors import node, probe
+
+        if differs := probe.difference(probe.here(), ours):
+            raise ConfigError(f"engine=ray: node {platform.node()} {differs}; install the same everywhere")
+        yield from node.work(*arguments)
+
+    return work

@@ -17,10 +17,11 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancell
 
 from digitcmp.config.schema import Config
 from digitcmp.counting import counted
-from digitcmp.errors import RunError
+from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.executors import cluster, node
 from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
 from digitcmp.experiment.executors.head import head_silence
+from digitcmp.experiment.executors.probe import here, make_work
 from digitcmp.experiment.executors.stacking import stack_limit
 from digitcmp.experiment.provenance import merged
 from digitcmp.train.results import Checkpoint, EpochRow
@@ -75,8 +76,8 @@ class RayExecutor(Executor):
         self.nodes = self.cluster.nodes(self.options)
         self.head_seen = self.looked = self.nodes_seen = time.monotonic()
         self.busy: dict[ray.ObjectRefGenerator, Busy] = {}
-        resources = {"num_cpus": self.options.cpus, "num_gpus": self.options.gpus}
-        self.work = ray.remote(node.work).options(**resources, num_returns="streaming", max_retries=0, scheduling_strategy="SPREAD")
+        how = {"name": "work", "num_cpus": self.options.cpus, "num_gpus": self.options.gpus, "max_retries": 0}
+        self.work = ray.remote(make_work(here())).options(**how, num_returns="streaming", scheduling_strategy="SPREAD")
 
     @property
     def workers(self) -> int:  # type: ignore[override]
@@ -145,7 +146,7 @@ class RayExecutor(Executor):
             return self.begin_again(busy, "its task has ended without a result")
         except RayTaskError as error:
             del self.busy[stream]
-            return refuse(busy.futures, error.cause if isinstance(error.cause, Exception) else error)
+            return self.refused(busy, error.cause if isinstance(error.cause, Exception) else error)
         except RayError as error:
             del self.busy[stream]
             return self.begin_again(busy, reason(error))
@@ -155,6 +156,15 @@ class RayExecutor(Executor):
                 return settle(busy.futures, message)
             self.hear(busy, message)
         return []
+
+    def refused(self, busy: Busy, error: Exception) -> list[RoundFuture]:
+        """A task has raised this itself. Returns the futures that have it, or a result, now. Raises ConfigError where that comes of a
+        node that has joined meanwhile and does not fit."""
+        if not isinstance(error, DigitcmpError):
+            self.cluster.nodes(self.options)
+        if isinstance(error, RayError):  # its object store is full, say
+            return self.begin_again(busy, f"Ray has failed it ({cluster.told(error)})")
+        return refuse(busy.futures, error)
 
     def hear(self, busy: Busy, message: tuple[int, EpochRow] | dict[int, Checkpoint] | str) -> None:
         """An epoch, unless it was told before the task was begun again; checkpoints; or something that the user should know."""
