@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,10 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from jsonschema import Draft7Validator
 from sklearn.datasets import load_digits
 
 import digitcmp
+from benchmarks.reference import ReferenceGelunet
+from digitcmp.contracts.network import fresh, some_pairs
 from digitcmp.errors import ConfigError, RunError
+from digitcmp.schema.files import schema_of
 from tests.conftest import ROOT, Ended, compose_config
 
 Cli = Callable[..., Ended]
@@ -88,12 +94,40 @@ def test_its_runs_are_told_where_it_is_not_installed(
 
 
 @pytest.mark.usefixtures("installed")
+def test_the_plain_loop_beside_it_has_the_same_network() -> None:
+    """What it is measured against (`benchmarks.package`) answers as it does, with the same weights."""
+    model, plain = compose_config(*PARTS[:3]).model, ReferenceGelunet().eval()
+    network = fresh(model).eval()
+    for ours, theirs in zip(network.parameters(), plain.parameters(), strict=True):
+        values = ours.data
+        if values.shape == (32, 288):  # ours reads pixel by pixel, the other channel by channel
+            values = values.view(32, 3, 3, 32).permute(0, 3, 1, 2).flatten(1)
+        theirs.data.copy_(values)
+    images = some_pairs(model)[0][0]
+    outputs, (comparison, digits) = network(images), plain(images)
+    torch.testing.assert_close(comparison, outputs.comparison[:, 1] - outputs.comparison[:, 0])
+    torch.testing.assert_close(torch.stack(digits, dim=1), outputs.digits)
+
+
+@pytest.mark.usefixtures("installed")
 def test_its_keys_are_searched(run_cli: Cli) -> None:
     """Like ours."""
     search = ("hydra/sweeper=digitcmp_optuna", "hydra.sweeper.n_trials=2", "hydra.sweep.dir=search", "data.val_pairs=20", "engine=serial")
     ended = run_cli("--multirun", *search, *PARTS, *TINY[:-1], "augment.size=interval(0,6)")
     assert ended.code == 0, ended.err
     assert "augment.size" in Path("search/best.yaml").read_text() or "size:" in Path("search/best.yaml").read_text()
+
+
+@pytest.mark.usefixtures("installed")
+def test_its_block_is_explained(run_cli: Cli) -> None:
+    """With the package's name, and with the keys of its options, to whoever asks for help, and to an editor."""
+    shown = re.sub(r"\s+", " ", run_cli("--help-keys").out)
+    assert (
+        " kind=gelu_residual two convolutions with a GELU between them, added to what comes in; of digitcmp-example 0.1.0; reads " in shown
+    )
+    assert " options.scale=1.0 of what the two convolutions add (above 0) " in shown
+    schema = Draft7Validator(schema_of("model"))
+    assert [schema.is_valid({"tower": [{"kind": "gelu_residual", "options": {"scale": scale}}]}) for scale in (0.5, 0)] == [True, False]
 
 
 @pytest.mark.usefixtures("installed")

@@ -24,6 +24,7 @@ from digitcmp.data.pairs import Pairs
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import network_path
 from digitcmp.mistakes import cli as command
+from digitcmp.mistakes import confusion
 from digitcmp.mistakes import figure as drawing
 from digitcmp.mistakes.find import find, mistakes_of
 from digitcmp.mistakes.findings import Confusion, Findings, RoundFindings
@@ -43,7 +44,8 @@ RUNS = {
     "dropped": ["model=wsn", "model.dropout=0.5", "model.test_dropout=true", "test_batch=20", "aux_weight=1", "ensemble=2"],
     "batches": ["model=net4", "model.batch_statistics=true", "test_batch=30", "aux_weight=1", "data.test_pairs=250"],
 }
-FILES = {"mistakes.csv", "mistakes.png", "mistakes.svg"}
+CONFUSION = {"confusion.png", "confusion.svg"}
+FILES = {"mistakes.csv", "mistakes.png", "mistakes.svg", *CONFUSION}
 
 
 def train(folder: Path, *overrides: str) -> Run:
@@ -152,7 +154,7 @@ def test_no_mistakes(ask: Callable[..., Ended], tmp_path: Path) -> None:
     assert (tmp_path / "mistakes.csv").read_text().splitlines() == [
         "seed,pair,first,second,target,answer,probability,first_read,second_read,first_posterior,second_posterior,kind"
     ]
-    assert {path.name for path in tmp_path.iterdir()} & FILES == {"mistakes.csv"}
+    assert {path.name for path in tmp_path.iterdir()} & FILES == {"mistakes.csv", *CONFUSION}
 
 
 def test_other_answers_than_recorded(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path: Path) -> None:
@@ -230,7 +232,7 @@ def made(digits: list[tuple[int, int]], reads: list[tuple[int, int]], outputs: i
     images = torch.arange(len(digits) * 2 * 14 * 14).view(-1, 2, 14, 14) / (len(digits) * 2 * 14 * 14)
     mistakes = mistakes_of(7, Pairs(images, target, true), Outputs(comparison, read))
     counts = Counter((one, other) for pair, seen in zip(digits, reads, strict=False) for one, other in zip(pair, seen, strict=True))
-    return Findings("≤", [RoundFindings(7, len(digits), mistakes, 1 / len(digits), counts if reads else None)])
+    return Findings("≤", [RoundFindings(7, Counter(digits), mistakes, 1 / len(digits), counts if reads else None)])
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
@@ -296,3 +298,31 @@ def test_figure_of_few() -> None:
     assert (texts[0], texts[2].split(";")[0], texts[6:]) == (top, shown, ["3 ≤ 3? says no", "73 %", "3", "3"])
     assert len(read.axes[0].patches) == 2 + 20
     assert unread.get_figheight() < read.get_figheight() < drawing.figure(made([(1, 2)] * 8, [(1, 2)] * 8)).get_figheight()
+
+
+def test_figure_of_confusions() -> None:
+    """Both matrices by hand: what is read as what, and how many of the pairs of two digits are answered wrongly; one without digit head."""
+    digits = [(9, 1), (3, 5), (4, 4), (3, 5), (3, 3)]
+    findings = made(digits, [(9, 4), (3, 5), (4, 9), (3, 8), (3, 3)])
+    findings.rounds[0].asked[3, 5] += 2  # answered rightly
+    drawn = confusion.figure(findings)
+    read, wrong = (
+        {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axes.texts} for axes in drawn.axes
+    )
+    named = {place: text for place, text in read.items() if text not in ("", confusion.NONE)}
+    assert named == {(9, 9): "100", (1, 4): "100", (3, 3): "100", (5, 5): "50", (5, 8): "50", (4, 4): "50", (4, 9): "50"}
+    assert {place for place, text in read.items() if text == confusion.NONE} == {(row, one) for row in (0, 2, 6, 7, 8) for one in range(10)}
+    assert {place: text for place, text in wrong.items() if text != confusion.NONE} == {
+        (9, 1): "",
+        (3, 5): "50",
+        (4, 4): "100",
+        (3, 3): "100",
+    }
+    shaded = drawn.axes[0].images[0].get_array()
+    assert shaded.mask.diagonal().all()  # type: ignore[union-attr]
+    assert shaded[1, 4] == 1.0  # type: ignore[index]
+    for figure in (drawn, confusion.figure(made(digits, []))):
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for axes in figure.axes for text in axes.texts if text.get_text()]
+        assert not [(one, other) for one, other in combinations(boxes, 2) if one.overlaps(other)]
+    assert len(figure.axes) == 1

@@ -19,6 +19,7 @@ from digitcmp.errors import ConfigError
 Shape = tuple[int, ...]  # channels, height and width of an image; or a number of features
 Layer = ConvLayer | DenseLayer
 
+LAYERS: dict[str, type[Layer]] = {"images": ConvLayer, "features": DenseLayer}  # what reads them
 STEPS = {  # what surrounds a layer: its keys
     "norm": ("norm", "affine", "norm_groups"),
     "pool": ("pool", "pooling", "pool_stride"),
@@ -43,7 +44,7 @@ class Block:
     may surround it. pair: it takes its features for those of two digits, one beside the other, and gives such features.
 
     core: from a layer and a shape to what comes out, for a layer whose norm is the name of one or "none"; raises ValueError with what
-    does not fit. options: a dataclass, with the keys that are given as `options`.
+    does not fit. options: a dataclass, with the keys that are given as `options`. help: what it is, for `--help-keys`.
     """
 
     module: Any
@@ -53,6 +54,14 @@ class Block:
     steps: tuple[str, ...] = tuple(STEPS)
     options: type | None = None
     pair: bool = False
+    help: str = ""
+
+    @property
+    def read(self) -> list[str]:
+        """The keys that mean something in a layer of this kind, in the order of the layer's own."""
+        around = [key for step in self.steps for key in STEPS[step]]
+        known = {"kind", "order", *self.keys, *around, *(["options"] if self.options else [])}
+        return [item.name for item in fields(LAYERS[self.of]) if item.name in known]
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -171,6 +180,7 @@ OWN: dict[str, Block] = {
         "images",
         convolution,
         ("channels", "kernel", "padding", "stride", "dilation", "groups", "bias"),
+        help="a convolution",
     ),
     "residual": Block(
         "digitcmp.model.convolutions:Residual",
@@ -178,12 +188,33 @@ OWN: dict[str, Block] = {
         residual,
         ("channels", "kernel", "stride", "bias", "norm", "affine", "norm_groups"),
         ("pool", "activation", "drop"),
+        help="two convolutions with their norms, to which what comes in is added, projected where shapes differ",
     ),
-    "inception": Block("digitcmp.model.convolutions:Inception", "images", inception, ("channels", "bias")),
-    "identity": Block("digitcmp.model.convolutions:Identity", "images", unchanged, steps=("norm", "pool", "drop")),
-    "dense": Block("digitcmp.model.dense:Linear", "features", dense, ("units", "bias")),
-    "residual_dense": Block("digitcmp.model.dense:Residual", "features", residual_dense, ("units", "bias")),
-    "attention": Block("digitcmp.model.dense:Attention", "features", attention, pair=True),
+    "inception": Block(
+        "digitcmp.model.convolutions:Inception",
+        "images",
+        inception,
+        ("channels", "bias"),
+        help="windows of 1, 3 and 5 pixels and maxima side by side, a quarter of the channels each",
+    ),
+    "identity": Block(
+        "digitcmp.model.convolutions:Identity", "images", unchanged, steps=("norm", "pool", "drop"), help="nothing but what surrounds it"
+    ),
+    "dense": Block("digitcmp.model.dense:Linear", "features", dense, ("units", "bias"), help="a linear layer"),
+    "residual_dense": Block(
+        "digitcmp.model.dense:Residual",
+        "features",
+        residual_dense,
+        ("units", "bias"),
+        help="a linear layer to which what comes in is added",
+    ),
+    "attention": Block(
+        "digitcmp.model.dense:Attention",
+        "features",
+        attention,
+        pair=True,
+        help="the features of each digit look at those of both; the first of joint_dense",
+    ),
 }
 BLOCKS = Registry[Block]("blocks", OWN, block_of)
 

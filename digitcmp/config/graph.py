@@ -160,19 +160,12 @@ def one_layer(name: str, reads: str, inputs: Shape, layer: Any) -> Part:
 def check_keys(name: str, layer: Any, block: Block) -> None:
     """Raise ConfigError for a key that has been given and that nothing reads in a layer of this kind, and for an order that is none."""
     steps = {key: step for step, keys in STEPS.items() for key in keys}
-    read = {
-        *block.keys,
-        "kind",
-        "order",
-        *(key for key, step in steps.items() if step in block.steps),
-        *(["options"] if block.options else []),
-    }
     defaults = type(layer)()
     for item in fields(layer):
         value, default = getattr(layer, item.name), getattr(defaults, item.name)
         given = value not in ("none", 0.0) if item.name in ("norm", "drop") else value != default
-        if given and item.name not in read:
-            raise ConfigError(f"{name}.{item.name}={value}: kind={layer.kind} has no such key; it has {', '.join(sorted(read))}")
+        if given and item.name not in block.read:
+            raise ConfigError(f"{name}.{item.name}={value}: kind={layer.kind} has no such key; it has {', '.join(sorted(block.read))}")
         step = steps.get(item.name, "layer")
         if given and value not in (False, "none") and step in block.steps and step not in layer.order:
             raise ConfigError(f"{name}.{item.name}={value}: {name}.order has no {step}")

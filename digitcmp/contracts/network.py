@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from digitcmp.config.network import layers
 from digitcmp.config.rules import check_rules
 from digitcmp.config.schema import SIZE, Adam, Config, ModelConfig
-from digitcmp.model.network import PairNetwork, build, count_parameters
+from digitcmp.config.sizes import parameters
+from digitcmp.model.network import PairNetwork, build
 from digitcmp.seeding import Stream, generator, step_keys
 from digitcmp.train.losses import Extras, total_loss
 from digitcmp.train.optimizer import make_optimizer
@@ -75,10 +76,10 @@ def gradients(model: ModelConfig, weight: float, size: int = SIZE) -> dict[str, 
 
 
 def parameters_are_counted(config: Config) -> None:
-    """The number of parameters that is told is that of the network that is built."""
-    assert count_parameters(config.model, config.data.size) == sum(
-        one.numel() for one in fresh(config.model, size=config.data.size).parameters()
-    )
+    """The number of parameters that is told, before torch is needed, is that of the network that is built."""
+    told = parameters(config.model, config.data.size)
+    built = sum(one.numel() for one in fresh(config.model, size=config.data.size).parameters())
+    assert told == built, f"{told:,} are told and {built:,} are built; correct the parameters in the Core that a block's core returns"
 
 
 def outputs_have_their_shapes(config: Config) -> None:
@@ -86,17 +87,18 @@ def outputs_have_their_shapes(config: Config) -> None:
     model, size = config.model, config.data.size
     for pairs in (1, 2, 7):
         outputs = fresh(model, size=size).eval()(some_pairs(model, pairs, size)[0][0])
-        assert outputs.comparison.shape == (pairs, model.comparator.outputs)
-        if model.digit_head.reads == "none":
-            assert outputs.digits is None
-        else:
-            assert outputs.digits.shape == (pairs, 2, 10)
+        found = (tuple(outputs.comparison.shape), None if outputs.digits is None else tuple(outputs.digits.shape))
+        right = ((pairs, model.comparator.outputs), None if model.digit_head.reads == "none" else (pairs, 2, 10))
+        assert found == right, f"of {pairs} pairs, comparison and digits are {found} and not {right}; keep the first dimension, of images"
 
 
 def training_lowers_the_loss(config: Config) -> None:
     """A few steps on one batch bring its loss down."""
     losses = fit(config.model, 8, config.data.size)
-    assert losses[-1] < 0.97 * losses[0]
+    assert losses[-1] < 0.97 * losses[0], (
+        f"it goes from {losses[0]:.3f} to {losses[-1]:.3f} in 8 steps of Adam; look for what stops gradients (detach, no_grad, rounding, a "
+        "saturated activation), and at how weights begin"
+    )
 
 
 def batch_norm_and_dropout_fit(config: Config) -> None:
@@ -104,10 +106,18 @@ def batch_norm_and_dropout_fit(config: Config) -> None:
     marked = {name: marks(config.model, name) for name in ("norm", "drop")}
     model = variant(config, batchnorm=marked["norm"], dropout=0.3 if marked["drop"] else 0.0)
     network = fresh(model, size=config.data.size)
-    assert bool(network.dropouts) or not marked["drop"]
-    assert not marked["norm"] or any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in network.modules())
+    normed = any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in network.modules())
+    assert bool(network.dropouts) or not marked["drop"], "no dropout is built where layers are marked drop; build it, or leave the mark out"
+    assert normed or not marked["norm"], "no batch norm is built where layers are marked norm; build it, or leave the mark out"
     losses = fit(model, 15, config.data.size)
-    assert sum(losses[-3:]) < 0.97 * sum(losses[:3])
+    assert sum(losses[-3:]) < 0.97 * sum(losses[:3]), (
+        f"with both on, the loss goes from {losses[0]:.3f} to {losses[-1]:.3f} in 15 steps; mark fewer layers, or none so near the answer"
+    )
+
+
+def some(names: list[str]) -> str:
+    """The first of these names, and how many others there are."""
+    return f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
 
 
 def marks(model: ModelConfig, name: str) -> bool:
@@ -120,19 +130,23 @@ def the_order_of_the_digits_matters(config: Config) -> None:
     model, images = config.model, some_pairs(config.model, size=config.data.size)[0][0]
     network = fresh(model, size=config.data.size).eval()
     outputs, swapped = network(images), network(images.flip(1))
-    assert (outputs.comparison - swapped.comparison).abs().max() > 1e-4
+    change = (outputs.comparison - swapped.comparison).abs().max().item()
+    assert change > 1e-4, f"the answer is the same to {change:.1g}; the digits must not be added or averaged before they are compared"
     if model.digit_head.reads == "digit" and model.weight_sharing and not model.own_dense:
-        torch.testing.assert_close(swapped.digits, outputs.digits.flip(1), rtol=0, atol=1e-6)
-        assert (outputs.digits - swapped.digits).abs().max() > 1e-3
+        words = "the logits of a digit depend on the other one, or on its place; a block sees one digit at a time, an image or a row of n"
+        torch.testing.assert_close(swapped.digits, outputs.digits.flip(1), rtol=0, atol=1e-6, msg=words)
+        alike = "the logits of both digits are the same whatever these are; something before the head loses the images"
+        assert (outputs.digits - swapped.digits).abs().max() > 1e-3, alike
     elif model.digit_head.reads == "joint":
-        assert torch.equal(outputs.digits[:, 0], outputs.digits[:, 1])
-        assert torch.equal(swapped.digits[:, 0], swapped.digits[:, 1])
+        for found in (outputs.digits, swapped.digits):
+            assert torch.equal(found[:, 0], found[:, 1]), "digits that are read jointly differ; nothing may change after the head"
 
 
 def every_parameter_gets_a_gradient(config: Config) -> None:
     """With the auxiliary loss (where there is a digit head), nothing is left out of training."""
     found = gradients(config.model, aux_weight(config.model), config.data.size)
-    assert not {key for key, grad in found.items() if grad is None or not grad.abs().max() > 0}
+    without = [key for key, grad in found.items() if grad is None or not grad.abs().max() > 0]
+    assert not without, f"{some(without)} {'get' if len(without) > 1 else 'gets'} none; use it in forward, or do not make it"
 
 
 def batch_norm_gets_gradients_too(config: Config) -> None:
@@ -140,10 +154,9 @@ def batch_norm_gets_gradients_too(config: Config) -> None:
     if not marks(config.model, "norm"):
         return
     found = gradients(variant(config, batchnorm=True), aux_weight(config.model), config.data.size)
-    assert all(grad is not None for grad in found.values())
-    norms = [grad for key, grad in found.items() if ".norm" in key and grad is not None]
-    assert norms
-    assert all(grad.abs().max() > 0 for grad in norms)
+    without = [key for key, grad in found.items() if grad is None or (".norm" in key and not grad.abs().max() > 0)]
+    assert not without, f"with model.batchnorm=true, {some(without)} get none; pass everything through the norm"
+    assert any(".norm" in key for key in found), "with model.batchnorm=true there is no norm; build it where a layer is marked norm"
 
 
 def nothing_is_drawn_from_the_global_generator(config: Config) -> None:
@@ -151,18 +164,23 @@ def nothing_is_drawn_from_the_global_generator(config: Config) -> None:
     model = variant(config, dropout=0.3) if marks(config.model, "drop") else config.model
     before = torch.get_rng_state()
     fit(model, 1, config.data.size)
-    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(torch.get_rng_state(), before), (
+        "something is drawn from it; weights are drawn in `initialise(self, random)`, from that generator, and nothing in forward"
+    )
 
 
 def weights_follow_from_the_seed(config: Config) -> None:
     """The same seed gives the same weights; another seed other ones, in every convolution and linear layer."""
     first, again, other = (fresh(variant(config, batchnorm=False), seed, config.data.size) for seed in (0, 0, 1))
-    assert all(torch.equal(tensor, again.state_dict()[key]) for key, tensor in first.state_dict().items())
-    for one, two in zip(first.modules(), other.modules(), strict=True):
-        if isinstance(one, nn.Conv2d | nn.Linear):
-            assert isinstance(two, nn.Conv2d | nn.Linear)
-            assert not torch.equal(one.weight, two.weight)
-            assert one.bias is None or two.bias is None or config.model.zero_bias or not torch.equal(one.bias, two.bias)
+    unlike = [key for key, tensor in first.state_dict().items() if not torch.equal(tensor, again.state_dict()[key])]
+    assert not unlike, f"{some(unlike)} differ between two networks of one seed; draw them in `initialise(self, random)`"
+    others = dict(other.named_parameters())
+    for name, module in first.named_modules():
+        for key, one in module.named_parameters(f"{name}.", recurse=False) if isinstance(module, nn.Conv2d | nn.Linear) else ():
+            if not (config.model.zero_bias and key.endswith(".bias")):
+                assert not torch.equal(one, others[key.replace("..", ".")]), (
+                    f"{key} is the same for another seed; leave how it begins to us"
+                )
 
 
 def a_stack_computes_what_each_does_alone(config: Config) -> None:
@@ -179,10 +197,15 @@ def stacked_as_alone(model: ModelConfig, size: int = SIZE) -> None:
         alone.train(training)
         stacked.train(training)
         keys = noise if training else None
-        torch.testing.assert_close(alone(images, keys).comparison, stacked(images, keys).comparison, rtol=1e-3, atol=1e-4)
+        words = (
+            f"answers differ in {'training' if training else 'evaluation'}; in forward, a block must not change itself, branch on values, "
+            "draw random numbers or assume how many images there are"
+        )
+        torch.testing.assert_close(alone(images, keys).comparison, stacked(images, keys).comparison, rtol=1e-3, atol=1e-4, msg=words)
     again = PairNetwork(model, size).eval()
     again.load_state_dict(alone.state(0))
-    torch.testing.assert_close(again(images[0]).comparison, networks[0].eval()(images[0]).comparison, rtol=1e-3, atol=1e-4)
+    words = "a network with the same weights answers otherwise; make what it needs a parameter or a buffer"
+    torch.testing.assert_close(again(images[0]).comparison, networks[0].eval()(images[0]).comparison, rtol=1e-3, atol=1e-4, msg=words)
 
 
 def a_round_goes_on_from_its_checkpoint(config: Config) -> None:
@@ -196,9 +219,12 @@ def a_round_goes_on_from_its_checkpoint(config: Config) -> None:
     (again,) = train_rounds(small, [0], CPU, lambda *_: True, checkpoints=kept)
     assert whole is not None
     assert again is not None
-    assert whole.row.status == again.row.status == "done", whole.row.error or again.row.error
-    assert [replace(row, seconds=0) for row in whole.epochs] == [replace(row, seconds=0) for row in again.epochs]
-    assert whole.network == again.network
+    failed = whole.row.error or again.row.error
+    assert whole.row.status == again.row.status == "done", f"the round failed ({failed}); mend that first"
+    words = "{} not those of one that nobody stopped; whatever changes in training must be a parameter or a buffer"
+    epochs = [[replace(row, seconds=0) for row in one.epochs] for one in (whole, again)]
+    assert epochs[0] == epochs[1], words.format("its epochs are")
+    assert whole.network == again.network, words.format("its weights are")
 
 
 PROMISES: dict[str, Callable[[Config], None]] = {

@@ -1,6 +1,7 @@
 """The options of `pytest --pyargs digitcmp.contracts`, and which tests they make: a pytest plugin."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from digitcmp.config.composed import from_composed
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import Config
 from digitcmp.contracts.network import aux_weight
+from digitcmp.contracts.telling import Keeps, check
 from digitcmp.errors import DigitcmpError
 from digitcmp.files import shipped
 from digitcmp.plugins import resolvers
@@ -64,6 +66,12 @@ def asked(request: pytest.FixtureRequest) -> Config:
         return configuration([request.param, *option.given], option.config_dir)
     except (DigitcmpError, HydraException, OmegaConfBaseException) as error:
         return pytest.fail(one_line(error, [request.param, *option.given]), pytrace=False)
+
+
+@pytest.fixture
+def keeps(request: pytest.FixtureRequest, asked: Config) -> Keeps:
+    """Fails with a line where what is tested does not keep a promise."""
+    return partial(check, config=asked, asked=request.node.callspec.params["asked"])
 
 
 def configuration(overrides: Sequence[str], folder: str | None = None) -> Config:

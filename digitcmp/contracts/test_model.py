@@ -2,11 +2,11 @@
 
 import pytest
 
-from digitcmp.config.schema import Config
 from digitcmp.contracts.network import PROMISES
+from digitcmp.contracts.telling import Keeps
 
 
 @pytest.mark.parametrize("promise", PROMISES)
-def test_model(asked: Config, promise: str) -> None:
+def test_model(keeps: Keeps, promise: str) -> None:
     """One promise of one of them."""
-    PROMISES[promise](asked)
+    keeps(PROMISES[promise])

@@ -9,7 +9,8 @@ from digitcmp.screen import Help
 
 DESCRIPTION = """\
 Ask the networks that a run has kept (save_model=true, and single runs of up to ten rounds) about their test pairs again, and write the
-pairs that they answer wrongly: mistakes.csv, and mistakes.png and mistakes.svg with those of which they were surest. Nothing is trained.
+pairs that they answer wrongly: mistakes.csv, mistakes.png and .svg with those of which they were surest, and confusion.png and .svg: which
+digits are read as which, and which pairs are answered wrongly. Nothing is trained.
 """
 EXAMPLES = """\
 examples:

@@ -62,7 +62,8 @@ def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings
     outputs, read = ask(network, tested.images), None
     if outputs.digits is not None:
         read = Counter(zip(tested.digits.flatten().tolist(), outputs.digits.argmax(dim=-1).flatten().tolist(), strict=True))
-    found = RoundFindings(row.seed, len(tested.target), mistakes_of(row.seed, grey, outputs), row.test_accuracy, read)
+    asked = Counter((first, second) for first, second in tested.digits.tolist())
+    found = RoundFindings(row.seed, asked, mistakes_of(row.seed, grey, outputs), row.test_accuracy, read)
     # a single pair may differ, however few there are
     if abs(found.accuracy - found.recorded) > max(TOLERANCE, 1.5 / found.pairs):
         raise RunError(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 KINDS = ("digits right", "one digit misread", "both misread")  # by how many digits are misread
+CLASSES = 10
 UNREAD = "-"  # the kind where a network does not say which digits it sees
 
 
@@ -52,14 +53,19 @@ class Mistake:
 
 @dataclass(frozen=True)
 class RoundFindings:
-    """One round: how many pairs were asked, which are wrong, the accuracy that is on record, and (true digit, read digit)
-    of every digit of every pair, counted; None without digit head."""
+    """One round: the (first, second) digits of the pairs that were asked, counted, which are wrong, the accuracy that is on record, and
+    (true digit, read digit) of every digit of every pair, counted; None without digit head."""
 
     seed: int
-    pairs: int
+    asked: Counter[tuple[int, int]]
     mistakes: list[Mistake]
     recorded: float
     read: Counter[tuple[int, int]] | None
+
+    @property
+    def pairs(self) -> int:
+        """How many were asked."""
+        return self.asked.total()
 
     @property
     def accuracy(self) -> float:
@@ -111,6 +117,17 @@ class Findings:
         counts = self.read
         return sum(count for (true, read), count in counts.items() if true == read) / counts.total() if counts else None
 
+    def digit_shares(self) -> Numbers | None:
+        """Of the digits of each class, the fraction that is read as each: [true, read]; nan for a class without digits. None without digit
+        head."""
+        counts = self.read
+        return fractions(matrix(counts), matrix(counts).sum(axis=1, keepdims=True)) if counts else None
+
+    def wrong_shares(self) -> Numbers:
+        """Of the pairs of each two classes, the fraction that is answered wrongly: [first, second]; nan where there are none."""
+        wrong = Counter((mistake.row.first, mistake.row.second) for mistake in self.mistakes)
+        return fractions(matrix(wrong), matrix(sum((one.asked for one in self.rounds), Counter[tuple[int, int]]())))
+
     def kinds(self) -> dict[str, int]:
         """How many mistakes there are of each kind, misread digits first; nothing without digit head."""
         counts = Counter(mistake.row.kind for mistake in self.mistakes)
@@ -136,3 +153,18 @@ class Findings:
     def kinds_line(self) -> str:
         """How many mistakes there are of each kind; empty without mistakes or without digit head."""
         return ", ".join(f"{kind}: {count:,}" for kind, count in self.kinds().items()) if self.mistakes else ""
+
+
+def matrix(counts: Counter[tuple[int, int]]) -> Numbers:
+    """Counts of two classes, [10, 10]."""
+    found = np.zeros((CLASSES, CLASSES))
+    for (row, column), count in counts.items():
+        found[row, column] = count
+    return found
+
+
+def fractions(some: Numbers, whole: Numbers) -> Numbers:
+    """some / whole; nan where there is none."""
+    found = np.full(some.shape, np.nan)
+    np.divide(some, whole, out=found, where=np.broadcast_to(whole > 0, some.shape))
+    return found

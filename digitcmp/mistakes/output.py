@@ -9,6 +9,7 @@ from rich.table import Table
 
 from digitcmp.experiment.views import to_csv
 from digitcmp.files import remove_leftovers, write_whole
+from digitcmp.mistakes import confusion
 from digitcmp.mistakes.figure import figure
 from digitcmp.mistakes.findings import Findings, MistakeRow
 from digitcmp.report.drawing import render
@@ -19,19 +20,18 @@ MOST = 10  # so many confusions are shown
 
 
 def write(findings: Findings, folder: Path) -> list[Path]:
-    """Write mistakes.csv, mistakes.png and mistakes.svg; returns their paths. Raises RunError when they cannot be written.
+    """Write mistakes.csv, and mistakes and confusion as PNG and SVG; returns their paths. Raises RunError when they cannot be written.
 
-    Without mistakes there is no figure, and an earlier one is removed: it would show what is not in the table.
+    Without mistakes there is no figure of them, and an earlier one is removed: it would show what is not in the table.
     """
     remove_leftovers(folder)
     table = write_whole(folder / "mistakes.csv", to_csv(MistakeRow, (astuple(mistake.row) for mistake in findings.mistakes)))
-    paths = [folder / f"mistakes.{kind}" for kind in PICTURES]
+    figures = {"mistakes": figure(findings)} if findings.mistakes else {}
     if not findings.mistakes:
-        for path in paths:
-            path.unlink(missing_ok=True)
-        return [table]
-    drawn = figure(findings)
-    return [table, *(write_whole(path, render(drawn, kind)) for path, kind in zip(paths, PICTURES, strict=True))]
+        for kind in PICTURES:
+            (folder / f"mistakes.{kind}").unlink(missing_ok=True)
+    figures["confusion"] = confusion.figure(findings)
+    return [table, *(write_whole(folder / f"{name}.{kind}", render(one, kind)) for name, one in figures.items() for kind in PICTURES)]
 
 
 def print_findings(findings: Findings, paths: list[Path], console: Console | None = None) -> None:

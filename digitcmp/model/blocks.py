@@ -82,7 +82,7 @@ class Logits(nn.Module):
     def __init__(self, inputs: int, outputs: int, layer: DigitHead | Comparator, model: ModelConfig) -> None:
         super().__init__()
         self.drop = Dropout(model.dropout if isinstance(layer, DigitHead) and layer.drop else 0.0)
-        self.hidden = Dense(inputs, layer.hidden, model)
+        self.hidden, self.deep = Dense(inputs, layer.hidden, model), bool(layer.hidden)  # most have none: a call less for each batch
         self.linear = nn.Linear(self.hidden.outputs, outputs)
         self.drop_logits = Dropout(model.dropout if layer.drop_logits else 0.0)
         self.norm = make_norm(resolved(DenseLayer(outputs, norm=layer.norm), model), (outputs,))
@@ -94,5 +94,7 @@ class Logits(nn.Module):
         self.__dict__["norm"] = other.norm  # which remains the other's
 
     def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
-        x = self.norm(self.drop_logits(self.linear(self.hidden(self.drop(x, noise), noise)), noise))
+        x = self.drop(x, noise)
+        x = self.linear(self.hidden(x, noise) if self.deep else x)
+        x = self.norm(self.drop_logits(x, noise))
         return F.relu_(x) if self.relu else x

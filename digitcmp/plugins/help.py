@@ -14,6 +14,7 @@ from hydra.plugins.config_source import ConfigSource
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from digitcmp import screen
+from digitcmp.config.blocks import BLOCKS, LAYERS
 from digitcmp.config.schema import CHOSEN_BY, GROUP_SCHEMAS, Config, range_in_words
 from digitcmp.files import shipped
 from digitcmp.plugins import packages
@@ -172,7 +173,19 @@ def layers(node: Any, prefix: str) -> dict[str, list[str]]:
         kinds.setdefault(kind, []).append(path)
     for kind, lists in kinds.items():
         found[f"each layer of {', '.join(lists)}"] = [text for text, _ in rows(kind, None, "")]
+        found[f"blocks for a layer of {lists[0]}, and which of its keys each reads"] = list(blocks(kind))
     return found
+
+
+def blocks(layer: type) -> Iterator[str]:
+    """The blocks that such a layer can be made of: a row for each, and one per key of its options."""
+    for name, block in BLOCKS.usable():
+        if LAYERS[block.of] is layer:
+            package = BLOCKS.package_of(name)
+            told = filter(None, [block.help, f"of {package}" if package else ""])
+            read = ", ".join(key for key in block.read if key not in ("kind", "options"))
+            yield screen.row(f"kind={name}", "; ".join([*told, f"reads {read}"]), KEY_COLUMN)
+            yield from (text for text, _ in (rows(block.options, None, "  options.") if block.options else ()))
 
 
 def lists_of(node: Any, prefix: str) -> Iterator[tuple[Any, str]]:

@@ -6,9 +6,11 @@ from dataclasses import Field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from digitcmp.config.blocks import LAYERS
 from digitcmp.config.schema import AuxHead, Comparator, ConvLayer, DenseLayer, DigitHead, ParameterGroup
 from digitcmp.config.schema.key import MISSING
 from digitcmp.config.schema.loss import LossTerm
+from digitcmp.schema.blocks import by_kind, names
 
 Node = dict[str, Any]
 LIMITS = {"at_least": "minimum", "above": "exclusiveMinimum", "at_most": "maximum", "below": "exclusiveMaximum"}
@@ -69,8 +71,12 @@ def nested(node: Any) -> Node:
 
 
 def whole(node: Any) -> Node:
-    """A dataclass as it is."""
-    return {"type": "object", "properties": properties(node), "additionalProperties": False}
+    """A dataclass as it is; one of layers with what follows from their kind."""
+    found: Node = {"type": "object", "properties": properties(node), "additionalProperties": False}
+    if node in LAYERS.values():
+        found["properties"]["kind"]["examples"] = names(node)
+        found["allOf"] = by_kind(node, whole, REFERENCE)
+    return found
 
 
 def kinds(hint: Any, metadata: Any) -> Iterator[Node]:

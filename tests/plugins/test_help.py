@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from digitcmp.config.blocks import BLOCKS
 from digitcmp.config.messages import known_keys
 from digitcmp.config.schema import GROUP_SCHEMAS, Config
 from digitcmp.search.config import SearchConfig
@@ -104,6 +105,16 @@ def test_every_key_is_explained(run_cli: Cli) -> None:
     ):
         assert line in shown
     assert "hydra.sweeper" not in shown
+
+
+def test_every_block_is_explained(run_cli: Cli) -> None:
+    """What it is, and the keys of a layer that it reads: each is explained above."""
+    shown = re.sub(r"\n {6,}", " ", run_cli("--help-keys").out)  # what was wrapped is one line again
+    for name, block in BLOCKS.own.items():
+        told = re.search(rf"^  kind={name} +(.+); reads (.+)$", shown, re.MULTILINE)
+        assert told, name
+        assert (told[1], told[2].split(", ")) == (block.help, [key for key in block.read if key not in ("kind", "options")])
+    assert shown.index("\n  channels=null") < shown.index("\n  kind=conv ") < shown.index("\n  units=null") < shown.index("\n  kind=dense ")
 
 
 def test_the_keys_of_a_search_are_explained(run_cli: Cli) -> None:

@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from digitcmp.config.allowed import ALLOWED
 from digitcmp.experiment import slurm
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.store import read_run_records
+from digitcmp.new import cli as new
 from tests.conftest import MNIST_ROOT, ROOT, Ended, needs_mnist
 from tests.experiment.test_resume import PYTHON, results
 from tests.plugins.slurm_cluster import Cluster, cluster, refused
@@ -145,6 +147,19 @@ def test_rounds_as_many_as_it_takes(run_cli: Cli, tmp_path: Path) -> None:
     assert (ended.code, ended.err) == (0, "")
     assert len(list(on_record(tmp_path / "auto"))) in (10, 20)
     assert (tmp_path / "auto" / "summary" / "verdicts.csv").exists()
+
+
+def test_code_of_ones_own(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is let in reaches the tasks of the array and their workers, and is on record; nothing of it runs otherwise."""
+    monkeypatch.setenv(ALLOWED, "")
+    file = str(new.make("plugins", None, Path("my_conf")))
+    parts = ["augment=dim", "model.tower=[{channels: 4, pool: 3}, {kind: scaled}]", "rounds=2", "report=false", "hydra.sweep.dir=theirs"]
+    refused = run_cli(*ON_SLURM, "--config-dir", "my_conf", *parts)
+    assert (refused.code, f"add --allow-code {file}" in refused.err, (tmp_path / "theirs").exists()) == (1, True, False)
+    ended = run_cli(*ON_SLURM, "--config-dir", "my_conf", "--allow-code", file, "engine=processes", *parts)
+    assert ended.code == 0, ended.err
+    assert [record.row.status for record in on_record(tmp_path / "theirs")] == ["done"] * 2
+    assert list(about(tmp_path / "theirs")["plugins"]) == [file]
 
 
 def test_what_does_not_arrive_is_an_error(on: Cluster, run_cli: Cli) -> None:

@@ -65,7 +65,7 @@ def test_p_is_that_of_all_signs(differences: Values) -> None:
 
 @given(coarse, st.sampled_from([0.5, 0.8, 0.95]))
 @example(np.array([0.2, 0.3, 0.3, 0.3, 0.3, 0.4]), 0.5)  # accepted at the median alone, and sums of binary fractions differ there
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_interval_holds_the_shifts_that_are_not_rejected(differences: Values, level: float) -> None:
     """Looked for among all Walsh averages and what lies between them."""
     shifts = np.arange(-0.85, 0.86, 0.025)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,7 +12,11 @@ import yaml
 from jsonschema import Draft7Validator
 from omegaconf import OmegaConf
 
+from digitcmp.config.blocks import BLOCKS, LAYERS
+from digitcmp.config.graph import check_keys
 from digitcmp.config.messages import known_keys
+from digitcmp.config.schema import ConvLayer
+from digitcmp.errors import ConfigError
 from digitcmp.schema import cli
 from digitcmp.schema.files import KINDS, kind_of, missing_line, schema_of
 from tests.conftest import CONF, ROOT, SWEEPS, Ended, compose_tree
@@ -70,6 +75,9 @@ WRONG = [
     ("run", "hydra: {sweeper: {n_trials: 0}}", "0 is"),
     ("model", "comparator: {outputs: 4}", "4"),
     ("model", "tower: [{drop: 1.5}]", "1.5"),
+    ("model", "tower: [{options: {scale: 1}}]", "{'scale': 1}"),
+    ("model", "tower: [{kind: inception, channels: 8, kernel: 5}]", "5 is not valid under"),
+    ("model", "joint_dense: [{kind: attention, units: 5}]", "5 is not valid under"),
     ("optimizer", "betas: [0.9]", "[0.9]"),
     ("data", "target: ge", "'ge'"),
     ("augment", "rotation: 200", "200"),
@@ -90,6 +98,7 @@ RIGHT = [
     ("run", "{optimizer: {lr: 0.1, momentum: 0.9, betas: [0.9, 0.99]}, scheduler: {final: 0}, data: {root: a}}"),
     ("run", "hydra: {sweep: {dir: a}, sweeper: {params: {model: 'net1,net2', aux_weight: 1}, pruners: {median: {warmup: 0}}}}"),
     ("run", "model: {weight_sharing: null, tower: [{kernel: [3, 5], pool_stride: null, drop: true, norm: group, channels: 4}]}"),
+    ("model", "{tower: [{kind: inception, kernel: 3}, {kind: theirs, kernel: 5, options: {scale: 1}}], joint_dense: [{kind: attention}]}"),
     ("model", "{defaults: [net1, _self_], name: '???', comparator: {target: '${data.target}'}}"),
 ]
 
@@ -98,6 +107,25 @@ RIGHT = [
 def test_accepted(kind: str, text: str) -> None:
     """What composes is no mistake."""
     assert wrong(kind, text) == []
+
+
+@pytest.mark.parametrize("name", BLOCKS.own)
+def test_keys_that_a_block_does_not_read(name: str) -> None:
+    """The schema refuses exactly those that composition refuses, one by one; a norm or dropout may be marked where none is switched on."""
+    layer = LAYERS[BLOCKS[name].of]
+    values = {"channels": 8, "units": 8, "pooling": "avg", "activation": "gelu", "options": {"a": 1}}
+    part = "tower" if layer is ConvLayer else "digit_dense"
+    for item in fields(layer):
+        if item.name in ("kind", "order", "norm", "drop", "relu"):
+            continue
+        value = values.get(item.name, not item.default if isinstance(item.default, bool) else 2)
+        given = layer(**{"kind": name, item.name: value})
+        try:
+            check_keys("layer", given, BLOCKS[name])
+            refused = False
+        except ConfigError:
+            refused = True
+        assert bool(wrong("model", json.dumps({part: [{"kind": name, item.name: value}]}))) == refused, item.name
 
 
 def test_whole_configurations() -> None:

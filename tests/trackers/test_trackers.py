@@ -1,9 +1,10 @@
 """Trackers, the real ones where they are installed; callbacks of the user's own; and what breaks."""
 
 import json
+import struct
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -145,12 +146,63 @@ def test_what_is_checked_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert not list(tmp_path.iterdir())
 
 
+def parts_of(log: bytes) -> Iterator[bytes]:
+    """The records of a log in LevelDB's format, of blocks of 32 KiB, behind seven bytes that say that it is W&B's."""
+    block, head, place, part = 1 << 15, 7, 7, b""
+    while place + head <= len(log):
+        if (left := block - place % block) < head:
+            place += left
+            continue
+        _, length, kind = struct.unpack_from("<IHB", log, place)
+        part += log[place + head : place + head + length]
+        place += head + length
+        if kind in (1, 4):  # whole, or the last of its pieces
+            yield part
+            part = b""
+
+
+def in_wandb(directory: Path) -> tuple[Points, Counter[str]]:
+    """What W&B has of a run, offline: figures by seed and name, and how often there is a run of each name."""
+    pytest.importorskip("wandb").teardown()  # its process writes until it ends
+    protocol = pytest.importorskip("wandb.proto.wandb_internal_pb2")
+    found: Points = {}
+    names = Counter[str]()
+    for path in (directory / "wandb").glob("offline-run-*/*.wandb"):
+        name = ""
+        for data in parts_of(path.read_bytes()):
+            record = protocol.Record()
+            record.ParseFromString(data)
+            name = record.run.display_name or name
+            values = {item.key or item.nested_key[0]: json.loads(item.value_json) for item in record.history.item}
+            for key in values.keys() - {"epoch"} if " seed=" in name else ():
+                if not key.startswith("_"):
+                    found.setdefault((int(name.partition(" seed=")[2]), key), []).append((values["epoch"], values[key]))
+        names[name] += 1
+    return found, names
+
+
 def test_wandb(tmp_path: Path) -> None:
-    """Offline: a run a round and one with the means, each once."""
+    """Offline: a run a round, with the figures of epochs.csv, and one with the means, each once."""
     pytest.importorskip("wandb")
     train_run(config(1, {"wandb": {}}), tmp_path / "a")
     train_run(config(2, {"wandb": {}}), tmp_path / "a")
-    assert len(list((tmp_path / "a" / "wandb").glob("offline-run-*"))) == 3
+    found, names = in_wandb(tmp_path / "a")
+    assert names == {"a seed=0": 1, "a seed=1": 1, "a means": 1}
+    assert found == on_record(tmp_path / "a")
+
+
+def test_wandb_of_a_pruned_trial(tmp_path: Path, run_main: Main) -> None:
+    """The rounds that it has on record, and nothing of the one that was stopped; once, also when it is exported."""
+    pytest.importorskip("wandb")
+    run = train_run(config(3, {"wandb": {}}), tmp_path / "a", Prunes())
+    assert run.status == "pruned"
+    for _ in range(2):
+        found, names = in_wandb(tmp_path / "a")
+        assert names == {"a seed=0": 1, "a means": 1}
+        assert found == on_record(tmp_path / "a")
+        assert {seed for seed, _ in found} == {0}
+        ended = run_main(cli.main, "export", tmp_path, "--to", "wandb")
+        assert ended.code == 0, ended.err
 
 
 def test_parquet(tmp_path: Path, run_main: Main) -> None:

@@ -25,7 +25,12 @@ def residual(layer: ConvLayer, inputs: Shape) -> Core:
 
 
 GELU_RESIDUAL = Block(
-    "digitcmp_example.parts:Residual", of="images", core=residual, keys=("channels", "kernel", "bias"), options=ResidualOptions
+    "digitcmp_example.parts:Residual",
+    of="images",
+    core=residual,
+    keys=("channels", "kernel", "bias"),
+    options=ResidualOptions,
+    help="two convolutions with a GELU between them, added to what comes in",
 )
 
 
