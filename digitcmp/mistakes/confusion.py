@@ -48,8 +48,9 @@ def draw(axes: Axes, shares: Numbers, shaded: Numbers, **names: str) -> None:
 
 
 def told(share: float) -> str:
-    """Per cent with a decimal below ten; nothing for zero."""
+    """Per cent, with a decimal below ten and where it is nearly all; nothing for zero."""
     per_cent = 100 * share
     if np.isnan(share):
         return NONE
-    return "" if share == 0 else f"{per_cent:.0f}" if per_cent >= 9.95 else f"{per_cent:.1f}"
+    whole = per_cent == 100 or 9.95 <= per_cent < 95  # nearly all of them is not all
+    return "" if share == 0 else f"{per_cent:.0f}" if whole else f"{per_cent:.1f}"
