@@ -167,6 +167,14 @@ def composed(self: launcher.DigitcmpLauncher, overrides: list[str]) -> tuple[Any
     return found[0], found[1]
 
 
+def agree(ours: Any, theirs: Any) -> None:
+    """The same tree, or the same error, of two that were `composed`."""
+    if isinstance(ours, DictConfig) and isinstance(theirs, DictConfig):
+        same(ours, theirs)
+    else:
+        assert ours == theirs
+
+
 CHOICES = {group: choices(group) for group in ("model", "optimizer", "scheduler", "data", "augment", "experiment", "ladder", "callbacks")}
 LADDER = CHOICES["ladder"]
 CHOICES["ladder"] = [name for name in LADDER if name == LADDER[-1] or name[2] != "_"]  # a rung's files are among those of the next ones
@@ -200,14 +208,10 @@ def test_drawn_jobs_are_what_hydra_composes(run_cli: Cli, monkeypatch: pytest.Mo
         @settings(max_examples=25, deadline=None, database=None)
         @given(drawn)
         def check(overrides: list[str]) -> None:
-            ours, theirs = composed(self, overrides)
-            if isinstance(ours, DictConfig) and isinstance(theirs, DictConfig):
-                same(ours, theirs)
-            else:
-                assert ours == theirs
+            agree(*composed(self, overrides))
 
-        for name in ("affine", "none", "shift"):  # a file is merged into what another one refers to
-            same(*composed(self, ["+recipe=refers", "+onto=it", f"augment={name}"]))
+        for name in ("affine", "none", "shift"):  # a file is merged into what another one refers to, where it has such a key
+            agree(*composed(self, ["+recipe=refers", "+onto=it", f"augment={name}"]))
         check()
 
     launched(run_cli, monkeypatch, act, "--config-dir", str(tmp_path / "own"))
