@@ -39,6 +39,7 @@ class Template:
     config: Config | None = None  # typed, for some values; None where that cannot be taken for others
     given: list[str] = field(default_factory=list)  # the overrides that it stands for at the moment
     alone: bool | None = None  # whether nothing is worked out from these values; None until it is known
+    asked: bool = False  # for a job's configuration: the first is typed for itself, as it may be the only one
 
     def fill(self, overrides: Sequence[str]) -> DictConfig:
         """What would have been composed for these values: the template itself, until it gets the next ones.
@@ -56,6 +57,9 @@ class Template:
     def typed(self) -> Config:
         """The typed and checked configuration for the values that stand in it. Raises what `digitcmp.config.composed.typed` raises."""
         keys = [key for key in self.places if key != SUBDIR]
+        first, self.asked = not self.asked, True
+        if first:
+            return typed(self.composed)
         if self.alone is None:  # a plain value refers to nothing, so that this is so for all
             self.alone = not (official(self.composed.hydra) or depends(self.composed, keys))
         if not self.alone or self.composed.rounds == AUTO:
