@@ -109,13 +109,11 @@ def common_values(rounds: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     A round that failed has the accuracy of always giving the more frequent answer, that of the other rounds of its seed; where the
     metric is none on pairs, its seed is left out.
     """
-    wide = by_seed(rounds, metric).replace([np.inf, -np.inf], np.nan)
+    wide = by_seed(rounds, metric)
     wide.columns = wide.columns.astype(str)
-    if metric.on_pairs:
-        failed = by_seed(rounds, metric).isin([np.inf, -np.inf]).to_numpy()
-        majority = rounds.groupby("seed")["majority_accuracy"].max().reindex(wide.index).to_numpy(dtype="float64")
-        wide = pd.DataFrame(np.where(failed, majority[:, None], wide), index=wide.index, columns=wide.columns)
-    return wide.dropna()
+    instead = rounds.groupby("seed")["majority_accuracy"].max().reindex(wide.index) if metric.on_pairs else pd.Series(np.nan, wide.index)
+    whole: pd.DataFrame = wide.apply(lambda column: column.where(~np.isinf(column), instead))
+    return whole.dropna()
 
 
 def average_effects(values: pd.DataFrame, design: Design) -> pd.DataFrame:
