@@ -97,6 +97,8 @@ def tables(results: Study, manuscript_columns: Sequence[manuscript.TableColumn])
         files["effects.csv"] = to_csv(found.together, own)
         files["effects.md"] = document(to_markdown(show(found.together, own)), [], effects.about_effects(found, metric))
         files["effects_apart.csv"] = to_csv(found.apart, effects.apart_columns(metric))
+        if len(found.near):
+            files["effects_distances.csv"] = to_csv(found.near, effects.near_columns(metric))
     if len(results.verdicts):
         decided = verdict_columns(results.verdicts)
         files["verdicts.csv"] = to_csv(results.verdicts, decided)
@@ -124,6 +126,8 @@ def drawings(results: Study) -> dict[str, Callable[[], Figure]]:
     if (switched := results.effects) is not None:
         found["cells"] = lambda: effects.draw_cells(results.rounds, results.table, switched.design, metric, results.chance)
         found["effects"] = lambda: effects.draw_effects(switched, metric)
+        if len(switched.near):
+            found["effects_distances"] = lambda: effects.draw_near(switched.near)
     if len(results.distances):
         found["distances"] = lambda: lines.distances(results.distances)
     return found

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -42,6 +43,7 @@ COLUMN, BROAD = 3.4, 7.0  # inches: one column of a paper, and two; a phone show
 WIDTH = 8.0  # inches, of figures that are no paper's
 BODY, SMALL, TITLE = 8, 7, 9  # points of type
 LINE_WIDTH = 1.3  # points
+DISTANCE = "|first digit − second digit|"  # an axis of
 LABEL = 120  # characters
 POINTS = 3000  # more are drawn as pixels, which keeps SVG files small
 APART = 0.5  # chance is drawn where it is no further from the values than so much of their range; else it is told
@@ -183,6 +185,17 @@ def dress(axes: Axes, metric: Metric, along: str = "y") -> None:
     axis.set_major_formatter(metric.tick)
     low, high = axis.get_view_interval()
     (axes.set_ylim if along == "y" else axes.set_xlim)(max(low, metric.limits[0]), min(high, metric.limits[1]))
+
+
+def signed(value: float, _: object = None) -> str:
+    """A difference as an axis has it."""
+    return f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0"
+
+
+def number_differences(axis: Axis) -> None:
+    """Numbers with their sign along an axis, as typeset."""
+    axis.set_major_locator(MaxNLocator(nbins=7, steps=STEPS))
+    axis.set_major_formatter(signed)
 
 
 def draw_chance(axes: Axes, chance: float, along: str = "y", told: bool = True) -> str:

@@ -1,30 +1,34 @@
 """The tables and figures of a full factorial: effects together and apart, and all cells at a glance."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from digitcmp.report.drawing import (
     COLOURS,
+    DISTANCE,
     GREY,
     INK,
     QUIET,
     SMALL,
-    STEPS,
     broad_figure,
     column_figure,
     draw_chance,
     dress,
     entitle,
     jitter,
+    legend_below,
+    number_differences,
+    style,
     styled,
     tidy,
     wrapped,
 )
 from digitcmp.report.factorial import ROBUST, Design, Effects
-from digitcmp.report.metrics import Metric, with_unit
+from digitcmp.report.metrics import TEST_ACCURACY, Metric, with_unit
 from digitcmp.report.rows import draw_bar, draw_rounds, within
 from digitcmp.report.tables import CSV_SUFFIXES, Column, comparison_columns
 
@@ -52,6 +56,11 @@ def apart_columns(metric: Metric) -> list[Column]:
     """The columns of `factorial.effects_apart` as CSV files have them."""
     left_out = {"p_holm"}  # the intervals allow for all rows; p is that of one
     return [Column("factor", "factor", "factor"), *(one for one in comparison_columns(metric) if one.key not in left_out)]
+
+
+def near_columns(metric: Metric) -> list[Column]:
+    """The columns of `factorial.effects_by_distance` as CSV files have them."""
+    return [Column("distance", "distance"), *effect_columns(metric)]
 
 
 def about_effects(effects: Effects, metric: Metric) -> list[str]:
@@ -137,10 +146,32 @@ def draw_effects(effects: Effects, metric: Metric) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(texts) - 0.4, -0.6)
     axes.set_xlabel(with_unit(f"effect on {metric.title}", metric.difference_unit))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=STEPS))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0")
+    number_differences(axes.xaxis)
     tidy(axes, "x")
     notes = ["paired by seed", f"bars: the {len(texts)} intervals hold together at 95 %", "filled: off zero"]
     notes += ["grey: beside each setting of the others"] + ["at the edge: infinite"] * infinite
     entitle(figure, "Effects on interquartile means", *notes)
+    return figure
+
+
+@styled
+def draw_near(near: pd.DataFrame) -> Figure:
+    """What each factor buys by the distance of the digits: a line each, interquartile means with intervals. near: as
+    `factorial.effects_by_distance`."""
+    figure = column_figure(2.3)
+    axes = figure.subplots()
+    axes.axhline(0, color=INK, linewidth=0.8)
+    names = list(near["label"].unique())
+    for index, name in enumerate(names):
+        rows = near[near["label"] == name]
+        low, middle, high = (rows[ROBUST[at]].to_numpy(dtype="float64") * TEST_ACCURACY.scale for at in (1, 0, 2))
+        at = rows["distance"] + 0.08 * (index - (len(names) - 1) / 2)  # apart, so that intervals don't hide each other
+        bars: dict[str, Any] = {"yerr": [middle - low, high - middle], "markersize": 3, "capsize": 1.5, "linewidth": 1.0, "elinewidth": 0.8}
+        axes.errorbar(at, middle, **bars, **style(index), label=f"{name} {rows['levels'].iloc[0]}".strip())
+    axes.set(xlabel=DISTANCE, ylabel=with_unit("effect on test accuracy", TEST_ACCURACY.difference_unit))
+    axes.set_xticks(sorted(near["distance"].unique()))
+    number_differences(axes.yaxis)
+    tidy(axes, "both")
+    legend_below(figure, axes)
+    entitle(figure, "Effects by distance of the digits", f"paired by seed; bars: all {len(near)} intervals hold together at 95 %")
     return figure

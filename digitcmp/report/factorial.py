@@ -53,11 +53,13 @@ class Design:
 
 @dataclass(frozen=True)
 class Effects:
-    """Of a design: together, as `average_effects`, and apart, as `effects_apart`; seeds: how many all cells have."""
+    """Of a design: together, as `average_effects`, apart, as `effects_apart`, and near, as `effects_by_distance`; seeds: how many all
+    cells have."""
 
     design: Design
     together: pd.DataFrame
     apart: pd.DataFrame
+    near: pd.DataFrame
     seeds: int
 
 
@@ -94,13 +96,17 @@ def shown_level(level: Any) -> str:
     return shown(None if pd.isna(level) else level) or "none"
 
 
-def find_effects(rounds: pd.DataFrame, configurations: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Effects | None:
-    """The effects of a full factorial; None where these configurations are none, or have no seed in common."""
+def find_effects(
+    rounds: pd.DataFrame, configurations: pd.DataFrame, metric: Metric = TEST_ACCURACY, distances: pd.DataFrame | None = None
+) -> Effects | None:
+    """The effects of a full factorial; None where these configurations are none, or have no seed in common. distances: of these rounds,
+    as in `effects_by_distance`."""
     design = find_design(configurations)
     values = common_values(rounds, metric) if design else None
     if design is None or values is None or values.empty or len(values.columns) < len(design.upper):
         return None
-    return Effects(design, average_effects(values, design), effects_apart(rounds, design, metric), len(values))
+    near = pd.DataFrame() if distances is None else effects_by_distance(distances, design)
+    return Effects(design, average_effects(values, design), effects_apart(rounds, design, metric), near, len(values))
 
 
 def common_values(rounds: pd.DataFrame, metric: Metric) -> pd.DataFrame:
@@ -116,8 +122,10 @@ def common_values(rounds: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     return whole.dropna()
 
 
-def average_effects(values: pd.DataFrame, design: Design) -> pd.DataFrame:
+def average_effects(values: pd.DataFrame, design: Design, interactions: bool = True, tables: int = 1) -> pd.DataFrame:
     """Main effects and interactions of two factors, a row each; values [seeds, cells] as `common_values`.
+
+    tables: how many tables like this one share the intervals' probability.
 
     Columns: label (a name, or two), order (1, 2), levels (of a main effect; empty for a flag), seeds, and the effect with its interval,
     of cell means (mean, mean_low, mean_high) and of their interquartile means, which a few collapsed rounds do not carry away
@@ -127,8 +135,9 @@ def average_effects(values: pd.DataFrame, design: Design) -> pd.DataFrame:
     """
     signs = design.upper.loc[values.columns].to_numpy(dtype="float64") * 2 - 1
     cells, names = values.to_numpy(dtype="float64"), list(design.upper.columns)
-    terms: list[tuple[int, ...]] = [*((one,) for one in range(len(names))), *combinations(range(len(names)), 2)]
-    level, rows = 1 - (1 - LEVEL) / len(terms), []
+    terms: list[tuple[int, ...]] = [(one,) for one in range(len(names))]
+    terms += combinations(range(len(names)), 2) if interactions else []
+    level, rows = 1 - (1 - LEVEL) / (len(terms) * tables), []
     for term in terms:
         weights = signs[:, term].prod(axis=1) / (len(signs) / 2 ** len(term))
         rows.append(
@@ -184,3 +193,19 @@ def effects_apart(rounds: pd.DataFrame, design: Design, metric: Metric = TEST_AC
         {"factor": factor, "label": upper, "baseline": lower, **paired(wide[upper], wide[lower], metric, level)}
         for factor, lower, upper in pairs
     )
+
+
+def effects_by_distance(distances: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """The main effects on the accuracy of the pairs of each distance |first - second|: rows of `average_effects` with a column distance.
+
+    distances: label, seed, distance, pairs, right. A seed counts at the distances of which all its rounds have pairs; a failed round has
+    none. All intervals, of all distances, hold together with a probability of at least 95 %.
+    """
+    some = distances[distances["pairs"] > 0]
+    accuracy = some.assign(label=some["label"].astype(str), accuracy=some["right"] / some["pairs"])
+    wide = accuracy.pivot(index=["distance", "seed"], columns="label", values="accuracy")
+    if len(wide.columns) < len(design.upper) or (wide := wide.dropna()).empty:
+        return pd.DataFrame()
+    each = sorted(wide.index.unique("distance"))
+    found = [average_effects(wide.loc[at], design, interactions=False, tables=len(each)).assign(distance=at) for at in each]
+    return pd.concat(found, ignore_index=True)

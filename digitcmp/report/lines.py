@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from digitcmp.report.cautions import DRAWN
 from digitcmp.report.drawing import (
+    DISTANCE,
     GREY,
     LINE_WIDTH,
     broad_figure,
@@ -27,10 +28,10 @@ from digitcmp.report.drawing import (
     tidy,
     wrapped,
 )
+from digitcmp.report.grid import distance_grid
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.statistics import CARRIED
 
-DISTANCE = "|first digit − second digit|"
 TOGETHER = 6  # so many curves share a panel; more get one each
 PANELS = 4  # in a row
 Draw = Callable[[Axes, pd.DataFrame, dict[str, Any]], object]  # draws a configuration's means, in its style
@@ -57,7 +58,10 @@ def distances(statistics: pd.DataFrame) -> Figure:
     """Test accuracy by the distance |first - second| of the digits, with 95 % intervals. statistics: as `by_distance`.
 
     Chance is not drawn: always giving one answer is right about half the time where digits differ, and always where they are equal.
+    More configurations than a figure has room for become the rows of a grid.
     """
+    if statistics["label"].nunique() > DRAWN:
+        return distance_grid(statistics)
     # apart, so that intervals don't hide each other
     figure = side_by_side(
         statistics,

@@ -7,14 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from digitcmp import inert
 from digitcmp.report.drawing import (
     COLOURS,
     INK,
     POINTS,
-    STEPS,
     Values,
     column_figure,
     draw_chance,
@@ -22,6 +20,7 @@ from digitcmp.report.drawing import (
     entitle,
     jitter,
     labels_of,
+    number_differences,
     styled,
     tidy,
     wrapped,
@@ -74,8 +73,7 @@ def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Fi
         draw_bar(axes, row, [low, high], middle, **look)
     notes = ["paired by seed", "bars: 95 % intervals", "filled: p < 0.05 (Holm)"]
     notes += ["at the edge: infinite"] * infinite + ["lower is better"] * (not metric.higher_is_better)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=STEPS))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0")
+    number_differences(axes.xaxis)
     entitle(figure, f"{metric.title.capitalize()} compared with {baseline}", *notes)
     return figure
 

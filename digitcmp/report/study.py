@@ -82,7 +82,7 @@ def study(
     decided = verdicts(plans if metric == TEST_ACCURACY else [], known, rounds)
     apart = [] if different_data else on_other_pairs(known, base)
     comparisons = compare(rounds[~rounds["label"].isin(apart)], base, metric, apart)
-    distances = sweep.distances if metric.on_pairs else sweep.distances[:0]
+    distances = labelled(sweep.distances if metric.on_pairs else sweep.distances[:0], sweep, known)
     left_out = {
         f"not compared with {base}, as they have other test pairs": apart,
         f"no {metric.title} on record": list(table.loc[lacking, "label"]),  # no digit head, no validation pairs
@@ -102,10 +102,10 @@ def study(
         comparisons=comparisons,
         curves=curves,
         spread=statistics.spread(rounds, metric),
-        distances=statistics.by_distance(labelled(distances, sweep, known)),
+        distances=statistics.by_distance(distances),
         chance=statistics.chance(rounds, metric),
         swept=statistics.swept(table, known, list(known.columns[3:])),  # behind label, hash and parameters
-        effects=None if apart else find_effects(rounds, known, metric),
+        effects=None if apart else find_effects(rounds, known, metric, distances),
         plans=plans,
         verdicts=decided,
         warnings=warnings,

@@ -15,7 +15,17 @@ from scipy.stats import mstats
 
 from digitcmp.report import effects
 from digitcmp.report.build import make_report
-from digitcmp.report.factorial import QUARTER, ROBUST, average_effects, common_values, contrast, effects_apart, find_design, find_effects
+from digitcmp.report.factorial import (
+    QUARTER,
+    ROBUST,
+    average_effects,
+    common_values,
+    contrast,
+    effects_apart,
+    effects_by_distance,
+    find_design,
+    find_effects,
+)
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY
 from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
@@ -173,6 +183,44 @@ def test_failed_rounds_count_or_leave_their_seed_out() -> None:
     assert (apart.loc[("c3", "c7"), "lost"], apart.loc[("c3", "c7"), "pairs"]) == (1, 6)
 
 
+def by_hand(seeds: int = 6) -> pd.DataFrame:
+    """Distances of `noiseless` rounds: the auxiliary loss buys 20 points for equal digits, and nothing where they are 5 apart."""
+    keys = product(zip(cells()["label"], product([0, 1], [1, 0], [0, 1]), strict=True), range(seeds), ((0, 100), (5, 40), (9, 0)))
+    return pd.DataFrame(
+        {"label": label, "seed": seed, "distance": at, "pairs": pairs, "right": (0.7 + 0.2 * aux * (at == 0)) * pairs + seed * (at == 0)}
+        for (label, (aux, _, _)), seed, (at, pairs) in keys
+    )
+
+
+def test_effects_by_distance() -> None:
+    """Worked out among the pairs of a distance; one without pairs has none, and a seed without pairs in one cell leaves the distance."""
+    design, distances = find_design(cells()), by_hand()
+    assert design is not None
+    distances.loc[(distances["label"] == "c3") & (distances["seed"] == 2) & (distances["distance"] == 5), "pairs"] = 0
+    near = effects_by_distance(distances, design).set_index(["distance", "label"])
+    assert {at: near.loc[(at, "aux_weight"), "interquartile"] for at in (0, 5)} == pytest.approx({0: 0.2, 5: 0.0}, abs=1e-12)
+    assert near.loc[(0, "weight_sharing"), "mean"] == pytest.approx(0, abs=1e-12)
+    assert near["seeds"].groupby("distance").first().to_dict() == {0: 6, 5: 5}
+    figure = effects.draw_near(near.reset_index())
+    assert figure.axes[0].lines[1].get_ydata() == pytest.approx([20, 0], abs=1e-9)
+    drawable(figure)
+    assert effects_by_distance(distances[distances["label"] != "c3"], design).empty
+
+
+def test_intervals_of_all_distances_hold_together() -> None:
+    """Three factors at two distances: six intervals of Student's, each of 1 - 0.05 / 6."""
+    design, generator = find_design(cells()), np.random.default_rng(4)
+    assert design is not None
+    frames = [noisy(12, generator).rename_axis(index="seed").melt(ignore_index=False, var_name="label").reset_index() for _ in range(2)]
+    distances = pd.concat([one.assign(distance=at, pairs=1000, right=1000 * one["value"]) for at, one in enumerate(frames)])
+    near = effects_by_distance(distances, design)
+    values = frames[1].pivot(index="seed", columns="label", values="value")
+    each = values[["c4", "c5", "c6", "c7"]].mean(axis=1) - values[["c0", "c1", "c2", "c3"]].mean(axis=1)
+    low, high = stats.t.interval(1 - 0.05 / 6, 11, each.mean(), stats.sem(each))
+    row = near[(near["distance"] == 1) & (near["label"] == "aux_weight")].iloc[0]
+    assert row[["mean", "mean_low", "mean_high"]].tolist() == pytest.approx([each.mean(), low, high])
+
+
 def test_figures_show_what_was_worked_out() -> None:
     """Cells in the order of their medians, dots as the design has them; effects at their values, filled where they are off zero."""
     results = find_effects(noiseless(), cells())
@@ -194,13 +242,17 @@ def test_the_report_of_a_full_factorial(tmp_path: Path) -> None:
     """Its effects are in the folder and on the page; other reports have none."""
     for aux, shared in product([0.0, 1.0], [False, True]):
         accuracies = {seed: round(0.8 + 0.05 * aux + 0.02 * shared + (seed * 7 % 5) / 1000, 3) for seed in range(8)}
-        write_run(tmp_path / f"{aux},{shared}", accuracies, configuration(aux_weight=aux, model__weight_sharing=shared))
+        write_run(
+            tmp_path / f"{aux},{shared}", accuracies, configuration(aux_weight=aux, model__weight_sharing=shared), right=range(80, 90)
+        )
     out = make_report([tmp_path]).path.parent
     text = (out / "effects.md").read_text()
     assert "| aux\\_weight | 0 → 1 | +5.00 |" in text.replace("aux_weight", "aux\\_weight").replace("\\\\", "\\")
     assert "98.33 %" in text  # three effects: 1 - 0.05 / 3
     assert len((out / "effects_apart.csv").read_text().splitlines()) == 1 + 4
-    assert {path.name for path in out.glob("*.png")} >= {"cells.png", "effects.png"}
+    assert {path.name for path in out.glob("*.png")} >= {"cells.png", "effects.png", "effects_distances.png"}
+    near = pd.read_csv(out / "effects_distances.csv")
+    assert set(near["distance"]) == set(range(10))
     page = (out / "report.html").read_text()
     assert "What each factor buys" in page
     assert 'id="effects-table"' in page

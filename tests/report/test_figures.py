@@ -118,6 +118,23 @@ def test_swept_and_distances() -> None:
     drawable(lines.distances(pd.concat([rows.assign(label=f"n{index}") for index in range(9)])))
 
 
+def test_distances_of_many_configurations_are_a_grid() -> None:
+    """Every configuration has its row, and every number stands in its cell; a distance without pairs stays empty."""
+    rows = pd.concat(
+        pd.DataFrame({"label": f"n{index}", "distance": range(10), "mean": index / 100 + np.arange(10) / 20, "low": 0.0, "high": 1.0})
+        for index in range(30)
+    )
+    figure = lines.distances(rows[(rows["label"] != "n29") | (rows["distance"] != 9)])
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == [f"n{index}" for index in range(30)]
+    numbers = {text.get_position(): text.get_text() for text in axes.texts}
+    assert (len(numbers), numbers[3, 12], numbers[0, 29]) == (299, "27", "29")
+    image = np.ma.filled(axes.images[0].get_array(), np.nan)
+    assert image[12, 3] == pytest.approx(0.27)
+    assert np.isnan(image[29, 9])
+    drawable(figure)
+
+
 def test_one_round_can_be_drawn() -> None:
     """Without deviations and intervals there is still a point."""
     one = frame({"a": [0.8], "b": [0.9]})

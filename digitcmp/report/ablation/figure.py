@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from digitcmp.report.ablation.rungs import GAIN, LOSS
-from digitcmp.report.drawing import COLOURS, GREY, POINTS, new_figure, tidy, wrapped
+from digitcmp.report.drawing import COLOURS, GREY, POINTS, new_figure, signed, tidy, wrapped
 from digitcmp.report.metrics import TEST_ACCURACY
 from digitcmp.report.rows import draw_bar, draw_rounds, within
 
@@ -109,10 +109,10 @@ def draw_gains(axes: Axes, table: pd.DataFrame, rows: list[float]) -> None:
     reach = float(np.nan_to_num(np.abs(inside)).max())
     if reach > WIDE:
         axes.set_xscale("symlog", linthresh=LINEAR, linscale=1.1)
-        signed = sorted({sign * tick for sign in (-1, 1) for tick in ((0, 0.5, 1, 3) if reach < 10 else (0, 1, 10))})
-        axes.xaxis.set_major_locator(FixedLocator(signed))
+        ticks = sorted({sign * tick for sign in (-1, 1) for tick in ((0, 0.5, 1, 3) if reach < 10 else (0, 1, 10))})
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0")
+    axes.xaxis.set_major_formatter(signed)
     axes.set_xlabel("gain, paired by seed [points]" + (f"; logarithmic beyond {LINEAR:g}" if reach > WIDE else ""))
     for across, text in ((0, "filled: zero is outside the interval"), (1.02, "gain (simultaneous 95 % interval)")):
         axes.text(across, 1.02, text, transform=axes.transAxes, fontsize=SMALL - 1, color=GREY, va="bottom")

@@ -16,6 +16,7 @@ CAPTIONS = {
     "swept": "{title} against the number that varies, with 95 % intervals of the mean.",
     "cells": "{title} of all cells of the full factorial, best median first; filled dots: the factor is at its upper level.",
     "effects": "Effects of the factors and their interactions on {lower}, paired by seed, with intervals that hold together at 95 %.",
+    "effects_distances": "What each factor buys by the distance of the two digits, with intervals that hold together at 95 %.",
     "distances": "{title} by the distance of the two digits, with 95 % intervals over rounds.",
 }
 
