@@ -4,7 +4,7 @@ A sweep is one where its configurations are all combinations of two levels of tw
 (Yates 1937; Montgomery 2017, chapter 6), worked out for every seed that all cells have, so that what makes a seed easy cancels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -18,6 +18,7 @@ from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.ranks import LEVEL
 
 Matrix = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Values = np.ndarray[Any, np.dtype[np.bool_]]
 
 FACTORS = range(2, 7)  # of a design whose effects are told: with more, nobody reads them
 
@@ -38,10 +39,14 @@ class Factor:
 
 @dataclass(frozen=True)
 class Design:
-    """The factors, and which of them are at their upper level in which configuration: upper [labels, factors], by label and name."""
+    """The factors, and which of them are at their upper level in which configuration: upper [labels, factors], by label and name.
+
+    tuned: the names of the numbers that each configuration has a value of its own of, as searches find them: no factors.
+    """
 
     factors: list[Factor]
     upper: pd.DataFrame
+    tuned: list[str] = field(default_factory=list)
 
     def partner(self, label: str, factor: str) -> str:
         """The label of the configuration that differs from this one in this factor alone."""
@@ -66,23 +71,39 @@ class Effects:
 def find_design(configurations: pd.DataFrame) -> Design | None:
     """The design of these configurations (as `labels.configurations`), None where they are no full factorial of two levels.
 
-    Keys that change together are one factor, named after the first of them.
+    Keys that change together are one factor, named after the first of them. A number with more than two values was tuned in each
+    configuration by itself: where it is 0 in some, being above 0 is the upper level; where it never is, it is no factor.
     """
-    index = pd.Index(configurations["label"].astype(str))
-    columns = [column for column in configurations.columns[3:] if configurations[column].nunique(dropna=False) == 2]
-    if any(configurations[column].nunique(dropna=False) > 2 for column in configurations.columns[3:]):
-        return None
-    names, found, upper = short_names(list(configurations.columns[3:])), list[Factor](), dict[str, Any]()
-    for column in columns:
-        levels = in_order(configurations[column].drop_duplicates().tolist())
-        above = (configurations[column].map(shown_level) == shown_level(levels[1])).to_numpy()
-        if any((above == other).all() or (above != other).all() for other in upper.values()):
-            continue
-        found.append(Factor(column, names[column], (shown_level(levels[0]), shown_level(levels[1]))))
-        upper[names[column]] = above
-    design = Design(found, pd.DataFrame(upper, index=index))
+    keys = [column for column in configurations.columns[3:] if configurations[column].nunique(dropna=False) > 1]
+    index, names = pd.Index(configurations["label"].astype(str)), short_names(list(configurations.columns[3:]))
+    found, upper, tuned = list[Factor](), dict[str, Any](), list[str]()
+    for column in keys:
+        split = switched(configurations[column])
+        if split is None:
+            return None
+        levels, above = split
+        if above.all():
+            tuned.append(names[column])
+        elif not any((above == other).all() or (above != other).all() for other in upper.values()):
+            found.append(Factor(column, names[column], levels))
+            upper[names[column]] = above
+    design = Design(found, pd.DataFrame(upper, index=index), tuned)
     is_full = len(found) in FACTORS and len(index) == 2 ** len(found) and not design.upper.duplicated().any()
     return design if is_full else None
+
+
+def switched(column: "pd.Series[Any]") -> tuple[tuple[str, str], Values] | None:
+    """The lower and upper level of a key as texts, and which configurations have the upper one; all have it where a tuned number is
+    never 0. None for what is neither a switch of two levels nor such a number."""
+    different = column.drop_duplicates().tolist()
+    if len(different) == 2:
+        low, high = map(shown_level, in_order(different))
+        return (low, high), (column.map(shown_level) == high).to_numpy()
+    if not all(is_number(value) and value >= 0 for value in different):
+        return None
+    numbers = column.astype("float64")
+    above = numbers > 0
+    return ("0", f"{numbers[above].min():.2g} to {numbers.max():.2g}"), above.to_numpy()
 
 
 def in_order(levels: list[Any]) -> list[Any]:

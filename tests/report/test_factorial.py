@@ -62,7 +62,10 @@ def test_a_full_factorial_is_found() -> None:
     "change",
     [
         lambda found: found.iloc[:-1],  # a cell is missing
-        lambda found: found.assign(epochs=range(len(found))),  # more than two levels
+        lambda found: found.assign(epochs=range(len(found))),  # more than two levels, of which one is 0
+        lambda found: found.assign(epochs=range(-9, -9 + len(found))),  # below 0 there are no such numbers
+        lambda found: found.assign(optimizer=["sgd", "adam", *["adamw"] * (len(found) - 2)]),  # more than two, and no numbers
+        lambda found: pd.concat(found.assign(lr=lr, label=found["label"] + f" {lr}") for lr in (0.1, 0.2, 0.4)),  # a grid of three
         lambda found: found[found["aux_weight"] == 0].drop(columns="model.batchnorm").iloc[::2],  # one factor
         lambda found: found.assign(epochs=[1, 2] + [1] * (len(found) - 2)),  # what makes it a fourth factor has half of its cells
     ],
@@ -70,6 +73,21 @@ def test_a_full_factorial_is_found() -> None:
 def test_what_is_no_full_factorial(change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     """There are no effects, and the report is as it would be without."""
     assert find_design(change(cells())) is None
+
+
+def test_numbers_that_are_tuned_in_every_cell() -> None:
+    """One that is 0 in half of the cells is a factor, from off to what was found; one that never is belongs to the cell."""
+    configurations = cells()
+    tuned = np.geomspace(0.1, 0.8, len(configurations))
+    configurations["aux_weight"] = np.where(configurations["aux_weight"] > 0, tuned, 0.0)
+    design = find_design(configurations.assign(**{"optimizer.lr": tuned}))
+    assert design is not None
+    assert next((one.name, one.told) for one in design.factors) == ("aux_weight", "0 → 0.33 to 0.8")
+    assert design.upper["aux_weight"].tolist() == [False] * 4 + [True] * 4
+    assert design.tuned == ["lr"]
+    found = find_effects(noiseless(), configurations.assign(**{"optimizer.lr": tuned}))
+    assert found is not None
+    assert "Each of them has a value of its own of lr." in effects.about_effects(found, TEST_ACCURACY)[0]
 
 
 def noiseless(seeds: int = 6) -> pd.DataFrame:
