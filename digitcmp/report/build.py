@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from digitcmp import inert
 from digitcmp.files import remove_leftovers, write_whole
-from digitcmp.report import effects, lines, manuscript, rows
+from digitcmp.report import effects, lines, manuscript, rows, swept
 from digitcmp.report.curves import draw_outdated
 from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, TEST_ACCURACY, Metric
@@ -99,6 +99,8 @@ def tables(results: Study, manuscript_columns: Sequence[manuscript.TableColumn])
         files["effects_apart.csv"] = to_csv(found.apart, effects.apart_columns(metric))
         if len(found.near):
             files["effects_distances.csv"] = to_csv(found.near, effects.near_columns(metric))
+    if len(results.line_differences):
+        files["swept_differences.csv"] = to_csv(results.line_differences, swept.difference_columns(metric))
     if len(results.verdicts):
         decided = verdict_columns(results.verdicts)
         files["verdicts.csv"] = to_csv(results.verdicts, decided)
@@ -121,8 +123,10 @@ def drawings(results: Study) -> dict[str, Callable[[], Figure]]:
         found["distribution"] = lambda: rows.distribution(results.rounds, results.spread, metric, results.chance)
     if (np.isfinite(results.comparisons["difference"].astype("float64")) & (results.comparisons["pairs"] > 1)).any():
         found["differences"] = lambda: rows.differences(results.comparisons, metric)
-    if (swept := results.swept) is not None:
-        found["swept"] = lambda: lines.swept(swept, metric, results.chance)
+    if (along := results.swept) is not None:
+        found["swept"] = lambda: swept.draw_swept(along, metric, results.chance)
+        if len(results.line_differences):
+            found["swept_differences"] = lambda: swept.draw_differences(results.line_differences, metric)
     if (switched := results.effects) is not None:
         found["cells"] = lambda: effects.draw_cells(results.rounds, results.table, switched.design, metric, results.chance)
         found["effects"] = lambda: effects.draw_effects(switched, metric)

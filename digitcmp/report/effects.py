@@ -30,7 +30,7 @@ from digitcmp.report.drawing import (
 from digitcmp.report.factorial import ROBUST, Design, Effects
 from digitcmp.report.metrics import TEST_ACCURACY, Metric, with_unit
 from digitcmp.report.rows import draw_bar, draw_rounds, within
-from digitcmp.report.tables import CSV_SUFFIXES, Column, comparison_columns
+from digitcmp.report.tables import CSV_SUFFIXES, Column, single_columns
 
 NAN = float("nan")
 
@@ -54,8 +54,7 @@ def effect_columns(metric: Metric) -> list[Column]:
 
 def apart_columns(metric: Metric) -> list[Column]:
     """The columns of `factorial.effects_apart` as CSV files have them."""
-    left_out = {"p_holm"}  # the intervals allow for all rows; p is that of one
-    return [Column("factor", "factor", "factor"), *(one for one in comparison_columns(metric) if one.key not in left_out)]
+    return [Column("factor", "factor", "factor"), *single_columns(metric)]
 
 
 def near_columns(metric: Metric) -> list[Column]:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from digitcmp.report.cautions import DRAWN
 from digitcmp.report.drawing import (
@@ -168,37 +168,3 @@ def draw_intervals(axes: Axes, part: pd.DataFrame, look: dict[str, Any], across:
     # a marker at 100 % is whole, although the axis ends there
     whole: dict[str, Any] = {"clip_on": False, "zorder": 3}
     axes.errorbar(part[across], part["mean"], yerr=error, markersize=3, capsize=1.5, linewidth=1.0, elinewidth=0.8, **whole, **look)
-
-
-@styled
-def swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = NAN) -> Figure:
-    """The mean with 95 % intervals against the swept number, a line for whatever else differs. statistics: as `statistics.swept`."""
-    figure = column_figure(2.1)
-    axes = figure.subplots()
-    key, names = str(statistics["key"].iloc[0]), list(statistics["line"].unique())[:DRAWN]
-    for index, name in enumerate(names):
-        draw_intervals(axes, statistics[statistics["line"] == name], {**style(index), "label": wrapped(name, 45)}, "value")
-    dress(axes, metric)
-    tidy(axes, "both")
-    number_axis(axes, statistics["value"])
-    axes.set(xlabel=wrapped(key, 60), ylabel=metric.title)
-    far = draw_chance(axes, chance)
-    if len(names) > 1:
-        legend_below(figure, axes)
-    entitle(figure, f"{metric.title.capitalize()} by {key}", "mean over rounds, 95 % intervals", far)
-    return figure
-
-
-def number_axis(axes: Axes, values: "pd.Series[float]") -> None:
-    """An x axis for these numbers: logarithmic where they are far apart, with room for 0."""
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7))
-    positive = values[values > 0]
-    if len(positive) and positive.max() / positive.min() >= 50:
-        axes.set_xscale("symlog", linthresh=positive.min(), linscale=0.5)
-        axes.xaxis.set_minor_locator(NullLocator())
-    if values.nunique() <= 12:
-        axes.set_xticks(sorted(values.unique()))
-    scale = axes.xaxis.get_transform()
-    low, high = scale.transform([values.min(), values.max()])
-    axes.set_xlim(*scale.inverted().transform([low - 0.04 * (high - low), high + 0.04 * (high - low)]))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from digitcmp.report.labels import label_all
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.ranks import LEVEL, interquartile_mean, is_collapsed, median_interval, wilson
 
@@ -176,45 +175,3 @@ def by_distance(distances: pd.DataFrame) -> pd.DataFrame:
     some = distances[distances["pairs"] > 0]  # rounds without such a pair don't count there
     accuracy = some["right"] / some["pairs"]
     return moments(accuracy.groupby([some["label"], some["distance"]], observed=True)).reset_index()
-
-
-def swept(table: pd.DataFrame, configurations: pd.DataFrame, keys: list[str]) -> pd.DataFrame | None:
-    """The means against the one number that varies, beside whatever else does: key, value, line (what else differs, empty where nothing
-    does), label, mean, low, high, rounds; sorted by line, in the order of the report, and by value.
-
-    None unless exactly one of the `keys` (columns of `configurations`) holds numbers only, and all lines have the same of them; where
-    something else varies, at least three.
-    """
-    varying = [key for key in keys if configurations[key].nunique(dropna=False) > 1]
-    found = [key for key in varying if is_grid(configurations, key, [other for other in varying if other != key])]
-    if len(found) != 1:
-        return None
-    (key,) = found
-    lines = name_lines(configurations, [other for other in varying if other != key])
-    values = configurations.set_index("label")[key].astype("float64")
-    frame = table[["label", "mean", "low", "high", "rounds"]].assign(
-        key=key, value=table["label"].map(values), line=table["label"].map(lines)
-    )
-    order = {line: at for at, line in enumerate(dict.fromkeys(lines.values()))}
-    return frame.sort_values(["line", "value"], key=lambda one: one.map(order) if one.name == "line" else one, ignore_index=True)
-
-
-def name_lines(configurations: pd.DataFrame, keys: list[str]) -> dict[str, str]:
-    """What tells configurations apart in these keys, by their labels; empty texts where there are none."""
-    plain = configurations[keys].astype("object")
-    found = [tuple(row) for row in plain.where(plain.notna(), None).to_numpy().tolist()]
-    distinct = {str(at): dict(zip(keys, one, strict=True)) for at, one in enumerate(dict.fromkeys(found))}
-    names = dict(zip(dict.fromkeys(found), label_all(distinct).values() if keys else [""], strict=True))
-    return {str(label): names[one] for label, one in zip(configurations["label"], found, strict=True)}
-
-
-def is_grid(configurations: pd.DataFrame, key: str, others: list[str]) -> bool:
-    """Whether the key holds numbers only, and the same of them for every combination of the others that there is."""
-    values = configurations[key]
-    if values.dtype.kind not in "if" or values.isna().any():
-        return False
-    count = values.nunique()
-    if not others:
-        return bool(count == len(values))
-    groups = configurations.groupby(others, dropna=False)[key]
-    return count > 2 and bool((groups.nunique() == count).all() and (groups.size() == count).all())

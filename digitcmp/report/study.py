@@ -17,6 +17,7 @@ from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric, unknown
 from digitcmp.report.origins import check_data, name_of
+from digitcmp.report.swept import find_swept, line_differences
 from digitcmp.report.verdicts import CAUTION, read_plans, verdicts
 
 
@@ -25,8 +26,8 @@ class Study:
     """The results: frames as the functions of `statistics` and `comparisons` return them; a line per warning.
 
     name: that of the folders (`origins.name_of`). metric: what all of them but distances are about. rounds: every round with its label,
-    the input of the statistics. distances is empty, swept and effects None where there are none. chance: the metric of always
-    giving the more frequent answer. plans, verdicts: of rounds=auto, of the test accuracy.
+    the input of the statistics. distances and line_differences are empty, swept and effects None where there are none. chance: the
+    metric of always giving the more frequent answer. plans, verdicts: of rounds=auto, of the test accuracy.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Study:
     distances: pd.DataFrame
     chance: float
     swept: pd.DataFrame | None
+    line_differences: pd.DataFrame
     effects: Effects | None
     plans: list[Plan]
     verdicts: pd.DataFrame
@@ -87,6 +89,7 @@ def study(
         f"not compared with {base}, as they have other test pairs": apart,
         f"no {metric.title} on record": list(table.loc[lacking, "label"]),  # no digit head, no validation pairs
     }
+    swept = find_swept(table, known, list(known.columns[3:]))  # behind label, hash and parameters
     warnings = cautions(sweep, rounds, known, table, comparisons)
     warnings += [f"{what}: {some(labels)}" for what, labels in left_out.items() if labels]
     warnings += [CAUTION] if plans else []
@@ -104,7 +107,8 @@ def study(
         spread=statistics.spread(rounds, metric),
         distances=statistics.by_distance(distances),
         chance=statistics.chance(rounds, metric),
-        swept=statistics.swept(table, known, list(known.columns[3:])),  # behind label, hash and parameters
+        swept=swept,
+        line_differences=pd.DataFrame() if swept is None or apart else line_differences(rounds, swept, base, metric),
         effects=None if apart else find_effects(rounds, known, metric, distances),
         plans=plans,
         verdicts=decided,

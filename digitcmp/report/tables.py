@@ -151,6 +151,11 @@ def comparison_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
     ]
 
 
+def single_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
+    """Those of comparisons that are no family of `compare`: their intervals allow for all rows, and p is that of one."""
+    return [column for column in comparison_columns(metric) if column.key != "p_holm"]
+
+
 def show(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
     """The frame as text, a column per titled `Column` that it has; columns in which no row has a value are left out."""
     rows: list[dict[Any, Any]] = frame.to_dict("records")

@@ -17,6 +17,7 @@ from PIL import Image
 from digitcmp.report import drawing, lines, rows, statistics
 from digitcmp.report.comparisons import compare
 from digitcmp.report.metrics import METRICS
+from digitcmp.report.swept import draw_swept, find_swept
 from tests.report.test_statistics import frame, known
 
 ROUNDS = frame({"net1": [0.8, 0.82, 0.84], "net2": [0.85, 0.84, 0.89], "$x_1$": [0.9, 0.91, 0.95]})
@@ -102,11 +103,11 @@ def test_differences_show_the_comparisons() -> None:
 
 def test_swept_and_distances() -> None:
     """Points at the values and means; a wide range gets a logarithmic axis that still has room for 0."""
-    curve = statistics.swept(
+    curve = find_swept(
         statistics.summarise(ROUNDS, known("net1", "net2", "$x_1$")), known("net1", "net2", "$x_1$").assign(w=[0, 0.1, 10]), ["w"]
     )
     assert curve is not None
-    figure = lines.swept(curve)
+    figure = draw_swept(curve)
     assert figure.axes[0].lines[0].get_xdata().tolist() == [0, 0.1, 10]
     assert figure.axes[0].lines[0].get_ydata() == pytest.approx(curve["mean"])
     assert figure.axes[0].get_xscale() == "symlog"
@@ -163,9 +164,9 @@ def test_nothing_is_above_a_hundred_per_cent() -> None:
     (axes,) = rows.distribution(high, statistics.spread(high)).axes
     assert axes.get_xlim()[1] == 1.0
     assert not any(points.get_clip_on() for points in axes.collections)
-    curve = statistics.swept(table, known("a", "b").assign(w=[0, 1]), ["w"])
+    curve = find_swept(table, known("a", "b").assign(w=[0, 1]), ["w"])
     assert curve is not None
-    (axes,) = lines.swept(curve).axes
+    (axes,) = draw_swept(curve).axes
     assert axes.get_ylim()[1] <= 1.0
     (axes,) = lines.curves(means.assign(mean=3.0), METRICS["train_loss"]).axes
     assert axes.get_ylim()[1] > 3

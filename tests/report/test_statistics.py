@@ -9,7 +9,7 @@ from scipy import stats
 
 from digitcmp.report.metrics import METRICS
 from digitcmp.report.ranks import wilson
-from digitcmp.report.statistics import by_distance, curve_means, moments, saturation, spread, summarise, swept
+from digitcmp.report.statistics import by_distance, curve_means, moments, saturation, spread, summarise
 
 
 def frame(accuracies: dict[str, list[float | None]], **columns: object) -> pd.DataFrame:
@@ -151,31 +151,3 @@ def test_boxes_are_tukeys() -> None:
     assert box[["q1", "median", "q3", "low", "high"]].tolist() == [0.5, 0.6, 0.7, 0.5, 0.8]
     outlying = spread(frame({"a": [0.0, 0.88, 0.89, 0.9]})).iloc[0]
     assert outlying["low"] <= outlying["q1"]
-
-
-def test_swept_number() -> None:
-    """Only when exactly one number varies: then against it, in its order, with the table's values."""
-    table = summarise(frame({"b": [0.8, 0.9], "a": [0.6, 0.8]}), known("b", "a"))
-    configurations = known("b", "a").assign(weight=[2.0, 0.5], name="net", flag=True)
-    curve = swept(table, configurations, ["weight", "name", "flag"])
-    assert curve is not None
-    assert curve[["value", "mean"]].to_numpy().tolist() == [[0.5, pytest.approx(0.7)], [2.0, pytest.approx(0.85)]]
-    for change in ({"name": ["x", "y"]}, {"weight": [2.0, 2.0]}, {"flag": [True, False]}, {"weight": [True, False]}):
-        assert swept(table, configurations.assign(**change), ["weight", "name", "flag"]) is None
-
-
-def test_swept_number_beside_something_else() -> None:
-    """A line for each of what else differs, where all have the same three or more numbers; in the order of the report."""
-    labels = [f"{net} {count}" for net in ("net2", "net1") for count in (500, 100, 1000)]
-    table = summarise(frame({label: [0.8, 0.9] for label in labels}), known(*labels))
-    configurations = known(*labels).assign(**{"model.name": ["net2"] * 3 + ["net1"] * 3, "data.train_pairs": [500, 100, 1000] * 2})
-    keys = ["model.name", "data.train_pairs"]
-    curves = swept(table, configurations, keys)
-    assert curves is not None
-    assert curves["line"].tolist() == ["net2"] * 3 + ["net1"] * 3
-    assert curves["value"].tolist() == [100, 500, 1000] * 2
-    assert curves["label"].tolist()[:2] == ["net2 100", "net2 500"]
-    assert swept(table[:5], configurations[:5], keys) is None  # one line is shorter
-    assert swept(table, configurations.assign(**{"data.train_pairs": [1, 2, 3, 4, 5, 6]}), keys) is None
-    two = configurations.iloc[[0, 1, 3, 4]]
-    assert swept(table.iloc[[0, 1, 3, 4]], two, keys) is None  # a factorial of two levels

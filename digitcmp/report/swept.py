@@ -1,0 +1,159 @@
+"""Against a number that is swept: the means, a line for whatever else differs, and how far the lines are apart, paired by seed."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from digitcmp.report.cautions import DRAWN
+from digitcmp.report.comparisons import by_seed, paired
+from digitcmp.report.drawing import (
+    INK,
+    column_figure,
+    draw_chance,
+    dress,
+    entitle,
+    legend_below,
+    number_differences,
+    style,
+    styled,
+    tidy,
+    wrapped,
+)
+from digitcmp.report.labels import label_all
+from digitcmp.report.lines import draw_intervals
+from digitcmp.report.metrics import TEST_ACCURACY, Metric, with_unit
+from digitcmp.report.ranks import LEVEL
+from digitcmp.report.tables import Column, single_columns
+
+NAN = float("nan")
+
+
+def find_swept(table: pd.DataFrame, configurations: pd.DataFrame, keys: list[str]) -> pd.DataFrame | None:
+    """The means against the one number that varies, beside whatever else does: key, value, line (what else differs, empty where nothing
+    does), label, mean, low, high, rounds; sorted by line, in the order of the report, and by value.
+
+    None unless exactly one of the `keys` (columns of `configurations`) holds numbers only, and all lines have the same of them; where
+    something else varies, at least three.
+    """
+    varying = [key for key in keys if configurations[key].nunique(dropna=False) > 1]
+    found = [key for key in varying if is_grid(configurations, key, [other for other in varying if other != key])]
+    if len(found) != 1:
+        return None
+    (key,) = found
+    lines = name_lines(configurations, [other for other in varying if other != key])
+    values = configurations.set_index("label")[key].astype("float64")
+    frame = table[["label", "mean", "low", "high", "rounds"]].assign(
+        key=key, value=table["label"].map(values), line=table["label"].map(lines)
+    )
+    order = {line: at for at, line in enumerate(dict.fromkeys(lines.values()))}
+    return frame.sort_values(["line", "value"], key=lambda one: one.map(order) if one.name == "line" else one, ignore_index=True)
+
+
+def name_lines(configurations: pd.DataFrame, keys: list[str]) -> dict[str, str]:
+    """What tells configurations apart in these keys, by their labels; empty texts where there are none."""
+    plain = configurations[keys].astype("object")
+    found = [tuple(row) for row in plain.where(plain.notna(), None).to_numpy().tolist()]
+    distinct = {str(at): dict(zip(keys, one, strict=True)) for at, one in enumerate(dict.fromkeys(found))}
+    names = dict(zip(dict.fromkeys(found), label_all(distinct).values() if keys else [""], strict=True))
+    return {str(label): names[one] for label, one in zip(configurations["label"], found, strict=True)}
+
+
+def is_grid(configurations: pd.DataFrame, key: str, others: list[str]) -> bool:
+    """Whether the key holds numbers only, and the same of them for every combination of the others that there is."""
+    values = configurations[key]
+    if values.dtype.kind not in "if" or values.isna().any():
+        return False
+    count = values.nunique()
+    if not others:
+        return bool(count == len(values))
+    groups = configurations.groupby(others, dropna=False)[key]
+    return count > 2 and bool((groups.nunique() == count).all() and (groups.size() == count).all())
+
+
+def difference_columns(metric: Metric) -> list[Column]:
+    """The columns of `line_differences` as CSV files have them."""
+    return [Column("key", "key"), Column("value", "value"), *single_columns(metric)]
+
+
+def line_differences(rounds: pd.DataFrame, swept: pd.DataFrame, baseline: str, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
+    """How far each line is from the baseline's at every value, paired by seed: key, value, line, label, against (the baseline's line),
+    baseline, and the columns of `comparisons.paired`, whose intervals hold together with a probability of at least 95 % (Bonferroni over
+    all rows). No rows where there is one line, or the baseline is on none.
+
+    rounds: as in `digitcmp.report.statistics`; swept: as `find_swept`; baseline: a label.
+    """
+    labels = swept["label"].astype(str)
+    own = swept.loc[labels == baseline, "line"].unique()
+    others = swept[~swept["line"].isin(own)]
+    if others.empty or not len(own):
+        return pd.DataFrame()
+    there = dict(zip(swept.loc[swept["line"].isin(own), "value"], labels[swept["line"].isin(own)], strict=True))
+    wide, level = by_seed(rounds, metric), 1 - (1 - LEVEL) / len(others)
+    compared = [there[value] for value in others["value"]]
+    pairs = zip(others["label"].astype(str), compared, strict=True)
+    found = pd.DataFrame([paired(wide[one], wide[other], metric, level) for one, other in pairs], index=others.index)
+    return others[["key", "value", "line", "label"]].assign(against=own[0], baseline=compared).join(found).reset_index(drop=True)
+
+
+@styled
+def draw_swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = NAN) -> Figure:
+    """The mean with 95 % intervals against the swept number, a line for whatever else differs. statistics: as `find_swept`."""
+    figure = column_figure(2.1)
+    axes = figure.subplots()
+    key, names = str(statistics["key"].iloc[0]), list(statistics["line"].unique())[:DRAWN]
+    for index, name in enumerate(names):
+        draw_intervals(axes, statistics[statistics["line"] == name], {**style(index), "label": wrapped(name, 45)}, "value")
+    dress(axes, metric)
+    tidy(axes, "both")
+    number_axis(axes, statistics["value"])
+    axes.set(xlabel=wrapped(key, 60), ylabel=metric.title)
+    far = draw_chance(axes, chance)
+    if len(names) > 1:
+        legend_below(figure, axes)
+    entitle(figure, f"{metric.title.capitalize()} by {key}", "mean over rounds, 95 % intervals", far)
+    return figure
+
+
+@styled
+def draw_differences(differences: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
+    """How far each line is from the baseline's, with intervals that hold together, against the swept number. differences: as
+    `line_differences`. What is infinite, of rounds that failed, is not drawn."""
+    figure = column_figure(2.1)
+    axes = figure.subplots()
+    key, names = str(differences["key"].iloc[0]), list(differences["line"].unique())[:DRAWN]
+    axes.axhline(0, color=INK, linewidth=0.8)
+    shown = differences.replace([np.inf, -np.inf], NAN).assign(
+        **{
+            to: metric.scale * differences[of]
+            for to, of in (("mean", "difference"), ("low", "difference_low"), ("high", "difference_high"))
+        }
+    )
+    for index, name in enumerate(names):
+        draw_intervals(axes, shown[shown["line"] == name], {**style(index), "label": wrapped(name, 45)}, "value")
+    tidy(axes, "both")
+    number_axis(axes, differences["value"])
+    number_differences(axes.yaxis)
+    axes.set(xlabel=wrapped(key, 60), ylabel=with_unit("difference", metric.difference_unit))
+    legend_below(figure, axes)
+    against = str(differences["against"].iloc[0])
+    entitle(
+        figure, f"{metric.title.capitalize()} beside {against}", "paired by seed", f"the {len(differences)} intervals hold together at 95 %"
+    )
+    return figure
+
+
+def number_axis(axes: Axes, values: "pd.Series[float]") -> None:
+    """An x axis for these numbers: logarithmic where they are far apart, with room for 0."""
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7))
+    positive = values[values > 0]
+    if len(positive) and positive.max() / positive.min() >= 50:
+        axes.set_xscale("symlog", linthresh=positive.min(), linscale=0.5)
+        axes.xaxis.set_minor_locator(NullLocator())
+    if values.nunique() <= 12:
+        axes.set_xticks(sorted(values.unique()))
+    scale = axes.xaxis.get_transform()
+    low, high = scale.transform([values.min(), values.max()])
+    axes.set_xlim(*scale.inverted().transform([low - 0.04 * (high - low), high + 0.04 * (high - low)]))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

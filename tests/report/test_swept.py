@@ -1,0 +1,81 @@
+"""A number that is swept: which one it is, its lines, and how far they are apart."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from digitcmp.report.comparisons import paired
+from digitcmp.report.metrics import TEST_ACCURACY
+from digitcmp.report.statistics import summarise
+from digitcmp.report.swept import draw_differences, find_swept, line_differences
+from tests.report.test_figures import drawable
+from tests.report.test_statistics import frame, known
+
+
+def test_swept_number() -> None:
+    """Only when exactly one number varies: then against it, in its order, with the table's values."""
+    table = summarise(frame({"b": [0.8, 0.9], "a": [0.6, 0.8]}), known("b", "a"))
+    configurations = known("b", "a").assign(weight=[2.0, 0.5], name="net", flag=True)
+    curve = find_swept(table, configurations, ["weight", "name", "flag"])
+    assert curve is not None
+    assert curve[["value", "mean"]].to_numpy().tolist() == [[0.5, pytest.approx(0.7)], [2.0, pytest.approx(0.85)]]
+    for change in ({"name": ["x", "y"]}, {"weight": [2.0, 2.0]}, {"flag": [True, False]}, {"weight": [True, False]}):
+        assert find_swept(table, configurations.assign(**change), ["weight", "name", "flag"]) is None
+
+
+def test_swept_number_beside_something_else() -> None:
+    """A line for each of what else differs, where all have the same three or more numbers; in the order of the report."""
+    labels = [f"{net} {count}" for net in ("net2", "net1") for count in (500, 100, 1000)]
+    table = summarise(frame({label: [0.8, 0.9] for label in labels}), known(*labels))
+    configurations = known(*labels).assign(**{"model.name": ["net2"] * 3 + ["net1"] * 3, "data.train_pairs": [500, 100, 1000] * 2})
+    keys = ["model.name", "data.train_pairs"]
+    curves = find_swept(table, configurations, keys)
+    assert curves is not None
+    assert curves["line"].tolist() == ["net2"] * 3 + ["net1"] * 3
+    assert curves["value"].tolist() == [100, 500, 1000] * 2
+    assert curves["label"].tolist()[:2] == ["net2 100", "net2 500"]
+    assert find_swept(table[:5], configurations[:5], keys) is None  # one line is shorter
+    assert find_swept(table, configurations.assign(**{"data.train_pairs": [1, 2, 3, 4, 5, 6]}), keys) is None
+    two = configurations.iloc[[0, 1, 3, 4]]
+    assert find_swept(table.iloc[[0, 1, 3, 4]], two, keys) is None  # a factorial of two levels
+
+
+KEYS = ["model.name", "data.train_pairs"]
+
+
+def two_lines(seeds: int = 9) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rounds of two networks on three numbers of pairs, the second one 5, 2 and 0 points better, and what is swept of them."""
+    configurations = known(*(f"{net} {count}" for net in ("net1", "net2") for count in (100, 500, 1000)))
+    configurations = configurations.assign(**{KEYS[0]: ["net1"] * 3 + ["net2"] * 3, KEYS[1]: [100, 500, 1000] * 2})
+    noise = np.random.default_rng(5).normal(0, 0.01, (6, seeds))
+    gains = {"net2 100": 0.05, "net2 500": 0.02}
+    rounds = frame({label: list(0.8 + gains.get(label, 0) + noise[at]) for at, label in enumerate(configurations["label"])})
+    curve = find_swept(summarise(rounds, configurations), configurations, KEYS)
+    assert curve is not None
+    return rounds, curve
+
+
+def test_differences_of_lines() -> None:
+    """Paired by seed at the same value, whichever configuration of a line is the baseline; intervals at the level of three comparisons."""
+    rounds, curve = two_lines()
+    found = line_differences(rounds, curve, "net1 500")
+    assert found[["value", "line", "label", "against", "baseline"]].to_numpy().tolist() == [
+        [count, "net2", f"net2 {count:.0f}", "net1", f"net1 {count:.0f}"] for count in (100.0, 500.0, 1000.0)
+    ]
+    wide = rounds.pivot(index="seed", columns="label", values="test_accuracy")
+    expected = paired(wide["net2 100"], wide["net1 100"], TEST_ACCURACY, 1 - 0.05 / 3)
+    assert found.loc[0, list(expected)].to_dict() == pytest.approx(expected)
+    assert found.loc[0, "difference_low"] > 0
+    assert found.loc[2, "difference_low"] < 0 < found.loc[2, "difference_high"]
+    opposite = line_differences(rounds, curve, "net2 1000")
+    assert opposite["difference"].tolist() == pytest.approx((-found["difference"]).tolist())
+    figure = draw_differences(found)
+    assert figure.axes[0].lines[1].get_ydata() == pytest.approx(100 * found["difference"])
+    drawable(figure)
+
+
+def test_one_line_has_no_differences() -> None:
+    """Nor has one whose baseline is on no line."""
+    rounds, curve = two_lines()
+    assert line_differences(rounds, curve[curve["line"] == "net1"], "net1 100").empty
+    assert line_differences(rounds, curve, "another").empty
