@@ -78,9 +78,9 @@ def difference_columns(metric: Metric) -> list[Column]:
 
 
 def line_differences(rounds: pd.DataFrame, swept: pd.DataFrame, baseline: str, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
-    """How far each line is from the baseline's at every value, paired by seed: key, value, line, label, against (the baseline's line),
-    baseline, and the columns of `comparisons.paired`, whose intervals hold together with a probability of at least 95 % (Bonferroni over
-    all rows). No rows where there is one line, or the baseline is on none.
+    """How far each line is from the baseline's at every value, paired by seed: key, value, line, position (of the line, in `swept`),
+    label, against (the baseline's line), baseline, and the columns of `comparisons.paired`, whose intervals hold together with a
+    probability of at least 95 % (Bonferroni over all rows). No rows where there is one line, or the baseline is on none.
 
     rounds: as in `digitcmp.report.statistics`; swept: as `find_swept`; baseline: a label.
     """
@@ -94,7 +94,9 @@ def line_differences(rounds: pd.DataFrame, swept: pd.DataFrame, baseline: str, m
     compared = [there[value] for value in others["value"]]
     pairs = zip(others["label"].astype(str), compared, strict=True)
     found = pd.DataFrame([paired(wide[one], wide[other], metric, level) for one, other in pairs], index=others.index)
-    return others[["key", "value", "line", "label"]].assign(against=own[0], baseline=compared).join(found).reset_index(drop=True)
+    order = {line: at for at, line in enumerate(swept["line"].unique())}
+    named = others[["key", "value", "line", "label"]].assign(position=others["line"].map(order), against=own[0], baseline=compared)
+    return named.join(found).reset_index(drop=True)
 
 
 @styled
@@ -130,8 +132,9 @@ def draw_differences(differences: pd.DataFrame, metric: Metric = TEST_ACCURACY) 
             for to, of in (("mean", "difference"), ("low", "difference_low"), ("high", "difference_high"))
         }
     )
-    for index, name in enumerate(names):
-        draw_intervals(axes, shown[shown["line"] == name], {**style(index), "label": wrapped(name, 45)}, "value")
+    for name in names:
+        look = style(int(differences.loc[differences["line"] == name, "position"].iloc[0]))
+        draw_intervals(axes, shown[shown["line"] == name], {**look, "label": wrapped(name, 45)}, "value")
     tidy(axes, "both")
     number_axis(axes, differences["value"])
     number_differences(axes.yaxis)

@@ -1,13 +1,16 @@
 """A number that is swept: which one it is, its lines, and how far they are apart."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from digitcmp.report.comparisons import paired
 from digitcmp.report.metrics import TEST_ACCURACY
 from digitcmp.report.statistics import summarise
-from digitcmp.report.swept import draw_differences, find_swept, line_differences
+from digitcmp.report.swept import draw_differences, draw_swept, find_swept, line_differences
 from tests.report.test_figures import drawable
 from tests.report.test_statistics import frame, known
 
@@ -55,6 +58,13 @@ def two_lines(seeds: int = 9) -> tuple[pd.DataFrame, pd.DataFrame]:
     return rounds, curve
 
 
+def colours(figure: Figure) -> dict[str, str]:
+    """Of the lines in the legend, by their names."""
+    handles: list[Any]
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    return {name: handle.lines[0].get_color() for name, handle in zip(names, handles, strict=True)}
+
+
 def test_differences_of_lines() -> None:
     """Paired by seed at the same value, whichever configuration of a line is the baseline; intervals at the level of three comparisons."""
     rounds, curve = two_lines()
@@ -70,6 +80,7 @@ def test_differences_of_lines() -> None:
     opposite = line_differences(rounds, curve, "net2 1000")
     assert opposite["difference"].tolist() == pytest.approx((-found["difference"]).tolist())
     figure = draw_differences(found)
+    assert colours(figure) == {"net2": colours(draw_swept(curve))["net2"]}
     assert figure.axes[0].lines[1].get_ydata() == pytest.approx(100 * found["difference"])
     drawable(figure)
 
