@@ -1,5 +1,7 @@
 """What can go wrong for a user: one exception class, one line of text."""
 
+from digitcmp.inert import line
+
 LONGEST = 120  # characters of a path in a message
 # what reading a damaged file raises, beside OSError, in code that takes it to be whole
 DAMAGED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -16,6 +18,10 @@ class DigitcmpError(Exception):
 
     The command line prints the text on stderr and ends with exit code 1; ``HYDRA_FULL_ERROR=1`` shows the trace too.
     """
+
+    def __str__(self) -> str:
+        """One line that no terminal interprets, whatever is quoted in it."""
+        return line(" ".join(super().__str__().split()))
 
 
 class ConfigError(DigitcmpError):

@@ -19,7 +19,7 @@ OF_CALLBACKS = re.compile(r"\+*(callbacks\.[\w.-]+)")
 SCHEME = re.compile(r"^[\w+.-]*:/*")
 # user (perhaps none), password (which may hold nearly everything), up to the last @; a path, as in sqlite:///a:b@c, has no user
 USER = re.compile(r"(://(?!/)[^\s:@'\"]*):(?!\s|\*\*\*@|PASSWORD@)(.*)@", re.DOTALL)
-QUERY = re.compile(r"(\w*pass(?:word|wd)?)=(?!\*\*\*)[^&'\"]*", re.IGNORECASE)
+QUERY = re.compile(r"\b(\w*pass(?:word|wd)?)=(?!\*\*\*)[^&'\"]*", re.IGNORECASE)
 
 
 def without_passwords(text: str) -> str:

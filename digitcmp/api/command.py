@@ -3,7 +3,6 @@
 import io
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from digitcmp import session
 from digitcmp.api.overrides import Overrides, arguments_of, quoted
 from digitcmp.api.result import Result
 from digitcmp.errors import ConfigError, DigitcmpError
+from digitcmp.given import folder_of, truth_of
 from digitcmp.plugins.borrowed import borrowed
 from digitcmp.plugins.refused import Refused
 
@@ -30,7 +30,7 @@ def run(overrides: Overrides = (), folder: str | Path | None = None, *, progress
     Raises DigitcmpError with the line that the command line would print. KeyboardInterrupt (Ctrl-C, the stop button) ends it, and
     finished rounds are kept: the same call goes on. Nothing of the process is left changed.
     """
-    return command(arguments_of(overrides, several=False), [], "hydra.run.dir", folder, progress)
+    return command(overrides, [], "hydra.run.dir", folder, progress)
 
 
 def sweep(overrides: Overrides = (), folder: str | Path | None = None, *, progress: bool = True) -> Result:
@@ -45,13 +45,15 @@ def sweep(overrides: Overrides = (), folder: str | Path | None = None, *, progre
     folder: `hydra.sweep.dir`; None: that of the sweep's file, or outputs/, by date and time. Everything else: as `run`. A search is a
     sweep, too. Raises RunError where rounds have failed; `digitcmp.Result(folder)` has the others.
     """
-    return command(arguments_of(overrides, several=True), ["--multirun"], "hydra.sweep.dir", folder, progress)
+    return command(overrides, ["--multirun"], "hydra.sweep.dir", folder, progress)
 
 
-def command(arguments: Sequence[str], options: list[str], key: str, folder: str | Path | None, progress: bool) -> Result:
-    """Carry out a command line in this process. key: of Hydra, that names the folder. Raises DigitcmpError."""
-    place = [] if folder is None else [f"{key}={quoted(os.fspath(folder))}"]
-    asked = session.Session(progress)
+def command(overrides: Overrides, options: list[str], key: str, folder: str | Path | None, progress: bool) -> Result:
+    """Carry out a command line in this process. options: those of many runs, if it is for many. key: of Hydra, that names the folder.
+    Raises DigitcmpError."""
+    arguments = arguments_of(overrides, several=bool(options))
+    place = [] if folder is None else [f"{key}={quoted(folder_of(folder))}"]
+    asked = session.Session(truth_of("progress", progress))
     with ExitStack() as around:
         around.enter_context(borrowed())
         if not progress:

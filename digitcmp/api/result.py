@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from digitcmp import inert
 from digitcmp.errors import DigitcmpError
 from digitcmp.experiment.folders import find_runs
+from digitcmp.given import folder_of
 from digitcmp.report import lines
 from digitcmp.report.frames import load_epochs, load_rounds
 from digitcmp.report.metrics import find_metric
@@ -28,7 +29,7 @@ class Result:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder).absolute()
+        self.folder = folder_of(folder).absolute()
 
     @property
     def runs(self) -> list[Path]:

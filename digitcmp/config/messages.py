@@ -32,7 +32,7 @@ def one_line(error: BaseException, arguments: Sequence[str] = ()) -> str:
 def told(error: BaseException, arguments: Sequence[str]) -> str:
     """What went wrong, in one line of any length."""
     if isinstance(error, DigitcmpError):
-        return " ".join(str(error).split())
+        return str(error)
     if isinstance(error, MissingConfigException) and error.options:  # model=wsm
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
         options = list(error.options)

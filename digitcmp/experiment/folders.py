@@ -6,7 +6,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-from digitcmp.errors import RunError
+from digitcmp.errors import RunError, shortened
 
 SKIPPED = {"summary", ".hydra"}  # folders that hold no runs
 
@@ -14,8 +14,11 @@ SKIPPED = {"summary", ".hydra"}  # folders that hold no runs
 def find_runs(folder: Path) -> list[Path]:
     """Every folder at or below `folder` that holds a run.json, behind symbolic links too, in natural order. Raises RunError when there
     is none."""
-    if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder{near(folder)}")
+    try:
+        if not folder.is_dir():
+            raise RunError(f"{folder}: there is no such folder{near(folder)}")
+    except OSError as error:  # a name that is too long, or a folder that nobody may look into
+        raise RunError(f"{shortened(folder)}: {error.strerror}; give the folder of a run, or one that holds runs") from error
     found, seen = [], {folder.resolve()}
     for top, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if name not in SKIPPED and not is_loop(Path(top, name), seen)]

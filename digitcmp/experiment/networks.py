@@ -17,6 +17,7 @@ from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.store import network_path, saved_seeds
 from digitcmp.files import is_special
+from digitcmp.given import folder_of, whole_of
 from digitcmp.model.network import Outputs, PairNetwork
 from digitcmp.seeding import MemberSeed
 from digitcmp.train.evaluate import BATCH, decide, dropout_keys, make_predictor
@@ -70,12 +71,12 @@ def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:
     seed: which round's network; None for the run's first. Raises RunError when the directory holds no run, no saved
     networks, or none of this seed.
     """
-    directory = Path(run_dir)
+    directory = folder_of(run_dir)
     about = read_about(directory)
     seeds = saved_seeds(directory)
     if not seeds:
         raise RunError(f"{directory} holds no trained networks: it was trained without save_model=true, or they have been removed")
-    wanted = seeds[0] if seed is None else seed
+    wanted = seeds[0] if seed is None else whole_of("seed", seed)
     if wanted not in seeds:
         raise RunError(f"seed={wanted}: {directory} holds the networks of the seeds {', '.join(map(str, seeds))}")
     path = network_path(directory, wanted)
@@ -104,14 +105,15 @@ def restore(config: Config, state: dict[str, Tensor], seed: int) -> TrainedNetwo
     mean, std = state.pop("input.mean"), state.pop("input.std")
     if mean.shape != () or std.shape != () or mean.dtype != std.dtype or mean.dtype != torch.float32 or not std > 0:
         raise ValueError("its normalisation is none")
-    networks = [PairNetwork(config.model, config.data.size) for _ in range(config.ensemble)]
+    with torch.device("meta"):  # nothing is drawn: not from the random numbers of whoever has called
+        networks = [PairNetwork(config.model, config.data.size) for _ in range(config.ensemble)]
     for member, network in enumerate(networks):
         begin = f"{member}." if config.ensemble > 1 else ""
         own = {name.removeprefix(begin): state.pop(name) for name in list(state) if name.startswith(begin)}
         kinds = {name: tensor.dtype for name, tensor in network.state_dict().items()}
         if any(tensor.dtype != kinds.get(name, tensor.dtype) for name, tensor in own.items()):
             raise ValueError("its numbers are of another kind")
-        network.load_state_dict(own)
+        network.load_state_dict(own, assign=True)
     if state:
         raise ValueError(f"it has tensors of no network: {', '.join(sorted(state)[:3])}")
     return TrainedNetwork(networks, mean, std, seed, configuration(config))

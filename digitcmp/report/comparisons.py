@@ -17,9 +17,10 @@ def find_baseline(configurations: pd.DataFrame, wanted: str | None) -> str:
     labels = [str(label) for label in configurations["label"]]
     if wanted is None:
         return labels[0]
-    found = configurations[(configurations["label"] == wanted) | (configurations["configuration_hash"] == wanted)]
-    if len(found):
-        return str(found["label"].iloc[0])
+    if isinstance(wanted, str):
+        found = configurations[(configurations["label"] == wanted) | (configurations["configuration_hash"] == wanted)]
+        if len(found):
+            return str(found["label"].iloc[0])
     raise unknown("baseline", wanted, "configuration", labels)
 
 

@@ -15,6 +15,7 @@ from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.folders import find_runs, natural
+from digitcmp.given import folder_of
 from digitcmp.inert import line
 from digitcmp.report.origins import last_begun, sweep_of
 from digitcmp.report.runs import EPOCH_COLUMNS, flatten, read_frames, typed, was_tested
@@ -53,7 +54,7 @@ def read_sweep(
     (test=false), and the epochs of rounds that failed. distinct: leave out rounds that another run has, too. Damaged runs and records are
     left out and named in `warnings`. Raises RunError when there is no readable run.
     """
-    tops = [Path(folder) for folder in folders]
+    tops = [folder_of(folder) for folder in folders]
     notes: list[str] = []
     directories, abouts = zip(*read_abouts(tops, for_report, notes), strict=True)
     frames = [read_frames(directory, about, columns) for directory, about in zip(directories, abouts, strict=True)]

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from digitcmp.errors import RunError
+from digitcmp.given import shown
 
 NONE = "–"  # where there is no value
 
@@ -90,13 +91,13 @@ def with_unit(text: str, unit: str) -> str:
 
 def find_metric(column: str) -> Metric:
     """The metric of a column. Raises RunError for an unknown one, with the nearest and all that there are."""
-    if column not in METRICS:
+    if not isinstance(column, str) or column not in METRICS:
         raise unknown("metric", column, "column", list(METRICS))
     return METRICS[column]
 
 
-def unknown(option: str, wanted: str, kind: str, known: Sequence[str]) -> RunError:
-    """The error for a name that is none of the known ones, with the nearest of them, if any is near."""
-    close = get_close_matches(wanted, known, n=1, cutoff=0.4)
+def unknown(option: str, wanted: object, kind: str, known: Sequence[str]) -> RunError:
+    """The error for a name, or what is none, that is none of the known ones, with the nearest of them, if any is near."""
+    close = get_close_matches(wanted, known, n=1, cutoff=0.4) if isinstance(wanted, str) else []
     nearest = f" (did you mean {close[0]!r}?)" if close else ""
-    return RunError(f"{option} {wanted!r}: there is no such {kind}{nearest}; choose one of {', '.join(map(repr, known))}")
+    return RunError(f"{option} {shown(wanted)}: there is no such {kind}{nearest}; choose one of {', '.join(map(repr, known))}")

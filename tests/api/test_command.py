@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 import digitcmp
@@ -71,7 +72,9 @@ def test_a_sweep_is_the_command(run_cli: Cli, tmp_path: Path, monkeypatch: pytes
     assert result.table("train_loss")["mean"].gt(0).all()
     for shown in (repr(result), result._repr_html_()):
         assert all(word in shown for word in ("wsn", "net2", "test accuracy [%]", "paired by seed", "warning: "))
+    before = torch.get_rng_state()
     assert digitcmp.load_model(result.runs[1]).seed == 1
+    assert torch.get_rng_state().equal(before)
 
 
 def test_a_search_is_a_sweep(tmp_path: Path) -> None:
