@@ -30,6 +30,7 @@ WRONG = {
     ("model",): "model: give it a name, as in model mine",
     ("plugins", "mine"): "plugins mine: it is plugins.py; leave mine out",
     ("model", "a b"): "model a b: a choice's name has letters, digits and _ alone, a letter first",
+    ("model", "net1"): "model net1: digitcmp has one of this name, which would be taken; choose another name",
     ("model", "../up"): "model ../up: a choice's name has letters, digits and _ alone, a letter first",
 }
 

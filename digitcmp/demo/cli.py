@@ -1,11 +1,10 @@
 """``python -m digitcmp.demo RUN_DIR…``: draw two digits, and see what networks say of them."""
 
-import argparse
 from pathlib import Path
 
+from digitcmp.arguments import Arguments
 from digitcmp.localhost import add_options, check_port, serve
 from digitcmp.report.command import exit_codes
-from digitcmp.screen import Help
 
 DESCRIPTION = """\
 Open a page to draw two digits on, or to have a random pair of test images, and see live what networks that runs have kept
@@ -19,9 +18,9 @@ examples:
 PORT = 8765
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line's arguments."""
-    arguments = argparse.ArgumentParser("python -m digitcmp.demo", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
+    arguments = Arguments("python -m digitcmp.demo", description=DESCRIPTION, epilog=EXAMPLES)
     arguments.add_argument("runs", type=Path, nargs="+", metavar="RUN_DIR", help="the folder of a run, with its run.json and networks")
     add_options(arguments, PORT)
     arguments.add_argument(

@@ -1,6 +1,5 @@
 """``python -m digitcmp.draw model=NAME``: the architecture of a network as a table of its layers, and as a picture."""
 
-import argparse
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -8,6 +7,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from digitcmp.arguments import Arguments
 from digitcmp.config.allowed import let_in
 from digitcmp.config.composed import check_value, unchecked, walk
 from digitcmp.config.messages import one_line
@@ -16,7 +16,6 @@ from digitcmp.errors import ConfigError
 from digitcmp.files import shipped, write_whole
 from digitcmp.plugins import resolvers
 from digitcmp.report.command import exit_codes
-from digitcmp.screen import Help
 from digitcmp.terminal import Terminal, say
 
 DESCRIPTION = """\
@@ -32,9 +31,9 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line's arguments."""
-    arguments = argparse.ArgumentParser("python -m digitcmp.draw", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
+    arguments = Arguments("python -m digitcmp.draw", description=DESCRIPTION, epilog=EXAMPLES)
     arguments.add_argument("overrides", nargs="+", metavar="KEY=VALUE", help="the network, as digitcmp itself takes it")
     arguments.add_argument("--config-dir", type=Path, metavar="FOLDER", help="a folder with YAML files of your own")
     arguments.add_argument("--allow-code", action="append", default=[], metavar="FILE", help="code of your own beside them")

@@ -1,11 +1,10 @@
 """``python -m digitcmp.mistakes RUN_DIR``: which test pairs a run's networks answer wrongly, and what they read in them."""
 
-import argparse
 from pathlib import Path
 
+from digitcmp.arguments import Arguments
 from digitcmp.errors import RunError
 from digitcmp.report.command import exit_codes
-from digitcmp.screen import Help
 
 DESCRIPTION = """\
 Ask the networks that a run has kept (save_model=true, and single runs of up to ten rounds) about their test pairs again, and write the
@@ -19,9 +18,9 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line's arguments."""
-    arguments = argparse.ArgumentParser("python -m digitcmp.mistakes", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
+    arguments = Arguments("python -m digitcmp.mistakes", description=DESCRIPTION, epilog=EXAMPLES)
     arguments.add_argument("run", type=Path, metavar="RUN_DIR", help="a run's folder, with its run.json and records")
     arguments.add_argument("--rounds", type=int, default=10, metavar="N", help="how many of its rounds, the first ones (default: 10)")
     arguments.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: the run's folder)")

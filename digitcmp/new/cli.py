@@ -1,13 +1,12 @@
 """``python -m digitcmp.new KIND NAME``: a commented file to start from, in a folder of the user's own."""
 
-import argparse
 from pathlib import Path
 
+from digitcmp.arguments import Arguments
 from digitcmp.errors import ConfigError
-from digitcmp.files import write_whole
+from digitcmp.files import shipped, write_whole
 from digitcmp.names import check_folder
 from digitcmp.report.command import exit_codes
-from digitcmp.screen import Help
 from digitcmp.terminal import Terminal, say
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -25,9 +24,9 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line's arguments."""
-    arguments = argparse.ArgumentParser("python -m digitcmp.new", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
+    arguments = Arguments("python -m digitcmp.new", description=DESCRIPTION, epilog=EXAMPLES)
     arguments.add_argument("kind", choices=KINDS, help="; ".join(f"{kind}: {what}" for kind, what in KINDS.items()))
     arguments.add_argument("name", nargs="?", help="how it is chosen, as in model=NAME")
     arguments.add_argument("--in", dest="folder", type=Path, default=Path("my_conf"), metavar="FOLDER", help="where (default: my_conf)")
@@ -35,7 +34,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def make(kind: str, name: str | None, folder: Path) -> Path:
-    """Write the file. Raises ConfigError for a name that is none, and where there is such a file; RunError where it cannot be written."""
+    """Write the file. Raises ConfigError for a name that is none or taken, and where there is such a file; RunError where it cannot be
+    written."""
     if (name is None) != (kind == "plugins"):
         raise ConfigError(
             f"{kind}: give it a name, as in {kind} mine" if name is None else f"plugins {name}: it is {PLUGINS}; leave {name} out"
@@ -43,6 +43,8 @@ def make(kind: str, name: str | None, folder: Path) -> Path:
     check_folder("--in", folder)
     if name is not None and not name.isidentifier():
         raise ConfigError(f"{kind} {name}: a choice's name has letters, digits and _ alone, a letter first")
+    if (shipped("conf") / f"{kind}/{name}.yaml").is_file():
+        raise ConfigError(f"{kind} {name}: digitcmp has one of this name, which would be taken; choose another name")
     path = folder / (PLUGINS if name is None else f"{kind}/{name}.yaml")
     if path.exists() or path.is_symlink():
         raise ConfigError(f"{path}: there is such a file, which stays as it is; choose another name, or another folder with --in")

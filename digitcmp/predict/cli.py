@@ -1,13 +1,12 @@
 """``python -m digitcmp.predict RUN_DIR A.png B.png``: what a kept network says of the digits in two pictures."""
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from digitcmp.arguments import Arguments
 from digitcmp.errors import RunError
 from digitcmp.report.command import exit_codes
-from digitcmp.screen import Help
 
 if TYPE_CHECKING:
     from digitcmp.predict.answers import Kept
@@ -27,9 +26,9 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line's arguments."""
-    arguments = argparse.ArgumentParser("python -m digitcmp.predict", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
+    arguments = Arguments("python -m digitcmp.predict", description=DESCRIPTION, epilog=EXAMPLES)
     arguments.add_argument("run", type=Path, metavar="RUN_DIR", help="a run's folder, with its run.json and networks")
     arguments.add_argument("files", type=Path, nargs="+", metavar="FILE", help="pictures, two for each pair; or one .npz file")
     arguments.add_argument("--seed", type=int, metavar="S", help="the network of which seed (default: the run's first)")

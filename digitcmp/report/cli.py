@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from digitcmp.arguments import Arguments
 from digitcmp.errors import RunError
 from digitcmp.inert import storable
 from digitcmp.localhost import add_options, check_port, serve
 from digitcmp.report.command import exit_codes
 from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, METRICS, TEST_ACCURACY, Metric, find_metric
-from digitcmp.screen import Help
 
 DESCRIPTION = """\
 Report on every run found at or below the folders: a table with intervals, comparisons paired by seed, figures, and one
@@ -27,9 +27,9 @@ examples:
 PORT = 8766
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line's arguments."""
-    arguments = argparse.ArgumentParser("python -m digitcmp.report", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
+    arguments = Arguments("python -m digitcmp.report", description=DESCRIPTION, epilog=EXAMPLES)
     arguments.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a run's folder, or one that holds runs at any depth")
     arguments.add_argument(
         "--baseline", metavar="LABEL", help="compare with this configuration, named as in the table or by hash (default: the first)"

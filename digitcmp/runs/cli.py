@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from digitcmp.arguments import Arguments
 from digitcmp.errors import RunError
 from digitcmp.report.command import exit_codes
-from digitcmp.screen import Help
 
 DESCRIPTION = """\
 How far runs are, and everything around them: finding, comparing, repeating and removing them. Nothing is trained but by rerun, and torch
@@ -22,9 +22,9 @@ examples:
 WHERE = "only runs with this value (also !=, <, <=, >, >=; text with * and ?), of a key of the configuration or of the run; repeatable"
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line's arguments."""
-    arguments = argparse.ArgumentParser("python -m digitcmp.runs", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
+    arguments = Arguments("python -m digitcmp.runs", description=DESCRIPTION, epilog=EXAMPLES)
     commands = arguments.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     status = add(commands, "status", "how far the runs of a folder are, which rounds are in flight, how long it takes, what is best so far")
@@ -73,15 +73,15 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
-def one(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def one(command: Arguments) -> Arguments:
     """A command that takes a run."""
     command.add_argument("run", type=Path, metavar="RUN", help="its folder")
     return command
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str) -> argparse.ArgumentParser:
+def add(commands: "argparse._SubParsersAction[Arguments]", name: str, what: str) -> Arguments:
     """A command with its help."""
-    return commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".", formatter_class=Help)
+    return commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
 
 
 def run_status(arguments: argparse.Namespace) -> None:
@@ -108,7 +108,7 @@ def run_ls(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(as_json(runs))
     else:
-        print_runs(runs, arguments.folder, columns(arguments.where, arguments.sort, arguments.columns))
+        print_runs(runs, arguments.folder, columns(runs, arguments.where, arguments.sort, arguments.columns))
 
 
 def run_show(arguments: argparse.Namespace) -> None:

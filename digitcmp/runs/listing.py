@@ -3,12 +3,15 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from rich.cells import cell_len
 
 from digitcmp.counting import counted
 from digitcmp.inert import line, shortened
-from digitcmp.runs.facts import FILTER, Facts, chosen, ordered, read_facts
+from digitcmp.report.metrics import unknown
+from digitcmp.runs.facts import FILTER, Facts, check_key, chosen, ordered, read_facts
+from digitcmp.runs.status import State
 
 ACCURACIES = ("test_accuracy", "val_accuracy")
 WIDEST = 30  # characters of a value of a key that was asked for
@@ -16,14 +19,19 @@ WIDEST = 30  # characters of a value of a key that was asked for
 
 def list_runs(folder: Path, filters: Sequence[str], status: str | None, sort: str | None, reverse: bool) -> list[Facts]:
     """The runs at or below a folder that pass the filters, in this order (None: by their folders). Raises RunError."""
+    if status and status not in (states := get_args(State)) and not set(status) & set("*?["):
+        raise unknown("--status", status, "status", states)
     found = chosen(read_facts(folder), [*filters, *([f"status={status}"] if status else [])])
     if sort and found:
         return ordered(found, sort, reverse)
     return found[::-1] if reverse else found
 
 
-def columns(filters: Sequence[str], sort: str | None, more: str) -> list[str]:
-    """The keys that have a column of their own: those that were asked for in any way, but for what every list has."""
+def columns(runs: Sequence[Facts], filters: Sequence[str], sort: str | None, more: str) -> list[str]:
+    """The keys that have a column of their own: those that were asked for in any way, but for what every list has. Raises RunError for one
+    that none of the runs has."""
+    for key in filter(None, more.split(",") if runs else []):
+        check_key("--columns", key, {name for facts in runs for name in facts})
     keys = [parts[1].strip() for text in filters if (parts := FILTER.fullmatch(text))] + ([sort] if sort else []) + more.split(",")
     return [key for key in dict.fromkeys(keys) if key and key not in ("status", "done", "note", "tags", "name", "folder", *ACCURACIES)]
 

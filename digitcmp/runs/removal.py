@@ -165,4 +165,7 @@ def asked(text: str) -> bool:
     """Ask at the terminal; no is the answer of nobody. Raises RunError where there is no terminal."""
     if not sys.stdin.isatty():
         raise RunError(f"{line(text)} Nobody can be asked here; add --yes")
-    return input(f"{line(text)} [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return input(f"{line(text)} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        return False

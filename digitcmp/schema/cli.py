@@ -1,12 +1,11 @@
 """``python -m digitcmp.schema [KIND]``: what the keys of a YAML file take, for an editor."""
 
-import argparse
 from pathlib import Path
 
+from digitcmp.arguments import Arguments
 from digitcmp.files import write_whole
 from digitcmp.report.command import exit_codes
 from digitcmp.schema.files import KINDS, as_text
-from digitcmp.screen import Help
 
 DESCRIPTION = """\
 Print a JSON schema (draft 7) of the YAML files: every key with its type, its range and its meaning. An editor that knows it completes keys,
@@ -27,9 +26,9 @@ below `# @package _global_`, where it has that line.
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line's arguments."""
-    arguments = argparse.ArgumentParser("python -m digitcmp.schema", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
+    arguments = Arguments("python -m digitcmp.schema", description=DESCRIPTION, epilog=EXAMPLES)
     arguments.add_argument("kind", nargs="?", default="run", choices=KINDS, metavar="KIND", help="the kind of file (default: run)")
     arguments.add_argument("--write", type=Path, metavar="FOLDER", help="write those of all kinds into this folder, KIND.json each")
     return arguments

@@ -1,14 +1,13 @@
 """``python -m digitcmp.verify FOLDER``: do the rounds on record come out again?"""
 
-import argparse
 import secrets
 import sys
 from pathlib import Path
 
+from digitcmp.arguments import Arguments
 from digitcmp.config.schema import Config
 from digitcmp.errors import RunError
 from digitcmp.report.command import exit_codes
-from digitcmp.screen import Help
 
 DESCRIPTION = """\
 Draw some rounds of every configuration on record at or below a folder (of a
@@ -34,9 +33,9 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line's arguments."""
-    arguments = argparse.ArgumentParser("python -m digitcmp.verify", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
+    arguments = Arguments("python -m digitcmp.verify", description=DESCRIPTION, epilog=EXAMPLES)
     arguments.add_argument("folder", type=Path, metavar="FOLDER", help="a run's folder, or one that holds runs at any depth")
     arguments.add_argument(
         "--rounds", type=int, default=10, metavar="N", help="how many rounds of each configuration are trained again (default: 10)"

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,8 @@ def test_table(runs: Path, run_main: Main) -> None:
         (["--where", "dropout=0"], "did you mean model.dropout"),
         (["--sort", "accuracy"], "test_accuracy"),
         (["--where", "wsn"], "this is no filter"),
+        (["--status", "dnoe"], "--status 'dnoe': there is no such status (did you mean 'done'?); choose one of 'done', 'failed'"),
+        (["--columns", "model.dropot"], "--columns model.dropot: no run here has this key; did you mean model.dropout"),
     ],
 )
 def test_bad_filters(runs: Path, run_main: Main, options: list[str], told: str) -> None:
@@ -97,6 +100,14 @@ def test_bad_filters(runs: Path, run_main: Main, options: list[str], told: str) 
     assert ended.code == 1
     assert told in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-D at a question is no."""
+    terminal = StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert removal.asked("Remove them?") is False
 
 
 def test_values() -> None:

@@ -1,10 +1,9 @@
 """``python -m digitcmp.report.ablation FOLDER``: what each rung of a ladder of runs buys, from what is on disk."""
 
-import argparse
 from pathlib import Path
 
+from digitcmp.arguments import Arguments
 from digitcmp.report.command import exit_codes
-from digitcmp.screen import Help
 
 DESCRIPTION = """\
 Report on a ladder: runs that lead from a first configuration to a last one, one change at a time, and changes that were
@@ -19,10 +18,10 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line's arguments."""
     command = "python -m digitcmp.report.ablation"
-    arguments = argparse.ArgumentParser(command, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
+    arguments = Arguments(command, description=DESCRIPTION, epilog=EXAMPLES)
     arguments.add_argument("folder", type=Path, metavar="FOLDER", help="the folder that holds the runs of the ladder")
     arguments.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: summary/ in the folder)")
     return arguments
