@@ -16,11 +16,13 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from digitcmp.errors import SearchError
+from digitcmp.errors import DAMAGED, SearchError
+from digitcmp.files import is_special
 from digitcmp.passwords import holds_password, without_passwords
 
 SQLITE_TIMEOUT = 60  # seconds that a process waits for the others to finish writing
 JOURNAL = "journal:///"
+POSTGRES = ("postgresql", "postgresql+psycopg")
 StudyLock = Callable[[], AbstractContextManager[Any]]
 
 
@@ -51,7 +53,7 @@ def clear_errors(name: str) -> Iterator[None]:
             raise
         older = "optuna storage upgrade" in str(error)
         advice = "run optuna storage upgrade --storage URL" if older else "install a newer Optuna: pip install -U optuna"
-        raise SearchError(f"storage={name}: its tables are of another Optuna version; {advice}") from error
+        raise SearchError(f"storage={name}: its tables are of another Optuna version, or of another program; {advice}") from error
     except (SQLAlchemyError, StorageInternalError) as error:
         raise SearchError(f"storage={name}: {reason(error)}; is it there, and may it be written?") from error
 
@@ -76,7 +78,10 @@ def open_storage(url: str) -> Iterator[StudyStorage]:
         appending = cast(JournalFileOpenLock, FileLock(f"{path}.append.lock", thread_local=False))
         with clear_errors(url):
             with lock():
-                made = JournalStorage(JournalFileBackend(str(path), lock_obj=appending))
+                try:
+                    made = JournalStorage(JournalFileBackend(str(path), lock_obj=appending))
+                except DAMAGED as error:  # what it finds in another kind of file
+                    raise SearchError(f"storage={url}: this is no journal of Optuna's, or it is damaged; give another file") from error
             yield StudyStorage(made, url, lock)
         return
     parsed = parse(url)
@@ -114,20 +119,25 @@ def parse(url: str) -> sqlalchemy.URL:
     except (ArgumentError, ValueError):  # the latter for a port that is no number
         parsed = None
     if parsed is not None and parsed.database and url.isprintable():
-        kind, rest = parsed.get_backend_name(), f"{parsed.host}{parsed.database}"
-        if kind == "sqlite" or (kind == "postgresql" and "@" not in rest):  # such an @ belongs to a password
+        driver, rest = parsed.drivername, f"{parsed.host}{parsed.database}"
+        plain = driver == "sqlite" and not parsed.query and parsed.database != ":memory:"
+        if plain or (driver in POSTGRES and "@" not in rest):  # such an @ belongs to a password
             return parsed
     told = "(not shown, as it may hold a password; there, @ is written %40)" if holds_password(url) else url
     raise SearchError(f"storage={told}: use sqlite:///FILE, journal:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
 
 
 def file_lock(path: Path, name: str) -> StudyLock:
-    """A lock beside a file. Raises SearchError where none can be written."""
+    """A lock beside a file. Raises SearchError where none can be written, and for what is no file."""
     try:
+        if path.is_dir() or is_special(path):
+            raise SearchError(
+                f"storage={name}: {path} is {'a folder' if path.is_dir() else 'no file'}; give a file, new or an earlier study's"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         Path(f"{path}.lock").touch()
     except OSError as error:
-        raise SearchError(f"storage={name}: cannot write {path.parent}: {error.strerror}; choose a folder that can be written") from error
+        raise SearchError(f"storage={name}: cannot write {path}: {error.strerror}; choose a folder that can be written") from error
     lock = FileLock(f"{path}.lock", thread_local=False)
     return lambda: lock
 

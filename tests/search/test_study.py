@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -208,6 +210,51 @@ def test_a_study_of_something_else_is_refused(url: str, change: dict[str, Any], 
         open_study(storage, "study", SearchConfig(), {**IDENTITY, **change}, sampler, optuna.pruners.NopPruner())
     assert words in str(caught.value)
     assert "choose another hydra.sweep.dir" in str(caught.value)
+
+
+SOMETHING_ELSE = {  # what is there, and what is said of it
+    "sqlite:///folder": r"storage=sqlite:///folder: .*/folder is a folder; give a file",
+    "sqlite:///pipe": r"storage=sqlite:///pipe: .*/pipe is no file; give a file",
+    "sqlite:////dev/null": "/dev/null is no file",
+    "sqlite:///loop": "storage=sqlite:///loop: unable to open database file",
+    "sqlite:///text": "storage=sqlite:///text: file is not a database",
+    "sqlite:///other.db": "its tables are of another Optuna version, or of another program",
+    "sqlite:///:memory:": "use sqlite:///FILE",
+    "sqlite:///a?timeout=abc": "use sqlite:///FILE",
+    "sqlite+aiosqlite:///a": "use sqlite:///FILE",
+    "postgresql+psycopg2://me:hidden@h/x": "not shown, as it may hold a password",
+    "postgres://me@h/x": "storage=postgres://me@h/x: use sqlite:///FILE",
+    "journal:///": "storage=journal:///: .* is a folder",
+    "journal:///folder": "/folder is a folder",
+    "journal:///pipe": "/pipe is no file",
+    "journal:////dev/zero": "/dev/zero is no file",
+    "journal:///text": "storage=journal:///text: this is no journal of Optuna's, or it is damaged",
+    "journal:///lines": "storage=journal:///lines: this is no journal of Optuna's, or it is damaged",
+    "journal:///bytes": "storage=journal:///bytes: this is no journal of Optuna's, or it is damaged",
+}
+
+
+@pytest.mark.parametrize(("given", "told"), SOMETHING_ELSE.items(), ids=SOMETHING_ELSE)
+def test_what_is_no_storage(given: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is told in one line, at once; nothing is left beside it but a lock."""
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    os.mkfifo("pipe")
+    Path("loop").symlink_to("loop")
+    Path("text").write_text("hello\nworld\n" * 100)
+    Path("lines").write_text('{"a": 1}\n{"b": 2}\n')
+    Path("bytes").write_bytes(bytes(range(256)) * 10)
+    with closing(sqlite3.connect("other.db")) as database:  # as alembic leaves it, whose program it be
+        database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        database.execute("INSERT INTO alembic_version VALUES ('abc')")
+        database.execute("CREATE TABLE studies (a INT)")
+        database.commit()
+    before = {path.name for path in tmp_path.iterdir()}
+    with pytest.raises(SearchError, match=told) as raised, open_storage(given):
+        pass
+    assert str(raised.value).isprintable()
+    assert "hidden" not in str(raised.value)
+    assert {path.name.removesuffix(".lock") for path in tmp_path.iterdir()} <= before
 
 
 def test_starting_points_are_queued_once(url: str) -> None:
