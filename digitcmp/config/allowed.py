@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from digitcmp.errors import ConfigError
+from digitcmp.files import shipped
 
 ALLOWED = "DIGITCMP_ALLOW_CODE"
 BESIDE = "plugins.py"  # in a folder of YAML files
@@ -29,7 +30,7 @@ def code_here() -> tuple[tuple[str, ...], tuple[Path, ...]]:
 
 def let_in(names: Sequence[str], folder: str | Path | None = None) -> None:
     """Let modules and files in. folder: one of YAML files, which may have a file beside them. Raises ConfigError for a file that there is
-    not, and for one beside them that is not let in."""
+    not, for one beside them that is not let in, and for a YAML file that would not be read (`check_names`)."""
     for name in names:
         if name.endswith(".py") and ("," in name or not Path(name).is_file()):
             raise ConfigError(
@@ -42,3 +43,17 @@ def let_in(names: Sequence[str], folder: str | Path | None = None) -> None:
             f"{beside}: code that is not digitcmp's own, offered beside these YAML files, is run only where it is let in; "
             f"add --allow-code {beside}"
         )
+    if folder is not None:
+        check_names(Path(folder))
+
+
+def check_names(folder: Path) -> None:
+    """Raise ConfigError for a YAML file of the user's own that has the name of one of ours and says something else: Hydra would take ours,
+    without a word."""
+    conf = shipped("conf")
+    for ours in sorted(conf.rglob("*.yaml")):
+        own = folder / ours.relative_to(conf)
+        if own.is_file() and own.read_bytes() != ours.read_bytes():
+            *group, name = own.relative_to(folder).with_suffix("").parts
+            chosen = f"{'/'.join(group)}={name}" if group else str(own.name)
+            raise ConfigError(f"{own}: digitcmp has a file of this name, which would be taken ({chosen}); give yours another name")

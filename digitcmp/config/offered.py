@@ -6,8 +6,11 @@ of its top-level module. Here are names and places alone: nothing of a package i
 """
 
 import hashlib
+import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib import import_module, invalidate_caches
@@ -19,7 +22,9 @@ from typing import Any
 
 from digitcmp.config.allowed import code_here, files
 from digitcmp.errors import ConfigError
+from digitcmp.given import shown
 
+NAME = re.compile(r"\w[\w.-]*")
 PREFIX = "digitcmp."
 KINDS = {  # groups of entry points: what each holds, and how it is chosen
     "blocks": "kind",
@@ -59,13 +64,21 @@ class Offer:
 
     def load(self) -> Any:
         """The thing itself. Raises ConfigError where it cannot be imported."""
-        try:
+        with imported(self):
             return self.get()
-        except ConfigError:
-            raise
-        except Exception as error:  # whatever the code of others raises
-            said = (str(error).splitlines() or [""])[0]
-            raise ConfigError(f"{self} cannot be imported ({type(error).__name__}: {said})") from error
+
+
+@contextmanager
+def imported(what: object) -> Iterator[None]:
+    """Import code of others. Raises ConfigError for whatever that raises: one that ends the program (`sys.exit()`) would end it as if all
+    were done."""
+    try:
+        yield
+    except (ConfigError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        said = (str(error).splitlines() or [""])[0]
+        raise ConfigError(f"{what} cannot be imported ({type(error).__name__}: {said})") from error
 
 
 def offers() -> dict[str, dict[str, list[Offer]]]:
@@ -85,12 +98,22 @@ def read(path: tuple[str, ...], let_in: tuple[Path, ...]) -> dict[str, dict[str,
                 offer = Offer(group, point.name, package_of(point, point.dist), point.value, point.load)
                 found[group][point.name] = sorted([*found[group].get(point.name, []), offer], key=lambda offer: offer.package.name)
     for file in let_in:
-        package = Package(f"{file.parent.name}/{file.name}", hashlib.sha256(file.read_bytes()).hexdigest()[:12], code=file)
         module = module_of(file, let_in)
+        package = Package(f"{file.parent.name}/{file.name}", hashlib.sha256(file.read_bytes()).hexdigest()[:12], code=file)
         for group in KINDS:
-            for name, thing in dict(getattr(module, group, {})).items():
+            for name, thing in named(file, group, getattr(module, group, {})).items():
                 found[group].setdefault(name, []).append(Offer(group, name, package, thing, partial(itself, thing)))
     return found
+
+
+def named(file: Path, group: str, given: object) -> Mapping[str, Any]:
+    """What a file offers in a group. Raises ConfigError for what is no dictionary, and for a key that is no name."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{file}: {group} is a {type(given).__name__}; it must be a dictionary, as in {group} = {{'mine': Mine}}")
+    for name in given:
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            raise ConfigError(f"{file}: {group} has {shown(name)}, which is no name; a name has letters, digits, _, - and . alone")
+    return given
 
 
 def itself(thing: Any) -> Any:
@@ -107,11 +130,16 @@ def module_of(file: Path, let_in: tuple[Path, ...]) -> ModuleType:
     if (known := sys.modules.get(name)) is not None and known.__file__ != str(file):
         del sys.modules[name]
     invalidate_caches()
-    try:
-        return import_module(name)
-    except Exception as error:  # whatever the code of others raises
-        said = (str(error).splitlines() or [""])[0]
-        raise ConfigError(f"{file} cannot be imported ({type(error).__name__}: {said})") from error
+    with imported(file):
+        found, before = find_spec(name), Path.cwd()
+        if found is None or not Path(str(found.origin)).samefile(file):  # a package of its name, or a file beside another one let in
+            origin = found.origin if found else "nothing"
+            raise ConfigError(f"--allow-code {file}: Python takes {origin} for it; give the file another name, without dots")
+        module = import_module(name)
+        if Path.cwd() != before:
+            os.chdir(before)
+            raise ConfigError(f"{file} changes the working folder when it is imported, and with it where results go; take that out")
+        return module
 
 
 def package_of(point: EntryPoint, distribution: Distribution) -> Package:

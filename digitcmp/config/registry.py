@@ -8,7 +8,7 @@ from functools import cache, partial
 from importlib import import_module
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from digitcmp.config.offered import PREFIX, Offer, Package, offers
+from digitcmp.config.offered import PREFIX, Offer, Package, imported, offers
 from digitcmp.errors import ConfigError
 
 T = TypeVar("T")
@@ -97,12 +97,10 @@ def load(place: Any) -> Any:
     if not isinstance(place, str):
         return place
     module, _, name = place.partition(":")
-    try:
+    if module.startswith(PREFIX):
         return getattr(import_module(module), name)
-    except Exception as error:  # whatever the code of others raises
-        if module.startswith(PREFIX):
-            raise
-        raise ConfigError(f"{place} cannot be imported ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})") from error
+    with imported(place):
+        return getattr(import_module(module), name)
 
 
 def check_known(key: str, name: str, what: str, known: Iterable[str], told: str | None = None) -> None:

@@ -89,6 +89,8 @@ class Scheduler:
             kept = self.interrupt()
             if issubclass(kind, KeyboardInterrupt):
                 raise KeyboardInterrupt(kept) from None
+            if isinstance(error, SystemExit) and not error.code:  # it would end as if all were done
+                raise RunError(f"a part that is not digitcmp's own has ended the program (sys.exit); {kept}") from error
             return
         for run in list(self.begun):  # others have rounds of these
             self.end(run)

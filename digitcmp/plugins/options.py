@@ -23,6 +23,7 @@ def given(arguments: list[str]) -> list[str]:
     """The arguments in Hydra's words: --help-keys is --help hydra/help=keys. Raises ConfigError for an option that there is not, and
     for one that lacks what it needs."""
     parsed = parse(arguments)
+    check_once(arguments)
     let_in(parsed.allow_code or [], parsed.config_dir)
     arguments = without_allowed(arguments, parsed.allow_code or [])
     if parsed.shell_completion:
@@ -61,6 +62,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
     parser.error = error  # type: ignore[method-assign]
     return parser.parse_intermixed_args(arguments)
+
+
+def check_once(arguments: list[str]) -> None:
+    """Raise ConfigError for an option with a value that is given twice: the first one would count for nothing."""
+    once = [action for action in get_args_parser()._actions if action.option_strings and action.nargs != 0]
+    for action in once:
+        given = [text.partition("=")[0] for text in arguments if text.partition("=")[0] in action.option_strings]
+        if len(given) > 1:
+            folder = "; another folder of YAML files is added with hydra.searchpath=[FOLDER]" if action.dest == "config_dir" else ""
+            raise ConfigError(f"{given[-1]}: this is given {len(given)} times, and only one counts{folder}")
 
 
 def without_allowed(arguments: list[str], allowed: list[str]) -> list[str]:

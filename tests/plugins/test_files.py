@@ -9,6 +9,7 @@ import pytest
 import digitcmp
 from digitcmp.config.allowed import ALLOWED
 from digitcmp.errors import RunError
+from digitcmp.files import shipped
 from digitcmp.new import cli as new
 from tests.conftest import Ended
 
@@ -46,6 +47,75 @@ def test_files_that_are_none(run_cli: Cli) -> None:
     ended = run_cli(*LET_IN, "dry_run=true")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == f"digitcmp: {Path(FILE).absolute()} cannot be imported (ModuleNotFoundError: No module named 'nowhere')\n"
+
+
+BROKEN = {
+    "syntax": (b"def\n", "cannot be imported (SyntaxError: invalid syntax (plugins.py, line 1))"),
+    "not UTF-8": (b"x = '\xff'\n", "cannot be imported (SyntaxError: (unicode error) 'utf-8' codec can't decode byte 0xff"),
+    "NUL": (b"x = '\0'\n", "cannot be imported (SyntaxError: source code string cannot contain null bytes"),
+    "exit": (b"import sys\nsys.exit()\n", "cannot be imported (SystemExit: )"),
+    "exit code": (b"raise SystemExit(3)\n", "cannot be imported (SystemExit: 3)"),
+    "stranger": (b"class Own(BaseException): pass\nraise Own('a\\nb\\x1b[31m')\n", "cannot be imported (Own: a)"),
+    "endless": (b"def f(): f()\nf()\n", "cannot be imported (RecursionError: "),
+    "module": (b"import json as data\n", "data is a module; it must be a dictionary, as in data = {'mine': Mine}"),
+    "list": (b"blocks = ['scaled']\n", "blocks is a list; it must be a dictionary"),
+    "number": (b"blocks = {1: print}\n", "blocks has 1, which is no name; a name has letters, digits, _, - and . alone"),
+    "control": (b"augmentations = {'a\\x1b[31m\\n': print}\n", r"augmentations has 'a\x1b[31m\n', which is no name"),
+    "folder": (b"import os\nos.chdir('/')\n", "changes the working folder when it is imported, and with it where results go"),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), BROKEN.values(), ids=BROKEN)
+def test_files_that_break(text: bytes, told: str, run_cli: Cli) -> None:
+    """Whatever a file does when it is imported, it never ends a command as if all were done; the working folder stays."""
+    Path(FILE).write_bytes(text)
+    here = Path.cwd()
+    ended = run_cli(*LET_IN, "dry_run=true")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert told in ended.err
+    assert ended.err.strip().isprintable()
+    assert Path.cwd() == here
+
+
+def test_another_file_of_its_name(run_cli: Cli) -> None:
+    """What was let in is what is run: no file that happens to lie beside another one that was let in, and no package."""
+    for place in ("other", "my_conf/mine"):
+        Path(place).mkdir()
+    Path("other/mine.py").write_text("blocks = {}\n")
+    for wrong in ("my_conf/mine.py", "my_conf/mine/__init__.py"):
+        Path(wrong).write_text("raise SystemExit('it was run')\n")
+        ended = run_cli("--config-dir", "my_conf", "--allow-code", FILE, "--allow-code", "other/mine.py", "dry_run=true")
+        assert (ended.code, ended.err.count("\n")) == (1, 1)
+        assert f"--allow-code {Path('other/mine.py').absolute()}: Python takes {Path(wrong).absolute()} for it; give the file" in ended.err
+
+
+@pytest.mark.parametrize("name", ["model/net1", "config", "experiment/best", "optimizer/adam"])
+def test_names_that_are_taken(name: str, run_cli: Cli) -> None:
+    """A file that Hydra would leave out for ours of the same name is refused, unless it says the same."""
+    Path(FILE).unlink()
+    ours, own = shipped("conf") / f"{name}.yaml", Path("my_conf", f"{name}.yaml")
+    own.parent.mkdir(exist_ok=True)
+    own.write_bytes(ours.read_bytes())
+    assert run_cli("--config-dir", "my_conf", "dry_run=true").code == 0
+    own.write_bytes(ours.read_bytes() + b"# mine\n")
+    ended = run_cli("--config-dir", "my_conf", "dry_run=true")
+    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert ended.err.startswith(f"digitcmp: {own}: digitcmp has a file of this name, which would be taken (")
+
+
+def test_a_part_that_ends_the_program(run_cli: Cli) -> None:
+    """Is an error: nothing that was asked for may be missing at exit code 0."""
+    text = Path(FILE).read_text()
+    Path(FILE).write_text(
+        text.replace(
+            "def initialise(self, random: torch.Generator) -> None:",
+            "def initialise(self, random: torch.Generator) -> None:\n        exit()",
+        )
+    )
+    assert "exit()" in Path(FILE).read_text()
+    ended = run_cli(*LET_IN, *TINY, *PARTS, "engine=serial")
+    assert ended.code == 1
+    assert "a part that is not digitcmp's own has ended the program (sys.exit); " in ended.err
 
 
 def test_it_trains_in_workers_and_comes_back(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
