@@ -81,6 +81,8 @@ def text_of(path: Path) -> str:
 def value(cell: str, hint: Any) -> Any:
     """What a cell of a column of this type holds. Raises ValueError."""
     kinds = get_args(hint) or (hint,)
+    if isinstance(kinds[0], str):  # one of some words
+        return kinds[kinds.index(cell)]
     return None if cell == "" and NoneType in kinds else kinds[0](cell)
 
 

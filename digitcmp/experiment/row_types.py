@@ -4,11 +4,11 @@ from typing import Any, get_args, get_type_hints
 
 from digitcmp.train.results import ConfusionRow, DistanceRow, EpochRow, RoundRow
 
-Kinds = dict[str, tuple[type, ...]]  # the types of the values of a row, by field
+Kinds = dict[str, tuple[type | str, ...]]  # the types of the values of a row, by field, or the words that they may be
 
 
 def kinds_of(row: type) -> Kinds:
-    """The types of the values in a row of this kind, by field; whole numbers are numbers, too."""
+    """What the values in a row of this kind may be, by field; whole numbers are numbers, too."""
     found = {name: get_args(hint) or (hint,) for name, hint in get_type_hints(row).items()}
     return {name: (*kinds, int) if float in kinds else kinds for name, kinds in found.items()}
 
@@ -23,9 +23,9 @@ def is_row(values: Any, kinds: Kinds) -> bool:
     return isinstance(values, dict) and values.keys() == kinds.keys() and all(is_value(values[name], kinds[name]) for name in kinds)
 
 
-def is_value(value: Any, kinds: tuple[type, ...]) -> bool:
-    """Whether a value has one of these types; true is no number."""
-    return type(value) in kinds and not (type(value) is int and not 0 <= value <= LARGEST)
+def is_value(value: Any, kinds: tuple[type | str, ...]) -> bool:
+    """Whether a value has one of these types, or is one of these words; true is no number."""
+    return (type(value) in kinds or (isinstance(value, str) and value in kinds)) and not (type(value) is int and not 0 <= value <= LARGEST)
 
 
 def are_columns(columns: Any, kinds: Kinds) -> bool:

@@ -3,6 +3,7 @@ torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class RoundRow:
     """
 
     seed: int
-    status: str
+    status: Literal["done", "failed"]
     epochs: int
     train_loss: float | None
     train_accuracy: float | None

@@ -86,9 +86,15 @@ def lacking(sweep: Sweep, known: pd.DataFrame) -> dict[str, str]:
 
 
 def contradictions(rounds: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, str]:
-    """By label, the first of its rounds whose figures are not those of its last epoch, in words. Whoever alters one must alter both."""
+    """By label, the first of its rounds whose figures are not those of its last epoch, or whose best is not the best of its
+    epochs, in words. Whoever alters one must alter both."""
     last = epochs.sort_values("epoch", kind="stable").drop_duplicates(["run_index", "seed"], keep="last")
-    both = rounds.merge(last, on=["run_index", "seed"], how="left", suffixes=("", "_last"))
+    # as `digitcmp.train.round.round_row` has it
+    measured = epochs.assign(highest=epochs["val_accuracy"].fillna(epochs["test_accuracy"]))
+    highest = measured.groupby(["run_index", "seed"], as_index=False)["highest"].max()
+    both = rounds.merge(last, on=["run_index", "seed"], how="left", suffixes=("", "_last")).merge(
+        highest, on=["run_index", "seed"], how="left"
+    )
     found: dict[str, str] = {}
     for row in both.to_dict("records"):
         where = f"seed {row['seed']}: its record says"
@@ -98,6 +104,10 @@ def contradictions(rounds: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, str]
         for name in FIGURES:
             if not equal(row[name], row[f"{name}_last"]):
                 found.setdefault(str(row["label"]), f"{where} {name} {row[name]:.8g}, its last epoch {row[f'{name}_last']:.8g}")
+        if not equal(row["best_accuracy"], row["highest"]):
+            found.setdefault(
+                str(row["label"]), f"{where} best_accuracy {row['best_accuracy']:.8g}, the best of its epochs {row['highest']:.8g}"
+            )
     return found
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.published import write_published
 from digitcmp.train.results import RoundResult
 from digitcmp.verify import cli as command
+from digitcmp.verify.draw import draw
 from digitcmp.verify.retrain import config_of
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import change_configuration, change_records, logs_of, records_of, train_run
@@ -163,6 +165,17 @@ def test_a_round_that_contradicts_its_epochs(verify: Verify, sweep: Path) -> Non
         ended = verify(sweep / "b", "--rounds", "1", "--seed", str(seed))
         assert ended.code == 1
         assert "seed 2: its record says test_accuracy 0.99, its last epoch 0." in said(ended)
+
+
+def test_a_best_that_no_epoch_has(sweep: Path) -> None:
+    """Is found, drawn or not; a status that there is not makes its line a damaged one, and the round one that is missing."""
+    assert draw(sweep / "b", 1, 0).contradictions == {}
+    change_records(sweep / "b", lambda one: replace(one, row=replace(one.row, best_accuracy=0.99)) if one.row.seed == 2 else one)
+    (told,) = draw(sweep / "b", 1, 0).contradictions.values()
+    assert told.startswith("seed 2: its record says best_accuracy 0.99, the best of its epochs 0.")
+    change_records(sweep / "b", lambda one: replace(one, row=replace(one.row, status="well")) if one.row.seed == 2 else one)  # type: ignore[arg-type]
+    (told,) = draw(sweep / "b", 1, 0).contradictions.values()
+    assert re.fullmatch(r"\d+ of \d+ rounds on record", told)
 
 
 def test_on_which_device_a_round_is_trained_again(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
