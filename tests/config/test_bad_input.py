@@ -50,6 +50,10 @@ def named(text: str) -> list[str]:
 
 SIZES: dict[str, tuple[list[str], str]] = {
     "rounds": ([f"rounds={LARGE}"], "rounds=1000000000: must be a whole number, at least 1, at most 1,000,000"),
+    "rounds between looks": (
+        ["rounds=auto", f"auto.batch={LARGE}", f"auto.max={LARGE}"],
+        "auto.batch=1000000000: must be a whole number, at least 1, at most 1,000,000",
+    ),
     "many rounds": ([f"rounds={10**15}"], "rounds=1000000000000000: must be a whole number"),
     "seed of 65 bits": ([f"seed={2**64}"], "seed=18446744073709551616: must be a whole number, at least 0, at most 9,007,199,254,740,992"),
     "seed of 201 bits": ([f"seed={2**200}"], "must be a whole number, at least 0"),
@@ -135,6 +139,11 @@ SPACES: dict[str, tuple[list[str], str]] = {
 ALONE: dict[str, tuple[list[str], str]] = {
     "two screens": (["--help-keys", "--help-sweeps"], "--help-keys --help-sweeps: these are screens of their own; ask for one"),
     "two commands": (["--multirun", "--info", "all", "seed=1,2"], "Only one of --run, --multirun, --cfg, --info and --shell_completion"),
+    "two folders": (
+        ["--config-dir", "a", "--config-dir=b", "dry_run=true"],
+        "--config-dir: this is given 2 times, and only one counts; another folder of YAML files is added with hydra.searchpath=[FOLDER]",
+    ),
+    "two configurations": (["-cn", "config", "--config-name", "other"], "--config-name: this is given 2 times, and only one counts"),
     "no checks": (["~hydra.callbacks.digitcmp", "dry_run=true"], "~hydra.callbacks.digitcmp: the program's own callback checks what is"),
     "no callbacks": (["hydra.callbacks={}"], "hydra.callbacks={}: the program's own callback checks what is asked for; leave it"),
     "batches of none": (

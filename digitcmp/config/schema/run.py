@@ -38,8 +38,8 @@ class Auto:
         execution=True,
         help="points: configurations that differ by less are equivalent; of one alone, the interval of its median is to be narrower",
     )
-    batch: int = key(at_least=1, execution=True, help="rounds of each from one look to the next")
-    max: int = key(at_least=1, execution=True, help="rounds of each, at most")
+    batch: int = key(at_least=1, at_most=MOST_ROUNDS, execution=True, help="rounds of each from one look to the next")
+    max: int = key(at_least=1, at_most=MOST_ROUNDS, execution=True, help="rounds of each, at most")
     level: float = key(above=0, at_most=0.5, execution=True, help="probability of a wrong verdict, over all looks and comparisons")
 
 
