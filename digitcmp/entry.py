@@ -26,6 +26,7 @@ def command(module: str, loads: str) -> "NoReturn":
     """
     forget_working_folder()
     open_streams()
+    os.environ["MPLBACKEND"] = "agg"  # figures go into files; another one, of a notebook or a mistyped one, may not be there to be loaded
     if works(sys.argv[1:]):
         notice.show(f"loading {loads} …")
     code: int | str | None = 1

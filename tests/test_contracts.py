@@ -1,5 +1,7 @@
 """What is said of a part that breaks a promise: one line, with the promise, the part, what was found, and what to do."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
@@ -15,7 +17,7 @@ from digitcmp.contracts import augmentation, data, network
 from digitcmp.contracts.telling import check
 from digitcmp.data.sources import SOURCES, Source, Split, load
 from digitcmp.data.transforms import AUGMENTATIONS
-from tests.conftest import compose_config
+from tests.conftest import ROOT, compose_config
 
 
 class Broken(nn.Module):
@@ -171,3 +173,11 @@ def test_everything_that_was_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(AUGMENTATIONS, "shift", lambda images, *_, **__: images + 1)
     with pytest.raises(AssertionError, match="pixels leave the range"):
         check(augmentation.values_stay_in_range, composed("augment=shift"), "augment=mine")
+
+
+def test_assertions_that_python_leaves_out() -> None:
+    """A suite of assertions that are not there keeps every promise: it says so, and fails."""
+    code = "from digitcmp.contracts.telling import check; check(print, None, 'model=net1')"
+    done = subprocess.run([sys.executable, "-O", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "Python leaves assertions out (-O, PYTHONOPTIMIZE), so that nothing would be found" in done.stderr

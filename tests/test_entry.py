@@ -96,8 +96,9 @@ def test_too_little_memory_for_a_library(tmp_path: Path) -> None:
 
 
 def test_a_narrow_and_a_dumb_terminal(sweep: Path) -> None:
-    """Twenty columns: fewer of the table, and a line that says so. No home either, so that matplotlib has no folder for its cache."""
-    done = run(sweep, REPORT, TERM="dumb", COLUMNS="20", HOME="/proc/nowhere", TMPDIR=str(sweep))
+    """Twenty columns: fewer of the table, and a line that says so. No home either, so that matplotlib has no folder for its cache; and
+    the shell of somebody who has chosen a backend that is not there."""
+    done = run(sweep, REPORT, TERM="dumb", COLUMNS="20", HOME="/proc/nowhere", TMPDIR=str(sweep), MPLBACKEND="nonsense")
     assert (done.returncode, done.stderr) == (0, "")
     assert "no room here: " in done.stdout
     assert [path.name for path in sweep.iterdir()] == ["sweep"]

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from digitcmp.config.allowed import code_here, files
+from digitcmp.config.allowed import ALLOWED, code_here, files
 from digitcmp.errors import ConfigError
 from digitcmp.given import shown
 
@@ -124,6 +124,8 @@ def itself(thing: Any) -> Any:
 def module_of(file: Path, let_in: tuple[Path, ...]) -> ModuleType:
     """The module of a file that is let in. Raises ConfigError where it cannot be imported."""
     name = f"digitcmp.own.{file.stem}"
+    if not file.is_file():
+        raise ConfigError(f"{file}: there is no such file; it is let in by {ALLOWED} in the environment, which is to be corrected or unset")
     if [other.stem for other in let_in].count(file.stem) > 1:
         raise ConfigError(f"--allow-code {file}: another file of this name is let in, too; give one of them another name")
     import_module("digitcmp.own").__path__ = [str(one.parent) for one in let_in]

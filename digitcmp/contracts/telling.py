@@ -20,6 +20,8 @@ AT = Path(__file__).parents[1]
 def check(promise: Promise, config: Config, asked: str) -> None:
     """Fail the test, with a line, where a promise is not kept. asked: what is tested, as in model=NAME. With HYDRA_FULL_ERROR=1, what was
     raised is shown whole."""
+    if not __debug__:
+        pytest.fail("Python leaves assertions out (-O, PYTHONOPTIMIZE), so that nothing would be found; run it without", pytrace=False)
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         promise(config)
         return

@@ -40,8 +40,12 @@ def test_it_is_refused_unless_it_is_let_in(run_cli: Cli) -> None:
         )
 
 
-def test_files_that_are_none(run_cli: Cli) -> None:
-    """One that is not there, and one that breaks."""
+def test_files_that_are_none(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is not there, also by the environment, and one that breaks."""
+    monkeypatch.setenv(ALLOWED, "gone.py")
+    gone = f"{Path('gone.py').absolute()}: there is no such file; it is let in by {ALLOWED} in the environment, which is to be corrected"
+    assert run_cli("--help").err.startswith(f"digitcmp: {gone}")
+    monkeypatch.setenv(ALLOWED, "")
     assert run_cli("--allow-code", "gone.py", "--help").err == "digitcmp: --allow-code gone.py: there is no such file\n"
     Path(FILE).write_text("import nowhere\n")
     ended = run_cli(*LET_IN, "dry_run=true")
