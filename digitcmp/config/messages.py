@@ -139,6 +139,10 @@ def wrong_type(error: ValidationError) -> str:
     found = re.search(r"Value '(.*)' (?:of type '.*' could not be converted to|is not a valid) (\w+)", str(error))
     if not error.full_key:
         return first(str(error))
+    if "is not Optional" in str(error):
+        return f"{error.full_key}=null: must have a value"
+    if "Cannot convert 'list' to string" in str(error) or "Cannot convert 'dict' to string" in str(error):
+        return f"{error.full_key}: must be one value; for a run of each: --multirun {error.full_key}=A,B"
     if "is not a ListConfig" in str(error):
         return f"{error.full_key}: must be a list, as in {error.full_key}=[A,B]"
     if other := re.search(r"Value '(.*)' of type '.*' is incompatible with type hint 'Union\[int, str\]'", str(error)):

@@ -139,6 +139,8 @@ SPACES: dict[str, tuple[list[str], str]] = {
 ALONE: dict[str, tuple[list[str], str]] = {
     "two screens": (["--help-keys", "--help-sweeps"], "--help-keys --help-sweeps: these are screens of their own; ask for one"),
     "two commands": (["--multirun", "--info", "all", "seed=1,2"], "Only one of --run, --multirun, --cfg, --info and --shell_completion"),
+    "null": (["engine=null"], "engine=null: must have a value"),
+    "a list": (["engine=[serial,processes]"], "engine: must be one value; for a run of each: --multirun engine=A,B"),
     "two folders": (
         ["--config-dir", "a", "--config-dir=b", "dry_run=true"],
         "--config-dir: this is given 2 times, and only one counts; another folder of YAML files is added with hydra.searchpath=[FOLDER]",
