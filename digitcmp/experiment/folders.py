@@ -14,19 +14,26 @@ SKIPPED = {"summary", ".hydra"}  # folders that hold no runs
 def find_runs(folder: Path) -> list[Path]:
     """Every folder at or below `folder` that holds a run.json, behind symbolic links too, in natural order. Raises RunError when there
     is none."""
+    return runs_and_others(folder)[0]
+
+
+def runs_and_others(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The runs, as `find_runs` finds them, and folders with the tables of a run, of which no run.json says what they are."""
     try:
         if not folder.is_dir():
             raise RunError(f"{folder}: there is no such folder{near(folder)}")
     except OSError as error:  # a name that is too long, or a folder that nobody may look into
         raise RunError(f"{shortened(folder)}: {error.strerror}; give the folder of a run, or one that holds runs") from error
-    found, seen = [], {folder.resolve()}
+    found, others, seen = [], [], {folder.resolve()}
     for top, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if name not in SKIPPED and not is_loop(Path(top, name), seen)]
         if "run.json" in files:
             found.append(Path(top))
+        elif {"rounds.csv", "distances.csv"} <= {*files}:  # the first alone may be somebody's own table
+            others.append(Path(top))
     if not found:
         raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")
-    return sorted(found, key=lambda path: natural(str(path)))
+    return sorted(found, key=lambda path: natural(str(path))), others
 
 
 def near(folder: Path) -> str:

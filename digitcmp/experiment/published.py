@@ -39,6 +39,9 @@ def read_records(directory: Path, about: dict[str, Any]) -> Records:
         by_seed(read_csv(directory / f"{COMPRESSED}.gz", EpochRow)),
         by_seed(read_csv(directory / "distances.csv", DistanceRow)),
     )
+    for seed, rows in epochs.items():
+        if [row.epoch for row in rows] != list(range(1, len(rows) + 1)):
+            raise RunError(f"{directory / COMPRESSED}.gz cannot be read: seed {seed} lacks an epoch, or has one twice")
     records = Records()
     for row in sorted(read_csv(directory / "rounds.csv", RoundRow), key=lambda row: row.seed):
         _, line = to_record(RoundResult(row, epochs.get(row.seed, []), distances.get(row.seed, [])), configuration, "", "rounds.csv")

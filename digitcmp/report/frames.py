@@ -14,7 +14,7 @@ import pandas as pd
 from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
-from digitcmp.experiment.folders import find_runs, natural
+from digitcmp.experiment.folders import natural, runs_and_others
 from digitcmp.given import folder_of
 from digitcmp.inert import line
 from digitcmp.report.origins import last_begun, sweep_of
@@ -79,7 +79,9 @@ def read_abouts(tops: list[Path], for_report: bool, notes: list[str]) -> list[tu
     """
     found, damaged, top_of = [], [], dict[Path, int]()
     for index, top in enumerate(tops):
-        for directory in find_runs(top):
+        runs, others = runs_and_others(top)
+        damaged += [f"{directory} holds rounds.csv, and no run.json that says of what; it is left out" for directory in others]
+        for directory in runs:
             if directory.resolve() in top_of:
                 continue
             top_of[directory.resolve()] = index

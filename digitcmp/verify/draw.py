@@ -10,7 +10,7 @@ import pandas as pd
 from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
-from digitcmp.experiment.folders import find_runs
+from digitcmp.experiment.folders import runs_and_others
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.study import labelled
@@ -38,7 +38,8 @@ class Drawn:
     @property
     def unread(self) -> int:
         """How many runs could not be read, so that nothing of them is verified."""
-        return len({path.resolve() for path in find_runs(self.folder)}) - len(self.sweep.runs)
+        runs, others = runs_and_others(self.folder)
+        return len({path.resolve() for path in [*runs, *others]}) - len(self.sweep.runs)
 
     def about(self, run: int) -> dict[str, Any]:
         """run.json of the run at this position of `sweep.runs`."""

@@ -1,5 +1,6 @@
 """Published runs: their CSV files hold what the logs held, to the last digit, and are refused in one line where they do not."""
 
+import gzip
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -71,10 +72,19 @@ def change(name: str, edit: Callable[[bytes], bytes]) -> Callable[[Path], object
     return lambda folder: (folder / name).write_bytes(edit((folder / name).read_bytes()))
 
 
+def unpacked(edit: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+    """What changes the epochs of a folder."""
+    return change("epochs.csv.gz", lambda data: gzip.compress(edit(gzip.decompress(data))))
+
+
 DAMAGED = {
     "epochs.csv.gz cannot be read: No such file": lambda folder: (folder / "epochs.csv.gz").unlink(),
     "epochs.csv.gz cannot be read": change("epochs.csv.gz", lambda data: b"no" + data[2:]),
     "epochs.csv.gz cannot be read: Compressed file ended": change("epochs.csv.gz", lambda data: data[:-20]),
+    "epochs.csv.gz cannot be read: seed 1 lacks an epoch": unpacked(lambda text: text.replace(b"\n1,1,", b"\n1,2,")),
+    "epochs.csv.gz cannot be read: seed 2 lacks an epoch, or has one twice": unpacked(
+        lambda text: text + text[text.index(b"\n2,1,") + 1 :]
+    ),
     "distances.csv cannot be read: No such file": lambda folder: (folder / "distances.csv").unlink(),
     "rounds.csv has the columns seed, state,": change("rounds.csv", lambda data: data.replace(b"status", b"state")),
     "rounds.csv cannot be read: line 2 is damaged": change("rounds.csv", lambda data: data[: data.index(b"0.75")]),

@@ -178,6 +178,16 @@ def test_a_best_that_no_epoch_has(sweep: Path) -> None:
     assert re.fullmatch(r"\d+ of \d+ rounds on record", told)
 
 
+def test_a_run_without_its_file(trained: Path, tmp_path: Path) -> None:
+    """Is told, and counts as one that cannot be read: nobody may think that all were verified."""
+    shutil.copytree(trained, tmp_path / "s")
+    assert draw(tmp_path / "s", 1, 0).unread == 0
+    (tmp_path / "s" / "b" / "run.json").unlink()
+    drawn = draw(tmp_path / "s", 1, 0)
+    assert drawn.unread == 1
+    assert f"{tmp_path}/s/b holds rounds.csv, and no run.json that says of what; it is left out" in drawn.sweep.warnings
+
+
 def test_on_which_device_a_round_is_trained_again(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU's on a CPU; that of a GPU of Apple's on one, which device=auto never takes; any other wherever there is one."""
     about = read_about(trained / "a")
