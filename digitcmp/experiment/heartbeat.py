@@ -150,7 +150,15 @@ class Heartbeat(Callback):
                 self.tell(f"{path.parent.parent.name} seed {seed}: {why}; it goes on, and Ctrl-C keeps the rounds that are finished")
             if time.monotonic() - touched > LEASE / TOUCHES:
                 touched = time.monotonic()
-                self.each([path for path in list(self.runs) if path not in changed], os.utime)
+                self.each([path for path in list(self.runs) if path not in changed], self.touch)
+
+    def touch(self, path: Path) -> None:
+        """Say that this process lives; its file is written anew within a second where another one has removed it, which takes a process
+        for dead when the file system's clock is put forward by more than a lease."""
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            self.changed.add(path)
 
     def write(self, paths: list[Path]) -> None:
         """Write the files of these runs."""

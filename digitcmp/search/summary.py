@@ -78,7 +78,7 @@ def trials(study: Study, steps: int) -> pd.DataFrame:
     that is not on record.
 
     state: complete, pruned, failed, running, waiting. value: the objective; of a pruned trial, its last intermediate value.
-    best: the best objective of the complete trials so far. seconds: from its last beginning to its end.
+    best: the best objective of the complete trials so far. seconds: from its last beginning to its end (`seconds`).
     """
     rows = [
         {
@@ -86,7 +86,7 @@ def trials(study: Study, steps: int) -> pd.DataFrame:
             "state": "failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
             "value": trial.value,
             "epochs": trial.user_attrs.get("epochs", steps if trial.state == TrialState.COMPLETE else None),
-            "seconds": None if trial.duration is None else trial.duration.total_seconds(),
+            "seconds": seconds(trial),
             "reason": trial.user_attrs.get("reason", ""),
             **trial.params,
         }
@@ -96,6 +96,13 @@ def trials(study: Study, steps: int) -> pd.DataFrame:
     finished = frame["value"].where(frame["state"] == "complete").astype("float64")
     frame["best"] = (finished.cummax() if study.direction.name == "MAXIMIZE" else finished.cummin()).ffill()
     return frame[[*COLUMNS, *(name for name in frame if name not in COLUMNS)]]
+
+
+def seconds(trial: FrozenTrial) -> float | None:
+    """How long a trial took, where it has ended and that can be told: not where a clock was set back meanwhile, or that of the command
+    which ended it is behind that of the one which began it."""
+    passed = None if trial.duration is None else trial.duration.total_seconds()
+    return None if passed is None or passed < 0 else passed
 
 
 def with_final(table: pd.DataFrame, final: Final | None) -> pd.DataFrame:

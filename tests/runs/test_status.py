@@ -164,6 +164,25 @@ def test_other_hosts(tmp_path: Path, process: "subprocess.Popen[str]") -> None:
     assert not list(tmp_path.rglob(".*.tmp"))
 
 
+def test_taken_for_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a process of another host, since the file system's clock was put forward: a live one's file comes again, without an epoch."""
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.01)
+    monkeypatch.setattr(heartbeat, "LEASE", 0.01)  # from one touch to the next
+    run = Run(compose_config("epochs=10"), tmp_path / "a", "test")
+    run.begin("serial", 1, "cpu")
+    with Heartbeat() as beats:
+        beats.process["host"] = "elsewhere"
+        beats.on_run_begin(run)
+        beats.on_round_begin(run, 0, 2)
+        while not any(beat.rounds for beat in read_beats(run.directory).values()):
+            time.sleep(0.01)
+        run.store.heartbeat.unlink()
+        while not (found := read_beats(run.directory)):
+            time.sleep(0.01)
+    (beat,) = found.values()
+    assert beat.rounds == {0: 2}
+
+
 def test_pace(tmp_path: Path) -> None:
     """Counts epochs that were trained, not those before a checkpoint; a round of a live process is not another one's dead one."""
     run = Run(compose_config("epochs=10", "rounds=4"), tmp_path / "a", "test")

@@ -8,12 +8,13 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from digitcmp.errors import SearchError
 from digitcmp.plugins.private import trial_id_of
@@ -23,6 +24,7 @@ from digitcmp.search.grammar import make_space
 from digitcmp.search.heartbeat import Beat, HeartbeatMonitor
 from digitcmp.search.storage import open_storage, storage_url
 from digitcmp.search.study import METRIC, OWNER, VALUES, open_study
+from digitcmp.search.summary import trials
 from digitcmp.system import host_id, is_stopped, start_time
 from tests.search.crashes import check_kills, check_restarts
 from tests.search.made import IDENTITY, PARAMS, open_shared
@@ -275,3 +277,13 @@ def test_killed_processes_lose_no_trial(url: str, tmp_path: Path) -> None:
 def test_killed_and_started_again(url: str, tmp_path: Path) -> None:
     """One process, killed six times at random moments."""
     check_restarts(url, tmp_path)
+
+
+def test_a_trial_whose_clock_was_set_back() -> None:
+    """Takes no negative time: none that is known."""
+    study, trial = optuna.create_study(), create_trial(value=0.5)
+    assert trial.datetime_complete is not None
+    study.add_trial(trial)
+    trial.datetime_start = trial.datetime_complete + timedelta(hours=1)
+    study.add_trial(trial)
+    assert trials(study, steps=3)["seconds"].isna().tolist() == [False, True]
