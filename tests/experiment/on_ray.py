@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import ray
@@ -26,6 +27,7 @@ from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.executors import cluster
 from digitcmp.experiment.executors.base import RoundFuture, Task
 from digitcmp.experiment.executors.ray import RayExecutor
+from digitcmp.experiment.heartbeat import read_beats
 from digitcmp.experiment.provenance import machine
 from digitcmp.experiment.records import parse
 from digitcmp.experiment.run import Run
@@ -215,6 +217,53 @@ def test_a_sweep_that_decides_how_many_rounds_it_takes(run_cli: Cli) -> None:
         ours, theirs = ([replace(one.row, seconds=0) for one in records_of(Path(sweep_, name))] for sweep_ in ("ray", "serial"))
         assert ours == theirs
         assert len(ours) == 6
+
+
+@pytest.mark.usefixtures("nodes")
+def test_two_commands_in_one_folder(tmp_path: Path) -> None:
+    """On one cluster, with one sweep: each trains the rounds that it has claimed, each round is on record once, and both end well."""
+    sweep = ["--multirun", *TINY, *RAY, "model=net1,net2", "rounds=6", "hydra.sweep.dir=out"]
+    command: dict[str, Any] = {"args": [sys.executable, "-m", "digitcmp", *sweep], "cwd": tmp_path, "text": True}
+    with RayExecutor(config(), print) as executor:  # nothing is trained until both have claimed their first rounds
+        held = [future for seed in range(executor.workers) for future in executor.submit(Task(config(*LONG), (seed,)), lambda *_: None)]
+        both = [subprocess.Popen(**command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)]
+        until(lambda: len(at_work(tmp_path / "out")) == 2 or any(one.poll() is not None for one in both))
+        for future in held:
+            executor.cancel(future)
+    told = [one.communicate(timeout=LIMIT)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], told
+    runs = [path.parent for path in tmp_path.glob("out/*/run.json")]
+    assert [finished(run) for run in runs] == [dict.fromkeys(range(6), 1)] * 2
+    assert [len(list(run.glob("records/*.jsonl"))) for run in runs] == [2, 2]
+    assert {json.loads((run / "run.json").read_text())["status"] for run in runs} == {"done"}
+    assert (tmp_path / "out/summary/report.html").exists()
+
+
+def at_work(sweep: Path) -> set[str]:
+    """The processes that have rounds of this sweep in flight."""
+    return {beat.id for run in sweep.glob("*") for beat in read_beats(run).values() if beat.rounds}
+
+
+@pytest.mark.usefixtures("nodes")
+def test_more_data_than_the_object_store_holds(run_cli: Cli) -> None:
+    """Two sets that do not fit beside each other, while processes of nodes hold the first, and one larger than the store."""
+    numbers = np.random.default_rng(0)
+    for name, images in {"a": 20_000, "b": 20_000, "large": 50_000}.items():  # 63, 63 and 157 MB, in 100 MB
+        pictures = numbers.integers(0, 256, (images, 28, 28), np.uint8)
+        np.savez(f"{name}.npz", images=pictures, labels=numbers.integers(0, 10, images))
+    ended = run_cli(
+        "--multirun",
+        "data=npz",
+        "data.root=a.npz,b.npz,large.npz",
+        "data.size=28",
+        *TINY,
+        *RAY,
+        "rounds=3",
+        "report=false",
+        "hydra.sweep.dir=out",
+    )
+    assert ended.code == 0, ended.err
+    assert [finished(path.parent) for path in Path("out").glob("*/run.json")] == [dict.fromkeys(range(3), 1)] * 3
 
 
 def test_what_dies_is_begun_again(nodes: Nodes, tmp_path: Path) -> None:

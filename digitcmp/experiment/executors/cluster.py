@@ -36,7 +36,7 @@ from digitcmp.experiment.executors.server import KEEP_MEMORY, ONE_THREAD
 from digitcmp.system import cpu_count
 
 STARTS = 3  # of a Ray of its own, at most
-ANSWER = 120.0  # seconds that a node may take to import torch and to say what it is
+ANSWER = 300.0  # seconds that a node may take to import torch and to say what it is
 PACKAGE = Path(digitcmp.__file__).parent
 
 
