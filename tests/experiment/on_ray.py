@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.callbacks import Callback
-from digitcmp.experiment.executors import cluster
+from digitcmp.experiment.executors import cluster, joining
 from digitcmp.experiment.executors.base import RoundFuture, Task
 from digitcmp.experiment.executors.ray import RayExecutor
 from digitcmp.experiment.heartbeat import read_beats
@@ -477,10 +478,12 @@ def test_code_of_ones_own(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_command_that_is_told_to_end(tmp_path: Path) -> None:
-    """As without Ray, which listens to the same signal where it starts nodes: exit code, line, finished rounds; its nodes end with it."""
-    folder = tmp_path / "run"
+    """As without Ray, which listens to the same signal where it starts nodes: exit code, line, finished rounds; its nodes end with it, and
+    their folder goes."""
+    folder, own = tmp_path / "run", tempfile.mkdtemp(prefix="ray-")
     command = [sys.executable, "-m", "digitcmp", *TINY, "epochs=40", "engine=ray", "rounds=1000", f"hydra.run.dir={folder}"]
-    ended = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    given: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "env": {**os.environ, "RAY_TMPDIR": own}}
+    ended = subprocess.Popen(command, text=True, start_new_session=True, **given)
     until(lambda: len(finished(folder)) >= 3)
     ended.terminate()
     _, err = ended.communicate(timeout=LIMIT)
@@ -490,6 +493,42 @@ def test_a_command_that_is_told_to_end(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert "SIGTERM received" not in err  # as Ray's library says it, before it aborts
     assert set(finished(folder).values()) == {1}
+    until(lambda: not with_text(own))
+    if "it did not end" not in err:
+        assert not list(Path(own).glob("ray/session_2*"))
+    shutil.rmtree(own)
+
+
+def with_text(text: str) -> list[int]:
+    """The processes whose command has this in it."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found += [int(path.parent.name)] * (text.encode() in path.read_bytes())
+    return found
+
+
+def test_a_ray_of_its_own_that_does_not_come_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes end before the next try, and with the last one; the line says where that one's logs are, which are all that is left."""
+    seen: list[list[int]] = []
+
+    def never(*_: Any) -> None:
+        seen.append(with_text(str(folder)))
+        raise Exception("The current node timed out during startup. This could happen because some of the raylet failed.")  # as Ray says it
+
+    ray.shutdown()
+    with tempfile.TemporaryDirectory(prefix="ray-") as name:
+        folder = Path(name)
+        monkeypatch.setenv("RAY_TMPDIR", name)
+        monkeypatch.setattr(joining, "STARTS", 2)
+        monkeypatch.setattr("ray._private.services.get_node", never)  # as long as its node has not said that it is there
+        with pytest.raises(ConfigError) as error:
+            joining.join(None)
+        (session,) = folder.glob("ray/session_2*")
+        until(lambda: not with_text(name))
+    why = "The current node timed out during startup"
+    assert str(error.value) == f"engine=ray: no Ray can be started here ({why}); its logs are in {session}/logs"
+    assert list(map(bool, seen)) == [True, True]
 
 
 def test_the_command_dies_then_the_head(nodes: Nodes, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -93,6 +93,42 @@ def test_no_head_answers(run_cli: Cli, other_port: int) -> None:
         assert (ended.code, ended.err.count("\n")) == (1, 1), ended.err
         assert ended.err.startswith(f"digitcmp: {text}")
     assert not Path("run").exists()
+
+
+HANGS = """
+import sys
+from digitcmp import cli
+from digitcmp.experiment.executors import joining
+joining.JOINS = 1.0
+sys.argv = ["digitcmp", "engine=ray", f"ray.address=127.0.0.1:{sys.argv[1]}", "hydra.run.dir=run"]
+cli.main()
+"""
+
+
+@needs_ray
+def test_a_head_that_hangs(tmp_path: Path) -> None:
+    """It greets, and says no more: Ray itself would wait for ever. One line of ours, within `JOINS`, and the command ends."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def greet() -> None:
+            with suppress(OSError), ExitStack() as kept:
+                while True:
+                    connection = kept.enter_context(server.accept()[0])
+                    connection.sendall(bytes(3) + b"\x04" + bytes(5))  # of HTTP/2: settings, none
+
+        greeting = threading.Thread(target=greet, daemon=True)
+        greeting.start()
+        port, variables = server.getsockname()[1], {**os.environ, "PYTHONPATH": str(ROOT)}
+        ended = subprocess.run(
+            [sys.executable, "-c", HANGS, str(port)], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
+        )
+        server.shutdown(socket.SHUT_RDWR)
+        greeting.join()
+    told = [line for line in ended.stderr.splitlines() if line.startswith("digitcmp: ")]
+    why = "its head, or its node on this machine, has not answered for 1 s"
+    assert (ended.returncode, len(told)) == (1, 1), ended.stderr
+    assert told[0].startswith(f"digitcmp: ray.address=127.0.0.1:{port}: the cluster cannot be joined from here ({why}); ")
+    assert not list(tmp_path.iterdir())
 
 
 @needs_ray

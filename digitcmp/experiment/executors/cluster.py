@@ -3,39 +3,24 @@
 A process has one connection at a time, from the first check of a configuration to its end; whoever asks for the same address gets it.
 """
 
-import atexit
-import logging
-import os
-import re
-import shutil
-import signal
-import threading
-from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import ray
-from ray._private import utils, worker
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import digitcmp
-from digitcmp.config.allowed import ALLOWED, files
 from digitcmp.config.schema import DataConfig
 from digitcmp.config.schema import Ray as Options
 from digitcmp.data.sources import load
-from digitcmp.entry import ending_signals
 from digitcmp.errors import ConfigError, RunError
-from digitcmp.experiment.executors.head import last_known, look_for
+from digitcmp.experiment.executors.joining import join, told
 from digitcmp.experiment.executors.node import packed
 from digitcmp.experiment.executors.probe import About, difference, here, make_probe
-from digitcmp.experiment.executors.server import KEEP_MEMORY, ONE_THREAD
-from digitcmp.system import cpu_count
 
-STARTS = 3  # of a Ray of its own, at most
 ANSWER = 300.0  # seconds that a node may take to import torch and to say what it is
 PACKAGE = Path(digitcmp.__file__).parent
 
@@ -131,75 +116,6 @@ def connect(address: str | None) -> Cluster:
     return current
 
 
-def join(address: str | None, **environment: Any) -> None:
-    """Become a driver of the cluster, or of a Ray of its own. environment: what processes of the nodes need beyond their variables.
-
-    Raises ConfigError, within seconds, when there is no such cluster, or when this machine does not belong to it.
-    """
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as later versions do
-    utils.set_sigterm_handler = lambda _: None  # Ray's own, where it starts nodes, would end the command with exit code 1
-    start: dict[str, Any] = {"address": address}
-    if address is None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own tells nobody about itself
-        start = {"address": "local", "num_cpus": cpu_count(), "include_dashboard": False}
-    elif (known := last_known() if address == "auto" else address) != "auto":
-        look_for(known, address)
-    start |= {
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "runtime_env": {"env_vars": {**ONE_THREAD, **KEEP_MEMORY, **carried()}, **environment},
-    }
-    if files():
-        start["runtime_env"]["working_dir"] = str(copied(files()))
-    try:
-        begin(start)
-    except Exception as error:  # of its many kinds, one is Exception itself
-        if address is None:
-            raise ConfigError(f"engine=ray: no Ray can be started here ({told(error)})") from error
-        hint = "is this machine a node of it, and are RAY_AUTH_MODE and the token those of its head?"
-        raise ConfigError(f"ray.address={address}: the cluster cannot be joined from here ({told(error)}); {hint}") from error
-
-    hear_signals()
-    worker.print_to_stdstream = lambda *_, **__: (
-        None
-    )  # dozens of lines whenever a process dies, for which there is no switch; we tell it in one
-
-
-def carried() -> dict[str, str]:
-    """What tells processes of nodes which files are let in: their working folder has copies of them."""
-    return {ALLOWED: ",".join(file.name for file in files())} if files() else {}
-
-
-def copied(let_in: Sequence[Path]) -> Path:
-    """A folder with these files and the modules beside them, which Ray takes to the nodes."""
-    folder = Path(mkdtemp(prefix="digitcmp-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    for file in {path for one in let_in for path in one.parent.glob("*.py")}:
-        shutil.copy(file, folder)
-    return folder
-
-
-def begin(start: dict[str, Any]) -> None:
-    """Let Ray begin; again where a node of its own has not come up in the half a minute that Ray waits for it, as on a busy machine."""
-    for _ in range(STARTS - 1):
-        try:
-            ray.init(**start)
-            return
-        except Exception as error:
-            if "timed out during startup" not in str(error):
-                raise
-    ray.init(**start)
-
-
-def hear_signals() -> None:
-    """Let Python listen again to the signals that end programs: Ray's library listens to SIGTERM, too, once in a process; it would print
-    where the process was, and abort it three seconds later, whatever it has to put in order."""
-    if threading.current_thread() is threading.main_thread():
-        for number in ending_signals():
-            if (handler := signal.getsignal(number)) is not None:
-                signal.signal(number, handler)
-
-
 def alive() -> list[dict[str, Any]]:
     """What Ray says of the nodes that it takes for alive."""
     return [one for one in ray.nodes() if one["Alive"]]  # type: ignore[no-untyped-call]
@@ -237,10 +153,3 @@ def fits(node: Node, options: Options) -> None:
         raise ConfigError(f"engine=ray: node {node.host} {differs}; install the same everywhere")
     if node.about["platform"] is None:
         raise ConfigError(f"ray.gpus={options.gpus:g}: torch {node.about['torch']} finds no usable GPU on node {node.host}")
-
-
-def told(error: BaseException) -> str:
-    """An error of Ray's in one line: its first sentence, without colours."""
-    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
-    first = next((line for line in lines if line), type(error).__name__)
-    return first.partition(". ")[0].removeprefix("Task failed because ").rstrip(".")

@@ -21,6 +21,7 @@ from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.executors import cluster, node
 from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
 from digitcmp.experiment.executors.head import head_silence
+from digitcmp.experiment.executors.joining import told
 from digitcmp.experiment.executors.probe import here, make_work
 from digitcmp.experiment.executors.stacking import stack_limit
 from digitcmp.experiment.provenance import merged
@@ -163,7 +164,7 @@ class RayExecutor(Executor):
         if not isinstance(error, DigitcmpError):
             self.cluster.nodes(self.options)
         if isinstance(error, RayError):  # its object store is full, say
-            return self.begin_again(busy, f"Ray has failed it ({cluster.told(error)})")
+            return self.begin_again(busy, f"Ray has failed it ({told(error)})")
         return refuse(busy.futures, error)
 
     def hear(self, busy: Busy, message: tuple[int, EpochRow] | dict[int, Checkpoint] | str) -> None:
@@ -233,4 +234,4 @@ def reason(error: RayError) -> str:
         return "its process took too much memory, and was ended by Ray"
     if isinstance(error, TaskCancelledError):
         return "its task was cancelled from outside"
-    return f"its process or node is gone ({cluster.told(error)})"
+    return f"its process or node is gone ({told(error)})"
