@@ -27,7 +27,7 @@ from digitcmp.report.drawing import (
     tidy,
     wrapped,
 )
-from digitcmp.report.factorial import ROBUST, Design, Effects
+from digitcmp.report.factorial import ROBUST, Design, Effects, off_zero
 from digitcmp.report.metrics import TEST_ACCURACY, Metric, with_unit
 from digitcmp.report.rows import draw_bar, draw_rounds, within
 from digitcmp.report.tables import CSV_SUFFIXES, Column, single_columns
@@ -135,10 +135,11 @@ def draw_effects(effects: Effects, metric: Metric) -> Figure:
     shown = metric.scale * np.concatenate([together[keys].to_numpy(dtype="float64").ravel(), *(apart[name] for name in names)])
     inside, infinite = within(shown)
     bars, points = inside[: 3 * len(together)].reshape(-1, 3), np.split(inside[3 * len(together) :], len(names))
+    certain = off_zero(together).to_numpy()
     for row, (low, middle, high) in enumerate(bars):
         if row < len(names):
             axes.scatter(points[row], row + 0.55 * jitter(len(points[row])), s=9, color=GREY, alpha=0.7, linewidth=0, zorder=2)
-        filled = COLOURS[0] if low > 0 or high < 0 else "white"
+        filled = COLOURS[0] if certain[row] else "white"
         draw_bar(axes, row, [low, high], middle, color=COLOURS[0], markerfacecolor=filled, linewidth=1.8, markersize=5)
     texts = [f"{wrapped(label, 24)}\n{wrapped(levels, 24)}".strip() for label, levels in together[["label", "levels"]].to_numpy()]
     axes.set_yticks(range(len(texts)), texts)

@@ -174,6 +174,15 @@ def average_effects(values: pd.DataFrame, design: Design, interactions: bool = T
     return pd.DataFrame(rows)
 
 
+def off_zero(together: pd.DataFrame) -> "pd.Series[bool]":
+    """Which of these effects (as `average_effects`) on interquartile means have an interval without zero; none where there is none. What is
+    zero but for the rounding of sums is zero."""
+    _, low, high = ROBUST
+    certain: pd.Series[bool] = (together[low] > ROUNDING) | (together[high] < -ROUNDING)
+    return certain
+
+
+ROUNDING = 1e-12
 QUARTER = 0.25  # of the rounds at either end, which an interquartile mean leaves out
 ROBUST = ("interquartile", "interquartile_low", "interquartile_high")
 

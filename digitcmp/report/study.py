@@ -65,19 +65,10 @@ def study(
 
     Raises RunError for folders without runs, for other data, for an unknown baseline, and for a metric that no round has.
     """
-    sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
-    if not different_data:
-        check_data(sweep.runs["sweep"], data_keys(sweep.runs, list(dict.fromkeys([*TESTED, *TRAINED]))))
-    known = configurations(sweep)
-    if names:
-        known["label"] = renamed([str(label) for label in known["label"]], names)
+    sweep, known = read(folders, metric, names or {}, different_data)
     rounds = labelled(sweep.rounds, sweep, known)
     curves = statistics.curve_means(labelled(sweep.epochs, sweep, known), metric)
-    table = statistics.summarise(rounds, known, metric)
-    if metric.unit == "%":
-        table["saturated"] = table["label"].map(statistics.saturation(curves)).astype("Int64")
-    if (table["all"] == 1).all():  # nothing to be averaged: the losses say more
-        table = table.join(first_and_last(folders, known), on="label")
+    table = whole_table(folders, known, rounds, curves, metric)
     lacking = without(metric, table, rounds)
     plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
     base = choose_baseline(baseline, plans, sweep, known, lacking)
@@ -90,10 +81,7 @@ def study(
         f"no {metric.title} on record": list(table.loc[lacking, "label"]),  # no digit head, no validation pairs
     }
     swept = find_swept(table, known, list(known.columns[3:]))  # behind label, hash and parameters
-    warnings = cautions(sweep, rounds, known, table, comparisons)
-    warnings += [f"{what}: {some(labels)}" for what, labels in left_out.items() if labels]
-    warnings += [CAUTION] if plans else []
-    warnings += [f"figures show the first {DRAWN} of {len(table)} configurations"] if len(table) > DRAWN else []
+    warnings = cautions(sweep, rounds, known, table, comparisons) + further_cautions(left_out, plans, len(table))
     return Study(
         name=", ".join(name_of(Path(folder)) for folder in folders),
         metric=metric,
@@ -114,6 +102,35 @@ def study(
         verdicts=decided,
         warnings=warnings,
     )
+
+
+def read(folders: Sequence[str | Path], metric: Metric, names: Mapping[str, str], different_data: bool) -> tuple[Sweep, pd.DataFrame]:
+    """What is on disk, and the configurations with the labels that they are to have. Raises RunError as `study`."""
+    sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
+    if not different_data:
+        check_data(sweep.runs["sweep"], data_keys(sweep.runs, list(dict.fromkeys([*TESTED, *TRAINED]))))
+    known = configurations(sweep)
+    if names:
+        known["label"] = renamed([str(label) for label in known["label"]], names)
+    return sweep, known
+
+
+def whole_table(
+    folders: Sequence[str | Path], known: pd.DataFrame, rounds: pd.DataFrame, curves: pd.DataFrame, metric: Metric
+) -> pd.DataFrame:
+    """`statistics.summarise`, and what curves and losses add to it where they say something."""
+    table = statistics.summarise(rounds, known, metric)
+    if metric.unit == "%":
+        table["saturated"] = table["label"].map(statistics.saturation(curves)).astype("Int64")
+    # where nothing is averaged, the losses say more
+    return table.join(first_and_last(folders, known), on="label") if (table["all"] == 1).all() else table
+
+
+def further_cautions(left_out: Mapping[str, Sequence[str]], plans: Sequence[Plan], configured: int) -> list[str]:
+    """Warnings about what a study leaves out (labels, by the reason), about verdicts, and about more configurations than figures show."""
+    warnings = [f"{what}: {some(labels)}" for what, labels in left_out.items() if labels]
+    warnings += [CAUTION] if plans else []
+    return warnings + ([f"figures show the first {DRAWN} of {configured} configurations"] if configured > DRAWN else [])
 
 
 def first_and_last(folders: Sequence[str | Path], known: pd.DataFrame) -> pd.DataFrame:

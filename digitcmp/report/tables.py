@@ -157,14 +157,14 @@ def single_columns(metric: Metric = TEST_ACCURACY) -> list[Column]:
 
 
 def show(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
-    """The frame as text, a column per titled `Column` that it has; columns in which no row has a value are left out."""
+    """The frame as text, a column per titled `Column` that it has; columns in which no row has a value, or a text, are left out."""
     rows: list[dict[Any, Any]] = frame.to_dict("records")
     shown = {
         column.title: [column.show(row) if column.show else str(row[column.key]) for row in rows]
         for column in columns
         if column.title and column.key in frame
     }
-    return pd.DataFrame({title: texts for title, texts in shown.items() if not texts or set(texts) != {NONE}}, dtype="object")
+    return pd.DataFrame({title: texts for title, texts in shown.items() if not texts or set(texts) - {NONE, ""}}, dtype="object")
 
 
 def to_csv(frame: pd.DataFrame, columns: Sequence[Column]) -> str:

@@ -1,14 +1,18 @@
 """The report in the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from digitcmp.counting import counted
 from digitcmp.inert import line
 from digitcmp.report.build import Report
+from digitcmp.report.effects import effect_columns
+from digitcmp.report.factorial import Effects, off_zero
+from digitcmp.report.metrics import Metric, with_unit
 from digitcmp.report.origins import commands
 from digitcmp.report.tables import Column, comparison_columns, show, table_columns
 from digitcmp.report.verdicts import verdict_columns
@@ -20,21 +24,27 @@ TABLE += ["parameters"]
 TABLE_SPARE = ["parameters", "saturated", "seconds", "rounds", "low", "mean_with_failed"]
 COMPARISONS = ["label", "difference", "difference_low", "p_holm", "better", "won", "mean", "pairs", "only_here"]
 COMPARISONS_SPARE = ["only_here", "pairs", "won", "mean", "better"]
+EFFECTS = ["label", "levels", "interquartile", "mean", "mean_low"]
+EFFECTS_SPARE = ["mean_low", "mean"]
 VERDICTS_SPARE = ["baseline_lost", "lost", "value"]
 LABEL = 24  # characters of a row's name that are worth more than another column
 MOST_COMMANDS = 5
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
-    """Print what fits a terminal: the table, the comparisons, the warnings, what was typed, and where the rest is."""
+    """Print what fits a terminal: the table, comparisons, effects, verdicts, warnings, what was typed, and where the rest is."""
     where, results = console or Terminal(), report.study
-    gone = print_table(results.table, chosen(table_columns(results.metric), TABLE), TABLE_SPARE, where)
+    gone = dict[str, list[str]]()
+    gone["table.md"] = print_table(results.table, chosen(table_columns(results.metric), TABLE), TABLE_SPARE, where)
     if len(results.comparisons):
         where.print(Text.assemble("\ncompared with ", (line(results.baseline), "bold"), ", paired by seed"))
-        gone += print_table(results.comparisons, chosen(comparison_columns(results.metric), COMPARISONS), COMPARISONS_SPARE, where)
+        columns = chosen(comparison_columns(results.metric), COMPARISONS)
+        gone["comparisons.md"] = print_table(results.comparisons, columns, COMPARISONS_SPARE, where)
+    if results.effects is not None:
+        gone["effects.md"] = print_effects(results.effects, results.metric, where)
     if len(results.verdicts):
         where.print("\nverdicts of rounds=auto", highlight=False)
-        gone += print_table(results.verdicts, verdict_columns(results.verdicts), VERDICTS_SPARE, where)
+        gone["verdicts.md"] = print_table(results.verdicts, verdict_columns(results.verdicts), VERDICTS_SPARE, where)
     where.print()
     print_warnings(results.warnings, where)
     typed = commands(results.sweep.runs)
@@ -52,10 +62,23 @@ def print_warnings(warnings: list[str], console: Console) -> None:
         tell(console, text, "warning: ")
 
 
-def print_gone(titles: list[str], console: Console) -> None:
-    """Say which columns had no room, if any."""
-    if titles:
-        tell(console, f"in the files, with no room here: {', '.join(dict.fromkeys(titles))}", "more    ", "dim")
+def print_effects(effects: Effects, metric: Metric, console: Console) -> list[str]:
+    """Print what each factor buys, which interactions there certainly are, and where the others are; returns the titles of the columns
+    that had no room."""
+    together, unit = effects.together, with_unit("effects", metric.difference_unit)
+    kept = together[(together["order"] == 1) | off_zero(together)]
+    console.print(Text(f"\n{unit}, paired by seed; a column's {len(together)} intervals hold together at 95 %"))
+    gone = print_table(kept, chosen(effect_columns(metric), EFFECTS), EFFECTS_SPARE, console)
+    others = [f"{counted(rest, 'interaction')} that may be zero: effects.md"] if (rest := len(together) - len(kept)) else []
+    tell(console, "; ".join([*others, "in each setting: effects_apart.csv"]))
+    return gone
+
+
+def print_gone(titles: Mapping[str, Sequence[str]], console: Console) -> None:
+    """Say how many columns had no room, if any, and where they are. titles: theirs, by the file."""
+    if count := len({title for some in titles.values() for title in some}):
+        files = ", ".join(name for name, some in titles.items() if some)
+        tell(console, f"{counted(count, 'column')} with no room here: {files}", "more    ", "dim")
 
 
 def chosen(columns: Sequence[Column], keys: Sequence[str]) -> list[Column]:
@@ -90,7 +113,8 @@ def print_blocks(frame: pd.DataFrame, columns: Sequence[Column], console: Consol
     for label, *cells in shown.to_numpy().tolist():
         console.print(Text(line(label), "bold", overflow="fold"))
         for title, cell in zip(shown.columns[1:], cells, strict=True):
-            console.print(Text.assemble("  ", (f"{title} ", "dim"), line(cell), overflow="fold"))
+            if cell:
+                console.print(Text.assemble("  ", (f"{title} ", "dim"), line(cell), overflow="fold"))
 
 
 def rich_table(frame: pd.DataFrame, columns: list[Column]) -> Table:

@@ -2,6 +2,7 @@
 
 import io
 import re
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,41 @@ def test_the_reader_s_order(results: Study) -> None:
     assert set(titles) == {"accuracy", "median", "untrained", "rounds", "parameters"}
     assert heading[0].index("accuracy") < heading[1].index("median") < heading[1].index("untrained") < heading[1].index("parameters")
     assert "parameters" not in printed(results, 80).split("more ")[0]
-    assert printed(results, 80).count("no room here") == 1
+    (more,) = [line for line in printed(results, 80).splitlines() if "no room here" in line]
+    assert re.fullmatch(r"more    \d columns with no room here: table\.md, comparisons\.md", more)
     assert "no room here" not in printed(results, 200)
+
+
+@pytest.fixture(scope="module")
+def factorial(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Three switches: the auxiliary loss buys five points, and sharing two more beside it alone; batch norm nothing."""
+    folder = tmp_path_factory.mktemp("factorial")
+    for number, (aux, shared, normed) in enumerate(product([0.0, 1.0], [False, True], [False, True])):
+        gain = 0.05 * aux + 0.02 * aux * shared
+        accuracies = {seed: round(0.8 + gain + seed / 100 + (seed * (2 * number + 3) % 7) / 2000, 4) for seed in range(8)}
+        levels = configuration(aux_weight=aux, model__weight_sharing=shared, model__batchnorm=normed)
+        write_run(folder / str(number), accuracies, levels)
+    return study([folder])
+
+
+@pytest.mark.parametrize("width", [200, 80, 20])
+def test_effects_of_a_full_factorial(factorial: Study, results: Study, width: int) -> None:
+    """Each factor with its interval, the interaction that there certainly is, and where the others are; where there is no factorial,
+    nothing of it."""
+    text = printed(factorial, width)
+    part = text.split("effects [points]")[1].split("typed")[0]
+    words = re.sub(r"\s+", " ", part)
+    assert "a column's 6 intervals hold together at 95 %" in words
+    for found, there in (("aux_weight", True), ("weight_sharing", True), ("batchnorm", True), ("aux_weight × batchnorm", False)):
+        assert (re.search(rf"(?<!× ){found} ", words) is not None) == there
+    aux = re.search(r"aux_weight .*?([+-]\d\.\d\d) \(([+-]\d\.\d\d) to ([+-]\d\.\d\d)\)", words)
+    assert aux is not None
+    assert float(aux[2]) < float(aux[1]) < float(aux[3])
+    assert float(aux[1]) == pytest.approx(6, abs=0.1)
+    assert re.search(r"aux_weight × weight_sharing .*?\+[12]\.\d\d", words)
+    assert "2 interactions that may be zero: effects.md; in each setting: effects_apart.csv" in words
+    assert all(len(line.rstrip()) <= width for line in part.split("2 interactions")[0].splitlines())
+    assert "effects" not in printed(results, width)
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])

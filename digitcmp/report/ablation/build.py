@@ -92,5 +92,5 @@ def print_ladder(results: Ladder, where: Path, console: Console | None = None) -
         gone += print_table(part, [column for column in columns(bool(branch)) if column.key in SHORT], EXPENDABLE, terminal)
     terminal.print()
     print_warnings(results.warnings, terminal)
-    print_gone(gone, terminal)
+    print_gone({"ladder.md": gone}, terminal)
     say(terminal, str(where / "ladder.md"), "ladder  ")

@@ -1,0 +1,36 @@
+"""Whether all jobs of a sweep can be trained, which is known before the first round of any. Imports neither torch nor a model."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from omegaconf import DictConfig
+from rich.progress import track
+
+from digitcmp.config.messages import one_line
+from digitcmp.counting import counted, some
+from digitcmp.errors import ConfigError
+from digitcmp.plugins.composing import TemplateLoader
+from digitcmp.plugins.jobs import Job, make_job
+from digitcmp.terminal import Terminal, takes_back
+
+
+def compose_jobs(loader: TemplateLoader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
+    """The jobs of a sweep's configuration, the first one of which has this number. Raises what `make_job` raises."""
+    numbered, console = list(enumerate(job_overrides, first)), Terminal()
+    coming = track(numbered, "composing the jobs", console=console, transient=True, disable=not takes_back(console))
+    return [make_job(loader, sweep, number, overrides) for number, overrides in coming]
+
+
+def check_jobs(jobs: Sequence[Job]) -> None:
+    """Raise what all jobs are refused for, or ConfigError that says which of them are, and why."""
+    if not (refused := [job for job in jobs if job.error is not None]):
+        return
+    reasons, shared = defaultdict[str, list[str]](list), set.intersection(*(set(job.overrides) for job in jobs))
+    for job in refused:
+        assert job.error is not None
+        reasons[one_line(job.error)].append(" ".join(override for override in job.overrides if override not in shared))
+    if len(reasons) == 1 and len(refused) == len(jobs):
+        assert refused[0].error is not None
+        raise refused[0].error
+    told = [f"{reason} ({some(names)})" for reason, names in reasons.items()]
+    raise ConfigError(f"{len(refused)} of {counted(len(jobs), 'job')} cannot be trained, so that none was: {some(told, '; ')}")
