@@ -1,6 +1,16 @@
 """How many there are of something, in words."""
 
+from collections.abc import Iterable
+
+NAMED = 5  # so many things are named in a line, the rest is counted
+
 
 def counted(number: int, noun: str) -> str:
     """1 epoch, 2 epochs. noun: one that gets an s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def some(items: Iterable[str], between: str = ", ") -> str:
+    """a, b, c and 2 more."""
+    names = list(items)
+    return between.join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

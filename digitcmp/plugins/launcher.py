@@ -18,8 +18,8 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
-from rich.progress import track
 
+from digitcmp.config.composed import official
 from digitcmp.config.rules import auto_together
 from digitcmp.counting import counted
 from digitcmp.errors import ConfigError, RunError
@@ -31,13 +31,14 @@ from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.notice import notice
+from digitcmp.plugins.checking import check_jobs, compose_jobs
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.hydra_job import conclude, is_plain, raise_quietly, resolve_unions
-from digitcmp.plugins.jobs import Homes, Job, job_of, make_job
+from digitcmp.plugins.jobs import Homes, Job, job_of
 from digitcmp.plugins.previews import few_of, whole_of
 from digitcmp.plugins.runner import JobRunner, OnJobEnd
 from digitcmp.search.config import TARGET as SEARCHING
-from digitcmp.terminal import Terminal, takes_back, tell
+from digitcmp.terminal import Terminal, tell
 
 
 @dataclass
@@ -68,33 +69,30 @@ class DigitcmpLauncher(Launcher):
         if not job_overrides:
             raise RunError("the sweep is empty: a range or a choice has no values, so there is nothing to run")
         self.prepare()
-        console = Terminal()
-        numbered = list(enumerate(job_overrides, initial_job_idx))
-        coming = track(numbered, "composing the jobs", console=console, transient=True, disable=not takes_back(console))
-        jobs = [make_job(self.loader, self.config, number, overrides) for number, overrides in coming]
+        console, alone = Terminal(), official(self.config.hydra)  # its trials fail by themselves
+        jobs = compose_jobs(self.loader, self.config, job_overrides, initial_job_idx)
+        if not alone or all(job.error for job in jobs):
+            check_jobs(jobs)
         if "torch" not in sys.modules:
             notice.show("loading torch …")
         asked, dry, previewing = jobs, for_all(jobs, "dry_run"), for_all(jobs, "preview")
         if previewing:
             jobs = few_of(jobs)
-        valid = [job.config for job in jobs if job.config is not None]
         # rounds=auto compares all runs with each other: two of the same configuration are refused there
-        homes = None if (auto := auto_together(valid)) else Homes(self.folder)
+        homes = None if (auto := auto_together([job.config for job in jobs if job.config is not None])) else Homes(self.folder)
         if auto and not dry:
             return self.decide(jobs)
-        if not valid and any(job.error for job in jobs):
-            raise next(job.error for job in jobs if job.error)
         returns: dict[int, JobReturn] = {}
         runner = JobRunner(self, returns.__setitem__, homes)
         runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
-        if not runs and any(runner.refusals.values()):
-            raise next(refusal for refusal in runner.refusals.values() if refusal)
+        if not alone or not runs:
+            check_jobs(jobs)
         print_resumed(runs, console)
         if moved := [job for job in jobs if job.moved]:
             shared = f"{counted(len(moved), 'job')} of the same configuration as another one, or as a run of this folder, with common seeds"
             tell(console, f"{shared}: trained together, in one folder")
         if dry:
-            return self.show_plan(runs, runner)
+            return self.show_plan(runs)
         self.begin(runs, initial_job_idx == 0)
         if previewing and self.config.hydra.sweeper._target_ != SEARCHING:  # a search has left what it is there
             preview.write(whole_of(preview.typed_command(sys.argv[1:]), asked, jobs, self.folder), self.folder)
@@ -105,6 +103,15 @@ class DigitcmpLauncher(Launcher):
         runner.run_waiting()
         return [returns[job.number] for job in jobs]
 
+    def check(self, job_overrides: Sequence[Sequence[str]]) -> None:
+        """Raise what jobs are refused for: of all batches, before the first one is launched."""
+        self.prepare()
+        check_jobs(jobs := compose_jobs(self.loader, self.config, job_overrides, 0))
+        runner = JobRunner(self, lambda *_: None, Homes(self.folder))
+        for job in jobs:
+            runner.run_of(job)
+        check_jobs(jobs)
+
     def decide(self, jobs: list[Job]) -> list[JobReturn]:
         """Train the jobs of a sweep with rounds=auto. They are compared with each other: one that is refused stops all of them."""
         from digitcmp.auto.training import train_auto
@@ -114,9 +121,7 @@ class DigitcmpLauncher(Launcher):
         returns: dict[int, JobReturn] = {}
         runner = JobRunner(self, returns.__setitem__)
         runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
-        for refused in (*(job.error for job in jobs), *runner.refusals.values()):
-            if refused is not None:
-                raise refused
+        check_jobs(jobs)
         print_resumed(runs, console := Terminal())
         self.begin(runs, first=True)
         planned.write(self.folder, planned.plan_of(runs))
@@ -178,12 +183,10 @@ class DigitcmpLauncher(Launcher):
             job_subdir_key="hydra.sweep.subdir",
         )
 
-    def show_plan(self, runs: list[Run], runner: JobRunner, workers: int | None = None) -> list[JobReturn]:
-        """Print how the runs stand; nothing is trained. What would be refused is refused. workers: see `plan.show_plan`."""
-        if runs:
-            show_plan(runs, Path(str(self.config.hydra.sweep.dir)), Terminal(), workers)
-        refused = [JobReturn(status=JobStatus.FAILED, _return_value=job.error) for job in runner.waiting if job.error]
-        return refused or [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
+    def show_plan(self, runs: list[Run], workers: int | None = None) -> list[JobReturn]:
+        """Print how the runs stand; nothing is trained. workers: see `plan.show_plan`."""
+        show_plan(runs, Path(str(self.config.hydra.sweep.dir)), Terminal(), workers)
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
 
 
 def for_all(jobs: Sequence[Job], key: str) -> bool:

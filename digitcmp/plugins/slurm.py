@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -27,9 +26,6 @@ from digitcmp.experiment.run import Run
 from digitcmp.plugins.composing import key_of
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.terminal import Terminal
-
-if TYPE_CHECKING:
-    from digitcmp.plugins.runner import JobRunner
 
 CHECKPOINT = 10  # epochs, where nothing else was asked for
 OWN = re.compile(r"hydra/launcher|hydra\.sweep\.dir|slurm(\..+)?")  # keys that a task gets others of, or none
@@ -105,9 +101,9 @@ class SlurmLauncher(DigitcmpLauncher):
         """How many of these rounds would be trained at a time."""
         return min(self.options.tasks * self.options.cpus, rounds)
 
-    def show_plan(self, runs: list[Run], runner: "JobRunner", workers: int | None = None) -> list[JobReturn]:
+    def show_plan(self, runs: list[Run], workers: int | None = None) -> list[JobReturn]:
         del workers
-        returns = super().show_plan(runs, runner, self.side_by_side(sum(len(run.seeds) for run in runs)))
+        returns = super().show_plan(runs, self.side_by_side(sum(len(run.seeds) for run in runs)))
         self.show_script()
         return returns
 

@@ -19,6 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.files import write_whole
 from digitcmp.inert import line
+from digitcmp.plugins.checking import check_jobs, compose_jobs
+from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.search.config import SearchConfig, check_settings
 
@@ -30,13 +32,17 @@ class JobSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         assert self.hydra_context is not None
         assert self.config is not None
-        if not isinstance(self.launcher, DigitcmpLauncher):
-            return super().sweep(arguments)  # type: ignore[no-any-return]
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        batches = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), self.max_batch_size)
+        everything = [overrides for batch in batches for overrides in batch]
+        if not isinstance(self.launcher, DigitcmpLauncher):  # its jobs find out where they are whether there are data and a device
+            check_jobs(compose_jobs(TemplateLoader(self.hydra_context.config_loader), self.config, everything, 0))
+            return super().sweep(arguments)  # type: ignore[no-any-return]
         returns, number = list[Sequence[JobReturn]](), 0
         self.launcher.make_folder = partial(make_folder, self.config)
-        for batch in self.split_arguments(overrides, self.max_batch_size):
+        if len(batches) > 1:
+            self.launcher.check(everything)
+        for batch in batches:
             returns.append(ended := self.launcher.launch(batch, initial_job_idx=number))
             for one in ended:
                 _ = one.return_value  # raises the error of a job that has failed

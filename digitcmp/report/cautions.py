@@ -1,7 +1,7 @@
 """What a reader of the report must know before believing it: a line each."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from math import ceil, log2
 from pathlib import Path
@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 
 from digitcmp.config.schema import DataConfig
-from digitcmp.counting import counted
+from digitcmp.counting import counted, some
 from digitcmp.report.frames import Sweep
 
 PREVIEW = "preview.json"  # in the folder of one (digitcmp.experiment.preview)
-NAMED = 5  # so many things are named in a line, the rest is counted
 DRAWN = 24  # configurations in a figure
 ALPHA = 0.05  # of the tests
 SAME = ["digitcmp", "torch", "git_commit", "git_dirty", "engine", "device", "platform"]  # what one report should not mix
@@ -73,12 +72,6 @@ def about_comparisons(comparisons: pd.DataFrame) -> list[str]:
         "mean and rank difference have opposite signs, as a few rounds decide the mean": some(map(str, opposed["label"])),
     }
     return [f"{what}: {told}" for what, told in lines.items() if told]
-
-
-def some(items: Iterable[str]) -> str:
-    """a, b, c and 2 more."""
-    names = list(items)
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def with_numbers(rows: pd.DataFrame, column: str) -> str:

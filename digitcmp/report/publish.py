@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from digitcmp.counting import some
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.published import write_published
@@ -12,7 +13,6 @@ from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
 from digitcmp.report import manuscript
 from digitcmp.report.build import Report, drawings, tables
-from digitcmp.report.cautions import some
 from digitcmp.report.drawing import render
 from digitcmp.report.metrics import MANUSCRIPT_DEFAULT
 from digitcmp.report.study import Study

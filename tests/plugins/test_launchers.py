@@ -142,10 +142,35 @@ def test_who_stops_reading_ends_the_sweep_quietly(tmp_path: Path) -> None:
 
 
 def test_a_refused_job_is_told_in_one_line(run_cli: Cli) -> None:
-    """Hydra's own line about the job, which repeats all its overrides, does not come first."""
-    ended = run_cli("--multirun", *TINY, "aux_weight=-1,0", "hydra.sweep.dir=sweep")
+    """Hydra's own line about the job, which repeats all its overrides, does not come first; what all jobs have is told of none."""
+    ended = run_cli("--multirun", *TINY, "aux_weight=-1", "seed=0,1", "hydra.sweep.dir=sweep")
     assert ended.code == 1
     assert ended.err.splitlines() == ["digitcmp: aux_weight=-1.0: must be a finite number, at least 0"]
+
+
+@pytest.mark.parametrize("more", [[], ["dry_run=true"], ["hydra.sweeper.max_batch_size=1"], ["hydra/launcher=basic"], ["preview=true"]])
+def test_nothing_is_trained_beside_jobs_that_cannot_be(run_cli: Cli, tmp_path: Path, more: list[str]) -> None:
+    """They are named with what each is refused for, however the others would be trained; a dry run says the same."""
+    ended = run_cli("--multirun", *TINY[:4], "model=net1,net2", "aux_weight=0,-1", "optimizer.lr=0.1,-2", *more)
+    assert ended.code == 1
+    low, lr = "aux_weight=-1.0: must be a finite number, at least 0", "optimizer.lr=-2.0: must be a finite number, above 0"
+    refused = "6 of 8 jobs cannot be trained, so that none was"
+    (line,) = (line for line in ended.err.splitlines() if line.startswith("digitcmp: "))
+    assert line.startswith(f"digitcmp: {refused}: ")
+    assert f"{low} (model=net1 aux_weight=-1 optimizer.lr=0.1" in line or f"{low} (model=net2 aux_weight=-1 optimizer.lr=0.1" in line
+    assert f"{lr} (model=net1 aux_weight=0 optimizer.lr=-2, model=net2 aux_weight=0 optimizer.lr=-2" in line
+    assert not list(tmp_path.rglob("run.json"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("more", [[], ["hydra.sweeper.max_batch_size=1"]])
+def test_nothing_is_trained_beside_jobs_without_means(run_cli: Cli, tmp_path: Path, more: list[str]) -> None:
+    """Nor where torch is needed to see that a job cannot be trained: also where that is one of a later batch."""
+    ended = run_cli("--multirun", *TINY, "scheduler.shape=constant,square", *more)
+    assert ended.code == 1
+    assert ended.err.startswith("digitcmp: 1 of 2 jobs cannot be trained, so that none was: scheduler.shape=square: choose one of")
+    assert ended.err.endswith(" (scheduler.shape=square)\n")
+    assert not list(tmp_path.iterdir())
 
 
 def test_networks_that_cannot_be_kept_any_more_are_mentioned(run_cli: Cli) -> None:

@@ -43,15 +43,11 @@ def test_nothing_is_left_where_nothing_is_trained(run_cli: Cli, tmp_path: Path, 
 
 
 def test_what_an_earlier_sweep_has_left_stays(run_cli: Cli, tmp_path: Path) -> None:
-    """A dry run and a refused sweep in its folder; one job that is refused beside others has no folder."""
+    """A dry run and a refused sweep in its folder, also where one job alone is refused."""
     sweep = [*TINY, "hydra.sweep.dir=sweep"]
     assert run_cli(*sweep, "seed=0").code == 0
-    (first,) = (path.parent.name for path in Path("sweep").glob("*/run.json"))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert run_cli(*sweep, "seed=0,1", "dry_run=true").code == 0
-    assert run_cli(*sweep, "optimizer.lr=-1").code == 1
+    for refused in ("optimizer.lr=-1", "optimizer.lr=0.1,-1"):
+        assert run_cli(*sweep, refused).code == 1
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
-    ended = run_cli(*sweep, "optimizer.lr=0.1,-1")
-    assert (ended.code, ended.err.splitlines()[-1]) == (1, "digitcmp: optimizer.lr=-1.0: must be a finite number, above 0")
-    (new,) = {path.name for path in Path("sweep").iterdir() if path.is_dir()} - {first}
-    assert new.endswith("optimizer.lr=0.1")
