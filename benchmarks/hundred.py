@@ -27,6 +27,7 @@ from benchmarks.common import add_data, configuration, make_console, make_parser
 from benchmarks.machine import describe_machine, in_words
 from benchmarks.workload import Measured, measure_executor, measure_reference
 from digitcmp.config.schema import Config
+from digitcmp.counting import counted
 from digitcmp.experiment.executors.choose import choose_device
 
 ROUNDS, EPOCHS = 100, 60
@@ -107,7 +108,7 @@ def main() -> None:
     device = choose_device(options.device).type
     configs = [configuration(network, options.data, f"device={device}") for network in options.networks]
     results = [measure(executor, configs, options) for executor in options.executors or SENSIBLE[device]]
-    threads = f"; plain loop on {options.threads} thread{'s' if options.threads > 1 else ''}" if device == "cpu" else ""
+    threads = f"; plain loop on {counted(options.threads, 'thread')}" if device == "cpu" else ""
     title = f"{ROUNDS} rounds of {EPOCHS} epochs on {options.data}, rounds per minute; device {device}{threads}; {in_words(machine)}"
     show(results, title, console)
     write(options.json, "hundred", machine, results)

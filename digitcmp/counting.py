@@ -7,7 +7,17 @@ NAMED = 5  # so many things are named in a line, the rest is counted
 
 def counted(number: int, noun: str) -> str:
     """1 epoch, 2 epochs. noun: one that gets an s."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {plural(number, noun)}"
+
+
+def plural(number: int, noun: str) -> str:
+    """epoch of one, epochs of more and of none."""
+    return noun if number == 1 else f"{noun}s"
+
+
+def are(number: int) -> str:
+    """is of one, are of more and of none."""
+    return "is" if number == 1 else "are"
 
 
 def some(items: Iterable[str], between: str = ", ") -> str:

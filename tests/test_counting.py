@@ -1,8 +1,32 @@
 """Numbers of things in words."""
 
-from digitcmp.counting import counted
+import ast
+from pathlib import Path
+
+import digitcmp
+from digitcmp.counting import are, counted, some
 
 
 def test_one_thing_and_several() -> None:
     """One has no s; none and all others have."""
     assert [counted(number, "round") for number in (0, 1, 2)] == ["0 rounds", "1 round", "2 rounds"]
+
+
+def test_a_verb_and_a_long_list() -> None:
+    """One is, others are; what is too many to be named is counted."""
+    assert [are(number) for number in (0, 1, 2)] == ["are", "is", "are"]
+    assert (some("abc"), some("abcdefg", "; ")) == ("a, b, c", "a; b; c; d; e and 2 more")
+
+
+def test_no_other_place_makes_plurals() -> None:
+    """No conditional that gives an s, or is and are, in the program's code."""
+    forms = [{"", "s"}, {"is", "are"}, {"", "es"}]
+    for path in Path(digitcmp.__file__).parent.rglob("*.py"):
+        if path.name == "counting.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            ends = [node.body, node.orelse] if isinstance(node, ast.IfExp) else []
+            made = {end.value for end in ends if isinstance(end, ast.Constant)} if len(ends) == 2 else set()
+            assert made not in forms, f"{path}:{node.lineno}"
+            repeated = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and isinstance(node.left, ast.Constant)
+            assert not (repeated and node.left.value == "s"), f"{path}:{node.lineno}"

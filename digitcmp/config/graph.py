@@ -11,6 +11,7 @@ from typing import Any
 from digitcmp.config.blocks import STEPS, Block, Layer, Shape, find_block, norm_parameters, options_of, pair, windows
 from digitcmp.config.comparators import CLASSES, READINGS
 from digitcmp.config.schema import SIZE, AuxHead, Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
+from digitcmp.counting import counted
 from digitcmp.errors import ConfigError
 
 IMAGES, ANSWER, DIGITS = "images", "the answer", "the digit loss"  # where everything comes from, and what trains and tests a network
@@ -113,7 +114,7 @@ def chain(name: str, reads: str, inputs: Shape, layers: Sequence[Layer], model: 
 def aux_head(name: str, head: AuxHead, tower: Sequence[Part], model: ModelConfig) -> Iterator[Part]:
     """A digit head at a layer of the tower. Raises ConfigError where there is no such layer."""
     if head.after >= len(tower):
-        raise ConfigError(f"{name}.after={head.after}: model.tower has {len(tower)} layers, counted from 0")
+        raise ConfigError(f"{name}.after={head.after}: model.tower has {counted(len(tower), 'layer')}, counted from 0")
     read = tower[head.after]
     yield from logits(name, read.name, math.prod(read.outputs), CLASSES, DigitHead("digit", hidden=head.hidden), model)
 

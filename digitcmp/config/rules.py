@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from digitcmp.config.graph import graph
 from digitcmp.config.network import batch_norm, check_network
 from digitcmp.config.schema import AUTO, COLUMNS, MOST_LOOKS, Config
+from digitcmp.counting import are, counted
 from digitcmp.errors import ConfigError
 
 
@@ -32,10 +33,11 @@ def pairs_are_of_use(config: Config) -> None:
         )
     pairs = data.train_pairs - data.val_pairs
     if batch > pairs:
-        raise ConfigError(f"batch_size={batch}: there are {pairs} training pairs; use at most {pairs}")
+        raise ConfigError(f"batch_size={batch}: there {are(pairs)} {counted(pairs, 'training pair')}; use at most {pairs}")
     if batch_norm(config.model) and (batch == 1 or pairs % batch == 1):
         raise ConfigError(
-            f"batch_size={batch}: {pairs} pairs leave a batch of one pair, for which batch norm is not defined; use another batch size"
+            f"batch_size={batch}: a batch of one pair is left of {counted(pairs, 'pair')}, for which batch norm is not defined; "
+            "use another batch size"
         )
     if not config.test and data.val_pairs == 0:
         raise ConfigError("test=false: nothing would say how good the network is; hold out validation pairs, as in data.val_pairs=200")
@@ -49,8 +51,8 @@ def test_batches_are_of_use(config: Config) -> None:
         config.test_batch,
         {"data.test_pairs": config.data.test_pairs if config.test else 0, "data.val_pairs": config.data.val_pairs},
     )
-    if batch is not None and batch > max(tested.values()):
-        raise ConfigError(f"test_batch={batch}: there are {max(tested.values())} pairs to be tested on; use at most so many")
+    if batch is not None and batch > (most := max(tested.values())):
+        raise ConfigError(f"test_batch={batch}: there {are(most)} {counted(most, 'pair')} to be tested on; use at most so many")
     if not (config.model.batch_statistics and batch_norm(config.model)):
         return
     if batch is None:
@@ -70,7 +72,7 @@ def columns_have_networks(config: Config) -> None:
     if not config.columns or len(set(config.columns)) < len(config.columns):
         raise ConfigError(f"{columns}: name one or more of {', '.join(COLUMNS)}, each once")
     if config.ensemble % len(config.columns):
-        raise ConfigError(f"{columns}: ensemble={config.ensemble} networks cannot take turns at them; use ensemble={len(config.columns)}")
+        raise ConfigError(f"{columns}: {counted(config.ensemble, 'network')} cannot take turns at them; use ensemble={len(config.columns)}")
 
 
 def optimizer_is_consistent(config: Config) -> None:

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 from digitcmp.config.meant import COMMAND
-from digitcmp.counting import counted
+from digitcmp.counting import counted, plural
 from digitcmp.errors import RunError
 from digitcmp.inert import line, visible
 
@@ -23,5 +23,5 @@ def failed_sweep(failed: list[tuple[str, int, str]], arguments: list[str], direc
 
 def failed_rounds(seeds: list[int], total: int, reason: str, directory: Path) -> RunError:
     """The error at the end of a run in which rounds failed."""
-    named = ", ".join(map(str, seeds[:10])) + (", …" if len(seeds) > 10 else "")
-    return RunError(f"{len(seeds)} of {counted(total, 'round')} failed (seed {named}): {reason}; see {directory / 'digitcmp.log'}")
+    named = f"{plural(len(seeds), 'seed')} {', '.join(map(str, seeds[:10]))}" + (", …" if len(seeds) > 10 else "")
+    return RunError(f"{len(seeds)} of {counted(total, 'round')} failed ({named}): {reason}; see {directory / 'digitcmp.log'}")

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from digitcmp.config.schema import AUTO, Config
-from digitcmp.counting import counted
+from digitcmp.counting import are, counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.pace import Paces
 from digitcmp.experiment.run import Run
@@ -78,7 +78,7 @@ def print_resumed(runs: Sequence[Run], console: Console) -> None:
     if rows:
         broken = f" and {failed} failed (retry_failed=true trains them again)" if failed else ""
         missing = "" if auto else f", {sum(len(run.missing) for run in runs)} to train"
-        finished = f"{counted(len(rows) - failed, 'round')} {'is' if len(rows) - failed == 1 else 'are'} finished already"
+        finished = f"{counted(len(rows) - failed, 'round')} {are(len(rows) - failed)} finished already"
         console.print(f"{finished}{broken}{missing}", highlight=False)
     if unsaved := sum(run.unsaved for run in runs):
         lost = f"save_model=true: {unsaved} of them were trained without it, or their networks have been removed"

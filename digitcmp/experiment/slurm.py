@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from digitcmp.config.schema import Slurm
+from digitcmp.counting import plural
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.files import write_whole
 from digitcmp.inert import line
@@ -187,7 +188,7 @@ class Array:
     @property
     def name(self) -> str:
         """What it is called in a sentence."""
-        return f"job{'s' * (len(self.jobs) > 1)} {', '.join(self.jobs)}"
+        return f"{plural(len(self.jobs), 'job')} {', '.join(self.jobs)}"
 
     @property
     def scancel(self) -> str:

@@ -7,6 +7,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from digitcmp.counting import are, counted
+
 Numbers = NDArray[np.float64]
 KINDS = ("digits right", "one digit misread", "both misread")  # by how many digits are misread
 CLASSES = 10
@@ -146,9 +148,8 @@ class Findings:
 
     def wrong_line(self) -> str:
         """12 of 1,000 test pairs are answered wrongly, in 1 round."""
-        count, rounds = len(self.mistakes), len(self.rounds)
-        verb, plural = "is" if count == 1 else "are", "s" * (rounds > 1)
-        return f"{count:,} of {self.pairs:,} test pairs {verb} answered wrongly, in {rounds} round{plural}"
+        count = len(self.mistakes)
+        return f"{count:,} of {self.pairs:,} test pairs {are(count)} answered wrongly, in {counted(len(self.rounds), 'round')}"
 
     def kinds_line(self) -> str:
         """How many mistakes there are of each kind; empty without mistakes or without digit head."""

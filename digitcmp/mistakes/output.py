@@ -7,6 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from digitcmp.counting import counted
 from digitcmp.experiment.views import to_csv
 from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.mistakes import confusion
@@ -67,4 +68,4 @@ def accuracy(findings: Findings) -> str:
     if differing == 0:
         return f"{now}, as on record"
     recorded = np.mean([one.recorded for one in findings.rounds])
-    return f"{now}; on record are {100 * recorded:.2f} % ({differing} of {len(findings.rounds)} rounds differ by a pair or two)"
+    return f"{now}; on record are {100 * recorded:.2f} % ({differing} of {counted(len(findings.rounds), 'round')} differ by a pair or two)"

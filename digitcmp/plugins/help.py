@@ -16,6 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from digitcmp import screen
 from digitcmp.config.blocks import BLOCKS, LAYERS
 from digitcmp.config.schema import CHOSEN_BY, GROUP_SCHEMAS, Config, range_in_words
+from digitcmp.counting import counted
 from digitcmp.files import shipped
 from digitcmp.plugins import packages
 from digitcmp.plugins.packages import PackageSource
@@ -209,7 +210,7 @@ def shown(value: Any, hint: Any) -> str:
     if OmegaConf.is_config(value):
         value = OmegaConf.to_container(value)
     if isinstance(value, list | tuple):
-        return f"{len(value)} layers" if is_dataclass((get_args(hint) or (None,))[0]) else f"[{','.join(map(str, value))}]"
+        return counted(len(value), "layer") if is_dataclass((get_args(hint) or (None,))[0]) else f"[{','.join(map(str, value))}]"
     if isinstance(value, dict):
         return "{…}" if value else "{}"
     if value is None or isinstance(value, bool):

@@ -23,6 +23,7 @@ from digitcmp.config.allowed import allowed
 from digitcmp.config.composed import typed
 from digitcmp.config.identity import configuration, configuration_hash, flat
 from digitcmp.config.schema import AUTO, Config
+from digitcmp.counting import counted
 from digitcmp.errors import DigitcmpError, Pruned, RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.plan import run_folders
@@ -70,7 +71,7 @@ class Job:
         assert self.config is not None
         seeds = run.seeds if self.config.rounds == AUTO else self.config.seeds
         if run.status == "pruned":
-            self.error = Pruned(f"{run.name} was ended early, with {len(run.rows)} of {len(seeds)} rounds")
+            self.error = Pruned(f"{run.name} was ended early, with {len(run.rows)} of {counted(len(seeds), 'round')}")
             self.ended = True
         elif len(run.rows_of(seeds)) == len(seeds):
             try:

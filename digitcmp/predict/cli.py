@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digitcmp.arguments import Arguments
+from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.report.command import exit_codes
 
@@ -44,7 +45,7 @@ def main() -> None:
     if arrays and len(arguments.files) > 1:
         raise RunError(f"{arrays[0]}: an .npz file holds all pairs of a command; give it alone")
     if not arrays and len(arguments.files) % 2:
-        raise RunError(f"{len(arguments.files)} pictures make no pairs: give two for each")
+        raise RunError(f"{counted(len(arguments.files), 'picture')}: a pair has two; give two for each")
     from digitcmp.predict.answers import load_kept
     from digitcmp.predict.output import csv_of, show
     from digitcmp.terminal import Terminal

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from digitcmp.config.schema import DataConfig
-from digitcmp.counting import counted, some
+from digitcmp.counting import are, counted, some
 from digitcmp.report.frames import Sweep
 
 PREVIEW = "preview.json"  # in the folder of one (digitcmp.experiment.preview)
@@ -116,11 +116,11 @@ def about_runs(runs: pd.DataFrame) -> list[str]:
         )
     for status, word in UNFINISHED.items():
         if (found := runs["run_status"] == status).any():
-            lines.append(f"{found.sum()} {'run is' if found.sum() == 1 else 'runs are'} {word}: {progress(runs[found])}")
+            lines.append(f"{counted(int(found.sum()), 'run')} {are(int(found.sum()))} {word}: {progress(runs[found])}")
     # replicates that were left out are not missing
     short = runs["run_status"].isin(["done", "failed"]) & (runs["recorded"] < runs["seeds"])
     if short.any():
-        lines.append(f"{short.sum()} ended {'run lacks' if short.sum() == 1 else 'runs lack'} rounds: {progress(runs[short])}")
+        lines.append(f"{counted(int(short.sum()), 'ended run')} without all rounds: {progress(runs[short])}")
     return lines
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from digitcmp.counting import counted
 from digitcmp.report.drawing import (
     COLOURS,
     DISTANCE,
@@ -67,7 +68,7 @@ def about_effects(effects: Effects, metric: Metric) -> list[str]:
     tuned = f" Each of them has a value of its own of {', '.join(effects.design.tuned)}." if effects.design.tuned else ""
     count, failed = len(effects.together), "counts as always giving the more frequent answer" if metric.on_pairs else "leaves its seed out"
     return [
-        f"Effects of the full factorial are contrasts of cell means (Yates 1937) over {effects.seeds} seeds that all "
+        f"Effects of the full factorial are contrasts of cell means (Yates 1937) over {counted(effects.seeds, 'seed')} that all "
         f"{len(effects.design.upper)} configurations have, paired by seed; a round that failed {failed}. An interaction is how much "
         f"larger the effect of the one factor is where the other is at its upper level.{tuned}",
         f"The {count} intervals of a column hold together with a probability of at least 95 % (Bonferroni): each is Student's, of "

@@ -28,7 +28,11 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
     done, seeds, configuration = rounds[rounds["status"] == "done"], about["seeds"], about["configuration"]
     model, optimizer, data, aux_weight = (configuration[name] for name in ("model", "optimizer", "data", "aux_weight"))
     many = f"{len(done)} of {len(seeds)} done, seeds {seeds[0]} to {seeds[-1]}"
-    measured = f"{data['test_pairs']} test pairs" if was_tested(about) else f"{data['val_pairs']} validation pairs, test pairs unseen"
+    measured = (
+        counted(data["test_pairs"], "test pair")
+        if was_tested(about)
+        else f"{counted(data['val_pairs'], 'validation pair')}, test pairs unseen"
+    )
     members = configuration.get("ensemble", 1)  # runs of earlier versions have one
     rows = [
         ("network", f"{model['name']}, {about['parameters']:,} parameters" + (f" in {members} networks" if members > 1 else "")),

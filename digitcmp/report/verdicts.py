@@ -7,6 +7,7 @@ import pandas as pd
 
 from digitcmp.auto import plan_file
 from digitcmp.auto.sequential import Look, Plan, follow
+from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.report.metrics import TEST_ACCURACY
 from digitcmp.report.statistics import is_untrained, ranked
@@ -115,8 +116,8 @@ def verdict_notes(plans: Sequence[Plan]) -> list[str]:
         else:
             rule = f"better, worse: the interval of the Hodges-Lehmann difference is off zero; equivalent: within ±{auto.margin:g} points"
         lines.append(
-            f"Verdicts of rounds=auto ({rule}; undecided: neither after {auto.max} rounds): repeated confidence intervals (Jennison and "
-            f"Turnbull 1989) of {share} at each of {len(plan.looks)} looks, by Pocock's boundary (1977), so that all of "
+            f"Verdicts of rounds=auto ({rule}; undecided: neither after {counted(auto.max, 'round')}): repeated confidence intervals "
+            f"(Jennison and Turnbull 1989) of {share} at each of {len(plan.looks)} looks, by Pocock's boundary (1977), so that all of "
             f"{max(1, len(plan.runs) - 1)} comparisons at all looks are right together with a probability of at least "
             f"{100 * (1 - auto.level):g} % (Bonferroni). A round that failed lost against every other."
         )

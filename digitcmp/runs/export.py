@@ -56,4 +56,4 @@ def write_parquet(folder: Path, out: Path, console: Console) -> None:
             frame.to_parquet(path, index=False)
         except ImportError as error:
             raise RunError("--to parquet needs the extra parquet: pip install 'digitcmp[parquet]'") from error
-        console.print(f"{path}: {len(frame)} rows", soft_wrap=True)
+        console.print(f"{path}: {counted(len(frame), 'row')}", soft_wrap=True)

@@ -74,7 +74,7 @@ def runs_to_remove(folders: Sequence[Path]) -> list[Removable]:
         runs = [path for path in folder.rglob("run.json") if path.is_file()]
         for run in {folder, *(path.parent for path in runs)}:
             check_free(run)
-        found.append(Removable(folder, "a run" if (folder / "run.json").is_file() else f"{len(runs)} runs", size_of(folder)))
+        found.append(Removable(folder, "a run" if (folder / "run.json").is_file() else counted(len(runs), "run"), size_of(folder)))
     places = {one.folder.resolve(): one for one in reversed(found)}
     return [one for place, one in reversed(places.items()) if not any(parent in places for parent in place.parents)]
 

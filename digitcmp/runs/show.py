@@ -9,6 +9,7 @@ from rich.console import Console
 
 from digitcmp.config.identity import defaults, flat
 from digitcmp.config.schema import Config
+from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.files import is_special
@@ -87,7 +88,7 @@ def files(directory: Path) -> Iterator[tuple[str, int]]:
     for path in sorted(directory.iterdir()):
         if path.is_dir() and not path.is_symlink():
             inner = [one.lstat().st_size for one in path.rglob("*") if one.is_file()]
-            yield f"{path.name}/ ({len(inner)} files)", sum(inner)
+            yield f"{path.name}/ ({counted(len(inner), 'file')})", sum(inner)
         else:
             yield path.name, path.lstat().st_size
 

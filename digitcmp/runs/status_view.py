@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from digitcmp.counting import counted
 from digitcmp.inert import line
 from digitcmp.runs.status import KINDS, ActiveRound, FolderStatus, RunStatus, State
 from digitcmp.terminal import takes_back, words
@@ -68,12 +69,12 @@ def render(status: FolderStatus, most: int = MOST, now: str = "") -> RenderableT
             labelled("slow     ", f"{name} seed {one.seed}: no epoch after {one.epoch} since {one.slow} ({one.process})", "yellow")
         )
     if len(slow) > LEFT:
-        parts.append(labelled("slow     ", f"and {len(slow) - LEFT} more rounds (--json has all)", "yellow"))
+        parts.append(labelled("slow     ", f"and {counted(len(slow) - LEFT, 'more round')} (--json has all)", "yellow"))
     if any(run.dead or run.state == "dead" for run in status.runs):
         parts.append(labelled("dead     ", "their process is gone; the command that began them trains them again", "red"))
     parts += [Text(), table(status, most)]
     if len(status.runs) > most:
-        parts.append(Text(f"and {len(status.runs) - most} more runs (--json has all)", "dim"))
+        parts.append(Text(f"and {counted(len(status.runs) - most, 'more run')} (--json has all)", "dim"))
     return Group(*parts)
 
 

@@ -61,7 +61,9 @@ def won_lines(final: Final | None) -> list[str]:
     if final is None:
         return []
     winner, seeds = final.winner, final.seeds
-    told = f"validation accuracy {winner.mean:.4f}, mean over {len(winner.values)} fresh rounds (seeds {seeds[0]} to {seeds[-1]})"
+    told = (
+        f"validation accuracy {winner.mean:.4f}, mean over {counted(len(winner.values), 'fresh round')} (seeds {seeds[0]} to {seeds[-1]})"
+    )
     return [f"the winner of {len(final.finalists)} finalists, {told}; before that,"]
 
 

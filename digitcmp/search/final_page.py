@@ -18,10 +18,10 @@ def final_lines(final: Final, incumbent: int | None) -> str:
     seeds, number = final.seeds, len(final.finalists)
     fewer = f" ({final.wanted} were wanted; no more different trials are complete)" if number < final.wanted else ""
     lead = (
-        f"{number} finalists{fewer}, each up to {len(seeds)} fresh rounds (seeds {seeds[0]} to {seeds[-1]}) with the validation pairs of "
-        "the trials, never tested. The best mean over the same seeds is picked. A finalist that clearly lost against another one was "
-        f"dropped (one-sided signed-rank p of at most 5 %, looked at after each round from the {FIRST_TEST}th on). Leads are the winner's, "
-        "paired by seed (Hodges-Lehmann, 95 % interval).\n"
+        f"{number} finalists{fewer}, each up to {counted(len(seeds), 'fresh round')} (seeds {seeds[0]} to {seeds[-1]}) with the validation "
+        "pairs of the trials, never tested. The best mean over the same seeds is picked. A finalist that clearly lost against another one "
+        f"was dropped (one-sided signed-rank p of at most 5 %, looked at after each round from the {FIRST_TEST}th on). Leads are the "
+        "winner's, paired by seed (Hodges-Lehmann, 95 % interval).\n"
     )
     rows = [shown(row, place == 0, row["trial"] == incumbent, len(seeds)) for place, row in enumerate(final.table().to_dict("records"))]
     return f"## Final\n\n{lead}\n{to_markdown(pd.DataFrame(rows))}\nTheir rounds: `{FOLDER}/`.\n"

@@ -67,7 +67,7 @@ def write_summary(
     say(console, f"- Best: trial {best.number}, validation accuracy {reached}: {in_words(best.params)}")
     if confirmed and (row := confirmed.comparison):
         gain = TEST_ACCURACY.estimate(row, ("difference", "difference_low", "difference_high"), "+")
-        console.print(f"- On {len(confirmed.seeds)} fresh seeds: {gain} points over the start")
+        console.print(f"- On {counted(len(confirmed.seeds), 'fresh seed')}: {gain} points over the start")
     say(console, str(path), "summary  ")
     say(console, dashboard, "look     ")
     return path
@@ -192,7 +192,7 @@ def confirmed_lines(best: FrozenTrial, confirmed: Confirmed) -> str:
     """What fresh seeds say."""
     seeds, row = confirmed.seeds, confirmed.comparison
     lines = ["## Confirmed on fresh seeds\n"]
-    lines.append(f"{len(seeds)} fresh rounds (seeds {seeds[0]} to {seeds[-1]}), all training pairs, test accuracy.\n")
+    lines.append(f"{counted(len(seeds), 'fresh round')} (seeds {seeds[0]} to {seeds[-1]}), all training pairs, test accuracy.\n")
     if row is None:
         lines.append("The best configuration is the one that the search began with.\n")
     rows = [

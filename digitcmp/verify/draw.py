@@ -60,7 +60,9 @@ def draw(folder: Path, count: int, seed: int) -> Drawn:
     rounds = labelled(sweep.rounds, sweep, known)
     begun = rounds[rounds["epochs_trained"] > 0]
     if begun.empty:
-        raise RunError(f"{folder}: all of its {len(rounds)} rounds failed before their first epoch, so that there is nothing to verify")
+        raise RunError(
+            f"{folder}: all of its {counted(len(rounds), 'round')} failed before their first epoch, so that there is nothing to verify"
+        )
     if sweep.epochs.empty:
         raise RunError(f"{folder} has rounds on record, but no epochs of them, so that there is nothing to compare with")
     random = np.random.default_rng(seed)

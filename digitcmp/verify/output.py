@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from digitcmp.counting import counted
+from digitcmp.counting import are, counted
 from digitcmp.inert import line
 from digitcmp.report import cautions
 from digitcmp.report.terminal import print_warnings
@@ -53,7 +53,7 @@ def statement(table: pd.DataFrame) -> str:
     """What the rounds that were drawn say of those that were not, in words."""
     drawn, recorded, wrong = (int(table[name].sum()) for name in ("drawn", "recorded", "wrong"))
     if wrong:
-        return f"{wrong} of {counted(drawn, 'round')} trained again {'is' if wrong == 1 else 'are'} otherwise than on record."
+        return f"{wrong} of {counted(drawn, 'round')} trained again {are(wrong)} otherwise than on record."
     if drawn == recorded:
         return f"All {counted(recorded, 'round')} on record were trained again; none is otherwise."
     return (

@@ -147,7 +147,7 @@ def test_bad_commands(kept: Path, predict: Callable[..., Ended], seven: Path, tm
             array.write(bytes(1_000_000))
     (tmp_path / "text.npz").write_text("no")
     for arguments, said in (
-        ((kept, seven), "1 pictures make no pairs"),
+        ((kept, seven), "1 picture: a pair has two"),
         ((kept, tmp_path / "absent.png", seven), "absent.png: it cannot be read"),
         ((kept, seven, seven, "--seed", "7"), "seed=7"),
         ((tmp_path, seven, seven), "holds no run"),

@@ -67,9 +67,9 @@ def test_unfinished_runs(tmp_path: Path, status: str, word: str) -> None:
 def test_ended_runs_that_lack_rounds(tmp_path: Path) -> None:
     """A log that lost whole lines, or a run that lost its logs, can't be told by itself, but by the seeds of run.json."""
     write_run(tmp_path / "a", SEEDS, seeds=list(range(8)))
-    assert warnings(tmp_path) == ["1 ended run lacks rounds: a (6 of 8 rounds)"]
+    assert warnings(tmp_path) == ["1 ended run without all rounds: a (6 of 8 rounds)"]
     shutil.rmtree(write_run(tmp_path / "b", SEEDS) / "records")
-    assert warnings(tmp_path) == ["2 ended runs lack rounds: a (6 of 8 rounds), b (0 of 6 rounds)"]
+    assert warnings(tmp_path) == ["2 ended runs without all rounds: a (6 of 8 rounds), b (0 of 6 rounds)"]
 
 
 def test_failed_and_few_rounds(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from digitcmp.config.schema import Config
+from digitcmp.counting import are, counted
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.executors.base import Executor
 from digitcmp.experiment.executors.devices import DevicesExecutor
@@ -92,7 +93,9 @@ def choose_device(name: str) -> torch.device:
         raise ConfigError(f"device={name}: torch {torch.__version__} finds no usable GPU here{reason}; use device=cpu or device=auto")
     device = torch.device("cpu" if not usable else "cuda" if name == "auto" else name)
     if ":" in str(device) and device.index >= (count := torch.cuda.device_count()):
-        raise ConfigError(f"device={name}: there are {count} visible GPUs (CUDA_VISIBLE_DEVICES), the first one is cuda:0")
+        raise ConfigError(
+            f"device={name}: there {are(count)} {counted(count, 'visible GPU')} (CUDA_VISIBLE_DEVICES), the first one is cuda:0"
+        )
     return device
 
 
@@ -117,7 +120,7 @@ def check_means(config: Config) -> None:
         raise ConfigError("engine=processes: this system cannot fork processes; use engine=serial")
     if config.workers is not None and config.workers > CROWD * cores and config.engine != "ray":
         limit = f"use at most {CROWD * cores}, or leave it null for one per core"
-        raise ConfigError(f"workers={config.workers}: there are {cores} cores; {limit}")
+        raise ConfigError(f"workers={config.workers}: there {are(cores)} {counted(cores, 'core')}; {limit}")
     train_spec(config)
     if choose(config, len(config.seeds))[0] == "stacked" or (config.engine == "ray" and (config.ray.gpus or config.stack_size)):
         round_memory(config)
