@@ -46,6 +46,8 @@ def check_folder(key: str, path: str | PurePath) -> None:
     longest = max((len(os.fsencode(part)) for part in PurePath(text).parts), default=0) if not hidden else 0
     if UNREAD.match(hidden):
         raise ConfigError(f"{key}={quoted(text)}: {UNREADABLE}")
+    if not text:
+        raise ConfigError(f"{key}=: a folder needs a name; the working folder itself is {key}=.")
     if hidden:
         wrong = f"it has a {hidden!r}, which nobody can see"
     elif longest > PART or len(text) > WHOLE:

@@ -24,6 +24,7 @@ MEANT = {
     "multirun": "python -m digitcmp --multirun",
     "search": "python -m digitcmp --multirun +sweeps=search_smoke",
     **{name: f"python -m digitcmp.{name}" for name in ("report", "runs", "draw", "verify", "mistakes", "predict", "demo", "schema")},
+    **{name: f"python -m digitcmp.runs {name}" for name in ("status", "ls", "show", "diff", "tail", "rerun", "rm", "gc", "note")},
 }
 
 
@@ -34,6 +35,24 @@ def word(error: BaseException, arguments: Sequence[str]) -> str:
         return ""
     rest = [argument for argument in arguments if argument != given]
     return f"{given}: this is not KEY=VALUE; did you mean: {shlex.join([*shlex.split(MEANT[given]), *rest])}"
+
+
+def apart(error: BaseException, arguments: Sequence[str]) -> str:
+    """The command that was meant by `model= wsn`, 'model=wsn epochs=3' in one word, and `model==wsn`; empty for any other error."""
+    given = error.override if isinstance(error, OverrideParseException) else ""
+    if given not in arguments:
+        return ""
+    before, after = list(arguments[: arguments.index(given)]), list(arguments[arguments.index(given) + 1 :])
+    parts = given.split()
+    if before and re.fullmatch(r"\+?[\w.]+=", before[-1]) and re.fullmatch(r"[\w.+-]+", given):
+        what, meant = f"{before[-1]} {given}: a key and its value are one word", [*before[:-1], before[-1] + given, *after]
+    elif len(parts) > 1 and all(re.fullmatch(r"\+?[\w.]+=[\w.,+-]+", part) for part in parts):
+        what, meant = f"{given}: each key with its value is a word of its own", [*before, *parts, *after]
+    elif doubled := re.fullmatch(r"(\+?[\w.]+)==([\w.,+-]+)", given):
+        what, meant = f"{given}: one equals sign is enough", [*before, f"{doubled[1]}={doubled[2]}", *after]
+    else:
+        return ""
+    return f"{what}; did you mean: {shlex.join([*COMMAND, *meant])}"
 
 
 def comma(error: BaseException, arguments: Sequence[str]) -> str:
@@ -62,7 +81,7 @@ def blank(error: BaseException, arguments: Sequence[str], known: Collection[str]
         value = after.pop(0)
     value = value.removeprefix("=")
     if not value or "=" in value:
-        return f"{given}: a key needs a value, as in {given}=VALUE"
+        return f"{given}: a key needs a value, as in {given}={'true' if given in SWITCHES else 'VALUE'}"
     return f"{given}: a key and its value are one word; did you mean: {shlex.join([*COMMAND, *before, f'{given}={value}', *after])}"
 
 
@@ -91,6 +110,12 @@ def option(wrong: str, arguments: Sequence[str], options: Collection[str], known
         nearest = close[0] + wrong.removeprefix(name)
         return f"{name}: there is no such option; did you mean: {shlex.join([*COMMAND, *before, nearest, *after])}"
     return f"{name}: there is no such option; choose one of {', '.join(sorted(options))}"
+
+
+def switch(given: str, arguments: Sequence[str]) -> str:
+    """The command that was meant by `--multirun=true`: an option that takes no value."""
+    meant = [one.partition("=")[0] if one == given else one for one in arguments]
+    return f"{given}: this option takes no value; did you mean: {shlex.join([*COMMAND, *meant])}"
 
 
 def for_many(arguments: Sequence[str]) -> str:

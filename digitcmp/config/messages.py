@@ -13,13 +13,16 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException, ValidationError
 
 from digitcmp.config.known import ADDED, known_text, within_list
-from digitcmp.config.meant import blank, colon, comma, word
+from digitcmp.config.meant import apart, blank, colon, comma, word
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.errors import DigitcmpError, shortened
 from digitcmp.inert import line
 from digitcmp.names import UNREAD, UNREADABLE
 from digitcmp.passwords import without_passwords
 
+RUN_DIR = "hydra.run.dir"
+# what other programs call keys of this one
+OTHER_WORDS = {"learning_rate": "optimizer.lr", "dataset": "data", "network": "model", "output": RUN_DIR, "output_dir": RUN_DIR}
 TRACE = "HYDRA_FULL_ERROR=1 in front of the command shows where"
 
 
@@ -56,6 +59,7 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         or known_text(str(error), arguments)
         or within_list(str(error), arguments)
         or word(error, arguments)
+        or apart(error, arguments)
         or comma(error, arguments)
         or blank(error, arguments, known_keys())
         or colon(error, arguments, known_keys())
@@ -99,6 +103,8 @@ def by_class(error: BaseException) -> str:
         return f"{error.override}: {found[1]}"
     if isinstance(error, OverrideParseException) and not error.override.isascii() and UNREAD.search(error.override):
         return f"{error.override}: {UNREADABLE}"
+    if isinstance(error, OverrideParseException) and re.fullmatch(r"[\w./-]+", error.override):
+        return f"{error.override}: this is not KEY=VALUE, as in model=wsn or epochs=5; --help shows what there is"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters twice, as in 'KEY=\"~/a\"'"
     if isinstance(source, InterpolationResolutionError) and source.full_key:
@@ -155,7 +161,9 @@ def wrong_type(error: ValidationError) -> str:
         listed = f"'{error.full_key}=range({ends[1]},{int(ends[2]) + 1})'"
         return f"{error.full_key}={found[1]}: must be a whole number; for a run of each: --multirun {listed}"
     kinds = {"Float": "a number", "Integer": "a whole number", "bool": "true or false"}
-    return f"{error.full_key}={found[1]}: must be {kinds.get(found[2], found[2])}"
+    several = re.fullmatch(r"\[(.+)\]", found[1])  # seed=[1,2,3]
+    more = f"; for a run of each: --multirun {error.full_key}={several[1].replace(' ', '')}" if several else ""
+    return f"{error.full_key}={found[1]}: must be {kinds.get(found[2], found[2])}{more}"
 
 
 def unknown_key(path: str, value: str = "", kind: Any = None) -> str:
@@ -168,6 +176,8 @@ def unknown_key(path: str, value: str = "", kind: Any = None) -> str:
         return f"{shown}: this group is added with a plus sign: +{shown}"
     if path.startswith("hydra.job.env_set"):
         return f"{shown}: this key is added with a plus sign: +{shown}"
+    if near := get_close_matches(path, ADDED, n=1, cutoff=0.8):  # experiments=net1
+        return f"{shown}: there is no such key; did you mean +{near[0]}{value}?"
     group, _, name = path.rpartition(".")
     owners = [choice for choice, schema in of_choices(group) if name in {item.name for item in fields(schema)}]
     if owners:
@@ -176,7 +186,7 @@ def unknown_key(path: str, value: str = "", kind: Any = None) -> str:
     beside = [item.name for item in fields(kind) if not item.name.startswith("_")] if is_dataclass(kind) else []
     beside = beside or list(dict.fromkeys(key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == group))
     if not group or not beside:
-        return f"{shown}: there is no such key{suggestion(path, known)}; --help-keys explains all keys"
+        return f"{shown}: there is no such key{suggestion(path, [*known, RUN_DIR])}; --help-keys explains all keys"
     close = get_close_matches(name, beside, n=1)
     elsewhere = suggestion(name, known, 1.0)  # the same name in another group
     near = elsewhere or (f" (did you mean {group}.{close[0]}?)" if close else "")
@@ -187,9 +197,10 @@ def suggestion(wrong: str, known: Sequence[str], cutoff: float = 0.6) -> str:
     """' (did you mean …?)' for a near miss, else nothing."""
     # a key is also known by its last part, and the learning rate by its name
     last = {name.rpartition(".")[2]: name for name in sorted(known, key=lambda name: (".0." not in name, -name.count(".")))}
-    names = {"learning_rate": "optimizer.lr", **last, **{name: name for name in known}}
+    others = {word: name for word, name in OTHER_WORDS.items() if name in known}
+    names = {**last, **others, **{name: name for name in known}}
     close = get_close_matches(wrong.lower(), names, n=1, cutoff=cutoff)
-    return f" (did you mean {names[close[0]]}?)" if close and names[close[0]] in known else ""
+    return f" (did you mean {names[close[0]]}?)" if close else ""
 
 
 def known_keys(node: Any = Config, prefix: str = "") -> list[str]:

@@ -9,7 +9,7 @@ from hydra._internal.utils import get_args_parser
 
 from digitcmp.config.allowed import let_in
 from digitcmp.config.known import GROUPS
-from digitcmp.config.meant import for_many, option
+from digitcmp.config.meant import for_many, option, switch
 from digitcmp.config.messages import known_keys
 from digitcmp.errors import ConfigError
 
@@ -52,6 +52,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     known = [text for action in parser._actions for text in action.option_strings if text.startswith("--")]
 
     def error(message: str) -> NoReturn:
+        value = re.search(r"ignored explicit argument '(.*)'", message)
+        if value and (given := next((one for one in arguments if one.startswith("--") and one.endswith(f"={value[1]}")), "")):
+            raise ConfigError(switch(given, arguments))
         if together := re.search(r"(-\w): ignored explicit argument '(.*)'", message):  # -multirun, of which -m is an option
             wrong = together[1] + together[2]
         elif message.startswith("unrecognized arguments: "):
