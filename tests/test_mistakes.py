@@ -204,7 +204,7 @@ def test_errors(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path
     network_path(folder, 1).unlink()
     assert "seed=1: " in error(folder)
     network_path(folder, 0).unlink()
-    assert "holds no trained networks: it was trained without save_model=true, or they have been removed" in error(folder)
+    assert "holds no trained networks: it was trained without save_model=true (a sweep keeps none unasked), or they have" in error(folder)
     logs_of(folder)[0].unlink()
     assert "holds no finished round" in error(folder)
     (folder / "records" / "a.jsonl").mkdir()

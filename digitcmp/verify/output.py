@@ -9,7 +9,7 @@ from digitcmp.counting import are, counted
 from digitcmp.inert import line
 from digitcmp.report import cautions
 from digitcmp.report.terminal import print_warnings
-from digitcmp.terminal import say, words
+from digitcmp.terminal import say, tell, words
 from digitcmp.verify.draw import Drawn
 from digitcmp.verify.retrain import Again
 from digitcmp.verify.verdicts import most_otherwise
@@ -25,10 +25,8 @@ def print_drawn(drawn: Drawn, console: Console) -> None:
     """Say what is trained again, how long it took when it was first, and what was noted while the records were read."""
     print_warnings(drawn.sweep.warnings, console)
     rounds, seconds = counted(len(drawn.rounds), "round"), words(float(drawn.rounds["seconds"].sum()))
-    console.print(
-        f"training {rounds} of {int(drawn.counts['recorded'].sum())} again (drawn by --seed {drawn.seed}); on record they took {seconds}",
-        soft_wrap=True,
-    )
+    of = int(drawn.counts["recorded"].sum())
+    tell(console, f"{rounds} of {of} again (drawn by --seed {drawn.seed}); on record they took {seconds}", "training ", "none")
 
 
 def print_verdicts(table: pd.DataFrame, again: Again, margin: float, console: Console) -> None:
