@@ -176,8 +176,8 @@ def unknown_key(path: str, value: str = "", kind: Any = None) -> str:
         return f"{shown}: this group is added with a plus sign: +{shown}"
     if path.startswith("hydra.job.env_set"):
         return f"{shown}: this key is added with a plus sign: +{shown}"
-    if near := get_close_matches(path, ADDED, n=1, cutoff=0.8):  # experiments=net1
-        return f"{shown}: there is no such key; did you mean +{near[0]}{value}?"
+    if added := get_close_matches(path, ADDED, n=1, cutoff=0.8):  # experiments=net1
+        return f"{shown}: there is no such key; did you mean +{added[0]}{value}?"
     group, _, name = path.rpartition(".")
     owners = [choice for choice, schema in of_choices(group) if name in {item.name for item in fields(schema)}]
     if owners:

@@ -75,9 +75,8 @@ def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:
     about = read_about(directory)
     seeds = saved_seeds(directory)
     if not seeds:
-        raise RunError(
-            f"{directory} holds no trained networks: it was trained without save_model=true (a sweep keeps none unasked), or they have been removed"
-        )
+        why = "it was trained without save_model=true (a sweep keeps none unasked), or they have been removed"
+        raise RunError(f"{directory} holds no trained networks: {why}")
     wanted = seeds[0] if seed is None else whole_of("seed", seed)
     if wanted not in seeds:
         raise RunError(f"seed={wanted}: {directory} holds the networks of the seeds {', '.join(map(str, seeds))}")
