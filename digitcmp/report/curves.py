@@ -22,15 +22,13 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.records import log_paths
 from digitcmp.files import older, remove_leftovers, write_whole
+from digitcmp.report.chance import chance_in_words, chance_line, is_far
 from digitcmp.report.drawing import (
     COLOURS,
     GREY,
     broad_figure,
-    chance_in_words,
-    chance_line,
     entitle,
     in_percent,
-    is_far,
     legend_below,
     quiet_about_letters,
     styled,

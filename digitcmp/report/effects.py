@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from digitcmp.counting import counted
+from digitcmp.report.chance import draw_chance
 from digitcmp.report.drawing import (
     COLOURS,
     DISTANCE,
@@ -17,7 +18,6 @@ from digitcmp.report.drawing import (
     SMALL,
     broad_figure,
     column_figure,
-    draw_chance,
     dress,
     entitle,
     jitter,

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from digitcmp.report.cautions import DRAWN
+from digitcmp.report.chance import draw_chance
 from digitcmp.report.drawing import (
     DISTANCE,
     GREY,
     LINE_WIDTH,
     broad_figure,
     column_figure,
-    draw_chance,
     dress,
     entitle,
     labels_of,

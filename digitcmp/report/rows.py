@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from digitcmp import inert
+from digitcmp.report.chance import draw_chance
 from digitcmp.report.drawing import (
     COLOURS,
     INK,
     POINTS,
     Values,
     column_figure,
-    draw_chance,
     dress,
     entitle,
     jitter,

@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from digitcmp.report.cautions import DRAWN
+from digitcmp.report.chance import draw_chance
 from digitcmp.report.comparisons import by_seed, paired
 from digitcmp.report.drawing import (
     INK,
     column_figure,
-    draw_chance,
     dress,
     entitle,
     legend_below,
