@@ -14,6 +14,7 @@ from digitcmp.experiment.folders import runs_and_others
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.study import labelled
+from digitcmp.verify.tables import table_contradictions
 
 FIGURES = ["train_loss", "train_accuracy", "test_accuracy", "digit_accuracy", "val_accuracy"]  # of an epoch, and of a round's last
 
@@ -24,7 +25,8 @@ class Drawn:
 
     rounds: those drawn, with the columns of `Sweep.rounds` and their label; epochs: theirs. counts: a row a configuration, with its
     label, and how many of its rounds are on record, broken (before their first epoch, so that there is nothing to compare), drawn.
-    contradictions: of rounds with their own epochs, drawn or not, as in `contradictions`. seed: of the draw.
+    contradictions: of rounds, drawn or not, with their own epochs and with a published table, as in `contradictions` and
+    `tables.table_contradictions`. seed: of the draw.
     """
 
     folder: Path
@@ -53,7 +55,8 @@ class Drawn:
 def draw(folder: Path, count: int, seed: int) -> Drawn:
     """Draw so many rounds of each configuration at or below the folder, all of one that has no more; also of rounds that diverged.
 
-    seed: equal ones draw equal rounds. Raises RunError for folders without runs, without rounds, or without epochs.
+    seed: equal ones draw equal rounds. Raises RunError for folders without runs, without rounds, or without epochs;
+    for a table of no such rounds.
     """
     sweep = read_sweep([folder])
     known = configurations(sweep)
@@ -75,7 +78,8 @@ def draw(folder: Path, count: int, seed: int) -> Drawn:
     for name, some in {"recorded": begun, "broken": rounds[rounds["epochs_trained"] == 0], "drawn": drawn}.items():
         counts[name] = some.groupby("label", observed=False).size().to_numpy()
     epochs = sweep.epochs.merge(drawn[["run_index", "seed"]], on=["run_index", "seed"])
-    return Drawn(folder, sweep, drawn, epochs, counts, {**lacking(sweep, known), **contradictions(begun, sweep.epochs)}, seed)
+    wrong = {**lacking(sweep, known), **table_contradictions(folder, rounds, known), **contradictions(begun, sweep.epochs)}
+    return Drawn(folder, sweep, drawn, epochs, counts, wrong, seed)
 
 
 def lacking(sweep: Sweep, known: pd.DataFrame) -> dict[str, str]:
