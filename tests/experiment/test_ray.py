@@ -82,8 +82,11 @@ def other_port() -> Iterator[int]:
 
 @needs_ray
 def test_no_head_answers(run_cli: Cli, other_port: int) -> None:
-    """Within seconds, in one line; nothing is written."""
+    """Within seconds, in one line; nothing is written. A head that is stopped (kill -STOP) takes a connection, and says nothing."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    stopped = silent.getsockname()[1]
     wrong = {
+        f"127.0.0.1:{stopped}": f"ray.address=127.0.0.1:{stopped}: no head of a Ray cluster answers there (timed out)",
         "127.0.0.1:1": "ray.address=127.0.0.1:1: no head of a Ray cluster answers there (connection refused)",
         f"127.0.0.1:{other_port}": f"ray.address=127.0.0.1:{other_port}: no head of a Ray cluster answers there (something else listens)",
         "ray": "ray.address=ray: give auto, the HOST:PORT of a cluster's head, or null for a Ray of the command's own",
@@ -92,6 +95,7 @@ def test_no_head_answers(run_cli: Cli, other_port: int) -> None:
         ended = run_cli("engine=ray", f"ray.address={address}", "hydra.run.dir=run")
         assert (ended.code, ended.err.count("\n")) == (1, 1), ended.err
         assert ended.err.startswith(f"digitcmp: {text}")
+    silent.close()
     assert not Path("run").exists()
 
 

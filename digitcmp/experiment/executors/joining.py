@@ -61,8 +61,6 @@ def join(address: str | None, **environment: Any) -> None:
             raise ConfigError(f"engine=ray: no Ray can be started here ({told(error)}){logs}") from error
         hint = "is this machine a node of it, and are RAY_AUTH_MODE and the token those of its head?"
         raise ConfigError(f"ray.address={address}: the cluster cannot be joined from here ({told(error)}); {hint}") from error
-    if address is None:
-        atexit.register(end_with, worker._global_node.get_session_dir_path())  # type: ignore[attr-defined]
     hear_signals()
     worker.print_to_stdstream = lambda *_, **__: (
         None
@@ -92,7 +90,8 @@ class NotStartedError(Exception):
 
 
 class OwnNode(node.Node):
-    """A node as Ray begins it. The processes of one that does not come up end at once: Ray would let them run as long as this one does.
+    """A node as Ray begins it, which leaves nothing where it starts processes: its folder goes with this process, and those of one that
+    does not come up end at once, where Ray would let them run as long as this one does.
 
     Raises NotStartedError.
     """
@@ -110,6 +109,8 @@ class OwnNode(node.Node):
                 raise NotStartedError(told(error), folder) from error
             shutil.rmtree(folder, ignore_errors=True)  # Ctrl-C
             raise
+        if self.all_processes:
+            atexit.register(end_with, self.get_session_dir_path())  # type: ignore[no-untyped-call]
 
 
 def begin(start: dict[str, Any]) -> None:
