@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from digitcmp.config.identity import completed, configuration_hash, differences
 from digitcmp.errors import RunError
-from digitcmp.experiment import heartbeat
+from digitcmp.experiment import beats
 from digitcmp.experiment.about import joined, read_about, with_job
 from digitcmp.experiment.checkpoints import Checkpoints
 from digitcmp.experiment.claims import Claims
@@ -116,7 +116,7 @@ class Store:
     @property
     def heartbeat(self) -> Path:
         """Where this process says which rounds it has in flight (`digitcmp.experiment.heartbeat`)."""
-        return self.directory / FOLDER / f"{self.log.removesuffix('.jsonl')}{heartbeat.SUFFIX}"
+        return self.directory / FOLDER / f"{self.log.removesuffix('.jsonl')}{beats.SUFFIX}"
 
     def lock(self) -> AbstractContextManager[None]:
         """The lock under which run.json and the views are written."""
@@ -165,7 +165,7 @@ class Store:
         self.claims.release(*self.claims.held)
         for folder in (self.directory, self.directory / FOLDER, network_path(self.directory, 0).parent):
             remove_leftovers(folder)
-        heartbeat.remove_dead(self.directory)
+        beats.remove_dead(self.directory)
         self.checkpoints.clean([seed for seed, row in self.rows.items() if row.status == "done" or not self.claims.path(seed).exists()])
         try:
             if self.added:

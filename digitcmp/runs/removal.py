@@ -15,9 +15,9 @@ from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
 from digitcmp.experiment.about import is_damaged, read_about
+from digitcmp.experiment.beats import age, is_dead, read_beats
 from digitcmp.experiment.claims import in_use
 from digitcmp.experiment.folders import SKIPPED, near
-from digitcmp.experiment.heartbeat import age, is_dead, read_beats
 from digitcmp.experiment.published import is_published
 from digitcmp.experiment.records import holds_whole, log_paths, read_from
 from digitcmp.files import locked

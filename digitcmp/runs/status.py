@@ -10,8 +10,8 @@ from typing import Any, Literal
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
 from digitcmp.experiment.about import read_about
+from digitcmp.experiment.beats import Beat, is_dead, read_beats
 from digitcmp.experiment.folders import SKIPPED, is_loop, natural, near
-from digitcmp.experiment.heartbeat import Beat, is_dead, read_beats
 from digitcmp.experiment.published import read_records
 from digitcmp.train.results import RoundRow, accuracy_of
 

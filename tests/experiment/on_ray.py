@@ -24,11 +24,11 @@ import ray
 from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
+from digitcmp.experiment.beats import read_beats
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.executors import cluster, joining
 from digitcmp.experiment.executors.base import RoundFuture, Task
 from digitcmp.experiment.executors.ray import RayExecutor
-from digitcmp.experiment.heartbeat import read_beats
 from digitcmp.experiment.provenance import machine
 from digitcmp.experiment.records import parse
 from digitcmp.experiment.run import Run

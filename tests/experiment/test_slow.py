@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from digitcmp.experiment import heartbeat, slow
+from digitcmp.experiment import beats, heartbeat, slow
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.slow import ASLEEP, FACTOR, LEAST, UNKNOWN, Slow
@@ -103,5 +103,5 @@ def test_a_slow_round_is_told_and_shown(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_a_damaged_heartbeat_is_nobodys(tmp_path: Path, text: str) -> None:
     (tmp_path / "records").mkdir()
-    (tmp_path / "records" / f"a{heartbeat.SUFFIX}").write_text(text)
-    assert heartbeat.read_beats(tmp_path) == {}
+    (tmp_path / "records" / f"a{beats.SUFFIX}").write_text(text)
+    assert beats.read_beats(tmp_path) == {}

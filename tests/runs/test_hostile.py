@@ -14,7 +14,7 @@ from rich.console import Console
 
 from digitcmp.auto import plan_file
 from digitcmp.errors import RunError
-from digitcmp.experiment import heartbeat, planned
+from digitcmp.experiment import beats, planned
 from digitcmp.runs.status import read_status
 from digitcmp.runs.status_view import as_json, render
 from digitcmp.system import host_id, start_time
@@ -63,7 +63,7 @@ def places(node: Any) -> Iterator[tuple[Any, ...]]:
         yield from ((key, *path) for path in places(value))
 
 
-@pytest.mark.parametrize(("where", "whole"), [(planned.FILE, PLAN), (f"a/records/x{heartbeat.SUFFIX}", BEAT)], ids=["planned", "heartbeat"])
+@pytest.mark.parametrize(("where", "whole"), [(planned.FILE, PLAN), (f"a/records/x{beats.SUFFIX}", BEAT)], ids=["planned", "heartbeat"])
 def test_status_shows_a_folder_whatever_is_in_its_files(tmp_path: Path, where: str, whole: Any) -> None:
     """Its run is there, with its rounds."""
     write_run(tmp_path / "a", {0: 0.8, 1: 0.8}, seeds=[0, 1])

@@ -14,9 +14,10 @@ from typing import Any, cast
 import pytest
 
 from digitcmp.errors import DigitcmpError, RunError
-from digitcmp.experiment import heartbeat, planned
+from digitcmp.experiment import beats, heartbeat, planned
+from digitcmp.experiment.beats import read_beats
 from digitcmp.experiment.callbacks import Callback
-from digitcmp.experiment.heartbeat import Heartbeat, read_beats
+from digitcmp.experiment.heartbeat import Heartbeat
 from digitcmp.experiment.run import Run
 from digitcmp.files import remove_leftovers
 from digitcmp.runs import cli
@@ -131,7 +132,7 @@ def test_killed(tmp_path: Path, process: "subprocess.Popen[str]") -> None:
     run = only(read_status(tmp_path))
     assert (run.state, run.done, run.running, run.missing) == ("dead", 1, [], [2])
     assert [one.seed for one in run.dead] == [1]
-    heartbeat.remove_dead(tmp_path / "a")  # as the next process does
+    beats.remove_dead(tmp_path / "a")  # as the next process does
     assert only(read_status(tmp_path)).missing == [1, 2]
 
 
@@ -305,5 +306,5 @@ def test_a_heartbeat_that_is_being_written_is_no_leftover(tmp_path: Path, monkey
         return replace(source, target)
 
     monkeypatch.setattr(Path, "replace", cleared)
-    heartbeat.write(tmp_path / "a.heartbeat.json", {"id": "x"})
+    beats.write(tmp_path / "a.heartbeat.json", {"id": "x"})
     assert [path.name for path in tmp_path.iterdir()] == ["a.heartbeat.json"]
