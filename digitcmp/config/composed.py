@@ -36,7 +36,7 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     check_auto(composed, hydra)
     config = unchecked(composed)
     if official(hydra):
-        check_validated(composed)
+        check_validated(config)
         config.test = False
     return check(config)
 
@@ -63,9 +63,9 @@ def without_hydra(composed: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
 
 
-def check_validated(composed: DictConfig) -> None:
+def check_validated(config: Config) -> None:
     """Raise ConfigError when a search would have nothing to compare."""
-    if composed.data.val_pairs == 0:
+    if config.data.val_pairs == 0:
         raise ConfigError("data.val_pairs=0: a search compares validation accuracies; hold pairs out for that, as in data.val_pairs=200")
 
 
@@ -136,8 +136,8 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
 
 
 def unchecked(composed: DictConfig) -> Config:
-    """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value, and for a
-    key that there is not."""
+    """As `from_composed`, for a tree that need not make sense as a whole; folds say how many pairs are held out. Raises ConfigError when a
+    required key has no value, and for a key that there is not."""
     tree = (
         composed if OmegaConf.get_type(composed) is Config else OmegaConf.merge(empty(), *untyped(composed), composed)
     )  # Hydra's trees have it as their type
@@ -154,7 +154,11 @@ def unchecked(composed: DictConfig) -> Config:
         raise ConfigError(f"{min(missing)} has no value; give it one, as in {min(missing)}=VALUE")
     for unknown in sorted(set(values) - {item.name for item in fields(Config)}):
         raise ConfigError(unknown_key(unknown, f"={values[unknown]}", Config))
-    return Config(**values)
+    config = Config(**values)
+    data = config.data
+    if data.folds and data.val_pairs == 0:
+        data.val_pairs = max(0, data.train_pairs // data.folds)
+    return config
 
 
 def untyped(composed: DictConfig) -> list[DictConfig]:

@@ -24,6 +24,15 @@ def check_rules(config: Config) -> None:
 def pairs_are_of_use(config: Config) -> None:
     """There is at least one whole batch of training pairs after validation; a network that is not tested is at least validated."""
     data, batch = config.data, config.batch_size
+    if data.folds is not None and data.train_pairs % data.folds:
+        raise ConfigError(
+            f"data.folds={data.folds}: data.train_pairs={data.train_pairs} are not so many equal parts; use a number that divides them"
+        )
+    if data.folds is not None and data.val_pairs * data.folds != data.train_pairs:
+        part = data.train_pairs // data.folds
+        raise ConfigError(
+            f"data.val_pairs={data.val_pairs}: data.folds={data.folds} of data.train_pairs={data.train_pairs} hold {part} out; leave it out"
+        )
     if data.val_pairs >= data.train_pairs:
         raise ConfigError(f"data.val_pairs={data.val_pairs}: must leave some of data.train_pairs={data.train_pairs} to train on")
     if data.fold and not 0 < (data.fold + 1) * data.val_pairs <= data.train_pairs:

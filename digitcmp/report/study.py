@@ -14,6 +14,7 @@ from digitcmp.report import statistics
 from digitcmp.report.cautions import DRAWN, TESTED, TRAINED, cautions, data_keys
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.factorial import Effects, find_effects
+from digitcmp.report.folds import pooled
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric, unknown
@@ -107,7 +108,7 @@ def study(
 
 def read(folders: Sequence[str | Path], metric: Metric, names: Mapping[str, str], different_data: bool) -> tuple[Sweep, pd.DataFrame]:
     """What is on disk, and the configurations with the labels that they are to have. Raises RunError as `study`."""
-    sweep = read_sweep(folders, ["epoch", metric.column], for_report=True)
+    sweep = pooled(read_sweep(folders, ["epoch", metric.column], for_report=True))
     if not different_data:
         check_data(sweep.runs["sweep"], data_keys(sweep.runs, list(dict.fromkeys([*TESTED, *TRAINED]))))
     known = configurations(sweep)
@@ -136,7 +137,7 @@ def further_cautions(left_out: Mapping[str, Sequence[str]], plans: Sequence[Plan
 
 def first_and_last(folders: Sequence[str | Path], known: pd.DataFrame) -> pd.DataFrame:
     """The training loss of a configuration's only round in its first and in its last epoch: first_loss, last_loss, a row a label."""
-    sweep = read_sweep(folders, ["epoch", "train_loss"], for_report=True)
+    sweep = pooled(read_sweep(folders, ["epoch", "train_loss"], for_report=True))
     losses = labelled(sweep.epochs, sweep, known).sort_values("epoch").groupby("label", observed=False)["train_loss"]
     return pd.DataFrame({"first_loss": losses.first(), "last_loss": losses.last()})
 

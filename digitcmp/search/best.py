@@ -32,7 +32,7 @@ from digitcmp.search.study import SharedStudy
 
 FOLDER = "confirm"
 POLL = 0.5  # seconds between looks at what other processes are doing
-HELD_OUT = ("test", "data.val_pairs", "data.fingerprint")  # what belongs to a search, and not to a recipe
+HELD_OUT = ("test", "data.val_pairs", "data.folds", "data.fold", "data.fingerprint")  # what belongs to a search, and not to a recipe
 TRAINING = ("epochs", "batch_size", "aux_weight")  # what a recipe says even where it is the default
 
 
@@ -102,7 +102,8 @@ def confirm(spec: SearchSpec, best: FrozenTrial, context: HydraContext, config: 
     rounds = spec.settings.confirm
     first = max(spec.trial.seeds) + 1
     points = {spec.trial_folder(best.number): best.params, "start": spec.start}
-    recipe = ["data.val_pairs=0", f"seed={first}", f"rounds={rounds}"]  # no validation, all training pairs, tested
+    whole = ["data.val_pairs=0", "data.folds=null", "data.fold=0"]  # no validation, all training pairs, tested
+    recipe = [*whole, f"seed={first}", f"rounds={rounds}"]
     jobs = {name: [*spec.space.overrides(values), *recipe] for name, values in points.items()}
     compose = context.config_loader.load_sweep_config
     hashes = {name: configuration_hash(configuration(shortened(typed(compose(config, overrides))))) for name, overrides in jobs.items()}

@@ -55,6 +55,11 @@ class DataConfig:
     train_pairs: int = key(1000, at_least=1, help="pairs to train on")
     test_pairs: int = key(1000, at_least=1, help="pairs to test on")
     val_pairs: int = key(0, at_least=0, help="of the training pairs, held out for validation")
+    folds: int | None = key(
+        None,
+        at_least=2,
+        help="equal parts of the training pairs, of which one is held out (cross-validation); null: val_pairs says how many are",
+    )
     fold: int = key(0, at_least=0, help="which of them: 0, 1 … take turns over all training pairs (cross-validation)")
     label_noise: float = key(0.0, at_least=0, below=1, help="share of the training digits that are called another one, at random")
     imbalance: float = key(1.0, above=0, at_most=1, help="training images of a nine for each of a zero, with the digits in between")
