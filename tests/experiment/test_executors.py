@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -29,7 +29,7 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.model import blocks
 from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow, RoundResult, RoundRow
-from tests.conftest import MNIST_ROOT, MODELS, Ended, compose_config, needs_aux, needs_mnist
+from tests.conftest import MNIST_ROOT, MODELS, Ended, choices, compose_config, needs_aux, needs_mnist
 from tests.experiment.made import distances_of, epochs_of, train_run, workers
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -247,6 +247,22 @@ def test_every_network_trains_under_every_executor(tmp_path: Path) -> None:
         assert len(epochs_of(stacked[name].directory)) == len(epochs_of(run.directory))
         one, other = (sorted(map(astuple, distances_of(each.directory))) for each in (stacked[name], run))
         assert [row[:3] for row in one] == [row[:3] for row in other]
+
+
+def test_every_recipe_of_the_course_trains_under_every_executor(tmp_path: Path) -> None:
+    """With the options that each has: validation, losses, schedules, heads. The numbers are the same, stacked but for rounding."""
+    tiny = ("data=digits", "batch_size=20", "epochs=1", "data.train_pairs=50", "data.val_pairs=10", "data.test_pairs=40", "rounds=2")
+    recipes = {name: compose_config(f"+experiment=course/{name}", *tiny) for name in choices("experiment/course")}
+    found = []
+    for engine in EXECUTORS:
+        alike = {"engine": engine, "stack_size": 2 if engine == "stacked" else None}  # no memory is to be guessed
+        made = [Run(replace(recipe, **alike), tmp_path / engine / name, "") for name, recipe in recipes.items()]
+        train(made)
+        found.append([row for run in made for row in run.rows])
+    assert {row.status for rows in found for row in rows} == {"done"}
+    for row, other, third in zip(*found, strict=True):
+        assert figures(row) == figures(other)
+        assert row.train_loss == pytest.approx(third.train_loss, rel=1e-3)
 
 
 def figures(row: RoundRow) -> tuple[object, ...]:

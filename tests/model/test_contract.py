@@ -1,4 +1,4 @@
-"""What every network in conf/model promises."""
+"""What every network in conf/model promises, and every one of the course's recipes."""
 
 from dataclasses import replace
 from functools import cache
@@ -11,7 +11,7 @@ from digitcmp.config.composed import from_composed
 from digitcmp.config.schema import Config, ModelConfig
 from digitcmp.contracts.network import PROMISES, aux_weight, fresh, gradients, variant
 from digitcmp.model.network import count_parameters
-from tests.conftest import MODELS, compose_tree, needs_aux
+from tests.conftest import MODELS, choices, compose_config, compose_tree, needs_aux
 
 PARAMETERS = {  # as published; the decoders are our own
     "decoder": 106_426,
@@ -74,6 +74,14 @@ def test_every_network_is_in_the_reference_table() -> None:
 def test_promises(name: str, promise: str) -> None:
     """Those that anybody's network keeps (`digitcmp.contracts.network`)."""
     PROMISES[promise](replace(whole(name)))
+
+
+@pytest.mark.parametrize("name", choices("experiment/course"))
+def test_promises_of_the_course(name: str) -> None:
+    """The same ones, of networks that stand in their recipes."""
+    model = compose_config(f"+experiment=course/{name}").model
+    for promise in PROMISES.values():
+        promise(replace(whole("net2"), model=model))
 
 
 @pytest.mark.parametrize("name", MODELS)
