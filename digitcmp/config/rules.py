@@ -104,17 +104,21 @@ def optimizer_is_consistent(config: Config) -> None:
             raise ConfigError(f"optimizer.betas={list(getattr(optimizer, 'betas', ()))}: each must be at least 0 and below 1")
 
 
+def by_validation(config: Config) -> list[str]:
+    """What goes by the validation accuracy, as it would be given."""
+    stopping = config.stopping
+    found = {
+        f"stopping.patience={stopping.patience}": stopping.patience is not None,
+        "stopping.best=true": stopping.best,
+        "scheduler=plateau": config.scheduler.shape == "plateau",
+    }
+    return [given for given, there in found.items() if there]
+
+
 def validation_has_pairs(config: Config) -> None:
     """Whatever goes by the validation accuracy has one."""
-    stopping = config.stopping
-    wanted = [
-        (f"stopping.patience={stopping.patience}", stopping.patience is not None),
-        ("stopping.best=true", stopping.best),
-        ("scheduler=plateau", config.scheduler.shape == "plateau"),
-    ]
-    for given, needed in wanted:
-        if needed and config.data.val_pairs == 0:
-            raise ConfigError(f"{given}: goes by the validation accuracy; hold pairs out for it, as in data.val_pairs=200")
+    if config.data.val_pairs == 0 and (given := by_validation(config)):
+        raise ConfigError(f"{given[0]}: goes by the validation accuracy; hold pairs out for it, as in data.val_pairs=200")
 
 
 def rounds_fit_the_engine(config: Config) -> None:

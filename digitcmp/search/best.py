@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 from digitcmp.config.composed import typed, unchecked, without_hydra
 from digitcmp.config.identity import configuration, configuration_hash, flat
 from digitcmp.config.messages import one_line
+from digitcmp.config.rules import by_validation
 from digitcmp.config.schema import Config
 from digitcmp.counting import counted
 from digitcmp.errors import SearchError
@@ -32,7 +33,8 @@ from digitcmp.search.study import SharedStudy
 
 FOLDER = "confirm"
 POLL = 0.5  # seconds between looks at what other processes are doing
-HELD_OUT = ("test", "data.val_pairs", "data.folds", "data.fold", "data.fingerprint")  # what belongs to a search, and not to a recipe
+VALIDATED = {"data.val_pairs": "0", "data.folds": "null", "data.fold": "0"}  # what is held out, and what says that nothing is
+HELD_OUT = ("test", "data.fingerprint")  # what belongs to a search, and not to a recipe
 TRAINING = ("epochs", "batch_size", "aux_weight")  # what a recipe says even where it is the default
 
 
@@ -74,11 +76,13 @@ def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config
     chosen = [f"{group}={choice}" for group, choice in choices.items()]
     plain = context.config_loader.load_configuration(config.hydra.job.config_name, chosen, run_mode=RunMode.RUN)
     # the choices alone need not make a recipe: decoder, for one, wants a weight for its digit loss
-    before, after = flat(configuration(unchecked(without_hydra(plain)))), flat(configuration(typed(composed)))
+    found = typed(composed)
+    before, after = flat(configuration(unchecked(without_hydra(plain)))), flat(configuration(found))
+    left_out = HELD_OUT if by_validation(found) else (*HELD_OUT, *VALIDATED)
     searched = [dimension.name for dimension in spec.space.searched if dimension.name not in choices]
     kept = OmegaConf.create()
     for name, value in after.items():
-        if name not in HELD_OUT and (name in TRAINING or under(name, searched) or before.get(name, "absent") != value):
+        if name not in left_out and (name in TRAINING or under(name, searched) or before.get(name, "absent") != value):
             OmegaConf.update(kept, name, value)
     defaults = [{f"override /{group}": choice} for group, choice in choices.items()]
     return yaml.safe_dump({"defaults": defaults}) + OmegaConf.to_yaml(kept)
@@ -86,26 +90,29 @@ def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config
 
 @dataclass(frozen=True)
 class Confirmed:
-    """Rows as `digitcmp.report` has them; comparison: None where best and start are the same."""
+    """Rows as `digitcmp.report` has them; comparison: None where best and start are the same. held_out: whether validation pairs
+    were held out of the training pairs, as in the trials."""
 
     seeds: list[int]
+    held_out: bool
     best: dict[Any, Any]
     start: dict[Any, Any]
     comparison: dict[Any, Any] | None
 
 
 def confirm(spec: SearchSpec, best: FrozenTrial, context: HydraContext, config: DictConfig, launcher: Launcher) -> Confirmed:
-    """Train both on all training pairs over fresh rounds, test them, and compare them by seed.
+    """Train both on all training pairs over fresh rounds, test them, and compare them by seed. Where one of them goes by its validation
+    accuracy, both are trained as the trials were.
 
     Raises SearchError when no round of one of them was finished.
     """
     rounds = spec.settings.confirm
     first = max(spec.trial.seeds) + 1
     points = {spec.trial_folder(best.number): best.params, "start": spec.start}
-    whole = ["data.val_pairs=0", "data.folds=null", "data.fold=0"]  # no validation, all training pairs, tested
-    recipe = [*whole, f"seed={first}", f"rounds={rounds}"]
-    jobs = {name: [*spec.space.overrides(values), *recipe] for name, values in points.items()}
     compose = context.config_loader.load_sweep_config
+    held_out = any(by_validation(typed(compose(config, spec.space.overrides(values)))) for values in points.values())
+    recipe = [*([] if held_out else [f"{key}={value}" for key, value in VALIDATED.items()]), f"seed={first}", f"rounds={rounds}"]
+    jobs = {name: [*spec.space.overrides(values), *recipe] for name, values in points.items()}
     hashes = {name: configuration_hash(configuration(shortened(typed(compose(config, overrides))))) for name, overrides in jobs.items()}
     names = [name for name in jobs if name == "start" or hashes[name] != hashes["start"]]
     given = [[*jobs[name], f"hydra.sweep.subdir={FOLDER}/{name}"] for name in names]
@@ -122,4 +129,4 @@ def confirm(spec: SearchSpec, best: FrozenTrial, context: HydraContext, config: 
     rows = {row["configuration_hash"]: row for row in report.study.table.to_dict("records")}
     comparisons = report.study.comparisons.to_dict("records")
     seeds = list(range(first, first + rounds))
-    return Confirmed(seeds, rows[hashes[names[0]]], rows[hashes["start"]], comparisons[0] if comparisons else None)
+    return Confirmed(seeds, held_out, rows[hashes[names[0]]], rows[hashes["start"]], comparisons[0] if comparisons else None)

@@ -192,7 +192,8 @@ def confirmed_lines(best: FrozenTrial, confirmed: Confirmed) -> str:
     """What fresh seeds say."""
     seeds, row = confirmed.seeds, confirmed.comparison
     lines = ["## Confirmed on fresh seeds\n"]
-    lines.append(f"{counted(len(seeds), 'fresh round')} (seeds {seeds[0]} to {seeds[-1]}), all training pairs, test accuracy.\n")
+    pairs = "as many pairs held out as in the trials" if confirmed.held_out else "all training pairs"
+    lines.append(f"{counted(len(seeds), 'fresh round')} (seeds {seeds[0]} to {seeds[-1]}), {pairs}, test accuracy.\n")
     if row is None:
         lines.append("The best configuration is the one that the search began with.\n")
     rows = [

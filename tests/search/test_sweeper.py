@@ -138,6 +138,17 @@ def test_starting_points_come_first_and_are_confirmed_on_fresh_seeds(run_cli: Cl
     assert len(folders) == 1 or "Paired difference, best minus start" in text
 
 
+def test_what_goes_by_validation_is_confirmed_as_it_was_found(run_cli: Cli) -> None:
+    """With as many pairs held out, without which it could not be trained; and so is the recipe that it leaves."""
+    ended = run_cli(*OURS, SPACE, few(2), "hydra.sweeper.confirm=2", "stopping.best=true")
+    assert ended.code == 0, ended.err
+    pairs = read_about(Path("out/trial_0000"))["configuration"]["data"]["val_pairs"]
+    about = read_about(Path("out/confirm/start"))
+    assert (about["configuration"]["test"], about["configuration"]["data"]["val_pairs"]) == (True, pairs)
+    assert "(seeds 1 to 2), as many pairs held out as in the trials" in Path("out/summary/search.md").read_text()
+    assert f"val_pairs: {pairs}" in Path("out/best.yaml").read_text()
+
+
 def test_other_launchers_run_without_pruning(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hydra's own launcher, as many trials at a time as n_jobs says, whatever workers they have; a pruner is refused there."""
     refused = run_cli(*OURS, SPACE, "hydra/launcher=basic")
