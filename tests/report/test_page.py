@@ -209,7 +209,7 @@ def test_served_while_rounds_are_trained(tmp_path: Path) -> None:
         assert names(page) == ["net3"]
         assert not page.locator("#runs a").count()
         page.emulate_media(media="print")  # it has no static figures
-        assert page.locator(".chart:visible").count() == 2
+        expect(page.locator(".chart:visible")).to_have_count(2)
         assert not page.locator(".tools:visible").count()
         assert page.locator(".legend:visible").count() == 1
         page.emulate_media(media="screen")
