@@ -27,7 +27,7 @@ from digitcmp.experiment import preview
 from digitcmp.experiment.claims import in_use
 from digitcmp.experiment.failed import failed_sweep
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import failures, print_resumed, run_folders, show_plan
+from digitcmp.experiment.plan import failures, print_resumed, print_untrained, run_folders, show_plan
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -77,6 +77,7 @@ class Hooks(Callback):
 
             preflight(checked)
         if checked.dry_run:
+            print_untrained([run], Terminal())
             show_plan([run], run.directory, Terminal())
             raise SystemExit(0)
 
@@ -158,6 +159,7 @@ def job(composed: DictConfig) -> float:
     number = None if alone else job_of(Path(settings.sweep.dir), int(settings.job.num))
     run = Run(config, Path(settings.runtime.output_dir), command_of(settings.overrides.task), number)
     if alone:
+        print_untrained([run], console)
         print_resumed([run], console)
         if whole.preview:
             part = preview.Part(["."], 1, preview.rounds_of(whole), whole.epochs)

@@ -67,6 +67,8 @@ BAD = {
     "model.tower=[{channels:8,kernel:[3,3,3]}]": "model.tower[0].kernel=[3, 3, 3]: must be a whole number, or one for each",
     "model=mlp model.joint_dense=[]": "model=mlp: model.tower needs at least one layer, or model.digit_dense or model.joint_dense",
     "model.tower=[{kernel:3}]": "model.tower[0]: channels has no value; give it one, as in channels: 16 (1 channels of 14 x 14 come to it)",
+    "model.tower=[{channels:8},{channels:8,kind:flatten}]": "model.tower[1].kind=flatten: leave it out; images are flattened",
+    "aux_weight=[1,0.5]": "must be a number; for a run of each: --multirun aux_weight=1,0.5; weights of single heads are",
     "model.tower=[{channels:8,kind:resdual}]": "model.tower[0].kind=resdual: there is no such block that reads images (did you mean",
     "model.tower=[{channels:8,kind:residual,groups:2}]": "model.tower[0].groups=2: kind=residual has no such key; it has activation,",
     "model.tower=[{channels:8,drop:0.3,order:[layer,norm]}]": "model.tower[0].order has no drop",

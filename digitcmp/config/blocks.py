@@ -222,6 +222,8 @@ BLOCKS = Registry[Block]("blocks", OWN, block_of)
 def find_block(name: str, layer: Layer) -> Block:
     """The block of a layer, which has this key. Raises ConfigError for one that there is not, or that reads something else."""
     of = "images" if isinstance(layer, ConvLayer) else "features"
+    if layer.kind == "flatten":  # what other libraries have a layer for
+        raise ConfigError(f"{name}.kind=flatten: leave it out; images are flattened behind the tower by themselves")
     key, own = f"{name}.kind={layer.kind}", [kind for kind, block in BLOCKS.own.items() if block.of == of]
     BLOCKS.check(key, layer.kind, f"block that reads {of}", own)
     if (block := BLOCKS[layer.kind]).of != of:

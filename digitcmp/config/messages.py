@@ -163,6 +163,7 @@ def wrong_type(error: ValidationError) -> str:
     kinds = {"Float": "a number", "Integer": "a whole number", "bool": "true or false"}
     several = re.fullmatch(r"\[(.+)\]", found[1])  # seed=[1,2,3]
     more = f"; for a run of each: --multirun {error.full_key}={several[1].replace(' ', '')}" if several else ""
+    more += "; weights of single heads are those of model.aux_heads" if several and error.full_key == "aux_weight" else ""
     return f"{error.full_key}={found[1]}: must be {kinds.get(found[2], found[2])}{more}"
 
 

@@ -191,3 +191,11 @@ def auxiliary_loss_is_possible(config: Config) -> None:
         )
     if config.aux_weight == 0 and (model.comparator.detach or not READINGS[model.comparator.reads].gradient):
         raise ConfigError(f"aux_weight=0: {model.name} has a detached comparator: its digit part would never train; use aux_weight=1")
+
+
+def untrained_part(config: Config) -> str | None:
+    """A digit head that nothing trains, as the loss of digits has no weight and the comparator does not read it: what is left without its
+    auxiliary loss, for a comparison. None where all is trained."""
+    model = config.model
+    read = READINGS[model.comparator.reads].of == "digits"
+    return "model.digit_head" if config.aux_weight == 0 and model.digit_head.reads != "none" and not read else None

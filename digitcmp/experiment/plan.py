@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from digitcmp.config.network import untrained_part
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.counting import are, counted
 from digitcmp.errors import RunError
@@ -30,10 +31,11 @@ def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
     """The table of a dry run."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("run", overflow="fold")
-    for column in ("finished", "failed", "to train"):
+    for column in ("parameters", "finished", "failed", "to train"):
         table.add_column(column, justify="right")
     for run in runs:
-        table.add_row(Text(line(run.name)), str(len(run.rows) - len(run.failed)), str(len(run.failed)), str(len(run.missing)))
+        counts = (run.parameters, len(run.rows) - len(run.failed), len(run.failed), len(run.missing))
+        table.add_row(Text(line(run.name)), *(f"{count:,}" for count in counts))
     console.print(table)
     paces = Paces(runs, console)
     time = in_all(sum(len(run.missing) * paces.seconds(run) for run in runs if run.missing), workers, paces.by_what())
@@ -65,6 +67,14 @@ def at_a_time(config: Config, rounds: int, console: Console) -> int:
     if told := places(config):
         tell(console, told)
     return choose(config, rounds)[1]
+
+
+def print_untrained(runs: Sequence[Run], console: Console) -> None:
+    """Say which part of the networks nothing trains: it is no fault, and should surprise nobody."""
+    found = [part for run in runs if (part := untrained_part(run.config))]
+    if found:
+        where = f" in {len(found)} of {counted(len(runs), 'run')}" if len(runs) > 1 else ""
+        tell(console, f"aux_weight=0: nothing trains {found[0]}, nor does anything read it{where}")
 
 
 def print_resumed(runs: Sequence[Run], console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -99,14 +100,18 @@ class Run:
             return 0
         return sum(row.status == "done" and not network_path(self.directory, row.seed).exists() for row in self.rows)
 
+    @cached_property
+    def parameters(self) -> int:
+        """How many parameters a round trains, of all networks of an ensemble together."""
+        from digitcmp.model.network import count_parameters
+
+        return self.config.ensemble * count_parameters(self.config.model, self.config.data.size)
+
     def begin(self, executor: str, workers: int, device: str, platform: dict[str, Any] | None = None) -> None:
         """Say on disk that the run is under way, and by what. platform: of what trains it, None for this machine.
 
         Raises RunError when the directory cannot be used.
         """
-        from digitcmp.model.network import count_parameters
-
-        parameters = self.config.ensemble * count_parameters(self.config.model, self.config.data.size)
         how = {"engine": executor, "workers": workers, "device": device, "platform": platform or machine(device)}
         how |= surroundings(device)
         how["tags"] = list(self.config.tags)
@@ -115,7 +120,7 @@ class Run:
         if (task := allocation()) is not None:
             how["slurm"] = [task]
         self.begun = True
-        self.store.begin({"parameters": parameters, "seeds": self.seeds, **how, **versions(), "command": self.command})
+        self.store.begin({"parameters": self.parameters, "seeds": self.seeds, **how, **versions(), "command": self.command})
         write_changes(self.directory)
 
     @property

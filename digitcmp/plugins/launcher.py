@@ -26,7 +26,7 @@ from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import planned, preview
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import print_resumed, show_plan
+from digitcmp.experiment.plan import print_resumed, print_untrained, show_plan
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -87,6 +87,7 @@ class DigitcmpLauncher(Launcher):
         runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
         if not alone or not runs:
             check_jobs(jobs)
+        print_untrained(runs, console)
         print_resumed(runs, console)
         if moved := [job for job in jobs if job.moved]:
             shared = f"{counted(len(moved), 'job')} of the same configuration as another one, or as a run of this folder, with common seeds"
@@ -122,7 +123,8 @@ class DigitcmpLauncher(Launcher):
         runner = JobRunner(self, returns.__setitem__)
         runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
         check_jobs(jobs)
-        print_resumed(runs, console := Terminal())
+        print_untrained(runs, console := Terminal())
+        print_resumed(runs, console)
         self.begin(runs, first=True)
         planned.write(self.folder, planned.plan_of(runs))
         self.elsewhere(runs)

@@ -159,6 +159,18 @@ def test_dry_run_trains_nothing(run_cli: Cli, tmp_path: Path) -> None:
     assert results(tmp_path / "sweep") == before
 
 
+def test_networks_are_told_before_they_are_trained(run_cli: Cli) -> None:
+    """How many parameters each has, and which part of it nothing trains where the loss of digits has no weight."""
+    ended = run_cli("--multirun", *TINY, "model=net1,net3", "dry_run=true", "rounds=1", "hydra.sweep.dir=sweep")
+    assert re.search(r" 71,393 +0 +0 +1 ", ended.out)
+    assert re.search(r" 67,883 +0 +0 +1 ", ended.out)
+    told = " ".join(ended.out.split())
+    assert told.count("aux_weight=0: nothing trains model.digit_head, nor does anything read it in 1 of 2 runs") == 1
+    assert "nothing trains model.digit_head" in run_cli(*TINY, "model=net3", "dry_run=true", "rounds=1").out
+    for trained in (["model=net3", "aux_weight=1"], ["model=net2"], ["model=wsn"]):
+        assert "nothing trains" not in run_cli(*TINY, *trained, "dry_run=true", "rounds=1").out
+
+
 def test_how_long_rounds_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a run's own finished ones (median), or those of a run that is as much work; a short one is trained only where there is neither."""
 
