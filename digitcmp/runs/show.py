@@ -27,9 +27,12 @@ LARGEST = 1_000_000  # bytes from the end of a log that are looked at
 
 
 def read_one(directory: Path) -> RunStatus:
-    """A run by its folder. Raises RunError where there is none, or its run.json is damaged."""
+    """A run by its folder. Raises RunError where there is none, or its run.json is damaged, or the rounds of a published one are gone."""
     read_about(directory)
-    return read_run(directory, None)
+    run = read_run(directory, None)
+    if run.state == "damaged":
+        raise RunError(run.note)
+    return run
 
 
 def print_run(directory: Path, console: Console) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, OverflowMethod, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -72,7 +72,7 @@ def render(status: FolderStatus, most: int = MOST, now: str = "") -> RenderableT
         parts.append(labelled("slow     ", f"and {counted(len(slow) - LEFT, 'more round')} (--json has all)", "yellow"))
     if any(run.dead or run.state == "dead" for run in status.runs):
         parts.append(labelled("dead     ", "their process is gone; the command that began them trains them again", "red"))
-    parts += [Text(), table(status, most)]
+    parts += [Text(), table(status, most, "ellipsis" if now else "fold")]
     if len(status.runs) > most:
         parts.append(Text(f"and {counted(len(status.runs) - most, 'more run')} (--json has all)", "dim"))
     return Group(*parts)
@@ -95,17 +95,18 @@ def left(status: FolderStatus) -> str:
     return f"about {words(seconds)} left, {pace:.3g} rounds a minute by {by}"
 
 
-def table(status: FolderStatus, most: int) -> Table:
-    """A row a run, those first that one looks for."""
+def table(status: FolderStatus, most: int, overflow: OverflowMethod) -> Table:
+    """A row a run, those first that one looks for. overflow: what becomes of names, and of what is wrong, that are too long for a line;
+    the columns of states and figures give no way to them."""
     shown = Table(box=None, padding=(0, 2, 0, 0))
-    shown.add_column("run", overflow="ellipsis", no_wrap=True, min_width=12)
-    for column, justify in (("state", "left"), ("done", "right"), ("now", "left"), ("accuracy", "right")):
-        shown.add_column(column, justify="right" if justify == "right" else "left", no_wrap=True, overflow="ellipsis")
+    for column in ("run", "state", "done", "now", "accuracy"):
+        long, right = column in ("run", "now"), column in ("done", "accuracy")
+        shown.add_column(column, justify="right" if right else "left", no_wrap=not long, overflow=overflow if long else "ellipsis")
     for run in sorted(status.runs, key=lambda run: ORDER.index(run.state))[:most]:
         total = sum(run.counts.values())
         accuracy = "" if run.accuracy is None else f"{100 * run.accuracy:.2f} %"
-        state = Text(run.state, STYLES.get(run.state, ""))
-        shown.add_row(Text(line(run.folder.name)), state, f"{run.done}/{total}" if total else "", Text(line(at_work(run))), accuracy)
+        name, now = (Text(line(text), no_wrap=overflow == "ellipsis") for text in (run.folder.name, at_work(run)))
+        shown.add_row(name, Text(run.state, STYLES.get(run.state, "")), f"{run.done}/{total}" if total else "", now, accuracy)
     return shown
 
 

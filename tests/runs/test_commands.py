@@ -155,6 +155,17 @@ def test_show(runs: Path, run_main: Main) -> None:
         assert ended.err.count("\n") == 1
 
 
+def test_a_published_run_without_its_rounds(runs: Path, run_main: Main) -> None:
+    """Half deleted: a line, by every command that needs its rounds."""
+    about = json.loads((runs / "a" / "run.json").read_text())
+    (runs / "a" / "run.json").write_text(json.dumps({**about, "published": True}))
+    for arguments in (["show", "a"], ["diff", "a", "b"], ["diff", "b", "a"], ["tail", "a"], ["rerun", "a"]):
+        ended = run_main(cli.main, arguments[0], *(runs / name for name in arguments[1:]))
+        assert ended.code == 1
+        assert "epochs.csv.gz cannot be read" in ended.err
+        assert ended.err.count("\n") == 1
+
+
 def test_diff(runs: Path, run_main: Main) -> None:
     """Keys that differ, and results paired by seed."""
     ended = run_main(cli.main, "diff", runs / "b", runs / "a")

@@ -1,7 +1,9 @@
 """How far runs are, as another process sees it: in flight, dead, missing; and the files that say so."""
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +24,8 @@ from digitcmp.experiment.run import Run
 from digitcmp.files import remove_leftovers
 from digitcmp.runs import cli
 from digitcmp.runs.status import FolderStatus, RunStatus, read_status
+from digitcmp.runs.status_view import render
+from digitcmp.terminal import Terminal
 from digitcmp.train.results import EpochRow
 from tests.conftest import ROOT, Ended, compose_config
 from tests.experiment.made import EPOCH, train_run
@@ -264,6 +268,28 @@ def test_command(tmp_path: Path, run_main: Main, process: "subprocess.Popen[str]
     ended = run_main(cli.main, "status", tmp_path, "--watch")
     assert "1 dead" in ended.out
     assert "1: 0/3 died" in ended.out
+
+
+def test_long_names(tmp_path: Path) -> None:
+    """Take nothing from the figures beside them: whole in a listing, cut in a line each in a live one."""
+    names = [f"experiment=net3,model.weight_sharing=True,aux_weight=1,model.dropout={rate}" for rate in ("0", "0.25")]
+    for name in names:
+        running_run(tmp_path / name)
+    lost = write_run(tmp_path / "lost", {0: 0.8})
+    about = json.loads((lost / "run.json").read_text())
+    (lost / "run.json").write_text(json.dumps({**about, "published": True}))
+    status = read_status(tmp_path)
+    for now in ("", " (12:00:00)"):
+        shown = Terminal(width=80, file=io.StringIO())
+        shown.print(render(status, now=now))
+        _, _, rows = cast(io.StringIO, shown.file).getvalue().partition("\n\n")
+        assert rows.split("\n")[0].split() == ["run", "state", "done", "now", "accuracy"]
+        assert len(re.findall(r"dead +1/3 +80.00 %", rows)) == 2
+        assert "damaged" in rows
+        assert max(map(len, rows.split("\n"))) <= 80
+        whole = "".join(row[: rows.index("state")].strip() for row in rows.split("\n")[1:])
+        assert [name in whole for name in names] == [not now] * 2
+        assert not now or rows.count("\n") == 4
 
 
 def test_bad_folders(tmp_path: Path, run_main: Main) -> None:
