@@ -11,7 +11,7 @@ from digitcmp.counting import counted
 from digitcmp.inert import line, shortened
 from digitcmp.report.metrics import unknown
 from digitcmp.runs.facts import FILTER, Facts, check_key, chosen, ordered, read_facts
-from digitcmp.runs.status import State
+from digitcmp.runs.status import State, seen_from
 
 ACCURACIES = ("test_accuracy", "val_accuracy")
 WIDEST = 30  # characters of a value of a key that was asked for
@@ -47,17 +47,19 @@ def print_runs(runs: Sequence[Facts], folder: Path, keys: Sequence[str]) -> None
     for run in runs:
         value = next((f"{100 * run[name]:.2f} %" for name in ACCURACIES if name in run), "")
         values = (shortened(line(shown(run.get(key))), WIDEST) for key in keys)
-        rows.append((run["status"], f"{run['done']}/{run['rounds']}", value, *values, line(f"{where(run, folder)}  {noted(run)}".rstrip())))
+        rows.append(
+            (
+                run["status"],
+                f"{run['done']}/{run['rounds']}",
+                value,
+                *values,
+                line(f"{seen_from(Path(run['folder']), folder)}  {noted(run)}".rstrip()),
+            )
+        )
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for *cells, last in rows:
         print("  ".join([*(cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=False)), last]))
     print(f"{counted(len(runs), 'run')} in {line(str(folder))}")
-
-
-def where(run: Facts, folder: Path) -> str:
-    """Its folder as seen from the one that is listed."""
-    directory = Path(run["folder"])
-    return str(directory.relative_to(folder)) if directory != folder else directory.name
 
 
 def noted(run: Facts) -> str:

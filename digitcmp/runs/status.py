@@ -145,6 +145,11 @@ def inside(directory: Path, folder: Path) -> Path:
     return folder / directory.relative_to(folder.absolute())
 
 
+def seen_from(directory: Path, folder: Path) -> str:
+    """The folder of a run as seen from the one that was asked about, in which runs of different sweeps may have one name."""
+    return str(directory.relative_to(folder)) if directory != folder else directory.resolve().name
+
+
 def look(folder: Path) -> tuple[list[Path], dict[Path, planned.Planned]]:
     """The folders of runs at or below this one, and the plans, by the folders of their sweeps."""
     found, plans, seen = list[Path](), dict[Path, planned.Planned](), {folder.resolve()}

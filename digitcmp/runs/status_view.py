@@ -12,7 +12,7 @@ from rich.text import Text
 
 from digitcmp.counting import counted
 from digitcmp.inert import line
-from digitcmp.runs.status import KINDS, ActiveRound, FolderStatus, RunStatus, State
+from digitcmp.runs.status import KINDS, ActiveRound, FolderStatus, RunStatus, State, seen_from
 from digitcmp.terminal import takes_back, words
 
 ORDER: list[State] = ["running", "dead", "damaged", "failed", "interrupted", "waiting", "pruned", "done"]  # what one looks for first
@@ -60,10 +60,10 @@ def render(status: FolderStatus, most: int = MOST, now: str = "") -> RenderableT
     if best := status.best:
         measured = {"test": "test", "val": "validation"}[best.measured]
         of = f"mean of {best.done} rounds" if best.done > 1 else "one round"
-        parts.append(labelled("best     ", f"{best.accuracy:.2%} {measured} accuracy, {of}: {best.folder.name}"))
+        parts.append(labelled("best     ", f"{best.accuracy:.2%} {measured} accuracy, {of}: {seen_from(best.folder, status.folder)}"))
     stopped = sorted(beat.process for beat in status.processes.values() if beat.is_stopped)
     parts += [labelled("stopped  ", f"process {number} (kill -CONT {number}: goes on)", "yellow") for number in stopped]
-    slow = [(run.folder.name, one) for run in status.runs for one in run.running if one.slow]
+    slow = [(seen_from(run.folder, status.folder), one) for run in status.runs for one in run.running if one.slow]
     for name, one in slow[:LEFT]:
         parts.append(
             labelled("slow     ", f"{name} seed {one.seed}: no epoch after {one.epoch} since {one.slow} ({one.process})", "yellow")
@@ -105,7 +105,7 @@ def table(status: FolderStatus, most: int, overflow: OverflowMethod) -> Table:
     for run in sorted(status.runs, key=lambda run: ORDER.index(run.state))[:most]:
         total = sum(run.counts.values())
         accuracy = "" if run.accuracy is None else f"{100 * run.accuracy:.2f} %"
-        name, now = (Text(line(text), no_wrap=overflow == "ellipsis") for text in (run.folder.name, at_work(run)))
+        name, now = (Text(line(text), no_wrap=overflow == "ellipsis") for text in (seen_from(run.folder, status.folder), at_work(run)))
         shown.add_row(name, Text(run.state, STYLES.get(run.state, "")), f"{run.done}/{total}" if total else "", now, accuracy)
     return shown
 

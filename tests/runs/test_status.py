@@ -292,6 +292,19 @@ def test_long_names(tmp_path: Path) -> None:
         assert not now or rows.count("\n") == 4
 
 
+def test_runs_of_one_name(tmp_path: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are told apart by the folders that they lie in; of a run itself, its name is enough."""
+    for sweep, accuracy in (("a", 0.8), ("b", 0.9)):
+        write_run(tmp_path / sweep / "x", {0: accuracy})
+    out = run_main(cli.main, "status", tmp_path).out
+    assert "one round: b/x" in out
+    assert re.findall(r"^(\S+) +done", out, re.MULTILINE) == ["a/x", "b/x"]
+    assert "one round: x" in run_main(cli.main, "status", tmp_path / "a" / "x").out
+    monkeypatch.chdir(tmp_path / "a" / "x")
+    assert "one round: x" in run_main(cli.main, "status", ".").out
+    assert re.search(r"80.00 % +x$", run_main(cli.main, "ls", ".").out, re.MULTILINE)
+
+
 def test_bad_folders(tmp_path: Path, run_main: Main) -> None:
     """Are told in one line."""
     for folder, told in ((tmp_path / "none", "there is no such folder"), (tmp_path, "holds no run")):
