@@ -61,6 +61,10 @@ def test_pictures_are_answered_as_the_data(predict: Callable[..., Ended], tmp_pa
     data = np.mean(np.array([answer.read for answer in answers]) == known)
     assert data > 0.8
     assert abs(pictures - data) < 0.03
+    held = known[:, 0] <= known[:, 1]
+    told = [np.mean(np.array(said) == held) for said in ([answer.holds for answer in answers], [row["answer"] == "1" for row in rows])]
+    assert min(told) > 0.8
+    assert abs(told[0] - told[1]) < 0.05  # five of a hundred pairs
 
 
 def test_arrays(kept: Path, predict: Callable[..., Ended], tmp_path: Path) -> None:
