@@ -153,6 +153,30 @@ def test_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "last / first" in out
 
 
+def test_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tracker is at work in the rounds that are measured, and its part of them is that of its calls."""
+    pytest.importorskip("tensorboard")
+    run(
+        monkeypatch,
+        "tracker",
+        "--data",
+        "digits",
+        "--network",
+        "net1",
+        "--epochs",
+        "1",
+        "--repeat",
+        "1",
+        "--json",
+        str(tmp_path / "t.json"),
+    )
+    (found,) = json.loads((tmp_path / "t.json").read_text())["results"]
+    ((share,), (own,), (ratio,), (without,)) = (found[key] for key in ("per cent", "ms", "with / without", "without"))
+    assert own > 0
+    assert share == pytest.approx(0.1 * own / (ratio * without - own / 1000))
+    assert "tensorboard" in capsys.readouterr().out
+
+
 def test_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search without training goes through all its trials."""
     run(monkeypatch, "search", "--trials", "20", "--samplers", "random", "--json", str(tmp_path / "search.json"))
