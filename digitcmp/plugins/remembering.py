@@ -43,6 +43,10 @@ class Remembering:
         """Every composition begins with a copy: of the repository, not of its memory."""
         return Remembering(copy.deepcopy(self.files, memo), self.memory)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Launchers that send jobs elsewhere send the repository, without its memory."""
+        return copy.copy, (self.files,)
+
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         """Look elsewhere from now on, where files are others."""
         self.files.initialize_sources(config_search_path)

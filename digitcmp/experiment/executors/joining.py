@@ -7,7 +7,9 @@ import re
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import mkdtemp
@@ -24,6 +26,7 @@ from digitcmp.experiment.executors.server import KEEP_MEMORY, ONE_THREAD
 from digitcmp.system import cpu_count
 
 STARTS = 3  # of a Ray of its own, at most
+REMOVES = 5.0  # seconds, at most, in which the processes of a session end after its node
 JOINS = 60.0  # seconds in which a cluster lets a machine join: one that hangs would keep it waiting for ever
 
 
@@ -107,7 +110,7 @@ class OwnNode(node.Node):
             folder = Path(self.get_session_dir_path())  # type: ignore[no-untyped-call]
             if isinstance(error, Exception):
                 raise NotStartedError(told(error), folder) from error
-            shutil.rmtree(folder, ignore_errors=True)  # Ctrl-C
+            remove(folder)  # Ctrl-C
             raise
         if self.all_processes:
             atexit.register(end_with, self.get_session_dir_path())  # type: ignore[no-untyped-call]
@@ -122,7 +125,7 @@ def begin(start: dict[str, Any]) -> None:
         except NotStartedError as error:
             if not left or "timed out during startup" not in str(error):
                 raise
-            shutil.rmtree(error.folder, ignore_errors=True)
+            remove(error.folder)
 
 
 def in_time(start: dict[str, Any]) -> None:
@@ -148,7 +151,25 @@ def in_time(start: dict[str, Any]) -> None:
 def end_with(folder: str) -> None:
     """End a Ray of its own, and remove its folder."""
     ray.shutdown()
+    remove(Path(folder))
+
+
+def remove(folder: Path) -> None:
+    """Remove the folder of a session when the processes that write there have ended, for some of which nobody waits; a few seconds later
+    in any case."""
+    ends = time.monotonic() + REMOVES
+    while is_used(folder) and time.monotonic() < ends:
+        time.sleep(0.05)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_used(folder: Path) -> bool:
+    """Whether a process of this machine names a folder in its command; no where the system does not say."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if os.fsencode(folder) in path.read_bytes():
+                return True
+    return False
 
 
 def hear_signals() -> None:
