@@ -155,21 +155,24 @@ def end_with(folder: str) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder of a session when the processes that write there have ended, for some of which nobody waits; a few seconds later
-    in any case."""
+    """Remove the folder of a session, and before it what still writes there: processes that its nodes began end some time after them."""
     ends = time.monotonic() + REMOVES
-    while is_used(folder) and time.monotonic() < ends:
+    while (users := users_of(folder)) and time.monotonic() < ends:
+        for process in users:
+            with suppress(OSError):
+                os.kill(process, signal.SIGKILL)
         time.sleep(0.05)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def is_used(folder: Path) -> bool:
-    """Whether a process of this machine names a folder in its command; no where the system does not say."""
+def users_of(folder: Path) -> list[int]:
+    """The processes of this machine that name a folder in their command; none where the system does not say."""
+    found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             if os.fsencode(folder) in path.read_bytes():
-                return True
-    return False
+                found.append(int(path.parent.name))
+    return [process for process in found if process != os.getpid()]
 
 
 def hear_signals() -> None:
