@@ -1,7 +1,5 @@
 """The tables and figures of a full factorial: effects together and apart, and all cells at a glance."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -29,6 +27,7 @@ from digitcmp.report.drawing import (
     wrapped,
 )
 from digitcmp.report.factorial import ROBUST, Design, Effects, off_zero
+from digitcmp.report.lines import draw_intervals
 from digitcmp.report.metrics import TEST_ACCURACY, Metric, with_unit
 from digitcmp.report.rows import draw_bar, draw_rounds, within
 from digitcmp.report.tables import CSV_SUFFIXES, Column, single_columns
@@ -164,12 +163,14 @@ def draw_near(near: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     axes.axhline(0, color=INK, linewidth=0.8)
     names = list(near["label"].unique())
+    ends = TEST_ACCURACY.scale * near[list(ROBUST)].set_axis(["mean", "low", "high"], axis=1)
+    shown = near[["label", "levels", "distance"]].join(ends)
     for index, name in enumerate(names):
-        rows = near[near["label"] == name]
-        low, middle, high = (rows[ROBUST[at]].to_numpy(dtype="float64") * TEST_ACCURACY.scale for at in (1, 0, 2))
-        at = rows["distance"] + 0.08 * (index - (len(names) - 1) / 2)  # apart, so that intervals don't hide each other
-        bars: dict[str, Any] = {"yerr": [middle - low, high - middle], "markersize": 3, "capsize": 1.5, "linewidth": 1.0, "elinewidth": 0.8}
-        axes.errorbar(at, middle, **bars, **style(index), label=f"{name} {rows['levels'].iloc[0]}".strip())
+        part = shown[shown["label"] == name]
+        apart = 0.08 * (index - (len(names) - 1) / 2)  # so that intervals don't hide each other
+        draw_intervals(
+            axes, part.assign(distance=part["distance"] + apart), {**style(index), "label": f"{name} {part['levels'].iloc[0]}".strip()}
+        )
     axes.set(xlabel=DISTANCE, ylabel=with_unit("effect on test accuracy", TEST_ACCURACY.difference_unit))
     axes.set_xticks(sorted(near["distance"].unique()))
     number_differences(axes.yaxis)

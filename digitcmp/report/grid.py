@@ -23,7 +23,8 @@ def distance_grid(statistics: pd.DataFrame) -> Figure:
 
     statistics: as `statistics.by_distance`. A cell is empty where no round has such a pair.
     """
-    order = list(statistics["label"].astype(str).unique())[:ROWS]
+    labels = list(statistics["label"].astype(str).unique())
+    order = labels[:ROWS]
     wide = statistics.assign(label=statistics["label"].astype(str)).pivot(index="label", columns="distance", values="mean").loc[order]
     figure = broad_figure(0.5 + CELL * len(wide))
     axes, values = figure.subplots(), wide.to_numpy(dtype="float64")
@@ -36,7 +37,8 @@ def distance_grid(statistics: pd.DataFrame) -> Figure:
     axes.set_xlabel(DISTANCE)
     axes.spines[:].set_visible(False)
     figure.colorbar(image, ax=axes, format=in_percent, shrink=min(1.0, 3.0 / figure.get_figheight()), aspect=30, pad=0.01)
-    entitle(figure, "Test accuracy by distance of the digits", "mean over rounds [%]; 0: equal digits")
+    some = f"the first {ROWS} of {len(labels)} configurations" if len(labels) > ROWS else ""
+    entitle(figure, "Test accuracy by distance of the digits", "mean over rounds [%]", "0: equal digits", some)
     return figure
 
 

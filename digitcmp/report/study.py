@@ -132,7 +132,9 @@ def further_cautions(left_out: Mapping[str, Sequence[str]], plans: Sequence[Plan
     """Warnings about what a study leaves out (labels, by the reason), about verdicts, and about more configurations than figures show."""
     warnings = [f"{what}: {some(labels)}" for what, labels in left_out.items() if labels]
     warnings += [CAUTION] if plans else []
-    return warnings + ([f"figures show the first {DRAWN} of {configured} configurations"] if configured > DRAWN else [])
+    return warnings + (
+        [f"figures but that of distances show the first {DRAWN} of {configured} configurations"] if configured > DRAWN else []
+    )
 
 
 def first_and_last(folders: Sequence[str | Path], known: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from digitcmp.report import drawing, lines, rows, statistics
+from digitcmp.report import drawing, grid, lines, rows, statistics
 from digitcmp.report.comparisons import compare
 from digitcmp.report.metrics import METRICS
 from digitcmp.report.swept import draw_swept, find_swept
@@ -133,6 +133,15 @@ def test_distances_of_many_configurations_are_a_grid() -> None:
     image = np.ma.filled(axes.images[0].get_array(), np.nan)
     assert image[12, 3] == pytest.approx(0.27)
     assert np.isnan(image[29, 9])
+    drawable(figure)
+
+
+def test_a_grid_ends_where_it_could_not_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says of how many configurations it shows some."""
+    monkeypatch.setattr(grid, "ROWS", 26)
+    figure = lines.distances(pd.concat(pd.DataFrame({"label": f"n{index}", "distance": range(10), "mean": 0.9}) for index in range(30)))
+    assert len(figure.axes[0].get_yticklabels()) == 26
+    assert "the first 26 of 30 configurations" in said(figure)
     drawable(figure)
 
 
