@@ -185,6 +185,11 @@ def dress(axes: Axes, metric: Metric, along: str = "y") -> None:
     (axes.set_ylim if along == "y" else axes.set_xlim)(max(low, metric.limits[0]), min(high, metric.limits[1]))
 
 
+def on_intervals(ends: "pd.DataFrame | Values", said: str) -> str:
+    """What a figure says of its intervals, where any has two ends; with few seeds none has."""
+    return said if (~np.isnan(np.asarray(ends, dtype="float64"))).all(axis=1).any() else "too few seeds for intervals"
+
+
 def signed(value: float, _: object = None) -> str:
     """A difference as an axis has it."""
     return f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0"

@@ -21,6 +21,7 @@ from digitcmp.report.drawing import (
     jitter,
     legend_below,
     number_differences,
+    on_intervals,
     style,
     styled,
     tidy,
@@ -33,6 +34,7 @@ from digitcmp.report.rows import draw_bar, draw_rounds, within
 from digitcmp.report.tables import CSV_SUFFIXES, Column, single_columns
 
 NAN = float("nan")
+MOST_REACH = 4  # times the largest effect, to either side
 
 
 def effect_columns(metric: Metric) -> list[Column]:
@@ -149,7 +151,8 @@ def draw_effects(effects: Effects, metric: Metric) -> Figure:
     axes.set_xlabel(with_unit(f"effect on {metric.title}", metric.difference_unit))
     number_differences(axes.xaxis)
     tidy(axes, "x")
-    notes = ["paired by seed", f"bars: the {len(texts)} intervals hold together at 95 %", "filled: off zero"]
+    told = on_intervals(bars[:, [0, 2]], f"bars: the {len(texts)} intervals hold together at 95 %")
+    notes = ["paired by seed", told, "filled: off zero"]
     notes += ["grey: beside each setting of the others"] + ["at the edge: infinite"] * infinite
     entitle(figure, "Effects on interquartile means", *notes)
     return figure
@@ -164,7 +167,8 @@ def draw_near(near: pd.DataFrame) -> Figure:
     axes.axhline(0, color=INK, linewidth=0.8)
     names = list(near["label"].unique())
     ends = TEST_ACCURACY.scale * near[list(ROBUST)].set_axis(["mean", "low", "high"], axis=1)
-    shown = near[["label", "levels", "distance"]].join(ends)
+    reach = MOST_REACH * max(ends["mean"].abs().max(), 1.0)  # intervals of a few seeds would leave nothing else to be seen
+    shown = near[["label", "levels", "distance"]].join(ends.clip(-reach, reach))
     for index, name in enumerate(names):
         part = shown[shown["label"] == name]
         apart = 0.08 * (index - (len(names) - 1) / 2)  # so that intervals don't hide each other
@@ -176,5 +180,7 @@ def draw_near(near: pd.DataFrame) -> Figure:
     number_differences(axes.yaxis)
     tidy(axes, "both")
     legend_below(figure, axes)
-    entitle(figure, "Effects by distance of the digits", f"paired by seed; bars: all {len(near)} intervals hold together at 95 %")
+    bars = on_intervals(ends[["low", "high"]], f"bars: all {len(near)} intervals hold together at 95 %")
+    beyond = "some are cut off" if (ends.abs() > reach).any(axis=None) else ""
+    entitle(figure, "Effects by distance of the digits", "paired by seed", bars, beyond)
     return figure

@@ -21,6 +21,7 @@ from digitcmp.report.drawing import (
     jitter,
     labels_of,
     number_differences,
+    on_intervals,
     styled,
     tidy,
     wrapped,
@@ -71,7 +72,7 @@ def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Fi
     for row, ((low, middle, high), p) in enumerate(zip(inside, comparisons["p_holm"], strict=False)):
         look = {"color": COLOURS[0], "markerfacecolor": COLOURS[0] if p < 0.05 else "white", "linewidth": 1.6, "markersize": 4.5}
         draw_bar(axes, row, [low, high], middle, **look)
-    notes = ["paired by seed", "bars: 95 % intervals", "filled: p < 0.05 (Holm)"]
+    notes = ["paired by seed", on_intervals(shown[:, [0, 2]], "bars: 95 % intervals"), "filled: p < 0.05 (Holm)"]
     notes += ["at the edge: infinite"] * infinite + ["lower is better"] * (not metric.higher_is_better)
     number_differences(axes.xaxis)
     entitle(figure, f"{metric.title.capitalize()} compared with {baseline}", *notes)

@@ -16,6 +16,7 @@ from digitcmp.report.drawing import (
     entitle,
     legend_below,
     number_differences,
+    on_intervals,
     style,
     styled,
     tidy,
@@ -142,7 +143,10 @@ def draw_differences(differences: pd.DataFrame, metric: Metric = TEST_ACCURACY) 
     legend_below(figure, axes)
     against = str(differences["against"].iloc[0])
     entitle(
-        figure, f"{metric.title.capitalize()} beside {against}", "paired by seed", f"the {len(differences)} intervals hold together at 95 %"
+        figure,
+        f"{metric.title.capitalize()} beside {against}",
+        "paired by seed",
+        on_intervals(shown[["low", "high"]], f"the {len(differences)} intervals hold together at 95 %"),
     )
     return figure
 

@@ -29,7 +29,7 @@ from digitcmp.report.factorial import (
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY
 from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
-from tests.report.test_figures import drawable
+from tests.report.test_figures import drawable, said
 from tests.report.test_statistics import frame, known
 
 LEVELS: dict[str, list[Any]] = {"aux_weight": [0.0, 1.0], "model.weight_sharing": [True, False], "model.batchnorm": [False, True]}
@@ -223,6 +223,19 @@ def test_effects_by_distance() -> None:
     assert figure.axes[0].lines[1].get_ydata() == pytest.approx([20, 0], abs=1e-9)
     drawable(figure)
     assert effects_by_distance(distances[distances["label"] != "c3"], design).empty
+
+
+def test_wide_intervals_leave_effects_to_be_seen() -> None:
+    """Those of four seeds may reach a thousand points: they end at four times the largest effect, and the figure says so."""
+    design, generator = find_design(cells()), np.random.default_rng(6)
+    assert design is not None
+    distances = by_hand(4)
+    near = effects_by_distance(distances.assign(right=distances["right"] * generator.uniform(0.8, 1.0, len(distances))), design)
+    figure = effects.draw_near(near)
+    largest = 100 * near["interquartile"].abs().max()
+    assert max(map(abs, figure.axes[0].get_ylim())) <= 1.1 * 4 * max(largest, 1)
+    assert "some are cut off" in said(figure)
+    drawable(figure)
 
 
 def test_intervals_of_all_distances_hold_together() -> None:

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from digitcmp.report.comparisons import paired
+from digitcmp.report import rows
+from digitcmp.report.comparisons import compare, paired
 from digitcmp.report.metrics import TEST_ACCURACY
 from digitcmp.report.statistics import summarise
 from digitcmp.report.swept import draw_differences, draw_swept, find_swept, line_differences
-from tests.report.test_figures import drawable
+from tests.report.test_figures import drawable, said
 from tests.report.test_statistics import frame, known
 
 
@@ -83,6 +84,14 @@ def test_differences_of_lines() -> None:
     assert colours(figure) == {"net2": colours(draw_swept(curve))["net2"]}
     assert figure.axes[0].lines[1].get_ydata() == pytest.approx(100 * found["difference"])
     drawable(figure)
+
+
+def test_too_few_seeds_for_intervals() -> None:
+    """No pair of ends is bounded by two seeds: a figure says so instead of speaking of bars that it has not."""
+    rounds, curve = two_lines(seeds=2)
+    assert "too few seeds for intervals" in said(draw_differences(line_differences(rounds, curve, "net1 100")))
+    assert "too few seeds for intervals" in said(rows.differences(compare(rounds, "net1 100")))
+    assert "hold together" in said(draw_differences(line_differences(*two_lines(), "net1 100")))
 
 
 def test_one_line_has_no_differences() -> None:
