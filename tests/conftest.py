@@ -23,6 +23,8 @@ from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import RoundResult
 from digitcmp.train.round import train_rounds
 
+torch.manual_seed(0)
+IMPORTED = torch.get_rng_state()
 ROOT = Path(__file__).resolve().parents[1]
 CONF, SWEEPS = ROOT / "conf", ROOT / "sweeps"
 
@@ -42,6 +44,18 @@ needs_mnist = pytest.mark.skipif(not MNIST_FILE.is_file(), reason=f"needs the MN
 def one_thread() -> None:
     """Two threads on busy cores are far slower than one."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """A test that draws has the same numbers alone, in another order, and in every process."""
+    torch.manual_seed(0)
+
+
+def pytest_collection_finish() -> None:
+    """What is drawn while modules are imported depends on which were imported before: no test may stand on it."""
+    if not torch.equal(torch.get_rng_state(), IMPORTED):
+        raise pytest.UsageError("a test module draws numbers where it is imported; give what draws a generator of its own")
 
 
 def compose_tree(*overrides: str) -> DictConfig:
