@@ -99,7 +99,7 @@ class Hooks(Callback):
         if config.dry_run:
             sweeps.check_ours(config, "dry_run=true", ("digitcmp", "slurm"))
         sweeps.check_official(config)
-        if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), list(execution_keys()))):
+        if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), execution_keys())):
             tell(Terminal(), f"the sweep is changed, so that it goes into a folder of its own: {folder}")
         if config.preview:
             previews.give_folder(config, single=False)

@@ -144,12 +144,12 @@ def unchecked(composed: DictConfig) -> Config:
     assert isinstance(tree, DictConfig)
     missing, values = [], dict[str, Any]()
     for name in [str(name) for name in tree if name != "hydra"]:
+        value = None
         try:
-            value = None if OmegaConf.is_missing(tree, name) else tree[name]
+            value = tree[name]
             values[name] = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
-            missing += [name] if OmegaConf.is_missing(tree, name) else []
         except MissingMandatoryValue:
-            missing += sorted(OmegaConf.missing_keys(value)) or [name]
+            missing += [name] if value is None else sorted(OmegaConf.missing_keys(value)) or [name]
     if missing:
         raise ConfigError(f"{min(missing)} has no value; give it one, as in {min(missing)}=VALUE")
     for unknown in sorted(set(values) - {item.name for item in fields(Config)}):

@@ -33,14 +33,20 @@ def plain(node: Any) -> Any:
     return {item.name: plain(getattr(node, item.name)) for item in fields(node) if not item.metadata.get("execution")}
 
 
-def execution_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
+@cache
+def execution_keys() -> tuple[str, ...]:
     """The dotted keys that change no number of a round (see `digitcmp.config.schema.key`)."""
+    return tuple(execution_keys_of(Config))
+
+
+def execution_keys_of(node: Any, prefix: str = "") -> Iterator[str]:
+    """Those of a dataclass."""
     hints = get_type_hints(node)
     for item in fields(node):
         if item.metadata.get("execution"):
             yield prefix + item.name
         if is_dataclass(hints[item.name]):
-            yield from execution_keys(hints[item.name], f"{prefix}{item.name}.")
+            yield from execution_keys_of(hints[item.name], f"{prefix}{item.name}.")
 
 
 def schema_key(key: str) -> str:

@@ -1,7 +1,9 @@
 """Whether all jobs of a sweep can be trained, which is known before the first round of any. Imports neither torch nor a model."""
 
+import gc
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from omegaconf import DictConfig
 from rich.progress import track
@@ -13,12 +15,26 @@ from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.jobs import Job, make_job
 from digitcmp.terminal import Terminal, takes_back
 
+SELDOM = 100_000  # new objects between two looks for cycles: what some ten jobs make
+
 
 def compose_jobs(loader: TemplateLoader, sweep: DictConfig, job_overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
     """The jobs of a sweep's configuration, the first one of which has this number. Raises what `make_job` raises."""
     numbered, console = list(enumerate(job_overrides, first)), Terminal()
     coming = track(numbered, "composing the jobs", console=console, transient=True, disable=not takes_back(console))
-    return [make_job(loader, sweep, number, overrides) for number, overrides in coming]
+    with collected_seldom():
+        return [make_job(loader, sweep, number, overrides) for number, overrides in coming]
+
+
+@contextmanager
+def collected_seldom() -> Iterator[None]:
+    """Let Python look for cycles in memory less often: nearly all that is composed is kept, so that it looks at ever more in vain."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], SELDOM) if before[0] else 0, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:

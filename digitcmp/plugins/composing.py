@@ -10,19 +10,17 @@ import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, cast
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.composed import check, official, typed, unchecked, without_hydra
 from digitcmp.config.schema import AUTO, Config
-from digitcmp.plugins.remembering import Memory, Remembering
+from digitcmp.plugins.remembering import Memory, Remembering, parsed
 
 PLAIN = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)=([-+.\w]+)")  # a key, and a value in which nothing is quoted, listed or called
 SUBDIR = "hydra.sweep.subdir"  # the one of Hydra's own keys that jobs differ in
@@ -103,10 +101,9 @@ def key_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-@lru_cache(maxsize=4096)
 def value_of(override: str) -> Any:
     """The value that Hydra reads in it."""
-    return OverridesParser.create().parse_override(override).value()
+    return parsed(override).value()
 
 
 class TemplateLoader:

@@ -107,9 +107,9 @@ def merge_by_key(
     kept = [one for one, (_, package) in zip(defaults, given, strict=True) if not package or top(package) in wanted]
     masks = {path: wanted - set(left_out.get(path, ())) for path, package in [(FIRST, ""), *given] if not package}
     root = merge([ResultDefault(config_path=FIRST, package=""), *kept], cast(IConfigRepository, Masked(files, first, masks)))
-    nodes = dict[str, Node]()
+    nodes, new = dict[str, Node](), root.keys()  # asked for by itself, OmegaConf makes an error of each that is not there
     for key, name in names.items():
-        if key in root:
+        if key in new:
             nodes[key] = cast(Node, root._get_node(key))
             remember(known, name, nodes[key])
         elif name in known.keys:

@@ -1,4 +1,5 @@
-"""What the compositions of a sweep's jobs have in common: files are read once, and what several of them are merged to is merged once.
+"""What the compositions of a sweep's jobs have in common: overrides are parsed and files are read once, and what several of them are
+merged to is merged once.
 
 Hydra reads every file anew for each job, and merges its own part and the schema, which no job changes, before what a job chooses; the
 rest is merged key by key (`digitcmp.plugins.merging`).
@@ -7,17 +8,22 @@ rest is merged key by key (`digitcmp.plugins.merging`).
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from hydra._internal.config_repository import ConfigRepository, IConfigRepository
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import ResultDefault
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
 
 from digitcmp.plugins.merging import FIRST, Known, Merge, merge_by_key
 
 COMMON = ("hydra/", "schema/config")  # files that come before what jobs choose
+parse = OverridesParser.parse_rule
+RULE = "override"
 
 
 @dataclass
@@ -90,3 +96,20 @@ def compose(
         return by_key
     whole = ResultDefault(config_path=FIRST, package="")
     return merge([whole, *rest], Prefixed(files, memory.first[name]))  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4096)
+def parsed(text: str) -> Override:
+    """An override, not to be changed. Raises what Hydra raises for a text that is none."""
+    override: Override = parse(OverridesParser.create(), text, RULE)
+    return override
+
+
+def register() -> None:
+    """Let Hydra parse an override that many jobs have only once."""
+
+    def own(self: OverridesParser, s: str, rule_name: str) -> Any:
+        # a copy: whoever gets it says which loader it is for
+        return copy.deepcopy(parsed(s)) if rule_name == RULE else parse(self, s, rule_name)
+
+    OverridesParser.parse_rule = own  # type: ignore[method-assign]

@@ -12,7 +12,7 @@ from digitcmp.config import schema
 from digitcmp.config.identity import execution_keys, schema_key
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.files import shipped
-from digitcmp.plugins import help, launcher, packages, recipes, slurm, sweeper
+from digitcmp.plugins import help, launcher, packages, recipes, remembering, slurm, sweeper
 
 NAME_LENGTH = 100  # longest name of a run's folder; file systems end at 255 bytes
 
@@ -38,6 +38,7 @@ def register() -> None:
     slurm.register()
     sweeper.register()
     recipes.register()
+    remembering.register()
     help.register()
     packages.register()
     store = ConfigStore.instance()

@@ -1,5 +1,6 @@
 """Jobs that are composed once and run lightly: the same as what Hydra itself composes and leaves behind."""
 
+import gc
 import json
 import re
 from collections import Counter
@@ -11,6 +12,8 @@ from typing import Any, cast
 
 import pytest
 from hydra._internal.config_repository import ConfigRepository
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Sweep
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -21,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from digitcmp import cli
 from digitcmp.config.composed import typed
 from digitcmp.plugins import launcher, remembering
+from digitcmp.plugins.checking import SELDOM, collected_seldom
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.report.build import make_report
 from tests.conftest import Ended, choices
@@ -384,3 +388,30 @@ def test_jobs_leave_what_they_leave_with_the_basic_launcher(run_cli: Cli, monkey
     for name in ("sweep-basic", "sweep-digitcmp"):
         make_report([tmp_path / name])
         assert len(list((tmp_path / name).glob("*/curves.png"))) == 6 + 1  # those of the report itself
+
+
+@pytest.mark.parametrize("text", ["seed=3", "+a.b=[1,{c: 2}]", "lr=tag(log,interval(1,2))", "~x", "n=shuffle(range(3))", "model=net1,net2"])
+def test_an_override_is_parsed_once_and_is_everybodys_own(text: str) -> None:
+    """What is remembered is what Hydra makes of it; who changes his, changes nobody else's."""
+    plain = remembering.parse(OverridesParser.create(), text, "override")
+    first = OverridesParser.create().parse_override(text)
+    assert first == plain
+    if isinstance(first._value, list):
+        first._value.append(4)
+    elif isinstance(first._value, Sweep):
+        first._value.tags.add("mine")
+    first.package = first.config_loader = cast(Any, "elsewhere")
+    assert OverridesParser.create().parse_overrides([text]) == [plain]
+
+
+def test_jobs_are_composed_with_few_looks_for_cycles() -> None:
+    """And whoever has set how often, or that never, has it as before."""
+    before = gc.get_threshold()
+    try:
+        for own in ((700, 10, 10), (0, 10, 10), (200_000, 5, 5)):
+            gc.set_threshold(*own)
+            with collected_seldom():
+                assert gc.get_threshold()[0] == (0 if own[0] == 0 else max(own[0], SELDOM))
+            assert gc.get_threshold() == own
+    finally:
+        gc.set_threshold(*before)
