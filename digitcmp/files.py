@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -77,15 +77,6 @@ def is_special(path: Path) -> bool:
     except (OSError, ValueError):  # whoever opens it will say so
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
-def older(files: Iterable[Path], sources: Sequence[Path]) -> bool:
-    """Whether a file that is made of others is older than one of them, or is not there; never where there are no others."""
-    try:
-        made = min(path.stat().st_mtime_ns for path in files)
-    except FileNotFoundError:
-        return bool(sources)
-    return any(path.stat().st_mtime_ns > made for path in sources)
 
 
 def remove(temporary: Path) -> None:

@@ -69,7 +69,7 @@ def joined(about: dict[str, Any], before: dict[str, Any] | None) -> dict[str, An
     now_used = {**versions(), **{name: about.get(name) for name in more}}
     used, resumed = {name: before.get(name) for name in now_used}, before.get("resumed", [])
     if used != now_used:  # the rounds of one run then come from different code or machines: say so
-        resumed = [*resumed, {**used, "until": now()}]
+        resumed = [*resumed, {**used, "until": now(after=before["started"])}]
     seeds = sorted({*before["seeds"], *about["seeds"]})
     # as an earlier version wrote it, perhaps: its hash is that of the records
     jobs = before.get("jobs", [])

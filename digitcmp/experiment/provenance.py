@@ -7,7 +7,7 @@ import platform
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,10 @@ def git_bytes(top: Path, *arguments: str) -> bytes | None:
         return None
 
 
-def now(precision: str = "seconds") -> str:
-    """The time in UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec=precision)
+def now(precision: str = "seconds", after: str = "") -> str:
+    """The time in UTC, ISO 8601. after: when something else was that went before, as on record; a clock that was set back since is not
+    believed, and the time is one later than that by a microsecond."""
+    time = datetime.now(UTC)
+    with suppress(ValueError, OverflowError):  # whatever somebody has written there
+        time = max(time, datetime.fromisoformat(after).astimezone(UTC) + timedelta(microseconds=1))
+    return time.isoformat(timespec=precision)

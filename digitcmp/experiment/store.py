@@ -24,9 +24,9 @@ from digitcmp.experiment.checkpoints import Checkpoints
 from digitcmp.experiment.claims import Claims
 from digitcmp.experiment.provenance import now
 from digitcmp.experiment.published import is_published, read_records
-from digitcmp.experiment.records import FOLDER, LogReader, Records, log_paths, read_logs, to_record
-from digitcmp.experiment.views import FILES, write_views
-from digitcmp.files import NoLocksError, append, locked, older, remove_leftovers, write_whole
+from digitcmp.experiment.records import FOLDER, LogReader, Records, read_logs, to_record
+from digitcmp.experiment.views import are_current, write_views
+from digitcmp.files import NoLocksError, append, locked, remove_leftovers, write_whole
 from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
@@ -137,7 +137,9 @@ class Store:
         seed = result.row.seed
         if result.network is not None:
             write_whole(network_path(self.directory, seed), result.network)
-        record, line = to_record(result, self.configuration_hash, now("microseconds"), self.log)
+        before = self.records.rounds.get(seed)  # a round that failed is trained again
+        finished = now("microseconds", after=before.finished if before else "")
+        record, line = to_record(result, self.configuration_hash, finished, self.log)
         sync = time.monotonic() >= self.next_sync
         append(self.directory / FOLDER / self.log, line, sync)
         self.records.add(record)
@@ -170,7 +172,7 @@ class Store:
         try:
             if self.added:
                 append(self.directory / FOLDER / self.log, b"", sync=True)
-            if self.added or older([self.directory / name for name in FILES], log_paths(self.directory)):
+            if self.added or not are_current(self.directory, self.records):
                 self.write_views()
         finally:
             status = self.write_status(otherwise)
@@ -190,7 +192,7 @@ class Store:
             jobs = with_job(about.get("jobs", []), self.job)
             if status != about["status"] or jobs != about.get("jobs", []):
                 if status != about["status"]:
-                    about.update(finished=None if status == "running" else now())
+                    about.update(finished=None if status == "running" else now(after=about["started"]))
                 about.update(status=status, jobs=jobs)
                 self.write_about()
         return status

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from digitcmp import inert
 from digitcmp.errors import DAMAGED
-from digitcmp.experiment.records import DIGITS, Record
-from digitcmp.files import write_whole
+from digitcmp.experiment.records import DIGITS, Record, Records
+from digitcmp.files import is_special, write_whole
 from digitcmp.train.results import DistanceRow, EpochRow, RoundRow
 
 if TYPE_CHECKING:
@@ -67,7 +67,23 @@ def views(records: Sequence[Record]) -> dict[str, str]:
             texts[f"{part}.csv"] = rows_of(records, part, kind)
         except DAMAGED:  # another program's lines
             texts[f"{part}.csv"] = rows_of([record for record in records if record.is_whole], part, kind)
-    return {**texts, "rounds.csv": to_csv(RoundRow, (vars(record.row).values() for record in records))}
+    return {**texts, "rounds.csv": rounds_of(records)}
+
+
+def rounds_of(records: Iterable[Record]) -> str:
+    """The text of rounds.csv."""
+    return to_csv(RoundRow, (vars(record.row).values() for record in records))
+
+
+def are_current(directory: Path, records: Records) -> bool:
+    """Whether the files of a run are there, and show what is on record: rounds.csv, the last one to be written, says so. By content, as
+    times of files say nothing where clocks are set back, or folders copied. Nothing on record needs no files."""
+    if not records.rounds:
+        return True
+    paths = [directory / name for name in FILES]
+    if any(is_special(path) or not path.is_file() for path in paths):
+        return False
+    return paths[-1].read_bytes() == rounds_of(record for _, record in sorted(records.rounds.items())).encode(errors="backslashreplace")
 
 
 def rows_of(records: Sequence[Record], part: Literal["epochs", "distances"], kind: type[EpochRow | DistanceRow]) -> str:

@@ -1,7 +1,9 @@
 """The Hydra sweepers: `basic`, whose jobs our launchers have; `digitcmp_optuna`; and the official one of Optuna with accuracy as what it
 maximises. Imports Optuna only to search."""
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,8 +53,16 @@ class JobSweeper(BasicSweeper):
 
 
 def make_folder(config: DictConfig) -> None:
-    """Make the folder of a sweep, with what the sweep was told: whole, as others may read it meanwhile. Raises RunError."""
-    write_whole(Path(str(config.hydra.sweep.dir)) / "multirun.yaml", OmegaConf.to_yaml(config))
+    """Make the folder of a sweep, with what the sweep was told: whole, as others may read it meanwhile. Raises RunError.
+
+    The file's time is that of the command (`digitcmp.plugins.jobs.job_of`), by which commands are ordered: it never goes back.
+    """
+    path, before = Path(str(config.hydra.sweep.dir)) / "multirun.yaml", 0
+    with suppress(OSError):
+        before = path.stat().st_mtime_ns + 10**6
+    write_whole(path, OmegaConf.to_yaml(config))
+    if (now := path.stat()).st_mtime_ns < before:  # the clock was set back
+        os.utime(path, ns=(now.st_atime_ns, before))
 
 
 @dataclass

@@ -1,6 +1,9 @@
 """Accuracy and loss per epoch: the statistics, and the figure that only draws them."""
 
+import hashlib
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -14,14 +17,14 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from digitcmp import inert
 from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
-from digitcmp.experiment.records import log_paths
-from digitcmp.files import older, remove_leftovers, write_whole
+from digitcmp.experiment.records import log_paths, read_from
+from digitcmp.files import is_special, remove_leftovers, write_whole
 from digitcmp.report.chance import chance_in_words, chance_line, is_far
 from digitcmp.report.drawing import (
     COLOURS,
@@ -39,6 +42,8 @@ from digitcmp.report.statistics import CARRIED, carried_forward, chance
 
 LONGEST = (80, 120)  # characters of a title, and of a note
 LOSS = "train_loss"
+MADE_OF = "digitcmp records"  # what a picture says it shows (`fingerprint`)
+BEGINNING = 1000  # bytes of a picture, in which it says so
 # line styles tell the lines apart in grey
 STYLES: dict[str, dict[str, Any]] = {
     "train_accuracy": {"label": "training pairs", "color": COLOURS[0], "linestyle": "--"},
@@ -129,8 +134,8 @@ class CurveSheet:
         self.empty = self.canvas.copy_from_bbox(self.figure.bbox)
 
     @styled
-    def picture(self, statistics: pd.DataFrame, title: str, note: str, chance: float) -> bytes:
-        """These lines and the chance level on a clean sheet, as PNG."""
+    def picture(self, statistics: pd.DataFrame, title: str, note: str, chance: float, made_of: str = "") -> bytes:
+        """These lines and the chance level on a clean sheet, as PNG that says what it was made of."""
         self.canvas.restore_region(self.empty)
         drawn = draw_lines(self.figure, statistics)
         if chance >= self.ends.accuracy:
@@ -145,17 +150,38 @@ class CurveSheet:
             with quiet_about_letters():
                 self.figure.draw_artist(text)
             text.set_visible(False)
-        file = BytesIO()
-        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(file, format="png", compress_level=1, dpi=(self.figure.dpi,) * 2)
+        file, told = BytesIO(), PngImagePlugin.PngInfo()
+        told.add_text(MADE_OF, made_of)
+        drawn_on = Image.fromarray(np.asarray(self.canvas.buffer_rgba()))
+        drawn_on.save(file, format="png", compress_level=1, dpi=(self.figure.dpi,) * 2, pnginfo=told)
         return file.getvalue()
 
 
 curve_sheet = lru_cache(maxsize=16)(CurveSheet)
 
 
+def fingerprint(directory: Path) -> str:
+    """Of all that is on record of a run; empty where nothing is. By content: times of files say nothing where clocks are set back, or
+    folders copied. Raises RunError when it cannot be read."""
+    digest, paths = hashlib.blake2b(digest_size=16), log_paths(directory)
+    for path in paths:
+        digest.update(read_from(path, 0))
+    return digest.hexdigest() if paths else ""
+
+
+def shown(path: Path) -> str:
+    """The fingerprint of what a picture was made of; empty where there is none."""
+    found = None
+    with suppress(OSError):  # there is none
+        if not is_special(path):
+            with path.open("rb") as file:
+                found = re.search(rb"tEXt%s\0([0-9a-f]+)" % MADE_OF.encode(), file.read(BEGINNING))
+    return found[1].decode() if found else ""
+
+
 def curves_png(directory: Path) -> bytes:
     """The curves of a run from its records. Raises RunError when they cannot be read."""
-    about = read_about(directory)
+    about, made_of = read_about(directory), fingerprint(directory)  # first: what comes later is drawn the next time
     frames = read_frames(directory, about, ["epoch", *STYLES])
     epochs, failed = frames.epochs, frames.rounds.loc[frames.rounds["status"] == "failed", "seed"]
     if epochs.empty:
@@ -168,15 +194,15 @@ def curves_png(directory: Path) -> bytes:
     rows = pd.concat([carried_forward(epochs[~broken], []), epochs[broken].assign(carried=False)])
     note += f"; {CARRIED}" if rows["carried"].any() else ""
     statistics, level = curve_statistics(rows), chance(frames.rounds)
-    return curve_sheet(CurveAxes.around(statistics, level)).picture(statistics, title, note, level)
+    return curve_sheet(CurveAxes.around(statistics, level)).picture(statistics, title, note, level, made_of)
 
 
 def draw_outdated(directories: Iterable[Path]) -> None:
     """Draw curves.png of the runs that have epochs which it does not show. Raises RunError when a figure cannot be written."""
     for directory in directories:
-        if not older([directory / "curves.png"], log_paths(directory)):
-            continue
         try:
+            if fingerprint(directory) in ("", shown(directory / "curves.png")):
+                continue
             picture = curves_png(directory)
         except RunError:
             continue  # a report names the runs whose records cannot be read

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from hypothesis import strategies as st
 from digitcmp.config.identity import configuration_hash
 from digitcmp.errors import RunError
 from digitcmp.experiment import about as module
+from digitcmp.experiment import provenance
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.provenance import versions
 from digitcmp.experiment.records import LogReader, Records, read_logs, to_record
 from digitcmp.experiment.store import Store
+from digitcmp.experiment.views import FILES
 from digitcmp.files import write_whole
 from digitcmp.report.frames import load_rounds
 from digitcmp.train.results import DistanceRow, RoundResult, RoundRow
@@ -415,6 +418,51 @@ def test_run_json_tells_running_from_done(tmp_path: Path) -> None:
     about = read_about(tmp_path)
     assert about["status"] == "done"
     assert about["finished"] >= about["started"]
+
+
+# ---- clocks and times of files ----
+
+
+def test_nothing_is_finished_before_it_was_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that is set back by a day meanwhile: the run ends after it was begun, and what was trained again counts."""
+
+    class Yesterday(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) - timedelta(days=1)
+
+    store = Store(tmp_path, {})
+    store.begin({**ABOUT, "seeds": [0]})
+    store.add(result(0, status="failed", error="the first"))
+    monkeypatch.setattr(provenance, "datetime", Yesterday)
+    store = Store(tmp_path, {})
+    store.add(result(0, status="failed", error="the last"))
+    assert records_of(tmp_path)[0].row.error == "the last"
+    store.add(result(0))
+    store.end()
+    about = read_about(tmp_path)
+    assert (about["status"], about["finished"] >= about["started"]) == ("done", True)
+    for nonsense in ("", "yesterday", "0001-01-01T00:00:00+23:00", "2026-01-01"):
+        assert provenance.now(after=nonsense).endswith("+00:00")
+
+
+def test_views_go_by_what_is_on_record(tmp_path: Path) -> None:
+    """Whatever the times of the files are: copied, checked out, or of a clock that was set back."""
+    write_run(tmp_path, [result(0)])
+    late = Store(tmp_path, {})
+    late.add(result(1))  # and is killed
+    for name in FILES:
+        os.utime(tmp_path / name, (4e9, 4e9))
+    Store(tmp_path, {}).end()
+    assert [line.split(",")[0] for line in (tmp_path / "rounds.csv").read_text().splitlines()] == ["seed", "0", "1"]
+    for name in FILES:
+        os.utime(tmp_path / name, (0, 0))
+    Store(tmp_path, {}).end()
+    assert [(tmp_path / name).stat().st_mtime for name in FILES] == [0] * 3  # they are as they should be
+    (tmp_path / "epochs.csv").unlink()
+    os.mkfifo(tmp_path / "epochs.csv")
+    Store(tmp_path, {}).end()
+    assert (tmp_path / "epochs.csv").is_file()
 
 
 # ---- disks ----

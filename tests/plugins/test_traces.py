@@ -1,10 +1,14 @@
 """A sweep that trains nothing leaves nothing: no folder, no file, and what an earlier one has left stays as it is."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from digitcmp.plugins.jobs import job_of
+from digitcmp.plugins.sweeper import make_folder
 from tests.conftest import Ended
 
 Cli = Callable[..., Ended]
@@ -51,3 +55,15 @@ def test_what_an_earlier_sweep_has_left_stays(run_cli: Cli, tmp_path: Path) -> N
     for refused in ("optimizer.lr=-1", "optimizer.lr=0.1,-1"):
         assert run_cli(*sweep, refused).code == 1
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_command_is_later_than_the_one_before_it(tmp_path: Path) -> None:
+    """Commands of a sweep are in their order, also where the clock was set back meanwhile: here, the first was given in 2096."""
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "s")}}})
+    make_folder(config)
+    os.utime(tmp_path / "s" / "multirun.yaml", (4e9, 4e9))
+    begun = [job_of(tmp_path / "s", 0)[0]]
+    for _ in range(2):
+        make_folder(config)
+        begun.append(job_of(tmp_path / "s", 0)[0])
+    assert begun == [4 * 10**12, 4 * 10**12 + 1, 4 * 10**12 + 2]

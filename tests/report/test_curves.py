@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ import pandas as pd
 import pytest
 
 from digitcmp.errors import RunError
+from digitcmp.experiment.about import read_about
+from digitcmp.experiment.store import Store
 from digitcmp.report import build, curves
 from digitcmp.report import cli as command
 from digitcmp.report.build import make_report
-from digitcmp.report.curves import CurveAxes, CurveSheet
-from tests.experiment.made import logs_of
+from digitcmp.report.curves import CurveAxes, CurveSheet, fingerprint, shown
+from digitcmp.train.results import RoundResult
+from tests.experiment.made import EPOCH, ROUND, logs_of
 from tests.report.made import configuration, write_run
 
 SEEDS: dict[int, float | None] = {0: 0.8, 1: 0.9}
@@ -32,14 +36,20 @@ def drawn(runs: list[Path]) -> list[bool]:
 
 
 def test_missing_and_outdated_curves_are_drawn(runs: list[Path], tmp_path: Path) -> None:
-    """What is there and up to date stays as it is."""
+    """What is there and shows what is on record stays as it is, whatever the times of the files are."""
     make_report([tmp_path])
     assert drawn(runs) == [True] * 3
-    for run in runs[:2]:
-        (run / "curves.png").write_bytes(b"old")
-    os.utime(logs_of(runs[1])[0], (4e9, 4e9))
+    Store(runs[1], read_about(runs[1])["configuration"]).add(RoundResult(replace(ROUND, seed=7), [replace(EPOCH, seed=7)], []))
+    (runs[2] / "curves.png").write_bytes(b"another picture")
+    for run, times in zip(runs, [(0, 0), (4e9, 4e9), (4e9, 4e9)], strict=True):
+        os.utime(run / "curves.png", times)
+    before = [(run / "curves.png").stat().st_ino for run in runs]
     make_report([tmp_path])
-    assert [(run / "curves.png").read_bytes() == b"old" for run in runs] == [True, False, False]
+    assert [(run / "curves.png").stat().st_ino == one for run, one in zip(runs, before, strict=True)] == [True, False, False]
+    assert [shown(run / "curves.png") for run in runs] == [fingerprint(run) for run in runs]
+    assert len({fingerprint(run) for run in runs}) == 3
+    shutil.copytree(tmp_path, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert [shown(tmp_path / "copy" / run.name / "curves.png") for run in runs] == [fingerprint(run) for run in runs]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +93,6 @@ def test_runs_that_cannot_be_drawn(runs: list[Path], tmp_path: Path, monkeypatch
 def test_a_figure_that_cannot_be_written_is_an_error(runs: list[Path], tmp_path: Path) -> None:
     """It is named; the report itself is there by then."""
     (runs[1] / "curves.png").mkdir()
-    os.utime(runs[1] / "curves.png", (0, 0))
     with pytest.raises(RunError, match=r"cannot write .*run1/curves\.png: Is a directory; what was written before is kept"):
         make_report([tmp_path])
     assert (tmp_path / "summary" / "report.html").exists()
