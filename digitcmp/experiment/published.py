@@ -23,6 +23,7 @@ from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
 
 Row = TypeVar("Row", RoundRow, EpochRow, DistanceRow)
 COMPRESSED = "epochs.csv"  # has a row an epoch; the others have a few per round
+LARGEST = 100_000_000  # bytes of a file as it is read, which a small one may unpack to; a hundred rounds of ten thousand epochs are less
 
 
 def is_published(about: dict[str, Any]) -> bool:
@@ -45,8 +46,14 @@ def read_records(directory: Path, about: dict[str, Any]) -> Records:
     records = Records()
     for row in sorted(read_csv(directory / "rounds.csv", RoundRow), key=lambda row: row.seed):
         _, line = to_record(RoundResult(row, epochs.get(row.seed, []), distances.get(row.seed, [])), configuration, "", "rounds.csv")
-        for record in parse(line, "rounds.csv")[0]:
-            records.add(record)
+        found, *_ = parse(line, "rounds.csv")
+        if not found or row.seed in records.rounds:
+            wrong = "is there twice" if found else "has a number that tables cannot hold"
+            raise RunError(f"{directory / 'rounds.csv'} cannot be read: seed {row.seed} {wrong}")
+        records.add(found[0])
+    for name, others in ((f"{COMPRESSED}.gz", epochs), ("distances.csv", distances)):
+        if strange := sorted(others.keys() - records.rounds.keys()):
+            raise RunError(f"{directory / name} cannot be read: it has a seed {strange[0]}, of which rounds.csv has no round")
     return records
 
 
@@ -75,8 +82,11 @@ def text_of(path: Path) -> str:
     try:
         if is_special(path):
             raise OSError("it is no file")
-        data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise OSError(f"it is larger than {LARGEST:,} bytes")
+        return data.decode()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise RunError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

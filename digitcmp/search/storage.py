@@ -92,6 +92,7 @@ def open_storage(url: str) -> Iterator[StudyStorage]:
             parsed, lock, options = parsed.set(database=str(path)), file_lock(path, name), {"timeout": SQLITE_TIMEOUT}
         else:
             parsed = parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+            check_options(parsed, name)
             lock, options = stack.enter_context(advisory_lock(parsed)), {"connect_timeout": 10}
         with lock():  # the tables are made once
             database = RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs={"connect_args": options})
@@ -118,13 +119,22 @@ def parse(url: str) -> sqlalchemy.URL:
         parsed = sqlalchemy.make_url(url)
     except (ArgumentError, ValueError):  # the latter for a port that is no number
         parsed = None
-    if parsed is not None and parsed.database and url.isprintable():
+    if parsed is not None and parsed.database and url.isprintable() and "%00" not in url:  # what follows would be left out
         driver, rest = parsed.drivername, f"{parsed.host}{parsed.database}"
         plain = driver == "sqlite" and not parsed.query and parsed.database != ":memory:"
         if plain or (driver in POSTGRES and "@" not in rest):  # such an @ belongs to a password
             return parsed
     told = "(not shown, as it may hold a password; there, @ is written %40)" if holds_password(url) else url
     raise SearchError(f"storage={told}: use sqlite:///FILE, journal:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
+
+
+def check_options(url: sqlalchemy.URL, name: str) -> None:
+    """Raise SearchError for what is no option of PostgreSQL's own: psycopg would take some for arguments of Python."""
+    from psycopg.pq import Conninfo
+
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    if others := sorted(set(url.query) - known):
+        raise SearchError(f"storage={name}: PostgreSQL has no option {others[0]}; leave it out, or give one as in ?sslmode=require")
 
 
 def file_lock(path: Path, name: str) -> StudyLock:
@@ -150,7 +160,10 @@ def advisory_lock(url: sqlalchemy.URL) -> Iterator[StudyLock]:
     guard = threading.Lock()
     with ExitStack() as stack:
         stack.callback(engine.dispose)  # after its connections have been given back
-        connection = stack.enter_context(engine.connect())
+        try:
+            connection = stack.enter_context(engine.connect())
+        except UnicodeError as error:  # no host has such a name
+            raise StorageInternalError from error
 
         @contextmanager
         def lock() -> Iterator[None]:

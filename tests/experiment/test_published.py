@@ -1,6 +1,7 @@
 """Published runs: their CSV files hold what the logs held, to the last digit, and are refused in one line where they do not."""
 
 import gzip
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,7 @@ def unpacked(edit: Callable[[bytes], bytes]) -> Callable[[Path], object]:
     return change("epochs.csv.gz", lambda data: gzip.compress(edit(gzip.decompress(data))))
 
 
+BOMB = 300 * gzip.compress(bytes(2**20))  # unpacks to 300 MiB: an archive may have many parts
 DAMAGED = {
     "epochs.csv.gz cannot be read: No such file": lambda folder: (folder / "epochs.csv.gz").unlink(),
     "epochs.csv.gz cannot be read": change("epochs.csv.gz", lambda data: b"no" + data[2:]),
@@ -89,6 +91,19 @@ DAMAGED = {
     "rounds.csv has the columns seed, state,": change("rounds.csv", lambda data: data.replace(b"status", b"state")),
     "rounds.csv cannot be read: line 2 is damaged": change("rounds.csv", lambda data: data[: data.index(b"0.75")]),
     "rounds.csv cannot be read: line 4 is damaged": change("rounds.csv", lambda data: data.replace(b"2,done,1,0.5", b"2,done,one,0.5")),
+    "rounds.csv cannot be read: seed 1 is there twice": change("rounds.csv", lambda data: data + data[data.index(b"\n1,done") + 1 :]),
+    "rounds.csv cannot be read: seed 2 has a number that tables cannot hold": change(
+        "rounds.csv", lambda data: data.replace(b"2,done,1,0.5", b"2,done,-1,0.5")
+    ),
+    "epochs.csv.gz cannot be read: it has a seed 3, of which rounds.csv has no round": unpacked(
+        lambda text: text + text[text.index(b"\n2,1,") + 1 :].replace(b"2", b"3", 1)
+    ),
+    "distances.csv cannot be read: it has a seed 2, of which rounds.csv has no round": lambda folder: (
+        change("rounds.csv", lambda data: data[: data.index(b"\n2,done") + 1])(folder),
+        unpacked(lambda text: text[: text.index(b"\n2,1,") + 1])(folder),
+    ),
+    "epochs.csv.gz cannot be read: it is larger than 100,000,000 bytes": lambda folder: (folder / "epochs.csv.gz").write_bytes(BOMB),
+    "rounds.csv cannot be read: it is larger than 100,000,000 bytes": lambda folder: os.truncate(folder / "rounds.csv", 2 * 10**8),
     "rounds.csv has the columns ;": change("rounds.csv", lambda data: data[:0]),
     "rounds.csv cannot be read: 'utf-8' codec": change("rounds.csv", lambda data: data + b"\xff"),
 }
