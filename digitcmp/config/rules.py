@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from digitcmp.config.allocation import check_slurm
 from digitcmp.config.graph import graph
 from digitcmp.config.network import batch_norm, check_network
 from digitcmp.config.schema import AUTO, COLUMNS, MOST_LOOKS, Config
@@ -19,6 +20,7 @@ def check_rules(config: Config) -> None:
     validation_has_pairs(config)
     rounds_fit_the_engine(config)
     auto_can_look(config)
+    check_slurm(config.slurm)
 
 
 def pairs_are_of_use(config: Config) -> None:

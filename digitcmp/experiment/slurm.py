@@ -30,7 +30,6 @@ POLL = 5.0  # seconds between looks at an array
 PATIENCE = 60.0  # seconds for an answer of Slurm
 PING = 15.0  # seconds for a sign of life of its controller
 LEAD = 60  # seconds before its time limit in which a task is told to end; Slurm may do so up to a minute earlier
-SHORTEST = 300  # seconds of a time limit: below, a task could be told to end before it has trained anything, turn after turn
 ENDED = {  # and not to be begun again
     "BOOT_FAIL",
     "CANCELLED",
@@ -101,7 +100,8 @@ def ask(*command: str, cwd: Path | None = None, text: str = "", patience: float 
     except subprocess.TimeoutExpired:
         raise RunError(f"Slurm: {command[0]} gave no answer within {patience:.0f} s") from None
     if done.returncode:
-        said = [re.sub(r"^\w+: (error|fatal): ", "", text.strip()) for text in done.stderr.splitlines() if text.strip()]
+        words = [text.strip() for text in done.stderr.splitlines() if text.strip() and not text.startswith("Try ")]
+        said = [re.sub(r"^\w+: ((error|fatal): )?", "", text) for text in words]
         raise RunError(f"Slurm: {line(said[-1] if said else f'{command[0]} failed with exit code {done.returncode}')}")
     return done.stdout or done.stderr
 
@@ -119,30 +119,12 @@ def largest() -> int | None:
     return int(found[1]) if found else None
 
 
-def seconds_of(limit: str) -> int | None:
-    """A time limit as sbatch has it: minutes, M:S, H:M:S, D-H, D-H:M or D-H:M:S; None for what is none of these, which Slurm refuses."""
-    found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", limit, re.ASCII)
-    if found is None:
-        return None
-    days, *given = found.groups()
-    parts = [int(part) for part in given if part is not None]
-    if days is None and len(parts) < 3:
-        parts.insert(0, 0)  # without hours
-    hours, minutes, seconds = (*parts, 0, 0)[:3]
-    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
-
-
 def submit(options: Slurm, folder: Path, make: Callable[[Slurm], str], test: bool = False) -> list[str]:
     """Submit the script of an array, which is kept in the sweep's folder; the numbers of its jobs: several where this cluster has no
     arrays of so many tasks. make: makes the script. test: only ask when it would begin, which is returned instead.
 
-    Raises ConfigError for a partition that is none and a time limit that is too short, RunError for anything else that Slurm refuses.
+    Raises ConfigError for a partition that is none, RunError for anything else that Slurm refuses.
     """
-    if options.time and (limit := seconds_of(options.time)) is not None and limit < SHORTEST:
-        enough = f"give {SHORTEST // 60} minutes or more (M, H:M:S or D-H)"
-        raise ConfigError(
-            f"slurm.time={options.time}: a task is told to end up to two minutes before that, and needs some to begin; {enough}"
-        )
     most, left, jobs = largest() or options.tasks, options.tasks, list[str]()
     text = make(replace(options, tasks=min(options.tasks, most)))
     try:
@@ -152,7 +134,10 @@ def submit(options: Slurm, folder: Path, make: Callable[[Slurm], str], test: boo
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)  # for the logs
         while left > 0:
             array = f"--array={indices(min(left, most))}"
-            jobs.append(ask("sbatch", "--parsable", array, cwd=folder, text=text).strip().partition(";")[0])
+            said = ask("sbatch", "--parsable", array, cwd=folder, text=text).strip()
+            if not (job := said.partition(";")[0]).isdecimal():
+                raise RunError(f"Slurm: sbatch has given no number of a job: {line(said)}")
+            jobs.append(job)
             left -= most
     except RunError as error:
         if jobs:

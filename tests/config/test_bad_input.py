@@ -115,6 +115,7 @@ NAMES: dict[str, tuple[list[str], str]] = {
     ),
     "long study": ([*SEARCH, LR, "hydra.sweeper.study_name=" + "a" * 101], "it has 101 characters"),
 }
+ARRAY = ["--multirun", "hydra/launcher=slurm", "seed=0,1"]
 URL = "postgresql://me:s3cr3t@127.0.0.1:1/x"
 STORAGES: dict[str, tuple[list[str], str]] = {
     "another database": ([*SEARCH, LR, "hydra.sweeper.storage=redis://h/x"], "storage=redis://h/x: use sqlite:///FILE, journal:///FILE or"),
@@ -159,6 +160,14 @@ ALONE: dict[str, tuple[list[str], str]] = {
     "no cluster for a sweep": (["--multirun", "engine=serial,processes", "ray.gpus=1"], "ray.gpus=1: this is for engine=ray"),
     "as many as are given": (["rounds=3", "auto.max=40"], "auto.max=40: this is for rounds=auto; add it, or leave this out"),
     "no array": (["slurm.tasks=3"], "slurm.tasks=3: this is for hydra/launcher=slurm"),
+    "a huge array": ([*ARRAY, f"slurm.tasks={2**40}"], "slurm.tasks=1099511627776: must be a whole number, at least 1, at most 10,000"),
+    "no time": ([*ARRAY, "slurm.time='-5'"], "slurm.time=-5: this is no time limit of at most 3,650 days; give 5 minutes or more"),
+    "time of a shell": ([*ARRAY, "slurm.time='$(id)'"], "slurm.time=$(id): this is no time limit"),
+    "time of ages": ([*ARRAY, "slurm.time=99999999999999-99:99"], "slurm.time=99999999999999-99:99: this is no time limit"),
+    "a short time": ([*ARRAY, "slurm.time=0"], "slurm.time=0: a task is told to end up to two minutes before that"),
+    "another array": ([*ARRAY, 'slurm.options=["--array=0-5"]'], "slurm.options=[--array=0-5]: use slurm.tasks instead"),
+    "another wait": ([*ARRAY, "slurm.options=[-W]"], "slurm.options=[-W]: use slurm.wait=true instead"),
+    "a directive more": ([*ARRAY, "slurm.partition='a\n#SBATCH --account=b'"], r"slurm.partition=a\n#SBATCH --account=b: it has a '\n'"),
 }
 BAD = {**SIZES, **NAMES, **STORAGES, **SPACES, **ALONE}
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from digitcmp.config.allocation import seconds_of
 from digitcmp.config.allowed import ALLOWED
 from digitcmp.experiment import slurm
 from digitcmp.experiment.records import Record
@@ -198,7 +199,8 @@ def test_bad_input_is_one_line_before_anything_is_submitted(
     wrong: dict[str, list[str]] = {
         "slurm.partition=nowhere: Slurm: ": ["slurm.partition=nowhere"],
         "slurm.time=4: a task is told to end up to two minutes before that,": ["slurm.time=4"],
-        "Slurm: Invalid --time specification; nothing was submitted": ["slurm.time=soon"],
+        "Slurm: Invalid --mem specification; nothing was submitted": ["slurm.mem=much"],
+        "Slurm: unrecognized option '--nonsense=1'; nothing was submitted": ['slurm.options=["--nonsense=1"]'],
         "slurm.account=a b: it has a ' '": ["slurm.account='a b'"],
         "storage=sqlite:///study.db: machines cannot share sqlite": [*searching, "hydra.sweeper.storage=sqlite:///study.db"],
     }
@@ -250,7 +252,7 @@ def test_an_array_that_is_larger_than_the_largest(on: Cluster, run_cli: Cli, tmp
 ])  # fmt: skip
 def test_time_limits(limit: str, seconds: int | None) -> None:
     """As sbatch's manual has them."""
-    assert slurm.seconds_of(limit) == seconds
+    assert seconds_of(limit) == seconds
 
 
 def test_the_largest_array_is_asked_for() -> None:

@@ -25,6 +25,7 @@ from digitcmp.config.schema.optimizer import (
 
 AUTO = "auto"
 MOST_LOOKS = 100  # of rounds=auto: the boundary is known for so many
+MOST_TASKS = 10_000  # of an array of Slurm, and cores of one: more than clusters have
 MOST_ROUNDS = 1_000_000  # of a run; their rows are kept in memory
 
 
@@ -63,8 +64,10 @@ class Ray:
 class Slurm:
     """What an array of hydra/launcher=slurm asks Slurm for (`digitcmp.experiment.slurm`)."""
 
-    tasks: int = key(at_least=1, execution=True, help="of the array, which share the rounds of a sweep, or the trials of a search")
-    cpus: int = key(at_least=1, execution=True, help="cores of each task, a worker process on each")
+    tasks: int = key(
+        at_least=1, at_most=MOST_TASKS, execution=True, help="of the array, which share the rounds of a sweep, or the trials of a search"
+    )
+    cpus: int = key(at_least=1, at_most=MOST_TASKS, execution=True, help="cores of each task, a worker process on each")
     mem: str | None = key(execution=True, text="option", help="memory of each task, as in 4G; null: what the cluster gives unasked")
     gres: str | None = key(execution=True, text="option", help="what else each task needs, as in gpu:1; null: nothing")
     time: str | None = key(
