@@ -51,9 +51,6 @@ def read_records(directory: Path, about: dict[str, Any]) -> Records:
             wrong = "is there twice" if found else "has a number that tables cannot hold"
             raise RunError(f"{directory / 'rounds.csv'} cannot be read: seed {row.seed} {wrong}")
         records.add(found[0])
-    for name, others in ((f"{COMPRESSED}.gz", epochs), ("distances.csv", distances)):
-        if strange := sorted(others.keys() - records.rounds.keys()):
-            raise RunError(f"{directory / name} cannot be read: it has a seed {strange[0]}, of which rounds.csv has no round")
     return records
 
 

@@ -95,13 +95,6 @@ DAMAGED = {
     "rounds.csv cannot be read: seed 2 has a number that tables cannot hold": change(
         "rounds.csv", lambda data: data.replace(b"2,done,1,0.5", b"2,done,-1,0.5")
     ),
-    "epochs.csv.gz cannot be read: it has a seed 3, of which rounds.csv has no round": unpacked(
-        lambda text: text + text[text.index(b"\n2,1,") + 1 :].replace(b"2", b"3", 1)
-    ),
-    "distances.csv cannot be read: it has a seed 2, of which rounds.csv has no round": lambda folder: (
-        change("rounds.csv", lambda data: data[: data.index(b"\n2,done") + 1])(folder),
-        unpacked(lambda text: text[: text.index(b"\n2,1,") + 1])(folder),
-    ),
     "epochs.csv.gz cannot be read: it is larger than 100,000,000 bytes": lambda folder: (folder / "epochs.csv.gz").write_bytes(BOMB),
     "rounds.csv cannot be read: it is larger than 100,000,000 bytes": lambda folder: os.truncate(folder / "rounds.csv", 2 * 10**8),
     "rounds.csv has the columns ;": change("rounds.csv", lambda data: data[:0]),
