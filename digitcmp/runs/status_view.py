@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from digitcmp.counting import counted
-from digitcmp.inert import line
+from digitcmp.inert import line, visible
+from digitcmp.runs.names import cut, short_names
 from digitcmp.runs.status import KINDS, ActiveRound, FolderStatus, RunStatus, State, seen_from
 from digitcmp.terminal import takes_back, words
 
@@ -48,8 +49,8 @@ def run_as_json(run: RunStatus) -> dict[str, Any]:
     return {**about, "accuracy": run.accuracy, "measured": run.measured, "note": run.note}
 
 
-def render(status: FolderStatus, most: int = MOST, now: str = "") -> RenderableType:
-    """What a terminal shows. now: when it was looked at, for a table that is live."""
+def render(status: FolderStatus, most: int = MOST, now: str = "", width: int = 80) -> RenderableType:
+    """What a terminal shows. now: when it was looked at, for a table that is live, with a line a run, of so many columns."""
     counts = status.counts
     total = sum(counts.values())
     told = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS[1:] if counts[kind] or kind == "failed")
@@ -72,7 +73,7 @@ def render(status: FolderStatus, most: int = MOST, now: str = "") -> RenderableT
         parts.append(labelled("slow     ", f"and {counted(len(slow) - LEFT, 'more round')} (--json has all)", "yellow"))
     if any(run.dead or run.state == "dead" for run in status.runs):
         parts.append(labelled("dead     ", "their process is gone; the command that began them trains them again", "red"))
-    parts += [Text(), table(status, most, "ellipsis" if now else "fold")]
+    parts += [Text(), table(status, most, width if now else None)]
     if len(status.runs) > most:
         parts.append(Text(f"and {counted(len(status.runs) - most, 'more run')} (--json has all)", "dim"))
     return Group(*parts)
@@ -95,19 +96,42 @@ def left(status: FolderStatus) -> str:
     return f"about {words(seconds)} left, {pace:.3g} rounds a minute by {by}"
 
 
-def table(status: FolderStatus, most: int, overflow: OverflowMethod) -> Table:
-    """A row a run, those first that one looks for. overflow: what becomes of names, and of what is wrong, that are too long for a line;
-    the columns of states and figures give no way to them."""
-    shown = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("run", "state", "done", "now", "accuracy"):
+COLUMNS = ("run", "state", "done", "now", "accuracy")
+Row = tuple[str, str, str, str, str]  # their texts
+GAP = 2  # columns of a terminal behind each of these
+
+
+def table(status: FolderStatus, most: int, width: int | None) -> Table:
+    """A row a run, those first that one looks for; the columns of states and figures give no way to names, and to what is wrong. width:
+    that of the terminal where each row is one line, in which names stay apart; None: what is too long is folded."""
+    shown, rows = Table(box=None, padding=(0, GAP, 0, 0)), rows_of(status, most)
+    for column in COLUMNS:
         long, right = column in ("run", "now"), column in ("done", "accuracy")
-        shown.add_column(column, justify="right" if right else "left", no_wrap=not long, overflow=overflow if long else "ellipsis")
-    for run in sorted(status.runs, key=lambda run: ORDER.index(run.state))[:most]:
-        total = sum(run.counts.values())
-        accuracy = "" if run.accuracy is None else f"{100 * run.accuracy:.2f} %"
-        name, now = (Text(line(text), no_wrap=overflow == "ellipsis") for text in (seen_from(run.folder, status.folder), at_work(run)))
-        shown.add_row(name, Text(run.state, STYLES.get(run.state, "")), f"{run.done}/{total}" if total else "", now, accuracy)
+        fold: OverflowMethod = "fold" if long and width is None else "ellipsis"
+        shown.add_column(column, justify="right" if right else "left", no_wrap=not long, overflow=fold)
+    for name, state, done, now, accuracy in rows if width is None else narrowed(rows, width):
+        one_line = width is not None
+        shown.add_row(Text(name, no_wrap=one_line), Text(state, STYLES.get(state, "")), done, Text(now, no_wrap=one_line), accuracy)
     return shown
+
+
+def narrowed(rows: list[Row], width: int) -> list[Row]:
+    """These rows for a terminal of so many columns: what is too long for it is short, and names differ where they did."""
+    longest = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+    room = width - GAP * len(COLUMNS) - longest[1] - longest[2] - longest[4]  # for names, and for what is at work
+    names = short_names([row[0] for row in rows], max(8, room - longest[3], 2 * room // 3))
+    rest = max(4, room - max(map(len, ("run", *names))))
+    return [(name, state, done, cut(now, rest), accuracy) for name, (_, state, done, now, accuracy) in zip(names, rows, strict=True)]
+
+
+def rows_of(status: FolderStatus, most: int) -> list[Row]:
+    """The texts of the rows: COLUMNS."""
+    rows = list[Row]()
+    for run in sorted(status.runs, key=lambda run: ORDER.index(run.state))[:most]:
+        total, accuracy = sum(run.counts.values()), "" if run.accuracy is None else f"{100 * run.accuracy:.2f} %"
+        name, done = visible(seen_from(run.folder, status.folder)), f"{run.done}/{total}" if total else ""
+        rows.append((name, run.state, done, line(at_work(run)), accuracy))
+    return rows
 
 
 def at_work(run: RunStatus) -> str:
@@ -134,7 +158,7 @@ def watch(look: Callable[[], FolderStatus], console: Console) -> None:
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while True:
             room = max(3, console.height - 9)
-            live.update(render(status := look(), room, f" ({time.strftime('%H:%M:%S')})"), refresh=True)
+            live.update(render(status := look(), room, f" ({time.strftime('%H:%M:%S')})", console.width), refresh=True)
             if not status.processes:
                 return
             time.sleep(INTERVAL)

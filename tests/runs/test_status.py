@@ -14,6 +14,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment import beats, heartbeat, planned
@@ -23,6 +25,7 @@ from digitcmp.experiment.heartbeat import Heartbeat
 from digitcmp.experiment.run import Run
 from digitcmp.files import remove_leftovers
 from digitcmp.runs import cli
+from digitcmp.runs.names import short_names
 from digitcmp.runs.status import FolderStatus, RunStatus, read_status
 from digitcmp.runs.status_view import render
 from digitcmp.terminal import Terminal
@@ -290,6 +293,18 @@ def test_long_names(tmp_path: Path) -> None:
         whole = "".join(row[: rows.index("state")].strip() for row in rows.split("\n")[1:])
         assert [name in whole for name in names] == [not now] * 2
         assert not now or rows.count("\n") == 4
+        apart = [row[: row.index("dead")].strip() for row in rows.split("\n") if " dead " in row and now]
+        assert apart == (["…model.dropout=0", "…model.dropout=0.25"] if now else [])
+
+
+@settings(max_examples=100)
+@given(st.lists(st.text("ab,=/é", min_size=1, max_size=60), max_size=12), st.integers(8, 40))
+def test_short_names_are_told_apart(names: list[str], most: int) -> None:
+    """However alike they are: no longer than the room, whole where they fit, and two of them the same only where the names are."""
+    short = short_names(names, most)
+    assert all(len(one) <= most for one in short)
+    assert all(one == name for one, name in zip(short, names, strict=True) if len(name) <= most)
+    assert len(set(zip(names, short, strict=True))) == len(set(names)) == len(set(short))
 
 
 def test_runs_of_one_name(tmp_path: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
