@@ -20,6 +20,11 @@ def are(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
+def part_of(number: int, whole: int, noun: str) -> str:
+    """1 of 4 files, all 4 files."""
+    return f"all {counted(whole, noun)}" if number == whole > 1 else f"{number} of {counted(whole, noun)}"
+
+
 def some(items: Iterable[str], between: str = ", ") -> str:
     """a, b, c and 2 more."""
     names = list(items)

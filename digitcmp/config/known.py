@@ -19,6 +19,7 @@ KNOWN = {
     r"An item is already at '([\w./@-]+)'": "+{0}: there is such a key; leave out the plus sign, as in {0}=VALUE",
     r"Error merging override ~(\S+)": "~{0}: a key cannot be left out; give it another value, as in {0}=VALUE",
     r"Additional config directory '(.*)' not found": "--config-dir {0}: there is no such folder",
+    r"Using config_path to specify the config name": "--config-path: this takes a folder; --config-name is a file in it, without .yaml",
     r"Cannot find primary config '(.*)'\.": "--config-name {0}: no folder of configurations has such a file",
 }
 

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from digitcmp.counting import are, part_of
 from digitcmp.errors import ConfigError, DataError, RunError, shortened
 from digitcmp.files import write_whole
 
 Arrays = tuple[Tensor, Tensor]  # images uint8 or float32 [N, s, s], labels int64 [N]
 UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress}
 TYPES = {8: ">u1", 12: ">i4"}  # of the numbers of an IDX file
-IN_WORDS = {2: "two", 4: "four"}
 
 
 def mnist_files(*sums: str) -> dict[str, str]:
@@ -242,8 +242,8 @@ def download(name: str, base: Path, found: Mapping[str, Path]) -> None:
     except (OSError, RuntimeError, RunError) as error:
         reason = str(error).splitlines()[0].rstrip(":")
         there = f"; found: {', '.join(map(str, found.values()))}" if found else ""
+        these = f"{part_of(len(missing), len(kind.files), 'file')} ({', '.join(map(kind.stored, missing))})"
         raise DataError(
-            f"data={name}: {len(missing)} of the {IN_WORDS[len(kind.files)]} files {', '.join(map(kind.stored, kind.files))} are missing "
-            f"in {folder.resolve()} and could not be downloaded ({reason}){there}; put them there, set DIGITCMP_DATA to the folder that "
-            f"holds {kind.folder or 'them'}, or use data=digits"
+            f"data={name}: {these} {are(len(missing))} missing in {folder.resolve()} and could not be downloaded "
+            f"({reason}){there}; put them there, set DIGITCMP_DATA to the folder that holds {kind.folder or 'them'}, or use data=digits"
         ) from error

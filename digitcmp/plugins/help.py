@@ -163,7 +163,10 @@ def rows(node: Any, values: Any, prefix: str, groups: bool = True, without: Any 
             continue
         fixed = item.name == CHOSEN_BY.get(prefix.removesuffix("."))
         if not fixed:
-            yield explained(f"{prefix}{item.name}={shown(value, hints[item.name])}", item.metadata), bool(item.metadata.get("execution"))
+            yield (
+                explained(f"{prefix}{item.name}={shown(item.name, value, hints[item.name])}", item.metadata),
+                bool(item.metadata.get("execution")),
+            )
 
 
 def layers(node: Any, prefix: str) -> dict[str, list[str]]:
@@ -173,7 +176,7 @@ def layers(node: Any, prefix: str) -> dict[str, list[str]]:
     for kind, path in lists_of(node, prefix):
         kinds.setdefault(kind, []).append(path)
     for kind, lists in kinds.items():
-        found[f"each layer of {', '.join(lists)}"] = [text for text, _ in rows(kind, None, "")]
+        found[f"each {entry_of(kind, lists[0])} of {', '.join(lists)}"] = [text for text, _ in rows(kind, None, "")]
         found[f"blocks for a layer of {lists[0]}, and which of its keys each reads"] = list(blocks(kind))
     return found
 
@@ -205,12 +208,18 @@ def explained(lead: str, metadata: Any) -> str:
     return screen.row(lead, metadata["help"] + (f" ({takes})" if takes else ""), KEY_COLUMN)
 
 
-def shown(value: Any, hint: Any) -> str:
-    """A value as it is typed; layers by their number."""
+def entry_of(kind: Any, key: str) -> str:
+    """What an entry of a list is called, by what it is, or by its key: layer, head (of aux_heads), group, term."""
+    return "layer" if kind in LAYERS.values() else re.split(r"[._]", key)[-1].removesuffix("s")
+
+
+def shown(key: str, value: Any, hint: Any) -> str:
+    """A key's value as it is typed; layers and other parts by their number."""
     if OmegaConf.is_config(value):
         value = OmegaConf.to_container(value)
     if isinstance(value, list | tuple):
-        return counted(len(value), "layer") if is_dataclass((get_args(hint) or (None,))[0]) else f"[{','.join(map(str, value))}]"
+        kind = (get_args(hint) or (None,))[0]
+        return counted(len(value), entry_of(kind, key)) if is_dataclass(kind) else f"[{','.join(map(str, value))}]"
     if isinstance(value, dict):
         return "{…}" if value else "{}"
     if value is None or isinstance(value, bool):

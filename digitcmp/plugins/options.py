@@ -16,6 +16,11 @@ from digitcmp.errors import ConfigError
 SCREENS = ("choices", "keys", "sweeps")  # --help-SCREEN
 OWN = re.compile(r"[~+]*hydra\.callbacks(\.digitcmp|=|$)")  # what would change or remove it
 SEVERAL = re.compile(rf"(\+*(?:{'|'.join(GROUPS)})=)\[(.*)\]")  # Hydra would compose them all into one, of which the last one counts
+TAKES = {  # what options take that are taken for each other
+    "--config-dir": "FOLDER, of YAML files of your own beside those of digitcmp",
+    "--config-name": "NAME, of the file to begin with, without .yaml",
+    "--config-path": "FOLDER, in place of that of digitcmp",
+}
 SHELLS = ("bash", "fish", "zsh")
 
 
@@ -52,6 +57,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     known = [text for action in parser._actions for text in action.option_strings if text.startswith("--")]
 
     def error(message: str) -> NoReturn:
+        if ambiguous := re.fullmatch(r"ambiguous option: (\S+) could match (.*)", message):
+            meant = [f"{name} {TAKES[name]}" if name in TAKES else name for name in sorted(ambiguous[2].split(", "))]
+            raise ConfigError(f"{ambiguous[1]}: this is the beginning of several options: {'; '.join(meant)}")
         value = re.search(r"ignored explicit argument '(.*)'", message)
         if value and (given := next((one for one in arguments if one.startswith("--") and one.endswith(f"={value[1]}")), "")):
             raise ConfigError(switch(given, arguments))

@@ -63,7 +63,7 @@ def test_missing_files_without_network(tmp_path: Path) -> None:
         load_mnist(str(tmp_path))
     text = str(caught.value)
     assert str(tmp_path / "MNIST" / "raw") in text
-    assert "4 of the four files" in text
+    assert "data=mnist: all 4 files (train-images-idx3-ubyte, " in text
     assert all(name in text for name in SUMS)
     assert "data=digits" in text
     assert "\n" not in text
@@ -75,7 +75,7 @@ def test_one_missing_file_is_enough(name: str, tmp_path: Path, folder: Path) -> 
     """Three files are as good as none: the fourth is asked for, and the error counts it."""
     for other in {*SUMS} - {name}:
         (folder / other).write_bytes(b"present")
-    with pytest.raises(DataError, match=r"1 of the four files .* could not be downloaded"):
+    with pytest.raises(DataError, match=rf"data=mnist: 1 of 4 files \({name}\) is missing in .* could not be downloaded"):
         load_mnist(str(tmp_path))
 
 

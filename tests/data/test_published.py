@@ -39,9 +39,7 @@ def test_missing_files_without_network(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_published(name, str(root))
     text = str(caught.value)
-    assert text.startswith(
-        f"data={name}: {len(kind.files)} of the {'four' if len(kind.files) == 4 else 'two'} files {', '.join(map(kind.stored, kind.files))}"
-    )
+    assert text.startswith(f"data={name}: all {len(kind.files)} files ({', '.join(map(kind.stored, kind.files))}) are missing in ")
     assert f"are missing in {root / kind.folder} and could not be downloaded (" in text
     assert text.endswith("or use data=digits")
     assert "\n" not in text
@@ -102,7 +100,7 @@ def test_files_of_one_name_are_not_taken_for_each_other(tmp_path: Path) -> None:
         for place in (tmp_path, tmp_path / "FashionMNIST"):
             place.mkdir(exist_ok=True)
             (place / file).write_bytes(content)
-    with pytest.raises(DataError, match="4 of the four files"):
+    with pytest.raises(DataError, match="all 4 files"):
         load_published("fashion_mnist", str(tmp_path))
     assert len(load_published("fashion_mnist", str(tmp_path / "FashionMNIST")).test.labels) == 60
     with pytest.raises(DataError, match="is damaged or truncated"):
