@@ -4,6 +4,7 @@ One thread reads what is on disk, and works the report out again where rounds ha
 that, however long it takes: others train there. Nothing is written.
 """
 
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -88,8 +89,10 @@ class LiveReport:
 
 
 def stamp(statuses: Sequence[FolderStatus]) -> list[tuple[Any, ...]]:
-    """What a report changes with: the runs, and which of their rounds have ended."""
-    return [(run.folder, run.state, run.asked, run.done, run.failed) for status in statuses for run in status.runs]
+    """What a report changes with: the runs, all that run.json says of each (as the commands that have asked for it, by which the baseline
+    is chosen), and which of their rounds have ended."""
+    runs = [run for status in statuses for run in status.runs]
+    return [(run.folder, run.state, run.done, run.failed, run.accuracy, json.dumps(run.about, sort_keys=True)) for run in runs]
 
 
 def progress(status: FolderStatus) -> dict[str, Any]:

@@ -5,11 +5,13 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from digitcmp.errors import RunError
+from digitcmp.files import write_whole
 from digitcmp.localhost import LocalServer
 from digitcmp.report import cli
 from digitcmp.report.build import live_page, make_report
@@ -188,6 +190,28 @@ def live(sweep: Path) -> Iterator[LocalServer]:
         yield server
 
 
+def appears(directory: Path, *given: Any) -> None:
+    """A run is there at once, for whoever looks meanwhile: made elsewhere, and moved."""
+    with TemporaryDirectory(dir=directory.parent.parent) as elsewhere:
+        write_run(Path(elsewhere, directory.name), *given).rename(directory)
+
+
+def test_what_a_page_is_renewed_for(tmp_path: Path) -> None:
+    """Another command that has asked for the same runs in another order, so that the baseline is another one; not for nothing."""
+    first, last = (write_run(tmp_path / name, {0: 0.8, 1: 0.9}, configuration(model__name=name)) for name in ("net1", "net2"))
+    report = LiveReport([tmp_path], make(tmp_path))
+    report.renew()
+    assert not report.look()
+    assert "test accuracy to net1 (Hodges" in report.page
+    for directory, number in ((last, 0), (first, 1)):
+        about = json.loads((directory / "run.json").read_text())
+        write_whole(directory / "run.json", json.dumps({**about, "jobs": [*about["jobs"], [9, number]]}))
+    assert report.look()
+    report.renew()
+    assert not report.look()
+    assert "test accuracy to net2 (Hodges" in report.page
+
+
 @needs_chromium
 def test_served_while_rounds_are_trained(tmp_path: Path) -> None:
     """It says why there is no report yet, then has one, then another with the next configuration; what was chosen stays."""
@@ -199,12 +223,12 @@ def test_served_while_rounds_are_trained(tmp_path: Path) -> None:
     ):
         expect(page.locator("#message")).to_contain_text("no round is on record yet")
         expect(page.locator("#progress")).to_contain_text("0 of 3 rounds done")
-        write_run(tmp_path / "b", {0: 0.8, 1: 0.9, 2: 0.85}, configuration(model__name="net2"))
+        appears(tmp_path / "b", {0: 0.8, 1: 0.9, 2: 0.85}, configuration(model__name="net2"))
         expect(page.locator("#table tbody tr")).to_have_count(2)
         expect(page.locator("#progress")).to_contain_text("3 of 6 rounds done")
         page.fill("#filter", "net3")
         expect(page.locator("#count")).to_have_text("0 of 2")
-        write_run(tmp_path / "c", {0: 0.7, 1: 0.6, 2: 0.65}, configuration(model__name="net3"))
+        appears(tmp_path / "c", {0: 0.7, 1: 0.6, 2: 0.65}, configuration(model__name="net3"))
         expect(page.locator("#count")).to_have_text("1 of 3")
         assert names(page) == ["net3"]
         assert not page.locator("#runs a").count()
