@@ -12,7 +12,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,6 +112,17 @@ class Store:
             raise
         except OSError as error:
             raise RunError(f"cannot write {error.filename or self.directory}: {error.strerror}; nothing was trained") from error
+
+    def ask(self, job: list[int]) -> None:
+        """Let the run be this job from now on, also on record where it has been begun before: a sweep asks for all its runs at once, and
+        comes to them one by one. What cannot be written is met where the run goes on."""
+        self.job = job
+        with suppress(RunError, OSError):
+            if (self.directory / "run.json").exists():
+                with self.lock():
+                    self.about = read_about(self.directory)
+                    self.about["jobs"] = with_job(self.about.get("jobs", []), job)
+                    self.write_about()
 
     @property
     def heartbeat(self) -> Path:

@@ -139,7 +139,7 @@ class DigitcmpLauncher(Launcher):
                 self.make_folder()
             for run in runs:
                 assert run.store.job is not None
-                run.store.job = job_of(Path(str(self.config.hydra.sweep.dir)), run.store.job[1])
+                run.store.ask(job_of(Path(str(self.config.hydra.sweep.dir)), run.store.job[1]))
 
     def elsewhere(self, runs: Sequence[Run]) -> None:
         """Have rounds of these runs trained by others, as far as a launcher does so. Raises RunError when they have not been."""

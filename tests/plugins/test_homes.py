@@ -3,9 +3,14 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from digitcmp.errors import RunError
+from digitcmp.plugins import launcher
+from digitcmp.report.frames import read_sweep
+from digitcmp.report.origins import commands
 from digitcmp.report.study import study
 from tests.conftest import Ended
 
@@ -48,6 +53,25 @@ def test_nothing_is_trained_twice(run_cli: Cli, tmp_path: Path, sweep: list[str]
     assert len(found) == len(set(found)) == rounds
     assert run_cli(*TINY, *sweep).code == 0
     assert trained(tmp_path / "sweep") == found
+
+
+def test_a_sweep_that_goes_on_asks_for_all_its_runs_at_once(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few it has come to: a report knows one command, which is the last one, and not one for each of the others."""
+    assert run_cli(*TINY, "model=net1,wsn").code == 0
+
+    def stopped(*_: Any) -> None:
+        raise RunError("before the first round")
+
+    monkeypatch.setattr(launcher, "train", stopped)
+    assert run_cli(*TINY, "model=net1,wsn", "rounds=2").code == 1
+    told = (
+        "python -m digitcmp --multirun epochs=1 data.train_pairs=100 data.test_pairs=100 engine=serial report=false model=net1,wsn rounds=2"
+    )
+    ((_, command),) = commands(read_sweep([tmp_path / "sweep"]).runs)
+    assert sorted(command.split()) == sorted([*told.split(), "hydra.sweep.dir=sweep"])
+    jobs = [json.loads(path.read_text())["jobs"] for path in sorted(tmp_path.glob("sweep/*/run.json"))]
+    assert [[number for _, number in one] for one in jobs] == [[0, 0], [1, 1]]
+    assert len({began for one in jobs for began, _ in one}) == 2
 
 
 def test_overrides_in_another_order_and_spelling_go_on(run_cli: Cli, tmp_path: Path) -> None:
