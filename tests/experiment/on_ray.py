@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,7 @@ from tests.test_commands import shortened
 RAY = ("engine=ray", f"ray.address={ADDRESS}")
 TINY = ("epochs=3", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40")
 LONG = ("epochs=100000", *TINY[1:])  # never ends by itself
+SOONER = {"RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3"}  # a node that hangs is given up after 33 s
 LIMIT = 240  # seconds that anything may take on a machine that is busy; none of it is an expectation
 Cli = Callable[..., Ended]
 pytestmark = [
@@ -57,7 +59,7 @@ class Nodes:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.all = folder, list[Raylet]()
-        self.head = self.start(HEAD, "--num-cpus=1", f"--temp-dir={folder}")
+        self.head = self.start(HEAD, "--num-cpus=1", f"--temp-dir={folder}", variables=SOONER)
         self.second, self.third = self.start(NODE, "--num-cpus=1"), self.start(NODE, "--num-cpus=1")
 
     def start(self, command: str, *options: str, **how: Any) -> Raylet:
@@ -324,6 +326,32 @@ def test_a_node_dies(nodes: Nodes) -> None:
     assert set(heard.values()) == {1}
 
 
+def test_a_node_hangs(nodes: Nodes) -> None:
+    """It says nothing more, and its connections stay, as when its power or network fails: what it has begun, and what it was to begin, is
+    trained elsewhere as soon as Ray gives it up. Ray itself would leave what it was to begin with it for seven minutes."""
+    fourth, told, heard = nodes.start(NODE, "--num-cpus=2"), list[str](), Counter[tuple[int, int]]()
+
+    def on_epoch(_: RoundFuture, row: EpochRow) -> None:
+        heard[row.seed, row.epoch] += 1
+
+    with RayExecutor(config(), told.append) as executor:
+        seeds = range(executor.workers - 1)  # one place is left, which is perhaps of the fourth
+        long = [*(future for seed in seeds for future in executor.submit(Task(config(*LONG), (seed,)), on_epoch))]
+        while {seed for seed, _ in heard} != set(seeds):
+            executor.listen()
+        fourth.send(signal.SIGSTOP)
+        short = [*(future for seed in (8, 9) for future in executor.submit(Task(config(), (seed,)), on_epoch))]
+        while not told:
+            executor.listen()
+        for future in long:
+            executor.cancel(future)
+        finish(executor, short)
+    nodes.lose(fourth)
+    assert re.match(r"1 round begun again \(seed \d\): its node is gone", told[0])
+    assert set(heard.values()) == {1}
+    assert {(seed, epoch) for seed, epoch in heard if seed in (8, 9)} == {(seed, epoch) for seed in (8, 9) for epoch in (1, 2, 3)}
+
+
 def test_what_dies_goes_on_from_its_checkpoint(nodes: Nodes) -> None:
     """The last that has come here; its numbers are those of a round that nobody disturbed."""
     told: list[str] = []
@@ -411,7 +439,7 @@ def with_package(folder: Path | None) -> list[str]:
 def in_a_hurry(executor: RayExecutor) -> None:
     """Give tasks to a node that nobody has asked what it has: it has joined a moment ago. Raises what comes of it."""
     with pytest.MonkeyPatch.context() as patch, executor:
-        patch.setattr(executor, "look", lambda: None)
+        patch.setattr(executor, "look", list)
         tasks = [Task(config(*LONG), (seed,)) for seed in range(executor.workers + 2)]
         futures = [future for task in tasks for future in executor.submit(task, lambda *_: None)]
         end = time.monotonic() + LIMIT

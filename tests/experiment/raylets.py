@@ -53,10 +53,14 @@ class Raylet:
                     found.append(int(path.name))
         return found
 
-    def kill(self, name: str = "") -> None:
-        """As when the power fails: all processes, or those whose command has this in it."""
+    def send(self, number: signal.Signals, name: str = "") -> None:
+        """A signal to all processes, or to those whose command has this in it."""
         for process in self.processes(name):
             with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+                os.kill(process, number)
+
+    def kill(self, name: str = "") -> None:
+        """As when the power fails: all processes, or those whose command has this in it."""
+        self.send(signal.SIGKILL, name)
         if not name:
             self.process.wait()

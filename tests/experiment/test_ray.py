@@ -153,7 +153,7 @@ def test_the_last_cluster_of_this_machine_may_be_gone(run_cli: Cli, tmp_path: Pa
 def test_a_node_must_have_what_this_machine_has() -> None:
     """The first difference is told, with both versions; a node of another CPU is taken, and named."""
     from digitcmp.experiment.executors.cluster import Node, fits
-    from digitcmp.experiment.executors.probe import here, make_probe, make_work
+    from digitcmp.experiment.executors.probe import compare, here, make_probe
 
     about, options = make_probe()("cpu"), compose_config().ray
     assert about["platform"] == machine("cpu")
@@ -170,9 +170,9 @@ def test_a_node_must_have_what_this_machine_has() -> None:
             fits(Node("1", "a", 4, {**about, key: "1.0"}), options)
         # what was asked too late is met by the task itself
         with pytest.raises(ConfigError, match=rf"^engine=ray: node \S+ {text.replace('1.0', '.+')}, this machine 1.0; install the same"):
-            next(make_work({**here(), key: "1.0"})())
+            compare({**here(), key: "1.0"})
     with pytest.raises(ConfigError, match=r"has no mine, this machine 1\.0; install"):
-        next(make_work({**here(), "plugins": {"mine": "1.0"}})())
+        compare({**here(), "plugins": {"mine": "1.0"}})
     other = {**about["platform"], "cpu_capability": "older"}
     both = merged([about["platform"], other, about["platform"]])
     assert both == {**about["platform"], "cpu_capability": " and ".join(sorted([about["platform"]["cpu_capability"], "older"]))}

@@ -42,6 +42,7 @@ class Cluster:
         self.address, self.travels = address, False
         self.asked: dict[tuple[str, str], ray.ObjectRef[About]] = {}  # by a node's number and the device that it is to have
         self.abouts: dict[tuple[str, str], About] = {}
+        self.there = set[str]()  # the numbers of the nodes that were alive at the last look
         self.data: dict[tuple[str, str | None, str | None, int], ray.ObjectRef[Any]] = {}
         join(address)
 
@@ -53,6 +54,7 @@ class Cluster:
         does not answer in time.
         """
         slots = [(one["NodeID"], one["NodeManagerHostname"], fitting(one["Resources"], options)) for one in alive()]
+        self.there = {id_ for id_, _, _ in slots}
         nodes = [Node(id_, host, number, self.abouts.get((id_, device_of(options)))) for id_, host, number in slots if number]
         if not nodes:
             raise nowhere(options)

@@ -1,8 +1,12 @@
 """What a machine has: asked of the nodes of a cluster, and compared with this one."""
 
+import platform
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from digitcmp.errors import ConfigError
 
 About = dict[str, Any]  # as `make_probe` says it
 COMPARED = {"python": "Python", "torch": "torch", "digitcmp": "digitcmp", "code": "code of digitcmp"}
@@ -60,18 +64,33 @@ def difference(there: About, ours: About) -> str:
     return ""
 
 
+def compare(ours: About) -> None:
+    """Raise ConfigError where this machine, a node, has something otherwise than the one that asks."""
+    if differs := difference(here(), ours):
+        raise ConfigError(f"engine=ray: node {platform.node()} {differs}; install the same everywhere")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A task has been begun by the node of this number in Ray: the first thing that is heard of it."""
+
+    node: str
+
+
 def make_work(ours: About) -> Callable[..., Iterator[Any]]:
     """The function of a task, as `digitcmp.experiment.executors.node.work`. It is made here so that Ray sends it whole, and compares
     again: a task may come to a node that has joined a moment ago, and that nobody has asked yet. ours: of the machine that asks."""
 
     def work(*arguments: Any) -> Iterator[Any]:
-        import platform
+        import ray
 
-        from digitcmp.errors import ConfigError
-        from digitcmp.experiment.executors import node, probe
+        from digitcmp.experiment.executors import probe
 
-        if differs := probe.difference(probe.here(), ours):
-            raise ConfigError(f"engine=ray: node {platform.node()} {differs}; install the same everywhere")
+        yield [probe.Begun(ray.get_runtime_context().get_node_id())]
+        probe.compare(ours)
+
+        from digitcmp.experiment.executors import node
+
         yield from node.work(*arguments)
 
     return work

@@ -8,21 +8,21 @@ were stopped meanwhile, not endlessly where memory is short, and whoever looks a
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 import torch
-from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
+from ray.exceptions import RayError, RayTaskError
 
 from digitcmp.config.schema import Config
 from digitcmp.counting import counted
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.executors import cluster, node
 from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
+from digitcmp.experiment.executors.busy import Busy, reason
 from digitcmp.experiment.executors.head import head_silence
 from digitcmp.experiment.executors.joining import told
-from digitcmp.experiment.executors.probe import here, make_work
+from digitcmp.experiment.executors.probe import Begun, here, make_work
 from digitcmp.experiment.executors.stacking import stack_limit
 from digitcmp.experiment.provenance import merged
 from digitcmp.train.results import Checkpoint, EpochRow
@@ -34,31 +34,6 @@ LOOK = 3.0  # seconds from one look at the nodes to the next
 LOST = 15.0  # seconds without a head after which there is no cluster any more
 NAMED = 10  # hosts in a message
 EMPTY = 120.0  # seconds without any node for the tasks
-
-
-@dataclass
-class Busy:
-    """A task that Ray has. heard: the last epoch of each of its rounds that was told; kept: their last checkpoints, by index."""
-
-    task: Task
-    futures: list[RoundFuture]
-    on_epoch: OnEpoch
-    on_checkpoint: OnCheckpoint
-    heard: list[int] = field(default_factory=list)
-    tries: int = 1
-
-    def __post_init__(self) -> None:
-        self.heard = self.heard or [0] * len(self.futures)
-        self.kept = dict(enumerate(self.task.checkpoints))
-
-    def again(self) -> "Busy":
-        """The same, but for rounds that were stopped, from the last checkpoint that all others have."""
-        left = [index for index, future in enumerate(self.futures) if not future.cancelled()]
-        kept = tuple(self.kept[index] for index in left if index in self.kept)
-        common = len(kept) == len(left) and len({one.epoch for one in kept}) == 1
-        task = Task(self.task.config, tuple(self.task.seeds[index] for index in left), kept if common else ())
-        futures, heard = [self.futures[index] for index in left], [self.heard[index] for index in left]
-        return Busy(task, futures, self.on_epoch, self.on_checkpoint, heard, self.tries + 1)
 
 
 class RayExecutor(Executor):
@@ -74,11 +49,15 @@ class RayExecutor(Executor):
         self.options, self.limit, self.on_message, self.rounds = config.ray, config.workers, on_message, rounds
         self.device = torch.device(cluster.device_of(self.options))
         self.cluster = cluster.connect(self.options.address)
-        self.nodes = self.cluster.nodes(self.options)
+        self.nodes, self.there = self.cluster.nodes(self.options), self.cluster.there
         self.head_seen = self.looked = self.nodes_seen = time.monotonic()
         self.busy: dict[ray.ObjectRefGenerator, Busy] = {}
+        self.work = self.asking()
+
+    def asking(self) -> Any:
+        """What gives a task to Ray, as a new function: for an old one, Ray asks for no other place while a node owes it one."""
         how = {"name": "work", "num_cpus": self.options.cpus, "num_gpus": self.options.gpus, "max_retries": 0}
-        self.work = ray.remote(make_work(here())).options(**how, num_returns="streaming", scheduling_strategy="SPREAD")
+        return ray.remote(make_work(here())).options(**how, num_returns="streaming", scheduling_strategy="SPREAD")
 
     @property
     def workers(self) -> int:  # type: ignore[override]
@@ -129,7 +108,8 @@ class RayExecutor(Executor):
 
     def listen(self) -> list[RoundFuture]:
         """Hear what comes next, if something does within some seconds. Returns the futures that have a result now."""
-        self.look()
+        if ended := self.look():
+            return ended
         if not (streams := list(self.busy)):
             time.sleep(LOOK)
         elif ray.wait(streams, timeout=LOOK)[0]:
@@ -167,8 +147,12 @@ class RayExecutor(Executor):
             return self.begin_again(busy, f"Ray has failed it ({told(error)})")
         return refuse(busy.futures, error)
 
-    def hear(self, busy: Busy, message: tuple[int, EpochRow] | dict[int, Checkpoint] | str) -> None:
-        """An epoch, unless it was told before the task was begun again; checkpoints; or something that the user should know."""
+    def hear(self, busy: Busy, message: Begun | tuple[int, EpochRow] | dict[int, Checkpoint] | str) -> None:
+        """Where it has begun; an epoch, unless it was told before the task was begun again; checkpoints; or something that the user
+        should know."""
+        if isinstance(message, Begun):
+            busy.node = message.node
+            return
         if isinstance(message, str):
             self.on_message(message)
             return
@@ -184,7 +168,7 @@ class RayExecutor(Executor):
     def begin_again(self, busy: Busy, lost: str) -> list[RoundFuture]:
         """A task is gone, for this reason: those of its rounds that were not stopped are begun again, or have failed. Returns the
         futures that have a result now."""
-        again = busy.again()
+        again = busy.again(busy.tries + 1)
         if not (seeds := again.task.seeds):
             return []
         if busy.tries > self.options.retries:
@@ -196,17 +180,17 @@ class RayExecutor(Executor):
         self.begin(again)
         return []
 
-    def look(self) -> None:
-        """Look now and then whether the head and nodes are there. Raises RunError when they are not, ConfigError for a new node that
-        does not fit."""
+    def look(self) -> list[RoundFuture]:
+        """Look now and then whether the head and nodes are there. Returns the futures that have a result now. Raises RunError when they
+        are not there, ConfigError for a new node that does not fit."""
         now = time.monotonic()
         if now - self.looked < LOOK:
-            return
+            return []
         self.looked = now
         if silent := head_silence():
             if now - self.head_seen > LOST:
                 raise RunError(f"the head of the Ray cluster has not answered for {LOST:.0f} s ({silent}); the same command goes on")
-            return
+            return []
         self.head_seen = now
         try:
             self.nodes = self.cluster.nodes(self.options, patience=0)
@@ -215,6 +199,25 @@ class RayExecutor(Executor):
             self.nodes = []
             if now - self.nodes_seen > EMPTY:
                 raise RunError(f"for {EMPTY:.0f} s, {error}; the same command goes on") from error
+        lost, self.there = self.there - self.cluster.there, self.cluster.there
+        return self.leave(lost)
+
+    def leave(self, lost: set[str]) -> list[RoundFuture]:
+        """These nodes are gone: what they have begun is begun again, and what nobody has begun yet is asked for anew, as Ray may have
+        asked them for a place; it would wait for one that hangs as long as a connection does, which is minutes. Returns the futures
+        that have a result now."""
+        if not lost:
+            return []
+        self.work, ended = self.asking(), list[RoundFuture]()
+        for stream, busy in list(self.busy.items()):
+            if busy.node is None or busy.node in lost:
+                del self.busy[stream]
+                ray.cancel(stream, force=False)
+                if busy.node is not None:
+                    ended += self.begin_again(busy, "its node is gone")
+                elif (again := busy.again(busy.tries)).task.seeds:
+                    self.begin(again)
+        return ended
 
     def cancel(self, future: RoundFuture) -> None:
         future.cancel()
@@ -226,12 +229,3 @@ class RayExecutor(Executor):
         for stream in self.busy:
             ray.cancel(stream, force=True)
         self.busy = {}
-
-
-def reason(error: RayError) -> str:
-    """Why a task is gone, in words."""
-    if isinstance(error, OutOfMemoryError):
-        return "its process took too much memory, and was ended by Ray"
-    if isinstance(error, TaskCancelledError):
-        return "its task was cancelled from outside"
-    return f"its process or node is gone ({told(error)})"
