@@ -580,3 +580,33 @@ def test_the_command_dies_then_the_head(nodes: Nodes, tmp_path: Path) -> None:
     now = finished(folder)
     assert set(now.values()) == {1}
     assert before.items() <= now.items()
+
+
+SOON = """
+import sys
+from digitcmp import cli
+from digitcmp.experiment.executors import head, ray
+head.PATIENCE, ray.LOST = 2.0, 4.0
+sys.argv = ["digitcmp", *sys.argv[1:]]
+cli.main()
+"""
+
+
+def test_the_head_hangs(nodes: Nodes, tmp_path: Path) -> None:
+    """Another one, in the middle of rounds: one line, and the command ends, where Ray would say good-bye to it for minutes."""
+    ray.shutdown()
+    for node in nodes.all:
+        node.kill()
+    head, folder = nodes.start(HEAD, "--num-cpus=1", f"--temp-dir={nodes.folder}/other"), tmp_path / "run"
+    command = [sys.executable, "-c", SOON, *TINY, "epochs=40", *RAY, "rounds=1000", f"hydra.run.dir={folder}"]
+    ended = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    until(lambda: finished(folder))
+    head.send(signal.SIGSTOP, "gcs_server")
+    _, err = ended.communicate(timeout=LIMIT / 2)
+    head.kill()
+    assert ended.returncode == 1
+    assert (
+        err.strip().splitlines()[-1]
+        == "digitcmp: the head of the Ray cluster has not answered for 4 s (timed out); the same command goes on"
+    )
+    assert set(finished(folder).values()) == {1}

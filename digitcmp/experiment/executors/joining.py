@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from ray._private import node, utils, worker
 from digitcmp.config.allowed import ALLOWED, files
 from digitcmp.entry import ending_signals
 from digitcmp.errors import ConfigError
-from digitcmp.experiment.executors.head import last_known, look_for
+from digitcmp.experiment.executors.head import head_silence, last_known, look_for
 from digitcmp.experiment.executors.server import KEEP_MEMORY, ONE_THREAD
 from digitcmp.system import cpu_count
 
@@ -46,6 +47,8 @@ def join(address: str | None, **environment: Any) -> None:
         start = {"address": "local", "num_cpus": cpu_count(), "include_dashboard": False}
     elif (known := last_known() if address == "auto" else address) != "auto":
         look_for(known, address)
+    atexit.unregister(leave)
+    atexit.register(leave)
     start |= {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
@@ -146,6 +149,16 @@ def in_time(start: dict[str, Any]) -> None:
         raise TimeoutError(f"its head, or its node on this machine, has not answered for {JOINS:.0f} s") from None
     if error is not None:
         raise error
+
+
+def leave() -> None:
+    """At the end of the program: Ray says good-bye to the head, and waits for its answer for minutes. Without a head, the program ends at
+    once, and has failed."""
+    if ray.is_initialized() and head_silence():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(1)
 
 
 def end_with(folder: str) -> None:
