@@ -28,7 +28,7 @@ from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.terminal import Terminal
 
 CHECKPOINT = 10  # epochs, where nothing else was asked for
-OWN = re.compile(r"hydra/launcher|hydra\.sweep\.dir|slurm(\..+)?")  # keys that a task gets others of, or none
+OWN = re.compile(r"hydra/launcher|hydra\.sweep\.dir|dry_run|slurm(\..+)?")  # keys that a task gets others of, or none
 
 
 @dataclass

@@ -269,6 +269,7 @@ def test_a_dry_run_says_what_would_be_submitted(run_cli: Cli, tmp_path: Path) ->
         assert f"#SBATCH {line}\n" in ended.out
     assert f"cd {tmp_path} || exit" in ended.out
     (command,) = [line for line in ended.out.splitlines() if line.startswith(f"{sys.executable} -m digitcmp --multirun")]
+    assert "dry_run=" not in command  # whoever submits it by hand wants the rounds
     *_, launcher, folder, background = shlex.split(command)
     parsed = OverridesParser.create().parse_override(folder)
     assert (launcher, parsed.value(), background) == ("hydra/launcher=digitcmp", f"{tmp_path}/a folder's", "&")
