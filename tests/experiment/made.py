@@ -17,10 +17,23 @@ from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.experiment.store import Store, read_run_records
 from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow
+from tests.conftest import choices, compose_config, needs_aux
 
 EPOCH = EpochRow(0, 1, 0.5, 0.75, 0.5, None, None, 0.25)
 ROUND = RoundRow(0, "done", 1, 0.5, 0.75, 0.5, None, None, 1, 0.5, 0.55, 0.3, "")
+AUXILIARY = ("auxmodel", "auxmodel1", "wsn", "net4")  # are trained with an auxiliary loss though they need none
+COURSE = ("data=digits", "batch_size=20", "epochs=1", "data.train_pairs=50", "data.val_pairs=10", "data.test_pairs=40")
 ABOUT: dict[str, Any] = {"parameters": 1, "seeds": [0, 1, 2], "engine": "serial", "device": "cpu"}
+
+
+def network(name: str, *overrides: str) -> Config:
+    """The configuration of a network, with an auxiliary loss where it is trained with one."""
+    return compose_config(f"model={name}", f"aux_weight={int(needs_aux(name) or name in AUXILIARY)}", *overrides)
+
+
+def course(*overrides: str) -> dict[str, Config]:
+    """The configurations of the course's recipes, made tiny, with the options that each has: validation, losses, schedules, heads."""
+    return {name: compose_config(f"+experiment=course/{name}", *COURSE, *overrides) for name in choices("experiment/course")}
 
 
 def train_run(config: Config, directory: Path, *callbacks: Callback) -> Run:

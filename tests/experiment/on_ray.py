@@ -33,14 +33,16 @@ from digitcmp.experiment.executors.ray import RayExecutor
 from digitcmp.experiment.provenance import machine
 from digitcmp.experiment.records import parse
 from digitcmp.experiment.run import Run
+from digitcmp.experiment.scheduler import train
 from digitcmp.new import cli as new
 from digitcmp.search.storage import open_storage
-from digitcmp.train.results import EpochRow
-from tests.conftest import MNIST_ROOT, Ended, compose_config, needs_mnist
-from tests.experiment.made import records_of, train_run
+from digitcmp.train.results import EpochRow, RoundRow
+from tests.conftest import MNIST_ROOT, MODELS, Ended, compose_config, needs_mnist
+from tests.experiment.made import course, network, records_of, train_run
 from tests.experiment.raylets import ADDRESS, COMMANDS, HEAD, NODE, TASK, Raylet
 from tests.search import postgres
 from tests.test_commands import shortened
+from tests.trackers.test_trackers import in_tensorboard, on_record, single
 
 RAY = ("engine=ray", f"ray.address={ADDRESS}")
 TINY = ("epochs=3", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40")
@@ -134,6 +136,22 @@ def test_same_numbers_as_alone(nodes: Nodes, run_cli: Cli) -> None:
     assert (about["engine"], about["workers"], about["platform"]) == ("ray", 3, machine("cpu"))
     assert len(list(Path("ray/records/networks").glob("*"))) == 5
     assert nodes.head.processes(TASK.removesuffix("work"))  # they stay, with torch imported, for what comes next
+
+
+@pytest.mark.usefixtures("nodes")
+def test_everything_that_is_shipped(tmp_path: Path) -> None:
+    """Every network and every recipe of the course has the numbers that it has alone, to the last digit."""
+    few = {f"model={name}": network(name, *TINY, "epochs=1") for name in MODELS} | course()
+
+    def rows(folder: str, **options: Any) -> list[RoundRow]:
+        """Of all of them."""
+        runs = [Run(replace(one, **options), tmp_path / folder / name, "") for name, one in few.items()]
+        train(runs)
+        return [replace(row, seconds=0) for run in runs for row in run.rows]
+
+    found = rows("ray", engine="ray", ray=config().ray)
+    assert [row.status for row in found] == ["done"] * len(few), [row.error for row in found if row.error]
+    assert found == rows("serial", engine="serial")
 
 
 @needs_mnist
@@ -242,9 +260,62 @@ def test_two_commands_in_one_folder(tmp_path: Path) -> None:
     assert (tmp_path / "out/summary/report.html").exists()
 
 
+@pytest.mark.usefixtures("nodes")
+def test_two_commands_in_one_run(tmp_path: Path) -> None:
+    """They begin at the same moment: its folder is made once, its rounds are shared, none twice and none lost, and each says what is so."""
+    command = [sys.executable, "-m", "digitcmp", *TINY, *RAY, "rounds=12", f"hydra.run.dir={tmp_path}/run"]
+    given: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with RayExecutor(config(), print) as executor:  # nothing is trained until both have claimed their first rounds
+        held = [future for seed in range(executor.workers) for future in executor.submit(Task(config(*LONG), (seed,)), lambda *_: None)]
+        both = [subprocess.Popen(command, **given) for _ in range(2)]
+        until(lambda: len(at_work(tmp_path)) == 2 or any(one.poll() is not None for one in both))
+        for future in held:
+            executor.cancel(future)
+    told = [one.communicate(timeout=LIMIT) for one in both]
+    assert [one.returncode for one in both] == [0, 0], told
+    assert finished(tmp_path / "run") == dict.fromkeys(range(12), 1)
+    assert len(list(tmp_path.glob("run/records/*.jsonl"))) == 2
+    assert [row.seed for row in Run(config("rounds=12"), tmp_path / "run", "").rows] == list(range(12))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "done"
+    trained = [len(re.findall(r"^round \d+/12 ", out, re.MULTILINE)) for out, _ in told]
+    left = [sum(map(int, re.findall(r"^(\d+) rounds? left to another process", out + err, re.MULTILINE))) for out, err in told]
+    assert sum(trained) == 12
+    assert 0 in left, told  # of the one that has ended last
+    assert all(own and own + others <= 12 for own, others in zip(trained, left, strict=True)), told
+
+
 def at_work(sweep: Path) -> set[str]:
     """The processes that have rounds of this sweep in flight."""
     return {beat.id for run in sweep.glob("*") for beat in read_beats(run).values() if beat.rounds}
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_tracker(tmp_path: Path) -> None:
+    """TensorBoard has what epochs.csv has, once, also of rounds that go on from a checkpoint."""
+    pytest.importorskip("tensorboard")
+    stopped, folder = Stops(), tmp_path / "run"
+    for rounds in (2, 4):
+        one = config(f"rounds={rounds}", "epochs=30", "checkpoint_every=2")
+        one.callbacks = {"tensorboard": {}}
+        with suppress(KeyboardInterrupt):
+            train_run(one, folder, *[stopped] * (rounds == 2))
+    assert stopped.epoch >= 8
+    assert in_tensorboard(folder) == single(on_record(folder))
+    assert {(seed, len(values)) for (seed, name), values in on_record(folder).items() if name == "train_loss"} == {
+        (seed, 30) for seed in range(4)
+    }
+
+
+class Stops(Callback):
+    """Ctrl-C in the middle of rounds."""
+
+    epoch = 0
+
+    def on_epoch(self, run: Run, row: EpochRow) -> None:
+        del run
+        self.epoch = row.epoch
+        if row.epoch >= 8:
+            raise KeyboardInterrupt
 
 
 @pytest.mark.usefixtures("nodes")

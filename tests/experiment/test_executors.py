@@ -29,12 +29,11 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.model import blocks
 from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow, RoundResult, RoundRow
-from tests.conftest import MNIST_ROOT, MODELS, Ended, choices, compose_config, needs_aux, needs_mnist
-from tests.experiment.made import distances_of, epochs_of, train_run, workers
+from tests.conftest import MNIST_ROOT, MODELS, Ended, compose_config, needs_mnist
+from tests.experiment.made import course, distances_of, epochs_of, network, train_run, workers
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 EXECUTORS = ("serial", "processes", "stacked")
-AUXILIARY = ("auxmodel", "auxmodel1", "wsn", "net4")  # are trained with an auxiliary loss though they need none
 TINY = ("epochs=2", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40", "rounds=3")
 
 
@@ -224,10 +223,7 @@ def test_ctrl_c_does_not_reach_the_server_of_the_workers(tmp_path: Path, number:
 
 def runs(engine: str, folder: Path, *overrides: str, models: list[str] | None = None) -> dict[str, Run]:
     """A trained run of every network under one executor."""
-    made = []
-    for name in models or MODELS:
-        aux = f"aux_weight={int(needs_aux(name) or name in AUXILIARY)}"
-        made.append(Run(compose_config(f"model={name}", aux, f"engine={engine}", *TINY, *overrides), folder / name, ""))
+    made = [Run(network(name, f"engine={engine}", *TINY, *overrides), folder / name, "") for name in models or MODELS]
     train(made)
     return {run.name: run for run in made}
 
@@ -250,13 +246,11 @@ def test_every_network_trains_under_every_executor(tmp_path: Path) -> None:
 
 
 def test_every_recipe_of_the_course_trains_under_every_executor(tmp_path: Path) -> None:
-    """With the options that each has: validation, losses, schedules, heads. The numbers are the same, stacked but for rounding."""
-    tiny = ("data=digits", "batch_size=20", "epochs=1", "data.train_pairs=50", "data.val_pairs=10", "data.test_pairs=40", "rounds=2")
-    recipes = {name: compose_config(f"+experiment=course/{name}", *tiny) for name in choices("experiment/course")}
+    """The numbers are the same, stacked but for rounding."""
     found = []
     for engine in EXECUTORS:
         alike = {"engine": engine, "stack_size": 2 if engine == "stacked" else None}  # no memory is to be guessed
-        made = [Run(replace(recipe, **alike), tmp_path / engine / name, "") for name, recipe in recipes.items()]
+        made = [Run(replace(recipe, **alike), tmp_path / engine / name, "") for name, recipe in course("rounds=2").items()]
         train(made)
         found.append([row for run in made for row in run.rows])
     assert {row.status for rows in found for row in rows} == {"done"}
