@@ -1,4 +1,5 @@
-"""Where the head of a Ray cluster is, and whether it answers: asked within seconds, where Ray itself would wait for minutes."""
+"""Where the head of a Ray cluster is, whether it answers, and whether it still has this machine's node: asked within seconds, where Ray
+itself would wait for minutes."""
 
 import os
 import re
@@ -51,3 +52,13 @@ def head_silence() -> str:
     """Why the head of the cluster does not answer, in words; empty when it does."""
     host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
     return silence(host.strip("[]"), int(port))
+
+
+def own_node() -> str:
+    """The number in Ray of the node on this machine, through which this process gives tasks to all others."""
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def given_up() -> bool:
+    """Whether Ray has given up the node on this machine."""
+    return not any(one["NodeID"] == own_node() and one["Alive"] for one in ray.nodes())  # type: ignore[no-untyped-call]

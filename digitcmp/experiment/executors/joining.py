@@ -22,7 +22,7 @@ from ray._private import node, utils, worker
 from digitcmp.config.allowed import ALLOWED, files
 from digitcmp.entry import ending_signals
 from digitcmp.errors import ConfigError
-from digitcmp.experiment.executors.head import head_silence, last_known, look_for
+from digitcmp.experiment.executors.head import given_up, head_silence, last_known, look_for
 from digitcmp.experiment.executors.server import KEEP_MEMORY, ONE_THREAD
 from digitcmp.system import cpu_count
 
@@ -152,9 +152,9 @@ def in_time(start: dict[str, Any]) -> None:
 
 
 def leave() -> None:
-    """At the end of the program: Ray says good-bye to the head, and waits for its answer for minutes. Without a head, the program ends at
-    once, and has failed."""
-    if ray.is_initialized() and head_silence():
+    """At the end of the program: Ray says good-bye to the head, and waits for its answer for minutes. Without a head, or the node on
+    this machine, the program ends at once, and has failed."""
+    if ray.is_initialized() and (head_silence() or given_up()):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()

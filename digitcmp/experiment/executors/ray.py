@@ -20,7 +20,7 @@ from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.executors import cluster, node
 from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
 from digitcmp.experiment.executors.busy import Busy, reason
-from digitcmp.experiment.executors.head import head_silence
+from digitcmp.experiment.executors.head import head_silence, own_node
 from digitcmp.experiment.executors.joining import told
 from digitcmp.experiment.executors.probe import Begun, here, make_work
 from digitcmp.experiment.executors.stacking import stack_limit
@@ -181,8 +181,8 @@ class RayExecutor(Executor):
         return []
 
     def look(self) -> list[RoundFuture]:
-        """Look now and then whether the head and nodes are there. Returns the futures that have a result now. Raises RunError when they
-        are not there, ConfigError for a new node that does not fit."""
+        """Look now and then whether the head and nodes are there, this machine's among them. Returns the futures that have a result now.
+        Raises RunError when they are not there, ConfigError for a new node that does not fit."""
         now = time.monotonic()
         if now - self.looked < LOOK:
             return []
@@ -199,6 +199,8 @@ class RayExecutor(Executor):
             self.nodes = []
             if now - self.nodes_seen > EMPTY:
                 raise RunError(f"for {EMPTY:.0f} s, {error}; the same command goes on") from error
+        if own_node() not in self.cluster.there:
+            raise RunError("Ray has given up the node on this machine, which hangs or is gone; the same command goes on")
         lost, self.there = self.there - self.cluster.there, self.cluster.there
         return self.leave(lost)
 
