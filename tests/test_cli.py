@@ -215,6 +215,8 @@ BAD_FILES = {
     "name: a\ndigit_dens: []": "model/mine.yaml: Key 'digit_dens' not in 'ModelConfig'",
     "name: a\ntower: [{channels: many}]": "model/mine.yaml: Value 'many' of type 'str' could not be converted to Integer",
     "name: a\ntower: [": "mine.yaml, line 3: this is not YAML",
+    "name: a\0": "mine.yaml: this is not YAML of KEY: VALUE lines (unacceptable character #x0000",
+    "3": "mine.yaml: this is not YAML of KEY: VALUE lines (Invalid loaded object type: int)",
     "": "model.name has no value; give it one, as in model.name=VALUE",
     "defaults: [mine, _self_]": "model/mine.yaml: its defaults lead back to itself",
     "defaults: net2": "Invalid defaults list in 'model/mine'",
@@ -553,6 +555,16 @@ def test_a_report_that_cannot_be_written_is_not_exit_0(run_cli: Callable[..., En
     assert ended.code == 0, ended.err
     assert "damaged holds no run" in ended.out
     assert "net2" in (tmp_path / "sweep" / "summary" / "table.md").read_text()
+
+
+def test_a_recipe_for_no_keys(run_cli: Cli, tmp_path: Path) -> None:
+    """One whose first line does not say that its keys are those of the whole."""
+    folder = tmp_path / "mine" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "long.yaml").write_text("epochs: 100\n")
+    ended = run_cli("--config-dir", "mine", "+experiment=long")
+    told = "experiment/long.yaml: its first line must be # @package _global_, so that what follows are keys of the whole configuration"
+    assert (ended.code, ended.err) == (1, f"digitcmp: {told}\n")
 
 
 def test_a_yaml_file_that_is_no_text(run_cli: Cli, tmp_path: Path) -> None:

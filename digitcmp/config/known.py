@@ -13,6 +13,8 @@ ADDED = ("experiment", "ladder", "sweeps")  # groups that are chosen with a plus
 GROUPS = ("model", "data", *GROUP_SCHEMAS, *ADDED)
 
 KNOWN = {
+    r"In '((experiment|ladder|sweeps)/.*)': \w+ raised while composing config:\s+Key '\2' not in 'Config'": "{0}.yaml: its first line must "
+    "be # @package _global_, so that what follows are keys of the whole configuration",
     r"In '(.*)': \w+ raised while composing config:\s+(.*)": "{0}.yaml: {1}",
     r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'": "+{0}={1}: choose it without the plus sign: {0}={1}",
     r"provider=(.*?)(?: in .*)?, path=(.*) is\s+not available": "{0}: there is no folder {1}",

@@ -44,11 +44,12 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         path = shortened(error.filename)
         return f"cannot write or read {path}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
+    if isinstance(error, yaml.reader.ReaderError) or "Invalid loaded object type" in str(error):
+        return f"{read_last(error)}: this is not YAML of KEY: VALUE lines ({first(str(error))})"
     if isinstance(error, OSError):
         return (known_text(str(error), arguments) if isinstance(error, MissingConfigException) else "") or first(str(error))
     if isinstance(error, UnicodeDecodeError):
-        opened = [str(frame.f_locals["full_path"]) for frame, _ in walk_tb(error.__traceback__) if "full_path" in frame.f_locals]
-        return f"{opened[-1] if opened else 'a YAML file'}: this is not UTF-8 text ({error.reason})"
+        return f"{read_last(error)}: this is not UTF-8 text ({error.reason})"
     if isinstance(error, RecursionError) and raised_by_reading(error):
         *_, opened = (frame.f_locals["path"] for frame, _ in walk_tb(error.__traceback__) if is_reader(frame, "path"))
         return f"{opened}.yaml: its defaults lead back to itself"
@@ -66,6 +67,12 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         or by_class(error)
         or first(str(error) or f"{type(error).__name__}; {TRACE}")
     )
+
+
+def read_last(error: BaseException) -> str:
+    """The YAML file that Hydra was reading."""
+    opened = [str(frame.f_locals["full_path"]) for frame, _ in walk_tb(error.__traceback__) if "full_path" in frame.f_locals]
+    return opened[-1] if opened else "a YAML file"
 
 
 def missing(error: BaseException) -> str:
