@@ -68,7 +68,7 @@ def script(options: Slurm, name: str, command: Sequence[str], cwd: Path) -> str:
     given = {name: value for name in ("partition", "account", "time", "gres", "mem") if (value := getattr(options, name)) is not None}
     own = {
         "job-name": re.sub(r"\W", "-", name, flags=re.ASCII),
-        "array": indices(options.tasks),
+        "array": f"0-{options.tasks - 1}",
         "cpus-per-task": options.cpus,
         "output": f"{FOLDER}/%A_%a.log",
         "signal": f"B:USR1@{LEAD}",
@@ -82,11 +82,6 @@ def script(options: Slurm, name: str, command: Sequence[str], cwd: Path) -> str:
         command=shlex.join(command),
         requeue=REQUEUE if options.requeue else "",
     )
-
-
-def indices(tasks: int) -> str:
-    """An array of so many tasks, as Slurm takes it."""
-    return f"0-{tasks - 1}"
 
 
 def ask(*command: str, cwd: Path | None = None, text: str = "", patience: float = PATIENCE) -> str:
@@ -106,17 +101,35 @@ def ask(*command: str, cwd: Path | None = None, text: str = "", patience: float 
     return done.stdout or done.stderr
 
 
-def largest() -> int | None:
-    """The most tasks of an array on this cluster, None where it does not say. Raises ConfigError where there is no Slurm, and RunError
-    where it does not answer, within seconds: its commands would go on asking for `MessageTimeout`, or for minutes."""
+def reach() -> None:
+    """Raise ConfigError where there is no Slurm, and RunError where it does not answer, within seconds: its commands would go on asking
+    for `MessageTimeout`, or for minutes."""
     if shutil.which("sbatch") is None:
         raise ConfigError("hydra/launcher=slurm: there is no sbatch here; give the command where Slurm's own are, as on a login node")
     try:
         ask("scontrol", "ping", patience=PING)
     except RunError as error:
         raise RunError(f"hydra/launcher=slurm: Slurm's controller cannot be reached from here (scontrol ping: {error})") from error
+
+
+def largest() -> int | None:
+    """The most tasks of an array on this cluster, None where it does not say. Raises what `reach` raises."""
+    reach()
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"), re.MULTILINE)
     return int(found[1]) if found else None
+
+
+def places(options: Slurm) -> int:
+    """How many tasks of an array the nodes that are up have cores for, others' jobs left aside; one at least, as nodes come back. Raises
+    what `reach` raises."""
+    reach()
+    partition, cores = ["-p", options.partition] if options.partition else [], dict[str, int]()
+    for row in ask("sinfo", "-h", "-N", "-o", "%N|%P|%C", *partition).splitlines():
+        node, name, counts = row.strip().split("|")
+        if partition or name.endswith("*"):  # the default one
+            allocated, idle, *_ = map(int, counts.split("/"))
+            cores[node] = allocated + idle
+    return max(1, sum(number // options.cpus for number in cores.values()))
 
 
 def submit(options: Slurm, folder: Path, make: Callable[[Slurm], str], test: bool = False) -> list[str]:
@@ -133,7 +146,7 @@ def submit(options: Slurm, folder: Path, make: Callable[[Slurm], str], test: boo
             return [line(ask("sbatch", "--test-only", text=text).strip().removeprefix("sbatch: ")) + more]
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)  # for the logs
         while left > 0:
-            array = f"--array={indices(min(left, most))}"
+            array = f"--array=0-{min(left, most) - 1}"
             said = ask("sbatch", "--parsable", array, cwd=folder, text=text).strip()
             if not (job := said.partition(";")[0]).isdecimal():
                 raise RunError(f"Slurm: sbatch has given no number of a job: {line(said)}")

@@ -98,8 +98,8 @@ class SlurmLauncher(DigitcmpLauncher):
         return array
 
     def side_by_side(self, rounds: int) -> int:
-        """How many of these rounds would be trained at a time."""
-        return min(self.options.tasks * self.options.cpus, rounds)
+        """How many of these rounds would be trained at a time, if nobody else were there. Raises what `slurm.reach` raises."""
+        return min(min(self.options.tasks, slurm.places(self.options)) * self.options.cpus, rounds)
 
     def show_plan(self, runs: list[Run], workers: int | None = None) -> list[JobReturn]:
         del workers

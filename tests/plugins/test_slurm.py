@@ -20,6 +20,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from digitcmp.config.allocation import seconds_of
 from digitcmp.config.allowed import ALLOWED
+from digitcmp.config.schema import Slurm
 from digitcmp.experiment import slurm
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.store import read_run_records
@@ -276,6 +277,26 @@ def test_a_dry_run_says_what_would_be_submitted(run_cli: Cli, tmp_path: Path) ->
     assert "Slurm says: Job" in ended.out
     assert "with 2 at a time" in ended.out
     assert not list(tmp_path.rglob("array.sh"))
+    assert "with 3 at a time" in run_cli(*ON_SLURM, "slurm.tasks=8", "rounds=9", "dry_run=true").out  # the cluster has no more
+
+
+def test_places_are_those_of_the_nodes_that_are_up(on: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the partition that is meant, each node once; those with too few cores for a task have none."""
+
+    def places(cpus: int = 1, partition: str | None = None) -> int:
+        return slurm.places(Slurm(tasks=99, cpus=cpus, partition=partition))
+
+    assert [places(partition=name) for name in (None, "first", "main,first")] == [3, 3, 3]
+    on.run("scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=power")
+    try:
+        on.until(lambda: places() == 2)
+    finally:
+        on.run("scontrol", "update", "NodeName=n2", "State=RESUME")
+    on.until(lambda: places() == 3)
+    told = "a|long*|4/12/0/16\na|gpu|4/12/0/16\nb|long*|0/0/16/16\nc|gpu|0/6/0/6\n"
+    monkeypatch.setattr(slurm, "ask", lambda *command, **_: told if "sinfo" in command else "")
+    for cpus, partition, tasks in ((1, None, 16), (5, None, 3), (16, None, 1), (32, None, 1), (1, "gpu", 22), (5, "gpu", 4)):
+        assert places(cpus, partition) == tasks
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
