@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pyte
 import pytest
+from PIL import Image
 
 from digitcmp.entry import plain, works
+from digitcmp.experiment.store import network_path
 from tests.conftest import ROOT
 from tests.report.made import write_run
 
@@ -340,3 +342,38 @@ time.sleep(60)
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT, timeout=50)
     assert (ended.returncode, ended.stderr) == (130, "\ndigitcmp: interrupted; finished rounds are kept\n")
+
+
+ASKED_IN_VAIN = """
+import contextlib, importlib, io, sys
+for module, *arguments in (
+    ("predict", "none", "a.png", "b.png"),
+    ("predict", "kept", "a.png", "kept"),
+    ("predict", "kept", "picture.png", "picture.png", "--seed", "9"),
+    ("demo", "kept", "none"),
+    ("mistakes", "none"),
+):
+    sys.argv = [module, *arguments]
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            importlib.import_module(f"digitcmp.{module}.cli").main()
+        except SystemExit as end:
+            assert end.code == 1
+    print(said.getvalue(), end="")
+print("torch" in sys.modules)
+"""
+
+
+def test_runs_and_pictures_that_are_none_are_told_before_torch_is_loaded(tmp_path: Path) -> None:
+    """One line each."""
+    write_run(tmp_path / "kept", {1: 0.8})
+    network = network_path(tmp_path / "kept", 1)
+    network.parent.mkdir(parents=True)
+    network.touch()
+    Image.new("L", (28, 28)).save(tmp_path / "picture.png")
+    ended = run(tmp_path, [sys.executable, "-c", ASKED_IN_VAIN], PYTHONPATH=str(ROOT))
+    assert ended.stderr == ""
+    told = ["none holds no run", "a.png: it cannot be read", "seed=9: kept holds the networks", "none holds no run", "none holds no run"]
+    *lines, torch = ended.stdout.splitlines()
+    assert [text in line for text, line in zip(told, lines, strict=True)] == [True] * 5, lines
+    assert torch == "False"

@@ -15,7 +15,7 @@ from digitcmp.config.targets import TARGETS
 from digitcmp.data.transforms import find_columns
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.about import read_about
-from digitcmp.experiment.store import network_path, saved_seeds
+from digitcmp.experiment.store import kept_seed, network_path
 from digitcmp.files import is_special
 from digitcmp.given import folder_of, whole_of
 from digitcmp.model.network import Outputs, PairNetwork
@@ -72,15 +72,8 @@ def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:
     networks, or none of this seed.
     """
     directory = folder_of(run_dir)
-    about = read_about(directory)
-    seeds = saved_seeds(directory)
-    if not seeds:
-        why = "it was trained without save_model=true (a sweep keeps none unasked), or they have been removed"
-        raise RunError(f"{directory} holds no trained networks: {why}")
-    wanted = seeds[0] if seed is None else whole_of("seed", seed)
-    if wanted not in seeds:
-        raise RunError(f"seed={wanted}: {directory} holds the networks of the seeds {', '.join(map(str, seeds))}")
-    path = network_path(directory, wanted)
+    wanted = kept_seed(directory, None if seed is None else whole_of("seed", seed))
+    about, path = read_about(directory), network_path(directory, wanted)
     try:
         config = from_record(about["configuration"])
     except ConfigError as error:

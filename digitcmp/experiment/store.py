@@ -223,6 +223,19 @@ def saved_seeds(directory: Path) -> list[int]:
     return sorted(int(path.stem) for path in network_path(directory, 0).parent.glob("*.safetensors") if path.stem.isdecimal())
 
 
+def kept_seed(directory: Path, seed: int | None = None) -> int:
+    """A seed whose trained network is kept: this one, or the first. Raises RunError where there is no run, no network, or none of this
+    seed."""
+    read_about(directory)
+    seeds = saved_seeds(directory)
+    if not seeds:
+        why = "it was trained without save_model=true (a sweep keeps none unasked), or they have been removed"
+        raise RunError(f"{directory} holds no trained networks: {why}")
+    if seed is not None and seed not in seeds:
+        raise RunError(f"seed={seed}: {directory} holds the networks of the seeds {', '.join(map(str, seeds))}")
+    return seeds[0] if seed is None else seed
+
+
 def read_run_records(directory: Path) -> Records:
     """What is on record in a run's folder; nothing where no run was begun. Raises RunError for a damaged run.json."""
     if not (directory / "run.json").exists():

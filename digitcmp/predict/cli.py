@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from digitcmp.arguments import Arguments
 from digitcmp.counting import counted
+from digitcmp.data.pictures import read_picture
 from digitcmp.errors import RunError
+from digitcmp.experiment.store import kept_seed
 from digitcmp.report.command import exit_codes
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ def main() -> None:
         raise RunError(f"{arrays[0]}: an .npz file holds all pairs of a command; give it alone")
     if not arrays and len(arguments.files) % 2:
         raise RunError(f"{counted(len(arguments.files), 'picture')}: a pair has two; give two for each")
+    kept_seed(arguments.run, arguments.seed)  # what is wrong with these is told before torch is loaded
+    for path in () if arrays else arguments.files:
+        read_picture(path)
     from digitcmp.predict.answers import load_kept
     from digitcmp.predict.output import csv_of, show
     from digitcmp.terminal import Terminal
