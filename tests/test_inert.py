@@ -143,7 +143,8 @@ def test_script(text: str) -> None:
 @given(TEXTS)
 def test_csv(text: str) -> None:
     """A row of three cells stays one, and none begins a formula; from frames and from rows alike."""
-    frame = csv_text(pd.DataFrame({"a": [text], text[:30] or "b": [1.5], "c": [None]}, dtype="object"))
+    names = pd.Index(["a", text[:30] or "b", "c"], dtype="object")
+    frame = csv_text(pd.DataFrame([[text, 1.5, None]], columns=names, dtype="object"))
     rows = list(csv.reader(io.StringIO(frame)))
     assert [len(row) for row in rows] == [3, 3] or text[:30] in ("a", "c")
     plain = to_csv(Row, [[text, 1.5]])
@@ -157,7 +158,7 @@ def test_csv(text: str) -> None:
 @given(TEXTS)
 def test_markdown(text: str) -> None:
     """A table keeps its lines and cells; no tag, link, code or mathematics is left."""
-    table = to_markdown(pd.DataFrame({"label": [text], "value": ["1"]}))
+    table = to_markdown(pd.DataFrame({"label": [text], "value": ["1"]}, dtype="object"))
     lines = table.splitlines()
     assert len(lines) == 3
     assert {len(CELL.findall(line.replace("\\\\", ""))) for line in lines} == {3}
@@ -171,7 +172,7 @@ def test_markdown(text: str) -> None:
 @given(TEXTS)
 def test_latex(text: str) -> None:
     """No command but ours, in the cells and in the comments; what follows the end of a row is no option of it."""
-    table = to_latex(pd.DataFrame({"label": [text, text], "value": ["1", "2"]}), [text])
+    table = to_latex(pd.DataFrame({"label": [text, text], "value": ["1", "2"]}, dtype="object"), [text])
     lines = table.splitlines()
     assert len(lines) == 10
     assert lines[1].startswith("% ")

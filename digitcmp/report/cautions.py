@@ -12,6 +12,7 @@ import pandas as pd
 from digitcmp.config.schema import DataConfig
 from digitcmp.counting import are, counted, some
 from digitcmp.report.frames import Sweep
+from digitcmp.report.texts import TEXT
 
 PREVIEW = "preview.json"  # in the folder of one (digitcmp.experiment.preview)
 DRAWN = 24  # configurations in a figure
@@ -83,7 +84,7 @@ def mixtures(sweep: Sweep, rounds: pd.DataFrame) -> list[str]:
     """Different versions, engines, devices or machines in one report, and the configurations within which they are pooled."""
     lines = []
     for name in SAME:
-        told_apart = differing(sweep.runs[name]) if name == "platform" else sweep.runs[name].astype("string").fillna("unknown")
+        told_apart = differing(sweep.runs[name]) if name == "platform" else sweep.runs[name].astype(TEXT).fillna("unknown")
         values = rounds["run_index"].map(told_apart)
         counts = values.value_counts(sort=False)
         if len(counts) > 1:
@@ -101,7 +102,7 @@ def differing(platforms: "pd.Series[str]") -> "pd.Series[str]":
     read = [json.loads(text) for text in platforms]
     keys = [key for key in dict.fromkeys(key for one in read for key in one) if len({str(one.get(key)) for one in read if one}) > 1]
     texts = [", ".join(f"{key} {one.get(key)}" for key in keys) or "known" if one else "unknown" for one in read]
-    return pd.Series(texts, index=platforms.index, dtype="string")
+    return pd.Series(texts, index=platforms.index, dtype=TEXT)
 
 
 def about_runs(runs: pd.DataFrame) -> list[str]:

@@ -19,6 +19,7 @@ from digitcmp.given import folder_of
 from digitcmp.inert import line
 from digitcmp.report.origins import last_begun, sweep_of
 from digitcmp.report.runs import EPOCH_COLUMNS, flatten, read_frames, typed, was_tested
+from digitcmp.report.texts import TEXT
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
 ABOUT = ["configuration_hash", "parameters", "engine", "device", "platform", *VERSIONS]
@@ -151,7 +152,7 @@ def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[di
     names = dict.fromkeys(name for row in rows for name in row)
     frame = pd.DataFrame({name: typed([row.get(name) for row in rows]) for name in names})
     frame["directory"] = pd.Series(list(map(str, directories)), dtype="object")  # as it is: it is opened again
-    return frame.astype({"git_commit": "string", "git_dirty": "boolean"})  # also where no run has any
+    return frame.astype({"git_commit": TEXT, "git_dirty": "boolean"})  # also where no run has any
 
 
 def of_rounds(rows: pd.DataFrame, wanted: pd.MultiIndex) -> pd.DataFrame:

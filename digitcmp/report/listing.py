@@ -16,6 +16,7 @@ from digitcmp.report.frames import Sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import Metric
 from digitcmp.report.tables import CSV_SUFFIXES, csv_text
+from digitcmp.report.texts import TEXT
 from digitcmp.terminal import Terminal, say, tell
 
 MOST = 50  # runs in the terminal
@@ -34,8 +35,8 @@ def runs_listed(sweep: Sweep, metric: Metric) -> pd.DataFrame:
             "seeds": sweep.runs["seeds"],
             "mean": done.mean().reindex(sweep.runs.index),
             "std": done.std().reindex(sweep.runs.index),
-            "command": sweep.runs["command"].astype("string").fillna("unknown"),
-            "folder": sweep.runs["directory"].astype(str),
+            "command": sweep.runs["command"].astype(TEXT).fillna("unknown"),
+            "folder": sweep.runs["directory"].astype(TEXT),
         }
     )
     return frame.reset_index(drop=True)

@@ -15,6 +15,7 @@ from digitcmp.errors import DAMAGED, RunError
 from digitcmp.experiment.published import is_published
 from digitcmp.passwords import without_passwords
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
+from digitcmp.report.texts import TEXT
 
 FILE = "multirun.yaml"  # where Hydra says what a sweep was told
 COMMAND = ["python", "-m", "digitcmp"]
@@ -85,9 +86,7 @@ def commands(runs: pd.DataFrame) -> list[tuple[str, str]]:
         latest = (group["begun"] == group["begun"].max()) & (group["begun"] > 0) if typed else pd.Series(False, index=group.index)
         if typed and latest.any():
             found.append((str(folder), typed.command))
-        found += list(
-            zip(group["directory"][~latest].astype(str), group["command"][~latest].astype("string").fillna("unknown"), strict=True)
-        )
+        found += list(zip(map(str, group["directory"][~latest]), group["command"][~latest].astype(TEXT).fillna("unknown"), strict=True))
     return found
 
 
@@ -110,7 +109,7 @@ def check_data(sweeps: "pd.Series[str]", data: pd.DataFrame) -> None:
     if sweeps.nunique() < 2:
         return
     for key in data:
-        values = data[key].astype("string").fillna("none")
+        values = data[key].astype(TEXT).fillna("none")
         if values.nunique() > 1:
             named = "; ".join(f"{value} in {sweeps[values == value].iloc[0]}" for value in values.unique()[:3])
             raise RunError(

@@ -20,6 +20,7 @@ from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric, unknown
 from digitcmp.report.origins import check_data, name_of
 from digitcmp.report.swept import find_swept, line_differences
+from digitcmp.report.texts import TEXT
 from digitcmp.report.verdicts import CAUTION, read_plans, verdicts
 
 
@@ -165,7 +166,7 @@ def choose_baseline(wanted: str | None, plans: Sequence[Plan], sweep: Sweep, kno
 
 def on_other_pairs(known: pd.DataFrame, baseline: str) -> list[str]:
     """The labels of the configurations whose rounds have other test pairs than the baseline's of the same seed."""
-    tested = data_keys(known, TESTED).astype("string").fillna("").agg("|".join, axis=1)
+    tested = data_keys(known, TESTED).astype(TEXT).fillna("").agg("|".join, axis=1)
     (own,) = tested[known["label"] == baseline]
     return [str(label) for label, one in zip(known["label"], tested, strict=True) if one != own]
 

@@ -94,11 +94,19 @@ def open_storage(url: str) -> Iterator[StudyStorage]:
             parsed = parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
             check_options(parsed, name)
             lock, options = stack.enter_context(advisory_lock(parsed)), {"connect_timeout": 10}
+        database = RDBStorage.__new__(RDBStorage)
+        stack.callback(close, database)  # also where what it finds makes it raise
         with lock():  # the tables are made once
-            database = RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs={"connect_args": options})
-        stack.callback(database.engine.dispose)
-        stack.callback(database.remove_session)
+            database.__init__(parsed.render_as_string(hide_password=False), {"connect_args": options})  # type: ignore[misc]
         yield StudyStorage(get_storage(database), name, lock)
+
+
+def close(database: RDBStorage) -> None:
+    """Give back the connections of a storage that may not be whole."""
+    if hasattr(database, "scoped_session"):
+        database.remove_session()
+    if hasattr(database, "engine"):
+        database.engine.dispose()
 
 
 def storage_url(given: str | None, folder: Path, shared: bool) -> str:

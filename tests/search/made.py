@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
+from optuna.storages import InMemoryStorage
 
 from digitcmp.search.algorithms import make_sampler
 from digitcmp.search.config import SearchConfig
@@ -19,6 +20,14 @@ PARAMS = {
     "optimizer.momentum": {"when": "optimizer=sgd", "space": "interval(0,0.9)"},
 }
 IDENTITY = {"space": make_space(PARAMS, []).describe(), "configuration": {"epochs": 2}, "seeds": [0, 1], "steps": "epochs"}
+
+
+def study_in(url: str, name: str) -> optuna.Study:
+    """A study as it stands in a database, which is closed again."""
+    here = InMemoryStorage()
+    with open_storage(url) as storage:
+        optuna.copy_study(from_study_name=name, from_storage=storage.backend, to_storage=here)
+    return optuna.load_study(study_name=name, storage=here)
 
 
 @contextmanager

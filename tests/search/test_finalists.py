@@ -26,6 +26,7 @@ from digitcmp.search.study import SharedStudy
 from digitcmp.search.trial import RunningTrial, TrialSpec
 from digitcmp.train.results import EpochRow
 from tests.conftest import ROOT, Ended, compose_config
+from tests.search.made import study_in
 
 TINY = ["model=net2", "epochs=2", "batch_size=20", "data.train_pairs=60", "data.val_pairs=20", "data.test_pairs=20", "engine=serial"]
 OURS = ["--multirun", "hydra/sweeper=digitcmp_optuna", "hydra.sweep.dir=out", *TINY, "rounds=2", "report=false"]
@@ -152,7 +153,7 @@ def test_a_finalist_is_dropped_when_its_fifth_round_is_on_record() -> None:
 
 def final_study(rounds: int = 2) -> optuna.Study:
     """The study of a final."""
-    return optuna.load_study(study_name=f"out-final-{rounds}", storage="sqlite:///out/study.db")
+    return study_in("sqlite:///out/study.db", f"out-final-{rounds}")
 
 
 def modified() -> dict[Path, int]:

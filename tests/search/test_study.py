@@ -167,21 +167,22 @@ def test_on_the_same_host_the_system_knows() -> None:
 
 def test_a_stopped_process_is_told(url: str) -> None:
     """One of this host that has a trial, while it is stopped: it is alive, so that its trial stays its own, and known by its number."""
-    with open_shared(url) as shared, subprocess.Popen(["sleep", "100"]) as process:
-        claimed = shared.claim()
-        assert claimed is not None
-        other = asdict(Beat(host_id(), process.pid, start_time(process.pid), 1.0))
-        shared.publish("other", other)
-        shared.storage.backend.set_trial_system_attr(trial_id_of(claimed[0]), OWNER, "other")
-        shared.held.clear()
+    with open_shared(url) as shared:
+        with subprocess.Popen(["sleep", "100"]) as process:
+            claimed = shared.claim()
+            assert claimed is not None
+            other = asdict(Beat(host_id(), process.pid, start_time(process.pid), 1.0))
+            shared.publish("other", other)
+            shared.storage.backend.set_trial_system_attr(trial_id_of(claimed[0]), OWNER, "other")
+            shared.held.clear()
+            assert shared.stopped() == set()
+            process.send_signal(signal.SIGSTOP)
+            while not is_stopped(process.pid):
+                time.sleep(0.01)
+            assert shared.stopped() == {process.pid}
+            assert not shared.monitor.is_dead("other", other)
+            process.kill()
         assert shared.stopped() == set()
-        process.send_signal(signal.SIGSTOP)
-        while not is_stopped(process.pid):
-            time.sleep(0.01)
-        assert shared.stopped() == {process.pid}
-        assert not shared.monitor.is_dead("other", other)
-        process.kill()
-    assert shared.stopped() == set()
 
 
 def test_signs_of_life_go_on(url: str) -> None:

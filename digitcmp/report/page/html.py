@@ -28,6 +28,7 @@ from digitcmp.report.page.data import page_data
 from digitcmp.report.page.pictures import Picture, caption
 from digitcmp.report.study import Study
 from digitcmp.report.tables import NO_ROOM, Column, comparison_columns, show, table_columns
+from digitcmp.report.texts import TEXT
 from digitcmp.report.verdicts import verdict_columns, verdict_notes
 
 CHARTS = ("curves", "distribution", "differences", "distances")  # the figures that the script draws, too
@@ -42,7 +43,7 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
     """
     count, done = len(results.table), int(results.table["rounds"].sum())
     sizes = counted(count, "configuration"), counted(done, "round")
-    versions = results.sweep.runs[[*VERSIONS, "engine", "device"]].astype("string").fillna("unknown")
+    versions = results.sweep.runs[[*VERSIONS, "engine", "device"]].astype(TEXT).fillna("unknown")
     decided = verdict_notes(results.plans) if len(results.verdicts) else []
     effects, metric = results.effects, results.metric
     columns = [one for one in table_columns(metric) if one.key not in NO_ROOM]
