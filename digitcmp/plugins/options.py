@@ -58,8 +58,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
     def error(message: str) -> NoReturn:
         if ambiguous := re.fullmatch(r"ambiguous option: (\S+) could match (.*)", message):
-            meant = [f"{name} {TAKES[name]}" if name in TAKES else name for name in sorted(ambiguous[2].split(", "))]
-            raise ConfigError(f"{ambiguous[1]}: this is the beginning of several options: {'; '.join(meant)}")
+            told = [f"{name} {TAKES[name]}" if name in TAKES else name for name in sorted(ambiguous[2].split(", "))]
+            raise ConfigError(f"{ambiguous[1]}: this is the beginning of several options: {'; '.join(told)}")
         value = re.search(r"ignored explicit argument '(.*)'", message)
         if value and (given := next((one for one in arguments if one.startswith("--") and one.endswith(f"={value[1]}")), "")):
             raise ConfigError(switch(given, arguments))
@@ -69,7 +69,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
             wrong = message.removeprefix("unrecognized arguments: ").split()[0]
         else:
             raise ConfigError(message)
-        raise ConfigError(option(next(one for one in arguments if one.startswith(wrong)), arguments, known, known_keys()))
+        # what begins with a short option comes without it from Python 3.13 on: -ultirun
+        meant = [one for one in arguments if one.startswith(wrong)] + [one for one in arguments if one.endswith(wrong.lstrip("-"))]
+        raise ConfigError(option([*meant, wrong][0], arguments, known, known_keys()))
 
     parser.error = error  # type: ignore[method-assign]
     return parser.parse_intermixed_args(arguments)
