@@ -5,6 +5,7 @@ mode=offline (the default) writes into wandb/ of the run's folder, for `wandb sy
 
 import hashlib
 import shutil
+import sys
 
 import wandb
 
@@ -33,11 +34,15 @@ class WandB(Tracker):
         key = hashlib.sha256(f"{run.directory} {name}".encode()).hexdigest()[:16]
         for before in (run.directory / "wandb").glob(f"offline-run-*-{key}"):
             shutil.rmtree(before)
-        shown = wandb.init(
-            project=self.project, entity=self.entity, mode=self.mode, id=key, name=f"{run.name} {name}", group=run.name, config=config,
-            dir=run.directory, resume=None if self.mode == "offline" else "allow", reinit="create_new",
-            settings=wandb.Settings(silent=True, disable_code=True, disable_git=True, console="off", x_disable_stats=True),
-        )  # fmt: skip
-        for step, values in steps:
-            shown.log({"epoch": step, **values}, step=step)
-        shown.finish(exit_code=int(failed))
+        ends = sys.exit, sys.excepthook
+        try:
+            shown = wandb.init(
+                project=self.project, entity=self.entity, mode=self.mode, id=key, name=f"{run.name} {name}", group=run.name, config=config,
+                dir=run.directory, resume=None if self.mode == "offline" else "allow", reinit="create_new",
+                settings=wandb.Settings(silent=True, disable_code=True, disable_git=True, console="off", x_disable_stats=True),
+            )  # fmt: skip
+            for step, values in steps:
+                shown.log({"epoch": step, **values}, step=step)
+            shown.finish(exit_code=int(failed))
+        finally:
+            sys.exit, sys.excepthook = ends  # which wandb replaces by its own, run by run, and leaves so

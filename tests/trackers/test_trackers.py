@@ -184,8 +184,10 @@ def in_wandb(directory: Path) -> tuple[Points, Counter[str]]:
 def test_wandb(tmp_path: Path) -> None:
     """Offline: a run a round, with the figures of epochs.csv, and one with the means, each once."""
     pytest.importorskip("wandb")
+    ends = sys.exit, sys.excepthook
     train_run(config(1, {"wandb": {}}), tmp_path / "a")
     train_run(config(2, {"wandb": {}}), tmp_path / "a")
+    assert (sys.exit, sys.excepthook) == ends
     found, names = in_wandb(tmp_path / "a")
     assert names == {"a seed=0": 1, "a seed=1": 1, "a means": 1}
     assert found == on_record(tmp_path / "a")
