@@ -61,13 +61,13 @@ def step_keys(seed: int | MemberSeed, stream: Stream, steps: int, uses: int) -> 
 def uniform(key: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """Numbers in [0, 1), a function of (key, position) alone: the same on every device and in every engine.
 
-    key: int32 scalar tensor. Returns float32 of the given shape. Method: the position and the key pass the 32-bit
-    integer hash "lowbias32" (C. Wellons, hash-prospector, 2018), a counter-based generator in the sense of Salmon et
-    al. (2011), which needs no state and so can run for many rounds at once.
+    key: int32, a scalar or any number of keys. Returns float32 of the given shape, for each key. Method: the position and the key
+    pass the 32-bit integer hash "lowbias32" (C. Wellons, hash-prospector, 2018), a counter-based generator in the sense of
+    Salmon et al. (2011), which needs no state and so can run for many rounds at once.
     """
     counter = torch.arange(math.prod(shape), dtype=torch.int32, device=key.device)
-    bits = _hash32(_hash32(counter) ^ key)
-    return ((bits >> 8) & 0xFFFFFF).to(torch.float32).mul(2.0**-24).reshape(shape)
+    bits = _hash32(_hash32(counter) ^ key[..., None])
+    return ((bits >> 8) & 0xFFFFFF).to(torch.float32).mul(2.0**-24).reshape(*key.shape, *shape)
 
 
 def _hash32(x: torch.Tensor) -> torch.Tensor:

@@ -127,6 +127,14 @@ def load(source: str, root: str | None, fingerprint: str | None = None, size: in
     return replace(found, train=found.train.at(size), test=found.test.at(size))
 
 
+@lru_cache(maxsize=1)
+def load_on(device: torch.device, source: str, root: str | None, fingerprint: str | None, size: int) -> Source:
+    """The same with its images on this device. Labels stay: pairs are drawn on the CPU."""
+    found = load(source, root, fingerprint, size)
+    train, test = (replace(split, images=split.images.to(device)) for split in (found.train, found.test))
+    return replace(found, train=train, test=test)
+
+
 def read(source: str, root: str | None) -> Source:
     """The data set with this name as it comes, read anew. Raises ConfigError and DataError."""
     if source not in SOURCES:

@@ -74,14 +74,18 @@ def make_augmentation(kind: str, options: dict[str, Any]) -> Augmentation | None
 
 def moved(images: Tensor, x: float, y: float) -> Tensor:
     """Images [..., h, w] read this many pixels further to the right and below: the same shift for all of them."""
-    return resample(images, pixel_grid(images) + torch.tensor([x, y], dtype=images.dtype, device=images.device))
+    return resample(images, pixel_grid(images) + point(images, x, y))
 
 
 def draws(images: Tensor, keys: Tensor, count: int) -> Tensor:
     """Numbers in [-1, 1) for every digit, [S x N x 2, count], of the images' type; each round's from its own key."""
     digits = math.prod(images.shape[1:3])
-    random = torch.stack([uniform(key, (digits, count)) for key in keys])
-    return (2 * random - 1).flatten(0, 1).to(images.dtype)
+    return (2 * uniform(keys, (digits, count)) - 1).flatten(0, 1).to(images.dtype)
+
+
+def point(like: Tensor, x: float, y: float) -> Tensor:
+    """(x, y), made where `like` is: a GPU has not to wait for numbers from here."""
+    return torch.stack([like.new_full((), x), like.new_full((), y)])
 
 
 def pixel_grid(images: Tensor) -> Tensor:
@@ -103,7 +107,7 @@ def affine_points(images: Tensor, random: Tensor, rotation: float, scale: float,
 
 def resample(images: Tensor, points: Tensor) -> Tensor:
     """Images read at these points (pixels from the centre), interpolated between the sixteen pixels around each."""
-    half = (torch.tensor(images.shape[-2:][::-1], dtype=points.dtype, device=points.device) - 1) / 2
+    half = point(points, (images.shape[-1] - 1) / 2, (images.shape[-2] - 1) / 2)
     digits = images.reshape(-1, 1, *images.shape[-2:])
     grid = points.expand(len(digits), -1, -1, -1) / half
     sampled = F.grid_sample(digits, grid, mode="bicubic", padding_mode="border", align_corners=True)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from digitcmp.config.blocks import INCEPTION, Shape, pair, same
 from digitcmp.config.schema import ConvLayer
+from digitcmp.kernels.operations import conv2d
 from digitcmp.model.layers import ACTIVATIONS, make_norm
 
 
@@ -18,6 +19,10 @@ class Convolution(nn.Conv2d):
         kernel, stride, padding, dilation = map(pair, (layer.kernel, layer.stride, layer.padding, layer.dilation))
         assert layer.channels is not None
         super().__init__(inputs[0], layer.channels, kernel, stride, padding, dilation, layer.groups, layer.bias)
+        self.how = stride, padding, dilation, layer.groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        return conv2d(x, self.weight, self.bias, *self.how)
 
     def folded(self, norm: nn.Module, x: Tensor) -> Tensor:
         """The convolution and its norm. In evaluation a batch norm is a fixed scale and shift of each channel, which the convolution does
@@ -27,7 +32,7 @@ class Convolution(nn.Conv2d):
         scale = torch.rsqrt(norm.running_var + norm.eps) * (1 if norm.weight is None else norm.weight)
         shift = -norm.running_mean * scale if norm.bias is None else norm.bias - norm.running_mean * scale
         bias = shift if self.bias is None else self.bias * scale + shift
-        return F.conv2d(x, self.weight * scale[:, None, None, None], bias, self.stride, self.padding, self.dilation, self.groups)
+        return conv2d(x, self.weight * scale[:, None, None, None], bias, *self.how)
 
 
 class Residual(nn.Module):

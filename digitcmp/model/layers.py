@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from digitcmp.config.blocks import Block, Shape, pair
 from digitcmp.config.graph import Part
 from digitcmp.config.registry import load
+from digitcmp.kernels.operations import BatchNorm2d, GroupNorm, max_pool2d
 from digitcmp.seeding import uniform
 
 Step = tuple[Callable[..., Tensor], bool]  # what is done, and whether it takes noise
@@ -27,7 +28,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
 }
 POOLINGS: dict[str, Callable[..., Tensor]] = {
-    "max": F.max_pool2d,
+    "max": max_pool2d,
     "avg": F.avg_pool2d,
     "adaptive_max": F.adaptive_max_pool2d,
     "adaptive_avg": F.adaptive_avg_pool2d,
@@ -56,25 +57,25 @@ class Dropout(nn.Module):
 
 def batch_norm(layer: Any, features: int, images: bool, running: bool = True) -> nn.Module:
     """Over the batch (Ioffe and Szegedy 2015). running: its test goes by running statistics."""
-    return (nn.BatchNorm2d if images else nn.BatchNorm1d)(features, affine=layer.affine, track_running_stats=running)
+    return (BatchNorm2d if images else nn.BatchNorm1d)(features, affine=layer.affine, track_running_stats=running)
 
 
 def group_norm(layer: Any, features: int, images: bool) -> nn.Module:
     """Over groups of channels of each image (Wu and He 2018)."""
     del images
-    return nn.GroupNorm(layer.norm_groups, features, affine=layer.affine)
+    return GroupNorm(layer.norm_groups, features, affine=layer.affine)
 
 
 def layer_norm(layer: Any, features: int, images: bool) -> nn.Module:
     """Over all channels and pixels of each image, with a scale and a shift of each channel (Ba et al. 2016)."""
     del images
-    return nn.GroupNorm(1, features, affine=layer.affine)
+    return GroupNorm(1, features, affine=layer.affine)
 
 
 def instance_norm(layer: Any, features: int, images: bool) -> nn.Module:
     """Over the pixels of each channel of each image (Ulyanov et al. 2016)."""
     del images
-    return nn.GroupNorm(features, features, affine=layer.affine)
+    return GroupNorm(features, features, affine=layer.affine)
 
 
 NORMS: dict[str, Callable[[Any, int, bool], nn.Module]] = {

@@ -1,7 +1,7 @@
 """Accuracy on pairs that are not trained on: of a network alone, or of the mean of several members and several views of each pair."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from digitcmp.data.pairs import Pairs
 from digitcmp.data.transforms import Column, in_columns, moved, plain
 from digitcmp.model.network import Outputs
 from digitcmp.seeding import MemberSeed, Stream, step_keys
+from digitcmp.train.graphs import Recorded
 from digitcmp.train.program import Program
 
 BATCH = 200  # pairs, where test_batch is null: larger batches gain nothing and take more memory
@@ -98,6 +99,10 @@ class Scores:
     right: Tensor = field(compare=False, repr=False)
     read: Tensor | None = field(compare=False, repr=False)
 
+    def on_cpu(self) -> "Scores":
+        """The same, all on the CPU."""
+        return replace(self, right=self.right.cpu(), read=None if self.read is None else self.read.cpu())
+
 
 def dropout_keys(
     wanted: bool, seeds: Sequence[MemberSeed], dropouts: int, pairs: int, size: int | None, device: torch.device | str = "cpu"
@@ -110,26 +115,43 @@ def dropout_keys(
     return torch.stack([step_keys(seed, Stream.TEST_DROPOUT, batches, dropouts) for seed in seeds], dim=1).to(device)
 
 
-@torch.no_grad()
+class Evaluation:
+    """The test of the rounds' networks, in evaluation mode, on their pairs [S, N], so many at a time. noise: see `dropout_keys`; at least
+    as many batches as there are."""
+
+    def __init__(self, predictor: Predictor, pairs: Pairs, size: int | None = None, noise: Tensor | None = None) -> None:
+        self.predictor, self.pairs, self.size, self.noise = predictor, pairs, size or BATCH, noise
+        self.ask = Recorded(self.answers, pairs.target.device)
+
+    @torch.no_grad()
+    def __call__(self) -> Scores:
+        """What they answer now."""
+        self.predictor.train(False)
+        right, finite, *read = self.ask()
+        count = self.pairs.target.shape[1]
+        accuracy = (right.sum(dim=1).cpu().double() / count).tolist()
+        hits = (read[0] == self.pairs.digits).sum(dim=(1, 2)).cpu() if read else None
+        digits = None if hits is None else (hits.double() / (2 * count)).tolist()
+        return Scores(accuracy, digits, finite.tolist(), right, read[0] if read else None)
+
+    def answers(self) -> tuple[Tensor, ...]:
+        """Which pairs are answered rightly [S, N], whether all comparison logits are finite [S], and, with a digit head, the digits that
+        are read [S, N, 2]."""
+        right, read, pairs = [], [], self.pairs
+        finite = torch.ones(len(pairs.target), dtype=torch.bool, device=pairs.target.device)
+        for number, start in enumerate(range(0, pairs.target.shape[1], self.size)):
+            batch = slice(start, start + self.size)
+            outputs = self.predictor(pairs.images[:, batch], None if self.noise is None else self.noise[number])
+            finite &= outputs.comparison.isfinite().all(dim=2).all(dim=1)
+            right.append(decide(outputs.comparison) == pairs.target[:, batch])
+            if outputs.digits is not None:
+                read.append(outputs.digits.argmax(dim=-1))
+        return torch.cat(right, dim=1), finite, *([torch.cat(read, dim=1)] if read else [])
+
+
 def evaluate(predictor: Predictor, pairs: Pairs, size: int | None = None, noise: Tensor | None = None) -> Scores:
-    """Test the rounds' networks in evaluation mode on their pairs [S, N], so many at a time. noise: see `dropout_keys`; at least as many
-    batches as there are."""
-    predictor.train(False)
-    right, read = [], []
-    count, size = pairs.target.shape[1], size or BATCH
-    finite = torch.ones(len(pairs.target), dtype=torch.bool, device=pairs.target.device)
-    for number, start in enumerate(range(0, count, size)):
-        batch = slice(start, start + size)
-        outputs = predictor(pairs.images[:, batch], None if noise is None else noise[number])
-        finite &= outputs.comparison.isfinite().all(dim=2).all(dim=1)
-        right.append(decide(outputs.comparison) == pairs.target[:, batch])
-        if outputs.digits is not None:
-            read.append(outputs.digits.argmax(dim=-1))
-    answers, digits_read = torch.cat(right, dim=1), torch.cat(read, dim=1) if read else None
-    accuracy = (answers.sum(dim=1).cpu().double() / count).tolist()
-    hits = None if digits_read is None else (digits_read == pairs.digits).sum(dim=(1, 2))
-    digits = None if hits is None else (hits.cpu().double() / (2 * count)).tolist()
-    return Scores(accuracy, digits, finite.tolist(), answers, digits_read)
+    """One `Evaluation`."""
+    return Evaluation(predictor, pairs, size, noise)()
 
 
 def by_distance(right: Tensor, digits: Tensor) -> tuple[list[list[int]], list[list[int]]]:

@@ -14,7 +14,8 @@ from digitcmp.config.schema import Config
 from digitcmp.data.pairs import Pairs, PairSampler, RoundPairs, for_members
 from digitcmp.data.transforms import Column
 from digitcmp.seeding import MemberSeed, Stream, step_keys
-from digitcmp.train.evaluate import Scores, decide, dropout_keys, evaluate, make_predictor
+from digitcmp.train.evaluate import Evaluation, Scores, decide, dropout_keys, make_predictor
+from digitcmp.train.graphs import Recorded
 from digitcmp.train.objective import Objective
 from digitcmp.train.optimizer import Follower, Shape, WeightAverage, schedule
 from digitcmp.train.program import Program
@@ -79,7 +80,8 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec
         done = start.epoch
     tested = max(part.target.shape[1] for part in (pairs.test, pairs.val) if part is not None)
     noise = dropout_keys(config.model.test_dropout, member_seeds, program.dropouts, tested, config.test_batch, pairs.test.images.device)
-    look = partial(evaluate, predictor, size=config.test_batch, noise=noise)
+    test_look = Evaluation(predictor, pairs.test, config.test_batch, noise)
+    val_look = None if pairs.val is None else Evaluation(predictor, pairs.val, config.test_batch, noise)
     begun = time.perf_counter()
     for epoch, sampled in enumerate(spec.sampler.sample(trained_on, member_seeds, config.epochs, done), done):
         if spec.follower is not None:
@@ -87,12 +89,12 @@ def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec
         figures = trainer.train_epoch(sampled, epoch)
         last = epoch + 1 == config.epochs
         with trainer.average.applied(keep=last):
-            val = None if pairs.val is None else look(pairs.val)
+            val = None if val_look is None else val_look()
             ends = val is not None and stopping.note(val.accuracy, last)
-            if ends and pairs.val is not None:
-                val = look(pairs.val)  # of the weights that are left
+            if ends and val_look is not None:
+                val = val_look()  # of the weights that are left
             looks = config.test and (last or ends or (epoch + 1) % config.test_every == 0)
-            test = look(pairs.test) if looks else None
+            test = test_look() if looks else None
         stopping.restore()
         loss, accuracy = figures.view(2, -1, config.ensemble).mean(dim=2).tolist()
         finite = [scores.finite for scores in (test, val) if scores is not None]
@@ -121,6 +123,9 @@ class Trainer:
         self.steps = steps  # of an epoch
         self.objective = Objective(spec.config, member_seeds, pairs, steps)
         self.factors: list[float] | None = None  # of the learning rates of rounds that go by their validation accuracies
+        # a recording follows learning rates that are tensors, and no factors
+        recordable = spec.follower is None and all(isinstance(group["lr"], Tensor) for group in self.optimizer.param_groups)
+        self.learn = Recorded(self.move, pairs.images.device) if recordable else self.move
 
     def train_epoch(self, pairs: Pairs, epoch: int) -> Tensor:
         """One pass over the pairs. Returns loss and accuracy of each network, [2, networks], without having waited for the device."""
@@ -129,19 +134,21 @@ class Trainer:
         loss_sums, right = [], []
         for step, start in enumerate(range(0, total, size)):
             batch = slice(start, start + size)
-            given = Pairs(pairs.images[:, batch], pairs.target[:, batch], pairs.digits[:, batch])
-            losses, outputs = self.objective(self.program, given, self.noise[epoch, step], epoch, step)
-            for parameter in self.parameters:  # optimizer.zero_grad() takes longer to do this than the optimiser takes for its step
-                parameter.grad = None
-            # a sum, not a mean: no round's gradient depends on how many others are stacked beside it
-            losses.sum().backward()  # type: ignore[no-untyped-call]
-            self.step()
-            loss_sums.append(losses.detach() * given.target.shape[1])
-            right.append((decide(outputs.comparison.detach()) == given.target).sum(dim=1))
-        return torch.stack([torch.stack(values).to(widest(given.target.device)).sum(dim=0) for values in (loss_sums, right)]) / total
+            images, target, digits = pairs.images[:, batch], pairs.target[:, batch], pairs.digits[:, batch]
+            losses, hits = self.learn(images, target, digits, self.noise[epoch, step], *self.objective.drawn(epoch, step))
+            self.scheduler.step()
+            self.average.update()
+            loss_sums.append(losses * target.shape[1])
+            right.append(hits)
+        return torch.stack([torch.stack(values).to(widest(pairs.target.device)).sum(dim=0) for values in (loss_sums, right)]) / total
 
-    def step(self) -> None:
-        """Move the weights along their gradients."""
+    def move(self, images: Tensor, target: Tensor, digits: Tensor, noise: Tensor, *drawn: Tensor) -> tuple[Tensor, Tensor]:
+        """Move the weights along their gradients. Returns the losses of the batch and how many pairs of it were answered rightly, [S]."""
+        losses, outputs = self.objective(self.program, Pairs(images, target, digits), noise, *drawn)
+        for parameter in self.parameters:  # optimizer.zero_grad() takes longer to do this than the optimiser takes for its step
+            parameter.grad = None
+        # a sum, not a mean: no round's gradient depends on how many others are stacked beside it
+        losses.sum().backward()  # type: ignore[no-untyped-call]
         if self.config.loss.l1 > 0:
             for parameter in self.parameters:
                 if parameter.grad is not None:
@@ -153,8 +160,7 @@ class Trainer:
         self.optimizer.step()
         if slow and self.factors is not None:
             slowed(self.program, before, self.factors, self.config.ensemble)
-        self.scheduler.step()
-        self.average.update()
+        return losses.detach(), (decide(outputs.comparison.detach()) == target).sum(dim=1)
 
     def state(self, epoch: int) -> State:
         """What goes on after so many epochs."""

@@ -31,13 +31,20 @@ class Objective:
             self.mixup = Mixup(config.loss.mixup, seeds, config.epochs * steps, config.batch_size, device)
         self.steps = steps
 
-    def __call__(self, program: Program, batch: Pairs, noise: Tensor, epoch: int, step: int) -> tuple[Tensor, Outputs]:
+    def drawn(self, epoch: int, step: int) -> list[Tensor]:
+        """What is drawn for a step, as `__call__` takes it: whose turn it is, and what pairs are mixed with, as far as that is wanted."""
+        turns = [] if self.turns is None else [self.turns[epoch, step]]
+        return turns if self.mixup is None else [*turns, *self.mixup.drawn(epoch * self.steps + step)]
+
+    def __call__(self, program: Program, batch: Pairs, noise: Tensor, *drawn: Tensor) -> tuple[Tensor, Outputs]:
         """The losses [S] of a batch [S, B], and the outputs that they are of."""
-        turn = None if self.turns is None else self.turns[epoch, step]
+        left = [*drawn]
+        turn = None if self.turns is None else left.pop(0)
         if self.mixup is None:
             outputs = program(batch.images, noise)
             return self.loss(outputs, batch, turn), outputs
-        share, other = self.mixup.partners(batch, epoch * self.steps + step)
+        share, places = left
+        other = partners(batch, places)
         outputs = program(mixed(batch.images, other.images, share), noise)
         return share * self.loss(outputs, batch, turn) + (1 - share) * self.loss(outputs, other, turn), outputs
 
@@ -58,13 +65,18 @@ class Mixup:
         self.shares = torch.from_numpy(np.stack(shares, axis=1)).float().to(device)  # [steps, S]
         self.places = torch.from_numpy(np.stack(places, axis=1)).to(device)
 
-    def partners(self, batch: Pairs, step: int) -> tuple[Tensor, Pairs]:
-        """The share of the batch's own pairs [S], and what each of them is mixed with."""
-        networks, count = batch.target.shape
-        device = batch.target.device
-        index = (torch.arange(count, device=device) + self.places[step][:, None]) % count
-        rows = torch.arange(networks, device=device)[:, None]
-        return self.shares[step], Pairs(batch.images[rows, index], batch.target[rows, index], batch.digits[rows, index])
+    def drawn(self, step: int) -> tuple[Tensor, Tensor]:
+        """The share of a batch's own pairs [S], and how many places further on in it lies what each of them is mixed with [S]."""
+        return self.shares[step], self.places[step]
+
+
+def partners(batch: Pairs, places: Tensor) -> Pairs:
+    """For each pair of the batch, the one that lies so many places [S] further on."""
+    networks, count = batch.target.shape
+    device = batch.target.device
+    index = (torch.arange(count, device=device) + places[:, None]) % count
+    rows = torch.arange(networks, device=device)[:, None]
+    return Pairs(batch.images[rows, index], batch.target[rows, index], batch.digits[rows, index])
 
 
 def mixed(images: Tensor, others: Tensor, share: Tensor) -> Tensor:

@@ -63,11 +63,26 @@ def make_optimizer(
     for group in apart:
         own = {name: value for name, value in group.items() if value is not None and name != "part"}
         groups.append({"params": program.part(group["part"]), **own})
-    fused: dict[str, Any] = {"fused": True} if algorithm in FUSED else {}
+    found = find_algorithm(algorithm)
+    means = on_device(found, algorithm, program.tensors()[0].device)
+    if means.pop("recordable"):
+        for group in groups:
+            group["lr"] = torch.tensor(group.get("lr", lr), device=program.tensors()[0].device)
     try:
-        return uncompiled(find_algorithm(algorithm))(groups, lr=lr, **fused, **options)  # type: ignore[call-arg]
+        return uncompiled(found)(groups, lr=lr, **means, **options)  # type: ignore[call-arg]
     except TypeError as error:
         raise ConfigError(f"optimizer.algorithm={algorithm}: {error}") from error
+
+
+def on_device(algorithm: type[Optimizer], name: str, device: torch.device) -> dict[str, Any]:
+    """The options with which an algorithm does its steps there: all at once where it can, and recordable where a GPU is to replay them,
+    which takes learning rates that are tensors."""
+    can = inspect.signature(algorithm).parameters
+    if device.type != "cuda":
+        return {"fused": True, "recordable": False} if name in FUSED else {"recordable": False}
+    fused = {"fused": True} if name in FUSED and name != "Adagrad" else {}
+    capturable = {"capturable": True} if "capturable" in can else {}
+    return {**fused, **capturable, "recordable": bool(capturable) or name == "SGD"}
 
 
 def constant(progress: float) -> float:

@@ -3,12 +3,13 @@ the members of their ensembles, the members of a round side by side."""
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import deepcopy
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch import Tensor
+from torch.func import functional_call, vmap
 
 from digitcmp.model.comparators import Posterior
 from digitcmp.model.network import Outputs, PairNetwork
@@ -111,16 +112,25 @@ class SingleProgram(SequentialProgram):
 class StackedProgram(Program):
     """Any S: parameters and buffers of the rounds stacked along the first axis, one forward for all of them.
 
-    Method: `torch.func` (stack_module_state, functional_call, vmap). Whatever a block computes for one network is
+    Method: `torch.func` (functional_call, vmap). Whatever a block computes for one network is
     computed for S of them, so that a new block needs no second version of itself. Batch norm's statistics, dropout
     masks and data are each round's own.
     """
 
-    def __init__(self, networks: Sequence[PairNetwork]) -> None:
-        weights, buffers = stack_module_state(list[nn.Module](networks))
-        self.skeleton = deepcopy(networks[0]).to("meta")  # its own weights are never used
-        super().__init__([self.skeleton], [{**weights, **buffers}])
-        self.size = len(networks)
+    def __init__(self, networks: Iterable[PairNetwork], device: torch.device | None = None) -> None:
+        """networks: may be one and the same object, with other weights each time that it comes. device: where the stack is to be, None:
+        where they are."""
+        learned, skeleton, self.size = defaultdict[str, list[Tensor]](list), None, 0
+        for network in networks:
+            skeleton = skeleton or deepcopy(network).to("meta")  # its own weights are never used
+            for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+                learned[name].append(tensor.detach().clone())
+            self.size += 1
+        assert skeleton is not None
+        moved = {name for name, parameter in skeleton.named_parameters() if parameter.requires_grad}
+        stacked = {name: torch.stack(tensors).to(device).requires_grad_(name in moved) for name, tensors in learned.items()}
+        self.skeleton = skeleton
+        super().__init__([skeleton], [stacked])
 
     def __call__(self, images: Tensor, noise: Tensor | None = None) -> Outputs:
         there = list[bool]()

@@ -2,28 +2,31 @@
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import torch
+from torch import Tensor
 
 from digitcmp.config.comparators import CLASSES
 from digitcmp.config.schema import Config, DataConfig
 from digitcmp.data.pairs import PairSampler, RoundPairs, make_round, stack
-from digitcmp.data.sources import load
+from digitcmp.data.sources import load, load_on
 from digitcmp.data.transforms import find_columns, make_augmentation
 from digitcmp.errors import DigitcmpError
-from digitcmp.model.network import build
+from digitcmp.model.initial import initialise
+from digitcmp.model.network import PairNetwork, build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.evaluate import Scores, by_distance, confusion
 from digitcmp.train.loop import TrainSpec, train
 from digitcmp.train.optimizer import find_algorithm, make_follower, make_optimizer, make_shape
-from digitcmp.train.program import Program, make_program
+from digitcmp.train.program import Program, StackedProgram, make_program, snapshot
 from digitcmp.train.progress import OnCheckpoint, OnEpoch, RoundProgress, read
 from digitcmp.train.results import Checkpoint, ConfusionRow, DistanceRow, EpochRow, RoundResult, RoundRow
 from digitcmp.train.saved import pack
 from digitcmp.train.state import State
 
+CPU = torch.device("cpu")
 Distances = tuple[list[list[int]], list[list[int]]]  # as `by_distance` gives them
 
 
@@ -51,10 +54,8 @@ def train_rounds(
         start: State | None = None
         if checkpoints:
             rounds, start = resumed(checkpoints)
-        drawn = [round_pairs(config.data, seed) for seed in seeds]
-        member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
-        networks = [build(config.model, generator(one, Stream.WEIGHTS), device, config.data.size) for one in member_seeds]
-        program, pairs = make_program(networks, together=len(rounds) > 1 or device.type != "cpu"), stack(drawn, device)
+        pairs = stack([round_pairs(config.data, seed, device) for seed in seeds], device)
+        program = round_program(config, seeds, device)
         tested: Scores | None = None
         going_on = [one.tell(index, on_epoch) for index, one in enumerate(rounds)]
         for epoch in train(program, pairs, list(seeds), spec, start) if any(going_on) else ():
@@ -64,12 +65,17 @@ def train_rounds(
                 break
             if config.checkpoint_every and epoch.epoch % config.checkpoint_every == 0 and epoch.epoch < config.epochs:
                 on_checkpoint(made_checkpoints(rounds, epoch.state(), time.perf_counter() - begun, config.ensemble))
-        distances = by_distance(tested.right, pairs.test.digits) if tested else None
+        target, digits = pairs.test.target.cpu(), pairs.test.digits.cpu()
+        tested = tested and tested.on_cpu()
+        distances = by_distance(tested.right, digits) if tested else None
         seconds = (time.perf_counter() - begun) / len(rounds)
-        return [
-            round_result(config, one, own, index, program, distances, one.seconds + seconds, confused(one, tested, pairs, index))
-            for index, (one, own) in enumerate(zip(rounds, drawn, strict=True))
-        ]
+        results = list[RoundResult | None]()
+        for index, one in enumerate(rounds):
+            result = round_result(config, one, target[index], index, distances, one.seconds + seconds, confused(one, tested, digits, index))
+            if result is not None and result.row.status == "done" and config.save_model:
+                result.network = saved_network(program, pairs, index, config.ensemble)
+            results.append(result)
+        return results
     except DigitcmpError:
         raise
     except Exception as broken:
@@ -101,33 +107,49 @@ def made_checkpoints(rounds: Sequence[RoundProgress], state: State, seconds: flo
     }
 
 
+def round_program(config: Config, seeds: Sequence[int], device: torch.device) -> Program:
+    """The networks of these rounds, with fresh weights: one after another on a CPU, where a round is alone or an ensemble, else stacked."""
+    drawn = [generator(MemberSeed(seed, member), Stream.WEIGHTS) for seed in seeds for member in range(config.ensemble)]
+    if len(drawn) == 1 or (len(seeds) == 1 and device.type == "cpu"):
+        return make_program([build(config.model, random, device, config.data.size) for random in drawn], together=False)
+    network = build(config.model, drawn[0], torch.device("cpu"), config.data.size)
+
+    def each() -> Iterator[PairNetwork]:  # to fill one network anew takes a third of the time that another one takes
+        yield network
+        for random in drawn[1:]:
+            initialise(network, random, config.model.init, config.model.zero_bias)
+            yield network
+
+    return StackedProgram(each(), device)
+
+
 def round_result(
     config: Config,
     one: RoundProgress,
-    pairs: RoundPairs,
+    target: Tensor,
     index: int,
-    program: Program,
     distances: Distances | None,
     seconds: float,
     confused: list[ConfusionRow],
 ) -> RoundResult | None:
-    """What the round at this index of the stack leaves, None when it was stopped. distances: of all rounds, where they were tested."""
-    majority = pairs.test.target.bincount().max().item() / len(pairs.test.target)
+    """What the round at this index of the stack leaves, but for its network; None when it was stopped. target: of its test pairs.
+    distances: of all rounds, where they were tested."""
+    majority = target.bincount().max().item() / len(target)
     row = round_row(config, one.seed, one.epochs, majority if config.test else None, seconds, one.error, one.ended)
     result = RoundResult(row, one.epochs)
     if row.status == "done" and not one.stopped:
         counts = enumerate(zip(*(per_round[index] for per_round in distances), strict=True)) if distances else ()
         result.distances = [DistanceRow(one.seed, distance, total, hits) for distance, (total, hits) in counts if total]
         result.confusion = confused
-        result.network = saved_network(program, pairs, index, config.ensemble) if config.save_model else None
     return None if one.stopped else result
 
 
-def confused(one: RoundProgress, tested: Scores | None, pairs: RoundPairs, index: int) -> list[ConfusionRow]:
-    """The classes of the test pairs of the round at this index of the stack, as far as they occur; none where it was not tested."""
+def confused(one: RoundProgress, tested: Scores | None, digits: Tensor, index: int) -> list[ConfusionRow]:
+    """The classes of the test pairs of the round at this index of the stack, as far as they occur; none where it was not tested.
+    digits: of the test pairs of all rounds."""
     if tested is None:
         return []
-    asked, right, read = confusion(tested, pairs.test.digits, index)
+    asked, right, read = confusion(tested, digits, index)
     rows = [
         ConfusionRow(one.seed, *divmod(cell, CLASSES), asked[cell], right[cell], None if read is None else read[cell])
         for cell in range(CLASSES**2)
@@ -140,9 +162,10 @@ def crashed_round(config: Config, seed: int, reason: str) -> RoundResult:
     return RoundResult(round_row(config, seed, [], None, 0.0, reason))
 
 
-def round_pairs(data: DataConfig, seed: int) -> RoundPairs:
-    """The pairs of the round of this seed. Raises DataError when the data set has too few images."""
-    source = load(data.source, data.root, data.fingerprint, data.size)
+def round_pairs(data: DataConfig, seed: int, device: torch.device = CPU) -> RoundPairs:
+    """The pairs of the round of this seed, their images on this device. Raises DataError when the data set has too few images."""
+    wanted = data.source, data.root, data.fingerprint, data.size
+    source = load_on(device, *wanted) if device.type == "cuda" else load(*wanted)
     return make_round(
         source,
         seed if data.seed is None else data.seed,
@@ -197,12 +220,12 @@ def round_row(
 
 
 def saved_network(program: Program, pairs: RoundPairs, index: int, members: int) -> bytes:
-    """The round at this index of the stack as a safetensors file: its trained state, and the normalisation of its images
+    """The round at this index of a stack as a safetensors file: its trained state, and the normalisation of its images
     (`input.mean`, `input.std`). The names of an ensemble's members begin with their number."""
     states = [program.state(index * members + member) for member in range(members)]
     begin = ["" if members == 1 else f"{member}." for member in range(members)]
     named = {first + name: value for first, state in zip(begin, states, strict=True) for name, value in state.items()}
-    tensors = {**named, "input.mean": pairs.mean, "input.std": pairs.std}
+    tensors = {**named, "input.mean": snapshot(pairs.mean[index]), "input.std": snapshot(pairs.std[index])}
     return pack(tensors)
 
 

@@ -24,8 +24,10 @@ from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.executors import serial, stacking
 from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
 from digitcmp.experiment.executors.choose import make_executor
+from digitcmp.experiment.executors.stacked import StackedExecutor
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
+from digitcmp.kernels import functions
 from digitcmp.model import blocks
 from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow, RoundResult, RoundRow
@@ -367,12 +369,12 @@ def test_a_round_that_breaks_alone_has_failed(tmp_path: Path, monkeypatch: pytes
     """One seed's data cannot be drawn: the stack is divided until that round is alone."""
     from digitcmp.train import round as module
 
-    before: Callable[[object, int], object] = module.round_pairs
+    before: Callable[..., object] = module.round_pairs
 
-    def broken(data: object, seed: int) -> object:
+    def broken(data: object, seed: int, *device: object) -> object:
         if seed == 2:
             raise RuntimeError("seed 2 is cursed")
-        return before(data, seed)
+        return before(data, seed, *device)
 
     monkeypatch.setattr(module, "round_pairs", broken)
     run = train_run(compose_config("engine=stacked", *TINY, "rounds=5"), tmp_path)
@@ -433,3 +435,19 @@ def test_bad_engine_options(run_cli: Callable[..., Ended], overrides: tuple[str,
     """One line each."""
     ended = run_cli(*overrides)
     assert (ended.code, ended.err.strip()) == (1, f"digitcmp: {message}")
+
+
+def test_a_gpu_without_kernels_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Triton cannot be used, it is said once why, and torch's own operations give the same rounds."""
+    config = compose_config(*TINY, "epochs=1", "data=digits")
+    task, said = Task(config, (0, 1)), list[str]()
+    before = StackedExecutor(CPU, said.append).train(task, lambda *_: True, lambda _: None)
+    assert said == []
+    monkeypatch.setattr(functions, "DEVICES", {"cpu"})
+    monkeypatch.setattr(functions, "available", lambda: "No module named 'triton'")
+    executor = StackedExecutor(CPU, said.append)
+    for _ in range(2):
+        after = executor.train(task, lambda *_: True, lambda _: None)
+        assert [result.row.train_loss for result in after] == [result.row.train_loss for result in before]  # type: ignore[union-attr]
+    assert said == ["device=cpu: torch's own convolutions are used, which take longer, as Triton cannot be (No module named 'triton')"]
+    assert set() == functions.DEVICES

@@ -119,8 +119,8 @@ def test_a_round_that_diverged_stays_in_its_stack(monkeypatch: pytest.MonkeyPatc
     """It counts no more, and is not told to go on, but the last digits of the others depend on what is stacked with them."""
     drawn = round_pairs
 
-    def unreadable(data: object, seed: int) -> RoundPairs:
-        pairs = drawn(data, seed)  # type: ignore[arg-type]
+    def unreadable(data: object, seed: int, *device: object) -> RoundPairs:
+        pairs = drawn(data, seed, *device)  # type: ignore[arg-type]
         if seed == 5:
             pairs.train.images[0] = float("nan")
         return pairs

@@ -11,7 +11,7 @@ from digitcmp.config.schema.optimizer import Plateau
 from digitcmp.data.pairs import Pairs
 from digitcmp.model.network import PairNetwork, build
 from digitcmp.seeding import MemberSeed, Stream, generator
-from digitcmp.train.objective import Mixup, mixed
+from digitcmp.train.objective import Mixup, mixed, partners
 from digitcmp.train.optimizer import exponential, make_optimizer, plateau, restarts, step
 from digitcmp.train.program import Program, SequentialProgram, StackedProgram, part_of
 from digitcmp.train.results import Checkpoint, RoundResult
@@ -182,7 +182,8 @@ def test_mixed_pairs() -> None:
     assert torch.equal(mixup.shares[:, 1], again.shares[:, 0])
     assert mixup.shares.min() < 0.05
     batch = Pairs(torch.randn(2, 6, 2, 14, 14), torch.randint(2, (2, 6)), torch.randint(10, (2, 6, 2)))
-    share, other = mixup.partners(batch, 3)
+    share, places = mixup.drawn(3)
+    other = partners(batch, places)
     assert sorted(other.images[0].sum(dim=(1, 2, 3)).tolist()) == sorted(batch.images[0].sum(dim=(1, 2, 3)).tolist())
     images = mixed(batch.images, other.images, share)
     torch.testing.assert_close(images[1], share[1] * batch.images[1] + (1 - share[1]) * other.images[1])

@@ -65,7 +65,7 @@ def make_executor(config: Config, rounds: int | None, on_message: Callable[[str]
         return ProcessExecutor(devices[0], workers)
     if name == "stacked" and workers > 1:
         return DevicesExecutor(devices[:workers], rounds, on_message)
-    return StackedExecutor(devices[0], on_message) if name == "stacked" else SerialExecutor(devices[0])
+    return StackedExecutor(devices[0], on_message) if name == "stacked" else SerialExecutor(devices[0], on_message)
 
 
 def make_ray(config: Config, on_message: Callable[[str], None] = lambda _: None, rounds: int | None = None) -> "RayExecutor":

@@ -1,6 +1,6 @@
 """Rounds of one configuration as one program on the device, as many at a time as its memory takes (or stack_size)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -18,10 +18,6 @@ class StackedExecutor(SerialExecutor):
     """Trains the rounds of a task as one stack. on_message: is told when a stack has to be divided."""
 
     name = "stacked"
-
-    def __init__(self, device: torch.device, on_message: Callable[[str], None]) -> None:
-        super().__init__(device)
-        self.on_message = on_message
 
     def chunk(self, config: Config) -> int:
         return stack_limit(config, free_memory(self.device))
