@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
+from digitcmp.kernels.operations import GroupNorm
 from digitcmp.model.comparators import Posterior
 from digitcmp.model.network import Outputs, PairNetwork
 
@@ -127,6 +128,9 @@ class StackedProgram(Program):
                 learned[name].append(tensor.detach().clone())
             self.size += 1
         assert skeleton is not None
+        for module in skeleton.modules():
+            if isinstance(module, GroupNorm):
+                module.stacked = True
         moved = {name for name, parameter in skeleton.named_parameters() if parameter.requires_grad}
         stacked = {name: torch.stack(tensors).to(device).requires_grad_(name in moved) for name, tensors in learned.items()}
         self.skeleton = skeleton

@@ -26,6 +26,7 @@ from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.loop import train
 from digitcmp.train.program import make_program
 from digitcmp.train.round import round_pairs, train_spec
+from digitcmp.experiment.executors.stacking import round_memory
 from tests.conftest import choices, compose_config
 
 cpu, small = torch.device("cpu"), ("ema=0.5", "epochs=2", "batch_size=20", "data.train_pairs=40", "data.test_pairs=20")
@@ -36,6 +37,7 @@ for name in choices("optimizer"):
     program = make_program([build(config.model, generator(seed, Stream.WEIGHTS), cpu) for seed in seeds], bool(together))
     pairs = stack([round_pairs(config.data, seed) for seed in range(rounds)], cpu)
     assert len(list(train(program, pairs, list(range(rounds)), train_spec(config)))) == 2
+    round_memory(config)
     assert "torch._dynamo" not in sys.modules, name
 """
 
