@@ -1,9 +1,12 @@
 """docs/results/answer.md says what the published effects say."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from digitcmp.report.ranks import hodges_lehmann
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 PAGE = (RESULTS / "answer.md").read_text(encoding="utf-8")
@@ -57,3 +60,33 @@ def test_what_a_part_buys_beside_the_others(factor: str) -> None:
     effects = pd.read_csv(RESULTS / "ablation" / "effects.csv").set_index("effect")
     box = "\n".join(line for line in PAGE.splitlines() if line.startswith(">")).replace("**", "")
     assert estimate(effects.loc[factor], "interquartile") in box.replace(" points", "")
+
+
+def accuracies() -> dict[tuple[str, int], "pd.Series[float]"]:
+    """The test accuracies of the sweep over training pairs, by network and number of pairs."""
+    found = {}
+    for folder in (RESULTS / "data_size" / "runs").iterdir():
+        configuration = json.loads((folder / "run.json").read_text(encoding="utf-8"))["configuration"]
+        rounds = pd.read_csv(folder / "rounds.csv").set_index("seed")["test_accuracy"]
+        found[configuration["model"]["name"], configuration["data"]["train_pairs"]] = rounds
+    return found
+
+
+def test_what_the_parts_buy_by_the_number_of_pairs() -> None:
+    """The table's differences are those of the rounds, with intervals that hold together, and so are its medians."""
+    rounds, parts = accuracies(), (("net2", "net1"), ("net3", "net2"), ("net4", "net3"))
+    counts = sorted({count for _, count in rounds})
+    cells = [(count, with_it, without) for count in counts for with_it, without in parts if (with_it, count) in rounds]
+    expected = {f"{count:,}": ["", "", "", ""] for count in counts}
+    for count, with_it, without in cells:
+        found = hodges_lehmann((rounds[with_it, count] - rounds[without, count]).to_numpy(), 1 - 0.05 / len(cells))
+        value, low, high = (signed(100 * one) for one in (found.value, found.low, found.high))
+        expected[f"{count:,}"][parts.index((with_it, without))] = f"{value} ({low} to {high})"
+    for count in counts:
+        medians = [rounds[name, count].median() for name in ("net1", "net2", "net3", "net4", "wsn") if (name, count) in rounds]
+        expected[f"{count:,}"][3] = ", ".join(f"{100 * median:.1f}" for median in medians)
+    lines = PAGE.split("| training pairs |")[1].split("\n\n")[0].splitlines()[2:]
+    table = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+    assert {name: cells for name, *cells in table} == expected
+    assert f"the {len(cells)} intervals" in PAGE
+    assert f"{sum(map(len, rounds.values()))} are here" in PAGE

@@ -35,8 +35,8 @@ def find_swept(table: pd.DataFrame, configurations: pd.DataFrame, keys: list[str
     """The means against the one number that varies, beside whatever else does: key, value, line (what else differs, empty where nothing
     does), label, mean, low, high, rounds; sorted by line, in the order of the report, and by value.
 
-    None unless exactly one of the `keys` (columns of `configurations`) holds numbers only, and all lines have the same of them; where
-    something else varies, at least three.
+    None unless exactly one of the `keys` (columns of `configurations`) holds numbers only, once each in a line. Where something else
+    varies, a line has all of them, and the others at least three: a sweep that has not come to its end is a curve as far as it is.
     """
     varying = [key for key in keys if configurations[key].nunique(dropna=False) > 1]
     found = [key for key in varying if is_grid(configurations, key, [other for other in varying if other != key])]
@@ -62,7 +62,7 @@ def name_lines(configurations: pd.DataFrame, keys: list[str]) -> dict[str, str]:
 
 
 def is_grid(configurations: pd.DataFrame, key: str, others: list[str]) -> bool:
-    """Whether the key holds numbers only, and the same of them for every combination of the others that there is."""
+    """Whether the key holds numbers only, all of them for a combination of the others, and some for every one that there is."""
     values = configurations[key]
     if values.dtype.kind not in "if" or values.isna().any():
         return False
@@ -70,7 +70,8 @@ def is_grid(configurations: pd.DataFrame, key: str, others: list[str]) -> bool:
     if not others:
         return bool(count == len(values))
     groups = configurations.groupby(others, dropna=False)[key]
-    return count > 2 and bool((groups.nunique() == count).all() and (groups.size() == count).all())
+    each = groups.nunique()
+    return bool(each.max() == count and each.min() > 2 and (groups.size() == each).all())
 
 
 def difference_columns(metric: Metric) -> list[Column]:
@@ -79,18 +80,18 @@ def difference_columns(metric: Metric) -> list[Column]:
 
 
 def line_differences(rounds: pd.DataFrame, swept: pd.DataFrame, baseline: str, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
-    """How far each line is from the baseline's at every value, paired by seed: key, value, line, position (of the line, in `swept`),
-    label, against (the baseline's line), baseline, and the columns of `comparisons.paired`, whose intervals hold together with a
-    probability of at least 95 % (Bonferroni over all rows). No rows where there is one line, or the baseline is on none.
+    """How far each line is from the baseline's at every value that both have, paired by seed: key, value, line, position (of the line,
+    in `swept`), label, against (the baseline's line), baseline, and the columns of `comparisons.paired`, whose intervals hold together
+    with a probability of at least 95 % (Bonferroni over all rows). No rows where there is one line, or the baseline is on none.
 
     rounds: as in `digitcmp.report.statistics`; swept: as `find_swept`; baseline: a label.
     """
     labels = swept["label"].astype(str)
     own = swept.loc[labels == baseline, "line"].unique()
-    others = swept[~swept["line"].isin(own)]
-    if others.empty or not len(own):
-        return pd.DataFrame()
     there = dict(zip(swept.loc[swept["line"].isin(own), "value"], labels[swept["line"].isin(own)], strict=True))
+    others = swept[~swept["line"].isin(own) & swept["value"].isin(list(there))]
+    if others.empty:
+        return pd.DataFrame()
     wide, level = by_seed(rounds, metric), 1 - (1 - LEVEL) / len(others)
     compared = [there[value] for value in others["value"]]
     pairs = zip(others["label"].astype(str), compared, strict=True)

@@ -28,7 +28,7 @@ def test_swept_number() -> None:
 
 
 def test_swept_number_beside_something_else() -> None:
-    """A line for each of what else differs, where all have the same three or more numbers; in the order of the report."""
+    """A line for each of what else differs, where they have three or more of the same numbers; in the order of the report."""
     labels = [f"{net} {count}" for net in ("net2", "net1") for count in (500, 100, 1000)]
     table = summarise(frame({label: [0.8, 0.9] for label in labels}), known(*labels))
     configurations = known(*labels).assign(**{"model.name": ["net2"] * 3 + ["net1"] * 3, "data.train_pairs": [500, 100, 1000] * 2})
@@ -38,7 +38,7 @@ def test_swept_number_beside_something_else() -> None:
     assert curves["line"].tolist() == ["net2"] * 3 + ["net1"] * 3
     assert curves["value"].tolist() == [100, 500, 1000] * 2
     assert curves["label"].tolist()[:2] == ["net2 100", "net2 500"]
-    assert find_swept(table[:5], configurations[:5], keys) is None  # one line is shorter
+    assert find_swept(table[:5], configurations[:5], keys) is None  # one line has two numbers
     assert find_swept(table, configurations.assign(**{"data.train_pairs": [1, 2, 3, 4, 5, 6]}), keys) is None
     two = configurations.iloc[[0, 1, 3, 4]]
     assert find_swept(table.iloc[[0, 1, 3, 4]], two, keys) is None  # a factorial of two levels
@@ -57,6 +57,26 @@ def two_lines(seeds: int = 9) -> tuple[pd.DataFrame, pd.DataFrame]:
     curve = find_swept(summarise(rounds, configurations), configurations, KEYS)
     assert curve is not None
     return rounds, curve
+
+
+def test_a_sweep_that_has_not_come_to_its_end() -> None:
+    """A line that ends earlier is drawn as far as it is, and compared where both have rounds, from either side."""
+    configurations = known(
+        *(f"{net} {count}" for net in ("net1", "net2") for count in (100, 500, 1000, 2000) if (net, count) != ("net2", 2000))
+    )
+    configurations = configurations.assign(**{KEYS[0]: ["net1"] * 4 + ["net2"] * 3, KEYS[1]: [100, 500, 1000, 2000, 100, 500, 1000]})
+    rounds = frame({label: [0.80 + 0.01 * at, 0.81, 0.82, 0.84, 0.85, 0.87] for at, label in enumerate(configurations["label"])})
+    table = summarise(rounds, configurations)
+    curve = find_swept(table, configurations, KEYS)
+    assert curve is not None
+    assert curve.groupby("line")["value"].apply(list).to_dict() == {"net1": [100, 500, 1000, 2000], "net2": [100, 500, 1000]}
+    for baseline in ("net1 2000", "net2 100"):
+        found = line_differences(rounds, curve, baseline)
+        assert found["value"].tolist() == [100, 500, 1000]
+        assert draw_differences(found).axes
+    assert draw_swept(curve).axes
+    other = configurations.assign(**{KEYS[1]: [100, 500, 1000, 2000, 100, 500, 1500]})
+    assert find_swept(table, other, KEYS) is None
 
 
 def colours(figure: Figure) -> dict[str, str]:
