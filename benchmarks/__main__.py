@@ -27,7 +27,7 @@ def benchmarks() -> dict[str, str]:
 def main() -> None:
     """List the benchmarks, or run one."""
     found = benchmarks()
-    listed = "\n".join(f"  {name:<10} {line}" for name, line in found.items())
+    listed = "\n".join(f"  {name:<12} {line}" for name, line in found.items())
     description = f"{(__doc__ or '').strip()}\n\nbenchmarks:\n{listed}"
     parser = argparse.ArgumentParser("python -m benchmarks", description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("benchmark", choices=list(found), metavar="BENCHMARK", help=", ".join(found))

@@ -1,5 +1,6 @@
 """Functions that a GPU repeats without being asked for every operation anew."""
 
+import warnings
 from collections import Counter
 from collections.abc import Callable
 
@@ -15,23 +16,35 @@ class Recorded:
     (CUDA graphs): a small network's operations take less time than asking for them. On another device, the function itself.
 
     The function must not wait for the GPU, do nothing but what is on it, and change what it goes on from in place. What is returned
-    does not follow later calls.
+    does not follow later calls. Where a function cannot be recorded (a block of somebody else's that brings numbers from the CPU), a
+    warning says so, and it is called itself from then on.
     """
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]], device: torch.device) -> None:
         self.function, self.device = function, device
-        self.called, self.graphs = Counter[Kind](), dict[Kind, Graph]()
+        self.called, self.graphs, self.recordable = Counter[Kind](), dict[Kind, Graph](), True
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
         if self.stream is None:
             return self.function(*given)
+        if not self.recordable:
+            return self.aside(self.stream, *given)
         kind = tuple((tensor.shape, tensor.dtype) for tensor in given)
         if kind not in self.graphs:
             self.called[kind] += 1
             if self.called[kind] <= UNRECORDED:
                 return self.aside(self.stream, *given)
-            self.graphs[kind] = Graph(self.function, given, self.stream)
+            try:
+                self.graphs[kind] = Graph(self.function, given, self.stream)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:  # nothing of it has been done: recording is not doing
+                torch.cuda.synchronize(self.device)
+                self.recordable = False
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                warnings.warn(f"device={self.device}: steps cannot be recorded ({reason}), and take longer so", stacklevel=2)
+                return self.aside(self.stream, *given)
         return self.graphs[kind](*given)
 
     def aside(self, stream: torch.cuda.Stream, *given: Tensor) -> tuple[Tensor, ...]:

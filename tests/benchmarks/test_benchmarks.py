@@ -266,3 +266,12 @@ def test_reference_learns(network: str) -> None:
             asked = accuracies
     assert accuracies == pytest.approx(asked, abs=0.011)
     assert all(0 < accuracy <= 1 for accuracy in accuracies)
+
+
+def test_convolutions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """All ways that there are on a CPU give the same convolution; those of a GPU are left out."""
+    options = ("--networks", "2", "--images", "3", "--channels", "4", "--outputs", "5", "--side", "6", "--kernel", "2")
+    run(monkeypatch, "convolution", *options, "--json", str(tmp_path / "file.json"))
+    results = json.loads((tmp_path / "file.json").read_text())["results"]
+    assert [one["way"] for one in results] == ["groups of one convolution, float32", "patches and products, float32"]
+    assert all(one["error"] < 1e-6 for one in results)
