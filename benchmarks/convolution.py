@@ -56,7 +56,7 @@ def own(x: Tensor, weight: Tensor) -> Tensor:
 def in_tf32(wanted: bool) -> AbstractContextManager[None]:
     """Products as cuDNN and cuBLAS make them of tf32, or of float32."""
     torch.backends.cuda.matmul.allow_tf32 = wanted
-    return torch.backends.cudnn.flags(enabled=True, allow_tf32=wanted)  # type: ignore[no-any-return, no-untyped-call]
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=wanted)
 
 
 def timed(name: str, way: Way, x: Tensor, weight: Tensor, right: Tensor) -> Timed:
