@@ -18,7 +18,8 @@ from torch.utils.benchmark import Timer
 
 from benchmarks.common import make_console, make_parser, make_table, print_table, run, whole, write
 from benchmarks.machine import describe_machine, in_words
-from digitcmp.kernels.functions import Convolution, prepare
+from digitcmp.kernels.convolution import Convolution
+from digitcmp.kernels.operations import prepare
 
 Way = Callable[[Tensor, Tensor], Tensor]  # x [S, n, C, h, w], weight [S, O, C, k, k] -> [S, n, O, h', w']
 

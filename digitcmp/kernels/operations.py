@@ -1,11 +1,14 @@
-"""What layers call: torch's own operations, but on a GPU those of `digitcmp.kernels.functions`, where these can do it."""
+"""What layers call: torch's own operations, but on a GPU those of this package, where these can do it."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from digitcmp.config.blocks import pair
-from digitcmp.kernels.functions import BatchNorm, Convolution, MaxPool, usable
+from digitcmp.kernels.convolution import Convolution
+from digitcmp.kernels.norm import BatchNorm
+from digitcmp.kernels.pooling import MaxPool
+from digitcmp.kernels.stacks import DEVICES, available, usable
 
 Sides = tuple[int, int]
 
@@ -71,3 +74,19 @@ class GroupNorm(nn.GroupNorm):
             return normal
         shape = [-1, *(1 for _ in x.shape[2:])]
         return normal * self.weight.view(shape) + self.bias.view(shape)
+
+
+def prepare(device: torch.device) -> str:
+    """See whether kernels can be compiled and run there. Empty where they can, or where there are none for such a device; otherwise why
+    not, in one line, and torch's own operations are used from then on."""
+    if device.type not in DEVICES:
+        return ""
+    reason = available()
+    try:
+        if not reason:
+            MaxPool.apply(torch.zeros(1, 1, 2, 2, device=device), (2, 2))
+    except Exception as error:  # of a compiler that is not there, or does not know this GPU
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    if reason:
+        DEVICES.discard(device.type)
+    return reason

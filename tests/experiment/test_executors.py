@@ -27,7 +27,7 @@ from digitcmp.experiment.executors.choose import make_executor
 from digitcmp.experiment.executors.stacked import StackedExecutor
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
-from digitcmp.kernels import functions
+from digitcmp.kernels import operations, stacks
 from digitcmp.model import blocks
 from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow, RoundResult, RoundRow
@@ -443,11 +443,13 @@ def test_a_gpu_without_kernels_trains_all_the_same(monkeypatch: pytest.MonkeyPat
     task, said = Task(config, (0, 1)), list[str]()
     before = StackedExecutor(CPU, said.append).train(task, lambda *_: True, lambda _: None)
     assert said == []
-    monkeypatch.setattr(functions, "DEVICES", {"cpu"})
-    monkeypatch.setattr(functions, "available", lambda: "No module named 'triton'")
+    devices = {"cpu"}
+    for module in (operations, stacks):
+        monkeypatch.setattr(module, "DEVICES", devices)
+        monkeypatch.setattr(module, "available", lambda: "No module named 'triton'")
     executor = StackedExecutor(CPU, said.append)
     for _ in range(2):
         after = executor.train(task, lambda *_: True, lambda _: None)
         assert [result.row.train_loss for result in after] == [result.row.train_loss for result in before]  # type: ignore[union-attr]
     assert said == ["device=cpu: torch's own convolutions are used, which take longer, as Triton cannot be (No module named 'triton')"]
-    assert set() == functions.DEVICES
+    assert not devices

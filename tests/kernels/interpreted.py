@@ -9,8 +9,10 @@ from torch import Tensor
 from torch.func import vmap
 from torch.nn import functional as F
 
-from digitcmp.kernels import functions, operations
-from digitcmp.kernels.functions import BatchNorm, Convolution, MaxPool
+from digitcmp.kernels import operations, stacks
+from digitcmp.kernels.convolution import Convolution
+from digitcmp.kernels.norm import BatchNorm
+from digitcmp.kernels.pooling import MaxPool
 from digitcmp.model.network import build
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.losses import extras_of, total_loss
@@ -116,7 +118,7 @@ def test_what_the_kernels_cannot_do_is_torchs(
     """Strides, dilations and groups, and numbers in double precision; the result is the same either way."""
     asked = list[Tensor]()
     apply: Callable[..., Tensor] = Convolution.apply
-    monkeypatch.setattr(functions, "DEVICES", {"cpu"})
+    monkeypatch.setattr(stacks, "DEVICES", {"cpu"})
     monkeypatch.setattr(operations.Convolution, "apply", lambda *given: asked.append(given[0]) or apply(*given))
     x, weight, bias = torch.randn(3, 4, 8, 8), torch.randn(6, 4 // options[-1], 3, 3), torch.randn(6)
     close(operations.conv2d(x, weight, bias, *options), F.conv2d(x, weight, bias, *options))
@@ -139,7 +141,7 @@ def test_networks(model: str, norm: bool, monkeypatch: pytest.MonkeyPatch) -> No
     target, noise = (digits[..., 0] <= digits[..., 1]).long(), torch.zeros(2, programs[0].dropouts, dtype=torch.int32)
     found = list[dict[str, Tensor]]()
     for program, devices in zip(programs, (set[str](), {"cpu"}), strict=True):
-        monkeypatch.setattr(functions, "DEVICES", devices)
+        monkeypatch.setattr(stacks, "DEVICES", devices)
         program.train(True)
         loss = partial(total_loss, target=target, digits=digits, aux_weight=config.aux_weight, extras=extras_of(config))
         losses = loss(program(images, noise))

@@ -6,7 +6,7 @@ import torch
 
 from digitcmp.errors import DigitcmpError
 from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
-from digitcmp.kernels.functions import prepare
+from digitcmp.kernels.operations import prepare
 from digitcmp.train.progress import OnCheckpoint as OnRoundCheckpoint
 from digitcmp.train.progress import OnEpoch as OnRoundEpoch
 from digitcmp.train.results import Checkpoint, EpochRow, RoundResult
