@@ -121,6 +121,7 @@ def check_data(sweeps: "pd.Series[str]", data: pd.DataFrame) -> None:
 def summary_of(folders: Sequence[str | Path], metric: Metric) -> Path:
     """Where a report is written unasked: the summary of the first folder; what compares it with other folders, and what has another metric,
     in a folder of its own there, so that it does not take the place of a report on the first one alone."""
-    others = [Path(folder).resolve().name for folder in folders[1:]]
+    _, *rest = dict.fromkeys(Path(folder).resolve() for folder in folders)  # one that is named twice is no other one
+    others = [folder.name for folder in rest]
     told = [*others[:2], *([f"{len(others) - 2}-more"] if len(others) > 2 else [])]
     return Path(folders[0], "summary", *([f"with-{'-'.join(told)}"] if told else []), *([metric.column] if metric != TEST_ACCURACY else []))

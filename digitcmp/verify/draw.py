@@ -14,6 +14,7 @@ from digitcmp.experiment.folders import runs_and_others
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.study import labelled
+from digitcmp.verify.reported import reported_contradictions
 from digitcmp.verify.tables import table_contradictions
 
 FIGURES = ["train_loss", "train_accuracy", "test_accuracy", "digit_accuracy", "val_accuracy"]  # of an epoch, and of a round's last
@@ -25,8 +26,8 @@ class Drawn:
 
     rounds: those drawn, with the columns of `Sweep.rounds` and their label; epochs: theirs. counts: a row a configuration, with its
     label, and how many of its rounds are on record, broken (before their first epoch, so that there is nothing to compare), drawn.
-    contradictions: of rounds, drawn or not, with their own epochs and with a published table, as in `contradictions` and
-    `tables.table_contradictions`. seed: of the draw.
+    contradictions: of rounds, drawn or not, with their own epochs and with what is published of them, as in `contradictions`,
+    `tables.table_contradictions` and `reported.reported_contradictions`. seed: of the draw.
     """
 
     folder: Path
@@ -78,7 +79,8 @@ def draw(folder: Path, count: int, seed: int) -> Drawn:
     for name, some in {"recorded": begun, "broken": rounds[rounds["epochs_trained"] == 0], "drawn": drawn}.items():
         counts[name] = some.groupby("label", observed=False).size().to_numpy()
     epochs = sweep.epochs.merge(drawn[["run_index", "seed"]], on=["run_index", "seed"])
-    wrong = {**lacking(sweep, known), **table_contradictions(folder, rounds, known), **contradictions(begun, sweep.epochs)}
+    published = {**table_contradictions(folder, rounds, known), **reported_contradictions(folder, known)}
+    wrong = {**lacking(sweep, known), **published, **contradictions(begun, sweep.epochs)}
     return Drawn(folder, sweep, drawn, epochs, counts, wrong, seed)
 
 

@@ -30,10 +30,7 @@ def table_contradictions(folder: Path, rounds: pd.DataFrame, known: pd.DataFrame
     """
     if not (path := folder / TABLE).exists():
         return {}
-    try:
-        table = pd.read_csv(io.StringIO(text_of(path)), dtype={"configuration_hash": "string"})
-    except ValueError as error:
-        raise RunError(f"{path} cannot be read: {shortened(' '.join(str(error).split()), 200)}") from error
+    table = csv_of(path, dtype={"configuration_hash": "string"})
     if not set(table.columns) >= NEEDS:
         return {}
     names = table["configuration_hash"].fillna("none")
@@ -48,6 +45,15 @@ def table_contradictions(folder: Path, rounds: pd.DataFrame, known: pd.DataFrame
     if (page := folder / PAGE).exists():
         wrong += of_texts(text_of(page), table["configuration"].astype(str).tolist(), own)
     return dict(reversed(wrong))  # the first of each
+
+
+def csv_of(path: Path, **options: Any) -> pd.DataFrame:
+    """A CSV file as pandas reads it with these options. Raises RunError where it is none."""
+    try:
+        table: pd.DataFrame = pd.read_csv(io.StringIO(text_of(path)), **options)
+    except ValueError as error:
+        raise RunError(f"{path} cannot be read: {shortened(' '.join(str(error).split()), 200)}") from error
+    return table
 
 
 def of_numbers(table: list[dict[Any, Any]], own: list[dict[Any, Any]]) -> Iterator[tuple[str, str]]:

@@ -132,6 +132,8 @@ def test_several_folders_have_a_summary_of_their_own(tmp_path: Path) -> None:
     four = make_report([tmp_path / name for name in ("one", "two", "three", "four")], different_data=True, metric=METRICS["seconds"]).path
     assert four == tmp_path / "one" / "summary" / "with-two-three-1-more" / "seconds" / "report.html"
     assert (tmp_path / "one" / "summary" / "table_paper.tex").read_text() == table
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    assert make_report([tmp_path / "one", tmp_path / "one", tmp_path / "link"]).path == tmp_path / "one" / "summary" / "report.html"
 
 
 def test_single_rounds_have_their_losses(tmp_path: Path) -> None:
