@@ -1,8 +1,8 @@
-"""Arrays of Slurm: the script that makes one of a command, its submission, and the wait for its end.
+"""Arrays of Slurm: the script that makes one of a command, and its submission.
 
 Every task runs the same command into one shared folder; the claims of the rounds (`digitcmp.experiment.store`), or the study of a
-search, share the work out, so that a task that ends early leaves what it had to the others. Nothing of Slurm's accounting is needed:
-what a task has come to is in a file beside its log.
+search, share the work out, so that a task that ends early leaves what it had to the others. What becomes of them is in
+`digitcmp.experiment.slurm_array`.
 """
 
 import os
@@ -10,38 +10,19 @@ import re
 import shlex
 import shutil
 import subprocess
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from digitcmp.config.schema import Slurm
-from digitcmp.counting import plural
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.files import write_whole
 from digitcmp.inert import line
-from digitcmp.terminal import takes_back
 
 FOLDER = "slurm"  # below the sweep's: the script, and a log and an exit code per task
-POLL = 5.0  # seconds between looks at an array
 PATIENCE = 60.0  # seconds for an answer of Slurm
 PING = 15.0  # seconds for a sign of life of its controller
 LEAD = 60  # seconds before its time limit in which a task is told to end; Slurm may do so up to a minute earlier
-ENDED = {  # and not to be begun again
-    "BOOT_FAIL",
-    "CANCELLED",
-    "COMPLETED",
-    "DEADLINE",
-    "FAILED",
-    "NODE_FAIL",
-    "OUT_OF_MEMORY",
-    "PREEMPTED",
-    "REVOKED",
-    "TIMEOUT",
-}
 SCRIPT = """\
 #!/bin/bash
 # Made by digitcmp: an array whose tasks share the work of one command. By hand: cd to the folder above this one; sbatch {folder}/array.sh
@@ -58,8 +39,9 @@ echo $code >"$folder/${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID.exit"
 {requeue}exit $code
 """
 REQUEUE = """\
-# 128 + USR1: the time limit. Slurm ends this turn itself; one that ends before it does so would be taken for the task's end
-[ $code -ne 138 ] || { scontrol requeue "$SLURM_JOB_ID" && sleep 60; }
+# 128 + USR1: the time limit. Slurm ends this turn itself; one that ends before it does so would be taken for the task's end.
+# SLURM_JOB_ID of one of the tasks is the number of the whole array
+[ $code -ne 138 ] || { scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" && sleep 60; }
 """
 
 
@@ -161,88 +143,3 @@ def submit(options: Slurm, folder: Path, make: Callable[[Slurm], str], test: boo
         raise RunError(f"{error}; nothing was submitted") from error
     write_whole(folder / FOLDER / "array.sh", text)
     return jobs
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task of an array as Slurm has it. why: it does not run yet."""
-
-    state: str
-    why: str
-
-    @property
-    def active(self) -> bool:
-        """Whether it runs, or will."""
-        return self.state not in ENDED
-
-
-@dataclass
-class Array:
-    """An array that was submitted: the number of its job, or of several, and the sweep's folder."""
-
-    jobs: list[str]
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        """What it is called in a sentence."""
-        return f"{plural(len(self.jobs), 'job')} {', '.join(self.jobs)}"
-
-    @property
-    def scancel(self) -> str:
-        """The command that ends it."""
-        return f"scancel {' '.join(self.jobs)}"
-
-    def tasks(self) -> dict[str, Task]:
-        """Those that Slurm still knows. Raises RunError when it does not answer."""
-        try:
-            rows = ask("squeue", "-h", "-r", "-t", "all", "-j", ",".join(self.jobs), "-o", "%F_%K|%T|%r").splitlines()
-        except RunError as error:
-            if "Invalid job id" in str(error):  # it has ended some minutes ago
-                return {}
-            raise
-        return {name: Task(state, why) for name, state, why in (row.split("|", 2) for row in rows)}
-
-    def wait(self, progress: Callable[[], str], console: Console) -> None:
-        """Wait until no task of it runs or will. progress: what has been done so far, in words, from disk."""
-        shown, quiet = "", 0
-        with console.status("") as status:
-            while quiet < 2:  # a task that is requeued may have ended for a moment
-                try:
-                    tasks = self.tasks()
-                    quiet = 0 if any(task.active for task in tasks.values()) else quiet + 1
-                    told = f"{self.name}: {progress()}; {states(tasks.values())}"
-                except RunError as error:
-                    told = f"{self.name}: {progress()}; {error}; still waiting"
-                status.update(line(told))
-                if told != shown and not takes_back(console):
-                    console.print(line(told), soft_wrap=True)
-                shown = told
-                time.sleep(POLL)
-
-    def codes(self) -> dict[str, int | None]:
-        """The exit codes of its tasks, by their names (JOB_TASK), None for one that has left none: it was killed, or never begun."""
-        found = {path.stem: path for job in self.jobs for path in (self.folder / FOLDER).glob(f"{job}_*")}
-        codes = dict[str, int | None]()
-        for task, path in sorted(found.items(), key=lambda named: [int(number) for number in named[0].split("_")]):
-            text = path.with_suffix(".exit").read_text().strip() if path.with_suffix(".exit").exists() else ""
-            codes[task] = int(text) if text.isdecimal() else None
-        return codes
-
-    def endings(self) -> str:
-        """How its tasks have ended, in words, with the last words of the first one that has failed."""
-        codes = self.codes()
-        if not codes:
-            return f"no task of {self.name} has left anything in {self.folder / FOLDER}: do its nodes see this folder?"
-        counts = Counter(codes.values())
-        words = ", ".join(f"{number} with {'none' if code is None else code}" for code, number in counts.items())
-        failed = next((task for task, code in codes.items() if code), next(iter(codes)))
-        log = self.folder / FOLDER / f"{failed}.log"
-        said = [text for text in log.read_text(errors="replace").splitlines() if text.strip()] if log.exists() else []
-        return f"exit codes of {self.name}: {words}; {log} ends with: {said[-1] if said else 'nothing'}"
-
-
-def states(tasks: Iterable[Task]) -> str:
-    """How many tasks are in which state, and why some do not run yet."""
-    known = Counter(f"{task.state.lower()}{f' ({task.why})' if task.state == 'PENDING' else ''}" for task in tasks)
-    return ", ".join(f"{number} {state}" for state, number in known.items()) or "no task is left"

@@ -23,6 +23,7 @@ from digitcmp.counting import counted
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import slurm
 from digitcmp.experiment.run import Run
+from digitcmp.experiment.slurm_array import Array, Progress
 from digitcmp.plugins.composing import key_of
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.terminal import Terminal
@@ -75,17 +76,17 @@ class SlurmLauncher(DigitcmpLauncher):
 
     def search_elsewhere(self) -> None:
         """Let the array make a search. Raises what `elsewhere` raises."""
-        array = self.send(lambda: counted(len(list(self.folder.glob("trial_*/run.json"))), "trial") + " begun")
+        array = self.send(lambda: Progress(counted(len(list(self.folder.glob("trial_*/run.json"))), "trial") + " begun"))
         if 0 not in array.codes().values():
             raise RunError(f"the search has not come to its end: {array.endings()}; the same command goes on")
 
-    def send(self, progress: Callable[[], str]) -> slurm.Array:
-        """Submit the array, and wait for its end. progress: see `slurm.Array.wait`.
+    def send(self, progress: Callable[[], Progress]) -> Array:
+        """Submit the array, and wait for its end. progress: see `Array.wait`.
 
         Raises ConfigError and RunError where it cannot be submitted, SystemExit(0) where nobody is to wait.
         """
         console, options = Terminal(), self.options
-        array = slurm.Array(slurm.submit(options, self.folder, self.script), self.folder)
+        array = Array(slurm.submit(options, self.folder, self.script), self.folder)
         tasks = f"{counted(options.tasks, 'task')}, logs in {self.folder / slurm.FOLDER}"
         console.print(f"submitted as {array.name}: {tasks} ({array.scancel} ends it)", soft_wrap=True)
         if not options.wait:
@@ -114,13 +115,14 @@ class SlurmLauncher(DigitcmpLauncher):
         console.print(f"sbatch would be given, in {self.folder}:", script, f"Slurm says: {told}", sep="\n", soft_wrap=True)
 
 
-def recorded(runs: Sequence[Run], auto: bool) -> str:
+def recorded(runs: Sequence[Run], auto: bool) -> Progress:
     """How many rounds are on record, of how many where anybody knows."""
     for run in runs:
         run.store.refresh()
     if auto:
-        return counted(sum(len(run.store.records.rounds) for run in runs), "round")
-    return f"{sum(len(run.rows) for run in runs)} of {counted(sum(len(run.seeds) for run in runs), 'round')}"
+        return Progress(counted(sum(len(run.store.records.rounds) for run in runs), "round"))
+    done, asked = sum(len(run.rows) for run in runs), sum(len(run.seeds) for run in runs)
+    return Progress(f"{done} of {counted(asked, 'round')}", complete=done == asked)
 
 
 def check_given(hydra: DictConfig, multirun: bool) -> None:

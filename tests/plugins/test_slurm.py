@@ -21,7 +21,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from digitcmp.config.allocation import seconds_of
 from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.schema import Slurm
-from digitcmp.experiment import slurm
+from digitcmp.experiment import slurm, slurm_array
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.store import read_run_records
 from digitcmp.new import cli as new
@@ -56,7 +56,7 @@ def reached(started: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """The cluster, which this process reaches."""
     for name, value in {**started.environment, "PYTHONPATH": str(ROOT)}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(slurm, "POLL", 0.3)
+    monkeypatch.setattr(slurm_array, "POLL", 0.3)
     return started
 
 
@@ -119,13 +119,36 @@ def test_tasks_that_end_early_leave_their_rounds_to_the_others(on: Cluster, run_
     assert "digitcmp: interrupted (SIGTERM); " in logs["0"]
     assert "digitcmp: interrupted (SIGUSR1); " in logs["1"]
     assert not any("Traceback" in log for log in logs.values())
-    assert slurm.Array([job], sweep).codes() == {f"{job}_0": 143, f"{job}_1": 0, f"{job}_2": 0}
+    assert slurm_array.Array([job], sweep).codes() == {f"{job}_0": 143, f"{job}_1": 0, f"{job}_2": 0}
     assert sorted(record.row.seed for record in on_record(sweep)) == list(range(9))
     lines = [line for path in sweep.glob("*/records/*.jsonl") for line in path.read_text().splitlines()]
     assert len(lines) == 9
     assert {task.get("restarts", "0") for task in about(sweep)["slurm"]} == {"0", "1"}
     assert about(sweep)["status"] == "done"
     assert "9 rounds" in (sweep / "summary" / "report.html").read_text()
+
+
+def test_a_requeued_task_with_nothing_left_to_do_is_not_waited_for(on: Cluster, run_cli: Cli, tmp_path: Path) -> None:
+    """One comes to its time limit, and it alone is begun again; the other one trains what is left: then the first one, which would begin
+    two minutes later, is cancelled."""
+    sweep = tmp_path / "sweep"
+
+    def end_one() -> None:
+        on.until(lambda: list(sweep.glob("*/run.json")) and len(about(sweep).get("slurm", [])) == 2)
+        on.run("scancel", "--batch", "--signal=USR1", f"{about(sweep)['slurm'][0]['array']}_1")
+
+    thread = threading.Thread(target=end_one)
+    thread.start()
+    ended = run_cli(*ON_SLURM, "epochs=150", "rounds=4", "hydra.sweep.dir=sweep")
+    thread.join()
+    assert (ended.code, ended.err) == (0, "")
+    job = about(sweep)["slurm"][0]["array"]
+    assert on.states(job) == {"0": "COMPLETED", "1": "CANCELLED"}
+    assert "2 pending (BeginTime)" not in ended.out
+    assert f"job {job}: 4 of 4 rounds; 1 pending (BeginTime)" in ended.out.replace("1 completed, ", "")
+    assert about(sweep)["status"] == "done"
+    assert sorted(record.row.seed for record in on_record(sweep)) == list(range(4))
+    assert "4 rounds" in (sweep / "summary" / "report.html").read_text()
 
 
 def test_an_array_of_workers_on_one_study(run_cli: Cli, tmp_path: Path) -> None:
@@ -140,7 +163,7 @@ def test_an_array_of_workers_on_one_study(run_cli: Cli, tmp_path: Path) -> None:
     assert not (folder / "study.db").exists()
     assert {json.loads(path.read_text())["status"] for path in folder.glob("trial_*/run.json")} <= {"done", "pruned"}
     assert "Trials: 8 of 8: " in (folder / "summary" / "search.md").read_text()
-    assert set(slurm.Array(re.findall(r"as job (\d+)", ended.out), folder).codes().values()) == {0}
+    assert set(slurm_array.Array(re.findall(r"as job (\d+)", ended.out), folder).codes().values()) == {0}
 
 
 def test_rounds_as_many_as_it_takes(run_cli: Cli, tmp_path: Path) -> None:
@@ -230,7 +253,7 @@ def test_an_array_that_is_larger_than_the_largest(on: Cluster, run_cli: Cli, tmp
     ended = run_cli(*ON_SLURM, *sweep)
     assert (ended.code, ended.err) == (0, "")
     ((first, second),) = re.findall(r"^submitted as jobs (\d+), (\d+): 3 tasks", ended.out, re.MULTILINE)
-    assert slurm.Array([first, second], tmp_path / "sweep").codes() == {f"{first}_0": 0, f"{first}_1": 0, f"{second}_0": 0}
+    assert slurm_array.Array([first, second], tmp_path / "sweep").codes() == {f"{first}_0": 0, f"{first}_1": 0, f"{second}_0": 0}
     assert f"(scancel {first} {second} ends it)" in ended.out
     assert sorted(record.row.seed for record in on_record(tmp_path / "sweep")) == [0, 1, 2]
     planned = run_cli(*ON_SLURM, "slurm.tasks=5", "rounds=9", "dry_run=true")
