@@ -14,6 +14,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from digitcmp.config.blocks import options_of
 from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.messages import unknown_key
+from digitcmp.config.network import layers
 from digitcmp.config.rules import check_rules
 from digitcmp.config.schema import AUTO, CHOSEN_BY, GROUP_SCHEMAS, MOST_SEED, Config, ConvLayer, DataConfig, DenseLayer, limits_in_words
 from digitcmp.config.sizes import check_memory
@@ -155,6 +156,9 @@ def unchecked(composed: DictConfig) -> Config:
     for unknown in sorted(set(values) - {item.name for item in fields(Config)}):
         raise ConfigError(unknown_key(unknown, f"={values[unknown]}", Config))
     config = Config(**values)
+    for layer in layers(config.model):
+        if layer.norm == "none":
+            layer.norm = False  # one configuration, however it is spelt
     data = config.data
     if data.folds and data.val_pairs == 0:
         data.val_pairs = max(0, data.train_pairs // data.folds)

@@ -138,10 +138,11 @@ def test_choices_are_never_taken_for_each_other() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("model.dropout=0", "model.dropout=-0.0"), ("optimizer.lr=1e-3", "optimizer.lr=0.001"), ("aux_weight=0.0", "epochs=25")],
+    [("model.dropout=0", "model.dropout=-0.0"), ("optimizer.lr=1e-3", "optimizer.lr=0.001"), ("aux_weight=0.0", "epochs=25")]
+    + [(f"model.{layer}.0.norm=none", f"model.{layer}.0.norm=false") for layer in ("tower", "digit_dense")],
 )
 def test_one_configuration_spelt_in_two_ways(one: str, other: str) -> None:
-    """A default written out, another notation of a number, the other zero: one run."""
+    """A default written out, another notation of a number, the other zero, another word: one run."""
     assert hash_of("model=wsn", "aux_weight=0", one) == hash_of("model=wsn", "aux_weight=0", other)
 
 

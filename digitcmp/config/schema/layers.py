@@ -10,7 +10,7 @@ NORMS = ("batch", "group", "layer", "instance")
 POOLINGS = ("max", "avg", "adaptive_max", "adaptive_avg")
 
 NORM = "batch norm sits here when model.batchnorm is on"
-OWN_NORM = f"true: {NORM}; {', '.join(NORMS)}: such a norm in any case"
+OWN_NORM = f"true: {NORM}; {', '.join(NORMS)}: such a norm in any case; none: as false"
 DROP = "true: dropout sits here when model.dropout is above 0; a number: the share that is left out here in any case"
 KIND = "the block that the layer is made of (docs/adding.md)"
 AFFINE = "the norm learns a scale and a shift"
@@ -26,7 +26,7 @@ class ConvLayer:
     kernel: Any = key(3, at_least=1, takes="pair", help="height and width of its window, in pixels; [H,W]: not square")
     padding: Any = key(0, at_least=0, takes="pair", help="rows and columns of zeros around the image")
     pool: Any = key(1, at_least=1, takes="pair", help="height and width of its pooling, or of what an adaptive one leaves; 1: none")
-    norm: bool | str = key(False, choices=(False, True, *NORMS), help=OWN_NORM)
+    norm: bool | str = key(False, choices=(False, True, *NORMS, "none"), help=OWN_NORM)
     kind: str = key("conv", help=KIND)
     stride: Any = key(1, at_least=1, takes="pair", help="pixels from one window to the next")
     dilation: Any = key(1, at_least=1, takes="pair", help="pixels from one weight of a window to the next")
@@ -53,7 +53,7 @@ class DenseLayer:
 
     units: int | None = key(None, at_least=1, help="how many it puts out; null: as many as come in, where a block allows that")
     relu: bool = key(True, help="false: no activation follows")
-    norm: bool | str = key(False, choices=(False, True, *NORMS), help=OWN_NORM)
+    norm: bool | str = key(False, choices=(False, True, *NORMS, "none"), help=OWN_NORM)
     drop: Any = key(False, takes="share", at_least=0, below=1, help=DROP)
     kind: str = key("dense", help=KIND)
     bias: bool = key(True, help="a bias is learned")
