@@ -16,7 +16,7 @@ from scipy import stats
 
 from digitcmp.auto import plan_file
 from digitcmp.auto.sequential import POINT, Plan, Scores, differences, follow, least_rounds, scores
-from digitcmp.auto.words import rule_lines, short_names
+from digitcmp.auto.words import rule_lines, run_names
 from digitcmp.experiment.pace import Paces
 from digitcmp.experiment.plan import in_all
 from digitcmp.experiment.run import Run
@@ -143,7 +143,7 @@ def likely(one: Expected) -> str:
 
 def to_table(plan: Plan, found: Mapping[str, Scores], expected: Mapping[str, Expected | None]) -> Table:
     """A row for each comparison with rounds on record."""
-    table, names = Table(box=None, padding=(0, 2, 0, 0), header_style="dim"), short_names(plan)
+    table, names = Table(box=None, padding=(0, 2, 0, 0), header_style="dim"), run_names(plan)
     for title in ("", "on record", "difference", "deviation", "rounds", "verdict"):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
     for name, one in expected.items():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from digitcmp.auto.sequential import POINT, Look, Plan
 from digitcmp.counting import counted
 from digitcmp.report.ranks import Estimate
+from digitcmp.runs.names import short_names
 
 WIDTH = 80
 NAME = 18  # longest name of a run in a line
@@ -13,7 +14,7 @@ NAME = 18  # longest name of a run in a line
 
 def rule_lines(plan: Plan) -> list[str]:
     """What is done, and until when."""
-    auto, names = plan.auto, short_names(plan)
+    auto, names = plan.auto, run_names(plan)
     most = f"{auto.batch} to {auto.max} rounds" if auto.batch < auto.max else counted(auto.max, "round")
     if len(plan.runs) == 1:
         rule = f"{most}, until the interval of the median is narrower than {auto.margin:g} points"
@@ -33,7 +34,7 @@ def look_line(plan: Plan, taken: Sequence[Look]) -> str:
     if len(plan.runs) == 1:
         (only,) = taken
         return f"{lead}{only.verdict or 'goes on'}: median {only.estimate.value / POINT:.2f} {interval(only.estimate)}"
-    names, going_on = short_names(plan), [one for one in taken if not one.verdict]
+    names, going_on = run_names(plan), [one for one in taken if not one.verdict]
     lead += f"{len(going_on) or 'none'} {'go' if len(going_on) > 1 else 'goes'} on: "
     parts = [f"{names[one.configuration]} {interval(one.estimate, '+')}" for one in going_on]
     parts += [f"{names[one.configuration]} {one.verdict}" for one in taken if one.verdict]
@@ -54,12 +55,11 @@ def fitted(lead: str, parts: Sequence[str]) -> str:
     return f"{line[: WIDTH - 1]}…"
 
 
-def short_names(plan: Plan) -> dict[str, str]:
+def run_names(plan: Plan) -> dict[str, str]:
     """The values in which the names of the runs differ: net1 and net2 of model=net1,epochs=5 and model=net2,epochs=5."""
     names = list(plan.runs.values())
     parts = [name.split(",") for name in names]
     if len(names) > 1 and len({len(one) for one in parts}) == 1:
         varying = [place for place, texts in enumerate(zip(*parts, strict=True)) if len(set(texts)) > 1]
         names = [",".join(one[place].rpartition("=")[2] for place in varying) for one in parts]
-    names = [name if len(name) <= NAME else f"{name[: NAME - 1]}…" for name in names]
-    return dict(zip(plan.runs, names, strict=True))
+    return dict(zip(plan.runs, short_names(names, NAME), strict=True))

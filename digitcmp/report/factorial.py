@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from digitcmp.report.comparisons import by_seed, paired
-from digitcmp.report.labels import is_number, short_names, shown
+from digitcmp.report.labels import is_number, short_keys, shown
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.ranks import LEVEL
 
@@ -75,7 +75,7 @@ def find_design(configurations: pd.DataFrame) -> Design | None:
     configuration by itself: where it is 0 in some, being above 0 is the upper level; where it never is, it is no factor.
     """
     keys = [column for column in configurations.columns[3:] if configurations[column].nunique(dropna=False) > 1]
-    index, names = pd.Index(configurations["label"].astype(str)), short_names(list(configurations.columns[3:]))
+    index, names = pd.Index(configurations["label"].astype(str)), short_keys(list(configurations.columns[3:]))
     found, upper, tuned = list[Factor](), dict[str, Any](), list[str]()
     for column in keys:
         split = switched(configurations[column])

@@ -81,7 +81,7 @@ def label_all(values: dict[str, Values]) -> dict[str, str]:
     groups = [list(values)]  # of those that the heads so far don't tell apart
     for head in HEADS:
         groups = [members for group in groups for members in split(group, head, values, parts)]
-    short = short_names(list(dict.fromkeys(key for one in values.values() for key in one)))
+    short = short_keys(list(dict.fromkeys(key for one in values.values() for key in one)))
     for group in groups:
         name_keys(group, values, parts, short)
     some = next(iter(values.values()))
@@ -146,7 +146,7 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def short_names(keys: list[str]) -> dict[str, str]:
+def short_keys(keys: list[str]) -> dict[str, str]:
     """Each dotted key with as few of its last parts as tell it from the other keys, from a name on: lr, comparator.relu, tower.0.kernel."""
     parts = {key: key.split(".") for key in keys}
     endings = {

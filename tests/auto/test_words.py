@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitcmp.auto.sequential import Look, Plan
-from digitcmp.auto.words import look_line, rule_lines, short_names
+from digitcmp.auto.words import look_line, rule_lines, run_names
 from digitcmp.config.schema import Auto
 from digitcmp.report.ranks import Estimate
 
@@ -38,7 +38,9 @@ def test_a_look_is_one_line(names: list[str], low: float, high: float, verdict: 
 
 def test_names_say_what_differs() -> None:
     """What all have in common is left out, keys too; names that are built differently stay."""
-    assert list(short_names(plan_of(["model=net1,epochs=5", "model=net2,epochs=5"])).values()) == ["net1", "net2"]
-    assert list(short_names(plan_of(["model=a,lr=1", "model=b,lr=2"])).values()) == ["a,1", "b,2"]
-    assert list(short_names(plan_of(["run", "model=net2,epochs=5"])).values()) == ["run", "model=net2,epochs…"]
-    assert list(short_names(plan_of(["+experiment=net4"])).values()) == ["+experiment=net4"]
+    assert list(run_names(plan_of(["model=net1,epochs=5", "model=net2,epochs=5"])).values()) == ["net1", "net2"]
+    assert list(run_names(plan_of(["model=a,lr=1", "model=b,lr=2"])).values()) == ["a,1", "b,2"]
+    assert list(run_names(plan_of(["run", "model=net2,epochs=5"])).values()) == ["run", "model=ne…,epochs=5"]
+    assert list(run_names(plan_of(["+experiment=net4"])).values()) == ["+experiment=net4"]
+    long = [f"model=net2,epochs={'1' * 30}{last},seed=0" for last in "123"] + ["model=net1"]
+    assert len(set(run_names(plan_of(long)).values())) == 4

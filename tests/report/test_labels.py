@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from digitcmp.report.frames import read_sweep
-from digitcmp.report.labels import configurations, label_all, short_names
+from digitcmp.report.labels import configurations, label_all, short_keys
 from digitcmp.report.runs import flatten
 from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
@@ -119,7 +119,7 @@ def test_a_number_that_is_swept_is_in_its_own_order(tmp_path: Path) -> None:
 
 def test_short_names() -> None:
     """The last part alone where no other key ends so."""
-    assert short_names(["lr", "optimizer.lr", "a.relu", "b.relu", "c.d"]) == {
+    assert short_keys(["lr", "optimizer.lr", "a.relu", "b.relu", "c.d"]) == {
         "lr": "lr",
         "optimizer.lr": "optimizer.lr",
         "a.relu": "a.relu",
