@@ -29,3 +29,9 @@ def some(items: Iterable[str], between: str = ", ") -> str:
     """a, b, c and 2 more."""
     names = list(items)
     return between.join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def seeds_of(seeds: Iterable[int]) -> str:
+    """seed 3, seeds 0, 1, 2 and 7 more."""
+    names = list(map(str, seeds))
+    return f"{plural(len(names), 'seed')} {some(names)}"

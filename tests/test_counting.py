@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import digitcmp
-from digitcmp.counting import are, counted, part_of, some
+from digitcmp.counting import are, counted, part_of, seeds_of, some
 
 
 def test_one_thing_and_several() -> None:
@@ -17,6 +17,7 @@ def test_a_verb_and_a_long_list() -> None:
     assert [are(number) for number in (0, 1, 2)] == ["are", "is", "are"]
     assert [part_of(number, 4, "file") for number in (1, 2, 4)] == ["1 of 4 files", "2 of 4 files", "all 4 files"]
     assert part_of(1, 1, "file") == "1 of 1 file"
+    assert (seeds_of([3]), seeds_of(range(7))) == ("seed 3", "seeds 0, 1, 2, 3, 4 and 2 more")
     assert (some("abc"), some("abcdefg", "; ")) == ("a, b, c", "a; b; c; d; e and 2 more")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from digitcmp.config.identity import completed, configuration_hash, differences
+from digitcmp.counting import plural, seeds_of
 from digitcmp.errors import RunError
 from digitcmp.experiment import beats
 from digitcmp.experiment.about import joined, read_about, with_job
@@ -232,7 +233,7 @@ def kept_seed(directory: Path, seed: int | None = None) -> int:
         why = "it was trained without save_model=true (a sweep keeps none unasked), or they have been removed"
         raise RunError(f"{directory} holds no trained networks: {why}")
     if seed is not None and seed not in seeds:
-        raise RunError(f"seed={seed}: {directory} holds the networks of the seeds {', '.join(map(str, seeds))}")
+        raise RunError(f"seed={seed}: {directory} holds the {plural(len(seeds), 'network')} of {seeds_of(seeds)}")
     return seeds[0] if seed is None else seed
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from digitcmp.config.identity import flat
+from digitcmp.counting import seeds_of
 from digitcmp.errors import DAMAGED, RunError
 from digitcmp.experiment.published import read_records
 from digitcmp.experiment.records import Record, Records
@@ -49,7 +50,7 @@ def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] =
         epochs, distances = parts(found, "epochs", columns), parts(found, "distances", DISTANCES if columns else ())
     except DAMAGED:  # a checksum that is right does not make its line a record
         foreign = [record.row.seed for record in found if not record.is_whole]
-        damaged.append(f"{directory}: the epochs of the seeds {foreign} are no epochs; these rounds are left out")
+        damaged.append(f"{directory}: the epochs of {seeds_of(foreign)} are no epochs; these rounds are left out")
         found = [record for record in found if record.row.seed not in foreign]
         epochs, distances = parts(found, "epochs", columns), parts(found, "distances", DISTANCES if columns else ())
     return RunFrames(round_frame([record.row for record in found]), epochs, distances, damaged)
