@@ -1,7 +1,9 @@
 """The best configuration of a search: as an `experiment` file, best.yaml, and against the one that the search began with, on seeds
 that no trial has seen (the winner's luck)."""
 
+import shlex
 import time
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from digitcmp.config.messages import one_line
 from digitcmp.config.rules import by_validation
 from digitcmp.config.schema import Config
 from digitcmp.counting import counted
-from digitcmp.errors import SearchError
+from digitcmp.errors import ConfigError, SearchError
 from digitcmp.experiment.claims import in_use
 from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.provenance import now, versions
@@ -28,6 +30,7 @@ from digitcmp.inert import visible
 from digitcmp.plugins.private import error_of
 from digitcmp.report.build import make_report
 from digitcmp.search.finalists import Final
+from digitcmp.search.grammar import parse
 from digitcmp.search.spec import SearchSpec, under
 from digitcmp.search.study import SharedStudy
 
@@ -51,11 +54,20 @@ def write_best(
         f"with {spec.base.data.val_pairs} of {spec.base.data.train_pairs} training pairs held out. Not tested.",
         f"Made by: {command}",
         f"{now()}, digitcmp {used['digitcmp']}" + (f", commit {used['git_commit']}" if "git_commit" in used else ""),
-        f"Use: copy it to conf/experiment/NAME.yaml, then +experiment=NAME; or --config-dir {spec.folder.parent} +{spec.folder.name}=best",
+        f"Use: copy it to conf/experiment/NAME.yaml, then +experiment=NAME{where_it_is(spec.folder)}",
     ]
     comments = "".join(f"# {visible(line)}\n" for line in lines)
     # the first line makes it an experiment
     return write_whole(spec.folder / "best.yaml", "# @package _global_\n" + comments + recipe(spec, composed, context, config))
+
+
+def where_it_is(folder: Path) -> str:
+    """How best.yaml is used where it is; nothing where Hydra takes the folder's name for no group's, as one that begins with a digit."""
+    override = f"+{folder.name}=best"
+    with suppress(ConfigError):
+        if (found := parse(override)).key_or_group == folder.name and found.value() == "best":
+            return f"; or {shlex.join(['--config-dir', str(folder.parent), override])}"
+    return ""
 
 
 def won_lines(final: Final | None) -> list[str]:

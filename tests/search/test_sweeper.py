@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from optuna.trial import TrialState
 from digitcmp.config.identity import differences
 from digitcmp.errors import SearchError
 from digitcmp.experiment.about import read_about
+from digitcmp.search.best import where_it_is
 from digitcmp.search.search import check_folder
 from digitcmp.search.storage import open_storage
 from tests.conftest import ROOT, Ended
@@ -99,7 +101,21 @@ def test_a_search_and_what_it_leaves(run_cli: Cli) -> None:
     again, trial = read_about(Path("again")), read_about(Path(f"out/trial_{best.number:04d}"))
     assert again["configuration_hash"] == trial["configuration_hash"], differences(trial["configuration"], again["configuration"])
     assert pd.read_csv("again/rounds.csv")["val_accuracy"].mean() == pytest.approx(best.value)
-    assert run_cli("--config-dir", ".", "+out=best", "--cfg", "job").code == 0  # as best.yaml itself says
+    (said,) = [line for line in Path("out/best.yaml").read_text().splitlines() if line.startswith("# Use: ")]
+    assert run_cli(*shlex.split(said.partition("; or ")[2]), "--cfg", "job").code == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["out", "search_wsn-2", "_", "1", "10-20-30_lr", "a=b", "a b", "a,b", "a@b", "ü", "a.b", "+a", "$a", "x'y"]
+)
+def test_how_best_yaml_is_used_where_it_is(run_cli: Cli, tmp_path: Path, name: str) -> None:
+    """What is said does what it says; nothing is said where Hydra would not take it."""
+    folder = tmp_path / "with blanks" / name
+    folder.mkdir(parents=True)
+    (folder / "best.yaml").write_text("# @package _global_\nepochs: 7\n")
+    said = shlex.split(where_it_is(folder).removeprefix("; or "))
+    ended = run_cli(*(said or ["--config-dir", str(folder.parent), f"+{name}=best"]), "--cfg", "job")
+    assert (ended.code == 0 and "epochs: 7" in ended.out) == bool(said), ended.err
 
 
 def test_rounds_that_end_early(run_cli: Cli) -> None:
