@@ -393,7 +393,7 @@ def test_a_node_dies(nodes: Nodes) -> None:
         for future in long:
             executor.cancel(future)
     nodes.lose(fourth)
-    assert re.match(r"1 round begun again \(seed [012]\): its process or node is gone", told[0])
+    assert re.match(r"1 round begun again \(seed [012] of \w+\): its process or node is gone", told[0])
     assert set(heard.values()) == {1}
 
 
@@ -418,7 +418,7 @@ def test_a_node_hangs(nodes: Nodes) -> None:
             executor.cancel(future)
         finish(executor, short)
     nodes.lose(fourth)
-    assert re.match(r"1 round begun again \(seed \d\): its node is gone", told[0])
+    assert re.match(r"1 round begun again \(seed \d of \w+\): its node is gone", told[0])
     assert set(heard.values()) == {1}
     assert {(seed, epoch) for seed, epoch in heard if seed in (8, 9)} == {(seed, epoch) for seed in (8, 9) for epoch in (1, 2, 3)}
 
@@ -441,7 +441,7 @@ def test_what_dies_goes_on_from_its_checkpoint(nodes: Nodes) -> None:
         (alone,) = executor.submit(Task(whole, (1,)), lambda *_: None)
         finish(executor, [alone])
     assert told
-    assert re.match(r"1 round begun again after epoch \d+ \(seed 1\): ", told[0])
+    assert re.match(r"1 round begun again after epoch \d+ \(seed 1 of \w+\): ", told[0])
     assert heard == list(range(1, 301))
     assert [replace(row, seconds=0) for row in killed.result().epochs] == [replace(row, seconds=0) for row in alone.result().epochs]
 
@@ -496,7 +496,7 @@ def test_short_memory(nodes: Nodes) -> None:
             executor.listen()
         executor.cancel(future)
     nodes.lose(short)
-    assert re.match(r"1 round begun again( after epoch \d+)? \(seed 0\): its process took too much memory", told[0])
+    assert re.match(r"1 round begun again( after epoch \d+)? \(seed 0 of \w+\): its process took too much memory", told[0])
 
 
 def with_package(folder: Path | None) -> list[str]:

@@ -176,7 +176,7 @@ class RayExecutor(Executor):
             return settle(again.futures, [crashed_round(busy.task.config, seed, tried) for seed in seeds])
         which = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} … {seeds[-1]}"
         after = f" after epoch {again.task.checkpoints[0].epoch}" if again.task.checkpoints else ""
-        self.on_message(f"{counted(len(seeds), 'round')} begun again{after} (seed {which}): {lost}")
+        self.on_message(f"{counted(len(seeds), 'round')} begun again{after} (seed {which} of {busy.task.config.model.name}): {lost}")
         self.begin(again)
         return []
 
