@@ -90,3 +90,49 @@ def test_what_the_parts_buy_by_the_number_of_pairs() -> None:
     assert {name: cells for name, *cells in table} == expected
     assert f"the {len(cells)} intervals" in PAGE
     assert f"{sum(map(len, rounds.values()))} are here" in PAGE
+
+
+PARTS = ("weight_sharing", "aux_weight", "batchnorm", "dropout")  # of a cell, in the order of the page
+
+
+def cells(page: str) -> "dict[tuple[bool, ...], tuple[dict[str, float], pd.Series[float]]]":
+    """By which of PARTS a cell has: the values that it was trained with, and its test accuracies by seed."""
+    found = {}
+    for folder in (RESULTS / page / "runs").iterdir():
+        configuration = json.loads((folder / "run.json").read_text(encoding="utf-8"))["configuration"]
+        values = {**configuration["model"], "aux_weight": configuration["aux_weight"], "lr": configuration["optimizer"]["lr"]}
+        rounds = pd.read_csv(folder / "rounds.csv").set_index("seed")["test_accuracy"]
+        found[tuple(values[part] > 0 for part in PARTS)] = values, rounds
+    return found
+
+
+def ranks(medians: dict[tuple[bool, ...], float]) -> dict[tuple[bool, ...], int]:
+    """The place of each, the best one the first; equal ones share the better place."""
+    return {cell: 1 + sum(other > own for other in medians.values()) for cell, own in medians.items()}
+
+
+def tuned_rows() -> list[list[str]]:
+    """The rows of the page's table of tuned cells, best first: their parts, what was found, medians and places before and after, gain."""
+    before, after = cells("ablation"), cells("search_ablation")
+    medians = [{cell: 100 * round(float(rounds.median()), 6) for cell, (_, rounds) in page.items()} for page in (before, after)]
+    places = [ranks(one) for one in medians]
+    rows = []
+    for cell in sorted(after, key=lambda cell: (-medians[1][cell], cell)):
+        (values, rounds), (_, other) = after[cell], before[cell]
+        found = hodges_lehmann((rounds - other).dropna().to_numpy(), 1 - 0.05 / len(after))
+        gain, low, high = (signed(100 * one) for one in (found.value, found.low, found.high))
+        names = [NAMES[part] for part, there in zip(PARTS, cell, strict=True) if there]
+        shares = [f"{values[part]:.2g}" if there else "" for part, there in zip(PARTS[1::2], cell[1::2], strict=True)]
+        change = [f"{medians[page][cell]:.2f} ({places[page][cell]})" for page in (0, 1)]
+        rows.append([", ".join(names) or "none", f"{values['lr']:.2g}", *shares, *change, f"{gain} ({low} to {high})"])
+    return rows
+
+
+def test_what_tuning_changes() -> None:
+    """The table of the sixteen cells, and the effects beside those without tuning."""
+    lines = PAGE.split("| parts |")[1].split("\n\n")[0].splitlines()[2:]
+    assert [[cell.strip() for cell in line[1:-1].split("|")] for line in lines] == tuned_rows()
+    table = PAGE.split("| effect on interquartile means [points]")[1].split("\n\n")[0].splitlines()[2:]
+    said = {name.removesuffix(" 0.2"): rest for name, *rest in ([cell.strip() for cell in line[1:-1].split("|")] for line in table)}
+    both = [pd.read_csv(RESULTS / page / "effects.csv").set_index("effect") for page in ("ablation", "search_ablation")]
+    assert said == {name: [estimate(effects.loc[factor], "interquartile") for effects in both] for factor, name in NAMES.items()}

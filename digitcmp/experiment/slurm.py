@@ -10,7 +10,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ SCRIPT = """\
 {options}
 folder=$PWD/{folder}
 cd {cwd} || exit
-{command} &
+{exports}{command} &
 command=$!
 # from Slurm, before the time limit, and when the task is cancelled or preempted
 trap 'kill -USR1 $command 2>/dev/null' USR1
@@ -45,8 +45,9 @@ REQUEUE = """\
 """
 
 
-def script(options: Slurm, name: str, command: Sequence[str], cwd: Path) -> str:
-    """The script of an array whose tasks run a command in the folder `cwd`. It is to be submitted in the sweep's folder."""
+def script(options: Slurm, name: str, command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> str:
+    """The script of an array whose tasks run a command in the folder `cwd`, with these variables beside those that they have. It is to be
+    submitted in the sweep's folder."""
     given = {name: value for name in ("partition", "account", "time", "gres", "mem") if (value := getattr(options, name)) is not None}
     own = {
         "job-name": re.sub(r"\W", "-", name, flags=re.ASCII),
@@ -61,6 +62,7 @@ def script(options: Slurm, name: str, command: Sequence[str], cwd: Path) -> str:
         options="\n".join(f"#SBATCH {one}" for one in lines),
         folder=FOLDER,
         cwd=shlex.quote(str(cwd)),
+        exports="".join(f"export {variable}={shlex.quote(value)}\n" for variable, value in environment.items()),
         command=shlex.join(command),
         requeue=REQUEUE if options.requeue else "",
     )

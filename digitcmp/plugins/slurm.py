@@ -4,6 +4,7 @@ The array's tasks run the same command with digitcmp's own launcher into the sam
 launcher finds on record, so that everything else is as it is without Slurm. Imports no torch.
 """
 
+import json
 import re
 import shlex
 import sys
@@ -26,6 +27,7 @@ from digitcmp.experiment.run import Run
 from digitcmp.experiment.slurm_array import Array, Progress
 from digitcmp.plugins.composing import key_of
 from digitcmp.plugins.launcher import DigitcmpLauncher
+from digitcmp.plugins.sweeper import TYPED
 from digitcmp.terminal import Terminal
 
 CHECKPOINT = 10  # epochs, where nothing else was asked for
@@ -59,7 +61,14 @@ class SlurmLauncher(DigitcmpLauncher):
         own = ["hydra/launcher=digitcmp", f"hydra.sweep.dir={where}"]
         if self.config.checkpoint_every is None and "checkpoint_every" not in map(key_of, given):
             own.insert(0, f"checkpoint_every={CHECKPOINT}")  # a task may end at any moment
-        return slurm.script(options, self.folder.name, [sys.executable, "-m", "digitcmp", *given, *own], Path.cwd())
+        command = [sys.executable, "-m", "digitcmp", *given, *own]
+        return slurm.script(options, self.folder.name, command, Path.cwd(), {TYPED: self.typed})
+
+    @property
+    def typed(self) -> str:
+        """What this command was given, for the tasks to put on record (`digitcmp.plugins.sweeper.as_typed`)."""
+        told = {name: [str(one) for one in self.config.hydra.overrides[name]] for name in ("hydra", "task")}
+        return json.dumps({name: [one for one in given if key_of(one) != "dry_run"] for name, given in told.items()})
 
     def elsewhere(self, runs: Sequence[Run]) -> None:
         auto = auto_together([run.config for run in runs])

@@ -1,6 +1,7 @@
 """The Hydra sweepers: `basic`, whose jobs our launchers have; `digitcmp_optuna`; and the official one of Optuna with accuracy as what it
 maximises. Imports Optuna only to search."""
 
+import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,12 +20,15 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from digitcmp.errors import RunError
 from digitcmp.files import write_whole
 from digitcmp.inert import line
 from digitcmp.plugins.checking import check_jobs, compose_jobs
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.search.config import SearchConfig, check_settings
+
+TYPED = "DIGITCMP_TYPED"  # the variable in which a task of an array finds what the command that has submitted it was given
 
 
 class JobSweeper(BasicSweeper):
@@ -60,9 +64,25 @@ def make_folder(config: DictConfig) -> None:
     path, before = Path(str(config.hydra.sweep.dir)) / "multirun.yaml", 0
     with suppress(OSError):
         before = path.stat().st_mtime_ns + 10**6
-    write_whole(path, OmegaConf.to_yaml(config))
+    write_whole(path, OmegaConf.to_yaml(as_typed(config)))
     if (now := path.stat()).st_mtime_ns < before:  # the clock was set back
         os.utime(path, ns=(now.st_atime_ns, before))
+
+
+def as_typed(config: DictConfig) -> DictConfig:
+    """The configuration of a sweep with the overrides that somebody has typed: in a task of an array, those of the command that has
+    submitted it. Raises RunError where that command is not told as `digitcmp.plugins.slurm` tells it."""
+    if not (told := os.environ.get(TYPED)):
+        return config
+    try:
+        given = json.loads(told)
+        overrides = {name: [str(one) for one in given[name]] for name in ("hydra", "task")}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise RunError(f"{TYPED}={line(told)}: this is for the tasks of an array that hydra/launcher=slurm has made; unset it") from error
+    typed = config.copy()
+    OmegaConf.set_readonly(typed.hydra, False)
+    typed.hydra.overrides.update(overrides)
+    return typed
 
 
 @dataclass

@@ -22,6 +22,7 @@ from digitcmp.config.schema import Config
 from digitcmp.experiment.executors import choose
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.runner import JobRunner
+from digitcmp.plugins.sweeper import TYPED
 from tests.conftest import ROOT, Ended, compose_config
 from tests.experiment.test_resume import PYTHON, results
 
@@ -236,3 +237,13 @@ def test_jobs_that_differ_in_choices_alone(run_cli: Cli, tmp_path: Path, sweep: 
     command = ["--config-dir", "my", "--multirun", "+experiment=tiny", sweep]
     assert (ended := run_cli(*command, "hydra.sweep.dir=out")).code == 0, ended.err
     assert len(results(tmp_path / "out")) == 8  # two runs, four files each
+
+
+@pytest.mark.parametrize("told", ["{", "3", '{"hydra": 3, "task": []}', '{"task": []}', "[" * 5000])
+def test_a_task_that_is_told_nonsense(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    """What somebody has put in the place of what the command of an array was given: one line, and nothing is trained."""
+    monkeypatch.setenv(TYPED, told)
+    ended = run_cli("--multirun", "epochs=1", "hydra.sweep.dir=sweep")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "unset it" in ended.err
+    assert not Path("sweep").exists()

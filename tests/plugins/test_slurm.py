@@ -25,6 +25,7 @@ from digitcmp.experiment import slurm, slurm_array
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.store import read_run_records
 from digitcmp.new import cli as new
+from digitcmp.report.origins import read_typed
 from tests.conftest import MNIST_ROOT, ROOT, Ended, needs_mnist
 from tests.experiment.test_resume import PYTHON, results
 from tests.plugins.slurm_cluster import Cluster, cluster, refused
@@ -83,6 +84,10 @@ def test_an_array_makes_a_sweep(run_cli: Cli, tmp_path: Path) -> None:
     assert job is not None
     assert f"job {job[1]}: 4 of 4 rounds" in ended.out
     assert "report.html" in ended.out
+    command = shlex.join(["python", "-m", "digitcmp", "--multirun", *ON_SLURM[1:], *sweep, "hydra.sweep.dir=theirs"])
+    typed = read_typed(tmp_path / "theirs")
+    assert typed is not None
+    assert sorted(shlex.split(typed.command)) == sorted(shlex.split(command))
     for path in (tmp_path / "theirs").glob("*/run.json"):
         tasks = json.loads(path.read_text())["slurm"]
         assert {task["array"] for task in tasks} == {job[1]}
@@ -125,7 +130,10 @@ def test_tasks_that_end_early_leave_their_rounds_to_the_others(on: Cluster, run_
     assert len(lines) == 9
     assert {task.get("restarts", "0") for task in about(sweep)["slurm"]} == {"0", "1"}
     assert about(sweep)["status"] == "done"
-    assert "9 rounds" in (sweep / "summary" / "report.html").read_text()
+    page = (sweep / "summary" / "report.html").read_text()
+    assert "9 rounds" in page
+    assert "--multirun hydra/launcher=slurm hydra.sweep.dir=sweep slurm.tasks=2" in page  # as it was typed
+    assert "hydra/launcher=digitcmp" not in page
 
 
 def test_a_requeued_task_with_nothing_left_to_do_is_not_waited_for(on: Cluster, run_cli: Cli, tmp_path: Path) -> None:
