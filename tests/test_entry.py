@@ -373,7 +373,13 @@ def test_runs_and_pictures_that_are_none_are_told_before_torch_is_loaded(tmp_pat
     Image.new("L", (28, 28)).save(tmp_path / "picture.png")
     ended = run(tmp_path, [sys.executable, "-c", ASKED_IN_VAIN], PYTHONPATH=str(ROOT))
     assert ended.stderr == ""
-    told = ["none holds no run", "a.png: it cannot be read", "seed=9: kept holds the networks", "none holds no run", "none holds no run"]
+    told = [
+        "none holds no run",
+        "a.png: it cannot be read",
+        "seed=9: kept holds the network of seed 1",
+        "none holds no run",
+        "none holds no run",
+    ]
     *lines, torch = ended.stdout.splitlines()
     assert [text in line for text, line in zip(told, lines, strict=True)] == [True] * 5, lines
     assert torch == "False"

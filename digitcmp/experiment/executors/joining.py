@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import sys
 import threading
 import time
@@ -111,6 +112,7 @@ class OwnNode(node.Node):
                 raise
             self.kill_all_processes(check_alive=False, wait=True)
             folder = Path(self.get_session_dir_path())  # type: ignore[no-untyped-call]
+            end_writers(folder)
             if isinstance(error, Exception):
                 raise NotStartedError(told(error), folder) from error
             remove(folder)  # Ctrl-C
@@ -168,24 +170,30 @@ def end_with(folder: str) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder of a session, and before it what still writes there: processes that its nodes began end some time after them."""
-    ends = time.monotonic() + REMOVES
-    while (users := users_of(folder)) and time.monotonic() < ends:
-        for process in users:
-            with suppress(OSError):
-                os.kill(process, signal.SIGKILL)
-        time.sleep(0.05)
+    """Remove the folder of a session, and before it what still writes there."""
+    end_writers(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def users_of(folder: Path) -> list[int]:
-    """The processes of this machine that name a folder in their command; none where the system does not say."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+def end_writers(folder: Path) -> None:
+    """End the processes of a session whose node has ended: those that it began itself would end some time after it."""
+    ends = time.monotonic() + REMOVES
+    while (found := writers(folder)) and time.monotonic() < ends:
+        for process in found:
+            with suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def writers(folder: Path) -> set[int]:
+    """The processes of this machine, this one apart, that have files in a folder open to write them; none where the system does not say.
+    (Their commands would not tell: Ray's agents have titles instead.)"""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
-            if os.fsencode(folder) in path.read_bytes():
-                found.append(int(path.parent.name))
-    return [process for process in found if process != os.getpid()]
+            if path.lstat().st_mode & stat.S_IWUSR and path.readlink().is_relative_to(folder):
+                found.add(int(path.parts[2]))
+    return found - {os.getpid()}
 
 
 def hear_signals() -> None:
