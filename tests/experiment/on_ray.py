@@ -592,7 +592,7 @@ def test_a_command_that_is_told_to_end(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert "SIGTERM received" not in err  # as Ray's library says it, before it aborts
     assert set(finished(folder).values()) == {1}
-    until(lambda: not with_text(own))
+    until(lambda: not joining.writers(Path(own)))
     if "it did not end" not in err:
         assert not list(Path(own).glob("ray/session_2*"))
     shutil.rmtree(own)
@@ -663,11 +663,35 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize(("hangs", "told"), [
-    ("gcs_server", "the head of the Ray cluster has not answered for 4 s (timed out)"),
-    ("raylet/raylet", "Ray has given up the node on this machine, which hangs or is gone"),
+@pytest.mark.parametrize(("name", "told"), [
+    ("gcs_server", "the head of the Ray cluster has not answered for 4 s (connection refused)"),
+    ("raylet/raylet", "Ray's node on this machine has ended"),
 ])  # fmt: skip
-def test_what_the_command_needs_hangs(nodes: Nodes, tmp_path: Path, hangs: str, told: str) -> None:
+def test_what_a_ray_of_its_own_needs_dies(tmp_path: Path, name: str, told: str) -> None:
+    """One line, where Ray would end the command without any; finished rounds are kept, and neither processes nor folders."""
+    folder, own = tmp_path / "run", tempfile.mkdtemp(prefix="ray-")
+    command = [sys.executable, "-c", SOON, *TINY, "epochs=40", "engine=ray", "rounds=1000", f"hydra.run.dir={folder}"]
+    given: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": {**os.environ, "RAY_TMPDIR": own}}
+    ended = subprocess.Popen(command, text=True, **given)
+    until(lambda: finished(folder))
+    for process in set(with_text(name)) & joining.writers(Path(own)):
+        os.kill(process, signal.SIGKILL)
+    out, err = ended.communicate(timeout=LIMIT)
+    assert ended.returncode == 1
+    assert err.strip().splitlines()[-1] == f"digitcmp: {told}; the same command goes on"
+    assert "begun again" not in out
+    assert set(finished(folder).values()) == {1}
+    until(lambda: not joining.writers(Path(own)))
+    assert not list(Path(own).glob("ray/session_2*"))
+    shutil.rmtree(own)
+
+
+@pytest.mark.parametrize(("number", "name", "told"), [
+    (signal.SIGSTOP, "gcs_server", "the head of the Ray cluster has not answered for 4 s (timed out)"),
+    (signal.SIGSTOP, "raylet/raylet", "Ray has given up the node on this machine, which hangs or is gone"),
+    (signal.SIGKILL, "raylet/raylet", "Ray's node on this machine has ended"),
+])  # fmt: skip
+def test_what_the_command_needs_hangs_or_dies(nodes: Nodes, tmp_path: Path, number: signal.Signals, name: str, told: str) -> None:
     """The head of another cluster, or its node here, in the middle of rounds: one line, and the command ends, where Ray would wait for
     minutes before it, and say good-bye for minutes more."""
     ray.shutdown()
@@ -677,7 +701,7 @@ def test_what_the_command_needs_hangs(nodes: Nodes, tmp_path: Path, hangs: str, 
     command = [sys.executable, "-c", SOON, *TINY, "epochs=40", *RAY, "rounds=1000", f"hydra.run.dir={folder}"]
     ended = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     until(lambda: finished(folder))
-    head.send(signal.SIGSTOP, hangs)
+    head.send(number, name)
     _, err = ended.communicate(timeout=LIMIT * 3 / 4)
     head.kill()
     assert ended.returncode == 1

@@ -1,5 +1,5 @@
-"""Where the head of a Ray cluster is, whether it answers, and whether it still has this machine's node: asked within seconds, where Ray
-itself would wait for minutes."""
+"""Where the head of a Ray cluster is, whether it answers, and whether this machine's node is there and still the head's: asked within
+seconds, where Ray itself would wait for minutes, or end the program without a word."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 import ray
+from ray._private import worker
 
 from digitcmp.errors import ConfigError
 
@@ -62,3 +63,14 @@ def own_node() -> str:
 def given_up() -> bool:
     """Whether Ray has given up the node on this machine."""
     return not any(one["NodeID"] == own_node() and one["Alive"] for one in ray.nodes())  # type: ignore[no-untyped-call]
+
+
+def own_node_ended() -> bool:
+    """Whether the process of the node on this machine is gone: nobody listens where it did. One that hangs is still there."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1.0)
+        try:
+            connection.connect(worker.global_worker.node.raylet_socket_name)  # type: ignore[union-attr]
+        except OSError as error:
+            return isinstance(error, ConnectionRefusedError | FileNotFoundError)
+    return False

@@ -23,7 +23,7 @@ from ray._private import node, utils, worker
 from digitcmp.config.allowed import ALLOWED, files
 from digitcmp.entry import ending_signals
 from digitcmp.errors import ConfigError
-from digitcmp.experiment.executors.head import given_up, head_silence, last_known, look_for
+from digitcmp.experiment.executors.head import given_up, head_silence, last_known, look_for, own_node_ended
 from digitcmp.experiment.executors.server import KEEP_MEMORY, ONE_THREAD
 from digitcmp.system import cpu_count
 
@@ -156,7 +156,7 @@ def in_time(start: dict[str, Any]) -> None:
 def leave() -> None:
     """At the end of the program: Ray says good-bye to the head, and waits for its answer for minutes. Without a head, or the node on
     this machine, the program ends at once, and has failed."""
-    if ray.is_initialized() and (head_silence() or given_up()):
+    if ray.is_initialized() and (own_node_ended() or head_silence() or given_up()):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
@@ -164,8 +164,9 @@ def leave() -> None:
 
 
 def end_with(folder: str) -> None:
-    """End a Ray of its own, and remove its folder."""
-    ray.shutdown()
+    """End a Ray of its own, and remove its folder. Ray's own way ends this program where the node is gone."""
+    if not own_node_ended():
+        ray.shutdown()
     remove(Path(folder))
 
 
