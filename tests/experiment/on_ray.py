@@ -36,7 +36,7 @@ from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.new import cli as new
 from digitcmp.search.storage import open_storage
-from digitcmp.train.results import EpochRow, RoundRow
+from digitcmp.train.results import EpochRow, RoundResult, RoundRow
 from tests.conftest import MNIST_ROOT, MODELS, Ended, compose_config, needs_mnist
 from tests.experiment.made import course, network, records_of, train_run
 from tests.experiment.raylets import ADDRESS, COMMANDS, HEAD, NODE, TASK, Raylet
@@ -421,6 +421,27 @@ def test_a_node_hangs(nodes: Nodes) -> None:
     assert re.match(r"1 round begun again \(seed \d of \w+\): its node is gone", told[0])
     assert set(heard.values()) == {1}
     assert {(seed, epoch) for seed, epoch in heard if seed in (8, 9)} == {(seed, epoch) for seed in (8, 9) for epoch in (1, 2, 3)}
+
+
+def test_a_node_hangs_that_has_results(nodes: Nodes) -> None:
+    """With networks, which Ray does not send along: they lie there until somebody asks. Their rounds are trained again elsewhere."""
+    fourth, told, heard = nodes.start(NODE, "--num-cpus=2"), list[str](), Counter[tuple[int, int]]()
+
+    def on_epoch(_: RoundFuture, row: EpochRow) -> None:
+        heard[row.seed, row.epoch] += 1
+
+    with RayExecutor(config("save_model=true", "epochs=40"), told.append) as executor:
+        task = Task(config("save_model=true", "epochs=40"), ())
+        futures = [*(future for seed in range(executor.workers) for future in executor.submit(replace(task, seeds=(seed,)), on_epoch))]
+        until(lambda: fourth.processes(TASK))
+        until(lambda: not fourth.processes(TASK))  # nobody has asked for anything yet
+        fourth.send(signal.SIGSTOP)
+        finish(executor, futures)
+    nodes.lose(fourth)
+    assert told
+    assert all(re.match(r"1 round begun again \(seed \d of \w+\): ", line) for line in told)
+    assert set(heard.values()) == {1}
+    assert all(isinstance(result := future.result(), RoundResult) and result.network for future in futures)
 
 
 def test_what_dies_goes_on_from_its_checkpoint(nodes: Nodes) -> None:
