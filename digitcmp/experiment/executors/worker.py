@@ -3,7 +3,8 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -52,13 +53,14 @@ class Note:
 def serve(connection: Connection, device: str, beat: float) -> None:
     """Train the rounds of every task that comes, until the pipe ends; epochs, checkpoints and results go back through it.
 
-    beat: seconds between two signs of life.
+    beat: seconds between two signs of life. A pipe that has been closed ends this process, whatever it is doing: nobody waits for what it
+    would say, of a trace least of all.
     """
     threading.Thread(target=end_with_parent, args=(connection,), daemon=True).start()
     lock, working = threading.Lock(), threading.Event()
 
     def send(message: Any) -> None:
-        with lock:
+        with lock, ends_when_closed():
             connection.send(message)
 
     def note(text: str) -> None:
@@ -67,10 +69,8 @@ def serve(connection: Connection, device: str, beat: float) -> None:
     threading.Thread(target=send_beats, args=(send, working, beat), daemon=True).start()
     trainer = StackedExecutor(torch.device(device), note)  # a stack of one is a round alone
     while True:
-        try:
+        with ends_when_closed():
             assigned: Assignment | Stop = connection.recv()
-        except EOFError:
-            return
         if isinstance(assigned, Stop):
             continue  # it came after the last epoch of its round
         task, on_epoch = assigned.task, reporter(send, connection, assigned.number)
@@ -90,7 +90,8 @@ def reporter(send: Send, connection: Connection, number: int) -> OnEpoch:
     def on_epoch(index: int, row: EpochRow) -> bool:
         send((index, row))
         while connection.poll():
-            message = connection.recv()
+            with ends_when_closed():
+                message = connection.recv()
             if isinstance(message, Stop) and message.number == number:
                 stopped.add(message.index)
         return index not in stopped
@@ -112,6 +113,16 @@ def send_beats(send: Send, working: threading.Event, beat: float) -> None:
         before = used
         if working.is_set() and idle < IDLE:
             send(Beat())
+
+
+@contextmanager
+def ends_when_closed() -> Iterator[None]:
+    """Where the other end of a pipe is closed meanwhile, so that this process is not wanted any more, it ends. (It may be told of by an
+    error of the system, too: where something that was sent there has not been read.)"""
+    try:
+        yield
+    except (EOFError, ConnectionError):
+        os._exit(0)
 
 
 def end_with_parent(connection: Connection) -> None:
