@@ -45,7 +45,7 @@ class ReferenceNet(nn.Module):
 
 
 class ReferenceJointNet(nn.Module):
-    """The wsn of seed 001: a tower and dense layers per digit, compared by their digit logits."""
+    """The wsn of project 001: a tower and dense layers per digit, compared by their digit logits."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
+from digitcmp.counting import counted
 from digitcmp.errors import RunError, shortened
 
 SKIPPED = {"summary", ".hydra"}  # folders that hold no runs
@@ -37,7 +38,10 @@ def runs_and_others(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def near(folder: Path) -> str:
-    """' (did you mean …?)' for a folder that is not there, and has one beside it whose name is nearly the same; else nothing."""
+    """What may have been meant by a folder that holds no run: the runs below it, or, where it is not there, one beside it whose name is
+    nearly the same; else nothing."""
+    if folder.is_dir() and (below := sorted((str(path.parent) for path in folder.glob("*/run.json")), key=natural)):
+        return f"; it is a folder of {counted(len(below), 'run')}: name one of them, {below[0]} for example"
     if folder.exists() or not folder.parent.is_dir():
         return ""
     with suppress(OSError):

@@ -122,7 +122,7 @@ def drawings(results: Study) -> dict[str, Callable[[], Figure]]:
     if len(results.spread):
         found["distribution"] = lambda: rows.distribution(results.rounds, results.spread, metric, results.chance)
     if (np.isfinite(results.comparisons["difference"].astype("float64")) & (results.comparisons["pairs"] > 1)).any():
-        found["differences"] = lambda: rows.differences(results.comparisons, metric)
+        found["differences"] = lambda: rows.differences(results.comparisons, metric, list(map(str, results.table["label"])))
     if (along := results.swept) is not None:
         found["swept"] = lambda: swept.draw_swept(along, metric, results.chance)
         if len(results.line_differences):

@@ -7,9 +7,9 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
-from digitcmp.report.metrics import TEST_ACCURACY, Metric, unknown
+from digitcmp.report.metrics import DECIMALS, TEST_ACCURACY, Metric, unknown
 from digitcmp.report.ranks import LEVEL, Values, hodges_lehmann, probability_better, signed_rank_p
-from digitcmp.report.statistics import DECIMALS, half_width, ranked
+from digitcmp.report.statistics import half_width, ranked
 
 
 def find_baseline(configurations: pd.DataFrame, wanted: str | None) -> str:

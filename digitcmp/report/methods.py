@@ -1,8 +1,8 @@
 """How the numbers of a report are worked out, in words, with the sources of the methods."""
 
-from digitcmp.report.metrics import TEST_ACCURACY, Metric
+from digitcmp.report.metrics import TEST_ACCURACY, UNTRAINED, Metric
 from digitcmp.report.ranks import EXACT
-from digitcmp.report.statistics import SATURATED, UNTRAINED
+from digitcmp.report.statistics import SATURATED
 
 POOL = (
     "All rounds draw their test pairs from one pool of images (MNIST: 10,000, digits: 599), so that intervals speak of further rounds "

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+import pandas as pd
+
 from digitcmp.errors import RunError
 from digitcmp.given import shown
 
 NONE = "–"  # where there is no value
+UNTRAINED = 0.03  # a round that is no further above always giving the more frequent answer has learnt nothing
+DECIMALS = 7  # records have 8 significant digits: differences are equal when they agree this far
 
 
 @dataclass(frozen=True)
@@ -101,3 +105,8 @@ def unknown(option: str, wanted: object, kind: str, known: Sequence[str]) -> Run
     close = get_close_matches(wanted, known, n=1, cutoff=0.4) if isinstance(wanted, str) else []
     nearest = f" (did you mean {close[0]!r}?)" if close else ""
     return RunError(f"{option} {shown(wanted)}: there is no such {kind}{nearest}; choose one of {', '.join(map(repr, known))}")
+
+
+def is_untrained(done: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> "pd.Series[bool]":
+    """Which rounds have learnt nothing: no more than 3 points above always giving the more frequent answer, or anywhere below."""
+    return (done[metric.column] - done["majority_accuracy"]).round(DECIMALS) <= UNTRAINED

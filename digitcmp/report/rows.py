@@ -58,8 +58,9 @@ def distribution(rounds: pd.DataFrame, spread: pd.DataFrame, metric: Metric = TE
 
 
 @styled
-def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
-    """Hodges-Lehmann differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`.
+def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY, order: Sequence[str] = ()) -> Figure:
+    """Hodges-Lehmann differences with 95 % intervals, a row per configuration, and a line at zero. comparisons: as `compare`; order: all
+    labels as in the other figures, where each has the same colour (else the baseline's is the first).
 
     What is infinite, of rounds that failed, is at the edge.
     """
@@ -69,8 +70,10 @@ def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Fi
     axes.axvline(0, color=INK, linewidth=0.8)
     shown = metric.scale * comparisons.head(len(labels))[["difference_low", "difference", "difference_high"]].to_numpy(dtype="float64")
     inside, infinite = within(shown)
-    for row, ((low, middle, high), p) in enumerate(zip(inside, comparisons["p_holm"], strict=False)):
-        look = {"color": COLOURS[0], "markerfacecolor": COLOURS[0] if p < 0.05 else "white", "linewidth": 1.6, "markersize": 4.5}
+    places = {label: place for place, label in enumerate(order or [baseline, *labels])}
+    for row, ((low, middle, high), p, label) in enumerate(zip(inside, comparisons["p_holm"], labels, strict=False)):
+        colour = COLOURS[places[label] % len(COLOURS)]
+        look = {"color": colour, "markerfacecolor": colour if p < 0.05 else "white", "linewidth": 1.6, "markersize": 4.5}
         draw_bar(axes, row, [low, high], middle, **look)
     notes = ["paired by seed", on_intervals(shown[:, [0, 2]], "bars: 95 % intervals"), "filled: p < 0.05 (Holm)"]
     notes += ["at the edge: infinite"] * infinite + ["lower is better"] * (not metric.higher_is_better)

@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from digitcmp.report.metrics import TEST_ACCURACY, Metric
+from digitcmp.report.metrics import DECIMALS, TEST_ACCURACY, Metric, is_untrained
 from digitcmp.report.ranks import LEVEL, interquartile_mean, is_collapsed, median_interval, wilson
 
 CARRIED = "rounds that ended early keep their last values"  # what figures say of `carried_forward`
-UNTRAINED = 0.03  # a round that is no further above always giving the more frequent answer has learnt nothing
 ENOUGH = 10  # rounds whose spread says what is far below the others
 SATURATED = 0.005  # an epoch whose mean is this near to that of the last one
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
-DECIMALS = 7  # records have 8 significant digits: differences are equal when they agree this far
 
 
 def half_width(sem: Any, count: Any) -> Any:
@@ -92,11 +90,6 @@ def ranked(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> "pd.Series[f
     lacking = done.groupby(rounds["label"], observed=False).transform("any")
     lacking &= ~(done & values.notna()).groupby(rounds["label"], observed=False).transform("any")
     return values[~lacking].dropna()
-
-
-def is_untrained(done: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> "pd.Series[bool]":
-    """Which rounds have learnt nothing: no more than 3 points above always giving the more frequent answer, or anywhere below."""
-    return (done[metric.column] - done["majority_accuracy"]).round(DECIMALS) <= UNTRAINED
 
 
 def chance(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> float:

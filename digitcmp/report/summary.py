@@ -12,6 +12,7 @@ from rich.text import Text
 from digitcmp.config.targets import TARGETS
 from digitcmp.counting import counted
 from digitcmp.inert import line
+from digitcmp.report.metrics import is_untrained
 from digitcmp.report.runs import round_frame, was_tested
 from digitcmp.terminal import say
 
@@ -47,6 +48,10 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
         values = done[name].dropna()
         if len(values):
             rows.append((title, mean_and_deviation(values)))
+        if name == "test_accuracy" and len(values) and (untrained := int(is_untrained(done).sum())):
+            many = "" if len(done) == 1 else f"{untrained} of {len(done)} rounds: "
+            chance = f"{100 * done['majority_accuracy'].mean():.1f} %"
+            rows.append(("untrained", f"{many}hardly better than always the more frequent answer ({chance})"))
     if len(done):
         each = f", {done['seconds'].median():.1f} s a round" if len(done) > 1 else ""
         rows.append(("time", f"{rounds['seconds'].sum():.1f} s of training{each}"))

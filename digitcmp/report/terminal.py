@@ -19,7 +19,7 @@ from digitcmp.report.verdicts import verdict_columns
 from digitcmp.terminal import Terminal, say, tell
 
 # columns by their keys, in the reader's order, and those of them that may be left out where the terminal is narrow, the first one first
-TABLE = ["label", "mean", "first_loss", "last_loss", "median", "lost", "mean_with_failed", "low", "rounds", "saturated", "seconds"]
+TABLE = ["label", "mean", "low", "first_loss", "last_loss", "median", "lost", "mean_with_failed", "rounds", "saturated", "seconds"]
 TABLE += ["parameters"]
 TABLE_SPARE = ["parameters", "saturated", "seconds", "rounds", "low", "mean_with_failed"]
 COMPARISONS = ["label", "difference", "difference_low", "p_holm", "better", "won", "mean", "pairs", "only_here"]
@@ -49,7 +49,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
     print_warnings(results.warnings, where)
     typed = commands(results.sweep.runs)
     for folder, command in typed[:MOST_COMMANDS]:
-        say(where, command if len(typed) == 1 else f"{command}  ({folder})", "typed   ")
+        say(where, command if len(typed) == 1 else f"{command}  ({folder})", "command ")
     if len(typed) > MOST_COMMANDS:
         say(where, f"and {len(typed) - MOST_COMMANDS} more", "        ")
     print_gone(gone, where)

@@ -9,8 +9,8 @@ from digitcmp.auto import plan_file
 from digitcmp.auto.sequential import Look, Plan, follow
 from digitcmp.counting import counted
 from digitcmp.errors import RunError
-from digitcmp.report.metrics import TEST_ACCURACY
-from digitcmp.report.statistics import is_untrained, ranked
+from digitcmp.report.metrics import TEST_ACCURACY, is_untrained
+from digitcmp.report.statistics import ranked
 from digitcmp.report.tables import Column
 
 OPEN = "open"  # it is still trained, or was stopped

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from digitcmp.counting import are, counted
+from digitcmp.counting import counted
 from digitcmp.inert import line
 from digitcmp.report import cautions
 from digitcmp.report.terminal import print_warnings
@@ -51,12 +51,12 @@ def statement(table: pd.DataFrame) -> str:
     """What the rounds that were drawn say of those that were not, in words."""
     drawn, recorded, wrong = (int(table[name].sum()) for name in ("drawn", "recorded", "wrong"))
     if wrong:
-        return f"{wrong} of {counted(drawn, 'round')} trained again {are(wrong)} otherwise than on record."
+        return f"{wrong} of {counted(drawn, 'round')} trained again {'differs' if wrong == 1 else 'differ'} from the record."
     if drawn == recorded:
-        return f"All {counted(recorded, 'round')} on record were trained again; none is otherwise."
+        return f"All {counted(recorded, 'round')} on record were trained again; none differs."
     return (
-        f"None of {counted(drawn, 'round')} trained again is otherwise than on record: with 95 % confidence, at most "
-        f"{100 * most_otherwise(table):.1f} % of all {recorded} are (1 - 0.05^(1/m) for m rounds drawn; Hanley and Lippman-Hand 1983)."
+        f"None of {counted(drawn, 'round')} trained again differs from its record. Of all {recorded} on record, no more than "
+        f"{100 * most_otherwise(table):.1f} % differ, with 95 % confidence (1 - 0.05^(1/m) for m drawn; Hanley and Lippman-Hand 1983)."
     )
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 from scipy import stats
 
 from digitcmp.report.comparisons import holm
+from digitcmp.report.metrics import DECIMALS, UNTRAINED
 from digitcmp.report.ranks import Values, hodges_lehmann, signed_rank_p
-from digitcmp.report.statistics import DECIMALS, UNTRAINED
 from digitcmp.verify.draw import FIGURES, Drawn, equal
 from digitcmp.verify.retrain import Again
 

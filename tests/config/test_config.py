@@ -154,7 +154,7 @@ def test_every_experiment_is_the_published_recipe(name: str) -> None:
     ],
 )
 def test_the_networks_of_the_one_run_script(name: str, marks: set[str]) -> None:
-    """Seed 001's JointNets have batch norm; (batch norm, dropout) of ClassifyNet and CompareNet are TT/FT, FT/FF, FT/FT."""
+    """Project 001's JointNets have batch norm; (batch norm, dropout) of ClassifyNet and CompareNet are TT/FT, FT/FF, FT/FT."""
     model = compose_config(f"+experiment=condensed/{name}").model
     chains = {f"{chain}[{number}]": layer for chain in CHAINS for number, layer in enumerate(getattr(model, chain))}
     parts = {**chains, "digit_head": model.digit_head, "comparator": model.comparator}

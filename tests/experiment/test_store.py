@@ -221,6 +221,14 @@ def test_a_damaged_run_json_is_one_line(tmp_path: Path, content: bytes) -> None:
         read_about(tmp_path)
 
 
+def test_a_folder_of_runs_is_no_run(tmp_path: Path) -> None:
+    """The runs in it are named, in natural order."""
+    for name in ("run=10", "run=9"):
+        write_run(tmp_path / "sweep" / name, [result(0)])
+    with pytest.raises(RunError, match=rf"run\.json in it\); it is a folder of 2 runs: name one of them, {tmp_path}/sweep/run=9 for example"):
+        read_about(tmp_path / "sweep")
+
+
 @pytest.mark.parametrize("change", [{"started": None}, {"resumed": 5}, {"seeds": ["a", None]}, {"configuration": {}}, {"parameters": "1"}])
 def test_a_run_json_that_somebody_has_changed_is_one_line(tmp_path: Path, change: dict[str, Any]) -> None:
     """Also where it is JSON of the right shape: a configuration that is not that of its hash would pool what does not belong together."""

@@ -97,7 +97,10 @@ def test_differences_show_the_comparisons() -> None:
     assert dot.get_xdata() == pytest.approx([100 * comparisons["difference"][0]])
     assert open_bar.get_xdata() == pytest.approx([-0.12 * 20, 20])
     assert "at the edge: infinite" in said(figure)
-    assert (dot.get_markerfacecolor(), hollow.get_markerfacecolor()) == (drawing.COLOURS[0], "white")
+    assert (dot.get_markerfacecolor(), hollow.get_markerfacecolor()) == (drawing.COLOURS[1], "white")
+    assert [line.get_color() for line in (bar, open_bar)] == drawing.COLOURS[1:3]  # those of the other figures
+    moved = rows.differences(comparisons, order=[comparisons["label"][0], "net1", comparisons["label"][1]])
+    assert [line.get_color() for line in moved.axes[0].lines[1::2]] == [drawing.COLOURS[0], drawing.COLOURS[2]]
     drawable(figure)
 
 

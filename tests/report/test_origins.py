@@ -67,7 +67,7 @@ def test_the_report_says_what_was_typed(main: Callable[..., Ended], tmp_path: Pa
     write_typed(tmp_path / "s", "model=net1,net2", "ladder=<script>\x1b[2J")
     ended = main(tmp_path / "s")
     assert ended.code == 0
-    assert r"typed   python -m digitcmp --multirun model=net1,net2 'ladder=<script>\x1b[2J'" in ended.out
+    assert r"command python -m digitcmp --multirun model=net1,net2 'ladder=<script>\x1b[2J'" in ended.out
     text = (tmp_path / "s" / "summary" / "report.html").read_text()
     assert f"# {tmp_path / 's'}</span>\npython -m digitcmp --multirun model=net1,net2" in text
     assert "ladder=<script>" not in text

@@ -155,6 +155,17 @@ def test_summary_counts_and_averages_the_done_rounds(tmp_path: Path) -> None:
     assert mean_and_deviation(pd.Series([0.8875])) == "88.75 %"
 
 
+def test_summary_says_what_is_untrained(tmp_path: Path) -> None:
+    """One round, and some of several; nothing where all have learnt something."""
+    write_records(tmp_path)
+    about = read_about(tmp_path)
+    rounds = read_frames(tmp_path, about).rounds.assign(majority_accuracy=0.575)  # accuracies of 60 and 80 %
+    told = "hardly better than always the more frequent answer (57.5 %)"
+    assert dict(summary_rows(about, rounds))["untrained"] == f"1 of 2 rounds: {told}"
+    assert dict(summary_rows(about, rounds[rounds["test_accuracy"] == 0.6]))["untrained"] == told
+    assert "untrained" not in dict(summary_rows(about, rounds.assign(majority_accuracy=0.5)))
+
+
 def test_summary_of_a_trained_run(trained: Run) -> None:
     """From its records in memory, the same as from those on disk; then where its files are."""
     rounds = read_frames(trained.directory, read_about(trained.directory)).rounds

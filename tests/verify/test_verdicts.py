@@ -48,7 +48,7 @@ def test_what_is_wrong_with_one_round_decides() -> None:
     """Nine equal ones don't help, and neither does a test."""
     wrong = table(one={"found": ["", "seed 1, epoch 3: …", *[""] * 8], "equal": [True, False, *[True] * 8]})
     assert wrong.loc[0, ["verdict", "found", "wrong"]].tolist() == ["different", "seed 1, epoch 3: …", 1]
-    assert statement(wrong) == "1 of 10 rounds trained again is otherwise than on record."
+    assert statement(wrong) == "1 of 10 rounds trained again differs from the record."
     contradicted = table(one={"equal": [True] * 10}, found={"one": "seed 99: …"})
     assert contradicted.loc[0, ["verdict", "found", "wrong"]].tolist() == ["different", "seed 99: …", 0]
 

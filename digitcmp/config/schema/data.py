@@ -74,4 +74,4 @@ class DataConfig:
     seed: int | None = key(
         None, at_least=0, help="the pairs of this seed, for all rounds, whose weights differ; null: each round has its own"
     )
-    normalize_test: bool = key(True, help="false: only training images are normalised, a published quirk of seed 001")
+    normalize_test: bool = key(True, help="false: only training images are normalised, a published quirk of project 001")

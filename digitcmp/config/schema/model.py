@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from digitcmp.config.schema.key import MISSING, key
 from digitcmp.config.schema.layers import NORM, ConvLayer, DenseLayer
 
-DROP_LOGITS = "dropout of its logits when model.dropout is above 0: a published quirk of seed 001"
+DROP_LOGITS = "dropout of its logits when model.dropout is above 0: a published quirk of project 001"
 INITS = ("torch", "kaiming", "xavier", "orthogonal")  # functions of digitcmp.model.initial
 
 
@@ -57,7 +57,7 @@ class Comparator:
     target: str = key("le", choices=("le", "gt", "same"), help="what posterior computes the probability of: data.target")
     temperature: float = key(1.0, above=0, help="of posterior: logits are divided by it; below 1, likely digits weigh more")
     detach: bool = key(False, help="read a copy that sends no gradient back")
-    relu: bool = key(False, help="the output passes a ReLU, so that its gradient can die: a published quirk of seed 001")
+    relu: bool = key(False, help="the output passes a ReLU, so that its gradient can die: a published quirk of project 001")
     norm: bool = key(False, help=NORM)
     drop_logits: bool = key(False, help=DROP_LOGITS)
     hidden: list[DenseLayer] = key(factory=list, help="dense layers between what it reads and the answer")
@@ -75,7 +75,7 @@ class ModelConfig:
         False, help="batch norm is tested with the statistics of the batch, of test_batch pairs: a published quirk of net4"
     )
     dropout: float = key(0.0, at_least=0, below=1, help="share of the units left out in training, in the layers that are marked drop")
-    test_dropout: bool = key(False, help="dropout stays on in the test: a published quirk of seed 001")
+    test_dropout: bool = key(False, help="dropout stays on in the test: a published quirk of project 001")
     own_dense: bool = key(False, help="digits that share a tower have digit_dense and a digit_head each")
     shared_norm: bool = key(False, help="digits that have a tower each share its norms")
     init: str = key("torch", choices=INITS, help="how weights begin; torch: uniform within 1 / sqrt(fan-in)")
