@@ -225,7 +225,9 @@ def test_a_folder_of_runs_is_no_run(tmp_path: Path) -> None:
     """The runs in it are named, in natural order."""
     for name in ("run=10", "run=9"):
         write_run(tmp_path / "sweep" / name, [result(0)])
-    with pytest.raises(RunError, match=rf"run\.json in it\); it is a folder of 2 runs: name one of them, {tmp_path}/sweep/run=9 for example"):
+    with pytest.raises(
+        RunError, match=rf"run\.json in it\); it is a folder of 2 runs: name one of them, {tmp_path}/sweep/run=9 for example"
+    ):
         read_about(tmp_path / "sweep")
 
 
