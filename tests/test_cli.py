@@ -121,6 +121,8 @@ BAD = {
     "epochs=0": "epochs=0: must be a whole number, at least 1",
     "batch_size=0": "batch_size=0: must be a whole number, at least 1",
     "batch_size=5000": "batch_size=5000: there are 1000 training pairs",
+    "model=decoder data.target=three model.comparator.outputs=3": "data.target=three: model.comparator.reads=posterior tells two answers",
+    "model=net4 data.train_pairs=1 batch_size=1": "data.train_pairs: there is 1 training pair, for which batch norm is not defined",
     "model=net4 batch_size=999": "batch_size=999: a batch of one pair is left of 1000 pairs",
     "seed=-1": "seed=-1: must be a whole number, at least 0",
     "seed=1.5": "seed=1.5: must be a whole number",

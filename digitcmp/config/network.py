@@ -98,13 +98,13 @@ def comparator_has_input(config: Config) -> None:
         )
     if reading.of == "each" and config.model.joint:
         raise ConfigError(f"model.comparator.reads={reads}: {config.model.name} has one joint tower, and no features of each digit")
+    if reads == "posterior":
+        posterior_is_possible(config)
     three, outputs = TARGETS[config.data.target].outputs == 3, config.model.comparator.outputs
     if three != (outputs == 3):
         wanted = 3 if three else "1 or 2"
         raise ConfigError(f"model.comparator.outputs={outputs}: data.target={config.data.target} needs {wanted}")
-    if reads == "posterior":
-        posterior_is_possible(config)
-    elif config.model.comparator.temperature != 1:
+    if reads != "posterior" and config.model.comparator.temperature != 1:
         raise ConfigError(
             f"model.comparator.temperature={config.model.comparator.temperature}: is for model.comparator.reads=posterior, not {reads}"
         )
@@ -131,6 +131,10 @@ def pairs_are_of_two_digits(config: Config) -> None:
 def posterior_is_possible(config: Config) -> None:
     """A comparison without parameters needs a head per digit, the question that is asked, and nothing that it would not use."""
     comparator = config.model.comparator
+    if config.data.target == "three":
+        raise ConfigError(
+            "data.target=three: model.comparator.reads=posterior tells two answers apart; choose le, gt or same, or other reads"
+        )
     if comparator.target != config.data.target:
         raise ConfigError(
             f"model.comparator.target={comparator.target}: the question is data.target={config.data.target}; give both the same value"

@@ -45,6 +45,8 @@ def pairs_are_of_use(config: Config) -> None:
     pairs = data.train_pairs - data.val_pairs
     if batch > pairs:
         raise ConfigError(f"batch_size={batch}: there {are(pairs)} {counted(pairs, 'training pair')}; use at most {pairs}")
+    if batch_norm(config.model) and pairs == 1:
+        raise ConfigError("data.train_pairs: there is 1 training pair, for which batch norm is not defined; use more")
     if batch_norm(config.model) and (batch == 1 or pairs % batch == 1):
         raise ConfigError(
             f"batch_size={batch}: a batch of one pair is left of {counted(pairs, 'pair')}, for which batch norm is not defined; "
@@ -143,6 +145,10 @@ def auto_can_look(config: Config) -> None:
         return
     if not config.test:
         raise ConfigError("rounds=auto: looks at test accuracies, and test=false leaves none; give a number, as in rounds=10")
+    if config.data.folds is not None:
+        raise ConfigError(
+            "rounds=auto: compares networks, and would take the folds of a cross-validation for such; give a number, as in rounds=10"
+        )
     if auto.max < auto.batch:
         raise ConfigError(f"auto.max={auto.max}: the first batch has auto.batch={auto.batch} rounds; use at least as many")
     if auto.max > MOST_LOOKS * auto.batch:

@@ -18,6 +18,7 @@ MAY_HAVE = dict.fromkeys(("engine", "device", "torch", "digitcmp", "python", "gi
     "platform": dict,
     "plugins": dict,
 }
+OWN = ("npz", "folder")  # sources that have no usual place
 TEXTS = ("tags", "hosts", "changes")  # lists to which every command adds
 LARGEST = 2**63 - 1  # of whole numbers in tables
 DEEPEST = 20  # values within values; a configuration has four
@@ -90,9 +91,13 @@ def with_job(jobs: list[list[int]], job: list[int] | None) -> list[list[int]]:
 
 def data_root(about: dict[str, Any], wanted: str | None) -> str:
     """The data.root with which a run on record is trained or asked again: the one that is wanted, else its own where that is there,
-    else the usual one."""
+    else the usual one. Raises RunError where data of one's own are no longer where they were, for which there is no usual place."""
     own = about.get("data_root")
-    return wanted or (own if own and Path(own).exists() else os.environ.get("DIGITCMP_DATA", "data"))
+    if wanted or (own and Path(own).exists()):
+        return str(wanted or own)
+    if own and about["configuration"]["data"]["source"] in OWN:
+        raise RunError(f"{own}, the data that this run was trained on, is not there any more; say where it is now with --root")
+    return os.environ.get("DIGITCMP_DATA", "data")
 
 
 def wrong_about(about: Any, hashed: bool = True) -> str:

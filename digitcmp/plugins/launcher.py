@@ -115,6 +115,7 @@ class DigitcmpLauncher(Launcher):
 
     def decide(self, jobs: list[Job]) -> list[JobReturn]:
         """Train the jobs of a sweep with rounds=auto. They are compared with each other: one that is refused stops all of them."""
+        from digitcmp.auto import plan_file
         from digitcmp.auto.training import train_auto
 
         if self.config.hydra.sweeper.get("max_batch_size"):
@@ -123,6 +124,7 @@ class DigitcmpLauncher(Launcher):
         runner = JobRunner(self, returns.__setitem__)
         runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
         check_jobs(jobs)
+        plan_file.make(runs, self.folder)  # another plan is refused before anything is written
         print_untrained(runs, console := Terminal())
         print_resumed(runs, console)
         self.begin(runs, first=True)

@@ -124,10 +124,24 @@ def find_effects(
     as in `effects_by_distance`."""
     design = find_design(configurations)
     values = common_values(rounds, metric) if design else None
-    if design is None or values is None or values.empty or len(values.columns) < len(design.upper):
+    if (
+        design is None
+        or values is None
+        or values.empty
+        or len(values.columns) < len(design.upper)
+        or without_rounds(rounds, configurations)
+    ):
         return None
     near = pd.DataFrame() if distances is None else effects_by_distance(distances, design)
     return Effects(design, average_effects(values, design), effects_apart(rounds, design, metric), near, len(values))
+
+
+def without_rounds(rounds: pd.DataFrame, configurations: pd.DataFrame) -> list[str]:
+    """The cells of a full factorial all of whose rounds failed: what would stand instead of them is no figure of theirs."""
+    if find_design(configurations) is None:
+        return []
+    done = (rounds["status"] == "done").groupby(rounds["label"], observed=True).any()
+    return [str(label) for label in done.index[~done]]
 
 
 def common_values(rounds: pd.DataFrame, metric: Metric) -> pd.DataFrame:

@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from digitcmp.errors import RunError
 from digitcmp.given import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NONE = "–"  # where there is no value
 UNTRAINED = 0.03  # a round that is no further above always giving the more frequent answer has learnt nothing
@@ -107,6 +108,6 @@ def unknown(option: str, wanted: object, kind: str, known: Sequence[str]) -> Run
     return RunError(f"{option} {shown(wanted)}: there is no such {kind}{nearest}; choose one of {', '.join(map(repr, known))}")
 
 
-def is_untrained(done: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> "pd.Series[bool]":
+def is_untrained(done: "pd.DataFrame", metric: Metric = TEST_ACCURACY) -> "pd.Series[bool]":
     """Which rounds have learnt nothing: no more than 3 points above always giving the more frequent answer, or anywhere below."""
     return (done[metric.column] - done["majority_accuracy"]).round(DECIMALS) <= UNTRAINED

@@ -1,5 +1,6 @@
 """How a search stands, while it runs and after it, from the folders of its trials: no test pair has been seen there."""
 
+import json
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from digitcmp.counting import counted
+from digitcmp.errors import DAMAGED
 from digitcmp.report.origins import Typed, read_typed, sweep_of
 from digitcmp.report.runs import read_frames, was_tested
 from digitcmp.terminal import Terminal, say
@@ -17,6 +19,7 @@ from digitcmp.terminal import Terminal, say
 State = Literal["complete", "pruned", "failed", "running", "waiting"]
 STATES: dict[str, State] = {"done": "complete", "pruned": "pruned", "failed": "failed", "running": "running"}
 FINALISTS = "finalists"  # the folder of the runs of a final
+FINAL = "final.json"  # there: which trials are in the present final, and on which seeds they meet; those of earlier ones stay
 SUMMARY = Path("summary", "search.md")  # what a search writes at its end
 
 
@@ -63,22 +66,34 @@ def read_searches(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[SearchSta
             found.sort(key=lambda one: one[0])
             read = [(directory, read_trial(directory, about, typed)) for directory, about in found]
             own = {trial.name: trial for directory, trial in read if directory.parent == folder}
-            met = [trial for directory, trial in read if directory.parent.name == FINALISTS]
+            met = in_final(folder, [one for one in found if one[0].parent.name == FINALISTS], typed)
             # a finalist has the values of its trial, and seeds of its own
             finalists = [replace(trial, values=own[trial.name].values) if trial.name in own else trial for trial in met]
             searches.append(SearchStatus(folder, typed, list(own.values()), finalists))
     return searches
 
 
-def read_trial(directory: Path, about: dict[str, Any], typed: Typed) -> SearchTrial:
-    """A trial from its folder; only a complete one has a value."""
-    rounds = read_frames(directory, about, ()).rounds
-    values = rounds.loc[rounds["status"] == "done", "val_accuracy"].dropna()
+def in_final(folder: Path, found: list[tuple[Path, dict[str, Any]]], typed: Typed) -> list[SearchTrial]:
+    """Those of the present final, on its seeds: a search that goes on, or has other keys, holds another one, and runs of earlier ones stay.
+    All of them where nobody knows, as in a search of an earlier version."""
+    try:
+        told = json.loads((folder / FINALISTS / FINAL).read_text(encoding="utf-8"))
+        numbers, seeds = {int(number) for number in told["trials"]}, [int(seed) for seed in told["seeds"]]
+    except (OSError, *DAMAGED):
+        return [read_trial(directory, about, typed) for directory, about in found]
+    names = {f"trial_{number:04d}" for number in numbers}
+    return [read_trial(directory, about, typed, seeds) for directory, about in found if directory.name in names]
+
+
+def read_trial(directory: Path, about: dict[str, Any], typed: Typed, seeds: Sequence[int] | None = None) -> SearchTrial:
+    """A trial from its folder; only a complete one has a value. seeds: those that count, its own by default."""
+    rounds, wanted = read_frames(directory, about, ()).rounds, list(about["seeds"] if seeds is None else seeds)
+    values = rounds.loc[(rounds["status"] == "done") & rounds["seed"].isin(wanted), "val_accuracy"].dropna()
     state = STATES.get(about["status"], "waiting")
-    if state == "complete" and len(values) < len(about["seeds"]):
+    if state == "complete" and len(values) < len(wanted):
         state = "waiting"
     accuracy = float(values.mean()) if state == "complete" else None
-    return SearchTrial(directory.name, state, suggested(about, typed), list(about["seeds"]), accuracy)
+    return SearchTrial(directory.name, state, suggested(about, typed), wanted, accuracy)
 
 
 def suggested(about: dict[str, Any], typed: Typed) -> dict[str, str]:
@@ -89,7 +104,7 @@ def suggested(about: dict[str, Any], typed: Typed) -> dict[str, str]:
         given = [part.split("=", 1) for part in shlex.split(str(about.get("command"))) if "=" in part]
     except ValueError:  # not a command line
         return {}
-    return {key.lstrip("+"): value for key, value in given if key in spaces and spaces[key] != value}
+    return {key.lstrip("+"): value for key, value in given if key in spaces and spaces[key].lower() != value.lower()}  # false is False
 
 
 def print_search(search: SearchStatus, console: Console | None = None) -> None:
@@ -113,6 +128,6 @@ def print_search(search: SearchStatus, console: Console | None = None) -> None:
             say(where, " ".join(f"{key}={value}" for key, value in best.values.items()), " " * len(lead))
     else:
         say(where, "no trial is complete yet", lead, "bold")
-    say(where, search.typed.command, "typed   ")
+    say(where, search.typed.command, "command ")
     if (search.folder / SUMMARY).is_file():
         say(where, str(search.folder / SUMMARY), "summary ")

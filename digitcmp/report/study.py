@@ -13,7 +13,7 @@ from digitcmp.errors import RunError
 from digitcmp.report import statistics
 from digitcmp.report.cautions import DRAWN, TESTED, TRAINED, cautions, data_keys
 from digitcmp.report.comparisons import compare, find_baseline
-from digitcmp.report.factorial import Effects, find_effects
+from digitcmp.report.factorial import Effects, find_effects, without_rounds
 from digitcmp.report.folds import pooled
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
@@ -69,6 +69,8 @@ def study(
     Raises RunError for folders without runs, for other data, for an unknown baseline, and for a metric that no round has.
     """
     sweep, known = read(folders, metric, names or {}, different_data)
+    if baseline is not None and baseline not in set(known["label"]):
+        baseline = (names or {}).get(baseline, baseline)  # as it was called
     rounds = labelled(sweep.rounds, sweep, known)
     curves = statistics.curve_means(labelled(sweep.epochs, sweep, known), metric)
     table = whole_table(folders, known, rounds, curves, metric)
@@ -85,6 +87,8 @@ def study(
     }
     swept = find_swept(table, known, list(known.columns[3:]))  # behind label, hash and parameters
     warnings = cautions(sweep, rounds, known, table, comparisons) + further_cautions(left_out, plans, len(table))
+    if failed := without_rounds(rounds, known):
+        warnings.append(f"no effects of what was switched, as every round failed: {some(failed)}")
     return Study(
         name=", ".join(name_of(Path(folder)) for folder in folders),
         metric=metric,

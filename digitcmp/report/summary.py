@@ -11,8 +11,9 @@ from rich.text import Text
 
 from digitcmp.config.targets import TARGETS
 from digitcmp.counting import counted
+from digitcmp.experiment.planned import spans
 from digitcmp.inert import line
-from digitcmp.report.metrics import is_untrained
+from digitcmp.report.metrics import DECIMALS, is_untrained
 from digitcmp.report.runs import round_frame, was_tested
 from digitcmp.terminal import say
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from digitcmp.experiment.run import Run
 
 FILES = ("run.json", "rounds.csv", "epochs.csv", "curves.png", "records", "digitcmp.log")
+STRETCHES = 3  # of seeds in a line
 SOME_ROUNDS = 10  # enough for a first impression
 NARROW = 20  # columns that a value needs beside its name
 
@@ -28,7 +30,8 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
     """Names and values of the table, worked out from a run's records."""
     done, seeds, configuration = rounds[rounds["status"] == "done"], about["seeds"], about["configuration"]
     model, optimizer, data, aux_weight = (configuration[name] for name in ("model", "optimizer", "data", "aux_weight"))
-    many = f"{len(done)} of {len(seeds)} done, seeds {seeds[0]} to {seeds[-1]}"
+    stretches = [f"{first} to {last}" if first < last else f"{first}" for first, last in spans(sorted(seeds))]
+    many = f"{len(done)} of {len(seeds)} done, seeds {', '.join(stretches[:STRETCHES])}{', …' * (len(stretches) > STRETCHES)}"
     measured = (
         counted(data["test_pairs"], "test pair")
         if was_tested(about)
@@ -71,7 +74,7 @@ def print_next(run: "Run", console: Console) -> None:
     if rounds == 1:
         steps.append(("how much chance there is in it", ["python", "-m", "digitcmp", *others, f"rounds={SOME_ROUNDS}"]))
     sweep, seeds = ["python", "-m", "digitcmp", "--multirun"], "seed=range(10)"
-    if "aux_weight" in given and not run.config.model.comparator.detach:
+    if "aux_weight" in given and run.config.aux_weight and not run.config.model.comparator.detach:
         without = [f"aux_weight=0,{run.config.aux_weight:g}" if one.startswith("aux_weight=") else one for one in others]
         steps.append(("what the auxiliary loss buys", [*sweep, *without, seeds]))
     elif given <= {"model", "epochs"} and run.config.model.name not in ("net2", "decoder", "decoder_small", "splitnet"):
@@ -91,7 +94,7 @@ def shown(directory: Path) -> str:
 
 def mean_and_deviation(fractions: pd.Series) -> str:
     """Fractions in per cent: the value of one round, mean ± standard deviation (of the sample) of more."""
-    mean = f"{100 * fractions.mean():.2f}"
+    mean = f"{100 * round(fractions.mean(), DECIMALS):.2f}"  # sums in another order differ, and so would halves
     return f"{mean} %" if len(fractions) == 1 else f"{mean} ± {100 * fractions.std():.2f} %"
 
 

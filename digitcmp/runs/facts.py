@@ -13,6 +13,7 @@ from typing import Any
 from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
 from digitcmp.experiment.folders import natural, near
+from digitcmp.report.metrics import DECIMALS
 from digitcmp.runs.notes import read_notes
 from digitcmp.runs.status import RunStatus, look, read_run
 
@@ -46,7 +47,7 @@ def facts_of(run: RunStatus) -> Facts:
     for name in MEASURED:
         values = [value for row in run.rows if row.status == "done" and (value := getattr(row, name)) is not None]
         if values:
-            facts[name] = fmean(values)
+            facts[name] = round(fmean(values), DECIMALS)
     return facts | flat(run.about.get("configuration", {}))
 
 

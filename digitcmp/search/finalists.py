@@ -12,9 +12,10 @@ paired values; the intensification of SMAC (Hutter, Hoos and Leyton-Brown 2011; 
 incumbent on the same seeds. Selection and estimate are on different seeds, so that the luck of the trials counts for nothing.
 
 A final is a study of its own beside the search's, with a trial a finalist: it goes on, and is shared, as a search is. Its rounds are
-in the sweep's folder, `finalists/trial_NNNN`.
+in the sweep's folder, `finalists/trial_NNNN`; `finalists/final.json` says whose final it is now, and on which seeds.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -33,10 +34,12 @@ from rich.console import Console
 from digitcmp.counting import counted
 from digitcmp.errors import SearchError
 from digitcmp.experiment import planned
+from digitcmp.files import write_whole
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.report.comparisons import paired
 from digitcmp.report.metrics import METRICS
 from digitcmp.report.ranks import signed_rank_p
+from digitcmp.report.searching import FINAL, FINALISTS
 from digitcmp.search.algorithms import make_sampler
 from digitcmp.search.loop import Search
 from digitcmp.search.space import Values
@@ -45,7 +48,7 @@ from digitcmp.search.study import VALUES, SharedStudy, open_study
 from digitcmp.search.trial import TrialSpec
 from digitcmp.terminal import tell
 
-FOLDER = "finalists"
+FOLDER = FINALISTS
 NUMBER = "trial"  # the attribute of a finalist that says which trial of the search it is
 FIRST_TEST = 5  # rounds (irace's firstTest)
 LEVEL = 0.1  # two-sided: 5 % on the side of the loser
@@ -202,6 +205,7 @@ def hold(spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Con
         for trial in chosen:
             if trial.number not in there:
                 study.enqueue_trial(trial.params, user_attrs={NUMBER: trial.number})
+    write_whole(spec.folder.absolute() / FOLDER / FINAL, json.dumps({"trials": [trial.number for trial in chosen], "seeds": seeds}) + "\n")
     folders = [spec.folder.absolute() / final.trial_folder(trial.number) for trial in chosen]
     planned.write(spec.folder.absolute(), planned.Planned(dict.fromkeys(folders, (seeds, final.base.epochs))))
     with race.join():

@@ -79,6 +79,8 @@ def draw(folder: Path, count: int, seed: int) -> Drawn:
     for name, some in {"recorded": begun, "broken": rounds[rounds["epochs_trained"] == 0], "drawn": drawn}.items():
         counts[name] = some.groupby("label", observed=False).size().to_numpy()
     epochs = sweep.epochs.merge(drawn[["run_index", "seed"]], on=["run_index", "seed"])
+    ended = set(sweep.runs.loc[sweep.runs["run_status"] != "pruned", "configuration_hash"])
+    counts = counts[known["configuration_hash"].isin(ended) | (counts[["recorded", "broken"]].sum(axis=1) > 0)].reset_index(drop=True)
     published = {**table_contradictions(folder, rounds, known), **reported_contradictions(folder, known)}
     wrong = {**lacking(sweep, known), **published, **contradictions(begun, sweep.epochs)}
     return Drawn(folder, sweep, drawn, epochs, counts, wrong, seed)

@@ -206,12 +206,33 @@ def test_a_single_run(run_cli: Cli, tmp_path: Path) -> None:
     assert seeds_of(tmp_path / "here") == list(range(16))
 
 
+def test_another_plan_is_refused_before_anything_is_written(run_cli: Callable[..., Ended]) -> None:
+    """The command on record stays the one that was carried out."""
+    given = (
+        *TINY,
+        "--multirun",
+        "model=wsn,auxmodel",
+        "rounds=auto",
+        "auto.level=0.5",
+        "auto.batch=2",
+        "hydra.sweep.dir=s",
+        "report=false",
+    )
+    assert run_cli(*given, "auto.max=4").code == 0
+    before = Path("s/multirun.yaml").read_bytes()
+    ended = run_cli(*given, "auto.max=6")
+    assert ended.code == 1
+    assert "auto.json holds another plan (auto.max 4 -> 6" in ended.err
+    assert Path("s/multirun.yaml").read_bytes() == before
+
+
 REFUSED = {
     "rounds=auto auto.margin=0": "auto.margin=0.0: must be a finite number, above 0",
     "rounds=auto auto.batch=10 auto.max=9": "auto.max=9: the first batch has auto.batch=10 rounds; use at least as many",
     "rounds=auto auto.batch=1 auto.max=101": "auto.batch=1: up to auto.max=101, that is over 100 looks; use at least 2",
     "rounds=auto auto.level=0": "auto.level=0.0: must be a finite number, above 0, at most 0.5",
     "rounds=auto test=false data.val_pairs=10": "rounds=auto: looks at test accuracies, and test=false leaves none",
+    "rounds=auto data.folds=5": "rounds=auto: compares networks, and would take the folds of a cross-validation for such",
     "rounds=many": "rounds=many: must be a whole number, or auto",
     "rounds=1.5": "rounds=1.5: must be a whole number, or auto",
     "rounds=auto auto.batch=2 auto.max=4": "auto.max=4: no look could decide anything",

@@ -20,7 +20,7 @@ from digitcmp.config.identity import configuration_hash
 from digitcmp.errors import RunError
 from digitcmp.experiment import about as module
 from digitcmp.experiment import provenance
-from digitcmp.experiment.about import read_about
+from digitcmp.experiment.about import data_root, read_about
 from digitcmp.experiment.provenance import versions
 from digitcmp.experiment.records import LogReader, Records, read_logs, to_record
 from digitcmp.experiment.store import Store
@@ -219,6 +219,22 @@ def test_a_damaged_run_json_is_one_line(tmp_path: Path, content: bytes) -> None:
         Store(tmp_path, {})
     with pytest.raises(RunError, match=r"holds no run \(run\.json"):
         read_about(tmp_path)
+
+
+def test_where_the_data_of_a_run_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they were, or where somebody says they are; of those that have a usual place, there. Data of one's own have none."""
+    monkeypatch.setenv("DIGITCMP_DATA", "usual")
+    (tmp_path / "here.npz").touch()
+    for source, root, wanted, expected in (
+        ("mnist", "gone", None, "usual"),
+        ("mnist", None, None, "usual"),
+        ("npz", str(tmp_path / "here.npz"), None, str(tmp_path / "here.npz")),
+        ("npz", "gone.npz", "there.npz", "there.npz"),
+    ):
+        assert data_root({"data_root": root, "configuration": {"data": {"source": source}}}, wanted) == expected
+    for source in ("npz", "folder"):
+        with pytest.raises(RunError, match=r"^gone, the data that this run was trained on, is not there any more; .* --root$"):
+            data_root({"data_root": "gone", "configuration": {"data": {"source": source}}}, None)
 
 
 def test_a_folder_of_runs_is_no_run(tmp_path: Path) -> None:

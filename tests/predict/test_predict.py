@@ -125,7 +125,7 @@ ARRAYS = {
     "objects": ({"images": np.array([{}, {}], dtype=object)}, "images holds Python objects"),
     "one digit": ({"images": ZERO[:, :1]}, "must be square, [N, 2, s, s]"),
     "other size": ({"images": np.zeros((3, 2, 16, 14), dtype=np.uint8)}, "must be square, [N, 2, s, s]"),
-    "none": ({"images": ZERO[:0]}, "images are [0, 2, 14, 14]"),
+    "none": ({"images": ZERO[:0]}, "it has no pair (images are [0, 2, 14, 14])"),
     "whole numbers": ({"images": ZERO.astype(np.int64)}, "images are int64"),
     "too bright": ({"images": ZERO + 255}, "values from 255 to 255"),
     "no numbers": ({"images": ZERO + np.nan}, "must be finite"),

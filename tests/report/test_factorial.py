@@ -25,6 +25,7 @@ from digitcmp.report.factorial import (
     effects_by_distance,
     find_design,
     find_effects,
+    without_rounds,
 )
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY
 from digitcmp.report.study import study
@@ -201,6 +202,19 @@ def test_failed_rounds_count_or_leave_their_seed_out() -> None:
     assert (apart.loc[("c3", "c7"), "lost"], apart.loc[("c3", "c7"), "pairs"]) == (1, 6)
 
 
+def test_cells_whose_rounds_all_failed_have_no_effects() -> None:
+    """What would stand instead of them is not theirs; one that has a round left is told of by its failed ones."""
+    rounds = noiseless()
+    own = rounds["label"] == "c7"
+    rounds.loc[own & (rounds["seed"] > 0), ["status", "test_accuracy"]] = ["failed", np.nan]
+    assert without_rounds(rounds, cells()) == []
+    assert find_effects(rounds, cells()) is not None
+    rounds.loc[own, ["status", "test_accuracy"]] = ["failed", np.nan]
+    assert without_rounds(rounds, cells()) == ["c7"]
+    assert find_effects(rounds, cells()) is None
+    assert without_rounds(rounds, cells().head(7)) == []  # no factorial
+
+
 def by_hand(seeds: int = 6) -> pd.DataFrame:
     """Distances of `noiseless` rounds: the auxiliary loss buys 20 points for equal digits, and nothing where they are 5 apart."""
     keys = product(zip(cells()["label"], product([0, 1], [1, 0], [0, 1]), strict=True), range(seeds), ((0, 100), (5, 40), (9, 0)))
@@ -267,6 +281,16 @@ def test_figures_show_what_was_worked_out() -> None:
     middles = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [float(line.get_xdata()[0]) for line in middles] == pytest.approx([5.5, 2.5, 0, 1, 0, 0], abs=1e-9)  # type: ignore[index,arg-type]
     drawable(figure)
+
+
+def test_the_report_says_why_there_are_no_effects(tmp_path: Path) -> None:
+    """Every round of one cell failed."""
+    for aux, shared in product([0.0, 1.0], [False, True]):
+        accuracies = dict.fromkeys(range(4), None if aux and shared else 0.8)
+        write_run(tmp_path / f"{aux},{shared}", accuracies, configuration(aux_weight=aux, model__weight_sharing=shared))
+    found = study([tmp_path])
+    assert found.effects is None
+    assert [line for line in found.warnings if line.startswith("no effects of what was switched, as every round failed: ")]
 
 
 def test_the_report_of_a_full_factorial(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What was typed, what was begun together, and what is compared only when that is asked for."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,8 @@ import yaml
 from digitcmp.errors import RunError
 from digitcmp.report import cli as command
 from digitcmp.report.frames import read_abouts, read_sweep
-from digitcmp.report.origins import are_unrelated, commands
-from digitcmp.report.searching import read_searches
+from digitcmp.report.origins import Typed, are_unrelated, commands
+from digitcmp.report.searching import FINAL, FINALISTS, read_searches, suggested
 from digitcmp.report.study import study
 from tests.conftest import Ended
 from tests.report.made import configuration, write_run
@@ -222,6 +223,39 @@ def test_a_search_reports_its_final(main: Callable[..., Ended], tmp_path: Path) 
     assert lines[3].strip() == "aux_weight=0.0"
 
 
+def test_finalists_of_an_earlier_final_do_not_count(tmp_path: Path) -> None:
+    """Nor do their other seeds: the search says who is in the present final, and on which seeds."""
+    write_search(tmp_path / "search")
+    for number, values in {0: (0.9, 0.7), 1: (0.99, 0.99), 3: (0.8, 0.82)}.items():
+        seeds = dict(zip((100, 101), values, strict=True))
+        about = {"status": "done", "seeds": list(seeds), "jobs": [[1, number]]}
+        write_run(
+            tmp_path / "search" / FINALISTS / f"trial_{number:04d}",
+            seeds,
+            configuration(test=False, aux_weight=number / 2),
+            others=0.1,
+            **about,
+        )
+
+    def best() -> tuple[str, float, int]:
+        (search,) = read_searches(read_abouts([tmp_path], False, []))
+        assert search.best is not None
+        return search.best.name, round(search.best.accuracy or 0, 4), len(search.finalists)
+
+    assert best() == ("trial_0001", 0.89, 3)  # of an earlier version, which does not say
+    final = tmp_path / "search" / FINALISTS / FINAL
+    final.write_text(json.dumps({"trials": [0, 3], "seeds": [100, 101]}))
+    assert best() == ("trial_0003", 0.71, 2)
+    final.write_text(json.dumps({"trials": [0, 3], "seeds": [100]}))
+    assert best() == ("trial_0000", 0.8, 2)
+
+
+def test_values_as_they_were_typed_are_not_found_ones() -> None:
+    """`report=false` is what the command of a trial calls `report=False`."""
+    typed = Typed([], ["report=false", "aux_weight=interval(0,2)"], {})
+    assert suggested({"command": "python -m digitcmp report=False aux_weight=0.5"}, typed) == {"aux_weight": "0.5"}
+
+
 def test_a_search_that_minimises(tmp_path: Path) -> None:
     """Its best is the lowest; of one without a complete trial there is none."""
     write_search(tmp_path)
@@ -238,3 +272,13 @@ def test_a_study_refuses_what_the_command_refuses(tmp_path: Path) -> None:
     write_run(tmp_path / "b" / "1", OTHERS, configuration(data__target="gt"))
     with pytest.raises(RunError, match=r"not compared, as data.target differs \(le in .*a; gt in .*b\)"):
         study([tmp_path])
+
+
+def test_a_baseline_by_either_name(tmp_path: Path) -> None:
+    """As it is called, or as it was called before it got another name; what is called so goes first."""
+    for name in ("net1", "wsn"):
+        write_run(tmp_path / name, dict.fromkeys(range(3), 0.8), configuration(model__name=name))
+    assert study([tmp_path], "wsn", names={"wsn": "Ours"}).baseline == "Ours"
+    assert study([tmp_path], "Ours", names={"wsn": "Ours"}).baseline == "Ours"
+    assert study([tmp_path], "wsn", names={"net1": "wsn", "wsn": "net1"}).configurations["model.name"].tolist() == ["net1", "wsn"]
+    assert study([tmp_path], "wsn", names={"net1": "wsn", "wsn": "net1"}).baseline == "wsn"

@@ -150,6 +150,9 @@ def test_summary_counts_and_averages_the_done_rounds(tmp_path: Path) -> None:
     assert rows["data"] == "digits, 800 training and 500 test pairs"
     assert rows["rounds"] == "2 of 3 done, seeds 0 to 2"
     assert rows["test accuracy"] == "70.00 ± 14.14 %"
+    assert mean_and_deviation(pd.Series([0.51875 - 1e-12])) == "51.88 %"
+    for seeds, told in (([5, 6, 0, 1], "0 to 1, 5 to 6"), ([0, 2, 4, 6], "0, 2, 4, …"), ([7, 8, 9], "7 to 9")):
+        assert dict(summary_rows({**about, "seeds": seeds}, rounds))["rounds"] == f"2 of {len(seeds)} done, seeds {told}"
     about["configuration"]["ensemble"] = 2
     assert dict(summary_rows(about, rounds))["network"] == "wsn, 27,884 parameters in 2 networks"
     assert mean_and_deviation(pd.Series([0.8875])) == "88.75 %"

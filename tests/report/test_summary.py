@@ -29,6 +29,7 @@ def proposed(out: str) -> list[list[str]]:
         ([*TINY, "model=wsn", "rounds=2"], ["mistakes"]),
         ([*TINY, "model=net2", "rounds=2", "batch_size=50", "data.target=three"], []),
         ([*TINY, "rounds=2", "save_model=false"], ["model=net2,wsn"]),
+        ([*TINY, "model=wsn", "aux_weight=0", "rounds=2", "save_model=false"], []),
     ],
     ids=" ".join,
 )

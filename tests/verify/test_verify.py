@@ -400,6 +400,18 @@ def test_folders_without_runs(verify: Verify, tmp_path: Path) -> None:
     assert "there is no such folder" in verify(tmp_path / "nowhere").err
 
 
+def test_trials_that_were_pruned_are_nothing_to_verify(verify: Verify, sweep: Path) -> None:
+    """Before their first round was over: there is no verdict on them, and none is missing."""
+    shutil.copytree(sweep / "b", sweep / "c")
+    shutil.rmtree(sweep / "c" / "records")
+    change_configuration(sweep / "c", lambda configuration: configuration["optimizer"].update(lr=0.123))
+    about = json.loads((sweep / "c" / "run.json").read_text())
+    (sweep / "c" / "run.json").write_text(json.dumps({**about, "status": "pruned"}))
+    ended = verify(sweep, "--rounds", "1", "--seed", "1")
+    assert ended.code == 0, ended.out + ended.err
+    assert "too few" not in ended.out
+
+
 def test_missing_data(verify: Verify, sweep: Path, tmp_path: Path) -> None:
     """A data set that is not on this machine, and cannot be put there."""
     change_configuration(sweep / "b", lambda configuration: configuration["data"].update(source="mnist"))

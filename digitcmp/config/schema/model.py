@@ -54,7 +54,9 @@ class Comparator:
         help="what the last layer reads; posterior: no layer, the answer follows from the two digits' probabilities",
     )
     outputs: int = key(1, choices=(1, 2, 3), help="logits: 1 with binary cross-entropy, 2 with cross-entropy; 3: data.target=three")
-    target: str = key("le", choices=("le", "gt", "same"), help="what posterior computes the probability of: data.target")
+    target: str = key(
+        "le", choices=("le", "gt", "same", "three"), help="what posterior computes the probability of: data.target, but three"
+    )
     temperature: float = key(1.0, above=0, help="of posterior: logits are divided by it; below 1, likely digits weigh more")
     detach: bool = key(False, help="read a copy that sends no gradient back")
     relu: bool = key(False, help="the output passes a ReLU, so that its gradient can die: a published quirk of project 001")
