@@ -43,6 +43,7 @@ from digitcmp.report.statistics import CARRIED, carried_forward, chance
 LONGEST = (80, 120)  # characters of a title, and of a note
 LOSS = "train_loss"
 MADE_OF = "digitcmp records"  # what a picture says it shows (`fingerprint`)
+DIGEST = 16  # bytes of what it says
 BEGINNING = 1000  # bytes of a picture, in which it says so
 # line styles tell the lines apart in grey
 STYLES: dict[str, dict[str, Any]] = {
@@ -163,7 +164,7 @@ curve_sheet = lru_cache(maxsize=16)(CurveSheet)
 def fingerprint(directory: Path) -> str:
     """Of all that is on record of a run; empty where nothing is. By content: times of files say nothing where clocks are set back, or
     folders copied. Raises RunError when it cannot be read."""
-    digest, paths = hashlib.blake2b(digest_size=16), log_paths(directory)
+    digest, paths = hashlib.blake2b(digest_size=DIGEST), log_paths(directory)
     for path in paths:
         digest.update(read_from(path, 0))
     return digest.hexdigest() if paths else ""
@@ -175,7 +176,7 @@ def shown(path: Path) -> str:
     with suppress(OSError):  # there is none
         if not is_special(path):
             with path.open("rb") as file:
-                found = re.search(rb"tEXt%s\0([0-9a-f]+)" % MADE_OF.encode(), file.read(BEGINNING))
+                found = re.search(rb"tEXt%s\0([0-9a-f]{%d})" % (MADE_OF.encode(), 2 * DIGEST), file.read(BEGINNING))
     return found[1].decode() if found else ""
 
 

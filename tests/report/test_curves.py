@@ -16,7 +16,7 @@ from digitcmp.experiment.store import Store
 from digitcmp.report import build, curves
 from digitcmp.report import cli as command
 from digitcmp.report.build import make_report
-from digitcmp.report.curves import CurveAxes, CurveSheet, fingerprint, shown
+from digitcmp.report.curves import MADE_OF, CurveAxes, CurveSheet, fingerprint, shown
 from digitcmp.train.results import RoundResult
 from tests.experiment.made import EPOCH, ROUND, logs_of
 from tests.report.made import configuration, write_run
@@ -50,6 +50,14 @@ def test_missing_and_outdated_curves_are_drawn(runs: list[Path], tmp_path: Path)
     assert len({fingerprint(run) for run in runs}) == 3
     shutil.copytree(tmp_path, tmp_path / "copy", copy_function=shutil.copyfile)
     assert [shown(tmp_path / "copy" / run.name / "curves.png") for run in runs] == [fingerprint(run) for run in runs]
+
+
+@pytest.mark.parametrize("check", [b"\x8f\x00\x01\x02", b"0a1b", b"ffff"])
+def test_what_a_picture_was_made_of_ends_where_it_ends(tmp_path: Path, check: bytes) -> None:
+    """Whatever the check sum behind it looks like: one in sixteen begins as if it went on."""
+    made_of = "0123456789abcdef" * 2
+    (tmp_path / "curves.png").write_bytes(b"\x89PNG" + b"tEXt" + MADE_OF.encode() + b"\0" + made_of.encode() + check)
+    assert shown(tmp_path / "curves.png") == made_of
 
 
 @pytest.mark.parametrize(
