@@ -29,9 +29,9 @@ def read_pairs(path: Path, size: int) -> NamedPairs:
     if "images" not in arrays:
         raise DataError(f"{path}: it has no array named images (its arrays: {', '.join(sorted(arrays)) or 'none'})")
     images, digits = arrays["images"], arrays.get("digits")
-    if not len(images.shape) or not len(images):
+    if not images.size:
         raise DataError(f"{path}: it has no pair (images are {list(images.shape)})")
-    if images.ndim != 4 or images.shape[1] != 2 or images.shape[2] != images.shape[3] or not images.size:
+    if images.ndim != 4 or images.shape[1] != 2 or images.shape[2] != images.shape[3]:
         raise DataError(f"{path}: images are {list(images.shape)}; they must be square, [N, 2, s, s]")
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise DataError(f"{path}: images are {images.dtype}; they must be uint8, or floats from 0 to 1")

@@ -16,6 +16,7 @@ from digitcmp.report.comparisons import by_seed, paired
 from digitcmp.report.labels import is_number, short_keys, shown
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.ranks import LEVEL
+from digitcmp.report.statistics import without_done
 
 Matrix = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Values = np.ndarray[Any, np.dtype[np.bool_]]
@@ -120,28 +121,15 @@ def shown_level(level: Any) -> str:
 def find_effects(
     rounds: pd.DataFrame, configurations: pd.DataFrame, metric: Metric = TEST_ACCURACY, distances: pd.DataFrame | None = None
 ) -> Effects | None:
-    """The effects of a full factorial; None where these configurations are none, or have no seed in common. distances: of these rounds,
+    """The effects of a full factorial; None where these configurations are none, have no seed in common, or are without a round
+    that is done, as nothing of theirs could stand for it. distances: of these rounds,
     as in `effects_by_distance`."""
     design = find_design(configurations)
     values = common_values(rounds, metric) if design else None
-    if (
-        design is None
-        or values is None
-        or values.empty
-        or len(values.columns) < len(design.upper)
-        or without_rounds(rounds, configurations)
-    ):
+    if design is None or values is None or values.empty or len(values.columns) < len(design.upper) or without_done(rounds):
         return None
     near = pd.DataFrame() if distances is None else effects_by_distance(distances, design)
     return Effects(design, average_effects(values, design), effects_apart(rounds, design, metric), near, len(values))
-
-
-def without_rounds(rounds: pd.DataFrame, configurations: pd.DataFrame) -> list[str]:
-    """The cells of a full factorial all of whose rounds failed: what would stand instead of them is no figure of theirs."""
-    if find_design(configurations) is None:
-        return []
-    done = (rounds["status"] == "done").groupby(rounds["label"], observed=True).any()
-    return [str(label) for label in done.index[~done]]
 
 
 def common_values(rounds: pd.DataFrame, metric: Metric) -> pd.DataFrame:

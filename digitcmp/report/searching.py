@@ -64,8 +64,7 @@ def read_searches(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[SearchSta
     for folder, found in trials.items():
         if typed := read_typed(folder):
             found.sort(key=lambda one: one[0])
-            read = [(directory, read_trial(directory, about, typed)) for directory, about in found]
-            own = {trial.name: trial for directory, trial in read if directory.parent == folder}
+            own = {directory.name: read_trial(directory, about, typed) for directory, about in found if directory.parent == folder}
             met = in_final(folder, [one for one in found if one[0].parent.name == FINALISTS], typed)
             # a finalist has the values of its trial, and seeds of its own
             finalists = [replace(trial, values=own[trial.name].values) if trial.name in own else trial for trial in met]

@@ -92,6 +92,12 @@ def ranked(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> "pd.Series[f
     return values[~lacking].dropna()
 
 
+def without_done(rounds: pd.DataFrame) -> list[str]:
+    """The labels all of whose rounds failed."""
+    done = (rounds["status"] == "done").groupby(rounds["label"], observed=True).any()
+    return [str(label) for label in done.index[~done]]
+
+
 def chance(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> float:
     """The metric of always giving the more frequent answer, the mean over the rounds that are done; NaN for one that is not on pairs."""
     return float(rounds.loc[rounds["status"] == "done", "majority_accuracy"].mean()) if metric.on_pairs else float("nan")

@@ -13,7 +13,7 @@ from digitcmp.errors import RunError
 from digitcmp.report import statistics
 from digitcmp.report.cautions import DRAWN, TESTED, TRAINED, cautions, data_keys
 from digitcmp.report.comparisons import compare, find_baseline
-from digitcmp.report.factorial import Effects, find_effects, without_rounds
+from digitcmp.report.factorial import Effects, find_design, find_effects
 from digitcmp.report.folds import pooled
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
@@ -87,7 +87,7 @@ def study(
     }
     swept = find_swept(table, known, list(known.columns[3:]))  # behind label, hash and parameters
     warnings = cautions(sweep, rounds, known, table, comparisons) + further_cautions(left_out, plans, len(table))
-    if failed := without_rounds(rounds, known):
+    if (failed := statistics.without_done(rounds)) and find_design(known):
         warnings.append(f"no effects of what was switched, as every round failed: {some(failed)}")
     return Study(
         name=", ".join(name_of(Path(folder)) for folder in folders),

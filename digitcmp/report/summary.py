@@ -52,9 +52,9 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
         if len(values):
             rows.append((title, mean_and_deviation(values)))
         if name == "test_accuracy" and len(values) and (untrained := int(is_untrained(done).sum())):
-            many = "" if len(done) == 1 else f"{untrained} of {len(done)} rounds: "
+            which = "" if len(done) == 1 else f"{untrained} of {len(done)} rounds: "
             chance = f"{100 * done['majority_accuracy'].mean():.1f} %"
-            rows.append(("untrained", f"{many}hardly better than always the more frequent answer ({chance})"))
+            rows.append(("untrained", f"{which}hardly better than always the more frequent answer ({chance})"))
     if len(done):
         each = f", {done['seconds'].median():.1f} s a round" if len(done) > 1 else ""
         rows.append(("time", f"{rounds['seconds'].sum():.1f} s of training{each}"))

@@ -25,9 +25,9 @@ from digitcmp.report.factorial import (
     effects_by_distance,
     find_design,
     find_effects,
-    without_rounds,
 )
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY
+from digitcmp.report.statistics import without_done
 from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
 from tests.report.test_figures import drawable, said
@@ -207,12 +207,11 @@ def test_cells_whose_rounds_all_failed_have_no_effects() -> None:
     rounds = noiseless()
     own = rounds["label"] == "c7"
     rounds.loc[own & (rounds["seed"] > 0), ["status", "test_accuracy"]] = ["failed", np.nan]
-    assert without_rounds(rounds, cells()) == []
+    assert without_done(rounds) == []
     assert find_effects(rounds, cells()) is not None
     rounds.loc[own, ["status", "test_accuracy"]] = ["failed", np.nan]
-    assert without_rounds(rounds, cells()) == ["c7"]
+    assert without_done(rounds) == ["c7"]
     assert find_effects(rounds, cells()) is None
-    assert without_rounds(rounds, cells().head(7)) == []  # no factorial
 
 
 def by_hand(seeds: int = 6) -> pd.DataFrame:
@@ -290,7 +289,10 @@ def test_the_report_says_why_there_are_no_effects(tmp_path: Path) -> None:
         write_run(tmp_path / f"{aux},{shared}", accuracies, configuration(aux_weight=aux, model__weight_sharing=shared))
     found = study([tmp_path])
     assert found.effects is None
-    assert [line for line in found.warnings if line.startswith("no effects of what was switched, as every round failed: ")]
+    told = "no effects of what was switched, as every round failed: "
+    assert [line for line in found.warnings if line.startswith(told)]
+    some = study([tmp_path / "0.0,False", tmp_path / "1.0,True"])  # no factorial
+    assert not [line for line in some.warnings if line.startswith(told)]
 
 
 def test_the_report_of_a_full_factorial(tmp_path: Path) -> None:
