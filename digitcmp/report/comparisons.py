@@ -1,6 +1,6 @@
 """Every configuration against a baseline, paired by seed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,17 @@ from digitcmp.report.ranks import LEVEL, Values, hodges_lehmann, probability_bet
 from digitcmp.report.statistics import half_width, ranked
 
 
-def find_baseline(configurations: pd.DataFrame, wanted: str | None) -> str:
-    """The label of the baseline, given as a label or a configuration hash; the first one by default. Raises RunError."""
+def find_baseline(configurations: pd.DataFrame, wanted: str, names: Mapping[str, str] | None = None) -> str:
+    """The label of the baseline, given as a label, as the label that it had before it was renamed, or as a configuration hash.
+
+    names: other names of configurations, by the labels that they had. Raises RunError for one that is not there.
+    """
     labels = [str(label) for label in configurations["label"]]
-    if wanted is None:
-        return labels[0]
-    if isinstance(wanted, str):
-        found = configurations[(configurations["label"] == wanted) | (configurations["configuration_hash"] == wanted)]
-        if len(found):
-            return str(found["label"].iloc[0])
+    if isinstance(wanted, str):  # by Python, it may be anything
+        for name in (wanted, (names or {}).get(wanted, wanted)):
+            found = configurations[(configurations["label"] == name) | (configurations["configuration_hash"] == name)]
+            if len(found):
+                return str(found["label"].iloc[0])
     raise unknown("baseline", wanted, "configuration", labels)
 
 

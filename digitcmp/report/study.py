@@ -69,14 +69,12 @@ def study(
     Raises RunError for folders without runs, for other data, for an unknown baseline, and for a metric that no round has.
     """
     sweep, known = read(folders, metric, names or {}, different_data)
-    if baseline is not None and baseline not in set(known["label"]):
-        baseline = (names or {}).get(baseline, baseline)  # as it was called
     rounds = labelled(sweep.rounds, sweep, known)
     curves = statistics.curve_means(labelled(sweep.epochs, sweep, known), metric)
     table = whole_table(folders, known, rounds, curves, metric)
     lacking = without(metric, table, rounds)
     plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
-    base = choose_baseline(baseline, plans, sweep, known, lacking)
+    base = choose_baseline(plans, sweep, known, lacking) if baseline is None else find_baseline(known, baseline, names or {})
     decided = verdicts(plans if metric == TEST_ACCURACY else [], known, rounds)
     apart = [] if different_data else on_other_pairs(known, base)
     comparisons = compare(rounds[~rounds["label"].isin(apart)], base, metric, apart)
@@ -158,14 +156,12 @@ def without(metric: Metric, table: pd.DataFrame, rounds: pd.DataFrame) -> "pd.Se
     return lacking
 
 
-def choose_baseline(wanted: str | None, plans: Sequence[Plan], sweep: Sweep, known: pd.DataFrame, lacking: "pd.Series[bool]") -> str:
-    """The label of the one that is wanted; else of that of rounds=auto; else of the first that a command has asked for, wherever it is in
-    the order of the report. lacking: which of the known have no round with the metric. Raises RunError for one that is not there."""
-    if wanted is None:
-        there = set(known.loc[~lacking, "configuration_hash"])
-        asked = [*(plan.baseline for plan in plans[:1]), *sweep.runs["configuration_hash"]]
-        wanted = next(name for name in asked if name in there)
-    return find_baseline(known, wanted)
+def choose_baseline(plans: Sequence[Plan], sweep: Sweep, known: pd.DataFrame, lacking: "pd.Series[bool]") -> str:
+    """The label of the baseline of rounds=auto; else of the first configuration that a command has asked for, wherever it is in the order
+    of the report. lacking: which of the known have no round with the metric."""
+    there = set(known.loc[~lacking, "configuration_hash"])
+    asked = [*(plan.baseline for plan in plans[:1]), *sweep.runs["configuration_hash"]]
+    return find_baseline(known, next(name for name in asked if name in there))
 
 
 def on_other_pairs(known: pd.DataFrame, baseline: str) -> list[str]:

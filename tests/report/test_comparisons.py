@@ -118,9 +118,11 @@ def test_one_pair_and_none() -> None:
 
 
 def test_baseline_by_label_or_hash() -> None:
-    """The first by default; an unknown one is answered with the nearest and all labels."""
+    """Also by the label that it had before it got another name; an unknown one is answered with the nearest and all labels."""
     configurations = known("net1", "net2")
-    assert [find_baseline(configurations, name) for name in (None, "net2", "hash net2")] == ["net1", "net2", "net2"]
+    assert [find_baseline(configurations, name) for name in ("net2", "hash net2")] == ["net2", "net2"]
+    renamed = {"wsn": "net2", "net1": "net3"}
+    assert [find_baseline(configurations, name, renamed) for name in ("wsn", "net1", "net2")] == ["net2", "net1", "net2"]
     with pytest.raises(
         RunError, match=r"baseline 'nett2': there is no such configuration \(did you mean 'net2'\?\); choose one of 'net1', 'net2'"
     ):
