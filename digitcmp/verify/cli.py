@@ -14,17 +14,18 @@ Draw some rounds of every configuration on record at or below a folder (of a
 run, a sweep, or a published result), train them again in a temporary folder,
 and say of every configuration what came of it:
 
-  reproduced  all epochs are as on record, to the last digit
-  consistent  on another platform or by another executor: accuracies are equivalent within the margin, and as many rounds are untrained
-  different   neither; what differs first is named
-  too few     these rounds show neither
+  reproduced   all epochs are as on record, to the last digit
+  consistent   on another platform or by another executor: accuracies are equivalent within the margin, and as many rounds are untrained
+  different    neither; what differs first is named
+  too few      these rounds show neither
+  not trained  its data are not here, or this version does not know it; the reason is named
 
 What a network is made of is on record: it need not be in conf/ any more.
 Nothing is written into the folder. Methods: docs/verifying.md.
 """
 EXAMPLES = """\
-exit codes: 0 all reproduced or consistent; 1 some different; 2 some too few,
-or runs that could not be read
+exit codes: 0 all reproduced or consistent; 1 some different; 2 some too few
+or not trained, or runs that could not be read
 
 examples:
   python -m digitcmp.verify docs/results/table1
@@ -65,16 +66,18 @@ def main() -> None:
     from digitcmp.terminal import Terminal
     from digitcmp.verify.draw import draw
     from digitcmp.verify.output import exit_code, print_drawn, print_verdicts
-    from digitcmp.verify.retrain import retrain
+    from digitcmp.verify.retrain import retrain, trainable
     from digitcmp.verify.verdicts import compare_rounds, verdicts
 
     console = Terminal()
     drawn = draw(arguments.folder, arguments.rounds, secrets.randbelow(2**32) if arguments.seed is None else arguments.seed)
     print_drawn(drawn, console)
+    configs, reasons = trainable(drawn, arguments.engine, arguments.root)
+    drawn = drawn.without(reasons)
     try:
-        again = retrain(drawn, arguments.engine, arguments.root, console)
+        again = retrain(drawn, configs, console)
     except KeyboardInterrupt:  # the rounds that it says are kept are in a temporary folder
         raise KeyboardInterrupt from None
-    found = verdicts(drawn.counts, compare_rounds(drawn, again), drawn.contradictions, arguments.margin / 100)
+    found = verdicts(drawn.counts, compare_rounds(drawn, again), drawn.contradictions, arguments.margin / 100, drawn.reasons)
     print_verdicts(found, again, arguments.margin, console)
-    sys.exit(exit_code(found) or (2 if drawn.unread else 0))
+    sys.exit(exit_code(found) or (2 if drawn.unread or drawn.reasons else 0))

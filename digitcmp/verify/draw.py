@@ -1,6 +1,6 @@
 """Which of the rounds on record are trained again. Imports no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ class Drawn:
     rounds: those drawn, with the columns of `Sweep.rounds` and their label; epochs: theirs. counts: a row a configuration, with its
     label, and how many of its rounds are on record, broken (before their first epoch, so that there is nothing to compare), drawn.
     contradictions: of rounds, drawn or not, with their own epochs and with what is published of them, as in `contradictions`,
-    `tables.table_contradictions` and `reported.reported_contradictions`. seed: of the draw.
+    `tables.table_contradictions` and `reported.reported_contradictions`. seed: of the draw. reasons: by label, why rounds that were
+    drawn cannot be trained again here; where there are some, they are not in rounds, epochs and counts["drawn"] any more.
     """
 
     folder: Path
@@ -37,12 +38,22 @@ class Drawn:
     counts: pd.DataFrame
     contradictions: dict[str, str]
     seed: int
+    reasons: dict[str, str] = field(default_factory=dict)
 
     @property
     def unread(self) -> int:
         """How many runs could not be read, so that nothing of them is verified."""
         runs, others = runs_and_others(self.folder)
         return len({path.resolve() for path in [*runs, *others]}) - len(self.sweep.runs)
+
+    def without(self, reasons: dict[int, str]) -> "Drawn":
+        """What is left without these runs, which cannot be trained again. reasons: why, by run_index."""
+        out = self.rounds["run_index"].isin(reasons)
+        lost = dict(zip(self.rounds.loc[out, "label"].astype(str), self.rounds.loc[out, "run_index"].map(reasons), strict=True))
+        rounds = self.rounds[~out].reset_index(drop=True)
+        drawn = self.counts["label"].map(rounds["label"].astype(str).value_counts()).fillna(0).astype("int64")
+        epochs = self.epochs[~self.epochs["run_index"].isin(reasons)].reset_index(drop=True)
+        return replace(self, rounds=rounds, epochs=epochs, counts=self.counts.assign(drawn=drawn), reasons=lost)
 
     def about(self, run: int) -> dict[str, Any]:
         """run.json of the run at this position of `sweep.runs`."""

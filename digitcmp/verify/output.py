@@ -12,9 +12,9 @@ from digitcmp.report.terminal import print_warnings
 from digitcmp.terminal import say, tell, words
 from digitcmp.verify.draw import Drawn
 from digitcmp.verify.retrain import Again
-from digitcmp.verify.verdicts import most_otherwise
+from digitcmp.verify.verdicts import NOT_TRAINED, most_otherwise
 
-STYLES = {"reproduced": "green", "consistent": "green", "different": "red", "too few": "yellow"}
+STYLES = {"reproduced": "green", "consistent": "green", "different": "red", "too few": "yellow", NOT_TRAINED: "yellow"}
 METHODS = """\
 points: accuracy now minus that on record, by seed: Hodges-Lehmann estimate with its exact 90 % signed-rank interval. Consistent: \
 equivalent within ±{margin:g} points, by two one-sided signed-rank tests (Schuirmann 1987). Different: otherwise, by the signed-rank test, \
@@ -48,8 +48,8 @@ def print_verdicts(table: pd.DataFrame, again: Again, margin: float, console: Co
 
 
 def statement(table: pd.DataFrame) -> str:
-    """What the rounds that were drawn say of those that were not, in words."""
-    drawn, recorded, wrong = (int(table[name].sum()) for name in ("drawn", "recorded", "wrong"))
+    """What the rounds that were trained again say of those that were not drawn, in words; of configurations without any, nothing."""
+    drawn, recorded, wrong = (int(table.loc[table["drawn"] > 0, name].sum()) for name in ("drawn", "recorded", "wrong"))
     if wrong:
         return f"{wrong} of {counted(drawn, 'round')} trained again {'differs' if wrong == 1 else 'differ'} from the record."
     if drawn == recorded:
@@ -61,6 +61,6 @@ def statement(table: pd.DataFrame) -> str:
 
 
 def exit_code(table: pd.DataFrame) -> int:
-    """1 when a configuration is different, otherwise 2 when one has too few rounds, otherwise 0."""
+    """1 when a configuration is different, otherwise 2 when one has too few rounds or could not be trained again, otherwise 0."""
     found = set(table["verdict"])
-    return 1 if "different" in found else 2 if "too few" in found else 0
+    return 1 if "different" in found else 2 if found & {"too few", NOT_TRAINED} else 0

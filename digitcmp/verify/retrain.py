@@ -13,7 +13,7 @@ from rich.console import Console
 from digitcmp.config.composed import from_record
 from digitcmp.config.identity import differences
 from digitcmp.config.schema import Config
-from digitcmp.errors import ConfigError, RunError
+from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment.about import data_root
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
@@ -38,19 +38,38 @@ class Again:
     tolerances: dict[int, float]
 
 
-def retrain(drawn: Drawn, engine: str | None, root: str | None, console: Console) -> Again:
-    """Train what was drawn. engine: None for the executor on record. root: the folder of the data set, where it is not the run's own.
-
-    Raises RunError for a configuration that this version does not know, and what training raises.
+def trainable(drawn: Drawn, engine: str | None, root: str | None) -> tuple[dict[int, Config], dict[int, str]]:
+    """By run_index, the configurations of what was drawn that can be trained again; and of the others, why they cannot: their data are not
+    here, or this version does not know them. engine: None for the executor on record. root: the folder of the data set, where it is not
+    the run's own. Raises for the first one where none can be trained.
     """
-    abouts = {int(run): drawn.about(int(run)) for run in drawn.rounds["run_index"].unique()}
-    seeds = drawn.rounds.groupby("run_index")["seed"].apply(list)
-    configs = {run: config_of(drawn.directory(run), about, seeds[run][0], engine, root) for run, about in abouts.items()}
-    from digitcmp.experiment.executors.choose import preflight  # imports torch
-    from digitcmp.verify.rounding import tolerances
+    configs: dict[int, Config] = {}
+    errors: dict[int, DigitcmpError] = {}
+    for run, seed in zip(*(drawn.rounds.drop_duplicates("run_index")[name] for name in ("run_index", "seed")), strict=True):
+        try:
+            configs[run] = config_of(drawn.directory(run), drawn.about(run), seed, engine, root)
+        except DigitcmpError as error:
+            errors[run] = error
+    if configs:
+        from digitcmp.experiment.executors.choose import preflight  # imports torch
 
-    for config in configs.values():
-        preflight(config)
+        for run, config in list(configs.items()):
+            try:
+                preflight(config)
+            except DigitcmpError as error:
+                errors[run] = error
+                del configs[run]
+    if not configs:
+        raise next(iter(errors.values()))
+    return configs, {run: str(error) for run, error in errors.items()}
+
+
+def retrain(drawn: Drawn, configs: dict[int, Config], console: Console) -> Again:
+    """Train what was drawn. configs: of all its runs, by run_index. Raises what training raises."""
+    from digitcmp.verify.rounding import tolerances  # imports torch
+
+    abouts = {run: drawn.about(run) for run in configs}
+    seeds = drawn.rounds.groupby("run_index")["seed"].apply(list)
     with tempfile.TemporaryDirectory(prefix="digitcmp-verify-") as folder:
         runs = [make_run(config, Path(folder, str(run), drawn.directory(run).name), seeds[run]) for run, config in configs.items()]
         with ProgressDisplay.of(runs, console) as display:

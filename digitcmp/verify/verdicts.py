@@ -13,6 +13,7 @@ from digitcmp.verify.draw import FIGURES, Drawn, equal
 from digitcmp.verify.retrain import Again
 
 ROUND = ["status", *FIGURES, "best_epoch", "best_accuracy", "majority_accuracy"]  # what a round's row says beside its epochs
+NOT_TRAINED = "not trained"  # the verdict on what cannot be
 ALPHA = 0.05  # of all tests of a kind together
 
 
@@ -94,20 +95,22 @@ def is_lost(row: dict[Any, Any]) -> bool:
     return bool(row["status"] == "failed" or round(row["test_accuracy"] - row["majority_accuracy"], DECIMALS) <= UNTRAINED)
 
 
-def verdicts(counts: pd.DataFrame, rounds: pd.DataFrame, contradictions: dict[str, str], margin: float) -> pd.DataFrame:
+def verdicts(
+    counts: pd.DataFrame, rounds: pd.DataFrame, contradictions: dict[str, str], margin: float, reasons: dict[str, str]
+) -> pd.DataFrame:
     """One row a configuration: those of `Drawn.counts`, with the numbers of rounds that are equal and wrong, verdict, found (in words).
 
-    rounds: as `compare_rounds` gives them. margin: a fraction. Where rounds are not equal to the last digit but nothing is wrong with
-    them, tests decide, each kind at 5 % over all configurations after Holm: whether accuracies differ (signed-rank, by seed), or the
-    numbers of rounds that failed or are untrained (Fisher's exact test); and whether accuracies are equivalent: two one-sided signed-rank
-    tests at the margin (Schuirmann 1987).
+    rounds: as `compare_rounds` gives them. margin: a fraction. reasons: as those of `Drawn`. Where rounds are not equal to the last digit
+    but nothing is wrong with them, tests decide, each kind at 5 % over all configurations after Holm: whether accuracies differ
+    (signed-rank, by seed), or the numbers of rounds that failed or are untrained (Fisher's exact test); and whether accuracies are
+    equivalent: two one-sided signed-rank tests at the margin (Schuirmann 1987).
     """
     rows = [outcome(row["label"], rounds[rounds["label"] == row["label"]], contradictions, margin) for row in counts.to_dict("records")]
     table = pd.concat([counts, pd.DataFrame(rows)], axis=1)
     both = holm(pd.concat([table["p_different"], table["p_lost"]], ignore_index=True))
     table["p_different"], table["p_lost"] = both[: len(table)].to_numpy(), both[len(table) :].to_numpy()
     table["p_equivalent"] = holm(table["p_equivalent"])
-    told = [verdict(row) for row in table.to_dict("records")]
+    told = [verdict(row, reasons.get(row["label"], "")) for row in table.to_dict("records")]
     return table.assign(verdict=[name for name, _ in told], found=[text for _, text in told])
 
 
@@ -140,13 +143,16 @@ def most_otherwise(table: pd.DataFrame) -> float:
     than others, m counts as if all had the smallest: the chance of meeting none is a product over configurations, which is largest, at
     a given share of all, where all have that share (the mean of logarithms is at most the logarithm of the mean).
     """
-    some = table[table["recorded"] > 0]
+    some = table[table["drawn"] > 0]
     rounds = float((some["drawn"] / some["recorded"]).min() * some["recorded"].sum())
     return float(1 - ALPHA ** (1 / rounds))
 
 
-def verdict(row: dict[Any, Any]) -> tuple[str, str]:
-    """The verdict on a row of `verdicts`, and what it rests on."""
+def verdict(row: dict[Any, Any], reason: str) -> tuple[str, str]:
+    """The verdict on a row of `verdicts`, and what it rests on. reason: why rounds of it were not trained again, if some were not."""
+    if reason and not row["found"]:
+        name, text = verdict(row, "") if row["drawn"] else (NOT_TRAINED, "")
+        return name, f"{text}; others {NOT_TRAINED}: {reason}" if text else reason
     if row["found"]:
         return "different", row["found"]
     if not row["drawn"]:

@@ -12,7 +12,13 @@ from digitcmp.verify.verdicts import equivalence_p, gain, is_lost, most_otherwis
 from tests.conftest import compose_config
 
 
-def table(margin: float = 0.005, recorded: int = 100, found: dict[str, str] | None = None, **configurations: Any) -> pd.DataFrame:
+def table(
+    margin: float = 0.005,
+    recorded: int = 100,
+    found: dict[str, str] | None = None,
+    reasons: dict[str, str] | None = None,
+    **configurations: Any,
+) -> pd.DataFrame:
     """The verdicts on configurations: by label, what `compare_rounds` says of their rounds, or differences of accuracies in points."""
     rows = []
     for label, one in configurations.items():
@@ -23,7 +29,7 @@ def table(margin: float = 0.005, recorded: int = 100, found: dict[str, str] | No
     rounds = pd.concat(rows)
     drawn = [int((rounds["label"] == label).sum()) for label in configurations]
     counts = pd.DataFrame({"label": list(configurations), "recorded": recorded, "broken": 0, "drawn": drawn})
-    return verdicts(counts, rounds, found or {}, margin)
+    return verdicts(counts, rounds, found or {}, margin, reasons or {})
 
 
 NEAR = [0.1, -0.1, 0.2, -0.2, 0.0, 0.1, -0.1, 0.2, -0.3, 0.1]
@@ -60,6 +66,18 @@ def test_a_configuration_without_rounds() -> None:
     assert list(some["verdict"]) == ["consistent", "too few"]
     assert some["found"][1] == "no round on record that came through an epoch"
     assert most_otherwise(some) == pytest.approx(1 - 0.05 ** (1 / 10))
+
+
+def test_what_could_not_be_trained_again() -> None:
+    """Is no verdict on the others, and none that they are right; what is wrong with a record is so without training."""
+    none = {"difference": np.array([])}
+    reasons = dict.fromkeys(("near", "none", "wrong"), "no such data")
+    some = table(near=NEAR, none=none, wrong=none, found={"wrong": "seed 9: …"}, reasons=reasons)
+    assert list(some["verdict"]) == ["consistent", "not trained", "different"]
+    assert some["found"][0].endswith("; others not trained: no such data")
+    assert list(some["found"][1:]) == ["no such data", "seed 9: …"]
+    assert exit_code(some[:2]) == 2
+    assert "Of all 100 on record" in statement(some)
 
 
 def test_lost_rounds_are_counted() -> None:

@@ -332,49 +332,98 @@ def no_records(folder: Path) -> None:
             path.unlink()
 
 
-def other_schema(folder: Path) -> None:
+def change_about(run: Path, **values: object) -> None:
+    """Other values of its run.json."""
+    about = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**about, **values}))
+
+
+def other_schema(run: Path) -> None:
     """A later version had a key that this one does not know."""
-    change_configuration(folder / "b", lambda configuration: configuration["model"].update(depth=7))
+    change_configuration(run, lambda configuration: configuration["model"].update(depth=7))
 
 
-def other_choice(folder: Path) -> None:
+def other_choice(run: Path) -> None:
     """A later version had a column that this one does not know."""
-    change_configuration(folder / "b", lambda configuration: configuration.update(columns=["outline"]))
+    change_configuration(run, lambda configuration: configuration.update(columns=["outline"]))
 
 
-def no_data(folder: Path) -> None:
+def no_data(run: Path) -> None:
     """The data set is one that this version does not have."""
-    change_configuration(folder / "b", lambda configuration: configuration["data"].update(source="letters"))
+    change_configuration(run, lambda configuration: configuration["data"].update(source="letters"))
 
 
-def bad_engine(folder: Path) -> None:
+def data_gone(run: Path) -> None:
+    """The data set is not where it was."""
+    change_configuration(run, lambda configuration: configuration["data"].update(source="npz"))
+    change_about(run, data_root="/nowhere/mine.npz")
+
+
+def bad_engine(run: Path) -> None:
     """Trained by an executor that this version does not have."""
-    about = json.loads((folder / "b" / "run.json").read_text())
-    (folder / "b" / "run.json").write_text(json.dumps({**about, "engine": "abacus"}))
+    change_about(run, engine="abacus")
 
 
-CANNOT = "b: this version cannot train its configuration"
 BAD: dict[Change, str] = {
     without_epochs: "has rounds on record, but no epochs of them",
     all_broken: "all of its 6 rounds failed before their first epoch",
     no_records: "no round is on record yet",
+}
+CANNOT = "this version cannot train its configuration"
+UNTRAINABLE: dict[Change, str] = {
     other_schema: f"{CANNOT} (model.depth: Key 'depth' not in 'ModelConfig'); use the one that made it",
     other_choice: f"{CANNOT} (columns[0]=outline: choose one of plain, moments)",
     no_data: "data.source=letters",
+    data_gone: "/nowhere/mine.npz, the data that this run was trained on, is not there any more; say where it is now with --root",
     bad_engine: f"{CANNOT} (engine=abacus: choose one of auto, serial, processes, stacked, ray)",
 }
 
 
-@pytest.mark.parametrize("spoil", BAD, ids=lambda spoil: spoil.__name__)
-def test_bad_folders_are_refused_in_one_line(spoil: Change, verify: Verify, sweep: Path) -> None:
+def spoil_all(spoil: Change) -> Change:
+    """The same of a sweep's two runs."""
+
+    def change(folder: Path) -> None:
+        for name in "ab":
+            spoil(folder / name)
+
+    return change
+
+
+ALL = {**BAD, **{spoil_all(spoil): told for spoil, told in UNTRAINABLE.items()}}
+
+
+@pytest.mark.parametrize(("spoil", "told"), ALL.items(), ids=[spoil.__name__ for spoil in (*BAD, *UNTRAINABLE)])
+def test_bad_folders_are_refused_in_one_line(spoil: Change, told: str, verify: Verify, sweep: Path) -> None:
     """Nothing is trained and nothing written."""
     spoil(sweep)
     before = files(sweep)
     ended = verify(sweep)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert BAD[spoil] in ended.err
+    assert told in ended.err
     assert "round 1" not in ended.out
     assert files(sweep) == before
+
+
+@pytest.mark.parametrize("spoil", UNTRAINABLE, ids=lambda spoil: spoil.__name__)
+def test_what_cannot_be_trained_again_does_not_keep_others_from_it(spoil: Change, verify: Verify, sweep: Path) -> None:
+    """They get their verdict, it gets the reason, and the exit code says that not all was verified."""
+    spoil(sweep / "b")
+    ended = verify(sweep, "--rounds", "2")
+    assert ended.code == 2, ended.out + ended.err
+    for part in ("2 of 3 reproduced", "not trained", "Of all 3 on record"):
+        assert part in said(ended)
+    assert "".join(UNTRAINABLE[spoil].split()) in "".join(ended.out.split()), "broken into lines, in a column of its own"
+
+
+def test_some_rounds_of_a_configuration_cannot_be_trained_again(verify: Verify, sweep: Path) -> None:
+    """The others decide, and the verdict says so."""
+    shutil.copytree(sweep / "a", sweep / "c")
+    change_records(sweep / "c", lambda one: replace(one, row=replace(one.row, seed=one.row.seed + 3)))
+    change_about(sweep / "c", seeds=[3, 4, 5], engine="abacus")
+    ended = verify(sweep, "--rounds", "6", "--seed", "1")
+    assert ended.code == 2, ended.out + ended.err
+    assert "3 of 6 reproduced" in said(ended), ended.out + ended.err
+    assert "others not trained" in said(ended)
 
 
 @pytest.mark.parametrize(
@@ -405,8 +454,7 @@ def test_trials_that_were_pruned_are_nothing_to_verify(verify: Verify, sweep: Pa
     shutil.copytree(sweep / "b", sweep / "c")
     shutil.rmtree(sweep / "c" / "records")
     change_configuration(sweep / "c", lambda configuration: configuration["optimizer"].update(lr=0.123))
-    about = json.loads((sweep / "c" / "run.json").read_text())
-    (sweep / "c" / "run.json").write_text(json.dumps({**about, "status": "pruned"}))
+    change_about(sweep / "c", status="pruned")
     ended = verify(sweep, "--rounds", "1", "--seed", "1")
     assert ended.code == 0, ended.out + ended.err
     assert "too few" not in ended.out
