@@ -29,9 +29,11 @@ def code_here() -> tuple[tuple[str, ...], tuple[Path, ...]]:
 
 
 def let_in(names: Sequence[str], folder: str | Path | None = None) -> None:
-    """Let modules and files in. folder: one of YAML files, which may have a file beside them. Raises ConfigError for a file that there is
-    not, for one beside them that is not let in, and for a YAML file that would not be read (`check_names`)."""
+    """Let modules and files in. folder: one of YAML files, which may have a file beside them. Raises ConfigError for what is neither, for a
+    file that there is not, for one beside them that is not let in, and for a YAML file that would not be read (`check_names`)."""
     for name in names:
+        if not name.endswith(".py") and not all(part.isidentifier() for part in name.split(".")):
+            raise ConfigError(f"--allow-code {name}: this is no module and no file; give package.module or FILE.py")
         if name.endswith(".py") and ("," in name or not Path(name).is_file()):
             raise ConfigError(
                 f"--allow-code {name}: there is no such file{' (a comma in its name is none for this)' if ',' in name else ''}"

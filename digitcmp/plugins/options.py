@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+from pathlib import Path
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -31,6 +32,8 @@ def given(arguments: list[str]) -> list[str]:
     check_once(arguments)
     let_in(parsed.allow_code or [], parsed.config_dir)
     arguments = without_allowed(arguments, parsed.allow_code or [])
+    if parsed.experimental_rerun is not None:
+        check_rerun(parsed.experimental_rerun)
     if parsed.shell_completion:
         check_completion(parsed.overrides)
     for text in parsed.overrides:
@@ -97,6 +100,12 @@ def without_allowed(arguments: list[str], allowed: list[str]) -> list[str]:
                     del kept[index : index + len(words)]
                     break
     return kept
+
+
+def check_rerun(folder: str) -> None:
+    """Raise ConfigError for --experimental-rerun of what is no job's folder: it needs what Hydra wrote into it."""
+    if not Path(folder, ".hydra", "hydra.yaml").is_file():
+        raise ConfigError(f"--experimental-rerun {folder}: this is no folder of a run: it has no .hydra/hydra.yaml")
 
 
 def check_completion(overrides: list[str]) -> None:

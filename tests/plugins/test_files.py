@@ -53,6 +53,15 @@ def test_files_that_are_none(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> N
     assert ended.err == f"digitcmp: {Path(FILE).absolute()} cannot be imported (ModuleNotFoundError: No module named 'nowhere')\n"
 
 
+@pytest.mark.parametrize("text", ["model=net1", "", "a/b", "a,b", "my_conf/"])
+def test_what_is_neither_a_module_nor_a_file(text: str, run_cli: Cli, tmp_path: Path) -> None:
+    """Such as the next word of the command, which would count for nothing."""
+    ended = run_cli(f"--allow-code={text}", *TINY)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"digitcmp: --allow-code {text}: this is no module and no file; give package.module or FILE.py\n"
+    assert not (tmp_path / "run").exists()
+
+
 BROKEN = {
     "syntax": (b"def\n", "cannot be imported (SyntaxError: invalid syntax (plugins.py, line 1))"),
     "not UTF-8": (b"x = '\xff'\n", "cannot be imported (SyntaxError: (unicode error) 'utf-8' codec can't decode byte 0xff"),

@@ -40,6 +40,15 @@ def test_replay(run_cli: Cli, tmp_path: Path) -> None:
     assert without_seconds(tmp_path / "again" / "epochs.csv") == kept
 
 
+def test_replay_of_no_run(run_cli: Cli, tmp_path: Path) -> None:
+    """Not there, a file, or a folder of something else: said so, and not that it cannot be written."""
+    (tmp_path / "file").write_text("no folder")
+    for name in ("gone", "file", "."):
+        ended = run_cli("--experimental-rerun", name)
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err == f"digitcmp: --experimental-rerun {name}: this is no folder of a run: it has no .hydra/hydra.yaml\n"
+
+
 def test_killed_in_flight(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a job was to do is there before its first round has ended."""
     seen: list[set[str]] = []
