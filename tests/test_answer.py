@@ -89,7 +89,22 @@ def test_what_the_parts_buy_by_the_number_of_pairs() -> None:
     table = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
     assert {name: cells for name, *cells in table} == expected
     assert f"the {len(cells)} intervals" in PAGE
-    assert f"{sum(map(len, rounds.values()))} are here" in PAGE
+    assert {len(one) for one in rounds.values()} == {20}
+    assert f"All {sum(map(len, rounds.values()))} rounds" in PAGE
+
+
+def test_equal_digits_by_the_number_of_pairs() -> None:
+    """What is said of pairs of equal digits, and of those that are two apart, is in the rounds."""
+
+    def right(recipe: str, pairs: int, distance: int) -> str:
+        counts = pd.read_csv(RESULTS / "data_size" / "runs" / f"experiment={recipe},data.train_pairs={pairs}" / "distances.csv")
+        asked = counts[counts["distance"] == distance]
+        return f"{100 * asked['right'].sum() / asked['pairs'].sum():.0f}"
+
+    wsn, net1, net4, decoder = (right(recipe, 10_000, 0) for recipe in ("wsn_batchnorm", "net1", "net4", "decoder"))
+    assert f"it answers {wsn} % of the equal ones rightly, where\n  Model 1 has {net1} % and Model 4 {net4} %" in PAGE
+    assert f"({right('wsn_batchnorm', 10_000, 2)} against {right('net1', 10_000, 2)} %)" in PAGE
+    assert f"The decoder has {decoder} % of the equal ones, and {right('decoder', 100, 0)} % with 100 pairs" in PAGE
 
 
 PARTS = ("weight_sharing", "aux_weight", "batchnorm", "dropout")  # of a cell, in the order of the page
