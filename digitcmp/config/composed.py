@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.blocks import options_of
 from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.messages import unknown_key
@@ -131,7 +132,10 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
         where = f"{key}: " if (key := getattr(error, "full_key", None)) else ""
         for group, key in CHOSEN_BY.items():
             if isinstance(part := configuration.get(group), dict) and isinstance(part.get(key), str) and not choice(group, part):
-                made = "no installed package offers it; install the one that the run was made with"
+                made = (
+                    "no installed package offers it; install the one that the run was made with, or let in its file of code "
+                    f"({ALLOWED}=FOLDER/plugins.py in the environment)"
+                )
                 raise ConfigError(f"{group}.{key}={part[key]}: {made}") from error
         raise ConfigError(where + (str(error).splitlines() or [type(error).__name__])[0]) from error
 

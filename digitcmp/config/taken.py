@@ -9,6 +9,7 @@ from digitcmp.config.registry import LOSSES
 from digitcmp.config.schema import CHOSEN_BY, GROUP_SCHEMAS
 
 NAMES = {("data", "source"): "data", **{(part, key): GROUP_SCHEMAS[part].group for part, key in CHOSEN_BY.items()}}
+OTHERWISE = "its network may answer otherwise than it did, as code is not what it was trained with"
 WITHIN = {"kind": BLOCKS, "loss": LOSSES}  # keys of lists' entries
 
 
@@ -19,6 +20,13 @@ def plugins_of(configuration: dict[str, Any]) -> dict[str, str]:
     own = {BLOCKS.group: BLOCKS.own, LOSSES.group: LOSSES.own}
     taken = [offer for group, name in named if name not in own.get(group, ()) for offer in offers()[group].get(str(name), [])]
     return {offer.package.name: offer.package.version for offer in sorted(taken, key=lambda offer: offer.package.name)}
+
+
+def other_code(about: dict[str, Any]) -> str:
+    """In what the code of others that a run needs is not what it was made with, in words; empty where it is. about: its run.json."""
+    now = plugins_of(about["configuration"])
+    changed = {name: was for name, was in (about.get("plugins") or {}).items() if was not in (now.get(name), *now.values())}
+    return ", ".join(f"{name} ({was} on record, {now.get(name, 'none')} now)" for name, was in changed.items())
 
 
 def leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from digitcmp.arguments import Arguments
+from digitcmp.experiment.about import warn_of_code
 from digitcmp.experiment.store import kept_seed
 from digitcmp.localhost import add_options, check_port, serve
 from digitcmp.report.command import exit_codes
@@ -36,6 +37,7 @@ def main() -> None:
     arguments = parser().parse_args()
     check_port(arguments.port)
     for run in arguments.runs:
+        warn_of_code(run)
         kept_seed(run)  # told before torch is loaded
     from digitcmp.demo.networks import Networks
     from digitcmp.demo.server import Server

@@ -1,23 +1,27 @@
 """Trained networks back from disk."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from digitcmp.config.composed import from_record
 from digitcmp.config.identity import configuration
 from digitcmp.config.schema import Config
+from digitcmp.config.taken import OTHERWISE, other_code
 from digitcmp.config.targets import TARGETS
 from digitcmp.data.transforms import find_columns
-from digitcmp.errors import ConfigError, RunError
+from digitcmp.errors import ConfigError, DataError, RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.store import kept_seed, network_path
 from digitcmp.files import is_special
 from digitcmp.given import folder_of, whole_of
+from digitcmp.inert import line
 from digitcmp.model.network import Outputs, PairNetwork
 from digitcmp.seeding import MemberSeed
 from digitcmp.train.evaluate import BATCH, decide, dropout_keys, make_predictor
@@ -58,20 +62,42 @@ class TrainedNetwork(nn.Module):
         return Outputs(comparison[0], None if digits is None else digits[0])
 
     @torch.no_grad()
-    def compare(self, images: Tensor) -> Tensor:
+    def compare(self, images: Tensor | NDArray[Any]) -> Tensor:
         """Whether first <= second (for target gt first > second, for same whether both are of one class): bool [B] for grey images
-        [B, 2, s, s] in [0, 1]; for target three, 0 (first < second), 1 or 2: int64 [B]."""
-        answers = decide(self(images).comparison)
+        [B, 2, s, s] in [0, 1]; for target three, 0 (first < second), 1 or 2: int64 [B]. Raises DataError for what is none of these."""
+        answers = decide(self(self.checked(images)).comparison)
         return answers if TARGETS[self.target].outputs > 2 else answers.bool()
+
+    def checked(self, images: Tensor | NDArray[Any]) -> Tensor:
+        """Images as the network takes them. Raises DataError."""
+        try:
+            given = torch.as_tensor(images)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise DataError(f"images: a {type(images).__name__} is no array of pairs of images") from error
+        if given.ndim != 4 or given.shape[0] == 0 or given.shape[1:] != (2, self.size, self.size):
+            raise DataError(f"images: their shape is {[*given.shape]}; it must be [pairs, 2, {self.size}, {self.size}]")
+        if not given.is_floating_point():
+            raise DataError(f"images: they are {str(given.dtype).removeprefix('torch.')}; give floats in [0, 1], 0 for paper and 1 for ink")
+        if not bool(((given >= 0) & (given <= 1)).all()):  # nor not a number
+            raise DataError("images: not all values are in [0, 1], 0 for paper and 1 for ink")
+        return given.to(self.mean)
 
 
 def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:
     """The trained network of a run that was started with save_model=true.
 
     seed: which round's network; None for the run's first. Raises RunError when the directory holds no run, no saved
-    networks, or none of this seed.
+    networks, or none of this seed. Warns where it has parts of other code now than it was trained with.
     """
     directory = folder_of(run_dir)
+    network = load_network(directory, seed)
+    if text := other_code(read_about(directory)):
+        warnings.warn(line(f"{directory}: {OTHERWISE}: {text}"), UserWarning, stacklevel=2)
+    return network
+
+
+def load_network(directory: Path, seed: int | None = None) -> TrainedNetwork:
+    """As `load_model`, without its warning."""
     wanted = kept_seed(directory, None if seed is None else whole_of("seed", seed))
     about, path = read_about(directory), network_path(directory, wanted)
     try:

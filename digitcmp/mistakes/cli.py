@@ -4,7 +4,7 @@ from pathlib import Path
 
 from digitcmp.arguments import Arguments
 from digitcmp.errors import RunError
-from digitcmp.experiment.about import read_about
+from digitcmp.experiment.about import warn_of_code
 from digitcmp.report.command import exit_codes
 
 DESCRIPTION = """\
@@ -37,7 +37,7 @@ def main() -> None:
     arguments = parser().parse_args()
     if arguments.rounds < 1:
         raise RunError(f"--rounds={arguments.rounds}: must be a whole number, at least 1")
-    read_about(arguments.run)  # told before torch is loaded
+    warn_of_code(arguments.run)
     from digitcmp.mistakes.find import find
     from digitcmp.mistakes.output import print_findings, write
 

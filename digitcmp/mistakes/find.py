@@ -15,7 +15,7 @@ from digitcmp.config.targets import TARGETS
 from digitcmp.data.pairs import Pairs
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.about import data_root, read_about
-from digitcmp.experiment.networks import TrainedNetwork, load_model
+from digitcmp.experiment.networks import TrainedNetwork, load_network
 from digitcmp.experiment.store import read_run_records
 from digitcmp.mistakes.findings import KINDS, Findings, Mistake, MistakeRow, RoundFindings
 from digitcmp.model.network import Outputs
@@ -56,7 +56,7 @@ def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings
     """The mistakes of one round. Raises RunError when its network was never tested, was not kept, or answers otherwise than it did."""
     if row.test_accuracy is None:
         raise RunError(f"{directory} was trained with test=false: its networks have not seen their test pairs, and shall not")
-    network = load_model(directory, row.seed)
+    network = load_network(directory, row.seed)
     tested = round_pairs(data, row.seed).test
     grey = round_pairs(replace(data, normalize_test=False), row.seed).test  # the same pairs, to be looked at
     outputs, read = ask(network, tested.images), None

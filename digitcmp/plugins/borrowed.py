@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,7 @@ from omegaconf import OmegaConf
 from omegaconf.basecontainer import BaseContainer
 
 from digitcmp.entry import hush
+from digitcmp.errors import RunError
 from digitcmp.experiment.executors.server import ForkServer, servers
 from digitcmp.notice import notice
 
@@ -30,11 +32,20 @@ REPLACED: list[tuple[Any, str]] = [
 ]
 
 
+lent = threading.Lock()  # to whom the process is lent: all of this is there once
+
+
 @contextmanager
 def borrowed() -> Iterator[None]:
     """Lend a command the process: arguments, environment, warnings, logging, Hydra's and OmegaConf's registries, and a server of worker
-    processes of its own; all are afterwards what they were before."""
+    processes of its own; all are afterwards what they were before. Raises RunError while it is lent to another command."""
     with ExitStack() as kept:
+        if not lent.acquire(blocking=False):
+            raise RunError(
+                "another call of digitcmp.run or digitcmp.sweep is under way in this process, which has room for one; wait for it "
+                "(its rounds are trained side by side), or call this in a process of its own"
+            )
+        kept.callback(lent.release)
         for one in (hydra_kept, logging_kept, environment_kept, warnings.catch_warnings, own_server):
             kept.enter_context(one())
         hush()

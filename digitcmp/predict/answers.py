@@ -12,7 +12,7 @@ from digitcmp.config.network import batch_norm, drops
 from digitcmp.config.targets import TARGETS, Target
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
-from digitcmp.experiment.networks import TrainedNetwork, load_model
+from digitcmp.experiment.networks import TrainedNetwork, load_network
 from digitcmp.train.evaluate import probabilities
 
 BATCH = 200  # pairs that are asked about at a time
@@ -68,7 +68,7 @@ class Kept:
 def load_kept(folder: Path, seed: int | None = None) -> Kept:
     """The network of a run's folder. seed: of which round; None for the first. Raises RunError where there is none, and for one whose
     batch norm or dropout was on in its test: it has no answer for a pair alone."""
-    network, config = load_model(folder, seed), from_record(read_about(folder)["configuration"])
+    network, config = load_network(folder, seed), from_record(read_about(folder)["configuration"])
     quirks = {
         "batch_statistics": config.model.batch_statistics and batch_norm(config.model),
         "test_dropout": config.model.test_dropout and drops(config.model),

@@ -8,6 +8,7 @@ from digitcmp.arguments import Arguments
 from digitcmp.counting import counted
 from digitcmp.data.pictures import read_picture
 from digitcmp.errors import RunError
+from digitcmp.experiment.about import warn_of_code
 from digitcmp.experiment.store import kept_seed
 from digitcmp.report.command import exit_codes
 
@@ -48,6 +49,7 @@ def main() -> None:
         raise RunError(f"{arrays[0]}: an .npz file holds all pairs of a command; give it alone")
     if not arrays and len(arguments.files) % 2:
         raise RunError(f"{counted(len(arguments.files), 'picture')}: a pair has two; give two for each")
+    warn_of_code(arguments.run)
     kept_seed(arguments.run, arguments.seed)  # what is wrong with these is told before torch is loaded
     for path in () if arrays else arguments.files:
         read_picture(path)

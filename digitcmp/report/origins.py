@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,25 @@ UNTYPED = ("hydra.mode=MULTIRUN", "++hydra.sweep.dir=")  # what Hydra and the pr
 @dataclass(frozen=True)
 class Typed:
     """The last command of a sweep. folders: of YAML files, given on the command line; overrides: as typed, those of Hydra's own keys
-    first; sweeper: the settings of its sweeper."""
+    first; sweeper: the settings of its sweeper. What its jobs say of code that was let in is in none of Hydra's files."""
 
     folders: list[str]
     overrides: list[str]
     sweeper: dict[str, Any]
 
-    @property
-    def command(self) -> str:
-        """As it was typed, but for the order."""
+    def command(self, job: str = "") -> str:
+        """As it was typed, but for the order. job: the command of one of its jobs."""
         folders = [part for folder in self.folders for part in ("--config-dir", folder)]
-        return shlex.join([*COMMAND, *folders, "--multirun", *map(without_passwords, self.overrides)])
+        return shlex.join([*COMMAND, *folders, *let_in(job), "--multirun", *map(without_passwords, self.overrides)])
+
+
+def let_in(command: str) -> list[str]:
+    """The options of a command on record that let code in."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # somebody else's
+        return []
+    return [part for option, value in pairwise(words) if option == "--allow-code" for part in (option, value)]
 
 
 def sweep_of(directory: Path, about: dict[str, Any]) -> Path:
@@ -85,7 +94,7 @@ def commands(runs: pd.DataFrame) -> list[tuple[str, str]]:
         typed = read_typed(Path(str(folder)))
         latest = (group["begun"] == group["begun"].max()) & (group["begun"] > 0) if typed else pd.Series(False, index=group.index)
         if typed and latest.any():
-            found.append((str(folder), typed.command))
+            found.append((str(folder), typed.command(str(group.loc[latest, "command"].iloc[0]))))
         found += list(zip(map(str, group["directory"][~latest]), group["command"][~latest].astype(TEXT).fillna("unknown"), strict=True))
     return found
 

@@ -46,6 +46,8 @@ def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_co
 
 def check_target(target: Path, folders: Sequence[Path], runs: set[str]) -> None:
     """Raise RunError where something else than these runs would be in the target, or they would be found twice."""
+    if (target / "run.json").exists():
+        raise RunError(f"--publish {target}: this is the folder of a run; choose another folder")
     inside = target.resolve()
     for folder in map(Path.resolve, folders):
         if folder.is_relative_to(inside) or inside.is_relative_to(folder):

@@ -41,6 +41,7 @@ class SearchStatus:
 
     folder: Path
     typed: Typed
+    command: str
     trials: list[SearchTrial]
     finalists: list[SearchTrial]
 
@@ -68,7 +69,8 @@ def read_searches(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[SearchSta
             met = in_final(folder, [one for one in found if one[0].parent.name == FINALISTS], typed)
             # a finalist has the values of its trial, and seeds of its own
             finalists = [replace(trial, values=own[trial.name].values) if trial.name in own else trial for trial in met]
-            searches.append(SearchStatus(folder, typed, list(own.values()), finalists))
+            command = typed.command(str(found[-1][1].get("command", "")))
+            searches.append(SearchStatus(folder, typed, command, list(own.values()), finalists))
     return searches
 
 
@@ -127,6 +129,6 @@ def print_search(search: SearchStatus, console: Console | None = None) -> None:
             say(where, " ".join(f"{key}={value}" for key, value in best.values.items()), " " * len(lead))
     else:
         say(where, "no trial is complete yet", lead, "bold")
-    say(where, search.typed.command, "command ")
+    say(where, search.command, "command ")
     if (search.folder / SUMMARY).is_file():
         say(where, str(search.folder / SUMMARY), "summary ")

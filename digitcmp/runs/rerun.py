@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from digitcmp.config.identity import differences
+from digitcmp.config.taken import other_code
 from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
@@ -106,7 +107,7 @@ def report(found: Sequence[SeedAgain], old: dict[str, Any], new: dict[str, Any],
     then, now = ({name: about.get(name) for name in PLATFORM} for about in (old, new))
     if told := differences(then, now):
         tell(console, f"the platform is another one, so that last digits may differ: {told}")
-    for text in code_difference(old):
+    for text in [*code_difference(old), *filter(None, [other_code(old)])]:
         say(console, text, "code     ")
     say(console, str(target), "run      ")
 

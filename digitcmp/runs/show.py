@@ -12,6 +12,7 @@ from digitcmp.config.schema import Config
 from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
+from digitcmp.experiment.published import is_published
 from digitcmp.files import is_special
 from digitcmp.inert import visible
 from digitcmp.runs.facts import MEASURED
@@ -100,7 +101,8 @@ def tail(directory: Path, lines: int, follow: bool, console: Console) -> None:
     """Print the end of a run's log; with follow, what comes, until no process is at work on the run. Raises RunError."""
     run, path = read_one(directory), directory / "digitcmp.log"
     if not path.is_file() or is_special(path):
-        raise RunError(f"{path}: there is no such file yet; a round writes its line when it has ended")
+        why = "a published run has none" if is_published(run.about) else "a round writes its line when it has ended"
+        raise RunError(f"{path}: there is no such file; {why}")
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - LARGEST))
         for text in (file.read().splitlines()[-lines:]) if lines else []:

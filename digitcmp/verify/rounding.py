@@ -17,7 +17,7 @@ from digitcmp.train.round import train_rounds
 
 LOSS = 1e-4  # losses that are nearer to each other need no explanation
 TIMES = 10  # so far beyond the largest difference that was measured, rounding is no explanation
-MOST = 8  # rounds are measured
+MEASURED = 8  # rounds: rounding carries most of them nowhere, and some a thousand times as far
 
 
 def tolerances(then: pd.DataFrame, now: pd.DataFrame, configs: dict[int, Config]) -> dict[int, float]:
@@ -28,7 +28,12 @@ def tolerances(then: pd.DataFrame, now: pd.DataFrame, configs: dict[int, Config]
     both = then[then["epoch"] == 1].merge(now[now["epoch"] == 1], on=["run_index", "seed"])
     apart = both[~((both["train_loss_x"] - both["train_loss_y"]).abs() <= LOSS)]
     seeds = apart.groupby("run_index")["seed"].apply(list).to_dict()
-    return {run: max(LOSS, TIMES * rounding(config, seeds[run][:MOST])) if run in seeds else LOSS for run, config in configs.items()}
+    return {run: max(LOSS, TIMES * rounding(config, measured(seeds[run]))) if run in seeds else LOSS for run, config in configs.items()}
+
+
+def measured(seeds: Sequence[int]) -> list[int]:
+    """The rounds that tell how far rounding reaches: those that are apart, and the seeds behind them, as far as these are few."""
+    return [*seeds, *range(max(seeds) + 1, max(seeds) + 1 + MEASURED)][:MEASURED]
 
 
 def rounding(config: Config, seeds: Sequence[int]) -> float:

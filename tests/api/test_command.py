@@ -1,9 +1,11 @@
 """`digitcmp.run` and `digitcmp.sweep` are the command line: the same folders, numbers, errors and resumption."""
 
 import json
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import matplotlib.pyplot as plt
 import pytest
@@ -31,6 +33,31 @@ class Interrupts(Callback):
         raise KeyboardInterrupt(run, result)
 
 
+class Beside(Callback):
+    """Somebody who wants more while a round is trained."""
+
+    told: ClassVar[list[RunError]] = []
+
+    def on_round_end(self, run: Run, result: RoundResult) -> None:
+        del result
+        for call in (digitcmp.run, digitcmp.sweep):
+            for caller in (apply, in_a_thread):
+                with pytest.raises(RunError) as raised:
+                    caller(call, {"model": "net1", **SMALL}, run.directory.parent / "second")
+                self.told.append(raised.value)
+
+
+def apply(call: Callable[..., object], *arguments: object) -> object:
+    """Call it here."""
+    return call(*arguments, progress=False)
+
+
+def in_a_thread(*arguments: Any) -> object:
+    """Call it in a thread of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(apply, *arguments).result()
+
+
 def files(folder: Path) -> set[str]:
     """What is in a folder, the report's own aside."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "records" not in path.parts}
@@ -51,6 +78,20 @@ def test_a_run_is_the_command(run_cli: Cli, tmp_path: Path) -> None:
     assert (result.folder / "rounds.csv").read_bytes() == before
     assert again.rounds.equals(result.rounds)
     assert seeds_of(digitcmp.run({"model": "wsn", "aux_weight": 0.5, "rounds": 3, **SMALL}, "called").folder) == [0, 1, 2]
+
+
+def test_one_call_at_a_time(tmp_path: Path) -> None:
+    """A second one beside it, in this thread or in another one, is refused in a line and touches nothing of the first."""
+    beside = ["callbacks.beside.target=tests.api.test_command:Beside", "--allow-code", "tests.api.test_command"]
+    output, arguments = sys.stdout, list(sys.argv)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(digitcmp.run, ["model=wsn", *TYPED, *beside], tmp_path / "first", progress=False).result()
+    assert [str(error) for error in Beside.told] == [Beside.told[0].args[0]] * 4
+    assert "another call of digitcmp.run or digitcmp.sweep is under way in this process" in Beside.told[0].args[0]
+    assert (sys.stdout, sys.argv) == (output, arguments)
+    assert seeds_of(first.folder) == [0]
+    assert not (tmp_path / "second").exists()
+    assert seeds_of(digitcmp.run({"model": "net1", **SMALL}, tmp_path / "second", progress=False).folder) == [0]
 
 
 def test_a_sweep_is_the_command(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,24 @@
 """Code in a file beside the user's YAML: run only where it is let in, and then in every process."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import digitcmp
+from digitcmp.config import offered
 from digitcmp.config.allowed import ALLOWED
+from digitcmp.config.taken import OTHERWISE
 from digitcmp.errors import RunError
 from digitcmp.files import shipped
+from digitcmp.mistakes import cli as mistakes
 from digitcmp.new import cli as new
+from digitcmp.predict import cli as predict
+from digitcmp.report import cli as report
+from digitcmp.runs import cli as runs
 from tests.conftest import Ended
 
 Cli = Callable[..., Ended]
@@ -141,8 +149,38 @@ def test_it_trains_in_workers_and_comes_back(run_cli: Cli, monkeypatch: pytest.M
     assert "nothing is left to do" in run_cli(*command).out or run_cli(*command).code == 0
     assert digitcmp.load_model("run").seed == 0
     monkeypatch.setenv(ALLOWED, "")
-    with pytest.raises(RunError, match=r"augment\.kind=dim: no installed package offers it"):
+    with pytest.raises(RunError, match=rf"augment\.kind=dim: no installed package offers it.*{ALLOWED}=FOLDER/plugins.py"):
         digitcmp.load_model("run")
+
+
+def test_a_file_that_has_changed(run_cli: Cli, run_main: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network answers otherwise with other code: whoever asks it, or trains it again, is told so."""
+    assert run_cli(*LET_IN, *TINY, *PARTS, "engine=serial", "save_model=true").code == 0
+    np.savez("pairs.npz", images=np.zeros((3, 2, 14, 14), dtype="float32"))
+    asking: list[tuple[Callable[[], None], str, *tuple[str, ...]]] = [(predict.main, "run", "pairs.npz"), (mistakes.main, "run")]
+    monkeypatch.setenv(ALLOWED, FILE)
+    for main, *arguments in asking:
+        assert "warning" not in run_main(main, *arguments).err
+    digitcmp.load_model("run")
+    Path(FILE).write_text(f"{Path(FILE).read_text()}\n# and something else\n")
+    offered.read.cache_clear()  # as in a process of its own
+    told = rf"{OTHERWISE}: {FILE} \([0-9a-f]+ on record, [0-9a-f]+ now\)"
+    for main, *arguments in asking:
+        ended = run_main(main, *arguments)
+        assert ended.code == 0
+        assert re.search(f"digitcmp: warning: run: {told}", ended.err)
+    with pytest.warns(UserWarning, match=told):
+        digitcmp.load_model("run")
+    assert f"code     {FILE} (" in run_main(runs.main, "rerun", "run", "--out", "again").out
+
+
+def test_the_command_of_a_sweep(run_cli: Cli, run_main: Callable[..., Ended]) -> None:
+    """Lets in what was let in."""
+    typed = [*LET_IN, "--multirun", *TINY[:-1], "augment=dim,none", "engine=serial", "hydra.sweep.dir=sweep"]
+    assert run_cli(*typed).code == 0
+    (line,) = [line for line in run_main(report.main, "sweep").out.splitlines() if line.startswith("command")]
+    assert f"--allow-code {FILE} --multirun" in line
+    assert "augment=dim,none" in line
 
 
 def test_stacked_and_alone(run_cli: Cli) -> None:

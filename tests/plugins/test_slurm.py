@@ -87,7 +87,7 @@ def test_an_array_makes_a_sweep(run_cli: Cli, tmp_path: Path) -> None:
     command = shlex.join(["python", "-m", "digitcmp", "--multirun", *ON_SLURM[1:], *sweep, "hydra.sweep.dir=theirs"])
     typed = read_typed(tmp_path / "theirs")
     assert typed is not None
-    assert sorted(shlex.split(typed.command)) == sorted(shlex.split(command))
+    assert sorted(shlex.split(typed.command())) == sorted(shlex.split(command))
     for path in (tmp_path / "theirs").glob("*/run.json"):
         tasks = json.loads(path.read_text())["slurm"]
         assert {task["array"] for task in tasks} == {job[1]}

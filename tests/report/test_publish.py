@@ -91,6 +91,16 @@ def test_which_texts_are_paths(text: str, published: str) -> None:
     assert without_paths(text) == published
 
 
+def test_a_run_is_no_target(publish: Publish, sweep: Path, tmp_path: Path) -> None:
+    """Its own figures would be others, and its folder a run's and a published result's at once."""
+    write_run(tmp_path / "run", {0: 0.8})
+    before = files(tmp_path / "run")
+    ended = publish(sweep, "--publish", tmp_path / "run")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "run: this is the folder of a run; choose another folder" in ended.err
+    assert files(tmp_path / "run") == before
+
+
 def test_a_target_that_is_in_use_is_refused(publish: Publish, sweep: Path, tmp_path: Path) -> None:
     """In the runs' own folder, around it, or with other runs in it: nothing is written."""
     before = files(sweep)

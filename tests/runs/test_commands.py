@@ -188,7 +188,7 @@ def test_tail(runs: Path, run_main: Main) -> None:
     (runs / "a" / "digitcmp.log").write_bytes(b"one\ntwo\n\x1b[31mthree\xff\n")
     assert run_main(cli.main, "tail", runs / "a", "-n", "2", "-f").out.splitlines() == ["two", "\\x1b[31mthree\ufffd"]
     assert run_main(cli.main, "tail", runs / "a", "-n", "-1").code == 1
-    assert "no such file yet" in run_main(cli.main, "tail", runs / "b").err
+    assert "no such file; a round writes its line when it has ended" in run_main(cli.main, "tail", runs / "b").err
 
 
 def test_remove(runs: Path, run_main: Main) -> None:

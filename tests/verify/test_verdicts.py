@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from digitcmp.verify.output import exit_code, statement
-from digitcmp.verify.rounding import LOSS, rounding, tolerances
+from digitcmp.verify.rounding import LOSS, MEASURED, measured, rounding, tolerances
 from digitcmp.verify.verdicts import equivalence_p, gain, is_lost, most_otherwise, verdicts
 from tests.conftest import compose_config
 
@@ -142,6 +142,13 @@ def test_how_far_rounding_reaches() -> None:
     stable, unstable = compose_config(*SMALL, "model=net1"), compose_config(*SMALL, *edge)
     assert rounding(stable, [0, 1]) < LOSS / 10
     assert rounding(unstable, [0, 1]) > LOSS
+
+
+def test_one_round_does_not_tell_how_far_rounding_reaches() -> None:
+    """In wsn it carries most rounds nowhere, and some a thousand times as far: where one is apart, others are measured, too."""
+    assert measured([2]) == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert measured([5, 1]) == [5, 1, 6, 7, 8, 9, 10, 11]
+    assert measured(range(99)) == [*range(MEASURED)]
 
 
 def test_tolerances_are_measured_where_they_matter() -> None:
