@@ -9,6 +9,11 @@ POOL = (
     "drawn from it, not of other images."
 )
 
+DIGITS = (
+    "Digits: the share of the digits of test pairs that a digit head reads rightly. A joint head, one for both digits of a pair, is right "
+    "about at most one of two different ones; a head that no loss is on (aux_weight=0) has not learnt to read."
+)
+
 
 def about_table(metric: Metric = TEST_ACCURACY) -> list[str]:
     """Of the columns of the table."""

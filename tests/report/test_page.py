@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from digitcmp.errors import RunError
@@ -17,6 +18,7 @@ from digitcmp.report import cli
 from digitcmp.report.build import live_page, make_report
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY
 from digitcmp.report.page import data
+from digitcmp.report.page.html import machine, several, trained_on
 from digitcmp.report.serve import LiveReport, report_server
 from digitcmp.report.study import study
 from tests.conftest import Ended
@@ -53,6 +55,22 @@ def url(sweep: Path) -> str:
 def names(page: Any, table: str = "table") -> list[str]:
     """The configurations in the rows of a table that are shown, in their order."""
     return [text for text in page.locator(f"#{table} tbody tr:visible .name").all_inner_texts() if text]
+
+
+def test_what_was_trained_stands_first(tmp_path: Path) -> None:
+    """Data, pairs and epochs, also where some of them vary; and what trained it, in words."""
+    for number, changed in enumerate(({}, {"data__train_pairs": 2000}, {"epochs": 7, "data__source": "digits"})):
+        write_run(tmp_path / str(number), {0: 0.8, 1: 0.7}, configuration(**changed))
+    page = live_page([tmp_path], None, TEST_ACCURACY, {}, True, 0)
+    assert page
+    runs = study([tmp_path], different_data=True).sweep.runs
+    first = trained_on(runs)
+    assert f'<p class="soft" id="trained">{first}</p>' in page
+    assert re.fullmatch(r"data: \w+ or \w+; [\d,]+ or 2,000 training pairs; [\d,]+ test pairs; \d+ or \d+ epochs", first)
+    assert several(pd.Series([100, 200, 500, 1000])) == "100 to 1,000"
+    assert several(pd.Series(["mnist", None])) == "mnist"
+    assert machine('{"threads": 1, "device_name": "x"}') == "threads 1, device_name x"
+    assert machine("{}") == "unknown"
 
 
 @needs_chromium

@@ -96,7 +96,8 @@ function lineChart(box, width, name, lines, look) {
 function chanceLine(y, width) {
   const level = data.metric.chance;
   if (level === null || y(level) < TOP || y(level) > HEIGHT - BOTTOM) return [];
-  return [shape("line", {class: "chance", x1: LEFT, x2: width - RIGHT, y1: y(level), y2: y(level)}, shape("title", {}, `chance ${brief(level)} ${data.metric.unit}`))];
+  const text = shape("text", {x: width - RIGHT - 2, y: y(level) - 4, "text-anchor": "end"}, `chance ${level.toFixed(1)} ${data.metric.unit}`);
+  return [shape("line", {class: "chance", x1: LEFT, x2: width - RIGHT, y1: y(level), y2: y(level)}), text];
 }
 
 // one line, with what is around it
@@ -156,7 +157,7 @@ function rowChart(box, width, rows, look) {
   const upright = (value, kind) => shape("line", {class: kind, x1: x(value), x2: x(value), y1: TOP, y2: height - BOTTOM});
   const chance = look.zero ? null : data.metric.chance;
   if (look.zero) drawn.append(upright(0, "axis"));
-  if (chance !== null && chance > low && chance < high) drawn.append(upright(chance, "chance"));
+  if (chance !== null && chance > low && chance < high) drawn.append(upright(chance, "chance"), shape("text", {x: x(chance) + 3, y: height - BOTTOM - 4}, "chance"));
   const picture = shape("svg", {width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": look.told}, drawn), points = [], marks = shape("g");
   rows.forEach((row, index) => {
     const top = TOP + ROW * index, middle = top + 29, label = data.configurations[row.of].label, letters = Math.floor((width - LEFT) / 6.6);

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from digitcmp import inert
-from digitcmp.counting import counted
+from digitcmp.counting import counted, some
 from digitcmp.report.drawing import COLOURS, DARK
 from digitcmp.report.effects import about_effects, effect_columns
 from digitcmp.report.frames import VERSIONS
 from digitcmp.report.labels import PLAIN
-from digitcmp.report.methods import POOL, about_differences, about_table
+from digitcmp.report.methods import DIGITS, POOL, about_differences, about_table
 from digitcmp.report.origins import commands
 from digitcmp.report.page.data import page_data
 from digitcmp.report.page.pictures import Picture, caption
@@ -32,6 +33,12 @@ from digitcmp.report.texts import TEXT
 from digitcmp.report.verdicts import verdict_columns, verdict_notes
 
 CHARTS = ("curves", "distribution", "differences", "distances")  # the figures that the script draws, too
+TRAINED = (
+    ("data: {}", "data.source"),
+    ("{} training pairs", "data.train_pairs"),
+    ("{} test pairs", "data.test_pairs"),
+    ("{} epochs", "epochs"),
+)
 PLAIN_NOTE = f"{PLAIN}: nothing of what the other configurations name is switched on."
 
 
@@ -44,6 +51,7 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
     count, done = len(results.table), int(results.table["rounds"].sum())
     sizes = counted(count, "configuration"), counted(done, "round")
     versions = results.sweep.runs[[*VERSIONS, "engine", "device"]].astype(TEXT).fillna("unknown")
+    versions["platform"] = results.sweep.runs["platform"].map(machine)
     decided = verdict_notes(results.plans) if len(results.verdicts) else []
     effects, metric = results.effects, results.metric
     columns = [one for one in table_columns(metric) if one.key not in NO_ROOM]
@@ -51,6 +59,7 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
         "report.html.j2",
         version,
         title=f"{results.name}: {', '.join(sizes)}",
+        trained=trained_on(results.sweep.runs),
         warnings=results.warnings,
         baseline=results.baseline,
         table=rows_of(results, results.table, columns),
@@ -62,6 +71,7 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
         charts=CHARTS,
         methods=[
             *about_table(metric),
+            *([DIGITS] if results.table["digit_accuracy"].notna().any() else []),
             *about_differences(metric),
             *(about_effects(effects, metric) if effects else []),
             POOL,
@@ -73,6 +83,23 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
         runs=run_links(results, out),
         data=Markup(inert.script(page_data(results))),
     )
+
+
+def trained_on(runs: pd.DataFrame) -> str:
+    """What the rounds were trained and tested on, in words: data, pairs, epochs; of what varies, all values or the first and the last."""
+    return "; ".join(text.format(several(runs[key])) for text, key in TRAINED if key in runs)
+
+
+def machine(platform: str) -> str:
+    """A platform, given as JSON, in words."""
+    return ", ".join(f"{name} {value}" for name, value in json.loads(platform).items()) or "unknown"
+
+
+def several(values: "pd.Series[Any]") -> str:
+    """Different values in words, in their order."""
+    there = sorted({value for value in values.tolist() if not pd.isna(value)})
+    told = [f"{value:,}" if isinstance(value, Real) else str(value) for value in there]
+    return " or ".join(told) if len(told) <= 3 else f"{told[0]} to {told[-1]}" if isinstance(there[0], Real) else some(told)
 
 
 def message_page(title: str, message: str, version: int) -> str:

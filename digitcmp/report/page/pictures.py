@@ -12,7 +12,8 @@ LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
 CAPTIONS = {
     "curves": "{title} per epoch: mean over rounds, and ± one standard deviation.",
     "distribution": "{title} of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
-    "differences": "Difference in {lower} to {baseline} (Hodges-Lehmann), paired by seed, with 95 % intervals of the signed-rank test.",
+    "differences": "Difference in {lower} to {baseline} (Hodges-Lehmann), paired by seed, with 95 % intervals of the signed-rank test; "
+    "filled: p < 0.05 after Holm.",
     "swept": "{title} against the number that varies, with 95 % intervals of the mean.",
     "swept_differences": "{title} beside that of the baseline's line, paired by seed, with intervals that hold together at 95 %.",
     "cells": "{title} of all cells of the full factorial, best median first; filled dots: the factor is at its upper level.",
