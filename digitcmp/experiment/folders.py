@@ -8,6 +8,7 @@ from pathlib import Path
 
 from digitcmp.counting import counted
 from digitcmp.errors import RunError, shortened
+from digitcmp.experiment.records import FOLDER
 
 SKIPPED = {"summary", ".hydra"}  # folders that hold no runs
 
@@ -41,7 +42,9 @@ def near(folder: Path) -> str:
     """What may have been meant by a folder that holds no run: the runs below it, or, where it is not there, one beside it whose name is
     nearly the same; else nothing."""
     if folder.is_dir() and (below := sorted((str(path.parent) for path in folder.glob("*/run.json")), key=natural)):
-        return f"; it is a folder of {counted(len(below), 'run')}: name one of them, {below[0]} for example"
+        keeping = [run for run in below if any(Path(run, FOLDER, "networks").glob("*.safetensors"))]
+        which = "" if keeping else " (none has kept its networks)"
+        return f"; it is a folder of {counted(len(below), 'run')}{which}: name one of them, {[*keeping, *below][0]} for example"
     if folder.exists() or not folder.parent.is_dir():
         return ""
     with suppress(OSError):

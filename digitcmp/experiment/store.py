@@ -230,7 +230,10 @@ def kept_seed(directory: Path, seed: int | None = None) -> int:
     read_about(directory)
     seeds = saved_seeds(directory)
     if not seeds:
-        why = "it was trained without save_model=true (a sweep keeps none unasked), or they have been removed"
+        why = (
+            "it was trained without save_model=true (a sweep keeps none unasked), or they have been removed; its command on record with "
+            "save_model=true and another folder keeps them"
+        )
         raise RunError(f"{directory} holds no trained networks: {why}")
     if seed is not None and seed not in seeds:
         raise RunError(f"seed={seed}: {directory} holds the {plural(len(seeds), 'network')} of {seeds_of(seeds)}")

@@ -23,7 +23,7 @@ from digitcmp.experiment import provenance
 from digitcmp.experiment.about import data_root, read_about
 from digitcmp.experiment.provenance import versions
 from digitcmp.experiment.records import LogReader, Records, read_logs, to_record
-from digitcmp.experiment.store import Store
+from digitcmp.experiment.store import Store, network_path
 from digitcmp.experiment.views import FILES
 from digitcmp.files import write_whole
 from digitcmp.report.frames import load_rounds
@@ -241,9 +241,13 @@ def test_a_folder_of_runs_is_no_run(tmp_path: Path) -> None:
     """The runs in it are named, in natural order."""
     for name in ("run=10", "run=9"):
         write_run(tmp_path / "sweep" / name, [result(0)])
-    with pytest.raises(
-        RunError, match=rf"run\.json in it\); it is a folder of 2 runs: name one of them, {tmp_path}/sweep/run=9 for example"
-    ):
+    told = r"run\.json in it\); it is a folder of 2 runs{}: name one of them, {}/sweep/{} for example$"
+    with pytest.raises(RunError, match=told.format(r" \(none has kept its networks\)", tmp_path, "run=9")):
+        read_about(tmp_path / "sweep")
+    kept = network_path(tmp_path / "sweep" / "run=10", 0)
+    kept.parent.mkdir()
+    kept.touch()
+    with pytest.raises(RunError, match=told.format("", tmp_path, "run=10")):
         read_about(tmp_path / "sweep")
 
 
