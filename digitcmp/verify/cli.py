@@ -65,7 +65,7 @@ def main() -> None:
         raise RunError(f"--margin={arguments.margin:g}: must be a number of points above 0, at most 100")
     from digitcmp.terminal import Terminal
     from digitcmp.verify.draw import draw
-    from digitcmp.verify.output import exit_code, print_drawn, print_verdicts
+    from digitcmp.verify.output import exit_code, print_code, print_drawn, print_verdicts
     from digitcmp.verify.retrain import retrain, trainable
     from digitcmp.verify.verdicts import compare_rounds, verdicts
 
@@ -74,6 +74,7 @@ def main() -> None:
     print_drawn(drawn, console)
     configs, reasons = trainable(drawn, arguments.engine, arguments.root)
     drawn = drawn.without(reasons)
+    print_code([drawn.about(run) for run in configs], console)
     try:
         again = retrain(drawn, configs, console)
     except KeyboardInterrupt:  # the rounds that it says are kept are in a temporary folder

@@ -1,10 +1,14 @@
 """What verify prints, and the exit code that says the same."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from digitcmp.config.taken import other_code
 from digitcmp.counting import counted
 from digitcmp.inert import line
 from digitcmp.report import cautions
@@ -27,6 +31,13 @@ def print_drawn(drawn: Drawn, console: Console) -> None:
     rounds, seconds = counted(len(drawn.rounds), "round"), words(float(drawn.rounds["seconds"].sum()))
     of = int(drawn.counts["recorded"].sum())
     tell(console, f"{rounds} of {of} again (drawn by --seed {drawn.seed}); on record they took {seconds}", "training ", "none")
+
+
+def print_code(abouts: Iterable[dict[str, Any]], console: Console) -> None:
+    """Say where runs need other code of somebody else's now than they were trained with: what comes out differently is no fault of their
+    records. abouts: their run.json."""
+    for text in dict.fromkeys(filter(None, map(other_code, abouts))):
+        say(console, text, "not the code on record: ", "yellow")
 
 
 def print_verdicts(table: pd.DataFrame, again: Again, margin: float, console: Console) -> None:

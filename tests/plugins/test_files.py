@@ -19,6 +19,7 @@ from digitcmp.new import cli as new
 from digitcmp.predict import cli as predict
 from digitcmp.report import cli as report
 from digitcmp.runs import cli as runs
+from digitcmp.verify import cli as verify
 from tests.conftest import Ended
 
 Cli = Callable[..., Ended]
@@ -172,6 +173,7 @@ def test_a_file_that_has_changed(run_cli: Cli, run_main: Callable[..., Ended], m
     with pytest.warns(UserWarning, match=told):
         digitcmp.load_model("run")
     assert f"code     {FILE} (" in run_main(runs.main, "rerun", "run", "--out", "again").out
+    assert f"not the code on record: {FILE} (" in run_main(verify.main, "run", "--rounds", "1").out
 
 
 def test_the_command_of_a_sweep(run_cli: Cli, run_main: Callable[..., Ended]) -> None:
