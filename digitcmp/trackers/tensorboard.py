@@ -8,7 +8,7 @@ from pathlib import Path
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import summary_v2
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from digitcmp.trackers.tracker import TrackedRun, Tracker, means, measured
 from digitcmp.train.results import EpochRow, RoundRow
@@ -38,9 +38,11 @@ def event(step: int, values: dict[str, float]) -> Event:
 
 
 def write(folder: Path, events: list[Event]) -> None:
-    """Write an event file, the only one in its folder."""
+    """Write an event file, the only one in its folder. Not by TensorBoard's EventFileWriter: it writes in a thread, which a full disk ends
+    with a trace."""
     shutil.rmtree(folder, ignore_errors=True)
-    writer = EventFileWriter(str(folder))
-    for one in events:
-        writer.add_event(one)
-    writer.close()
+    folder.mkdir()
+    with (folder / f"events.out.tfevents.{time.time():.0f}").open("wb") as file:
+        writer = RecordWriter(file)
+        for one in [Event(wall_time=time.time(), file_version="brain.Event:2"), *events]:
+            writer.write(one.SerializeToString())

@@ -1,6 +1,7 @@
 """Trackers, the real ones where they are installed; callbacks of the user's own; and what breaks."""
 
 import json
+import resource
 import struct
 import sys
 from collections import Counter
@@ -74,6 +75,22 @@ def test_tensorboard(tmp_path: Path, engine: str) -> None:
     train_run(config(3, {"tensorboard": {}}, engine), tmp_path / "a")
     assert in_tensorboard(tmp_path / "a") == single(on_record(tmp_path / "a"))
     assert len({seed for seed, _ in on_record(tmp_path / "a")}) == 3
+
+
+def test_tensorboard_where_nothing_can_be_written(tmp_path: Path, run_main: Main) -> None:
+    """A full disk is told in one line: no trace of a thread. Files have a limit here, which is as good as a small disk."""
+    pytest.importorskip("tensorboard")
+    train_run(config(2, {}), tmp_path / "a")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+    try:
+        ended = run_main(cli.main, "export", tmp_path / "a", "--to", "tensorboard")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "File too large" in ended.out + ended.err
+    assert "Traceback" not in ended.out + ended.err
+    assert run_main(cli.main, "export", tmp_path / "a", "--to", "tensorboard").code == 0
+    assert in_tensorboard(tmp_path / "a") == single(on_record(tmp_path / "a"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
