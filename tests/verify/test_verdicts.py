@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from digitcmp.verify.output import exit_code, statement
-from digitcmp.verify.rounding import LOSS, MEASURED, measured, rounding, tolerances
+from digitcmp.verify.rounding import LOSS, MEASURED, SHARE, first_losses, measured, tolerance, tolerances
 from digitcmp.verify.verdicts import equivalence_p, gain, is_lost, most_otherwise, verdicts
 from tests.conftest import compose_config
 
@@ -140,8 +141,18 @@ def test_how_far_rounding_reaches() -> None:
     """Not as far as LOSS in a stable network; farther at the edge of stability, where losses say nothing about the last digits."""
     edge = ["model=net4", "model.batchnorm=true", "aux_weight=1", "optimizer=sgd", "optimizer.lr=3", "batch_size=20"]
     stable, unstable = compose_config(*SMALL, "model=net1"), compose_config(*SMALL, *edge)
-    assert rounding(stable, [0, 1]) < LOSS / 10
-    assert rounding(unstable, [0, 1]) > LOSS
+    assert tolerance(stable, [0, 1]) == LOSS
+    assert tolerance(unstable, [0, 1]) > 10 * LOSS
+
+
+def test_other_seeds_are_farther_than_that() -> None:
+    """Where seeds are far from each other, losses that are a twentieth as far are not those of other rounds; most other seeds are told."""
+    config = compose_config(*SMALL, "model=wsn", "model.batchnorm=true", "aux_weight=1")
+    losses = [first_losses(config, [seed], torch.device("cpu"))[0] for seed in range(8)]
+    found = tolerance(config, range(8))
+    assert found >= SHARE * np.std(losses, ddof=1) > LOSS
+    apart = np.abs(np.subtract.outer(losses, losses))[np.triu_indices(8, 1)]
+    assert (apart > found).mean() > 0.85
 
 
 def test_one_round_does_not_tell_how_far_rounding_reaches() -> None:
@@ -157,5 +168,5 @@ def test_tolerances_are_measured_where_they_matter() -> None:
     then = pd.DataFrame({"run_index": [0, 0, 1], "seed": [0, 1, 0], "epoch": 1, "train_loss": [0.6, 0.5, 0.7]})
     now = then.assign(train_loss=[0.6 + LOSS / 2, 0.5, 0.8])
     assert tolerances(then, now, {0: config}) == {0: LOSS}
-    assert tolerances(then, now, {0: config, 1: config}) == {0: LOSS, 1: LOSS}
+    assert tolerances(then, now, {0: config, 1: config}) == {0: LOSS, 1: tolerance(config, measured([0]))}
     assert tolerances(then, now.assign(train_loss=np.nan), {}) == {}
