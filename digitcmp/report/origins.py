@@ -37,10 +37,10 @@ class Typed:
     def command(self, job: str = "") -> str:
         """As it was typed, but for the order. job: the command of one of its jobs."""
         folders = [part for folder in self.folders for part in ("--config-dir", folder)]
-        return shlex.join([*COMMAND, *folders, *let_in(job), "--multirun", *map(without_passwords, self.overrides)])
+        return shlex.join([*COMMAND, *folders, *code_options(job), "--multirun", *map(without_passwords, self.overrides)])
 
 
-def let_in(command: str) -> list[str]:
+def code_options(command: str) -> list[str]:
     """The options of a command on record that let code in."""
     try:
         words = shlex.split(command)
