@@ -8,12 +8,10 @@ from typing import Any
 
 from digitcmp.config.identity import configuration_hash
 from digitcmp.config.schema import MOST_ROUNDS, MOST_SEED
-from digitcmp.config.taken import OTHERWISE, other_code
 from digitcmp.errors import RunError
 from digitcmp.experiment.folders import near
 from digitcmp.experiment.provenance import now, versions
 from digitcmp.files import is_special
-from digitcmp.screen import complain
 
 NEEDS: dict[str, type] = {"configuration": dict, "configuration_hash": str, "parameters": int, "seeds": list, "status": str, "started": str}
 MAY_HAVE = dict.fromkeys(("engine", "device", "torch", "digitcmp", "python", "git_commit", "command", "finished", "data_root"), str) | {
@@ -100,12 +98,6 @@ def data_root(about: dict[str, Any], wanted: str | None) -> str:
     if own and about["configuration"]["data"]["source"] in OWN:
         raise RunError(f"{own}, the data that this run was trained on, is not there any more; say where it is now with --root")
     return os.environ.get("DIGITCMP_DATA", "data")
-
-
-def warn_of_code(directory: Path) -> None:
-    """Say on stderr where a run needs other code now than it was trained with. Raises RunError where there is no run."""
-    if text := other_code(read_about(directory)):
-        complain(f"warning: {directory}: {OTHERWISE}: {text}")
 
 
 def wrong_about(about: Any, hashed: bool = True) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from digitcmp.arguments import Arguments
 from digitcmp.errors import RunError
-from digitcmp.experiment.about import warn_of_code
+from digitcmp.experiment.warned import warn_of_code
 from digitcmp.report.command import exit_codes
 
 DESCRIPTION = """\
