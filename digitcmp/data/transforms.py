@@ -56,8 +56,22 @@ def elastic(
     random = draws(images, keys, 5 + 2 * grid**2)
     points = affine_points(images, random[:, :5], rotation, scale, shear, pixels)
     coarse = random[:, 5:].view(-1, 2, grid, grid)
-    field = F.interpolate(coarse, size=images.shape[-2:], mode="bicubic", align_corners=True)
+    field = spread(coarse, images.shape[-2:], by_product=images.device.type == "cuda")
     return resample(images, points + displacement * field.permute(0, 2, 3, 1))
+
+
+def spread(coarse: Tensor, size: Sequence[int], by_product: bool) -> Tensor:
+    """Numbers at the points of a grid [n, c, g, g], interpolated with cubic polynomials between them: [n, c, h, w].
+
+    by_product: as the product with a matrix that it is. torch's own takes two fifths of a training's time on a GPU, where every pixel
+    works out its sixteen weights again.
+    """
+    if not by_product:
+        return F.interpolate(coarse, size=tuple(size), mode="bicubic", align_corners=True)
+    points = coarse.shape[-2] * coarse.shape[-1]
+    one_each = torch.eye(points, dtype=coarse.dtype, device=coarse.device).view(points, 1, *coarse.shape[-2:])
+    weights = spread(one_each, size, by_product=False).view(points, -1)
+    return (coarse.flatten(2) @ weights).view(*coarse.shape[:2], *size)
 
 
 AUGMENTATIONS = Registry[Callable[..., Tensor]]("augmentations", {"shift": shift, "affine": affine, "elastic": elastic}, thing)

@@ -1,7 +1,7 @@
 """The kernels themselves, in Triton: convolution, its gradients, max pooling and batch norm of a stack of networks.
 
-All tensors have an axis [S] of networks in front. Images lie in memory as [S, images, height, width, channels], so that what a window
-covers comes in pieces as long as there are channels; `step` counts the pieces of a window, SIZE numbers each.
+All tensors have an axis [S] of networks in front. Images lie in memory as [S, images, height, width, channels], so that a
+window covers rows of KW x channels numbers that lie side by side; `step` counts the pieces of a window, SIZE numbers each.
 """
 
 import triton
@@ -12,50 +12,53 @@ import triton.language as tl
 def seen(
     x, step, there, corner, y0, x0, x_channel, x_row, x_column,
     C: tl.constexpr, H: tl.constexpr, W: tl.constexpr, KH: tl.constexpr, KW: tl.constexpr, PH: tl.constexpr, PW: tl.constexpr,
-    MIXED: tl.constexpr, SIZE: tl.constexpr,
+    SIZE: tl.constexpr,
 ):  # fmt: skip
-    """One piece of the windows at these corners, [corners, SIZE]: channels of one place of the window, or (MIXED) of several places."""
-    lane = tl.arange(0, SIZE)
-    if MIXED:
-        k = step * SIZE + lane
-        row, column, channel, known = k // (C * KW), k // C % KW, k % C, k < C * KH * KW
-        inside = there[:, None] & known[None, :]
-        if PH > 0 or PW > 0:
-            y, x_ = y0[:, None] + row[None, :], x0[:, None] + column[None, :]
-            inside = inside & (y >= 0) & (y < H) & (x_ >= 0) & (x_ < W)
-        place = row * x_row + column * x_column + channel * x_channel
-    else:
-        pieces: tl.constexpr = (C + SIZE - 1) // SIZE
-        row, column, channel = step // pieces // KW, step // pieces % KW, step % pieces * SIZE + lane
-        if PH > 0 or PW > 0:
-            there = there & (y0 + row >= 0) & (y0 + row < H) & (x0 + column >= 0) & (x0 + column < W)
-        inside = there[:, None]
-        if C % SIZE > 0:
-            inside = inside & (channel < C)[None, :]
-        place = row * x_row + column * x_column + channel * x_channel
+    """One piece of the windows at these corners, [corners, SIZE]: channels of one place of the window, and on to those of the next."""
+    k = step * SIZE + tl.arange(0, SIZE)
+    row, column, channel = k // (C * KW), k // C % KW, k % C
+    inside = there[:, None] & (k < C * KH * KW)[None, :]
+    if PH > 0 or PW > 0:
+        y, x_ = y0[:, None] + row[None, :], x0[:, None] + column[None, :]
+        inside = inside & (y >= 0) & (y < H) & (x_ >= 0) & (x_ < W)
+    place = row * x_row + column * x_column + channel * x_channel
     return tl.load(x + corner[:, None] + place[None, :], mask=inside, other=0.0)
 
 
 @triton.jit
-def of_step(step, C: tl.constexpr, MIXED: tl.constexpr, SIZE: tl.constexpr):
-    """The rows of a weight [KH x KW x C, O] that belong to a piece of the window, and whether they are there."""
-    lane = tl.arange(0, SIZE)
-    pieces: tl.constexpr = (C + SIZE - 1) // SIZE
-    channel = step % pieces * SIZE + lane
-    if MIXED:
-        return step * SIZE + lane, step * SIZE + lane >= 0
-    return step // pieces * C + channel, channel < C
+def nearest(x):
+    """The number of tf32 next to x, in float32."""
+    return ((x.to(tl.int32, bitcast=True) + 4096) & -8192).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def in_two(
+    weight, nearby, rest, size, w_network, w_output, w_channel, w_row, w_column,
+    C: tl.constexpr, KH: tl.constexpr, KW: tl.constexpr, B: tl.constexpr,
+):  # fmt: skip
+    """nearby and rest [S, O, KH, KW, C]: a weight that lies in memory with these strides, as the sum of a number of tf32 and what is left.
+    size: numbers of a network."""
+    network = tl.program_id(0).to(tl.int64)
+    place = tl.program_id(1) * B + tl.arange(0, B)
+    channel, column, row, output = place % C, place // C % KW, place // (C * KW) % KH, place // (C * KW * KH)
+    own = weight + network * w_network + output * w_output + channel * w_channel + row * w_row + column * w_column
+    value = tl.load(own, mask=place < size, other=0.0)
+    tl.store(nearby + network * size + place, nearest(value), mask=place < size)
+    tl.store(rest + network * size + place, value - nearest(value), mask=place < size)
 
 
 @triton.jit
 def convolve(
-    x, weight, bias, out, images, x_network, x_image, x_channel, x_row, x_column,
+    x, weight, rest, bias, out, images, x_network, x_image, x_channel, x_row, x_column,
     C: tl.constexpr, H: tl.constexpr, W: tl.constexpr, O: tl.constexpr, KH: tl.constexpr, KW: tl.constexpr,
     PH: tl.constexpr, PW: tl.constexpr, H_OUT: tl.constexpr, W_OUT: tl.constexpr,
-    BIAS: tl.constexpr, PRECISION: tl.constexpr, MIXED: tl.constexpr, STEPS: tl.constexpr, SIZE: tl.constexpr,
-    BP: tl.constexpr, BO: tl.constexpr,
+    BIAS: tl.constexpr, TWO: tl.constexpr, STEPS: tl.constexpr, SIZE: tl.constexpr, BP: tl.constexpr, BO: tl.constexpr,
 ):  # fmt: skip
-    """out [S, images, H_OUT, W_OUT, O] of x, and weight [S, KH, KW, C, O]."""
+    """out [S, images, H_OUT, W_OUT, O] of x, and weight [S, O, KH, KW, C].
+
+    TWO: the weight is given as the sum of two numbers of tf32, and three products of tf32 make one. They are added up piece by piece in
+    float32: what a tensor core adds up over several loses digits.
+    """
     AREA: tl.constexpr = H_OUT * W_OUT
     K: tl.constexpr = KH * KW * C
     network = tl.program_id(1).to(tl.int64)
@@ -66,12 +69,20 @@ def convolve(
     total = tl.zeros((BP, BO), tl.float32)
     for step in range(STEPS):
         piece = seen(
-            x + network * x_network, step, there, corner, y0, x0, x_channel, x_row, x_column, C, H, W, KH, KW, PH, PW, MIXED, SIZE
+            x + network * x_network, step, there, corner, y0, x0, x_channel, x_row, x_column, C, H, W, KH, KW, PH, PW, SIZE
         )  # fmt: skip
-        k, known = of_step(step, C, MIXED, SIZE)
-        inside = (known & (k < K))[:, None] & (output < O)[None, :]
-        own = tl.load(weight + network * (K * O) + k[:, None] * O + output[None, :], mask=inside, other=0.0)
-        total = tl.dot(piece, own, total, input_precision=PRECISION)
+        k = step * SIZE + tl.arange(0, SIZE)
+        inside = (k < K)[:, None] & (output < O)[None, :]
+        place = network * (K * O) + output[None, :] * K + k[:, None]
+        own = tl.load(weight + place, mask=inside, other=0.0)
+        if TWO:
+            left = tl.load(rest + place, mask=inside, other=0.0)
+            near = nearest(piece)
+            part = tl.dot(piece - near, own, input_precision="tf32")
+            part = tl.dot(near, left, part, input_precision="tf32")
+            total += tl.dot(near, own, part, input_precision="tf32")
+        else:
+            total = tl.dot(piece, own, total, input_precision="ieee")
     if BIAS:
         total += tl.load(bias + network * O + output, mask=output < O, other=0.0)[None, :]
     written = out + network * (O * AREA) * images + position[:, None] * O + output[None, :]
@@ -83,7 +94,7 @@ def convolve_weight_gradient(
     x, gradient, parts, bias_parts, images, chunk, x_network, x_image, x_channel, x_row, x_column,
     C: tl.constexpr, H: tl.constexpr, W: tl.constexpr, O: tl.constexpr, KH: tl.constexpr, KW: tl.constexpr,
     PH: tl.constexpr, PW: tl.constexpr, H_OUT: tl.constexpr, W_OUT: tl.constexpr,
-    PRECISION: tl.constexpr, MIXED: tl.constexpr, STEPS: tl.constexpr, SIZE: tl.constexpr, BP: tl.constexpr, BO: tl.constexpr,
+    PRECISION: tl.constexpr, STEPS: tl.constexpr, SIZE: tl.constexpr, BP: tl.constexpr, BO: tl.constexpr,
 ):  # fmt: skip
     """parts [parts, S, KH, KW, C, O] and bias_parts [parts, S, O] of x and a gradient [S, images, H_OUT, W_OUT, O], each summed over a
     chunk of the positions: to be added up in their order, so that the sum is always the same."""
@@ -100,15 +111,15 @@ def convolve_weight_gradient(
         own = gradient + network * (O * AREA) * images + position[:, None] * O + output[None, :]
         given = tl.load(own, mask=there[:, None] & (output < O)[None, :], other=0.0)
         piece = seen(
-            x + network * x_network, step, there, corner, y0, x0, x_channel, x_row, x_column, C, H, W, KH, KW, PH, PW, MIXED, SIZE
+            x + network * x_network, step, there, corner, y0, x0, x_channel, x_row, x_column, C, H, W, KH, KW, PH, PW, SIZE
         )  # fmt: skip
         total = tl.dot(tl.trans(piece), given, total, input_precision=PRECISION)
         if step == 0:
             sums += given
-    k, known = of_step(step, C, MIXED, SIZE)
+    k = step * SIZE + tl.arange(0, SIZE)
     row = part * tl.num_programs(1) + network
     to = parts + (row * K + k)[:, None] * O + output[None, :]
-    tl.store(to, total, mask=(known & (k < K))[:, None] & (output < O)[None, :])
+    tl.store(to, total, mask=(k < K)[:, None] & (output < O)[None, :])
     if step == 0:
         tl.store(bias_parts + row * O + output, tl.sum(sums, axis=0), mask=output < O)
 

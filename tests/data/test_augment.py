@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from digitcmp.contracts.augmentation import PROMISES, keys
-from digitcmp.data.transforms import AUGMENTATIONS, make_augmentation
+from digitcmp.data.transforms import AUGMENTATIONS, make_augmentation, spread
 from digitcmp.errors import ConfigError
 from tests.conftest import compose_config
 
@@ -67,6 +67,16 @@ def test_rotation_turns_and_scale_stretches() -> None:
         lengths = torch.sqrt(xx + yy) / torch.sqrt(xx + yy).median()
         assert angles.abs().max() == pytest.approx(angle, abs=3)
         assert (lengths.max() - lengths.min()) / 2 == pytest.approx(size, abs=0.12)
+
+
+@pytest.mark.parametrize("size", [(14, 14), (9, 20), (2, 3)])
+@pytest.mark.parametrize("grid", [2, 4, 7])
+def test_a_field_by_a_product_is_the_same_field(grid: int, size: tuple[int, int]) -> None:
+    """As a GPU makes it."""
+    coarse = torch.randn(5, 2, grid, grid)
+    right = torch.nn.functional.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
+    torch.testing.assert_close(spread(coarse, size, by_product=True), right, rtol=1e-5, atol=1e-5)
+    assert torch.equal(spread(coarse, size, by_product=False), right)
 
 
 def test_no_augmentation_and_an_unknown_one() -> None:

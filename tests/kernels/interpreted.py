@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import vmap
 from torch.nn import functional as F
 
-from digitcmp.kernels import operations, stacks
+from digitcmp.kernels import convolution, operations, stacks
 from digitcmp.kernels.convolution import Convolution
 from digitcmp.kernels.norm import BatchNorm
 from digitcmp.kernels.pooling import MaxPool
@@ -50,9 +50,13 @@ def inputs_of(*shapes: tuple[int, ...]) -> list[Tensor]:
     return [torch.randn(shape, requires_grad=True) for shape in shapes]
 
 
+@pytest.mark.parametrize("products", ["ieee", "tf32x3"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_convolution(shape: tuple[int, int, int, int, int, tuple[int, int], tuple[int, int]]) -> None:
-    """Of a stack, with an activation in place behind it, and of one network without bias."""
+def test_convolution(
+    shape: tuple[int, int, int, int, int, tuple[int, int], tuple[int, int]], products: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a stack, with an activation in place behind it, and of one network without bias; with products as they are, and of parts."""
+    monkeypatch.setattr(convolution, "precision", lambda _: products)
     networks, images, channels, outputs, height, kernel, padding = shape
     x, weight, bias = inputs_of((networks, images, channels, height, height), (networks, outputs, channels, *kernel), (networks, outputs))
     found = vmap(lambda x, weight, bias: F.relu_(Convolution.apply(x, weight, bias, padding)))(x, weight, bias)
@@ -66,6 +70,17 @@ def test_images_that_all_networks_see() -> None:
     x, weight, bias = inputs_of((4, 1, 6, 6), (3, 5, 1, 3, 3), (3, 5))
     found = vmap(lambda weight, bias: Convolution.apply(x, weight, bias, (0, 0)))(weight, bias)
     same(found, torch.stack([F.conv2d(x, *one) for one in zip(weight, bias, strict=True)]), (x, weight, bias))
+
+
+def test_a_number_is_the_sum_of_two_of_tf32() -> None:
+    """Of 11 digits each: what is left over is less than the 22nd, and zero stays zero."""
+    weight = torch.randn(2, 3, 5, 2, 2) * 10.0 ** torch.arange(-15, 15, 10)[:, None, None, None]
+    weight[0, 0, 0] = 0
+    nearby, rest = convolution.parts(weight.flip(3, 4).transpose(1, 2), exact=False)
+    right = weight.flip(3, 4).permute(0, 2, 3, 4, 1)
+    assert (nearby.view(torch.int32) & 0x1FFF == 0).all()
+    assert ((nearby - right).abs() <= right.abs() / 2**11).all()
+    assert torch.equal(nearby + rest, right)
 
 
 @pytest.mark.parametrize("window", [(2, 2), (3, 2), (1, 5)])
