@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -247,6 +248,16 @@ def test_a_mistake_in_a_yaml_file_is_named(text: str, run_cli: Cli, tmp_path: Pa
     ended = run_cli("--config-dir", "mine", "model=mine")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
     assert BAD_FILES[text] in ended.err
+
+
+def test_a_choice_that_lies_in_a_folder_here(run_cli: Cli, tmp_path: Path) -> None:
+    """Nobody has said --config-dir: the error does, and what it says works."""
+    (tmp_path / "my conf" / "model").mkdir(parents=True)
+    (tmp_path / "my conf" / "model" / "mine.yaml").write_text("defaults: [net2, _self_]\nname: mine")
+    ended = run_cli("model=mine", "dry_run=true")
+    assert "model=mine: there is no such choice here, but my conf/model/mine.yaml is one: add --config-dir 'my conf'" in ended.err
+    assert "model=minf: there is no such choice; choose one of" in run_cli("model=minf").err
+    assert run_cli("model=mine", "dry_run=true", *shlex.split(ended.err.partition(": add ")[2])).code == 0
 
 
 def test_no_gpu(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,12 @@
 """Errors in one line: Hydra's and OmegaConf's own texts, rewritten so that they quote the value and name what would be right."""
 
 import re
+import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -40,7 +43,8 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
         options = list(error.options)
         plus = "+" if group in ADDED else ""
-        return f"{plus}{group}={choice}: there is no such choice{suggestion(choice, options)}; choose one of {', '.join(options)}"
+        which = f"{suggestion(choice, options)}; choose one of {', '.join(options)}"
+        return f"{plus}{group}={choice}: there is no such choice{of_ones_own(group, choice) or which}"
     if isinstance(error, OSError) and error.filename is not None:
         path = shortened(error.filename)
         return f"cannot write or read {path}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
@@ -67,6 +71,17 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         or by_class(error)
         or first(str(error) or f"{type(error).__name__}; {TRACE}")
     )
+
+
+def of_ones_own(group: str, choice: str) -> str:
+    """That a folder here has this choice, and how it is added; empty where none has."""
+    if not choice.isidentifier():
+        return ""
+    with suppress(OSError):
+        for path in sorted(Path.cwd().glob(f"*/{group}/{choice}.yaml")):
+            found = path.relative_to(Path.cwd())
+            return f" here, but {found} is one: add {shlex.join(['--config-dir', found.parts[0]])}"
+    return ""
 
 
 def read_last(error: BaseException) -> str:

@@ -26,10 +26,11 @@ MOST_VALUES = 100_000
 LARGEST_ABOUT = 50_000_000  # bytes of a run.json; a million seeds are less
 
 
-def read_about(directory: Path, hashed: bool = True) -> dict[str, Any]:
+def read_about(directory: Path, hashed: bool = True, networks: bool = False) -> dict[str, Any]:
     """run.json of a run's folder, with all that makes a run. Raises RunError naming what is missing or damaged.
 
     hashed: whether its configuration has to be that of its hash, which takes most of the time; a list of thousands does without.
+    networks: whether one is looked for that has kept its networks.
     """
     path = directory / "run.json"
     try:
@@ -39,7 +40,7 @@ def read_about(directory: Path, hashed: bool = True) -> dict[str, Any]:
             raise OSError(f"it is larger than {LARGEST_ABOUT:,} bytes")
         about = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RunError(f"{directory} holds no run (there is no run.json in it){near(directory)}") from error
+        raise RunError(f"{directory} holds no run (there is no run.json in it){near(directory, networks)}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{directory} holds no run (run.json cannot be read: {error})") from error
     if wrong := wrong_about(about, hashed):

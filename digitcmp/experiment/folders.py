@@ -38,12 +38,12 @@ def runs_and_others(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(found, key=lambda path: natural(str(path))), others
 
 
-def near(folder: Path) -> str:
+def near(folder: Path, networks: bool = False) -> str:
     """What may have been meant by a folder that holds no run: the runs below it, or, where it is not there, one beside it whose name is
-    nearly the same; else nothing."""
+    nearly the same; else nothing. networks: whether one is looked for that has kept its networks."""
     if folder.is_dir() and (below := sorted((str(path.parent) for path in folder.glob("*/run.json")), key=natural)):
-        keeping = [run for run in below if any(Path(run, FOLDER, "networks").glob("*.safetensors"))]
-        which = "" if keeping else " (none has kept its networks)"
+        keeping = [run for run in below if networks and any(Path(run, FOLDER, "networks").glob("*.safetensors"))]
+        which = " (none has kept its networks)" if networks and not keeping else ""
         return f"; it is a folder of {counted(len(below), 'run')}{which}: name one of them, {[*keeping, *below][0]} for example"
     if folder.exists() or not folder.parent.is_dir():
         return ""

@@ -99,7 +99,7 @@ def load_model(run_dir: str | Path, seed: int | None = None) -> TrainedNetwork:
 def load_network(directory: Path, seed: int | None = None) -> TrainedNetwork:
     """As `load_model`, without its warning."""
     wanted = kept_seed(directory, None if seed is None else whole_of("seed", seed))
-    about, path = read_about(directory), network_path(directory, wanted)
+    about, path = read_about(directory, networks=True), network_path(directory, wanted)
     try:
         config = from_record(about["configuration"])
     except ConfigError as error:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from math import isnan
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +13,7 @@ from rich.text import Text
 
 from digitcmp.config.network import untrained_part
 from digitcmp.config.schema import AUTO, Config
+from digitcmp.config.taken import other_code
 from digitcmp.counting import are, counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.pace import Paces
@@ -93,6 +96,17 @@ def print_resumed(runs: Sequence[Run], console: Console) -> None:
     if unsaved := sum(run.unsaved for run in runs):
         lost = f"save_model=true: {unsaved} of them were trained without it, or their networks have been removed"
         tell(console, f"{lost}; a new folder trains them again")
+    abouts = [run.store.about for run in runs if run.rows and run.missing and run.store.about]
+    for text in dict.fromkeys(found for about in abouts for found in (other_code(about), other_torch(about)) if found):
+        tell(
+            console, f"the rounds to come are trained with other code than those on record: {text}; a new folder trains all of them with it"
+        )
+
+
+def other_torch(about: dict[str, Any]) -> str:
+    """That a run was begun with another version of torch, in words; empty where it was not. about: its run.json."""
+    was, now = str(about.get("torch")), version("torch")  # without importing it, and so without what it was built for
+    return "" if was.partition("+")[0] == now.partition("+")[0] else f"torch ({was} on record, {now} now)"
 
 
 def run_folders(sweep: Path) -> list[Path]:

@@ -22,7 +22,7 @@ MOST_COUNTED = 10**12  # rounds of a search, or epochs of a round
 @dataclass
 class Planned:
     """runs: the seeds and the epochs of each, by its folder. rounds, epochs: of a search, how many rounds its trials have in all, and
-    how long each is; None for a sweep."""
+    how long each is; 0 where all trials are through, None for a sweep."""
 
     runs: dict[Path, tuple[list[int], int]] = field(default_factory=dict)
     rounds: int | None = None

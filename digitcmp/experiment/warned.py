@@ -9,5 +9,5 @@ from digitcmp.screen import complain
 
 def warn_of_code(directory: Path) -> None:
     """Say on stderr where a run needs other code now than it was trained with. Raises RunError where there is no run."""
-    if text := other_code(read_about(directory)):
+    if text := other_code(read_about(directory, networks=True)):
         complain(f"warning: {directory}: {OTHERWISE}: {text}")

@@ -134,6 +134,8 @@ def conclude(
         raise SearchError("no trial is complete yet, so there is no best one; the same command goes on")
     command = shlex.join(["python", "-m", "digitcmp", *map(without_passwords, sys.argv[1:])])
     finished = counts.counted >= settings.n_trials
+    if finished:  # also where folders of trials have been removed
+        planned.write(spec.folder.absolute(), planned.Planned(rounds=0, epochs=spec.base.epochs))
     final = hold(spec, shared, launcher, console) if finished else None
     best = final.winner.trial if final else shared.study.best_trial
     write_best(spec, shared, best, final, context, config, command)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,19 @@ def test_the_same_command_again_trains_only_what_is_missing(run_cli: Cli, tmp_pa
         assert len(path.read_text().splitlines()) == 4
         assert json.loads((path.parent / "run.json").read_text())["seeds"] == [0, 1, 2]
     assert "6 rounds are finished already, 0 to train" in run_cli(*command, "rounds=3").out
+
+
+def test_going_on_with_another_torch_is_told(run_cli: Cli) -> None:
+    """Once for all runs that it is true of, and not where nothing is left to train."""
+    command = ["--multirun", *TINY, "seed=0,1", "model=net1,wsn", "hydra.sweep.dir=sweep", "engine=serial"]
+    assert "other code" not in run_cli(*command).out
+    for path in Path("sweep").glob("*/run.json"):
+        about = json.loads(path.read_text())
+        assert about["torch"].partition("+")[0] == version("torch").partition("+")[0]
+        path.write_text(json.dumps({**about, "torch": "1.0+cpu"}))
+    assert "other code" not in run_cli(*command).out
+    more = run_cli(*command, "rounds=2").out
+    assert more.count("other code than those on record: torch (1.0+cpu on record, ") == 1
 
 
 def test_a_report_is_left_to_the_process_that_still_trains(run_cli: Cli, tmp_path: Path) -> None:

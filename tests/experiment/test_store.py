@@ -243,12 +243,14 @@ def test_a_folder_of_runs_is_no_run(tmp_path: Path) -> None:
         write_run(tmp_path / "sweep" / name, [result(0)])
     told = r"run\.json in it\); it is a folder of 2 runs{}: name one of them, {}/sweep/{} for example$"
     with pytest.raises(RunError, match=told.format(r" \(none has kept its networks\)", tmp_path, "run=9")):
+        read_about(tmp_path / "sweep", networks=True)
+    with pytest.raises(RunError, match=told.format("", tmp_path, "run=9")):
         read_about(tmp_path / "sweep")
     kept = network_path(tmp_path / "sweep" / "run=10", 0)
     kept.parent.mkdir()
     kept.touch()
     with pytest.raises(RunError, match=told.format("", tmp_path, "run=10")):
-        read_about(tmp_path / "sweep")
+        read_about(tmp_path / "sweep", networks=True)
 
 
 @pytest.mark.parametrize("change", [{"started": None}, {"resumed": 5}, {"seeds": ["a", None]}, {"configuration": {}}, {"parameters": "1"}])

@@ -174,6 +174,10 @@ def test_a_file_that_has_changed(run_cli: Cli, run_main: Callable[..., Ended], m
         digitcmp.load_model("run")
     assert f"code     {FILE} (" in run_main(runs.main, "rerun", "run", "--out", "again").out
     assert f"not the code on record: {FILE} (" in run_main(verify.main, "run", "--rounds", "1").out
+    same = run_cli(*LET_IN, *TINY, *PARTS, "engine=serial", "save_model=true")
+    assert "other code" not in same.out  # nothing is left to train
+    more = run_cli(*LET_IN, *TINY, *PARTS, "engine=serial", "save_model=true", "rounds=3")
+    assert f"the rounds to come are trained with other code than those on record: {FILE} (" in more.out
 
 
 def test_the_command_of_a_sweep(run_cli: Cli, run_main: Callable[..., Ended]) -> None:

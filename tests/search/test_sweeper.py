@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from optuna.trial import TrialState
 from digitcmp.config.identity import differences
 from digitcmp.errors import SearchError
 from digitcmp.experiment.about import read_about
+from digitcmp.runs.status import read_status
 from digitcmp.search.best import where_it_is
 from digitcmp.search.search import check_folder
 from digitcmp.search.storage import open_storage
@@ -93,6 +95,9 @@ def test_a_search_and_what_it_leaves(run_cli: Cli) -> None:
     assert list(table["state"]) == [state.lower() for state in states()]
     assert table["best"].iloc[-1] == pytest.approx(best.value)
     assert "optuna-dashboard sqlite:///out/study.db" in (summary / "search.md").read_text()
+    before = read_status(Path("out")).counts
+    shutil.rmtree(f"out/trial_{(best.number + 1) % 6:04d}")  # whoever removes a trial of a search that is through does not want it again
+    assert before["missing"] == read_status(Path("out")).counts["missing"] == 0
 
     Path("my/experiment").mkdir(parents=True)
     Path("my/experiment/found.yaml").write_text(Path("out/best.yaml").read_text())
