@@ -326,3 +326,13 @@ def test_figure_of_confusions() -> None:
         boxes = [text.get_window_extent() for axes in figure.axes for text in axes.texts if text.get_text()]
         assert not [(one, other) for one, other in combinations(boxes, 2) if one.overlaps(other)]
     assert len(figure.axes) == 1
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, ""), (1e-6, "<0.1"), (0.0004, "<0.1"), (0.0006, "0.1"), (0.0949, "9.5"), (0.3, "30"), (0.999, "99.9"), (1, "100")],
+)
+def test_numbers_of_the_confusion_matrix(share: float, text: str) -> None:
+    """Hardly any is not none, and nearly all is not all."""
+    assert confusion.told(share) == text
+    assert confusion.told(float("nan")) == confusion.NONE

@@ -28,8 +28,9 @@ def figure(findings: Findings) -> Figure:
         np.fill_diagonal(wrong, np.nan)
         draw(panels[0], digits, wrong, title="digits", xlabel="read as", ylabel="true digit")
     draw(panels[-1], pairs, pairs, title="pairs that are answered wrongly", xlabel="second digit", ylabel="first digit")
-    scope = f"per cent of each row's digits, and of the pairs of two digits; {NONE}: there are none"
-    entitle(drawn, findings.wrong_line(), scope if digits is not None else f"per cent of the pairs of two digits; {NONE}: there are none")
+    of = "of the pairs of two digits" if digits is None else "of each row's digits, and of the pairs of two digits"
+    asked = f"; {NONE}: there are no such pairs" if np.isnan(pairs).any() else ""
+    entitle(drawn, findings.wrong_line(), f"per cent {of}; empty: none{asked}")
     return drawn
 
 
@@ -48,9 +49,9 @@ def draw(axes: Axes, shares: Numbers, shaded: Numbers, **names: str) -> None:
 
 
 def told(share: float) -> str:
-    """Per cent, with a decimal below ten and where it is nearly all; nothing for zero."""
+    """Per cent, with a decimal below ten and where it is nearly all; nothing for none at all."""
     per_cent = 100 * share
     if np.isnan(share):
         return NONE
     whole = per_cent == 100 or 9.95 <= per_cent < 95  # nearly all of them is not all
-    return "" if share == 0 else f"{per_cent:.0f}" if whole else f"{per_cent:.1f}"
+    return "" if share == 0 else "<0.1" if per_cent < 0.05 else f"{per_cent:.0f}" if whole else f"{per_cent:.1f}"
