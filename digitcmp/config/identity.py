@@ -14,6 +14,8 @@ from digitcmp.config.schema import CHOSEN_BY, GROUP_SCHEMAS, Config
 from digitcmp.config.schema.key import MISSING
 from digitcmp.files import shipped
 
+TESTED = ["data.source", "data.fingerprint", "data.target", "data.test_pairs", "data.seed"]  # keys that make the test pairs of a seed
+
 
 def configuration(config: Config) -> dict[str, Any]:
     """Everything that can change a round's numbers, except the seed, as plain nested values: all but the execution keys."""

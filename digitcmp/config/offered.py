@@ -5,7 +5,6 @@ of its top-level module. Here are names and places alone: nothing of a package i
 --allow-code lets in is a package too: it has a dictionary for each group (`blocks = {"name": …}`), and is imported for that.
 """
 
-import hashlib
 import os
 import re
 import sys
@@ -21,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from digitcmp.config.allowed import ALLOWED, code_here, files
+from digitcmp.config.own_code import version_of
 from digitcmp.errors import ConfigError
 from digitcmp.given import shown
 
@@ -99,7 +99,7 @@ def read(path: tuple[str, ...], let_in: tuple[Path, ...]) -> dict[str, dict[str,
                 found[group][point.name] = sorted([*found[group].get(point.name, []), offer], key=lambda offer: offer.package.name)
     for file in let_in:
         module = module_of(file, let_in)
-        package = Package(f"{file.parent.name}/{file.name}", hashlib.sha256(file.read_bytes()).hexdigest()[:12], code=file)
+        package = Package(f"{file.parent.name}/{file.name}", version_of(module.__name__, file), code=file)
         for group in KINDS:
             for name, thing in named(file, group, getattr(module, group, {})).items():
                 found[group].setdefault(name, []).append(Offer(group, name, package, thing, partial(itself, thing)))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from digitcmp.config.allocation import check_slurm
 from digitcmp.config.graph import graph
+from digitcmp.config.identity import TESTED
 from digitcmp.config.network import batch_norm, check_network
 from digitcmp.config.schema import AUTO, COLUMNS, MOST_LOOKS, Config
 from digitcmp.counting import are, counted
@@ -169,4 +170,11 @@ def auto_together(configs: Sequence[Config]) -> bool:
                 f"seed={first.seed},{config.seed}: rounds=auto trains the same seeds for every configuration, as many as it takes; "
                 f"give one to begin with, as in seed={first.seed}, or a number of rounds"
             )
+        for key in TESTED:
+            one, other = (getattr(each.data, key.removeprefix("data.")) for each in (first, config))
+            if one != other:
+                raise ConfigError(
+                    f"{key}={one},{other}: rounds=auto compares rounds of the same seed, which have other test pairs then; give each a "
+                    "sweep of its own, or a number of rounds"
+                )
     return True

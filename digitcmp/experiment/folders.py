@@ -35,7 +35,20 @@ def runs_and_others(folder: Path) -> tuple[list[Path], list[Path]]:
             others.append(Path(top))
     if not found:
         raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")
-    return sorted(found, key=lambda path: natural(str(path))), others
+    return sorted(each_once(found), key=lambda path: natural(str(path))), others
+
+
+def each_once(found: list[Path]) -> list[Path]:
+    """Without those that are another one by way of a link: of these, the one that goes by the fewest links."""
+    places: dict[Path, list[Path]] = {}
+    for path in found:
+        places.setdefault(path.resolve(), []).append(path)
+    return [same[0] if len(same) == 1 else min(same, key=lambda path: (links(path), natural(str(path)))) for same in places.values()]
+
+
+def links(path: Path) -> int:
+    """How many links a path goes by."""
+    return sum(part.is_symlink() for part in (path, *path.parents))
 
 
 def near(folder: Path, networks: bool = False) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from math import ceil, log2
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from digitcmp.config.identity import TESTED
 from digitcmp.config.schema import DataConfig
 from digitcmp.counting import are, counted, some
 from digitcmp.report.frames import Sweep
@@ -18,7 +20,6 @@ PREVIEW = "preview.json"  # in the folder of one (digitcmp.experiment.preview)
 DRAWN = 24  # configurations in a figure
 ALPHA = 0.05  # of the tests
 SAME = ["digitcmp", "torch", "git_commit", "git_dirty", "engine", "device", "platform"]  # what one report should not mix
-TESTED = ["data.source", "data.fingerprint", "data.target", "data.test_pairs", "data.seed"]  # what makes the test pairs of a seed
 TRAINED = ["data.source", "data.fingerprint", "data.train_pairs", "data.val_pairs", "data.seed", "data.fold", "data.imbalance"]
 TRAINED += ["data.label_noise"]  # what makes its training pairs
 UNFINISHED = {"running": "still running (or killed)", "interrupted": "interrupted", "pruned": "ended early by a search"}
@@ -85,16 +86,23 @@ def mixtures(sweep: Sweep, rounds: pd.DataFrame) -> list[str]:
     lines = []
     for name in SAME:
         told_apart = differing(sweep.runs[name]) if name == "platform" else sweep.runs[name].astype(TEXT).fillna("unknown")
-        values = rounds["run_index"].map(told_apart)
-        counts = values.value_counts(sort=False)
-        if len(counts) > 1:
-            within = values.groupby(rounds["label"], observed=True).nunique()
-            pooled = some(str(label) for label in within.index[within > 1])
-            told = some(f"{value} ({counted(number, 'round')})" for value, number in counts.items())
-            lines.append(
-                f"different {name} in one report: {told}; " + (f"pooled within {pooled}" if pooled else "never within a configuration")
-            )
+        lines += mixture(name, rounds["run_index"].map(told_apart), rounds["label"])
+    plugins = sweep.runs["plugins"].map(json.loads)
+    for name in sorted({name for one in plugins for name in one}):  # runs without it do without
+        own = rounds["run_index"].map(plugins.map(lambda one, name=name: one.get(name)))
+        lines += mixture(name, own.dropna(), rounds.loc[own.notna(), "label"])
     return lines
+
+
+def mixture(name: str, values: "pd.Series[Any]", labels: "pd.Series[Any]") -> list[str]:
+    """That rounds have different values of what this is, in a line; none where they have not. labels: their configurations."""
+    counts = values.value_counts(sort=False)
+    if len(counts) < 2:
+        return []
+    within = values.groupby(labels, observed=True).nunique()
+    pooled = some(str(label) for label in within.index[within > 1])
+    told = some(f"{value} ({counted(number, 'round')})" for value, number in counts.items())
+    return [f"different {name} in one report: {told}; " + (f"pooled within {pooled}" if pooled else "never within a configuration")]
 
 
 def differing(platforms: "pd.Series[str]") -> "pd.Series[str]":

@@ -22,7 +22,7 @@ from digitcmp.report.runs import EPOCH_COLUMNS, flatten, read_frames, typed, was
 from digitcmp.report.texts import TEXT
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
-ABOUT = ["configuration_hash", "parameters", "engine", "device", "platform", *VERSIONS]
+ABOUT = ["configuration_hash", "parameters", "engine", "device", "platform", "plugins", *VERSIONS]
 RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "recorded", "started", "command", "sweep", "begun"]
 
 
@@ -147,7 +147,7 @@ def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[di
         own |= {"sweep": str(sweep_of(directory, about)), "begun": last_begun(about)}
         own |= {name: about.get(name) for name in ("started", "command", *ABOUT)}
         # as text; runs of earlier versions have none
-        own["platform"] = json.dumps(about.get("platform") or {}, sort_keys=True, ensure_ascii=False)
+        own |= {name: json.dumps(about.get(name) or {}, sort_keys=True, ensure_ascii=False) for name in ("platform", "plugins")}
         rows.append({**own, **flatten(about["configuration"]), **own})  # no key of a configuration hides what the run itself is
     names = dict.fromkeys(name for row in rows for name in row)
     frame = pd.DataFrame({name: typed([row.get(name) for row in rows]) for name in names})
@@ -201,8 +201,8 @@ def load_rounds(folder: str | Path, *more: str | Path) -> pd.DataFrame:
     - `majority_accuracy` (float64, a fraction: always giving the more frequent answer to the test pairs);
     - `seconds` (float64, of the round alone), `error` (string);
     - the configuration keys that all runs have in common;
-    - `configuration_hash` (string), `parameters` (int64), `engine`, `device`, `platform` (string, JSON), `digitcmp`, `torch`, `python`,
-      `git_commit` (string), `git_dirty` (boolean).
+    - `configuration_hash` (string), `parameters` (int64), `engine`, `device` (string), `platform`, `plugins` (string, JSON), `digitcmp`,
+      `torch`, `python`, `git_commit` (string), `git_dirty` (boolean).
 
     What is damaged or on record twice is left out and told in a UserWarning. Raises RunError when there is no run.
     """

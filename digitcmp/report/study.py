@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from digitcmp.auto.sequential import Plan
+from digitcmp.config.identity import TESTED
 from digitcmp.counting import some
 from digitcmp.errors import RunError
 from digitcmp.report import statistics
-from digitcmp.report.cautions import DRAWN, TESTED, TRAINED, cautions, data_keys
+from digitcmp.report.cautions import DRAWN, TRAINED, cautions, data_keys
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.factorial import Effects, find_design, find_effects
 from digitcmp.report.folds import pooled

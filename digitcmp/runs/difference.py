@@ -8,13 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from digitcmp.config.identity import completed, flat
+from digitcmp.config.identity import TESTED, completed, flat
 from digitcmp.counting import counted
 from digitcmp.inert import line
-from digitcmp.report.cautions import TESTED
 from digitcmp.report.comparisons import paired
 from digitcmp.report.metrics import Metric
-from digitcmp.runs.facts import MADE
+from digitcmp.runs.facts import made_by
 from digitcmp.runs.listing import shown
 from digitcmp.runs.show import read_one
 from digitcmp.runs.status import RunStatus
@@ -32,7 +31,7 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, An
 def made(run: RunStatus) -> dict[str, Any]:
     """What made a run, but for its times and its command."""
     platform = {f"platform.{name}": value for name, value in (run.about.get("platform") or {}).items()}
-    return {name: run.about[name] for name in MADE if name not in TIMES and run.about.get(name) is not None} | platform
+    return {name: value for name, value in made_by(run.about).items() if name not in TIMES} | platform
 
 
 def values(run: RunStatus, metric: Metric) -> "pd.Series[float]":

@@ -18,7 +18,7 @@ from digitcmp.runs.notes import read_notes
 from digitcmp.runs.status import RunStatus, look, read_run
 
 Facts = dict[str, Any]
-MADE = ["parameters", "engine", "workers", "device", "hosts", "torch", "digitcmp", "python", "git_commit", "git_dirty"]
+MADE = ["parameters", "engine", "workers", "device", "hosts", "torch", "digitcmp", "python", "git_commit", "git_dirty", "plugins"]
 MADE += ["command", "started", "finished", "tags"]
 MEASURED = ["test_accuracy", "val_accuracy", "digit_accuracy", "train_accuracy", "train_loss", "seconds"]
 TESTS: dict[str, Callable[[Any, Any], bool]] = {
@@ -43,12 +43,20 @@ def facts_of(run: RunStatus) -> Facts:
     facts |= {"rounds": sum(run.counts.values()), "done": run.done, "failed": run.failed, "note": " / ".join(read_notes(run.folder))}
     if run.note:
         facts["damaged"] = run.note
-    facts |= {name: run.about[name] for name in MADE if run.about.get(name) is not None}
+    facts |= made_by(run.about)
     for name in MEASURED:
         values = [value for row in run.rows if row.status == "done" and (value := getattr(row, name)) is not None]
         if values:
             facts[name] = round(fmean(values), DECIMALS)
     return facts | flat(run.about.get("configuration", {}))
+
+
+def made_by(about: dict[str, Any]) -> Facts:
+    """What a run.json says of what made the run: `MADE`, as far as it does; packages and files of others with their versions."""
+    told = {name: about[name] for name in MADE if about.get(name) is not None}
+    if isinstance(plugins := told.get("plugins"), dict):
+        told["plugins"] = [f"{name} {version}" for name, version in plugins.items()]
+    return told
 
 
 def chosen(runs: Sequence[Facts], filters: Iterable[str]) -> list[Facts]:

@@ -15,14 +15,15 @@ from digitcmp.experiment.about import read_about
 from digitcmp.experiment.published import is_published
 from digitcmp.files import is_special
 from digitcmp.inert import visible
-from digitcmp.runs.facts import MEASURED
+from digitcmp.runs.facts import MEASURED, made_by
 from digitcmp.runs.listing import shown
 from digitcmp.runs.notes import read_notes
 from digitcmp.runs.status import RunStatus, read_run
 from digitcmp.runs.status_view import at_work, labelled
 from digitcmp.terminal import say
 
-PLACE = ("hosts", "device", "engine", "workers", "torch", "digitcmp", "python", "git_commit", "git_dirty", "changes", "started", "finished")
+PLACE = ["hosts", "device", "engine", "workers", "torch", "digitcmp", "python", "git_commit", "git_dirty", "changes", "plugins"]
+PLACE += ["started", "finished"]
 INTERVAL = 1.0  # seconds from one look at a log to the next
 LARGEST = 1_000_000  # bytes from the end of a log that are looked at
 
@@ -47,7 +48,8 @@ def print_run(directory: Path, console: Console) -> None:
     headed(console, "results", (f"{name:<16}{text}" for name, text in results(run)))
     headed(console, "configuration", (f"{key}={shown(value)}" for key, value in changed.items()))
     say(console, ", ".join(f"{key}={shown(value)}" for key, value in values.items() if key not in changed), "  and as usual: ")
-    headed(console, "made by", (f"{name:<16}{shown(about[name])}" for name in PLACE if about.get(name) is not None))
+    told = {**about, **made_by(about)}
+    headed(console, "made by", (f"{name:<16}{shown(told[name])}" for name in PLACE if told.get(name) is not None))
     for name, value in {**(about.get("hardware") or {}), **(about.get("platform") or {})}.items():
         say(console, f"{name:<16}{shown(value)}", "  ")
     headed(console, "files", (f"{size:>12,}  {name}" for name, size in files(directory)))

@@ -11,7 +11,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment import planned
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.beats import Beat, is_dead, read_beats
-from digitcmp.experiment.folders import SKIPPED, is_loop, natural, near
+from digitcmp.experiment.folders import SKIPPED, each_once, is_loop, natural, near
 from digitcmp.experiment.published import read_records
 from digitcmp.train.results import RoundRow, accuracy_of
 
@@ -161,7 +161,7 @@ def look(folder: Path) -> tuple[list[Path], dict[Path, planned.Planned]]:
             found.append(Path(top))
         if planned.FILE in files:
             plans[Path(top).absolute()] = planned.read(Path(top).absolute())
-    return found, plans
+    return each_once(found), plans
 
 
 def read_run(directory: Path, plan: tuple[list[int], int] | None) -> RunStatus:

@@ -250,6 +250,9 @@ REFUSED_SWEEPS = {
     "model=net1,net2 rounds=auto auto.margin=0": "auto.margin=0.0: must be a finite number, above 0",
     "model=net1,net2 rounds=auto auto.max=5": "auto.max=5: the first batch has auto.batch=10 rounds",
     "model=net1,net2 rounds=auto aux_weight=0.1": "aux_weight=0.1: net1 has no digit head",
+    "data.target=le,same rounds=auto": "data.target=le,same: rounds=auto compares rounds of the same seed, which have other test pairs",
+    "data.target=le,same rounds=auto dry_run=true": "data.target=le,same: rounds=auto compares rounds of the same seed, which have other",
+    "data.test_pairs=40,50 rounds=auto": "data.test_pairs=40,50: rounds=auto compares rounds",
     "epochs=1,1 rounds=auto hydra.sweep.subdir=${hydra:job.num}": "rounds=auto: 0 and 1 have the same configuration; leave one out",
 }
 

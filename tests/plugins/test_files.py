@@ -174,6 +174,7 @@ def test_a_file_that_has_changed(run_cli: Cli, run_main: Callable[..., Ended], m
         digitcmp.load_model("run")
     assert f"code     {FILE} (" in run_main(runs.main, "rerun", "run", "--out", "again").out
     assert f"not the code on record: {FILE} (" in run_main(verify.main, "run", "--rounds", "1").out
+    assert f"{FILE} (1 round), " not in run_main(report.main, "run").out
     same = run_cli(*LET_IN, *TINY, *PARTS, "engine=serial", "save_model=true")
     assert "other code" not in same.out  # nothing is left to train
     more = run_cli(*LET_IN, *TINY, *PARTS, "engine=serial", "save_model=true", "rounds=3")

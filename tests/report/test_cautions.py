@@ -43,6 +43,16 @@ def test_mixtures_are_named(tmp_path: Path, name: str, value: str | None) -> Non
     assert line.endswith("; pooled within net1")
 
 
+def test_files_of_ones_own_that_changed(tmp_path: Path) -> None:
+    """Of each alone: what has no part of it needs no version of it."""
+    write_run(tmp_path / "a", SEEDS, plugins={"my_conf/plugins.py": "abc", "heads": "1.0"})
+    write_run(tmp_path / "b", OTHERS, configuration(model__name="net2"))
+    assert warnings(tmp_path) == []
+    write_run(tmp_path / "c", OTHERS, configuration(model__name="net3"), plugins={"my_conf/plugins.py": "def"})
+    line, *_ = warnings(tmp_path)
+    assert line == "different my_conf/plugins.py in one report: abc (6 rounds), def (6 rounds); never within a configuration"
+
+
 def test_uncommitted_changes(tmp_path: Path) -> None:
     """Runs of a dirty checkout are counted."""
     write_run(tmp_path / "a", SEEDS, git_dirty=True)

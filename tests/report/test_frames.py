@@ -51,7 +51,7 @@ EPOCH_KINDS = {"seed": "int64", "epoch": "int64", **dict.fromkeys(FIGURES, "floa
 def test_frames_of_a_trained_run(trained: Run, load: Callable[[Path], pd.DataFrame], view: str, kinds: dict[str, str]) -> None:
     """The run, then what its CSV file shows in columns of the promised types, then its configuration and what made it."""
     frame, about = load(trained.directory), read_about(trained.directory)
-    last = ["configuration_hash", "parameters", "engine", "device", "platform"]
+    last = ["configuration_hash", "parameters", "engine", "device", "platform", "plugins"]
     last += ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
     assert frame.columns.tolist() == ["run", *kinds, *flatten(about["configuration"]), *last]
     assert frame[list(kinds)].dtypes.astype(str).to_dict() == kinds

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from digitcmp.errors import RunError
+from digitcmp.experiment.folders import find_runs
 from digitcmp.experiment.run import Run
 from digitcmp.runs import cli, facts, removal
 from digitcmp.runs.notes import LONGEST
 from digitcmp.runs.rerun import beside
+from digitcmp.runs.status import read_status
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import change_records, train_run
 from tests.nasty import NASTY
@@ -209,6 +211,30 @@ def test_remove(runs: Path, run_main: Main) -> None:
     about = json.loads((runs / "a" / "run.json").read_text())
     (runs / "a" / "run.json").write_text(json.dumps({**about, "published": True}))
     assert "published" in run_main(cli.main, "rm", runs / "a", "--yes").err
+
+
+def test_a_link_beside_a_run_is_no_second_run(tmp_path: Path, run_main: Main) -> None:
+    """Neither in the list nor in the counts, whatever comes first; a link alone is as good as the run."""
+    write_run(tmp_path / "sweep" / "run", {0: 0.5})
+    for name in ("a", "z"):
+        (tmp_path / "sweep" / name).symlink_to("run")
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "link").symlink_to(tmp_path / "sweep" / "run")
+    assert [path.name for path in find_runs(tmp_path / "sweep")] == ["run"]
+    assert [run.folder.name for run in read_status(tmp_path / "sweep").runs] == ["run"]
+    assert [run.folder.name for run in read_status(tmp_path / "far").runs] == ["link"]
+    assert run_main(cli.main, "ls", tmp_path / "sweep").out.count("50.00 %") == 1
+
+
+def test_what_a_run_was_made_with_is_told(tmp_path: Path, run_main: Main) -> None:
+    """Files of one's own, too: two versions are two."""
+    for name, version in (("a", "abc"), ("b", "def")):
+        write_run(tmp_path / name, {0: 0.5}, plugins={"my_conf/plugins.py": version})
+    told = run_main(cli.main, "diff", tmp_path / "a", tmp_path / "b").out
+    assert "made by: 1 different" in told
+    assert '["my_conf/plugins.py abc"]' in told
+    assert '["my_conf/plugins.py def"]' in run_main(cli.main, "show", tmp_path / "b").out
+    assert run_main(cli.main, "ls", tmp_path, "--where", "plugins=*abc").out.count("50.00 %") == 1
 
 
 def test_only_ours_is_removed(runs: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
