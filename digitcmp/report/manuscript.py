@@ -20,7 +20,7 @@ WIDTHS |= {**dict.fromkeys("%m", 0.89), "M": 0.98, "W": 1.1, "–": 0.54}
 DIGIT, CAPITAL = 0.54, 0.83
 SEPARATION = 6.0  # points between two columns
 LONGEST = 4.5  # of a part of a name, in parts of the size of its letters, before it is broken
-NARROWEST = 44.0  # points of a name that is broken into lines
+NARROWEST = 40.0  # points of a name that is broken into lines
 PREAMBLE = r"% needs \usepackage{array,booktabs}"
 
 
@@ -75,7 +75,7 @@ def comparison_table(comparisons: pd.DataFrame, metric: Metric) -> str:
     chosen = [
         TableColumn("gain", lambda row: metric.show(row["difference"])),
         TableColumn("95 % interval", lambda row: metric.span(row["difference_low"], row["difference_high"])),
-        TableColumn("p", lambda row: p_value(row["p_holm"])),
+        TableColumn("Holm p", lambda row: p_value(row["p_holm"])),
         TableColumn("won–tied–lost", lambda row: f"{row['won']}–{row['tied']}–{row['lost']}"),
     ]
     baseline = str(rows[0]["baseline"]) if rows else ""

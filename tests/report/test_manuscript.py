@@ -104,7 +104,9 @@ def test_the_table_of_a_paper(tmp_path: Path) -> None:
     rows = [line for line in text.splitlines() if line.endswith(r"\\")][1:]
     assert rows[0].startswith(r"lr=\allowbreak{}0.\allowbreak{}1 & 66,593 & 63.50 $\pm$ 2.45 & 63.50 & --")
     assert rows[1].startswith(r"Model 2 & 66,593 & 73.50 $\pm$ 2.45 & 73.50 & 10.00 (10.00, 10.00)")
-    assert r"Model 2 & 10.00 & 10.00 to 10.00 & 0.0078 &" in (tmp_path / "summary" / "comparisons.tex").read_text()
+    compared = (tmp_path / "summary" / "comparisons.tex").read_text()
+    assert r"Model 2 & 10.00 & 10.00 to 10.00 & 0.0078 &" in compared
+    assert "& Holm p &" in compared
     assert "Model 2" in (tmp_path / "summary" / "table.md").read_text()
 
 
