@@ -34,7 +34,7 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
 from digitcmp.notice import notice
 from digitcmp.passwords import check_storage, into_environment
-from digitcmp.plugins import options, previews, resolvers, slurm, sweeper, sweeps
+from digitcmp.plugins import named, options, previews, resolvers, slurm, sweeper, sweeps
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.plugins.refused import Refused, carried_out
 from digitcmp.plugins.resolvers import run_name
@@ -66,6 +66,7 @@ class Hooks(Callback):
             previews.give_folder(config, single=True)
         session.goes_to(config.hydra.run.dir)
         checked = preview.shortened(typed(config))
+        named.print_borrowed([named.borrowed_name(config.hydra.runtime, checked.model.name)], Terminal())
         run = Run(checked, Path(config.hydra.run.dir), "")  # refuses a folder that holds another configuration
         if checked.rounds == schema.AUTO:
             from digitcmp.auto import plan_file

@@ -25,7 +25,8 @@ def ask(run_main: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, tmp_pat
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network(name: str) -> None:
     """All its parameters are in the table; no two boxes of its picture overlap, and each layer has one, or two for the two digits."""
-    model, size = cli.network([f"model={name}"], None)
+    model, size, borrowed = cli.network([f"model={name}"], None)
+    assert not borrowed
     found = layers(model, size)
     assert total(found) == count_parameters(model, size)
     (axes,) = draw(model, found, size).axes
@@ -83,5 +84,5 @@ def test_wrong_input(ask: Callable[..., Ended], given: str, words: str) -> None:
 def test_a_network_needs_no_recipe() -> None:
     """One whose digits only an auxiliary loss would train is drawn without."""
     assert compose_tree("model=splitnet").aux_weight == 0
-    model, _ = cli.network(["model=splitnet"], None)
+    model, *_ = cli.network(["model=splitnet"], None)
     assert model.name == "splitnet"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.arguments import Arguments
@@ -15,6 +15,7 @@ from digitcmp.config.schema import ModelConfig
 from digitcmp.errors import ConfigError
 from digitcmp.files import shipped, write_whole
 from digitcmp.plugins import resolvers
+from digitcmp.plugins.named import borrowed_name, print_borrowed
 from digitcmp.report.command import exit_codes
 from digitcmp.terminal import Terminal, say
 
@@ -43,21 +44,24 @@ def parser() -> Arguments:
     return arguments
 
 
-def network(overrides: list[str], folder: Path | None) -> tuple[ModelConfig, int]:
-    """The network of these overrides, which needs no recipe that could train it, and the size of its digits in pixels. Raises ConfigError
-    for what there is not, and for a value outside its range."""
+def network(overrides: list[str], folder: Path | None) -> tuple[ModelConfig, int, str]:
+    """The network of these overrides, which needs no recipe that could train it, the size of its digits in pixels, and what `borrowed_name`
+    says of it. Raises ConfigError for what there is not, and for a value outside its range."""
     own = [] if folder is None else [f"hydra.searchpath=[file://{folder.absolute()}]"]
     resolvers.register()
     try:
         with initialize_config_dir(str(shipped("conf"))):
-            composed = compose("config", overrides=[*overrides, *own])
+            composed = compose("config", overrides=[*overrides, *own], return_hydra_config=True)
+        runtime = composed.hydra.runtime
+        with open_dict(composed):
+            del composed["hydra"]
         OmegaConf.resolve(composed)
         config = unchecked(composed)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error, overrides)) from error
     for path, value, metadata in [*walk(config.model, "model."), *walk(config.data, "data.")]:
         check_value(path, value, metadata)
-    return config.model, config.data.size
+    return config.model, config.data.size, borrowed_name(runtime, config.model.name)
 
 
 @exit_codes("nothing was written")
@@ -65,12 +69,13 @@ def main() -> None:
     """Draw the network, and print its table. Exit codes: see `exit_codes`."""
     arguments = parser().parse_args()
     let_in(arguments.allow_code, arguments.config_dir)
-    model, size = network(arguments.overrides, arguments.config_dir)
+    model, size, borrowed = network(arguments.overrides, arguments.config_dir)
     from digitcmp.draw.picture import draw
     from digitcmp.draw.table import as_markdown, layers, print_layers
     from digitcmp.report.drawing import render
 
     found, console = layers(model, size), Terminal()
+    print_borrowed([borrowed], console)
     print_layers(model, found, console)
     figure = draw(model, found, size)
     files: dict[str, str | bytes] = {"md": as_markdown(model, size, found), **{kind: render(figure, kind) for kind in ("png", "svg")}}

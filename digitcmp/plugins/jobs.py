@@ -30,6 +30,7 @@ from digitcmp.experiment.plan import run_folders
 from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.run import Run
 from digitcmp.plugins.composing import TemplateLoader
+from digitcmp.plugins.named import borrowed_name
 
 WORDS = ("true", "false", "null", "nan", "inf")  # that are no text unless they are quoted
 
@@ -52,6 +53,7 @@ class Job:
     error: Exception | None = None
     value: float | None = None  # what it has come to, when all its rounds are through
     ended: bool = False  # it has come to its error
+    borrowed: str = ""  # see `borrowed_name`
     moved: bool = False  # its folder is that of another job, or of an earlier run, of the same configuration
 
     @property
@@ -123,6 +125,7 @@ def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: 
         try:
             job.whole = typed(composed) if isinstance(found, DictConfig) else found.typed()
             job.config = shortened(job.whole)
+            job.borrowed = borrowed_name(composed.hydra.runtime, job.config.model.name)
         except (DigitcmpError, OmegaConfBaseException) as refused:
             job.error = refused
     return job

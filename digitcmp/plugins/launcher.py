@@ -35,6 +35,7 @@ from digitcmp.plugins.checking import check_jobs, compose_jobs
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.hydra_job import conclude, is_plain, raise_quietly, resolve_unions
 from digitcmp.plugins.jobs import Homes, Job, job_of
+from digitcmp.plugins.named import print_borrowed
 from digitcmp.plugins.previews import few_of, whole_of
 from digitcmp.plugins.runner import JobRunner, OnJobEnd
 from digitcmp.search.config import TARGET as SEARCHING
@@ -87,6 +88,7 @@ class DigitcmpLauncher(Launcher):
         runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
         if not alone or not runs:
             check_jobs(jobs)
+        print_borrowed((job.borrowed for job in jobs), console)
         print_untrained(runs, console)
         print_resumed(runs, console)
         if moved := [job for job in jobs if job.moved]:
@@ -125,7 +127,8 @@ class DigitcmpLauncher(Launcher):
         runs = [run for job in jobs if (run := runner.run_of(job)) is not None]
         check_jobs(jobs)
         plan_file.make(runs, self.folder)  # another plan is refused before anything is written
-        print_untrained(runs, console := Terminal())
+        print_borrowed((job.borrowed for job in jobs), console := Terminal())
+        print_untrained(runs, console)
         print_resumed(runs, console)
         self.begin(runs, first=True)
         planned.write(self.folder, planned.plan_of(runs))
