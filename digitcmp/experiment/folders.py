@@ -56,13 +56,16 @@ def near(folder: Path, networks: bool = False) -> str:
     nearly the same; else nothing. networks: whether one is looked for that has kept its networks."""
     if folder.is_dir() and (below := sorted((str(path.parent) for path in folder.glob("*/run.json")), key=natural)):
         keeping = [run for run in below if networks and any(Path(run, FOLDER, "networks").glob("*.safetensors"))]
-        which = " (none has kept its networks)" if networks and not keeping else ""
-        return f"; it is a folder of {counted(len(below), 'run')}{which}: name one of them, {[*keeping, *below][0]} for example"
+        what = f"; it is a folder of {counted(len(below), 'run')}"
+        if networks and not keeping:
+            return f"{what}, and none has kept its networks: save_model=true keeps them, where they are trained in a new folder"
+        return f"{what}: name one of them, {[*keeping, *below][0]} for example"
     if folder.exists() or not folder.parent.is_dir():
         return ""
     with suppress(OSError):
         beside = [path.name for path in folder.parent.iterdir() if path.is_dir()]
-        for name in get_close_matches(folder.name, beside, n=1):
+        begun = sorted((name for name in beside if folder.name and name.startswith(folder.name)), key=natural)
+        for name in [*begun, *get_close_matches(folder.name, beside, n=1)]:
             return f"; did you mean {folder.parent / name}?"
     return ""
 

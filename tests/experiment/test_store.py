@@ -21,6 +21,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment import about as module
 from digitcmp.experiment import provenance
 from digitcmp.experiment.about import data_root, read_about
+from digitcmp.experiment.folders import near
 from digitcmp.experiment.provenance import versions
 from digitcmp.experiment.records import LogReader, Records, read_logs, to_record
 from digitcmp.experiment.store import Store, network_path
@@ -241,16 +242,25 @@ def test_a_folder_of_runs_is_no_run(tmp_path: Path) -> None:
     """The runs in it are named, in natural order."""
     for name in ("run=10", "run=9"):
         write_run(tmp_path / "sweep" / name, [result(0)])
-    told = r"run\.json in it\); it is a folder of 2 runs{}: name one of them, {}/sweep/{} for example$"
-    with pytest.raises(RunError, match=told.format(r" \(none has kept its networks\)", tmp_path, "run=9")):
+    told = r"run\.json in it\); it is a folder of 2 runs: name one of them, {}/sweep/{} for example$"
+    none = r"2 runs, and none has kept its networks: save_model=true keeps them, where they are trained in a new folder$"
+    with pytest.raises(RunError, match=none):
         read_about(tmp_path / "sweep", networks=True)
-    with pytest.raises(RunError, match=told.format("", tmp_path, "run=9")):
+    with pytest.raises(RunError, match=told.format(tmp_path, "run=9")):
         read_about(tmp_path / "sweep")
     kept = network_path(tmp_path / "sweep" / "run=10", 0)
     kept.parent.mkdir()
     kept.touch()
-    with pytest.raises(RunError, match=told.format("", tmp_path, "run=10")):
+    with pytest.raises(RunError, match=told.format(tmp_path, "run=10")):
         read_about(tmp_path / "sweep", networks=True)
+
+
+def test_a_folder_that_begins_with_what_was_typed_is_meant(tmp_path: Path) -> None:
+    """Rather than one that is merely similar."""
+    for name in ("16-29-38", "16-29-37_model=wsn"):
+        (tmp_path / name).mkdir()
+    assert near(tmp_path / "16-29-37") == f"; did you mean {tmp_path / '16-29-37_model=wsn'}?"
+    assert near(tmp_path / "16-29-39") == f"; did you mean {tmp_path / '16-29-38'}?"
 
 
 @pytest.mark.parametrize("change", [{"started": None}, {"resumed": 5}, {"seeds": ["a", None]}, {"configuration": {}}, {"parameters": "1"}])
