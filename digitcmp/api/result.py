@@ -36,14 +36,22 @@ class Result:
         """The folders of its runs, each of which `digitcmp.load_model` takes where networks were kept."""
         return find_runs(self.folder)
 
-    @cached_property
+    @property
     def rounds(self) -> pd.DataFrame:
-        """A row a round: `digitcmp.load_rounds`."""
+        """A row a round: `digitcmp.load_rounds`; a frame of the caller's own."""
+        return self._rounds.copy()
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """A row an epoch: `digitcmp.load_epochs`; a frame of the caller's own."""
+        return self._epochs.copy()
+
+    @cached_property
+    def _rounds(self) -> pd.DataFrame:
         return load_rounds(self.folder)
 
     @cached_property
-    def epochs(self) -> pd.DataFrame:
-        """A row an epoch: `digitcmp.load_epochs`."""
+    def _epochs(self) -> pd.DataFrame:
         return load_epochs(self.folder)
 
     def study(self, metric: str = "test_accuracy", baseline: str | None = None) -> Study:

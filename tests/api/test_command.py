@@ -151,6 +151,14 @@ def test_curves(of_two: digitcmp.Result) -> None:
         plt.close(plt.get_fignums()[-1])
 
 
+@pytest.mark.parametrize("name", ["rounds", "epochs"])
+def test_a_frame_is_the_callers(of_two: digitcmp.Result, name: str) -> None:
+    """Whatever is done to one is not in the next."""
+    frame = getattr(of_two, name)
+    frame["seed"] = 99
+    assert sorted(set(getattr(of_two, name)["seed"])) == [0, 1]
+
+
 def test_shown_text_is_inert(of_two: digitcmp.Result) -> None:
     """Neither markup nor control sequences of a name reach whoever shows it."""
     assert "<b>" not in of_two._repr_html_()
