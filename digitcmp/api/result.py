@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from digitcmp import inert
-from digitcmp.errors import DigitcmpError
+from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.folders import find_runs
 from digitcmp.given import folder_of
 from digitcmp.report import lines
@@ -70,10 +70,12 @@ class Result:
 
     def plot_curves(self, metric: str = "test_accuracy") -> Axes:
         """Draw the metric per epoch, a line a configuration, into a new figure of pyplot; its axes, the first ones where every
-        configuration has its own."""
+        configuration has its own. Raises RunError where no round has an epoch to draw."""
         import matplotlib.pyplot as plt
 
         results = self.study(metric)
+        if results.curves.empty:
+            raise RunError(f"{self.folder}: there are no curves, as no round has an epoch with {results.metric.title}")
         figure = lines.curves(results.curves, results.metric, results.chance, into=plt.figure(dpi=SEEN))
         return figure.axes[0]
 

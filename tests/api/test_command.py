@@ -159,6 +159,20 @@ def test_a_frame_is_the_callers(of_two: digitcmp.Result, name: str) -> None:
     assert sorted(set(getattr(of_two, name)["seed"])) == [0, 1]
 
 
+def test_no_curves(tmp_path: Path) -> None:
+    """Where every round failed, that is said in a line, and no empty figure is left; the tables are there."""
+    from tests.report.made import write_run
+
+    write_run(tmp_path / "a", {0: None, 1: None}, status="failed")
+    before, result = plt.get_fignums(), digitcmp.Result(tmp_path / "a")
+    with pytest.raises(RunError, match="there are no curves, as no round has an epoch with test accuracy"):
+        result.plot_curves()
+    assert plt.get_fignums() == before
+    assert result.table()["failed"].tolist() == [2]
+    assert result.comparisons().empty
+    assert "failed" in repr(result) + result._repr_html_()
+
+
 def test_shown_text_is_inert(of_two: digitcmp.Result) -> None:
     """Neither markup nor control sequences of a name reach whoever shows it."""
     assert "<b>" not in of_two._repr_html_()
