@@ -20,9 +20,10 @@ def shown(value: object) -> str:
 
 
 def folder_of(value: object) -> Path:
-    """A folder. Raises ConfigError for what is neither a text nor a path, an empty one, and what no system takes."""
+    """A folder, with ~ for the home folder as in a shell. Raises ConfigError for what is neither a text nor a path, an empty one, and what
+    no system takes."""
     if isinstance(value, str | os.PathLike) and isinstance(path := os.fspath(value), str) and path and "\0" not in path:
-        return Path(path)
+        return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib's raises where no user has the name)
     raise ConfigError(f"{shown(value)}: this is no folder; give a text, as in 'outputs/wsn', or a pathlib.Path")
 
 

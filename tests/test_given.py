@@ -72,6 +72,24 @@ def test_folders(tmp_path: Path) -> None:
     assert folder_of(str(tmp_path)) == folder_of(tmp_path) == tmp_path
 
 
+@pytest.mark.parametrize("name", ["load_rounds", "load_epochs", "load_model"])
+def test_home(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tilde is the home folder wherever a folder is taken; before the name of nobody it is a letter as any other, as in a shell."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert folder_of("~/x") == folder_of(Path("~/x")) == digitcmp.Result("~/x").folder == tmp_path / "x"
+    assert folder_of("~nobody.of.this.name/x") == Path("~nobody.of.this.name/x")
+    with pytest.raises(DigitcmpError, match=f"{tmp_path}/x"):
+        TAKERS[name]("~/x")
+
+
+def test_a_run_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes there, and not into a folder that is called so."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert digitcmp.run(["dry_run=true"], "~/x", progress=False).folder == tmp_path / "home" / "x"
+    assert not Path("~").exists()
+
+
 def test_an_error_is_one_line() -> None:
     """Of a length that can be read, whatever is quoted in it: a program prints it, too."""
     assert str(DigitcmpError("a\nb\x1b[31m " + "c" * 10**6)).startswith(r"a b\x1b[31m ccc")
