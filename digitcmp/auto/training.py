@@ -4,7 +4,7 @@ Nothing is remembered between looks but what is on record: whoever goes on with 
 what was trained for them. So a sweep that was stopped, or that several processes train together, ends as any other.
 """
 
-import re
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,7 +23,6 @@ from digitcmp.terminal import tell
 from digitcmp.trackers.attached import Attached
 
 POLL = 0.5  # seconds between looks at what other processes are doing
-ROUNDS = re.compile(r"\brounds=(auto|\d+)\b")
 
 
 def train_auto(
@@ -65,7 +64,7 @@ def train_to(rounds: int, runs: Sequence[Run], callbacks: Sequence[Callback], at
     """Train so many rounds of each run, and wait for those that another process has."""
     for run in runs:
         run.extend(rounds)
-        run.command = ROUNDS.sub(f"rounds={len(run.seeds)}", run.command)  # which trains the same again, whatever it is compared with
+        run.command = of_rounds(run.command, len(run.seeds))
     while True:
         with ProgressDisplay.of(runs, console) as display:
             train(runs, [display, *callbacks], lent=attached)
@@ -74,3 +73,10 @@ def train_to(rounds: int, runs: Sequence[Run], callbacks: Sequence[Callback], at
             time.sleep(POLL)
         if not any(run.missing or run.elsewhere for run in runs):
             return
+
+
+def of_rounds(command: str, rounds: int) -> str:
+    """The command that trains the same again, whatever it is compared with: with a number of rounds, and without what rules rounds=auto."""
+    words = [(word, word.lstrip("+").partition("=")[0]) for word in shlex.split(command)]
+    kept = [f"rounds={rounds}" if key == "rounds" else word for word, key in words if key.partition(".")[0] != "auto"]
+    return shlex.join(kept)

@@ -1,6 +1,7 @@
 """Sweeps and runs with rounds=auto: who gets more rounds, resume, shared folders, and what is refused."""
 
 import json
+import shlex
 import shutil
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from digitcmp.auto.plan_file import FILE, read
 from digitcmp.auto.sequential import follow, scores
-from digitcmp.auto.training import train_auto
+from digitcmp.auto.training import of_rounds, train_auto
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import Store
@@ -62,7 +63,7 @@ def test_only_who_is_undecided_goes_on(run_cli: Cli, tmp_path: Path, whole: Path
     for name, rounds in rounds_of(tmp_path / "sweep").items():
         about = json.loads((tmp_path / "sweep" / name / "run.json").read_text())
         assert (about["status"], about["seeds"]) == ("done", list(range(rounds)))
-        assert f"rounds={rounds} " in about["command"]
+        assert f"rounds={rounds}" in shlex.split(about["command"])
         assert (tmp_path / "sweep" / name / ".hydra" / "config.yaml").exists()
     assert results(tmp_path / "sweep") == results(whole)
 
@@ -77,6 +78,30 @@ def test_it_is_what_so_many_rounds_are(run_cli: Cli, tmp_path: Path, whole: Path
         assert plain["configuration_hash"] == auto["configuration_hash"]
         assert plain["configuration"] == auto["configuration"]
     assert run_name("", ["optimizer.lr=1e-7", *LOOKS]) == "optimizer.lr=1e-7"
+
+
+RULES = ["rounds=auto", "auto.batch=8", "auto.max=16", "++auto.margin=5", "auto.level=0.1"]
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_the_command_of_a_run_is_taken(run_cli: Cli, tmp_path: Path, single: bool) -> None:
+    """The one on record asks for its rounds alone, and trains nothing where they are."""
+    asked = [*TINY, "optimizer.lr=1e-7"] if single else [*SWEEP[1:-3], "optimizer.lr=1e-7,2e-7", *SWEEP[-2:]]
+    assert run_cli(*([] if single else ["--multirun"]), *asked, *RULES, *(["hydra.run.dir=sweep/1e-07"] if single else [])).code == 0
+    folder = tmp_path / "sweep" / "1e-07"
+    about = json.loads((folder / "run.json").read_text())
+    assert "auto" not in about["command"]
+    before = (folder / "rounds.csv").read_bytes()
+    ended = run_cli(*shlex.split(about["command"])[3:], f"hydra.run.dir={folder}")
+    assert ended.code == 0, ended.err
+    assert (folder / "rounds.csv").read_bytes() == before
+
+
+def test_other_words_of_a_command_stay() -> None:
+    """Whatever only looks like the number of rounds, or like a rule."""
+    command = shlex.join(["python", "-m", "digitcmp", "+rounds=8", "auto={batch: 8}", "tags=[auto.x, rounds=8]", "hydra.run.dir=auto.b"])
+    kept = ["python", "-m", "digitcmp", "rounds=12", "tags=[auto.x, rounds=8]", "hydra.run.dir=auto.b"]
+    assert shlex.split(of_rounds(command, 12)) == kept
 
 
 class Watch(Callback):
