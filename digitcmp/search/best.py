@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 
 from digitcmp.config.composed import typed, unchecked, without_hydra
 from digitcmp.config.identity import configuration, configuration_hash, flat
+from digitcmp.config.known import GROUPS as CHOSEN
 from digitcmp.config.messages import one_line
 from digitcmp.config.rules import by_validation
 from digitcmp.config.schema import Config
@@ -35,6 +36,7 @@ from digitcmp.search.spec import SearchSpec, under
 from digitcmp.search.study import SharedStudy
 
 FOLDER = "confirm"
+GROUPS = (*CHOSEN, "callbacks", "hydra")  # of the configuration
 POLL = 0.5  # seconds between looks at what other processes are doing
 VALIDATED = {"data.val_pairs": "0", "data.folds": "null", "data.fold": "0"}  # what is held out, and what says that nothing is
 HELD_OUT = ("test", "data.fingerprint")  # what belongs to a search, and not to a recipe
@@ -62,8 +64,11 @@ def write_best(
 
 
 def where_it_is(folder: Path) -> str:
-    """How best.yaml is used where it is; nothing where Hydra takes the folder's name for no group's, as one that begins with a digit."""
+    """How best.yaml is used where it is; nothing where Hydra takes the folder's name for no group's, as one that begins with a digit, or
+    for that of a group of ours, whose choices are other files."""
     override = f"+{folder.name}=best"
+    if folder.name in GROUPS:
+        return ""
     with suppress(ConfigError):
         if (found := parse(override)).key_or_group == folder.name and found.value() == "best":
             return f"; or {shlex.join(['--config-dir', str(folder.parent), override])}"

@@ -25,6 +25,7 @@ from optuna.trial import TrialState
 from digitcmp.config.identity import differences
 from digitcmp.errors import SearchError
 from digitcmp.experiment.about import read_about
+from digitcmp.files import shipped
 from digitcmp.runs.status import read_status
 from digitcmp.search.best import where_it_is
 from digitcmp.search.search import check_folder
@@ -111,7 +112,8 @@ def test_a_search_and_what_it_leaves(run_cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["out", "search_wsn-2", "_", "1", "10-20-30_lr", "a=b", "a b", "a,b", "a@b", "ü", "a.b", "+a", "$a", "x'y"]
+    "name",
+    ["out", "search_wsn-2", "_", "1", "10-20-30_lr", "a=b", "a b", "a,b", "a@b", "ü", "a.b", "+a", "$a", "x'y", "seed", "model"],
 )
 def test_how_best_yaml_is_used_where_it_is(run_cli: Cli, tmp_path: Path, name: str) -> None:
     """What is said does what it says; nothing is said where Hydra would not take it."""
@@ -121,6 +123,12 @@ def test_how_best_yaml_is_used_where_it_is(run_cli: Cli, tmp_path: Path, name: s
     said = shlex.split(where_it_is(folder).removeprefix("; or "))
     ended = run_cli(*(said or ["--config-dir", str(folder.parent), f"+{name}=best"]), "--cfg", "job")
     assert (ended.code == 0 and "epochs: 7" in ended.out) == bool(said), ended.err
+
+
+@pytest.mark.parametrize("name", [path.name for path in (*sorted(shipped("conf").iterdir()), shipped("sweeps")) if path.is_dir()])
+def test_best_yaml_in_a_folder_called_as_a_group(name: str) -> None:
+    """Is no choice of that group: a choice of it is made already, means another kind of file, or is another file called best."""
+    assert not where_it_is(Path("out", name))
 
 
 def test_rounds_that_end_early(run_cli: Cli) -> None:
