@@ -19,7 +19,7 @@ from digitcmp.report.page.html import CHARTS, page, plain_note
 from digitcmp.report.page.pictures import Picture
 from digitcmp.report.study import Study, study
 from digitcmp.report.tables import comparison_columns, show, table_columns, to_csv, to_latex, to_markdown
-from digitcmp.report.verdicts import verdict_columns, verdict_notes
+from digitcmp.report.verdicts import verdict_columns, verdict_heading, verdict_notes
 
 MOST_CURVES = 100  # runs whose curves are drawn unasked: a few seconds
 
@@ -104,7 +104,8 @@ def tables(results: Study, manuscript_columns: Sequence[manuscript.TableColumn])
     if len(results.verdicts):
         decided = verdict_columns(results.verdicts)
         files["verdicts.csv"] = to_csv(results.verdicts, decided)
-        files["verdicts.md"] = document(to_markdown(show(results.verdicts, decided)), [], verdict_notes(results.plans))
+        heading = inert.markdown(verdict_heading(results.verdicts))
+        files["verdicts.md"] = document(f"{heading}:\n\n{to_markdown(show(results.verdicts, decided))}", [], verdict_notes(results.plans))
     return files
 
 

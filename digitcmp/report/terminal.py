@@ -15,7 +15,7 @@ from digitcmp.report.factorial import Effects, off_zero
 from digitcmp.report.metrics import Metric, with_unit
 from digitcmp.report.origins import commands
 from digitcmp.report.tables import Column, comparison_columns, show, table_columns
-from digitcmp.report.verdicts import verdict_columns
+from digitcmp.report.verdicts import verdict_columns, verdict_heading
 from digitcmp.terminal import Terminal, say, tell
 
 # columns by their keys, in the reader's order, and those of them that may be left out where the terminal is narrow, the first one first
@@ -43,7 +43,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
     if results.effects is not None:
         gone["effects.md"] = print_effects(results.effects, results.metric, where)
     if len(results.verdicts):
-        where.print("\nverdicts of rounds=auto", highlight=False)
+        where.print("\n" + line(verdict_heading(results.verdicts)), markup=False, highlight=False)
         gone["verdicts.md"] = print_table(results.verdicts, verdict_columns(results.verdicts), VERDICTS_SPARE, where)
     where.print()
     print_warnings(results.warnings, where)

@@ -82,14 +82,21 @@ def row(plan: Plan, name: str, look: Look | None, labels: dict[str, str], groups
     }
 
 
+def verdict_heading(frame: pd.DataFrame) -> str:
+    """What stands above `verdicts`, with the baseline of the comparison, which need not be that of the report."""
+    baselines = list(dict.fromkeys(frame["baseline"][frame["baseline"] != frame["label"]]))
+    return "Verdicts of rounds=auto" + (f", against {' and '.join(baselines)}" if baselines else "")
+
+
 def verdict_columns(frame: pd.DataFrame) -> list[Column]:
     """The columns of `verdicts` as tables have them."""
     single = bool((frame["label"] == frame["baseline"]).all())
+    several = frame["baseline"].nunique() > 1  # comparisons, each with a baseline of its own
     name, unit, sign = ("median", "%", "") if single else ("difference", "points", "+")
     suffix = "_percent" if single else "_points"
     return [
         Column("label", "configuration", "configuration"),
-        Column("baseline", "baseline"),
+        Column("baseline", "baseline", "against" if several else ""),
         Column("verdict", "verdict", "verdict"),
         Column("rounds", "rounds", "after rounds"),
         Column("value", name + suffix, f"{name} [{unit}]", lambda one: TEST_ACCURACY.show(one["value"], sign), 100),

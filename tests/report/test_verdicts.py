@@ -18,8 +18,9 @@ from digitcmp.report.build import make_report
 from digitcmp.report.metrics import METRICS
 from digitcmp.report.publish import publish
 from digitcmp.report.study import study
+from digitcmp.report.tables import show
 from digitcmp.report.terminal import print_report
-from digitcmp.report.verdicts import CAUTION
+from digitcmp.report.verdicts import CAUTION, verdict_columns, verdict_heading
 from tests.report.made import configuration, write_run
 
 NETWORKS = ["net2", "net1", "net3", "net4"]  # the baseline is not the first by name, nor the oldest
@@ -88,6 +89,30 @@ def test_files_page_and_terminal(sweep: Path) -> None:
     assert "equivalent" in console.export_text()
 
 
+def test_against_what(sweep: Path) -> None:
+    """The baseline of the verdicts is named wherever they are, whatever baseline the report has."""
+    report = make_report([sweep], "net3")
+    said = "Verdicts of rounds=auto, against net2"
+    assert (sweep / "summary" / "verdicts.md").read_text().startswith(said)
+    assert f"<h2>{said}</h2>" in report.path.read_text()
+    console = Console(width=80, record=True, file=StringIO())
+    print_report(report, console)
+    assert said in console.export_text()
+
+
+def test_against_several(sweep: Path, tmp_path: Path) -> None:
+    """Two comparisons in one report have a baseline each, which every row names."""
+    (other := tmp_path.parent / f"{tmp_path.name}-other").mkdir()
+    configurations = {name: configuration(model__name=name, epochs=5) for name in ("net1", "net2")}
+    for name, values in configurations.items():
+        write_run(other / name, dict.fromkeys(range(20), 0.9 if name == "net1" else 0.8), values)
+    plan_file.write(plan_of(configurations), other)
+    verdicts = study([sweep, other]).verdicts
+    assert len(set(verdicts["baseline"])) == 2
+    assert verdict_heading(verdicts).endswith(" and ".join(dict.fromkeys(verdicts["baseline"])))
+    assert show(verdicts, verdict_columns(verdicts))["against"].tolist() == verdicts["baseline"].tolist()
+
+
 def test_verdicts_go_where_the_rounds_go(sweep: Path, tmp_path: Path) -> None:
     """Reported from the folder above, run by run, or as published: the verdicts and the caution are the same."""
     own = study([sweep])
@@ -144,4 +169,6 @@ def test_a_single_run(tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "summary" / "verdicts.csv")
     assert table["verdict"].tolist() == ["narrow"]
     assert table["median_percent"].iloc[0] == pytest.approx(90, abs=0.2)
-    assert "the baseline's" not in (tmp_path / "summary" / "verdicts.md").read_text()
+    markdown = (tmp_path / "summary" / "verdicts.md").read_text()
+    assert "the baseline's" not in markdown
+    assert markdown.startswith("Verdicts of rounds=auto:")

@@ -30,7 +30,7 @@ from digitcmp.report.page.pictures import Picture, caption
 from digitcmp.report.study import Study
 from digitcmp.report.tables import NO_ROOM, Column, comparison_columns, show, table_columns
 from digitcmp.report.texts import TEXT
-from digitcmp.report.verdicts import verdict_columns, verdict_notes
+from digitcmp.report.verdicts import verdict_columns, verdict_heading, verdict_notes
 
 CHARTS = ("curves", "distribution", "differences", "distances")  # the figures that the script draws, too
 TRAINED = (
@@ -65,6 +65,7 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
         table=rows_of(results, results.table, columns),
         comparisons=rows_of(results, results.comparisons, comparison_columns(metric)),
         verdicts=rows_of(results, results.verdicts, verdict_columns(results.verdicts)) if len(results.verdicts) else [],
+        verdict_heading=verdict_heading(results.verdicts),
         effects=rows_of(results, effects.together, effect_columns(metric), of_configurations=False) if effects else [],
         metric=metric.title.capitalize(),
         figures=[(name, picture, caption(name, metric, results.baseline)) for name, picture in figures.items()],
