@@ -387,6 +387,20 @@ def test_a_run_is_never_mixed_with_another_configuration(run_cli: Cli, tmp_path:
     assert (tmp_path / "here" / "rounds.csv").read_bytes() == before
 
 
+def test_a_run_does_not_go_into_the_folder_of_a_sweep(run_cli: Cli, tmp_path: Path) -> None:
+    """It would be in the sweep's report; the sweep that has all in its own folder goes on."""
+    sweep = ["--multirun", *QUICK, "report=false", "hydra.sweep.dir=sweep"]
+    assert run_cli(*sweep, "seed=1").code == 0
+    before = sorted((tmp_path / "sweep").iterdir())
+    for dry_run in ("false", "true"):
+        ended = run_cli(*QUICK, "hydra.run.dir=sweep", f"dry_run={dry_run}")
+        assert (ended.code, ended.err.count("\n")) == (1, 1)
+        assert "hydra.run.dir=sweep: it is the folder of a sweep, with 1 run below it; choose another folder" in ended.err
+    assert sorted((tmp_path / "sweep").iterdir()) == before
+    for command in (["--multirun", *QUICK, "report=false", "hydra.sweep.dir=flat", "hydra.sweep.subdir=."], [*QUICK, "hydra.run.dir=flat"]):
+        assert run_cli(*command).code == 0
+
+
 def test_full_trace_on_request(tmp_path: Path) -> None:
     """HYDRA_FULL_ERROR=1 brings the traceback back."""
     env = {**os.environ, "HYDRA_FULL_ERROR": "1"}

@@ -13,8 +13,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from digitcmp.config.composed import OFFICIAL
 from digitcmp.config.identity import execution_keys, schema_key
 from digitcmp.config.meant import for_many
+from digitcmp.counting import counted
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.errors import ConfigError, RunError
+from digitcmp.experiment.plan import run_folders
 from digitcmp.names import check_folder, check_name
 from digitcmp.plugins.composing import key_of
 from digitcmp.search.config import INSTEAD, TARGET
@@ -109,7 +111,8 @@ def check_names(config: DictConfig, folder: str) -> None:
 
 
 def check_single(config: DictConfig) -> None:
-    """Raise ConfigError for a single run that was given what makes a sweep; a search would even look at the test pairs."""
+    """Raise ConfigError for a single run that was given what makes a sweep (a search would even look at the test pairs), and for one in the
+    folder of a sweep, whose report would have it too."""
     given = [argument for argument in config.hydra.overrides.hydra if argument.lstrip("+").startswith(("hydra.sweeper", "hydra/sweeper"))]
     if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
         return  # a job of a sweep, in its own folder
@@ -117,6 +120,10 @@ def check_single(config: DictConfig) -> None:
         given.append(f"+sweeps={name}")
     if given:
         raise ConfigError(f"{' '.join(given)}: this is for many runs; add --multirun, as in: {for_many(sys.argv[1:])}")
+    folder = Path(str(config.hydra.run.dir))
+    if (folder / "multirun.yaml").exists() and not (folder / "run.json").exists() and (runs := run_folders(folder)):
+        what = f"it is the folder of a sweep, with {counted(len(runs), 'run')} below it"
+        raise ConfigError(f"hydra.run.dir={folder}: {what}; choose another folder, which the sweep's report is without")
 
 
 def check_beside(config: DictConfig) -> None:
