@@ -270,6 +270,7 @@ def test_figure_of_many() -> None:
     """Sixty of seventy-five, surest first, each with two images and twenty bars; a line says so."""
     findings = made([(1, 2)] + [(9, 8)] * 75, [(1, 2)] + [(8, 9)] * 75, surplus=0.1)
     figure = drawing.figure(findings)
+    assert figure.axes[0].texts[0].get_fontweight() == "bold"  # the title, as in every figure
     texts = legible(figure)
     assert texts[0] == "75 of 76 test pairs are answered wrongly, in 1 round"
     assert texts[1] == "one digit misread: 0, both misread: 75, digits right: 0"

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from digitcmp.mistakes.findings import Findings, Mistake, Numbers
 from digitcmp.report.drawing import COLOURS, GREY, WIDTH, new_figure
+from digitcmp.report.drawing import TITLE as HEADING
 
 MOST = 60  # pairs in the figure
 COLUMNS = 6
@@ -56,7 +57,7 @@ def line_top(index: int) -> float:
 def draw_heading(axes: Axes, lines: list[str], bars: bool) -> None:
     """The lines of text, the first one large, and what the colours of the bars mean, where there are any."""
     for index, line in enumerate(lines):
-        draw_text(axes, MARGIN, line_top(index), line, **({} if index else {"fontsize": 10, "color": "black"}))
+        draw_text(axes, MARGIN, line_top(index), line, **({} if index else {"fontsize": HEADING, "fontweight": "bold", "color": "black"}))
     if not bars:
         return
     x, y = MARGIN, line_top(len(lines))
