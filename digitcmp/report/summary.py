@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FILES = ("run.json", "rounds.csv", "epochs.csv", "curves.png", "records", "digitcmp.log")
 STRETCHES = 3  # of seeds in a line
 SOME_ROUNDS = 10  # enough for a first impression
+UNTOLD = "aux_weight=0: nothing tells it which digits these are"
 NARROW = 20  # columns that a value needs beside its name
 
 
@@ -50,7 +51,8 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
     for name, title in (("test_accuracy", "test accuracy"), ("val_accuracy", "validation accuracy"), ("digit_accuracy", "digit accuracy")):
         values = done[name].dropna()
         if len(values):
-            rows.append((title, mean_and_deviation(values)))
+            untold = name == "digit_accuracy" and aux_weight == 0 and model["comparator"]["reads"] != "posterior"
+            rows.append((title, mean_and_deviation(values) + f" ({UNTOLD})" * untold))
         if name == "test_accuracy" and len(values) and (untrained := int(is_untrained(done).sum())):
             which = "" if len(done) == 1 else f"{untrained} of {len(done)} rounds: "
             chance = f"{100 * done['majority_accuracy'].mean():.1f} %"

@@ -60,3 +60,16 @@ def test_which_networks_are_kept(run_cli: Cli, tmp_path: Path) -> None:
         assert saved_seeds(tmp_path / name) == seeds
     assert run_cli("--multirun", *TINY, "seed=0,1", "engine=serial", "hydra.sweep.dir=sweep", "report=false").code == 0
     assert not list((tmp_path / "sweep").glob("*/records/networks"))
+
+
+def test_digits_of_which_nobody_has_told(run_cli: Cli) -> None:
+    """Their accuracy means nothing, and a line says so; not where a loss of digits, or the sum over posteriors, tells it."""
+    untold = "% (aux_weight=0: nothing tells it which digits these are)"
+    for arguments, told in (
+        (["model=wsn"], True),
+        (["model=wsn", "aux_weight=0.5"], False),
+        (["model=decoder", "model.comparator.detach=false"], False),
+    ):
+        ended = run_cli(*TINY, *arguments)
+        assert "digit accuracy" in ended.out
+        assert (untold in " ".join(ended.out.split())) == told
