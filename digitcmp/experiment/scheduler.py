@@ -202,4 +202,5 @@ class Scheduler:
                 run.end("interrupted")
         finished = self.finished + sum(len(run.store.records.rounds) for run in self.begun)
         where = self.folders[0] if len(self.folders) == 1 else self.folders[0].parent if self.folders else "no folder"
-        return f"{counted(finished, 'finished round')} kept in {where}"
+        more = "; the same command into this folder goes on" if finished else ""  # unless it was given, its name has the time in it
+        return f"{counted(finished, 'finished round')} kept in {where}{more}"

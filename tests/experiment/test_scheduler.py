@@ -203,7 +203,7 @@ def test_ctrl_c_while_watched(tmp_path: Path, engine: list[str]) -> None:
             raise KeyboardInterrupt
         return True
 
-    with pytest.raises(KeyboardInterrupt, match=r"\d finished rounds? kept in"):
+    with pytest.raises(KeyboardInterrupt, match=r"[1-9] finished rounds? kept in .*; the same command into this folder goes on$"):
         train(asked_for(runs, events), [Watch(interrupt)])
     assert status(runs[2]) == "interrupted"
     assert "done" in {status(run) for run in runs[:2]}
