@@ -214,8 +214,10 @@ BAD = {
     "model=WSN": "model=WSN: there is no such choice (did you mean wsn?)",
 }
 BAD_FILES = {
-    "name: a\ntower: [{chanels: 8}]": "model/mine.yaml: Key 'chanels' not in 'ConvLayer'. Did you mean one of: 'channels', 'drop_channels'",
-    "name: a\ndigit_dens: []": "model/mine.yaml: Key 'digit_dens' not in 'ModelConfig'",
+    "name: a\ntower: [{chanels: 8}]": "mine.yaml: chanels: there is no such key in a layer of images (did you mean channels or drop_",
+    "name: a\ndigit_dens: []": "model/mine.yaml: digit_dens: there is no such key in a network (did you mean digit_dense",
+    "name: a\ndigit_dense: [{nrom: true}]": "model/mine.yaml: nrom: there is no such key in a layer of features (did you mean norm?)",
+    "name: a\ncomparator: {zzz: 1}": "model/mine.yaml: zzz: there is no such key in comparator\n",
     "name: a\ntower: [{channels: many}]": "model/mine.yaml: Value 'many' of type 'str' could not be converted to Integer",
     "name: a\ntower: [": "mine.yaml, line 3: this is not YAML",
     "name: a\0": "mine.yaml: this is not YAML of KEY: VALUE lines (unacceptable character #x0000",

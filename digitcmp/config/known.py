@@ -24,6 +24,28 @@ KNOWN = {
     r"Using config_path to specify the config name": "--config-path: this takes a folder; --config-name is a file in it, without .yaml",
     r"Cannot find primary config '(.*)'\.": "--config-name {0}: no folder of configurations has such a file",
 }
+UNKNOWN_KEY = re.compile(
+    r"In '(.*)': \w+ raised while composing config:\s+Key '(.*)' not in '(\w+)'(?:\. Did you mean(?: one of)?: (.*)\?)?"
+)
+PARTS = {  # of a configuration, by the dataclasses that these texts name; of others there is one in a file
+    "ConvLayer": "a layer of images",
+    "DenseLayer": "a layer of features",
+    "DigitHead": "digit_head",
+    "AuxHead": "a head of aux_heads",
+    "Comparator": "comparator",
+    "ModelConfig": "a network",
+    "LossTerm": "a term of loss.terms",
+    "ParameterGroup": "a group of optimizer.groups",
+}
+
+
+def unknown_in_file(text: str) -> str:
+    """The error of a key that there is not, in a file; empty for any other, and where the file lacks its first line."""
+    found = UNKNOWN_KEY.search(text)
+    if not found or (found[3] == "Config" and found[1].partition("/")[0] in ADDED):
+        return ""
+    meant = f" (did you mean {found[4]}?)".replace("'", "").replace(", ", " or ") if found[4] else ""
+    return f"{found[1]}.yaml: {found[2]}: there is no such key in {PARTS.get(found[3], 'this file')}{meant}"
 
 
 def within_list(text: str, arguments: Sequence[str]) -> str:
@@ -38,6 +60,8 @@ def within_list(text: str, arguments: Sequence[str]) -> str:
 
 def known_text(text: str, arguments: Sequence[str]) -> str:
     """Errors that are known by their text alone, as sweep syntax that Hydra answers with an internal error; empty for any other."""
+    if told := unknown_in_file(text):
+        return told
     for pattern, line_of in KNOWN.items():
         if found := re.search(pattern, text):
             return line_of.format(*found.groups())
