@@ -1,5 +1,7 @@
 """How the numbers of a report are worked out, in words, with the sources of the methods."""
 
+from collections.abc import Container
+
 from digitcmp.report.metrics import TEST_ACCURACY, UNTRAINED, Metric
 from digitcmp.report.ranks import EXACT
 from digitcmp.report.statistics import SATURATED
@@ -15,23 +17,29 @@ DIGITS = (
 )
 
 
-def about_table(metric: Metric = TEST_ACCURACY) -> list[str]:
-    """Of the columns of the table."""
+def about_table(metric: Metric = TEST_ACCURACY, hidden: Container[str] = ()) -> list[str]:
+    """Of the columns of the table, but for those that are hidden (keys)."""
     untrained = (
         f"Untrained rounds are at most {100 * UNTRAINED:g} points more accurate than always giving the more frequent answer. "
         "With failed rounds: the mean in which these count as always giving that answer."
     )
     lost = "failed or untrained rounds" if metric.on_pairs else "failed rounds"
+    quartiles = " The interquartile mean (Agarwal et al. 2021) leaves out the lowest and the highest quarter."
+    times = {
+        "total_seconds": "all rounds together, failed ones too",
+        "seconds": "the mean of the rounds that are done",
+        "normalised_time": "that in per cent of the first configuration's",
+    }
     return [
         f"{metric.definition}; ± is the standard deviation of the sample over rounds.",
         "Means leave failed rounds out; their 95 % intervals are Student's t (scipy.stats.t), cut off at what is possible, which miss too "
         "often where rounds collapse now and then.",
         "Medians count a failed round as infinitely worse than all others; their 95 % intervals lie between two order statistics "
-        "(Thompson 1936), from 6 rounds on. The interquartile mean (Agarwal et al. 2021) leaves out the lowest and the highest quarter.",
+        "(Thompson 1936), from 6 rounds on." + quartiles * ("interquartile_mean" not in hidden),
         *([untrained] if metric.on_pairs else []),
-        f"The share of {lost} has Wilson's score interval of 95 % (1927).",
+        *([] if "lost_share" in hidden else [f"The share of {lost} has Wilson's score interval of 95 % (1927)."]),
         f"Saturated after: the first epoch whose mean is within {100 * SATURATED:g} points of that of the last one.",
-        "Time: all rounds together, failed ones too; the mean of the rounds that are done; that in per cent of the first configuration's.",
+        f"Time: {'; '.join(told for key, told in times.items() if key not in hidden)}.",
     ]
 
 

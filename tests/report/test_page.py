@@ -67,6 +67,9 @@ def test_what_was_trained_stands_first(tmp_path: Path) -> None:
     first = trained_on(runs)
     assert f'<p class="soft" id="trained">{first}</p>' in page
     assert re.fullmatch(r"data: \w+ or \w+; [\d,]+ or 2,000 training pairs; [\d,]+ test pairs; \d+ or \d+ epochs", first)
+    assert trained_on(runs.assign(**{"epochs": 1, "data.train_pairs": 21})).endswith("; 21 training pairs; 1,000 test pairs; 1 epoch")
+    assert "Time: all rounds together, failed ones too.</li>" in page
+    assert "interquartile" not in page.partition("<h2>Methods")[2].partition("<h2>")[0]
     assert several(pd.Series([100, 200, 500, 1000])) == "100 to 1,000"
     assert several(pd.Series(["mnist", None])) == "mnist"
     assert machine('{"threads": 1, "device_name": "x"}') == "threads 1, device_name x"
@@ -169,7 +172,10 @@ def test_light_dark_and_printed(url: str) -> None:
         expect(page.locator("#swept source")).to_have_attribute("media", "not all")
         page.select_option("#theme", "")
         assert page.evaluate(ground) == dark
+        shades = "() => getComputedStyle(document.querySelector('.wide')).backgroundImage"  # at the edges behind which there is more
+        assert page.evaluate(shades).count("gradient") == 4
         page.emulate_media(media="print")
+        assert page.evaluate(shades) == "none"
         assert page.locator("figure .static:visible").count() == 5
         assert not page.locator(".chart:visible, #bar:visible, .legend:visible").count()
         assert page.evaluate("() => getComputedStyle(document.querySelector('.wide')).backgroundColor") == "rgb(255, 255, 255)"

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -71,7 +72,7 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
         figures=[(name, picture, caption(name, metric, results.baseline)) for name, picture in figures.items()],
         charts=CHARTS,
         methods=[
-            *about_table(metric),
+            *about_table(metric, NO_ROOM),
             *([DIGITS] if results.table["digit_accuracy"].notna().any() else []),
             *about_differences(metric),
             *(about_effects(effects, metric) if effects else []),
@@ -88,7 +89,8 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
 
 def trained_on(runs: pd.DataFrame) -> str:
     """What the rounds were trained and tested on, in words: data, pairs, epochs; of what varies, all values or the first and the last."""
-    return "; ".join(text.format(several(runs[key])) for text, key in TRAINED if key in runs)
+    told = [text.format(several(runs[key])) for text, key in TRAINED if key in runs]
+    return "; ".join(text.removesuffix("s") if re.fullmatch("1 [a-z ]+s", text) else text for text in told)
 
 
 def machine(platform: str) -> str:
