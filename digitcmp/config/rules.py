@@ -1,18 +1,20 @@
 """Rules that concern several keys at once. Each raises ConfigError with one line; none needs torch."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from digitcmp.config.allocation import check_slurm
 from digitcmp.config.graph import graph
 from digitcmp.config.identity import TESTED
 from digitcmp.config.network import batch_norm, check_network
-from digitcmp.config.schema import AUTO, COLUMNS, MOST_LOOKS, Config
+from digitcmp.config.schema import AUTO, CHOSEN_BY, COLUMNS, GROUP_SCHEMAS, MOST_LOOKS, Config
 from digitcmp.counting import are, counted
 from digitcmp.errors import ConfigError
 
 
 def check_rules(config: Config) -> None:
     """Raise ConfigError for the first rule that the configuration breaks."""
+    choices_have_their_keys(config)
     check_network(config)
     pairs_are_of_use(config)
     columns_have_networks(config)
@@ -22,6 +24,18 @@ def check_rules(config: Config) -> None:
     rounds_fit_the_engine(config)
     auto_can_look(config)
     check_slurm(config.slurm)
+
+
+def choices_have_their_keys(config: Config) -> None:
+    """An algorithm, a shape or a kind has the keys of its own choice, not those of another one. An optimiser may have fewer, for which
+    torch has defaults."""
+    for group, key in CHOSEN_BY.items():
+        part = getattr(config, group)
+        given, chosen = {item.name for item in fields(part)}, getattr(part, key)
+        for name, schema in GROUP_SCHEMAS[group].own.items():
+            own = {item.name for item in fields(schema)}
+            if chosen == getattr(schema, key) and (given - own or (own - given and group != "optimizer")):
+                raise ConfigError(f"{group}.{key}={chosen}: it has keys of its own; choose {group}={name}, which has them")
 
 
 def pairs_are_of_use(config: Config) -> None:
