@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from matplotlib.patches import FancyBboxPatch
 
+from digitcmp.config.meant import of_one
 from digitcmp.draw import cli
 from digitcmp.draw.picture import draw
 from digitcmp.draw.table import layers, total
@@ -79,6 +80,29 @@ def test_wrong_input(ask: Callable[..., Ended], given: str, words: str) -> None:
     assert (ended.code, len(ended.err.splitlines())) == (1, 1), ended.err
     assert words in ended.err
     assert not Path("drawn").exists()
+
+
+TRAINS = {
+    "model=net2,net3": "model=net2,net3: several values are for many runs; give it one",
+    "model.dropout=[0.1,0.2]": "model.dropout=[0.1, 0.2]: must be a number; give it one",
+    "model=net2, net3": "model=net2,: a value is missing beside a comma; give it one",
+    "model= net2": "model= net2: a key and its value are one word; did you mean: python -m digitcmp.draw model=net2",
+    "model:net2": "did you mean: python -m digitcmp.draw model=net2",
+    "train model=net2": "train: this is not KEY=VALUE; did you mean: python -m digitcmp.draw model=net2",
+    "model.tower.channels=3": "model.tower is a list; say which of its entries is meant, as in model.tower.0.channels",
+}
+
+
+@pytest.mark.parametrize("given", TRAINS)
+def test_no_advice_trains(ask: Callable[..., Ended], given: str) -> None:
+    """Whoever wants a picture is told of no command that trains; of this one, where it is meant."""
+    ended = ask(*given.split())
+    assert ended.code == 1
+    assert ended.err.startswith("digitcmp: ")
+    assert TRAINS[given] in ended.err
+    assert ended.err.count("\n") == 1
+    assert "python -m digitcmp " not in ended.err
+    assert of_one("a: wrong; did you mean: python -m digitcmp model=a") == "a: wrong"
 
 
 def test_a_network_needs_no_recipe() -> None:

@@ -122,3 +122,10 @@ def for_many(arguments: Sequence[str]) -> str:
     """The command of a sweep."""
     more = [] if {"-m", "--multirun"} & {*arguments} else ["--multirun"]
     return shlex.join([*COMMAND, *more, *arguments])
+
+
+def of_one(said: str, command: str = "") -> str:
+    """An error's line, for a command that composes one configuration and trains nothing: it means that command, or names none without."""
+    said = re.sub(r"(did you mean|for a run( of)? each): (python -m digitcmp )?--multirun .*", "give it one", said)
+    before, meant, typed = said.partition(f"did you mean: {shlex.join(COMMAND)} ")
+    return f"{before}did you mean: {command} {typed}" if meant and command else before.removesuffix("; ")

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.allowed import let_in
 from digitcmp.config.composed import from_composed
+from digitcmp.config.meant import of_one
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import Config
 from digitcmp.contracts.network import aux_weight
@@ -65,7 +66,7 @@ def asked(request: pytest.FixtureRequest) -> Config:
     try:
         return configuration([request.param, *option.given], option.config_dir)
     except (DigitcmpError, HydraException, OmegaConfBaseException) as error:
-        return pytest.fail(one_line(error, [request.param, *option.given]), pytrace=False)
+        return pytest.fail(of_one(one_line(error, [request.param, *option.given])), pytrace=False)
 
 
 @pytest.fixture

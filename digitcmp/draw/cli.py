@@ -10,9 +10,10 @@ from omegaconf.errors import OmegaConfBaseException
 from digitcmp.arguments import Arguments
 from digitcmp.config.allowed import let_in
 from digitcmp.config.composed import check_value, unchecked, walk
+from digitcmp.config.meant import of_one
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import ModelConfig
-from digitcmp.errors import ConfigError
+from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.files import shipped, write_whole
 from digitcmp.plugins import resolvers
 from digitcmp.plugins.named import borrowed_name, print_borrowed
@@ -57,10 +58,10 @@ def network(overrides: list[str], folder: Path | None) -> tuple[ModelConfig, int
             del composed["hydra"]
         OmegaConf.resolve(composed)
         config = unchecked(composed)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error, overrides)) from error
-    for path, value, metadata in [*walk(config.model, "model."), *walk(config.data, "data.")]:
-        check_value(path, value, metadata)
+        for path, value, metadata in [*walk(config.model, "model."), *walk(config.data, "data.")]:
+            check_value(path, value, metadata)
+    except (HydraException, OmegaConfBaseException, DigitcmpError, ValueError) as error:
+        raise ConfigError(of_one(one_line(error, overrides), "python -m digitcmp.draw")) from error
     return config.model, config.data.size, borrowed_name(runtime, config.model.name)
 
 
