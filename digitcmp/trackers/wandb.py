@@ -1,16 +1,24 @@
 """Weights & Biases: a group for each run, and a run for each round (figures by epoch, its configuration), and one with the means.
 
 mode=offline (the default) writes into wandb/ of the run's folder, for `wandb sync`.
+
+What the ids of its runs are made of is kept in the run's folder (`wandb.json`), so that every process, every resume and every export goes
+on with the same ones, wherever the folder is by then.
 """
 
 import hashlib
+import json
 import shutil
 import sys
+from pathlib import Path
 
 import wandb
 
+from digitcmp.files import locked, write_whole
 from digitcmp.trackers.tracker import TrackedRun, Tracker, means, measured
 from digitcmp.train.results import EpochRow, RoundRow
+
+FILE = "wandb.json"
 
 
 class WandB(Tracker):
@@ -31,7 +39,7 @@ class WandB(Tracker):
 
     def show(self, run: TrackedRun, name: str, config: dict[str, object], steps: list[tuple[int, dict[str, float]]], failed: bool) -> None:
         """Write one run of W&B, in place of what was written of it before. Raises what wandb raises."""
-        key = hashlib.sha256(f"{run.directory} {name}".encode()).hexdigest()[:16]
+        key = id_of(root_of(run.directory), name)
         for before in (run.directory / "wandb").glob(f"offline-run-*-{key}"):
             shutil.rmtree(before)
         ends = sys.exit, sys.excepthook
@@ -46,3 +54,19 @@ class WandB(Tracker):
             shown.finish(exit_code=int(failed))
         finally:
             sys.exit, sys.excepthook = ends  # which wandb replaces by its own, run by run, and leaves so
+
+
+def root_of(directory: Path) -> str:
+    """What the ids of a run are made of: the path that it had when it was first shown, which its folder keeps."""
+    with locked(directory / ".wandb.lock"):
+        path = directory / FILE
+        if path.exists():
+            return str(json.loads(path.read_text())["root"])
+        root = str(directory)
+        write_whole(path, json.dumps({"root": root}))
+        return root
+
+
+def id_of(root: str, name: str) -> str:
+    """The id of one run of W&B."""
+    return hashlib.sha256(f"{root} {name}".encode()).hexdigest()[:16]

@@ -6,6 +6,7 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,11 @@ def in_wandb(directory: Path) -> tuple[Points, Counter[str]]:
     return found, names
 
 
+def ids_in_wandb(directory: Path) -> list[str]:
+    """The ids of the runs that W&B has of a run, offline."""
+    return sorted(path.name.rpartition("-")[2] for path in (directory / "wandb").glob("offline-run-*"))
+
+
 def test_wandb(tmp_path: Path) -> None:
     """Offline: a run a round, with the figures of epochs.csv, and one with the means, each once."""
     pytest.importorskip("wandb")
@@ -208,6 +214,30 @@ def test_wandb(tmp_path: Path) -> None:
     found, names = in_wandb(tmp_path / "a")
     assert names == {"a seed=0": 1, "a seed=1": 1, "a means": 1}
     assert found == on_record(tmp_path / "a")
+
+
+def test_wandb_of_a_folder_that_moved(tmp_path: Path, run_main: Main) -> None:
+    """The ids of its runs stay what they were, at another place, through a link, and from another process's view."""
+    pytest.importorskip("wandb")
+    train_run(config(2, {"wandb": {}}), tmp_path / "a")
+    before = ids_in_wandb(tmp_path / "a")
+    assert len(before) == 3
+    (tmp_path / "a").rename(tmp_path / "b")
+    (tmp_path / "c").symlink_to(tmp_path / "b")
+    for place in ("b", "c"):
+        ended = run_main(cli.main, "export", tmp_path / place, "--to", "wandb")
+        assert ended.code == 0, ended.err
+        assert ids_in_wandb(tmp_path / "b") == before
+    assert sum(in_wandb(tmp_path / "b")[1].values()) == 3
+
+
+def test_wandb_in_several_processes(tmp_path: Path) -> None:
+    """That show rounds of one run at the same time agree on what its ids are made of."""
+    wandb = pytest.importorskip("digitcmp.trackers.wandb")
+    (tmp_path / "link").symlink_to(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(wandb.root_of, [tmp_path, tmp_path / "link"] * 20))
+    assert len(found) == 1
 
 
 def test_wandb_of_a_pruned_trial(tmp_path: Path, run_main: Main) -> None:
