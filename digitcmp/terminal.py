@@ -1,12 +1,15 @@
 """The terminal that results and progress are printed to."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.containers import Lines
 from rich.segment import Segment
 from rich.text import Text
 
@@ -37,6 +40,26 @@ class Terminal(Console):
         """Called by rich when nobody reads any more."""
         self.quiet = True
         end_quietly()
+
+
+class Name(Text):
+    """The name of a run or of a row, however it came about; where it is too long for a line, that ends after a comma or a blank."""
+
+    def __init__(self, text: str, style: str = "") -> None:
+        super().__init__(line(text), style)
+
+    def wrap(self, console: Console, width: int, **options: Any) -> Lines:
+        """Its lines, of at most so many columns; called by rich. A part that is longer than a line by itself is folded."""
+        ends, start, end = list[int](), 0, 0
+        for part in re.findall(r"[^,\s]*(?:[,\s]+|$)", self.plain):
+            if end > start and cell_len(self.plain[start:end] + part.rstrip()) > width:
+                ends.append(start := end)
+            end += len(part)
+        found = Lines()
+        for piece in self.divide(ends):
+            piece.rstrip()
+            found.extend(Text.wrap(piece, console, width, **{**options, "overflow": "fold"}))
+        return found
 
 
 def takes_back(console: Console) -> bool:

@@ -83,6 +83,7 @@ def test_wrong_input(ask: Callable[..., Ended], given: str, words: str) -> None:
 
 
 TRAINS = {
+    "model=[net2,net3]": "model=[net2,net3]: a group takes one choice; give it one",
     "model=net2,net3": "model=net2,net3: several values are for many runs; give it one",
     "model.dropout=[0.1,0.2]": "model.dropout=[0.1, 0.2]: must be a number; give it one",
     "model=net2, net3": "model=net2,: a value is missing beside a comma; give it one",

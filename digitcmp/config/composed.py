@@ -14,6 +14,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.blocks import options_of
 from digitcmp.config.identity import choice, completed, execution_keys, primary
+from digitcmp.config.known import check_one_choice
 from digitcmp.config.messages import unknown_key
 from digitcmp.config.network import layers
 from digitcmp.config.rules import check_rules
@@ -35,6 +36,7 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     is not tested, whatever it was told: a search must not look at the test pairs. (`digitcmp_optuna` says so in the overrides of its jobs.)
     """
     hydra = composed.hydra if hydra is None else hydra
+    check_one_choice(hydra.overrides.task)
     check_auto(composed, hydra)
     config = unchecked(composed)
     if official(hydra):

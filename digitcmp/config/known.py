@@ -7,10 +7,12 @@ from typing import get_origin, get_type_hints
 
 from digitcmp.config.meant import for_many
 from digitcmp.config.schema import GROUP_SCHEMAS, Config
+from digitcmp.errors import ConfigError
 
 LISTS = [name for name, hint in get_type_hints(Config).items() if get_origin(hint) is list]  # keys whose values are lists
 ADDED = ("experiment", "ladder", "sweeps")  # groups that are chosen with a plus sign
 GROUPS = ("model", "data", *GROUP_SCHEMAS, *ADDED)
+SEVERAL = re.compile(rf"(\+*(?:{'|'.join(GROUPS)})=)\[(.*)\]")  # Hydra would compose them all into one, of which the last one counts
 
 KNOWN = {
     r"In '((experiment|ladder|sweeps)/.*)': \w+ raised while composing config:\s+Key '\2' not in 'Config'": "{0}.yaml: its first line must "
@@ -56,6 +58,14 @@ def within_list(text: str, arguments: Sequence[str]) -> str:
             if word:
                 return f"{given}: {head} is a list; say which of its entries is meant, as in {head}.0{word}"
     return ""
+
+
+def check_one_choice(overrides: Sequence[str], arguments: Sequence[str] = ()) -> None:
+    """Raise ConfigError for a list of choices where one is taken. arguments: what was typed, if a sweep of them can have been meant."""
+    for text in overrides:
+        if several := SEVERAL.fullmatch(text):
+            meant = [several[1] + several[2] if argument == text else argument for argument in arguments]
+            raise ConfigError(f"{text}: a group takes one choice; " + (f"for a run each: {for_many(meant)}" if meant else "give it one"))
 
 
 def known_text(text: str, arguments: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.allowed import let_in
 from digitcmp.config.composed import from_composed
+from digitcmp.config.known import check_one_choice
 from digitcmp.config.meant import of_one
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import Config
@@ -77,6 +78,7 @@ def keeps(request: pytest.FixtureRequest, asked: Config) -> Keeps:
 
 def configuration(overrides: Sequence[str], folder: str | None = None) -> Config:
     """The configuration of these overrides, with the auxiliary loss where there is a head for it. folder: of YAML files."""
+    check_one_choice(overrides)
     resolvers.register()
     GlobalHydra.instance().clear()
     own = [] if folder is None else [f"hydra.searchpath=[file://{Path(folder).absolute()}]"]

@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from digitcmp.arguments import Arguments
 from digitcmp.config.allowed import let_in
 from digitcmp.config.composed import check_value, unchecked, walk
+from digitcmp.config.known import check_one_choice
 from digitcmp.config.meant import of_one
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import ModelConfig
@@ -53,6 +54,7 @@ def network(overrides: list[str], folder: Path | None) -> tuple[ModelConfig, int
     try:
         with initialize_config_dir(str(shipped("conf"))):
             composed = compose("config", overrides=[*overrides, *own], return_hydra_config=True)
+        check_one_choice(overrides)
         runtime = composed.hydra.runtime
         with open_dict(composed):
             del composed["hydra"]

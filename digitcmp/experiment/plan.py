@@ -20,7 +20,7 @@ from digitcmp.experiment.pace import Paces
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
 from digitcmp.inert import line
-from digitcmp.terminal import tell, words
+from digitcmp.terminal import Name, tell, words
 
 
 def in_all(seconds: float, workers: int, by_what: str) -> str:
@@ -33,12 +33,12 @@ def in_all(seconds: float, workers: int, by_what: str) -> str:
 def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
     """The table of a dry run."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("run", overflow="fold")
+    table.add_column("run")
     for column in ("parameters", "finished", "failed", "to train"):
         table.add_column(column, justify="right")
     for run in runs:
         counts = (run.parameters, len(run.rows) - len(run.failed), len(run.failed), len(run.missing))
-        table.add_row(Text(line(run.name)), *(f"{count:,}" for count in counts))
+        table.add_row(Name(run.name), *(f"{count:,}" for count in counts))
     console.print(table)
     paces = Paces(runs, console)
     time = in_all(sum(len(run.missing) * paces.seconds(run) for run in runs if run.missing), workers, paces.by_what())

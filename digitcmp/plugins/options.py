@@ -9,14 +9,13 @@ from typing import NoReturn
 from hydra._internal.utils import get_args_parser
 
 from digitcmp.config.allowed import let_in
-from digitcmp.config.known import GROUPS
-from digitcmp.config.meant import for_many, option, switch
+from digitcmp.config.known import check_one_choice
+from digitcmp.config.meant import option, switch
 from digitcmp.config.messages import known_keys
 from digitcmp.errors import ConfigError
 
 SCREENS = ("choices", "keys", "sweeps")  # --help-SCREEN
 OWN = re.compile(r"[~+]*hydra\.callbacks(\.digitcmp|=|$)")  # what would change or remove it
-SEVERAL = re.compile(rf"(\+*(?:{'|'.join(GROUPS)})=)\[(.*)\]")  # Hydra would compose them all into one, of which the last one counts
 TAKES = {  # what options take that are taken for each other
     "--config-dir": "FOLDER, of YAML files of your own beside those of digitcmp",
     "--config-name": "NAME, of the file to begin with, without .yaml",
@@ -39,9 +38,7 @@ def given(arguments: list[str]) -> list[str]:
     for text in parsed.overrides:
         if OWN.match(text):
             raise ConfigError(f"{text}: the program's own callback checks what is asked for; leave it as it is, and add others beside it")
-        if several := SEVERAL.fullmatch(text):
-            meant = [several[1] + several[2] if argument == text else argument for argument in arguments]
-            raise ConfigError(f"{text}: a group takes one choice; for a run each: {for_many(meant)}")
+    check_one_choice(parsed.overrides, arguments)
     screens = [f"hydra/help={name}" for name in SCREENS if getattr(parsed, f"help_{name}")]
     if len(screens) > 1:
         asked = " ".join(f"--help-{name.partition('=')[2]}" for name in screens)

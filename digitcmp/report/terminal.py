@@ -16,7 +16,7 @@ from digitcmp.report.metrics import Metric, with_unit
 from digitcmp.report.origins import commands
 from digitcmp.report.tables import Column, comparison_columns, show, table_columns
 from digitcmp.report.verdicts import verdict_columns, verdict_heading
-from digitcmp.terminal import Terminal, say, tell
+from digitcmp.terminal import Name, Terminal, say, tell
 
 # columns by their keys, in the reader's order, and those of them that may be left out where the terminal is narrow, the first one first
 TABLE = ["label", "mean", "low", "first_loss", "last_loss", "median", "lost", "mean_with_failed", "rounds", "saturated", "seconds"]
@@ -111,7 +111,7 @@ def print_blocks(frame: pd.DataFrame, columns: Sequence[Column], console: Consol
     """The rows of a frame below each other, a line a column, which the terminal may break."""
     shown = show(frame, columns)
     for label, *cells in shown.to_numpy().tolist():
-        console.print(Text(line(label), "bold", overflow="fold"))
+        console.print(Name(label, "bold"))
         for title, cell in zip(shown.columns[1:], cells, strict=True):
             if cell:
                 console.print(Text.assemble("  ", (f"{title} ", "dim"), line(cell), overflow="fold"))
@@ -128,5 +128,5 @@ def rich_table(frame: pd.DataFrame, columns: list[Column]) -> Table:
         least = longest if index else min(longest, LABEL)
         table.add_column(Text(heading), justify="right" if index else "left", overflow="fold", no_wrap=bool(index), min_width=least)
     for row in cells:
-        table.add_row(*map(Text, row))
+        table.add_row(Name(row[0]), *map(Text, row[1:]))
     return table

@@ -13,7 +13,7 @@ from digitcmp.counting import counted
 from digitcmp.inert import line
 from digitcmp.report import cautions
 from digitcmp.report.terminal import print_warnings
-from digitcmp.terminal import say, tell, words
+from digitcmp.terminal import Name, say, tell, words
 from digitcmp.verify.draw import Drawn
 from digitcmp.verify.retrain import Again
 from digitcmp.verify.verdicts import NOT_TRAINED, most_otherwise
@@ -47,7 +47,7 @@ def print_verdicts(table: pd.DataFrame, again: Again, margin: float, console: Co
         shown.add_column(title, overflow="fold", no_wrap=not least, min_width=least or None)
     for row in table.to_dict("records"):
         verdict = Text(row["verdict"], STYLES[row["verdict"]])
-        shown.add_row(Text(line(row["label"])), f"{row['drawn']} of {row['recorded']}", verdict, Text(line(row["found"])))
+        shown.add_row(Name(row["label"]), f"{row['drawn']} of {row['recorded']}", verdict, Text(line(row["found"])))
     console.print(shown)
     console.print(statement(table))
     if len(broken := table[table["broken"] > 0]):

@@ -174,6 +174,14 @@ def test_nothing_is_trained_beside_jobs_without_means(run_cli: Cli, tmp_path: Pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("more", [[], ["hydra/launcher=basic"]])
+def test_a_list_of_choices_is_not_the_last_of_them(run_cli: Cli, tmp_path: Path, more: list[str]) -> None:
+    """Which Hydra would compose, so that a run of net2 would have both names."""
+    ended = run_cli("--multirun", *TINY, "model=[net1,net2],net3", *more)
+    assert (ended.code, "model=[net1,net2]: a group takes one choice; give it one" in ended.err) == (1, True)
+    assert not list(tmp_path.rglob("run.json"))
+
+
 def test_networks_that_cannot_be_kept_any_more_are_mentioned(run_cli: Cli) -> None:
     """save_model=true comes too late for a round that is finished."""
     command = [*TINY, "hydra.run.dir=run", "rounds=2"]

@@ -6,13 +6,22 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
+from rich.table import Table
 
+from digitcmp import inert
+from digitcmp.inert import visible
 from digitcmp.report.build import Report
 from digitcmp.report.study import Study, study
 from digitcmp.report.terminal import print_report
-from digitcmp.terminal import Terminal, tell
+from digitcmp.terminal import Name, Terminal, tell
+from tests.nasty import TEXTS
 from tests.report.made import configuration, write_run
+
+many = settings(max_examples=300, deadline=None, derandomize=True)
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +112,25 @@ def test_sentences_break_between_words(width: int) -> None:
     assert " ".join(lines) == f"warning: {text}"
     assert all(len(line) <= width or line == path for line in lines)
     assert len(lines) > 1
+
+
+@many
+@given(TEXTS, st.integers(1, 60))
+def test_no_character_of_a_name_is_lost(text: str, width: int) -> None:
+    """In a column that is too narrow for it, whatever it holds."""
+    file = io.StringIO()
+    table = Table("", box=None, padding=0, show_header=False)
+    table.add_row(Name(text))
+    Terminal(file=file, width=width, color_system=None).print(table)
+    shown = file.getvalue()
+    assert all(cell_len(line) <= max(width, 2) for line in shown.splitlines())
+    if width > 1:  # as wide as some characters are
+        assert re.sub(r"\s", "", shown) == re.sub(r"\s", "", visible(inert.line(text)))
+
+
+def test_names_break_after_a_comma() -> None:
+    """Or after a blank, and within a part only where it is longer than a line."""
+    name = "model=net1,optimizer=adam,augment=elastic and more,data.train_pairs=1000"
+    lines = Name(name).wrap(Terminal(), 26)
+    assert [line.plain for line in lines] == ["model=net1,optimizer=adam,", "augment=elastic and more,", "data.train_pairs=1000"]
+    assert [line.plain for line in Name(name).wrap(Terminal(), 14)][:3] == ["model=net1,", "optimizer=adam", ","]
