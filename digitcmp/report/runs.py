@@ -45,6 +45,8 @@ def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] =
         damaged = [f"{directory}: {line}" for line in records.damaged]
     except RunError as error:
         records, damaged = Records(), [f"{error}; its rounds are left out"]
+    if not directory.is_dir():  # or it would be one that has no rounds yet
+        records, damaged = Records(), [f"{directory}: this folder was removed while it was read; its rounds are left out"]
     found = list(records.rounds.values())
     try:
         epochs, distances = parts(found, "epochs", columns), parts(found, "distances", DISTANCES if columns else ())

@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,8 +15,9 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.folders import find_runs, natural
 from digitcmp.experiment.run import Run
+from digitcmp.report import frames
 from digitcmp.report.frames import load_epochs, load_rounds, read_sweep
-from digitcmp.report.runs import flatten, typed
+from digitcmp.report.runs import RunFrames, flatten, typed
 from tests.experiment.made import lines_of, logs_of
 from tests.report.made import configuration, write_run
 
@@ -211,3 +214,19 @@ def test_runs_behind_links_are_found_once(tmp_path: Path) -> None:
         (top / name).symlink_to(tmp_path / target)
     (tmp_path / "far" / "back").symlink_to(top)
     assert sorted(digitcmp.load_rounds(top)["seed"]) == [0, 1, 2]
+
+
+def test_a_run_that_is_removed_meanwhile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not one that has no rounds yet."""
+    for name in "ab":
+        write_run(tmp_path / name, {0: 0.8, 1: 0.9}, configuration(model__name=name))
+    read = frames.read_frames
+
+    def read_late(directory: Path, *given: Any, **named: Any) -> RunFrames:
+        shutil.rmtree(tmp_path / "b", ignore_errors=True)
+        return read(directory, *given, **named)
+
+    monkeypatch.setattr(frames, "read_frames", read_late)
+    sweep = read_sweep([tmp_path])
+    assert f"{tmp_path / 'b'}: this folder was removed while it was read; its rounds are left out" in sweep.warnings
+    assert len(sweep.rounds) == 2
