@@ -15,7 +15,7 @@ run, a sweep, or a published result), train them again in a temporary folder,
 and say of every configuration what came of it:
 
   reproduced   all epochs are as on record, to the last digit
-  consistent   on another platform or by another executor: accuracies are equivalent within the margin, and as many rounds are untrained
+  consistent   on another platform or executor: accuracies are equivalent within the margin, no more rounds untrained than by chance
   different    neither; what differs first is named
   too few      these rounds show neither
   not trained  its data are not here, or this version does not know it; the reason is named

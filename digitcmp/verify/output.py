@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from digitcmp.config.taken import other_code
-from digitcmp.counting import counted
+from digitcmp.counting import are, counted
 from digitcmp.inert import line
 from digitcmp.report import cautions
 from digitcmp.report.terminal import print_warnings
@@ -22,7 +22,9 @@ STYLES = {"reproduced": "green", "consistent": "green", "different": "red", "too
 METHODS = """\
 points: accuracy now minus that on record, by seed: Hodges-Lehmann estimate with its exact 90 % signed-rank interval. Consistent: \
 equivalent within ±{margin:g} points, by two one-sided signed-rank tests (Schuirmann 1987). Different: otherwise, by the signed-rank test, \
-or rounds that failed or are untrained by Fisher's exact test. Each kind at 5 % over all configurations (Holm 1979)."""
+or rounds that failed or are untrained by the exact tests of McNemar and Fisher. Each kind at 5 % over all configurations (Holm 1979)."""
+
+REST = "the others have the test pairs on record and, but for rounding, its losses in the first epoch"
 
 
 def print_drawn(drawn: Drawn, console: Console) -> None:
@@ -60,14 +62,22 @@ def print_verdicts(table: pd.DataFrame, again: Again, margin: float, console: Co
 
 def statement(table: pd.DataFrame) -> str:
     """What the rounds that were trained again say of those that were not drawn, in words; of configurations without any, nothing."""
-    drawn, recorded, wrong = (int(table.loc[table["drawn"] > 0, name].sum()) for name in ("drawn", "recorded", "wrong"))
+    some = table[table["drawn"] > 0]
+    drawn, recorded, wrong, same = (int(some[name].sum()) for name in ("drawn", "recorded", "wrong", "equal"))
     if wrong:
         return f"{wrong} of {counted(drawn, 'round')} trained again {'differs' if wrong == 1 else 'differ'} from the record."
+    again = f"{counted(drawn, 'round')} trained again"
+    if same == drawn:
+        told, most = f"None of {again} differs from its record.", "differ"
+    else:
+        told, most = f"{same} of {again} {are(same)} equal to the last digit; {REST}.", "have others"
     if drawn == recorded:
-        return f"All {counted(recorded, 'round')} on record were trained again; none differs."
+        return f"All rounds on record were trained again. {told}"
+    if (some["verdict"] == "different").any():  # by its accuracies: no ground to speak well of the rest
+        return told
     return (
-        f"None of {counted(drawn, 'round')} trained again differs from its record. Of all {recorded} on record, no more than "
-        f"{100 * most_otherwise(table):.1f} % differ, with 95 % confidence (1 - 0.05^(1/m) for m drawn; Hanley and Lippman-Hand 1983)."
+        f"{told} Of all {recorded} on record, no more than {100 * most_otherwise(table):.1f} % {most}, with 95 % confidence "
+        "(1 - 0.05^(1/m) for m drawn; Hanley and Lippman-Hand 1983)."
     )
 
 

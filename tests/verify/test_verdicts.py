@@ -9,7 +9,7 @@ import torch
 
 from digitcmp.verify.output import exit_code, statement
 from digitcmp.verify.rounding import LOSS, MEASURED, SHARE, first_losses, measured, tolerance, tolerances
-from digitcmp.verify.verdicts import equivalence_p, gain, is_lost, most_otherwise, verdicts
+from digitcmp.verify.verdicts import equivalence_p, gain, is_lost, lost_p, most_otherwise, verdicts
 from tests.conftest import compose_config
 
 
@@ -82,13 +82,38 @@ def test_what_could_not_be_trained_again() -> None:
 
 
 def test_lost_rounds_are_counted() -> None:
-    """As many as on record is consistent, however far they are apart; six of ten more are not (Fisher's exact test)."""
+    """As many as on record is consistent, however far they are apart; six of ten more are not. Either way, the numbers are said."""
     flags = np.arange(10) < 6
     values = np.array(NEAR) / 100
     assert table(more={"difference": values, "lost_now": flags})["verdict"].tolist() == ["different"]
-    assert table(more={"difference": values, "lost_now": flags})["found"][0] == "failed or untrained: 0 on record, 6 now (p = 0.022)"
-    assert table(same={"difference": values, "lost_then": flags, "lost_now": flags[::-1]})["verdict"].tolist() == ["consistent"]
+    assert table(more={"difference": values, "lost_now": flags})["found"][0] == "failed or untrained: 0 on record, 6 now (p = 0.043)"
+    same = table(same={"difference": values, "lost_then": flags, "lost_now": flags[::-1]})
+    assert same["verdict"].tolist() == ["consistent"]
+    assert same["found"][0].endswith("; failed or untrained: 6 on record, 6 now")
     assert table(one={"difference": np.array([-np.inf, *values[1:]])})["verdict"].tolist() == ["consistent"]
+
+
+def test_seeds_that_are_lost_again_show_what_others_are() -> None:
+    """Eight more of fifty, beside ten that are lost both times: McNemar's exact test, 2 * 0.5^8; Fisher's alone would not see them."""
+    seeds = np.arange(50)
+    assert lost_p(seeds < 10, seeds < 18) == pytest.approx(2 * 2 * 0.5**8)
+    assert lost_p(seeds < 18, seeds < 10) == lost_p(seeds < 10, seeds < 18)
+    assert lost_p(seeds < 10, seeds < 10) == 1.0
+    more = table(more={"difference": np.resize(NEAR, 50) / 100, "lost_then": seeds < 10, "lost_now": seeds < 18})
+    assert more[["verdict", "found"]].iloc[0].tolist() == ["different", "failed or untrained: 10 on record, 18 now (p = 0.031)"]
+
+
+def test_what_is_said_of_rounds_that_need_not_be_equal() -> None:
+    """Not that none differs: that they begin like those on record; and nothing of the others where accuracies differ."""
+    near = statement(table(near={"difference": np.array(NEAR) / 100, "equal": [True, *[False] * 9]}))
+    far = statement(table(far=FAR))
+    rest = "the others have the test pairs on record and, but for rounding, its losses in the first epoch."
+    assert near.startswith(f"1 of 10 rounds trained again is equal to the last digit; {rest} Of all 100 on record, no more than 25.9 %")
+    assert "25.9 % have others, with 95 % confidence" in near
+    assert far == f"0 of 10 rounds trained again are equal to the last digit; {rest}"
+    assert statement(table(far=FAR, recorded=10)) == f"All rounds on record were trained again. {far}"
+    equal = statement(table(equal={"equal": [True] * 10}))
+    assert equal.startswith("None of 10 rounds trained again differs from its record. Of all 100 on record, no more than 25.9 % differ,")
 
 
 def test_tests_are_corrected_for_the_number_of_configurations() -> None:
