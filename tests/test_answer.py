@@ -110,15 +110,22 @@ def test_equal_digits_by_the_number_of_pairs() -> None:
 PARTS = ("weight_sharing", "aux_weight", "batchnorm", "dropout")  # of a cell, in the order of the page
 
 
+def values_of(folder: Path) -> dict[str, float]:
+    """The values that a cell was trained with."""
+    configuration = json.loads((folder / "run.json").read_text(encoding="utf-8"))["configuration"]
+    return {**configuration["model"], "aux_weight": configuration["aux_weight"], "lr": configuration["optimizer"]["lr"]}
+
+
+def cell_folders(page: str) -> list[tuple[tuple[bool, ...], Path]]:
+    """The runs of a page's cells, with which of PARTS each has."""
+    folders = list((RESULTS / page / "runs").iterdir())
+    return [(tuple(values_of(folder)[part] > 0 for part in PARTS), folder) for folder in folders]
+
+
 def cells(page: str) -> "dict[tuple[bool, ...], tuple[dict[str, float], pd.Series[float]]]":
     """By which of PARTS a cell has: the values that it was trained with, and its test accuracies by seed."""
-    found = {}
-    for folder in (RESULTS / page / "runs").iterdir():
-        configuration = json.loads((folder / "run.json").read_text(encoding="utf-8"))["configuration"]
-        values = {**configuration["model"], "aux_weight": configuration["aux_weight"], "lr": configuration["optimizer"]["lr"]}
-        rounds = pd.read_csv(folder / "rounds.csv").set_index("seed")["test_accuracy"]
-        found[tuple(values[part] > 0 for part in PARTS)] = values, rounds
-    return found
+    rounds = {folder: pd.read_csv(folder / "rounds.csv").set_index("seed")["test_accuracy"] for _, folder in cell_folders(page)}
+    return {cell: (values_of(folder), rounds[folder]) for cell, folder in cell_folders(page)}
 
 
 def ranks(medians: dict[tuple[bool, ...], float]) -> dict[tuple[bool, ...], int]:
@@ -151,3 +158,33 @@ def test_what_tuning_changes() -> None:
     said = {name.removesuffix(" 0.2"): rest for name, *rest in ([cell.strip() for cell in line[1:-1].split("|")] for line in table)}
     both = [pd.read_csv(RESULTS / page / "effects.csv").set_index("effect") for page in ("ablation", "search_ablation")]
     assert said == {name: [estimate(effects.loc[factor], "interquartile") for effects in both] for factor, name in NAMES.items()}
+
+
+def test_what_tuning_makes_of_interactions() -> None:
+    """Those that do not exclude zero any more."""
+    effects = pd.read_csv(RESULTS / "search_ablation" / "effects.csv").set_index("effect")
+    for other, name in (("weight_sharing", "sharing"), ("dropout", "dropout")):
+        value, rest = estimate(effects.loc[f"aux_weight \N{MULTIPLICATION SIGN} {other}"], "interquartile").split(" (")
+        assert f"with {name} ({value}, {rest}" in PAGE
+
+
+def test_statements_of_the_documents() -> None:
+    """Differences between Models 1 to 4, means and deviations on the way, and seconds of a round, by the rounds of their cells."""
+    models = ((False,) * 4, (True, False, False, False), (True, True, False, False), (True, True, True, False))
+    runs = dict(cell_folders("ablation"))
+    rounds = [pd.read_csv(runs[model] / "rounds.csv").set_index("seed") for model in models]
+    epochs = [pd.read_csv(runs[model] / "epochs.csv.gz").groupby("epoch")["test_accuracy"] for model in models]
+
+    def gain(name: str, after: int, before: int) -> tuple[float, float, float]:
+        found = hodges_lehmann((rounds[after][name] - rounds[before][name]).to_numpy())
+        return found.value, found.low, found.high
+
+    sharing, auxiliary = ([signed(100 * one) for one in gain("test_accuracy", after, after - 1)] for after in (1, 2))
+    assert f"{sharing[0]} ({sharing[1]} to {sharing[2]}) between Models 1 and 2 here" in PAGE
+    assert f"{auxiliary[0]} ({auxiliary[1]} to {auxiliary[2]}) between Models 2 and 3" in PAGE
+    means = [f"{100 * one.mean()[30]:.1f}" for one in epochs]
+    assert f"({means[3]} %; Models 1, 2 and 3: {means[0]}, {means[1]} and {means[2]})" in PAGE
+    assert f"Model 3 {100 * epochs[2].std()[30]:.1f}, Model 4 {100 * epochs[3].std()[30]:.1f} points" in PAGE
+    slower, normed = ([f"{one:+.1f}".replace("-", "\N{MINUS SIGN}") for one in gain("seconds", after, after - 1)] for after in (1, 3))
+    assert f"{slower[0]} s ({slower[1]} to +0.0) a round, whose median is {rounds[0]['seconds'].median():.1f} s" in PAGE
+    assert f"{normed[0]} s ({normed[1]} to {normed[2]}) on {rounds[2]['seconds'].median():.1f} s" in PAGE

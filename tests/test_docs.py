@@ -50,7 +50,7 @@ def test_tree_and_links_exist() -> None:
 
 def test_example_network_trains(tmp_path: Path, run_cli: Callable[..., Ended]) -> None:
     """The README's network works as it stands, from a folder of the user's own."""
-    example = README.split("`conf/model/mynet.yaml`")[1].split("```yaml\n")[1].split("```")[0]
+    example = README.split("`my_conf/model/mynet.yaml`")[1].split("```yaml\n")[1].split("```")[0]
     folder = tmp_path / "my_conf" / "model"
     folder.mkdir(parents=True)
     (folder / "mynet.yaml").write_text(example)
