@@ -45,8 +45,9 @@ class Epoch:
     """What one epoch gave. Lists have one entry per round; accuracies are fractions.
 
     train_loss and train_accuracy are means over the epoch's batches (and the members of an ensemble), as they were when
-    each batch was trained on; the others are measured after the epoch, with all that is averaged in a test. `healthy`:
-    loss and logits are finite numbers. `ended`: it goes on no more, and has its best weights, with which it was tested. `seconds` is the
+    each batch was trained on; the others are measured after the epoch, with all that is averaged in a test. `test`: of all rounds, where
+    one of them is to be tested; `tested`: which are, and have it on record. `healthy`: loss and logits are finite numbers. `ended`: it
+    goes on no more, and has its best weights, with which it was tested. `seconds` is the
     epoch's wall time, shared by all rounds of the stack. `state`: makes copies of what the training goes on from; to be called before
     the next epoch, and not after the last one.
     """
@@ -55,6 +56,7 @@ class Epoch:
     train_loss: list[float]
     train_accuracy: list[float]
     test: Scores | None
+    tested: list[bool]
     val: Scores | None
     healthy: list[bool]
     ended: list[bool]
@@ -62,48 +64,61 @@ class Epoch:
     state: Callable[[], State] = field(compare=False, repr=False)
 
 
-def train(program: Program, pairs: RoundPairs, seeds: list[int], spec: TrainSpec, start: State | None = None) -> Iterator[Epoch]:
-    """Train the rounds with these seeds on their pairs (leading axis S = len(seeds)); yields after every epoch.
+class Training:
+    """The training of the rounds with these seeds on their pairs (leading axis S = len(seeds)).
 
-    The program's networks are those of the rounds' members, S x config.ensemble. A round's numbers depend on its own seed
-    only. Ends early when no round is healthy any more. After the last epoch the networks have the weights that were tested.
+    The program's networks are those of the rounds' members, S x config.ensemble. A round's numbers depend on its own seed only.
     start: what an earlier training of them goes on from. Raises ValueError where that is the state of other networks.
     """
-    config = spec.config
-    predictor = make_predictor(program, config.ensemble, config.tta_shift, spec.columns)
-    member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
-    trained_on = for_members(pairs.train, spec.columns, config.ensemble)
-    trainer = Trainer(program, spec, member_seeds, pairs.train, start.history if start else [[] for _ in seeds])
-    stopping, done = trainer.stopping, 0
-    if start is not None:
-        trainer.restore(start)
-        done = start.epoch
-    tested = max(part.target.shape[1] for part in (pairs.test, pairs.val) if part is not None)
-    noise = dropout_keys(config.model.test_dropout, member_seeds, program.dropouts, tested, config.test_batch, pairs.test.images.device)
-    test_look = Evaluation(predictor, pairs.test, config.test_batch, noise)
-    val_look = None if pairs.val is None else Evaluation(predictor, pairs.val, config.test_batch, noise)
-    begun = time.perf_counter()
-    for epoch, sampled in enumerate(spec.sampler.sample(trained_on, member_seeds, config.epochs, done), done):
-        if spec.follower is not None:
-            trainer.factors = [spec.follower(accuracies) for accuracies in stopping.history]
-        figures = trainer.train_epoch(sampled, epoch)
-        last = epoch + 1 == config.epochs
-        with trainer.average.applied(keep=last):
-            val = None if val_look is None else val_look()
-            ends = val is not None and stopping.note(val.accuracy, last)
-            if ends and val_look is not None:
-                val = val_look()  # of the weights that are left
-            looks = config.test and (last or ends or (epoch + 1) % config.test_every == 0)
-            test = test_look() if looks else None
-        stopping.restore()
-        loss, accuracy = figures.view(2, -1, config.ensemble).mean(dim=2).tolist()
-        finite = [scores.finite for scores in (test, val) if scores is not None]
-        healthy = [math.isfinite(value) and all(sound) for value, *sound in zip(loss, *finite, strict=True)]
-        ended = [*stopping.ended]
-        yield Epoch(epoch + 1, loss, accuracy, test, val, healthy, ended, time.perf_counter() - begun, partial(trainer.state, epoch + 1))
-        if not any(healthy):
-            return
-        begun = time.perf_counter()
+
+    def __init__(self, program: Program, pairs: RoundPairs, seeds: Sequence[int], spec: TrainSpec, start: State | None = None) -> None:
+        self.spec, config = spec, spec.config
+        predictor = make_predictor(program, config.ensemble, config.tta_shift, spec.columns)
+        self.member_seeds = [MemberSeed(seed, member) for seed in seeds for member in range(config.ensemble)]
+        self.trained_on, self.done = for_members(pairs.train, spec.columns, config.ensemble), 0
+        self.trainer = Trainer(program, spec, self.member_seeds, pairs.train, start.history if start else [[] for _ in seeds])
+        if start is not None:
+            self.trainer.restore(start)
+            self.done = start.epoch
+        tested = max(part.target.shape[1] for part in (pairs.test, pairs.val) if part is not None)
+        keys = config.model.test_dropout, self.member_seeds, program.dropouts, tested, config.test_batch, pairs.test.images.device
+        noise = dropout_keys(*keys)
+        self.test_look = Evaluation(predictor, pairs.test, config.test_batch, noise)
+        self.val_look = None if pairs.val is None else Evaluation(predictor, pairs.val, config.test_batch, noise)
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train; yields after every epoch. Ends early when no round is healthy any more. After the last epoch the networks have the weights
+        that were tested."""
+        config, trainer, begun = self.spec.config, self.trainer, time.perf_counter()
+        stopping, val_look = trainer.stopping, self.val_look
+        for epoch, sampled in enumerate(self.spec.sampler.sample(self.trained_on, self.member_seeds, config.epochs, self.done), self.done):
+            if self.spec.follower is not None:
+                trainer.factors = [self.spec.follower(accuracies) for accuracies in stopping.history]
+            figures = trainer.train_epoch(sampled, epoch)
+            last, before = epoch + 1 == config.epochs, [*stopping.ended]
+            with trainer.average.applied(keep=last):
+                val = None if val_look is None else val_look()
+                if val_look is not None and val is not None and stopping.note(val.accuracy, last):
+                    val = val_look()  # of the weights that are left
+                due = last or (epoch + 1) % config.test_every == 0
+                # what a round has on record is not to depend on when others in its stack end
+                tested = [config.test and (due or (now and not then)) for now, then in zip(stopping.ended, before, strict=True)]
+                test = self.test_look() if any(tested) else None
+            stopping.restore()
+            loss, accuracy = figures.view(2, -1, config.ensemble).mean(dim=2).tolist()
+            sound = [one if asked else True for one, asked in zip(test.finite, tested, strict=True)] if test else [True] * len(loss)
+            finite = [sound] if val is None else [sound, val.finite]
+            healthy = [math.isfinite(value) and all(rest) for value, *rest in zip(loss, *finite, strict=True)]
+            ended, state = [*stopping.ended], partial(trainer.state, epoch + 1)
+            yield Epoch(epoch + 1, loss, accuracy, test, tested, val, healthy, ended, time.perf_counter() - begun, state)
+            if not any(healthy):
+                return
+            begun = time.perf_counter()
+
+    def test(self) -> Scores | None:
+        """Test rounds that have ended, with the weights that were best, as when they ended; None where nothing is to be tested."""
+        self.trainer.stopping.restore()
+        return self.test_look() if self.spec.config.test else None
 
 
 class Trainer:

@@ -38,13 +38,14 @@ class RoundProgress:
         """An epoch of this round, at this index of its stack, is through. Returns whether the round goes on."""
         if not self.goes_on:
             return False
+        test = epoch.test if epoch.tested[index] else None
         row = EpochRow(
             seed=self.seed,
             epoch=epoch.epoch,
             train_loss=epoch.train_loss[index],
             train_accuracy=epoch.train_accuracy[index],
-            test_accuracy=None if epoch.test is None else epoch.test.accuracy[index],
-            digit_accuracy=None if epoch.test is None or epoch.test.digit_accuracy is None else epoch.test.digit_accuracy[index],
+            test_accuracy=None if test is None else test.accuracy[index],
+            digit_accuracy=None if test is None or test.digit_accuracy is None else test.digit_accuracy[index],
             val_accuracy=None if epoch.val is None else epoch.val.accuracy[index],
             seconds=epoch.seconds / len(epoch.healthy),  # an equal share of the stack's
         )

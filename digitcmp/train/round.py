@@ -18,7 +18,7 @@ from digitcmp.model.initial import initialise
 from digitcmp.model.network import PairNetwork, build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.evaluate import Scores, by_distance, confusion
-from digitcmp.train.loop import TrainSpec, train
+from digitcmp.train.loop import Training, TrainSpec
 from digitcmp.train.optimizer import find_algorithm, make_follower, make_optimizer, make_shape
 from digitcmp.train.program import Program, StackedProgram, make_program, snapshot
 from digitcmp.train.progress import OnCheckpoint, OnEpoch, RoundProgress, read
@@ -56,26 +56,18 @@ def train_rounds(
             rounds, start = resumed(checkpoints)
         pairs = stack([round_pairs(config.data, seed, device) for seed in seeds], device)
         program = round_program(config, seeds, device)
-        tested: Scores | None = None
+        training, tested = Training(program, pairs, seeds, spec, start), None
         going_on = [one.tell(index, on_epoch) for index, one in enumerate(rounds)]
-        for epoch in train(program, pairs, list(seeds), spec, start) if any(going_on) else ():
+        for epoch in training.epochs() if any(going_on) else ():
             tested = epoch.test or tested  # a round that ended was tested when it did
             going_on = [one.note(epoch, index, on_epoch) for index, one in enumerate(rounds)]
             if not any(going_on):
                 break
             if config.checkpoint_every and epoch.epoch % config.checkpoint_every == 0 and epoch.epoch < config.epochs:
                 on_checkpoint(made_checkpoints(rounds, epoch.state(), time.perf_counter() - begun, config.ensemble))
-        target, digits = pairs.test.target.cpu(), pairs.test.digits.cpu()
-        tested = tested and tested.on_cpu()
-        distances = by_distance(tested.right, digits) if tested else None
-        seconds = (time.perf_counter() - begun) / len(rounds)
-        results = list[RoundResult | None]()
-        for index, one in enumerate(rounds):
-            result = round_result(config, one, target[index], index, distances, one.seconds + seconds, confused(one, tested, digits, index))
-            if result is not None and result.row.status == "done" and config.save_model:
-                result.network = saved_network(program, pairs, index, config.ensemble)
-            results.append(result)
-        return results
+        if tested is None and any(one.ended for one in rounds):  # before the checkpoint
+            tested = training.test()
+        return round_results(config, rounds, program, pairs, tested, (time.perf_counter() - begun) / len(rounds))
     except DigitcmpError:
         raise
     except Exception as broken:
@@ -84,6 +76,22 @@ def train_rounds(
         error, (one,) = f"{type(broken).__name__}: {first_line(broken)}", rounds
         row = round_row(config, one.seed, one.epochs, None, one.seconds + time.perf_counter() - begun, error)
         return [RoundResult(row, one.epochs, trace=traceback.format_exc())]
+
+
+def round_results(
+    config: Config, rounds: Sequence[RoundProgress], program: Program, pairs: RoundPairs, tested: Scores | None, seconds: float
+) -> list[RoundResult | None]:
+    """What the rounds of a stack leave; None for those that were stopped. tested: their last test. seconds: that each of them took here."""
+    target, digits = pairs.test.target.cpu(), pairs.test.digits.cpu()
+    tested = tested and tested.on_cpu()
+    distances = by_distance(tested.right, digits) if tested else None
+    results = list[RoundResult | None]()
+    for index, one in enumerate(rounds):
+        result = round_result(config, one, target[index], index, distances, one.seconds + seconds, confused(one, tested, digits, index))
+        if result is not None and result.row.status == "done" and config.save_model:
+            result.network = saved_network(program, pairs, index, config.ensemble)
+        results.append(result)
+    return results
 
 
 def resumed(checkpoints: Sequence[Checkpoint]) -> tuple[list[RoundProgress], State]:

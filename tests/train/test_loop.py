@@ -16,7 +16,7 @@ from digitcmp.data.pairs import Pairs, RoundPairs, shuffled, stack
 from digitcmp.model.network import Outputs, PairNetwork, build
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.evaluate import evaluate
-from digitcmp.train.loop import Epoch, train
+from digitcmp.train.loop import Epoch, Training
 from digitcmp.train.losses import total_loss
 from digitcmp.train.program import SingleProgram
 from digitcmp.train.round import RoundResult, round_pairs, train_spec
@@ -58,7 +58,7 @@ def fresh(config: Config) -> tuple[Spy, RoundPairs]:
 def trained(config: Config) -> tuple[Spy, RoundPairs, list[Epoch]]:
     """The program after the training of round 0, its pairs, and the figures of every epoch."""
     program, pairs = fresh(config)
-    return program, pairs, list(train(program, pairs, [0], train_spec(config)))
+    return program, pairs, list(Training(program, pairs, [0], train_spec(config)).epochs())
 
 
 def run_round(config: Config) -> RoundResult:

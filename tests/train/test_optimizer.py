@@ -23,7 +23,7 @@ import torch
 from digitcmp.data.pairs import stack
 from digitcmp.model.network import build
 from digitcmp.seeding import MemberSeed, Stream, generator
-from digitcmp.train.loop import train
+from digitcmp.train.loop import Training
 from digitcmp.train.program import make_program
 from digitcmp.train.round import round_pairs, train_spec
 from digitcmp.experiment.executors.stacking import round_memory
@@ -36,7 +36,7 @@ for name in choices("optimizer"):
     seeds = [MemberSeed(seed, member) for seed in range(rounds) for member in range(members)]
     program = make_program([build(config.model, generator(seed, Stream.WEIGHTS), cpu) for seed in seeds], bool(together))
     pairs = stack([round_pairs(config.data, seed) for seed in range(rounds)], cpu)
-    assert len(list(train(program, pairs, list(range(rounds)), train_spec(config)))) == 2
+    assert len(list(Training(program, pairs, list(range(rounds)), train_spec(config)).epochs())) == 2
     round_memory(config)
     assert "torch._dynamo" not in sys.modules, name
 """

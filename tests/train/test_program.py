@@ -12,7 +12,7 @@ from digitcmp.data.transforms import find_columns
 from digitcmp.model.network import build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.evaluate import dropout_keys, evaluate, make_predictor
-from digitcmp.train.loop import Epoch, train
+from digitcmp.train.loop import Epoch, Training
 from digitcmp.train.program import Program, SingleProgram, StackedProgram, make_program
 from digitcmp.train.round import round_pairs, train_spec
 from tests.conftest import MODELS, compose_config, needs_aux
@@ -47,7 +47,7 @@ def trained(config: Config, seeds: list[int], single: bool = False) -> tuple[Pro
     networks = [build(config.model, generator(seed, Stream.WEIGHTS), CPU).double() for seed in member_seeds]
     pairs = in_double(stack([round_pairs(config.data, seed) for seed in seeds], CPU))
     program = make_program(networks, together=False) if single else StackedProgram(networks)
-    epochs = list(train(program, pairs, seeds, train_spec(config)))
+    epochs = list(Training(program, pairs, seeds, train_spec(config)).epochs())
     predictor = make_predictor(program, config.ensemble, config.tta_shift, find_columns(config.columns))
     predictor.train(False)
     with torch.no_grad():
@@ -128,7 +128,7 @@ def test_a_round_that_diverges_leaves_its_neighbours_alone() -> None:
         networks = [build(config.model, generator(seed, Stream.WEIGHTS), CPU).double() for seed in (0, 1, 2)]
         if broken:
             networks[1].comparator.linear.weight.data.fill_(float("nan"))
-        return list(train(StackedProgram(networks), pairs, [0, 1, 2], train_spec(config)))
+        return list(Training(StackedProgram(networks), pairs, [0, 1, 2], train_spec(config)).epochs())
 
     for sound, sick in zip(losses(False), losses(True), strict=True):
         assert (sound.healthy, sick.healthy) == ([True] * 3, [True, False, True])

@@ -11,7 +11,7 @@ from digitcmp.data.pairs import RoundPairs, stack
 from digitcmp.model.network import build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train import round as rounds
-from digitcmp.train.loop import Epoch, TrainSpec, train
+from digitcmp.train.loop import Epoch, Training, TrainSpec
 from digitcmp.train.optimizer import ALGORITHMS, make_optimizer
 from digitcmp.train.program import Program, make_program
 from digitcmp.train.progress import RoundProgress, read
@@ -84,7 +84,7 @@ def test_every_optimiser_goes_on(algorithm: str) -> None:
         program, pairs = fresh(config, [0, 1])
         states: list[State] = []
         epochs = []
-        for epoch in train(program, pairs, [0, 1], spec, start):
+        for epoch in Training(program, pairs, [0, 1], spec, start).epochs():
             epochs.append(replace(epoch, seconds=0))
             states.append(epoch.state())
         return epochs, states, program
@@ -102,7 +102,7 @@ def test_the_state_of_another_network_is_refused(change: str) -> None:
     """And none of it is left aside."""
     config = compose_config(*TINY)
     program, pairs = fresh(config, [0])
-    state = next(iter(train(program, pairs, [0], train_spec(config)))).state()
+    state = next(iter(Training(program, pairs, [0], train_spec(config)).epochs())).state()
     (own,) = state.networks
     if change == "less":
         del own["learned/comparator.linear.weight"]
@@ -112,7 +112,7 @@ def test_the_state_of_another_network_is_refused(change: str) -> None:
         own["learned/comparator.linear.weight"] = torch.zeros(2, 3)
     program, pairs = fresh(config, [0])
     with pytest.raises(ValueError, match="the state to go on from is of another network"):
-        next(iter(train(program, pairs, [0], train_spec(config), state)))
+        next(iter(Training(program, pairs, [0], train_spec(config), state).epochs()))
 
 
 def test_a_round_that_diverged_stays_in_its_stack(monkeypatch: pytest.MonkeyPatch) -> None:

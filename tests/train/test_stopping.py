@@ -86,6 +86,38 @@ def test_it_goes_on_from_a_checkpoint(changes: dict[str, Any]) -> None:
         assert one.network == other.network
 
 
+@pytest.mark.parametrize(
+    "more", [(), ("ensemble=2", "ema=0.5", "optimizer.lr=0.005"), ("test=false",)], ids=["one", "averages of two", "not tested"]
+)
+def test_rounds_that_had_ended_before_a_checkpoint(more: tuple[str, ...]) -> None:
+    """Also where none of those that are begun again goes on: the best weights, and what they were tested with, not a fresh network."""
+    config = tiny("epochs=8", *more, model="mlp", stopping=StoppingConfig(patience=1), checkpoint_every=1)
+    whole, kept = trained(config, [0, 1, 2])
+    first = min(len(result.epochs) for result in whole)
+    assert first < len(kept), "choose other seeds: all rounds end together"
+    for checkpoints in (kept[first - 1], kept[-1]):
+        ended = [seed for seed, result in enumerate(whole) if len(result.epochs) <= checkpoints[0].epoch]
+        again, _ = trained(config, ended, [checkpoints[seed] for seed in ended])
+        for seed, other in zip(ended, again, strict=True):
+            one = whole[seed]
+            assert one.network == other.network
+            assert replace(one.row, seconds=0) == replace(other.row, seconds=0)
+            assert (one.epochs, one.distances, one.confusion) == (other.epochs, other.distances, other.confusion)
+            assert bool(other.distances) == bool(other.confusion) == config.test
+
+
+def test_a_round_has_its_own_tests_on_record() -> None:
+    """Not those of epochs in which others of its stack end."""
+    config = tiny("epochs=8", "test_every=3", model="mlp", stopping=StoppingConfig(patience=1))
+    whole, _ = trained(config, [0, 1, 2])
+    ends = {len(result.epochs) for result in whole}
+    assert any(end % 3 for end in ends), "choose other seeds: they end where all are tested"
+    for result in whole:
+        tested = [row.epoch for row in result.epochs if row.test_accuracy is not None]
+        assert tested == [row.epoch for row in result.epochs if row.epoch % 3 == 0 or row.epoch == len(result.epochs)]
+        assert tested == [row.epoch for row in result.epochs if row.digit_accuracy is not None] or result.epochs[0].digit_accuracy is None
+
+
 @PROGRAMS
 def test_best_weights_are_given_back(kind: type[Program]) -> None:
     """To the rounds that have ended, not to others."""
