@@ -215,6 +215,10 @@ BAD = {
     "+experiment=null": "+experiment=null: a group takes the name of a choice",
     "model=[1,2]": "model=[1,2]: a group takes one choice",
     "hydra/launcher=null": "hydra/launcher=null: a group takes the name of a choice",
+    "hydra.job.chdir=true": "hydra.job.chdir=true: relative paths, as of data, would lead elsewhere; leave it out: a run's",
+    "~augment": "digitcmp: augment has no value; give it one, as in augment=CHOICE",
+    "scheduler=restarts scheduler.growth=1e300": "scheduler.growth=1e+300: must be a finite number, at least 0.01, at most 100",
+    "aux_weight=1e39": "aux_weight=1e+39: must be a finite number, at least 0, at most 1,000,000",
     "hydra.job.env_set.FOO=bar": "this key is added with a plus sign: +hydra.job.env_set.FOO=bar",
     "model=WSN": "model=WSN: there is no such choice (did you mean wsn?)",
 }

@@ -158,7 +158,9 @@ def unchecked(composed: DictConfig) -> Config:
         except MissingMandatoryValue:
             missing += [name] if value is None else sorted(OmegaConf.missing_keys(value)) or [name]
     if missing:
-        raise ConfigError(f"{min(missing)} has no value; give it one, as in {min(missing)}=VALUE")
+        first = min(missing)
+        chosen = next((group for group, key in CHOSEN_BY.items() if first == f"{group}.{key}"), None)  # ~augment leaves it without
+        raise ConfigError(f"{chosen or first} has no value; give it one, as in {chosen or first}={'CHOICE' if chosen else 'VALUE'}")
     for unknown in sorted(set(values) - {item.name for item in fields(Config)}):
         raise ConfigError(unknown_key(unknown, f"={values[unknown]}", Config))
     config = Config(**values)

@@ -60,7 +60,7 @@ def make_round(
     train_pairs = select(pool, train_index, target)
     test_pairs, val_pairs = select(source.test, test_index, target), select(pool, val_index, target)
     if label_noise > 0:
-        digits = misread(train_pairs.digits, label_noise, generator(seed, Stream.LABEL_NOISE))
+        digits = misread(train_pairs.digits, label_noise, generator(seed, Stream.LABEL_NOISE), source.train.labels.unique())
         train_pairs = Pairs(train_pairs.images, answers(digits, target), digits)
     mean, std = train_pairs.images.mean(), train_pairs.images.std()
     for pairs in (train_pairs, test_pairs, val_pairs) if normalize_test else (train_pairs,):
@@ -78,11 +78,11 @@ def thinned(split: Split, imbalance: float, random: torch.Generator) -> Split:
     return Split(split.images[index], split.labels[index])
 
 
-def misread(digits: Tensor, share: float, random: torch.Generator) -> Tensor:
-    """Digits int64 [...] of which this share are another one of the ten."""
+def misread(digits: Tensor, share: float, random: torch.Generator, classes: Tensor) -> Tensor:
+    """Digits int64 [...] of which this share are another one of the classes, int64 [at least 2], in their order."""
     wrong = torch.rand(digits.shape, generator=random) < share
-    other = (digits + torch.randint(1, 10, digits.shape, generator=random)) % 10
-    return torch.where(wrong, other, digits)
+    steps = torch.randint(1, len(classes), digits.shape, generator=random)
+    return torch.where(wrong, classes[(torch.searchsorted(classes, digits) + steps) % len(classes)], digits)
 
 
 def draw(

@@ -170,6 +170,8 @@ def fault_of(split: Split) -> str:
         return f"images are {len(labels)}; a pair needs two"
     if images.is_floating_point() and not ((images >= 0) & (images <= 1)).all():  # not a number is neither
         return f"images have values from {images.min():g} to {images.max():g}; they must be finite, from 0 to 1"
+    if images.min() == images.max():
+        return f"images have the value {images.min():g} everywhere; there is nothing to be seen"
     if not ((labels >= 0) & (labels <= 9)).all():
         return f"labels are from {labels.min()} to {labels.max()}; they must be from 0 to 9"
     if labels.min() == labels.max():

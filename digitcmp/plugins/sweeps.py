@@ -107,6 +107,10 @@ def check_whole(config: DictConfig) -> None:
 def check_names(config: DictConfig, folder: str) -> None:
     """Raise ConfigError for a job's name or a folder that nobody should give."""
     check_name("hydra.job.name", str(config.hydra.job.name))
+    if config.hydra.job.chdir:
+        raise ConfigError(
+            "hydra.job.chdir=true: relative paths, as of data, would lead elsewhere; leave it out: a run's files are in its folder anyway"
+        )
     check_folder("hydra.run.dir" if folder == config.hydra.run.dir else "hydra.sweep.dir", folder)
 
 

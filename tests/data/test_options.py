@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from digitcmp.config.targets import TARGETS
-from digitcmp.data.pairs import RoundPairs, answers, make_round
+from digitcmp.data.pairs import RoundPairs, answers, make_round, misread
 from digitcmp.data.sources import Source, Split
 
 COUNT = 400
@@ -63,6 +63,20 @@ def test_noisy_labels() -> None:
     assert plain.val is not None
     assert noisy.val is not None
     assert torch.equal(plain.val.digits, noisy.val.digits)
+
+
+def test_noisy_labels_are_classes_that_there_are() -> None:
+    """Every other one as often; what is drawn for all ten is what it always was."""
+    classes, digits = torch.tensor([1, 4, 7]), torch.tensor([1, 4, 7] * 2000)
+    noisy = misread(digits, 0.5, torch.Generator().manual_seed(0), classes)
+    assert set(noisy.tolist()) == {1, 4, 7}
+    others = torch.bincount(noisy[(digits == 4) & (noisy != digits)], minlength=10)
+    assert others[1] + others[7] == pytest.approx(1000, abs=100)
+    assert others[1] == pytest.approx(500, abs=80)
+    random = torch.Generator().manual_seed(1)
+    wrong, steps = torch.rand(100, generator=random) < 0.5, torch.randint(1, 10, (100,), generator=random)
+    ten = torch.arange(100) % 10
+    assert torch.equal(misread(ten, 0.5, torch.Generator().manual_seed(1), torch.arange(10)), torch.where(wrong, (ten + steps) % 10, ten))
 
 
 def test_rare_digits() -> None:

@@ -105,6 +105,7 @@ BAD_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
     "flat": ({**SET, "images": IMAGES.reshape(90, 64)}, "images are [90, 64]; they must be square"),
     "four colours": ({**SET, "images": np.concatenate([COLOUR, COLOUR[..., :1]], axis=3)}, "images are [90, 8, 8, 4]; they must be"),
     "no images": ({"images": IMAGES[:0], "labels": LABELS[:0]}, "the train images are 0; a pair needs two"),
+    "blank": ({**SET, "images": IMAGES * 0 + 7}, "the train images have the value 7 everywhere; there is nothing to be seen"),
     "one class": ({**SET, "labels": LABELS * 0 + 4}, "the train labels are all 4; images of one class alone"),
     "eleven classes": ({**SET, "labels": np.arange(90) % 11}, "the train labels are from 0 to 10; they must be from 0 to 9"),
     "below zero": ({**SET, "labels": LABELS - 1}, "the train labels are from -1 to 8; they must be from 0 to 9"),
@@ -137,6 +138,10 @@ def test_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "cut.npz", **SET)
     with zipfile.ZipFile(tmp_path / "no_arrays.npz", "w") as packed:
         packed.writestr("images.npy", "text")
+    with zipfile.ZipFile(tmp_path / "twice.npz", "w") as packed:
+        packed.write(tmp_path / "array.npy", "images.npy")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            packed.write(tmp_path / "array.npy", "images.npy")
     content = (tmp_path / "cut.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(content[: len(content) // 2])
     for file, told in {
@@ -145,6 +150,7 @@ def test_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "array.npy": "it is no .npz file that can be read",
         "cut.npz": "it is no .npz file that can be read",
         "no_arrays.npz": "images is no array",
+        "twice.npz": "it has two arrays images, of which only one would be read",
         ".": "it cannot be read: Is a directory",
     }.items():
         with pytest.raises(DataError, match=told):

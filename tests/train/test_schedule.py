@@ -1,12 +1,15 @@
 """The shapes of the learning rate, against closed forms."""
 
 import math
+from dataclasses import fields
+from itertools import product
 
 import pytest
 import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from digitcmp.config.schema import GROUP_SCHEMAS
 from digitcmp.errors import ConfigError
 from digitcmp.train.optimizer import Shape, constant, cosine, make_shape, onecycle, schedule
 from digitcmp.train.round import train_spec
@@ -85,3 +88,18 @@ def test_unknown_shapes_are_refused() -> None:
     """The error quotes the name and tells the right ones."""
     with pytest.raises(ConfigError, match=r"scheduler\.shape=zigzag: choose one of constant, cosine, onecycle"):
         make_shape("zigzag", {})
+
+
+@pytest.mark.parametrize("name", [name for name in choices("scheduler") if name != "plateau"])
+def test_ends_of_ranges(name: str) -> None:
+    """Whatever the keys of a schedule are, within their ranges: a fraction of the learning rate at every step."""
+    keys = {item.name: item for item in fields(GROUP_SCHEMAS["scheduler"].own[name]) if item.name != "shape"}
+    ends = []
+    for item in keys.values():
+        limits, near = item.metadata["limits"], 1e-9
+        low, high = limits.get("at_least", limits.get("above", 0) + near), limits.get("at_most", limits.get("below", 1) - near)
+        ends.append((low, high))
+    for values in product(*ends):
+        shape = make_shape(name, dict(zip(keys, values, strict=True)))
+        found = [shape(step / 97) for step in range(98)]
+        assert all(-1e-12 <= value <= 1 + 1e-12 for value in found), values

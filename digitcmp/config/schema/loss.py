@@ -17,7 +17,7 @@ class LossTerm:
 class LossConfig:
     """What is minimised beside what aux_weight and label_smoothing say (`digitcmp.train.losses`)."""
 
-    comparison: float = key(1.0, at_least=0, help="weight of the comparison loss; 0: the digits alone are trained")
+    comparison: float = key(1.0, at_least=0, at_most=1_000_000, help="weight of the comparison loss; 0: the digits alone are trained")
     combine: str = key(
         "sum",
         choices=("sum", "mean", "alternate"),
@@ -26,7 +26,7 @@ class LossConfig:
     terms: list[LossTerm] = key(factory=list, help="further losses, on the features of each digit")
     margin: float = key(1.0, above=0, help="distance that terms keep between features of different digits")
     balance: bool = key(False, help="each answer weighs as much as the others, however many of the training pairs have it")
-    l1: float = key(0.0, at_least=0, help="weight of the sum of all absolute weights, added to the gradients alone")
+    l1: float = key(0.0, at_least=0, at_most=1_000_000, help="weight of the sum of all absolute weights, added to the gradients alone")
     mixup: float = key(
         0.0, at_least=0, help="pairs of a batch are mixed, with shares from the beta distribution with this parameter; 0: none"
     )

@@ -81,7 +81,7 @@ class OneCycle(SchedulerConfig):
 @dataclass
 class Step(SchedulerConfig):
     shape: str = key("step", help=SHAPE)
-    drops: int = key(2, at_least=1, help="how often it falls, at equal distances")
+    drops: int = key(2, at_least=1, at_most=1_000_000, help="how often it falls, at equal distances")
     factor: float = key(0.1, above=0, below=1, help="what is left each time")
 
 
@@ -94,8 +94,8 @@ class Exponential(SchedulerConfig):
 @dataclass
 class Restarts(SchedulerConfig):
     shape: str = key("restarts", help=SHAPE)
-    cycles: int = key(3, at_least=1, help="how often it falls along half a cosine")
-    growth: float = key(2.0, above=0, help="how much longer each cycle is than the one before")
+    cycles: int = key(3, at_least=1, at_most=100, help="how often it falls along half a cosine")
+    growth: float = key(2.0, at_least=0.01, at_most=100, help="how much longer each cycle is than the one before")
     final: float = key(0.0, at_least=0, at_most=1, help=FINAL)
 
 

@@ -94,7 +94,7 @@ class Config:
     )
     epochs: int = key(at_least=1, help="passes over the training pairs")
     batch_size: int = key(at_least=1, help="pairs per step")
-    aux_weight: float = key(at_least=0, help="loss = comparison loss + aux_weight × (digit loss 1 + digit loss 2)")
+    aux_weight: float = key(at_least=0, at_most=1_000_000, help="loss = comparison loss + aux_weight × (digit loss 1 + digit loss 2)")
     label_smoothing: float = key(at_least=0, below=1, help="share of every label that is spread over all answers")
     ema: float = key(at_least=0, below=1, help="decay per step of an average of the weights, tested in their place; 0: none")
     ensemble: int = key(at_least=1, help="networks per round, whose answers are averaged")
