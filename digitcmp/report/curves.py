@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,7 +38,7 @@ from digitcmp.report.drawing import (
 )
 from digitcmp.report.lines import draw_band, in_whole_numbers
 from digitcmp.report.runs import read_frames
-from digitcmp.report.statistics import CARRIED, carried_forward, chance
+from digitcmp.report.statistics import CARRIED, carried_forward, chance, of_all_rounds
 
 LONGEST = (80, 120)  # characters of a title, and of a note
 LOSS = "train_loss"
@@ -191,11 +191,22 @@ def curves_png(directory: Path) -> bytes:
     known = flat(about["configuration"])
     title = f"{known.get('model.name', 'a network')} on {known.get('data.source', 'some data')}"
     note = f"seed {epochs['seed'].iloc[0]}" if rounds == 1 else f"mean ± standard deviation over {rounds} rounds"
-    broken = epochs["seed"].isin(failed)
-    rows = pd.concat([carried_forward(epochs[~broken], []), epochs[broken].assign(carried=False)])
+    rows = averaged(epochs, failed)
     note += f"; {CARRIED}" if rows["carried"].any() else ""
     statistics, level = curve_statistics(rows), chance(frames.rounds)
     return curve_sheet(CurveAxes.around(statistics, level)).picture(statistics, title, note, level, made_of)
+
+
+def averaged(epochs: pd.DataFrame, failed: Collection[int]) -> pd.DataFrame:
+    """The epochs of a run as its curves take them: those of `carried_forward`, without the figures of epochs at which not all rounds have
+    them. The rounds of failed seeds are in the means as long as they went on, at the epochs that the others have."""
+    broken = epochs["seed"].isin(failed)
+    whole = carried_forward(epochs[~broken], [])
+    rows = pd.concat([whole, epochs[broken].assign(carried=False)], ignore_index=True)
+    for name in STYLES:
+        if len(kept := of_all_rounds(whole, [], name)):
+            rows[name] = rows[name].where(rows["epoch"].isin(kept["epoch"]))
+    return rows
 
 
 def draw_outdated(directories: Iterable[Path]) -> None:

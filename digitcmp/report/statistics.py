@@ -135,17 +135,18 @@ def saturation(curves: pd.DataFrame) -> "pd.Series[int]":
 
 
 def curve_means(epochs: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
-    """Epochs (label, seed, epoch, the metric) -> one row a (label, epoch) that has a value: mean and std (of the sample) over rounds,
-    count; carried, how many of these had ended before and have their last value there; and the quartiles q1, median, q3."""
-    rows = carried_forward(epochs, ["label"])
-    groups = rows.dropna(subset=metric.column).groupby(["label", "epoch"], observed=True)
+    """Epochs (label, seed, epoch, the metric) -> one row a (label, epoch) at which all its rounds have a value: mean and std (of the
+    sample) over rounds, count; carried, how many of these had ended before and have their last value there; and the quartiles q1, median,
+    q3."""
+    rows = of_all_rounds(carried_forward(epochs, ["label"]), ["label"], metric.column)
+    groups = rows.groupby(["label", "epoch"], observed=True)
     means = groups[metric.column].agg(["mean", "std", "count"]).assign(carried=groups["carried"].sum())
     return means.assign(**{name: groups[metric.column].quantile(share) for name, share in QUARTILES.items()}).reset_index()
 
 
 def carried_forward(epochs: pd.DataFrame, of: list[str]) -> pd.DataFrame:
     """Epochs (seed, epoch, figures) -> the same, and the last row of each round that ended early (stopping.patience) again for the epochs
-    that others still had, so that means at all epochs are over the same rounds; with a column `carried`, true there.
+    that others still had; with a column `carried`, true there.
 
     of: columns of what is compared, within which a seed is one round.
     """
@@ -155,6 +156,17 @@ def carried_forward(epochs: pd.DataFrame, of: list[str]) -> pd.DataFrame:
     more = last.loc[last.index.repeat((longest - last["epoch"]).astype("int64"))].assign(carried=True)
     more["epoch"] += more.groupby(level=0).cumcount() + 1
     return pd.concat([rows, more], ignore_index=True) if len(more) else rows
+
+
+def of_all_rounds(rows: pd.DataFrame, of: list[str], figure: str) -> pd.DataFrame:
+    """Those rows of `carried_forward` that have this figure, of epochs at which all rounds that ever have it do, so that means at all
+    epochs are over the same rounds.
+
+    With test_every, a round that ends early is tested where the others are not: those epochs would be means over the rounds that ended.
+    """
+    there = rows.dropna(subset=figure)
+    rounds = there.groupby(of, observed=True)["seed"].transform("nunique") if of else there["seed"].nunique()
+    return there[there.groupby([*of, "epoch"], observed=True)["seed"].transform("nunique") == rounds]
 
 
 def spread(rounds: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:

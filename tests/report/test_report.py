@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from digitcmp.train.results import EpochRow, RoundResult, RoundRow
 from tests.experiment.made import logs_of, write_run
 
 
-def epochs(accuracies: dict[int, list[float]]) -> list[EpochRow]:
+def epochs(accuracies: Mapping[int, Sequence[float | None]]) -> list[EpochRow]:
     """Epoch rows of made-up rounds: test accuracies by seed."""
     return [
         EpochRow(seed, epoch, 1 / epoch, 0.5, value, None, None, 0.1)
@@ -137,6 +138,22 @@ def test_a_round_that_ended_early_is_drawn_to_the_end(tmp_path: Path, monkeypatc
     assert list(means["mean"]) == pytest.approx([0.5, 1.3 / 3, 0.7])
     assert list(means["rounds"]) == [3, 3, 2]
     assert told[-1].startswith("mean ± standard deviation over 3 rounds; rounds that ended early keep their last values")
+
+
+def test_curves_have_the_epochs_at_which_all_rounds_were_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that ended early were tested at others, too; what all have at every epoch, as the loss, is drawn at every one."""
+    drawn = list[pd.DataFrame]()
+    monkeypatch.setattr(curves, "curve_statistics", lambda rows: drawn.append(curve_statistics(rows)) or drawn[-1])
+    accuracies = {0: [None, 0.5, None, 0.7, 0.9], 1: [None, 0.6, 0.8], 2: [None, 0.1, None]}
+    row = RoundRow(0, "done", 5, 0.5, 0.5, 0.9, None, None, 5, 0.9, 0.55, 2.0, "")
+    rows = row, replace(row, seed=1, epochs=3, test_accuracy=0.8), replace(row, seed=2, status="failed", epochs=3, error="broke")
+    results = [RoundResult(one, epochs({one.seed: accuracies[one.seed]})) for one in rows]
+    write_run(tmp_path, results, {"parameters": 27884}, CONFIGURATION)
+    curves.curves_png(tmp_path)
+    means = drawn[0][drawn[0]["figure"] == "test_accuracy"]
+    assert means[["epoch", "rounds"]].to_numpy().tolist() == [[2, 3], [4, 2], [5, 2]]
+    assert list(means["mean"]) == pytest.approx([0.4, 0.75, 0.85])
+    assert list(drawn[0].loc[drawn[0]["figure"] == "train_loss", "rounds"]) == [3, 3, 3, 2, 2]
 
 
 def test_summary_counts_and_averages_the_done_rounds(tmp_path: Path) -> None:

@@ -145,6 +145,16 @@ def test_a_round_that_ended_early_stays_in_the_means() -> None:
     assert curve_means(epochs[:0]).empty
 
 
+def test_epochs_at_which_some_rounds_were_not_tested_have_no_mean() -> None:
+    """Looked at every fifth epoch, and where a round ends: in between, those that ended are not all."""
+    tested = {0: {5: 0.60, 10: 0.70, 15: 0.85, 20: 0.90}, 1: {5: 0.85, 7: 0.905}}
+    rows = [("a", seed, epoch, own.get(epoch, np.nan)) for seed, own in tested.items() for epoch in range(1, max(own) + 1)]
+    curves = curve_means(pd.DataFrame(rows, columns=["label", "seed", "epoch", "test_accuracy"]))
+    assert curves[["epoch", "count", "carried"]].to_numpy().tolist() == [[5, 2, 0], [10, 2, 1], [15, 2, 1], [20, 2, 1]]
+    assert list(curves["mean"]) == pytest.approx([0.725, 0.8025, 0.8775, 0.9025])
+    assert saturation(curves).to_dict() == {"a": 20}
+
+
 def test_boxes_are_tukeys() -> None:
     """Quartiles by linear interpolation; whiskers stop at the last point within 1.5 box lengths, and never inside the box."""
     box = spread(frame({"a": [0.1, 0.5, 0.6, 0.7, 0.8]})).iloc[0]
