@@ -169,7 +169,8 @@ def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def distinct_rounds(rounds: pd.DataFrame, runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Each (configuration, seed) once: a round that is done before one that failed, then that of the oldest run."""
+    """Each (configuration, seed) once: a round that is done before one that failed, then that of the oldest run. Notes tell what is left
+    out."""
     if rounds.empty:
         raise RunError(f"{runs['directory'][0]}: no round is on record yet" + (f"; {notes[0]}" if notes else ""))
     hashes = rounds["run_index"].map(runs["configuration_hash"])
@@ -177,13 +178,14 @@ def distinct_rounds(rounds: pd.DataFrame, runs: pd.DataFrame, notes: list[str]) 
     started = rounds["run_index"].map(runs["started"])
     ordered = rounds.assign(hash=hashes, failed=failed, started=started).sort_values(["failed", "started"], kind="stable")
     again = ordered.duplicated(["hash", "seed"])
-    twice = ordered[again & ~ordered["failed"]]
-    if len(twice):
-        where = ", ".join(sorted({str(runs["run"][index]) for index in twice["run_index"]})[:3])
-        notes.append(
-            f"on record more than once: {counted(len(twice), 'round')} (same configuration and seed, as seed {twice['seed'].iloc[0]}); "
-            f"each is counted once, the later ones are left out ({where})"
-        )
+    done_elsewhere = ordered["failed"] & ~ordered.groupby(["hash", "seed"])["failed"].transform("first")
+    for left_out, told in (
+        (again & ~done_elsewhere, "on record more than once: {}; each is counted once, the later ones are left out ({})"),
+        (done_elsewhere, "failed in one run and done in another: {}; counted as done, the failed ones are left out ({})"),
+    ):
+        if len(rows := ordered[left_out]):
+            what = f"{counted(len(rows), 'round')} (same configuration and seed, as seed {rows['seed'].iloc[0]})"
+            notes.append(told.format(what, ", ".join(sorted({str(runs["run"][index]) for index in rows["run_index"]})[:3])))
     return rounds.loc[ordered.index[~again].sort_values()].reset_index(drop=True)
 
 

@@ -123,11 +123,23 @@ def test_the_same_round_counts_once(tmp_path: Path) -> None:
 
 
 def test_a_repeated_failed_round_gives_way(tmp_path: Path) -> None:
-    """A round that failed and was done elsewhere is done; that is no reason for a warning."""
+    """A round that failed and was done elsewhere is done, whichever was first; the warning tells."""
+    write_run(tmp_path / "old", {0: None, 1: 0.7, 2: 0.6}, status="failed")
+    write_run(tmp_path / "new", {0: 0.8, 2: None}, started="2026-02-01T00:00:00+00:00")
+    told = r"failed in one run and done in another: 2 rounds \(same .*, as seed 0\); counted as done, .* left out \(new, old\)$"
+    with pytest.warns(UserWarning, match=told):
+        rounds = load_rounds(tmp_path)
+    assert sorted(zip(rounds["seed"], rounds["status"], strict=True)) == [(0, "done"), (1, "done"), (2, "done")]
+
+
+def test_a_round_that_failed_twice_counts_once(tmp_path: Path) -> None:
+    """And is told of as one that is done twice."""
     write_run(tmp_path / "old", {0: None, 1: 0.7}, status="failed")
-    write_run(tmp_path / "new", {0: 0.8}, started="2026-02-01T00:00:00+00:00")
-    rounds = load_rounds(tmp_path)
-    assert sorted(zip(rounds["seed"], rounds["status"], strict=True)) == [(0, "done"), (1, "done")]
+    write_run(tmp_path / "new", {0: None}, started="2026-02-01T00:00:00+00:00", status="failed")
+    sweep = read_sweep([tmp_path])
+    (note,) = sweep.warnings
+    assert note.startswith("on record more than once: 1 round (same configuration and seed, as seed 0)")
+    assert sorted(zip(sweep.rounds["seed"], sweep.rounds["status"], strict=True)) == [(0, "failed"), (1, "done")]
 
 
 def test_every_cut_is_noticed(tmp_path: Path) -> None:
