@@ -20,6 +20,7 @@ from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric, unknown
 from digitcmp.report.origins import check_data, name_of
+from digitcmp.report.shares import about_shares, effects_without_tests, sharing, without_tests
 from digitcmp.report.swept import find_swept, line_differences
 from digitcmp.report.texts import TEXT
 from digitcmp.report.verdicts import CAUTION, read_plans, verdicts
@@ -72,20 +73,22 @@ def study(
     sweep, known = read(folders, metric, names or {}, different_data)
     rounds = labelled(sweep.rounds, sweep, known)
     curves = statistics.curve_means(labelled(sweep.epochs, sweep, known), metric)
-    table = whole_table(folders, known, rounds, curves, metric)
+    shared = sharing(rounds, metric)
+    table = without_tests(whole_table(folders, known, rounds, curves, metric), shared)
     lacking = without(metric, table, rounds)
     plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
     base = choose_baseline(plans, sweep, known, lacking) if baseline is None else find_baseline(known, baseline, names or {})
     decided = verdicts(plans if metric == TEST_ACCURACY else [], known, rounds)
     apart = [] if different_data else on_other_pairs(known, base)
-    comparisons = compare(rounds[~rounds["label"].isin(apart)], base, metric, apart)
+    comparisons = without_tests(compare(rounds[~rounds["label"].isin(apart)], base, metric, apart), shared)
     distances = labelled(sweep.distances if metric.on_pairs else sweep.distances[:0], sweep, known)
     left_out = {
         f"not compared with {base}, as they have other test pairs": apart,
         f"no {metric.title} on record": list(table.loc[lacking, "label"]),  # no digit head, no validation pairs
     }
     swept = find_swept(table, known, list(known.columns[3:]))  # behind label, hash and parameters
-    warnings = cautions(sweep, rounds, known, table, comparisons) + further_cautions(left_out, plans, len(table))
+    beside = pd.DataFrame() if swept is None or apart else line_differences(rounds, swept, base, metric)
+    warnings = cautions(sweep, rounds, known, table, comparisons) + about_shares(shared) + further_cautions(left_out, plans, len(table))
     if (failed := statistics.without_done(rounds)) and find_design(known):
         warnings.append(f"no effects of what was switched, as every round failed: {some(failed)}")
     return Study(
@@ -102,8 +105,8 @@ def study(
         distances=statistics.by_distance(distances),
         chance=statistics.chance(rounds, metric),
         swept=swept,
-        line_differences=pd.DataFrame() if swept is None or apart else line_differences(rounds, swept, base, metric),
-        effects=None if apart else find_effects(rounds, known, metric, distances),
+        line_differences=without_tests(beside, shared) if len(beside) else beside,
+        effects=None if apart else effects_without_tests(find_effects(rounds, known, metric, distances), shared),
         plans=plans,
         verdicts=decided,
         warnings=warnings,
