@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from digitcmp import inert
 from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report import effects, lines, manuscript, rows, swept
+from digitcmp.report.cautions import with_best_weights
 from digitcmp.report.curves import draw_outdated
 from digitcmp.report.methods import POOL, about_differences, about_table
 from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, TEST_ACCURACY, Metric
@@ -79,7 +80,7 @@ def live_page(
 def tables(results: Study, manuscript_columns: Sequence[manuscript.TableColumn]) -> dict[str, str]:
     """The texts of the table files, by name. manuscript_columns: those of table_paper.tex."""
     columns, compared, metric = table_columns(results.metric), comparison_columns(results.metric), results.metric
-    lines, plain = [*about_table(metric), POOL], plain_note(results)
+    lines, plain = [*about_table(metric, best_weights=bool(with_best_weights(results.configurations))), POOL], plain_note(results)
     table, comparisons = show(results.table, columns), show(results.comparisons, compared)
     files = {
         "table.csv": to_csv(results.table, columns),

@@ -22,6 +22,7 @@ ALPHA = 0.05  # of the tests
 SAME = ["digitcmp", "torch", "git_commit", "git_dirty", "engine", "device", "platform"]  # what one report should not mix
 TRAINED = ["data.source", "data.fingerprint", "data.train_pairs", "data.val_pairs", "data.seed", "data.fold", "data.imbalance"]
 TRAINED += ["data.label_noise"]  # what makes its training pairs
+CHOSEN = "validation accuracies of the best epoch, chosen on the same pairs (stopping.best, stopping.patience), are too high"
 UNFINISHED = {"running": "still running (or killed)", "interrupted": "interrupted", "pruned": "ended early by a search"}
 
 
@@ -42,6 +43,14 @@ def data_keys(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     defaults = {f"data.{item.name}": item.default for item in fields(DataConfig) if item.default not in (None, MISSING, "???")}
     there = frame[[key for key in keys if key in frame]]
     return there.fillna({key: value for key, value in defaults.items() if key in there})
+
+
+def with_best_weights(known: pd.DataFrame) -> list[str]:
+    """The labels of the configurations whose rounds end with the weights of their best epoch, by its validation accuracy."""
+    none = pd.Series(False, known.index)
+    best = known["stopping.best"].fillna(False).astype(bool) if "stopping.best" in known else none
+    waiting = known["stopping.patience"].notna() if "stopping.patience" in known else none
+    return [str(label) for label in known.loc[best | waiting, "label"]]
 
 
 def about_rounds(table: pd.DataFrame) -> list[str]:

@@ -17,8 +17,8 @@ DIGITS = (
 )
 
 
-def about_table(metric: Metric = TEST_ACCURACY, hidden: Container[str] = ()) -> list[str]:
-    """Of the columns of the table, but for those that are hidden (keys)."""
+def about_table(metric: Metric = TEST_ACCURACY, hidden: Container[str] = (), best_weights: bool = False) -> list[str]:
+    """Of the columns of the table, but for those that are hidden (keys). best_weights: as in `Metric.defined`."""
     untrained = (
         f"Untrained rounds are at most {100 * UNTRAINED:g} points more accurate than always giving the more frequent answer. "
         "With failed rounds: the mean in which these count as always giving that answer."
@@ -31,7 +31,7 @@ def about_table(metric: Metric = TEST_ACCURACY, hidden: Container[str] = ()) -> 
         "normalised_time": "that in per cent of the first configuration's",
     }
     return [
-        f"{metric.definition}; ± is the standard deviation of the sample over rounds.",
+        f"{metric.defined(best_weights)}; ± is the standard deviation of the sample over rounds.",
         "Means leave failed rounds out; their 95 % intervals are Student's t (scipy.stats.t), cut off at what is possible, which miss too "
         "often where rounds collapse now and then.",
         "Medians count a failed round as infinitely worse than all others; their 95 % intervals lie between two order statistics "

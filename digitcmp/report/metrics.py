@@ -21,7 +21,7 @@ DECIMALS = 7  # records have 8 significant digits: differences are equal when th
 class Metric:
     """A column of rounds and epochs.
 
-    definition: a clause for the methods. unit: of values as shown, which are those of the column times `scale` (accuracies are
+    definition: a clause for the methods (`defined`). unit: of values as shown, which are those of the column times `scale` (accuracies are
     fractions in frames and per cent in tables). on_pairs: whether it counts right answers on the test pairs, so that it tells
     which rounds are untrained, and has a figure by distance.
     """
@@ -34,6 +34,10 @@ class Metric:
     decimals: int = 2
     higher_is_better: bool = True
     on_pairs: bool = False
+
+    def defined(self, best_weights: bool) -> str:
+        """Its definition. best_weights: whether there are rounds that end with the weights of their best epoch."""
+        return self.definition + (BEST if best_weights and self.column in ENDING else "")
 
     @property
     def difference_unit(self) -> str:
@@ -73,6 +77,8 @@ class Metric:
 
 
 LAST = "of the last epoch"
+BEST = ", or, with stopping.best or stopping.patience, with the weights of the epoch that was best on the validation pairs"
+ENDING = ("test_accuracy", "digit_accuracy", "val_accuracy")  # measured with the weights that a round ends with
 TEST_ACCURACY = Metric("test_accuracy", "test accuracy", f"Accuracy is that {LAST} on the test pairs", on_pairs=True)
 MANUSCRIPT_COLUMNS = ("parameters", "mean", "median", "gain", "lost", "rounds", "seconds")  # what table_paper.tex can have beside names
 MANUSCRIPT_DEFAULT = MANUSCRIPT_COLUMNS[:4]

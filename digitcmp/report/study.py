@@ -12,7 +12,7 @@ from digitcmp.config.identity import TESTED
 from digitcmp.counting import some
 from digitcmp.errors import RunError
 from digitcmp.report import statistics
-from digitcmp.report.cautions import DRAWN, TRAINED, cautions, data_keys
+from digitcmp.report.cautions import CHOSEN, DRAWN, TRAINED, cautions, data_keys, with_best_weights
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.factorial import Effects, find_design, find_effects
 from digitcmp.report.folds import pooled
@@ -82,13 +82,14 @@ def study(
     apart = [] if different_data else on_other_pairs(known, base)
     comparisons = without_tests(compare(rounds[~rounds["label"].isin(apart)], base, metric, apart), shared)
     distances = labelled(sweep.distances if metric.on_pairs else sweep.distances[:0], sweep, known)
-    left_out = {
+    told_of = {
         f"not compared with {base}, as they have other test pairs": apart,
         f"no {metric.title} on record": list(table.loc[lacking, "label"]),  # no digit head, no validation pairs
+        CHOSEN: with_best_weights(known) if metric.column == "val_accuracy" else [],
     }
     swept = find_swept(table, known, list(known.columns[3:]))  # behind label, hash and parameters
     beside = pd.DataFrame() if swept is None or apart else line_differences(rounds, swept, base, metric)
-    warnings = cautions(sweep, rounds, known, table, comparisons) + about_shares(shared) + further_cautions(left_out, plans, len(table))
+    warnings = cautions(sweep, rounds, known, table, comparisons) + about_shares(shared) + further_cautions(told_of, plans, len(table))
     if (failed := statistics.without_done(rounds)) and find_design(known):
         warnings.append(f"no effects of what was switched, as every round failed: {some(failed)}")
     return Study(
@@ -135,9 +136,9 @@ def whole_table(
     return table.join(first_and_last(folders, known), on="label") if (table["all"] == 1).all() else table
 
 
-def further_cautions(left_out: Mapping[str, Sequence[str]], plans: Sequence[Plan], configured: int) -> list[str]:
-    """Warnings about what a study leaves out (labels, by the reason), about verdicts, and about more configurations than figures show."""
-    warnings = [f"{what}: {some(labels)}" for what, labels in left_out.items() if labels]
+def further_cautions(told_of: Mapping[str, Sequence[str]], plans: Sequence[Plan], configured: int) -> list[str]:
+    """Warnings about labels, by what is told of them, about verdicts, and about more configurations than figures show."""
+    warnings = [f"{what}: {some(labels)}" for what, labels in told_of.items() if labels]
     warnings += [CAUTION] if plans else []
     return warnings + (
         [f"figures but that of distances show the first {DRAWN} of {configured} configurations"] if configured > DRAWN else []

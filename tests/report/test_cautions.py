@@ -2,10 +2,14 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from digitcmp.errors import RunError
+from digitcmp.report.build import tables
+from digitcmp.report.manuscript import choose
+from digitcmp.report.metrics import METRICS
 from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
 
@@ -126,6 +130,31 @@ def test_machines_are_told_apart_by_what_differs(tmp_path: Path) -> None:
     assert warnings(tmp_path) == [told]
     write_run(tmp_path / "c", {7: 0.8})
     assert warnings(tmp_path)[0].endswith("torch_build cpu 2 (6 rounds), unknown (1 round); pooled within net1")
+
+
+@pytest.mark.parametrize("stopping", [{"best": True, "patience": None}, {"best": False, "patience": 5}], ids=["best", "patience"])
+def test_validation_accuracies_that_chose_their_epoch(tmp_path: Path, stopping: dict[str, Any]) -> None:
+    """Where rounds end with their best weights, their validation accuracy is no fair one; the test accuracy is, and is defined as it is."""
+    write_run(tmp_path / "a", SEEDS, others=0.01)
+    write_run(tmp_path / "b", OTHERS, configuration(model__name="net2", stopping=stopping), others=0.01)
+    validated, tested = study([tmp_path], metric=METRICS["val_accuracy"]), study([tmp_path])
+    (line,) = validated.warnings
+    assert line.startswith("validation accuracies of the best epoch, chosen on the same pairs")
+    assert line.partition(" are too high: ")[2].startswith("net2")
+    assert tested.warnings == []
+    for found, pairs in ((validated, "validation"), (tested, "test")):
+        text = tables(found, choose(["mean"], found.metric))["table.tex"]
+        told = "or, with stopping.best or stopping.patience, with the weights of the epoch that was best on the validation pairs"
+        assert f"of the last epoch on the {pairs} pairs, {told}; ±" in text
+
+
+def test_validation_accuracies_of_the_last_epoch(tmp_path: Path) -> None:
+    """Nothing is told where nothing was chosen, whether a run says so or is older than the keys."""
+    write_run(tmp_path / "a", SEEDS, others=0.01)
+    write_run(tmp_path / "b", OTHERS, configuration(model__name="net2", stopping={"best": False, "patience": None}), others=0.01)
+    found = study([tmp_path], metric=METRICS["val_accuracy"])
+    assert found.warnings == []
+    assert "of the last epoch on the validation pairs; ±" in tables(found, choose(["mean"], found.metric))["table.tex"]
 
 
 def test_other_test_pairs(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from digitcmp import inert
 from digitcmp.counting import counted, some
+from digitcmp.report.cautions import with_best_weights
 from digitcmp.report.drawing import COLOURS, DARK
 from digitcmp.report.effects import about_effects, effect_columns
 from digitcmp.report.frames import VERSIONS
@@ -72,7 +73,7 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
         figures=[(name, picture, caption(name, metric, results.baseline)) for name, picture in figures.items()],
         charts=CHARTS,
         methods=[
-            *about_table(metric, NO_ROOM),
+            *about_table(metric, NO_ROOM, bool(with_best_weights(results.configurations))),
             *([DIGITS] if results.table["digit_accuracy"].notna().any() else []),
             *about_differences(metric),
             *(about_effects(effects, metric) if effects else []),
