@@ -68,10 +68,11 @@ def about_effects(effects: Effects, metric: Metric) -> list[str]:
     """How effects are worked out, a line each."""
     tuned = f" Each of them has a value of its own of {', '.join(effects.design.tuned)}." if effects.design.tuned else ""
     count, failed = len(effects.together), "counts as always giving the more frequent answer" if metric.on_pairs else "leaves its seed out"
+    broken = f" By distance, seeds with a failed round are left out ({effects.broken})." if effects.broken and len(effects.near) else ""
     return [
         f"Effects of the full factorial are contrasts of cell means (Yates 1937) over {counted(effects.seeds, 'seed')} that all "
-        f"{len(effects.design.upper)} configurations have, paired by seed; a round that failed {failed}. An interaction is how much "
-        f"larger the effect of the one factor is where the other is at its upper level.{tuned}",
+        f"{len(effects.design.upper)} configurations have, paired by seed; a round that failed {failed}.{broken} An interaction is how "
+        f"much larger the effect of the one factor is where the other is at its upper level.{tuned}",
         f"The {count} intervals of a column hold together with a probability of at least 95 % (Bonferroni): each is Student's, of "
         f"{100 * (1 - 0.05 / count):.4g} %. Interquartile effects are those of the cells' interquartile means, which a few rounds that "
         "collapse do not carry away, with winsorised standard errors (Yuen 1974; Wilcox 2012, section 5.9.5).",

@@ -60,13 +60,14 @@ class Design:
 @dataclass(frozen=True)
 class Effects:
     """Of a design: together, as `average_effects`, apart, as `effects_apart`, and near, as `effects_by_distance`; seeds: how many all
-    cells have."""
+    cells have; broken: how many of them have a round that failed, which `near` leaves out."""
 
     design: Design
     together: pd.DataFrame
     apart: pd.DataFrame
     near: pd.DataFrame
     seeds: int
+    broken: int
 
 
 def find_design(configurations: pd.DataFrame) -> Design | None:
@@ -129,7 +130,8 @@ def find_effects(
     if design is None or values is None or values.empty or len(values.columns) < len(design.upper) or without_done(rounds):
         return None
     near = pd.DataFrame() if distances is None else effects_by_distance(distances, design)
-    return Effects(design, average_effects(values, design), effects_apart(rounds, design, metric), near, len(values))
+    broken = rounds.loc[(rounds["status"] == "failed") & rounds["seed"].isin(values.index), "seed"].nunique()
+    return Effects(design, average_effects(values, design), effects_apart(rounds, design, metric), near, len(values), broken)
 
 
 def common_values(rounds: pd.DataFrame, metric: Metric) -> pd.DataFrame:

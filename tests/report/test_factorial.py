@@ -238,6 +238,23 @@ def test_effects_by_distance() -> None:
     assert effects_by_distance(distances[distances["label"] != "c3"], design).empty
 
 
+def test_failed_rounds_leave_their_seeds_out_by_distance() -> None:
+    """They have no pairs, and nothing says at which distances the more frequent answer would have been right; the methods say so."""
+    rounds, distances = noiseless(), by_hand()
+    failed = (rounds["label"] == "c7") & rounds["seed"].isin([2, 3])
+    rounds.loc[failed, ["status", "test_accuracy"]] = ["failed", np.nan]
+    there = distances[(distances["label"] != "c7") | ~distances["seed"].isin([2, 3])]
+    found = find_effects(rounds, cells(), distances=there)
+    assert found is not None
+    assert (set(found.together["seeds"]), set(found.near["seeds"])) == ({6}, {4})
+    told = "By distance, seeds with a failed round are left out (2)."
+    assert told in effects.about_effects(found, TEST_ACCURACY)[0]
+    whole, apart = find_effects(noiseless(), cells(), distances=distances), find_effects(rounds, cells())
+    assert whole is not None
+    assert apart is not None
+    assert not any("By distance" in line for one in (whole, apart) for line in effects.about_effects(one, TEST_ACCURACY))
+
+
 def test_wide_intervals_leave_effects_to_be_seen() -> None:
     """Those of four seeds may reach a thousand points: they end at four times the largest effect, and the figure says so."""
     design, generator = find_design(cells()), np.random.default_rng(6)
