@@ -156,16 +156,28 @@ def signed_rank_p(differences: Values) -> float:
     nears zero, and the interval have holes). The null distribution is that of all signs of these ranks, exact (as in Hothorn and Hornik's
     exactRankTests) up to 300 differences; the normal approximation, with its correction for ties, beyond.
     """
+    ranks, above = signed_ranks(differences)
+    return min(1.0, 2 * tail(ranks, min(above, int(ranks.sum()) - above)))
+
+
+def below_zero_p(differences: Values) -> float:
+    """The one-sided p of the same test, against a distribution around something below zero."""
+    return tail(*signed_ranks(differences))
+
+
+def signed_ranks(differences: Values) -> tuple[Ranks, int]:
+    """Twice the ranks of the differences that are not zero, and the sum of those of positive ones."""
     values, _ = clipped(differences)
     some = np.abs(values) > tolerance(values)
     ranks = doubled_ranks(np.abs(values))[some]  # doubled: whole numbers
-    above, total = int(ranks[values[some] > 0].sum()), int(ranks.sum())
-    tail = min(above, total - above)
-    if not total:
-        return 1.0
+    return ranks, int(ranks[values[some] > 0].sum())
+
+
+def tail(ranks: Ranks, most: int) -> float:
+    """The probability that the doubled ranks of positive differences add up to at most `most`; 1 of none."""
     if len(ranks) <= EXACT:
-        return min(1.0, 2 * lower_tail(ranks, tail))
-    return float(min(1.0, 2 * stats.norm.cdf((tail + 1 - total / 2) / np.sqrt(np.square(ranks, dtype="float64").sum() / 4))))
+        return lower_tail(ranks, most)
+    return float(stats.norm.cdf((most + 1 - int(ranks.sum()) / 2) / np.sqrt(np.square(ranks, dtype="float64").sum() / 4)))
 
 
 def tolerance(values: Values) -> float:

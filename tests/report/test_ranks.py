@@ -11,6 +11,7 @@ from scipy import stats
 from benchmarks.coverage import measure
 from digitcmp.report.ranks import (
     Values,
+    below_zero_p,
     hodges_lehmann,
     interquartile_mean,
     is_collapsed,
@@ -48,12 +49,38 @@ def test_p_without_ties_is_that_of_scipy(count: int) -> None:
     assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
 
 
+@pytest.mark.parametrize("count", [1, 5, 13, 40, 120])
+def test_one_side_without_ties_is_that_of_scipy(count: int) -> None:
+    """On the side of what is below zero, and on the other one."""
+    differences = np.random.default_rng(count).normal(-0.2, 1, count)
+    for values in (differences, -differences):
+        assert below_zero_p(values) == pytest.approx(stats.wilcoxon(values, alternative="less", method="exact").pvalue)
+
+
 def test_many_pairs_are_approximated() -> None:
     """One pair more than have the exact distribution: the same p in three digits, with ties and without."""
     for differences in (np.random.default_rng(1).normal(0.06, 1, 301), np.random.default_rng(1).normal(0.6, 10, 301).round()):
         exact = stats.wilcoxon(differences, method="approx", correction=True, zero_method="pratt").pvalue
         assert signed_rank_p(differences) == pytest.approx(exact, rel=2e-3)
         assert signed_rank_p(differences) == pytest.approx(signed_rank_p(differences[:300]), rel=0.25)
+
+
+@pytest.mark.parametrize(
+    "differences", [[-3, -3, 1, -2, 1, 0, 0, -4], [0, -1, -1, -1, 1, -2], [1, 2, 0, 2, -1, 3, 3], [0, 0, -1], [-2, -2, -2, -2, -2]]
+)
+def test_one_side_with_ties_and_zeros_is_that_of_scipy(differences: list[int]) -> None:
+    """Over all signs, zeros ranked and then dropped."""
+    values = np.array(differences) / 10
+    method = stats.PermutationMethod(n_resamples=np.inf)  # all that there are
+    known = stats.wilcoxon(values, alternative="less", zero_method="pratt", method=method)
+    assert below_zero_p(values) == pytest.approx(known.pvalue)
+    assert below_zero_p(np.zeros(5)) == 1
+
+
+@given(coarse)
+def test_two_sides_are_twice_the_smaller_one(differences: Values) -> None:
+    """At most 1."""
+    assert signed_rank_p(differences) == min(1.0, 2 * min(below_zero_p(differences), below_zero_p(-differences)))
 
 
 @given(coarse)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from scipy import stats
 
 from digitcmp.experiment.about import read_about
 from digitcmp.search import figures
@@ -58,6 +59,17 @@ def test_who_clearly_loses() -> None:
     assert not loses(worse, {seed: better[seed] for seed in range(FIRST_TEST - 1)})
     assert not loses({**worse, 4: 0.99}, better)
     assert not loses(better, better)
+
+
+def test_one_collapse_does_not_make_a_loser() -> None:
+    """Eleven of twelve rounds won by 0.1 to 1.1 points, one lost by 40: a worse mean, and ranks that say the opposite. Neither side
+    clearly loses; twelve rounds lost, one of them by 40 points, are a clear loss."""
+    won = {seed: 0.9 + 0.001 * (seed + 1) for seed in range(11)}
+    other = dict.fromkeys(range(12), 0.9)
+    assert stats.wilcoxon([*(won[seed] - 0.9 for seed in range(11)), -0.4], alternative="greater").pvalue < 0.05
+    assert not loses({**won, 11: 0.5}, other)
+    assert not loses(other, {**won, 11: 0.5})
+    assert loses({**{seed: 1.8 - accuracy for seed, accuracy in won.items()}, 11: 0.5}, other)
 
 
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), min_size=1, max_size=12))
