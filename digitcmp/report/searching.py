@@ -12,6 +12,7 @@ from rich.console import Console
 
 from digitcmp.counting import counted
 from digitcmp.errors import DAMAGED
+from digitcmp.report.metrics import DECIMALS
 from digitcmp.report.origins import Typed, read_typed, sweep_of
 from digitcmp.report.runs import read_frames, was_tested
 from digitcmp.terminal import Terminal, say
@@ -47,12 +48,12 @@ class SearchStatus:
 
     @property
     def best(self) -> SearchTrial | None:
-        """The complete finalist, where there is one, or else the complete trial, with the best validation accuracy, the earliest of equal
-        ones."""
+        """The complete finalist, where there is one, or else the complete trial, with the best validation accuracy; of equal ones the
+        first, as the search has it: finalists as they met, trials by their numbers."""
         complete = [trial for trial in self.finalists or self.trials if trial.accuracy is not None]
         complete = complete or [trial for trial in self.trials if trial.accuracy is not None]
         sign = -1 if self.typed.sweeper.get("direction") == "minimize" else 1
-        return max(complete, key=lambda trial: sign * (trial.accuracy or 0.0), default=None)
+        return max(complete, key=lambda trial: sign * round(trial.accuracy or 0.0, DECIMALS), default=None)
 
 
 def read_searches(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[SearchStatus]:
@@ -76,14 +77,14 @@ def read_searches(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[SearchSta
 
 def in_final(folder: Path, found: list[tuple[Path, dict[str, Any]]], typed: Typed) -> list[SearchTrial]:
     """Those of the present final, on its seeds: a search that goes on, or has other keys, holds another one, and runs of earlier ones stay.
-    All of them where nobody knows, as in a search of an earlier version."""
+    In the order in which they met. All of them where nobody knows, as in a search of an earlier version."""
     try:
         told = json.loads((folder / FINALISTS / FINAL).read_text(encoding="utf-8"))
-        numbers, seeds = {int(number) for number in told["trials"]}, [int(seed) for seed in told["seeds"]]
+        numbers, seeds = [int(number) for number in told["trials"]], [int(seed) for seed in told["seeds"]]
     except (OSError, *DAMAGED):
         return [read_trial(directory, about, typed) for directory, about in found]
-    names = {f"trial_{number:04d}" for number in numbers}
-    return [read_trial(directory, about, typed, seeds) for directory, about in found if directory.name in names]
+    there = {directory.name: read_trial(directory, about, typed, seeds) for directory, about in found}
+    return [there[name] for number in numbers if (name := f"trial_{number:04d}") in there]
 
 
 def read_trial(directory: Path, about: dict[str, Any], typed: Typed, seeds: Sequence[int] | None = None) -> SearchTrial:

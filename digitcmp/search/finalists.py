@@ -37,7 +37,7 @@ from digitcmp.experiment import planned
 from digitcmp.files import write_whole
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.report.comparisons import paired
-from digitcmp.report.metrics import METRICS
+from digitcmp.report.metrics import DECIMALS, METRICS
 from digitcmp.report.ranks import below_zero_p
 from digitcmp.report.searching import FINAL, FINALISTS
 from digitcmp.search.algorithms import make_sampler
@@ -121,7 +121,7 @@ class Final:
         """The finalists, the best in front: those with all rounds by their means, equal ones as they met; then those that were dropped, and
         those that failed."""
         order = ["complete", "dropped", "failed"]
-        return sorted(self.finalists, key=lambda one: (order.index(one.state), -self.sign * one.mean if one.values else math.inf))
+        return sorted(self.finalists, key=lambda one: (order.index(one.state), badness(one.mean, self.sign) if one.values else math.inf))
 
     @property
     def winner(self) -> Finalist:
@@ -165,21 +165,31 @@ def seed_values(trial: FrozenTrial) -> dict[int, float]:
 def loses(mine: Mapping[int, float], theirs: Mapping[int, float], sign: int = 1) -> bool:
     """Whether the first clearly loses, on the seeds that both have: from the fifth on, one-sided signed-rank p of at most 5 %, and a worse
     mean, by which finalists are picked: one collapse can turn it against the ranks."""
-    differences = sign * np.array([mine[seed] - theirs[seed] for seed in mine if seed in theirs])
+    differences = sign * np.array([mine[seed] - theirs[seed] for seed in mine if seed in theirs]).round(DECIMALS)
     return len(differences) >= FIRST_TEST and bool(differences.mean() < 0) and below_zero_p(differences) <= LEVEL
 
 
 def choose(spec: SearchSpec, shared: SharedStudy) -> list[FrozenTrial]:
     """The finalists: the first starting point, where there is one that did not fail, and the best complete trials, different ones."""
-    trials, sign = shared.study.get_trials(deepcopy=False), sign_of(spec)
-    complete = sorted((trial for trial in trials if trial.state == TrialState.COMPLETE), key=lambda trial: -sign * (trial.value or 0.0))
+    trials = shared.study.get_trials(deepcopy=False)
     begun = [trial for trial in trials if spec.settings.enqueue and trial.params == spec.start]
     incumbent = [trial for trial in begun if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)][:1]
     chosen = list[FrozenTrial]()
-    for trial in [*incumbent, *complete]:
+    for trial in [*incumbent, *complete_trials(spec, shared)]:
         if all(trial.params != other.params for other in chosen):
             chosen.append(trial)
     return chosen[: spec.settings.finalists]
+
+
+def complete_trials(spec: SearchSpec, shared: SharedStudy) -> list[FrozenTrial]:
+    """Those of a search, the best in front; of equal ones the earlier."""
+    complete, sign = shared.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)), sign_of(spec)
+    return sorted(complete, key=lambda trial: badness(trial.value or 0.0, sign))
+
+
+def badness(mean: float, sign: int) -> float:
+    """What means are sorted by, the best in front. Rounded: those of the same rounds in another order can differ in their last digit."""
+    return -sign * round(mean, DECIMALS)
 
 
 def sign_of(spec: SearchSpec) -> int:

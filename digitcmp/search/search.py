@@ -122,7 +122,7 @@ def conclude(
 ) -> None:
     """Hold the final, write best.yaml, confirm, summarise. Raises SearchError when there is no best, or too many trials have failed."""
     from digitcmp.search.best import confirm, write_best
-    from digitcmp.search.finalists import hold
+    from digitcmp.search.finalists import complete_trials, hold
     from digitcmp.search.summary import write_summary
 
     counts, settings = shared.counts(), spec.settings
@@ -137,7 +137,7 @@ def conclude(
     if finished:  # also where folders of trials have been removed
         planned.write(spec.folder.absolute(), planned.Planned(rounds=0, epochs=spec.base.epochs))
     final = hold(spec, shared, launcher, console) if finished else None
-    best = final.winner.trial if final else shared.study.best_trial
+    best = final.winner.trial if final else complete_trials(spec, shared)[0]
     write_best(spec, shared, best, final, context, config, command)
     confirmed = confirm(spec, best, context, config, launcher) if finished and settings.confirm else None
     write_summary(spec, shared, best, final, command, confirmed, console)

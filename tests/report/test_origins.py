@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,24 @@ def test_finalists_of_an_earlier_final_do_not_count(tmp_path: Path) -> None:
     assert best() == ("trial_0003", 0.71, 2)
     final.write_text(json.dumps({"trials": [0, 3], "seeds": [100]}))
     assert best() == ("trial_0000", 0.8, 2)
+
+
+def test_the_first_of_equal_ones_is_the_best(tmp_path: Path) -> None:
+    """As the search itself picks: of finalists whoever met first, of trials the lowest number; the last digit of a sum decides nothing."""
+    write_search(tmp_path / "search")
+    for number, values in {0: (0.9, 0.8), 1: (0.85, 0.85), 3: (0.8, 0.9)}.items():
+        seeds = dict(zip((100, 101), values, strict=True))
+        about = {"status": "done", "seeds": list(seeds), "jobs": [[1, number]]}
+        made = configuration(test=False, aux_weight=number / 2)
+        write_run(tmp_path / "search" / FINALISTS / f"trial_{number:04d}", seeds, made, others=0.0, **about)
+    for order in ([1, 0, 3], [0, 1, 3], [3, 1, 0]):
+        (tmp_path / "search" / FINALISTS / FINAL).write_text(json.dumps({"trials": order, "seeds": [100, 101]}))
+        (search,) = read_searches(read_abouts([tmp_path], False, []))
+        assert search.best is not None
+        assert search.best.name == f"trial_{order[0]:04d}"
+    trials = [replace(one, accuracy=accuracy) for one, accuracy in zip(search.trials, (0.85, 0.8500000000000001), strict=False)]
+    best = replace(search, trials=trials, finalists=[]).best
+    assert best == trials[0]
 
 
 def test_values_as_they_were_typed_are_not_found_ones() -> None:

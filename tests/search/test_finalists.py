@@ -19,7 +19,7 @@ from scipy import stats
 from digitcmp.experiment.about import read_about
 from digitcmp.search import figures
 from digitcmp.search.config import SearchConfig
-from digitcmp.search.finalists import FIRST_TEST, Final, Finalist, RacePruner, choose, loses
+from digitcmp.search.finalists import FIRST_TEST, Final, Finalist, RacePruner, choose, complete_trials, loses
 from digitcmp.search.grammar import make_space
 from digitcmp.search.spec import BEYOND, SearchSpec
 from digitcmp.search.storage import open_storage
@@ -92,6 +92,16 @@ def test_who_is_picked() -> None:
     assert Final([0, 1], [start, better], 2, sign=-1).winner is start
 
 
+def test_the_last_digit_of_a_mean_decides_nothing() -> None:
+    """0.9 and 0.8 have a mean of 0.8500000000000001, twice 0.85 one of 0.85: the incumbent stays; equal rounds are no loss either, in as
+    many digits as records have."""
+    start, other = finalist(0, [0.85, 0.85]), finalist(3, [0.9, 0.8])
+    assert other.mean > start.mean
+    assert Final([0, 1], [start, other], 2).winner is start
+    assert Final([0, 1], [other, start], 2, sign=-1).winner is other
+    assert not loses(dict.fromkeys(range(9), 0.9333333), dict.fromkeys(range(9), 0.93333333))
+
+
 def test_the_table_compares_by_seed() -> None:
     """The winner's lead over each on the seeds that both have."""
     table = Final([0, 1, 2], [finalist(0, [0.8, 0.9, 0.7]), finalist(3, [0.9, 0.95, 0.9]), finalist(4, [0.7, 0.6], "dropped")], 3).table()
@@ -133,6 +143,15 @@ def chosen(values: Sequence[tuple[float, float | None]], finalists: int, start: 
         return [one.number for one in choose(spec_of(finalists, start), SharedStudy(storage, study, SearchConfig()))]
 
 
+def best_of(values: Sequence[tuple[float, float]]) -> int:
+    """The best of these trials where there is no final."""
+    with open_storage("journal:///best") as storage:
+        study = optuna.create_study(storage=storage.backend, direction="maximize")
+        for rate, value in values:
+            study.add_trial(create_trial(value=value, params={"optimizer.lr": rate}, distributions=DISTRIBUTION))
+        return complete_trials(spec_of(0, None), SharedStudy(storage, study, SearchConfig()))[0].number
+
+
 def test_who_is_in_a_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The incumbent first, also where it was pruned; then the best complete trials, the same point once."""
     monkeypatch.chdir(tmp_path)
@@ -141,6 +160,9 @@ def test_who_is_in_a_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert chosen(trials, 3, None) == [2, 5, 1]
     assert chosen(trials, 3, 0.3) == [2, 5, 1]
     assert chosen(trials, 8, 0.1) == [0, 2, 5, 1]
+    equal = [(0.1, 0.85), (0.2, 0.85), (0.3, 0.8500000000000001)]
+    assert chosen(equal, 3, 0.2) == [1, 0, 2]
+    assert best_of(equal) == 0
 
 
 def test_a_finalist_is_dropped_when_its_fifth_round_is_on_record() -> None:
