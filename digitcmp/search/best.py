@@ -108,10 +108,12 @@ def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config
 @dataclass(frozen=True)
 class Confirmed:
     """Rows as `digitcmp.report` has them; comparison: None where best and start are the same. held_out: whether validation pairs
-    were held out of the training pairs, as in the trials."""
+    were held out of the training pairs, as in the trials. pairs_of: the seed of the pairs of all rounds (data.seed), None where each has
+    its own."""
 
     seeds: list[int]
     held_out: bool
+    pairs_of: int | None
     best: dict[Any, Any]
     start: dict[Any, Any]
     comparison: dict[Any, Any] | None
@@ -146,4 +148,5 @@ def confirm(spec: SearchSpec, best: FrozenTrial, context: HydraContext, config: 
     rows = {row["configuration_hash"]: row for row in report.study.table.to_dict("records")}
     comparisons = report.study.comparisons.to_dict("records")
     seeds = list(range(first, first + rounds))
-    return Confirmed(seeds, held_out, rows[hashes[names[0]]], rows[hashes["start"]], comparisons[0] if comparisons else None)
+    pairs_of = spec.base.data.seed
+    return Confirmed(seeds, held_out, pairs_of, rows[hashes[names[0]]], rows[hashes["start"]], comparisons[0] if comparisons else None)

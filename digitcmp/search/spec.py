@@ -80,12 +80,23 @@ def make_spec(settings: SearchConfig, space: Space, context: HydraContext, confi
     for point in [*space.samples(), *map(space.complete, settings.enqueue)]:
         compose(space.overrides(point))
     spec = SearchSpec(settings, space, start, typed(composed), Path(str(config.hydra.sweep.dir)))
-    if settings.finalists and spec.base.seed + BEYOND + settings.finalist_rounds > MOST_SEED:
-        most = MOST_SEED - BEYOND - settings.finalist_rounds
-        raise ConfigError(f"seed={spec.base.seed}: the finalists' seeds begin {BEYOND:,} further, beyond the largest; use at most {most}")
+    if settings.finalists:
+        check_fresh(spec)
     if "epochs" in {dimension.name for dimension in space.searched} and settings.pruner != "none" and not spec.trial.by_round:
         raise ConfigError(
             f"epochs: trials of different length cannot be compared epoch by epoch, as pruner={settings.pruner} does; "
             "use hydra.sweeper.pruner=none or wilcoxon"
         )
     return spec
+
+
+def check_fresh(spec: SearchSpec) -> None:
+    """Raise ConfigError where the finalists could not have fresh validation pairs."""
+    seed, pairs = spec.base.seed, spec.base.data.seed
+    if pairs is not None:
+        raise ConfigError(
+            f"data.seed={pairs}: all rounds have the same pairs, so that finalists would meet on the validation pairs of the trials, not "
+            "on fresh ones; leave it out, or use hydra.sweeper.finalists=0"
+        )
+    if (most := MOST_SEED - BEYOND - spec.settings.finalist_rounds) < seed:
+        raise ConfigError(f"seed={seed}: the finalists' seeds begin {BEYOND:,} further, beyond the largest; use at most {most}")

@@ -194,6 +194,11 @@ def confirmed_lines(best: FrozenTrial, confirmed: Confirmed) -> str:
     lines = ["## Confirmed on fresh seeds\n"]
     pairs = "as many pairs held out as in the trials" if confirmed.held_out else "all training pairs"
     lines.append(f"{counted(len(seeds), 'fresh round')} (seeds {seeds[0]} to {seeds[-1]}), {pairs}, test accuracy.\n")
+    if confirmed.pairs_of is not None:
+        lines.append(
+            f"All rounds have the pairs of data.seed={confirmed.pairs_of}, and the seeds differ in their weights alone: intervals say "
+            "nothing about other pairs.\n"
+        )
     if row is None:
         lines.append("The best configuration is the one that the search began with.\n")
     rows = [

@@ -184,6 +184,15 @@ def test_what_goes_by_validation_is_confirmed_as_it_was_found(run_cli: Cli) -> N
     assert f"val_pairs: {pairs}" in Path("out/best.yaml").read_text()
 
 
+def test_one_set_of_pairs_is_told_where_it_is_confirmed(run_cli: Cli) -> None:
+    """data.seed, without finalists: the search is as it was typed, and its page says what its intervals are about."""
+    options = [SPACE, few(2), "hydra.sweeper.confirm=2", "data.seed=5", "report=false"]
+    ended = run_cli(*OURS, *options)
+    assert ended.code == 0, ended.err
+    text = Path("out/summary/search.md").read_text()
+    assert "All rounds have the pairs of data.seed=5, and the seeds differ in their weights alone: intervals say nothing" in text
+
+
 def test_other_launchers_run_without_pruning(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hydra's own launcher, as many trials at a time as n_jobs says, whatever workers they have; a pruner is refused there."""
     refused = run_cli(*OURS, SPACE, "hydra/launcher=basic")
@@ -319,6 +328,11 @@ WRONG = [
     ([SPACE, few(0)], "hydra.sweeper.n_trials=0: must be a whole number, at least 1"),
     ([SPACE, "hydra.sweeper.finalists=30"], "hydra.sweeper.finalists=30: there are n_trials=20 to choose them from; use at most as many"),
     ([SPACE, "hydra.sweeper.finalists=2", f"seed={2**53}"], f"seed={2**53}: the finalists' seeds begin 2,000,000 further"),
+    (
+        [SPACE, "hydra.sweeper.finalists=2", "data.seed=5"],
+        "data.seed=5: all rounds have the same pairs, so that finalists would meet on",
+    ),
+    (["data.seed=choice(0,1)"], "data.seed=choice(0,1): every trial is trained on the same pairs; give their seed once"),
     ([SPACE, "hydra.sweeper.finalists=1"], "hydra.sweeper.finalists=1: nothing to compare; use 2 or more, or 0 for none"),
     ([SPACE, "hydra.sweeper.finalist_rounds=0"], "hydra.sweeper.finalist_rounds=0: must be a whole number, at least 1"),
     ([SPACE, "hydra.sweeper.direction=up"], "hydra.sweeper.direction=up: choose one of maximize, minimize"),
