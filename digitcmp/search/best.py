@@ -36,6 +36,7 @@ from digitcmp.search.spec import SearchSpec, under
 from digitcmp.search.study import SharedStudy
 
 FOLDER = "confirm"
+CONFIRM = "hydra.sweeper.confirm=N gives"
 GROUPS = (*CHOSEN, "callbacks", "hydra")  # of the configuration
 POLL = 0.5  # seconds between looks at what other processes are doing
 VALIDATED = {"data.val_pairs": "0", "data.folds": "null", "data.fold": "0"}  # what is held out, and what says that nothing is
@@ -54,6 +55,7 @@ def write_best(
         *won_lines(final),
         f"validation accuracy {best.value:.4f}, mean over {counted(len(seeds), 'round')} (seeds {seeds[0]} to {seeds[-1]}) "
         f"with {spec.base.data.val_pairs} of {spec.base.data.train_pairs} training pairs held out. Not tested.",
+        *filter(None, [picked_lines(counts.complete, final)]),
         f"Made by: {command}",
         f"{now()}, digitcmp {used['digitcmp']}" + (f", commit {used['git_commit']}" if "git_commit" in used else ""),
         f"Use: copy it to conf/experiment/NAME.yaml, then +experiment=NAME{where_it_is(spec.folder)}",
@@ -84,6 +86,14 @@ def won_lines(final: Final | None) -> list[str]:
         f"validation accuracy {winner.mean:.4f}, mean over {counted(len(winner.values), 'fresh round')} (seeds {seeds[0]} to {seeds[-1]})"
     )
     return [f"the winner of {len(final.finalists)} finalists, {told}; before that,"]
+
+
+def picked_lines(complete: int, final: Final | None) -> str:
+    """A sentence on what the best one owes to being picked; empty where there was only one trial to pick."""
+    if final is None and complete < 2:
+        return ""
+    among, shown = ("its fresh rounds", "their mean") if final else (f"these rounds out of {complete} complete trials", "its accuracy")
+    return f"Picked by {among}, so that {shown} is too good on average; {CONFIRM} a fair estimate."
 
 
 def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config: DictConfig) -> str:

@@ -9,7 +9,9 @@ signed-rank test at 5 %, from the fifth round on, after each.
 Sources: the races of irace (López-Ibáñez et al. 2016, The irace package: iterated racing for automatic algorithm configuration), of
 F-Race (Birattari et al. 2002), with common instances (here seeds), a first test after five, and candidates dropped by a test on
 paired values; the intensification of SMAC (Hutter, Hoos and Leyton-Brown 2011; Lindauer et al. 2022), in which challengers meet the
-incumbent on the same seeds. Selection and estimate are on different seeds, so that the luck of the trials counts for nothing.
+incumbent on the same seeds. The trials were picked on other seeds, so that their luck there counts for nothing. That of the final
+itself does: its winner is the best of these rounds, so that its mean and its leads in them are too good on average. A fair estimate
+takes yet other seeds (`confirm`).
 
 A final is a study of its own beside the search's, with a trial a finalist: it goes on, and is shared, as a search is. Its rounds are
 in the sweep's folder, `finalists/trial_NNNN`; `finalists/final.json` says whose final it is now, and on which seeds.

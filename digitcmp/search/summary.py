@@ -16,7 +16,7 @@ from digitcmp.report.drawing import render
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
 from digitcmp.report.tables import csv_text, p_value, percent, to_markdown
 from digitcmp.search import figures
-from digitcmp.search.best import FOLDER, Confirmed
+from digitcmp.search.best import FOLDER, Confirmed, picked_lines
 from digitcmp.search.final_page import final_lines
 from digitcmp.search.finalists import Final
 from digitcmp.search.importance import importance_lines, importances
@@ -51,8 +51,11 @@ def write_summary(
     begun = next((trial for trial in shared.study.get_trials(deepcopy=False) if trial.params == spec.start and trial.values), None)
     dashboard = shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])  # which wants a path there
     sections = [header_lines(spec, shared, command), counts, best_lines(spec, best, begun, final)]
+    picked = picked_lines(shared.counts().complete, final)
+    if picked and not (final or confirmed):  # a final has its own words for it
+        sections.append(f"{picked}\n")
     if final:
-        sections.append(final_lines(final, begun.number if begun else None))
+        sections.append(final_lines(final, begun.number if begun else None, confirmed is not None))
     if confirmed:
         sections.append(confirmed_lines(best, confirmed))
     if len(importance):
@@ -65,6 +68,8 @@ def write_summary(
     console.print(counts.strip(), soft_wrap=True)
     reached = f"{best.value:.2%}" + (f", and {final.winner.mean:.2%} in the final" if final else "")
     say(console, f"- Best: trial {best.number}, validation accuracy {reached}: {in_words(best.params)}")
+    if picked and not confirmed:
+        say(console, f"- {picked}")
     if confirmed and (row := confirmed.comparison):
         gain = TEST_ACCURACY.estimate(row, ("difference", "difference_low", "difference_high"), "+")
         console.print(f"- On {counted(len(confirmed.seeds), 'fresh seed')}: {gain} points over the start")

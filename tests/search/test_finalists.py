@@ -18,7 +18,9 @@ from scipy import stats
 
 from digitcmp.experiment.about import read_about
 from digitcmp.search import figures
+from digitcmp.search.best import picked_lines
 from digitcmp.search.config import SearchConfig
+from digitcmp.search.final_page import final_lines
 from digitcmp.search.finalists import FIRST_TEST, Final, Finalist, RacePruner, choose, complete_trials, loses
 from digitcmp.search.grammar import make_space
 from digitcmp.search.spec import BEYOND, SearchSpec
@@ -112,6 +114,19 @@ def test_the_table_compares_by_seed() -> None:
     assert list(table["pairs"][1:]) == [3, 2]
     assert list(table["won"][1:]) == [3, 2]
     assert table["difference"][1] == pytest.approx(0.1, abs=0.026)
+
+
+def test_the_winners_luck_is_told() -> None:
+    """Where it was picked by the rounds that its figures are from, and what gives a fair one; nothing where there was no choice."""
+    final = Final([0, 1], [finalist(0, [0.8, 0.9]), finalist(3, [0.9, 0.95])], 2)
+    told = "The winner is picked by these rounds, so that its mean and its leads here are too good on average; "
+    assert told + "hydra.sweeper.confirm=N gives a fair estimate." in final_lines(final, 0, confirmed=False)
+    assert told + "the confirmation gives a fair estimate." in final_lines(final, 0, confirmed=True)
+    assert picked_lines(5, final).startswith(
+        "Picked by its fresh rounds, so that their mean is too good on average; hydra.sweeper.confirm=N"
+    )
+    assert picked_lines(5, None).startswith("Picked by these rounds out of 5 complete trials, so that its accuracy is too good on average")
+    assert not picked_lines(1, None)
 
 
 def test_the_history_marks_finalists() -> None:
@@ -215,7 +230,8 @@ def test_a_search_with_a_final(run_cli: Cli) -> None:
     recorded = {one.user_attrs["trial"]: one for one in final_study().trials}
     assert {number: one.value for number, one in recorded.items()} == pytest.approx(means)
     assert list(recorded[0].user_attrs["values"]) == [str(seed) for seed in SEEDS]
-    best = max(means, key=lambda number: (means[number], number == 0))
+    best = max(means, key=lambda number: (round(means[number], 7), number == 0))
+    assert "# Picked by its fresh rounds, so that their mean is too good" in Path("out/best.yaml").read_text()
     page = Path("out/summary/search.md").read_text()
     assert "## Final" in page
     assert f"best: trial {best}" in page

@@ -96,6 +96,8 @@ def test_a_search_and_what_it_leaves(run_cli: Cli) -> None:
     assert list(table["state"]) == [state.lower() for state in states()]
     assert table["best"].iloc[-1] == pytest.approx(best.value)
     assert "optuna-dashboard sqlite:///out/study.db" in (summary / "search.md").read_text()
+    picked = f"Picked by these rounds out of {states().count('COMPLETE')} complete trials, so that its accuracy is too good on average"
+    assert all(picked in text for text in ((summary / "search.md").read_text(), Path("out/best.yaml").read_text(), ended.out))
     before = read_status(Path("out")).counts
     shutil.rmtree(f"out/trial_{(best.number + 1) % 6:04d}")  # whoever removes a trial of a search that is through does not want it again
     assert before["missing"] == read_status(Path("out")).counts["missing"] == 0
