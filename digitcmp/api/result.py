@@ -76,7 +76,7 @@ class Result:
         results = self.study(metric)
         if results.curves.empty:
             raise RunError(f"{self.folder}: there are no curves, as no round has an epoch with {results.metric.title}")
-        figure = lines.curves(results.curves, results.metric, results.chance, into=plt.figure(dpi=SEEN))
+        figure = lines.curves(results.curves, results.metric, results.chance, int(results.table["failed"].sum()), plt.figure(dpi=SEEN))
         return figure.axes[0]
 
     def tables(self) -> list[tuple[str, pd.DataFrame]]:

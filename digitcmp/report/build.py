@@ -118,15 +118,15 @@ def document(body: str, warnings: list[str], notes: list[str]) -> str:
 
 def drawings(results: Study) -> dict[str, Callable[[], Figure]]:
     """What draws the figures for which there is something to draw, by their names."""
-    found, metric = dict[str, Callable[[], Figure]](), results.metric
-    if len(results.curves):
-        found["curves"] = lambda: lines.curves(results.curves, metric, results.chance)
+    found, metric, failed = dict[str, Callable[[], Figure]](), results.metric, int(results.table["failed"].sum())
+    if lines.are_curves(results.curves):
+        found["curves"] = lambda: lines.curves(results.curves, metric, results.chance, failed)
     if len(results.spread):
         found["distribution"] = lambda: rows.distribution(results.rounds, results.spread, metric, results.chance)
     if (np.isfinite(results.comparisons["difference"].astype("float64")) & (results.comparisons["pairs"] > 1)).any():
         found["differences"] = lambda: rows.differences(results.comparisons, metric, list(map(str, results.table["label"])))
     if (along := results.swept) is not None:
-        found["swept"] = lambda: swept.draw_swept(along, metric, results.chance)
+        found["swept"] = lambda: swept.draw_swept(along, metric, results.chance, failed)
         if len(results.line_differences):
             found["swept_differences"] = lambda: swept.draw_differences(results.line_differences, metric)
     if (switched := results.effects) is not None:
@@ -135,5 +135,5 @@ def drawings(results: Study) -> dict[str, Callable[[], Figure]]:
         if len(switched.near):
             found["effects_distances"] = lambda: effects.draw_near(switched.near)
     if len(results.distances):
-        found["distances"] = lambda: lines.distances(results.distances)
+        found["distances"] = lambda: lines.distances(results.distances, failed)
     return found

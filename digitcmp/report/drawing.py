@@ -25,6 +25,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
 
 from digitcmp import inert
+from digitcmp.counting import counted
 from digitcmp.report.cautions import DRAWN
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 
@@ -174,6 +175,17 @@ def jitter(count: int) -> Values:
 def labels_of(frame: pd.DataFrame) -> list[str]:
     """The labels in a frame of statistics, in order, as many as a figure shows."""
     return [str(label) for label in frame["label"].unique()][:DRAWN]
+
+
+def cut_off(frame: pd.DataFrame, column: str = "label") -> str:
+    """That a figure does not show all that is in a frame, in words; empty where it does."""
+    count = frame[column].nunique()
+    return f"the first {DRAWN} of {count}" if count > DRAWN else ""
+
+
+def left_out(failed: int) -> str:
+    """That failed rounds are not in means, in words; empty where there are none."""
+    return f"without {counted(failed, 'failed round')}" if failed else ""
 
 
 def dress(axes: Axes, metric: Metric, along: str = "y") -> None:

@@ -12,8 +12,6 @@ from digitcmp.report.drawing import (
     DISTANCE,
     GREY,
     INK,
-    QUIET,
-    SMALL,
     broad_figure,
     column_figure,
     dress,
@@ -30,7 +28,7 @@ from digitcmp.report.drawing import (
 from digitcmp.report.factorial import ROBUST, Design, Effects, off_zero
 from digitcmp.report.lines import draw_intervals
 from digitcmp.report.metrics import TEST_ACCURACY, Metric, with_unit
-from digitcmp.report.rows import draw_bar, draw_rounds, within
+from digitcmp.report.rows import draw_bar, draw_rounds, tell_beside, within
 from digitcmp.report.tables import CSV_SUFFIXES, Column, single_columns
 
 NAN = float("nan")
@@ -96,8 +94,7 @@ def draw_cells(rounds: pd.DataFrame, table: pd.DataFrame, design: Design, metric
         ends = [cell["median_low"], cell["median_high"]]
         draw_bar(values, row, ends, cell["median"], color=INK, linewidth=1.6, markersize=3.5, markerfacecolor=INK)
         if cell["lost"]:
-            look = {"fontsize": SMALL, "color": QUIET, "va": "center", "xycoords": values.get_yaxis_transform()}
-            values.annotate(f"{cell['lost']}/{cell['all']}", (1.01, row), annotation_clip=False, **look)
+            tell_beside(values, row, f"{cell['lost']}/{cell['all']}")
     values.set_xlabel(metric.title)
     values.tick_params(axis="y", length=0)
     tidy(values, "x")

@@ -19,9 +19,11 @@ from digitcmp.report.drawing import (
     LINE_WIDTH,
     broad_figure,
     column_figure,
+    cut_off,
     dress,
     entitle,
     labels_of,
+    left_out,
     legend_below,
     style,
     styled,
@@ -39,23 +41,32 @@ NAN = float("nan")
 
 
 @styled
-def curves(means: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = NAN, into: Figure | None = None) -> Figure:
+def curves(means: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = NAN, failed: int = 0, into: Figure | None = None) -> Figure:
     """The metric per epoch: a line for the mean over rounds, a band of ± one standard deviation (the published Figure 1).
 
-    means: as `curve_means`; chance: of a network that has learnt nothing, NaN where there is none; into: an empty figure.
+    means: as `curve_means`; chance: of a network that has learnt nothing, NaN where there is none; failed: rounds in no mean; into: an
+    empty figure.
     """
 
     def band(axes: Axes, part: pd.DataFrame, look: dict[str, Any]) -> None:
         draw_band(axes, part, {**look, "linewidth": LINE_WIDTH}, metric.limits)
 
     title = f"{metric.title.capitalize()} per epoch"
-    note = "mean ± standard deviation over rounds" + (f"; {CARRIED}" if means["carried"].any() else "")
+    parts = ["mean ± standard deviation over rounds", left_out(failed), CARRIED * bool(means["carried"].any()), cut_off(means)]
+    note = "; ".join(filter(None, parts))
     return side_by_side(means, "epoch", "epoch", title, note, metric, band, chance=chance, into=into)
 
 
+def are_curves(means: pd.DataFrame) -> bool:
+    """Whether there is anything to draw by `curves`: with a panel each, a single epoch is a dot that says nothing."""
+    epochs = means.groupby("label", observed=True)["epoch"].nunique()
+    return bool((epochs > 1).any() or 0 < len(epochs) <= TOGETHER)
+
+
 @styled
-def distances(statistics: pd.DataFrame) -> Figure:
-    """Test accuracy by the distance |first - second| of the digits, with 95 % intervals. statistics: as `by_distance`.
+def distances(statistics: pd.DataFrame, failed: int = 0) -> Figure:
+    """Test accuracy by the distance |first - second| of the digits, with 95 % intervals. statistics: as `by_distance`; failed: rounds that
+    are in no mean.
 
     Chance is not drawn: always giving one answer is right about half the time where digits differ, and always where they are equal.
     More configurations than a figure has room for become the rows of a grid.
@@ -68,7 +79,7 @@ def distances(statistics: pd.DataFrame) -> Figure:
         "distance",
         DISTANCE,
         "Test accuracy by distance of the digits",
-        "mean over rounds, 95 % intervals",
+        "; ".join(filter(None, ["mean over rounds, 95 % intervals", left_out(failed)])),
         TEST_ACCURACY,
         draw_intervals,
         apart=0.06,

@@ -14,8 +14,11 @@ from digitcmp.report.drawing import (
     COLOURS,
     INK,
     POINTS,
+    QUIET,
+    SMALL,
     Values,
     column_figure,
+    cut_off,
     dress,
     entitle,
     jitter,
@@ -51,9 +54,12 @@ def distribution(rounds: pd.DataFrame, spread: pd.DataFrame, metric: Metric = TE
         size, faint = 3 if len(values) > 200 else 6, min(0.55, max(0.02, 60 / max(len(values), 1)))
         colour, pixels = COLOURS[row % len(COLOURS)], len(done) > POINTS
         draw_rounds(axes, row, values, 0.44, s=size, alpha=faint, color=colour, rasterized=pixels, clip_on=False)
+        if missing := int((rounds.loc[rounds["label"] == label, "status"] != "done").sum()):
+            tell_beside(axes, row, f"{missing}/{missing + len(values)}")
     dress(axes, metric, "x")
     far = draw_chance(axes, chance, "x")
-    entitle(figure, f"{metric.title.capitalize()} of every round", "box: quartiles; points: rounds", far)
+    failed = "at the right: failed rounds, which have no point" if len(done) < len(rounds) else ""
+    entitle(figure, f"{metric.title.capitalize()} of every round", "box: quartiles; points: rounds", failed, cut_off(spread), far)
     return figure
 
 
@@ -76,6 +82,7 @@ def differences(comparisons: pd.DataFrame, metric: Metric = TEST_ACCURACY, order
         look = {"color": colour, "markerfacecolor": colour if p < 0.05 else "white", "linewidth": 1.6, "markersize": 4.5}
         draw_bar(axes, row, [low, high], middle, **look)
     notes = ["paired by seed", on_intervals(shown[:, [0, 2]], "bars: 95 % intervals"), "filled: p < 0.05 (Holm)"]
+    notes += [cut_off(comparisons)]
     notes += ["at the edge: infinite"] * infinite + ["lower is better"] * (not metric.higher_is_better)
     number_differences(axes.xaxis)
     entitle(figure, f"{metric.title.capitalize()} compared with {baseline}", *notes)
@@ -99,6 +106,12 @@ def rows_figure(labels: list[str], xlabel: str) -> tuple[Figure, Axes]:
 def draw_rounds(axes: Axes, row: float, values: "pd.Series[float]", height: float, **look: Any) -> None:
     """A point a round along a row, spread over this height."""
     axes.scatter(values, row + height * jitter(len(values)), linewidth=0, zorder=1, **look)
+
+
+def tell_beside(axes: Axes, row: float, text: str) -> None:
+    """A small text at the right of a row, outside the axes."""
+    look: dict[str, Any] = {"fontsize": SMALL, "color": QUIET, "va": "center", "xycoords": axes.get_yaxis_transform()}
+    axes.annotate(text, (1.01, row), annotation_clip=False, **look)
 
 
 def draw_bar(axes: Axes, row: float, ends: Sequence[float], mean: float, **look: Any) -> None:

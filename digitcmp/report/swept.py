@@ -12,8 +12,10 @@ from digitcmp.report.comparisons import by_seed, paired
 from digitcmp.report.drawing import (
     INK,
     column_figure,
+    cut_off,
     dress,
     entitle,
+    left_out,
     legend_below,
     number_differences,
     on_intervals,
@@ -102,8 +104,9 @@ def line_differences(rounds: pd.DataFrame, swept: pd.DataFrame, baseline: str, m
 
 
 @styled
-def draw_swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = NAN) -> Figure:
-    """The mean with 95 % intervals against the swept number, a line for whatever else differs. statistics: as `find_swept`."""
+def draw_swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = NAN, failed: int = 0) -> Figure:
+    """The mean with 95 % intervals against the swept number, a line for whatever else differs. statistics: as `find_swept`; failed: rounds
+    that are in no mean."""
     figure = column_figure(2.1)
     axes = figure.subplots()
     key, names = str(statistics["key"].iloc[0]), list(statistics["line"].unique())[:DRAWN]
@@ -116,7 +119,14 @@ def draw_swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance:
     far = draw_chance(axes, chance)
     if len(names) > 1:
         legend_below(figure, axes)
-    entitle(figure, f"{metric.title.capitalize()} by {key}", "mean over rounds, 95 % intervals", far)
+    entitle(
+        figure,
+        f"{metric.title.capitalize()} by {key}",
+        "mean over rounds, 95 % intervals",
+        left_out(failed),
+        cut_off(statistics, "line"),
+        far,
+    )
     return figure
 
 

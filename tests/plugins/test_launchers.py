@@ -154,7 +154,10 @@ def test_nothing_is_trained_beside_jobs_that_cannot_be(run_cli: Cli, tmp_path: P
     """They are named with what each is refused for, however the others would be trained; a dry run says the same."""
     ended = run_cli("--multirun", *TINY[:4], "model=net1,net2", "aux_weight=0,-1", "optimizer.lr=0.1,-2", *more)
     assert ended.code == 1
-    low, lr = "aux_weight=-1.0: must be a finite number, at least 0, at most 1,000,000", "optimizer.lr=-2.0: must be a finite number, above 0"
+    low, lr = (
+        "aux_weight=-1.0: must be a finite number, at least 0, at most 1,000,000",
+        "optimizer.lr=-2.0: must be a finite number, above 0",
+    )
     refused = "6 of 8 jobs cannot be trained, so that none was"
     (line,) = (line for line in ended.err.splitlines() if line.startswith("digitcmp: "))
     assert line.startswith(f"digitcmp: {refused}: ")

@@ -87,6 +87,28 @@ def test_distribution_shows_every_round() -> None:
     drawable(figure)
 
 
+def test_failed_rounds_are_told_of() -> None:
+    """They have no point, and are in no mean: how many there are is beside the row, or in the notes."""
+    rounds = ROUNDS.assign(status=["done"] * 8 + ["failed"])
+    figure = rows.distribution(rounds, statistics.spread(rounds))
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1/3"]
+    assert "at the right: failed rounds, which have no point" in said(figure)
+    assert "failed" not in said(rows.distribution(ROUNDS, statistics.spread(ROUNDS)))
+    assert "over rounds; without 2 failed rounds" in said(lines.curves(means(2), failed=2))
+    assert "failed" not in said(lines.curves(means(2)))
+
+
+def test_what_has_no_room_is_told_of() -> None:
+    """Of many configurations the first 24 are drawn; a dot each is no curve."""
+    assert "the first 24 of 30" in said(lines.curves(means(30)))
+    assert "the first" not in said(lines.curves(means(24)))
+    ends = means(7).query("epoch == 2")
+    assert not lines.are_curves(ends.assign(epoch=[20, 25, 60, 60, 60, 60, 60]))
+    assert lines.are_curves(means(7))
+    assert lines.are_curves(ends.head(6))
+    assert not lines.are_curves(ends.head(0))
+
+
 def test_differences_show_the_comparisons() -> None:
     """In points, with the interval, filled where the corrected p is below 5 %, and a line at zero; what is infinite at the edge."""
     comparisons = compare(ROUNDS, "net1").assign(p_holm=[0.01, 0.2], difference_low=[0.01, -np.inf], difference_high=[0.03, 0.2])
