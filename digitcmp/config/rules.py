@@ -184,6 +184,11 @@ def auto_together(configs: Sequence[Config]) -> bool:
                 f"seed={first.seed},{config.seed}: rounds=auto trains the same seeds for every configuration, as many as it takes; "
                 f"give one to begin with, as in seed={first.seed}, or a number of rounds"
             )
+        if config.data.fold != first.data.fold:
+            raise ConfigError(
+                f"data.fold={first.data.fold},{config.data.fold}: rounds=auto compares networks, and would take folds for such; give a "
+                "number of rounds"
+            )
         for key in TESTED:
             one, other = (getattr(each.data, key.removeprefix("data.")) for each in (first, config))
             if one != other:

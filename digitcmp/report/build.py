@@ -13,7 +13,7 @@ from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report import effects, lines, manuscript, rows, swept
 from digitcmp.report.cautions import with_best_weights
 from digitcmp.report.curves import draw_outdated
-from digitcmp.report.methods import POOL, about_differences, about_table
+from digitcmp.report.methods import about_differences, about_pool, about_table
 from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, TEST_ACCURACY, Metric
 from digitcmp.report.origins import summary_of
 from digitcmp.report.page.html import CHARTS, page, plain_note
@@ -80,7 +80,8 @@ def live_page(
 def tables(results: Study, manuscript_columns: Sequence[manuscript.TableColumn]) -> dict[str, str]:
     """The texts of the table files, by name. manuscript_columns: those of table_paper.tex."""
     columns, compared, metric = table_columns(results.metric), comparison_columns(results.metric), results.metric
-    lines, plain = [*about_table(metric, best_weights=bool(with_best_weights(results.configurations))), POOL], plain_note(results)
+    pool, plain = about_pool(results.configurations), plain_note(results)
+    lines = [*about_table(metric, best_weights=bool(with_best_weights(results.configurations))), pool]
     table, comparisons = show(results.table, columns), show(results.comparisons, compared)
     files = {
         "table.csv": to_csv(results.table, columns),
@@ -92,7 +93,7 @@ def tables(results: Study, manuscript_columns: Sequence[manuscript.TableColumn])
     if len(comparisons):
         files["comparisons.tex"] = manuscript.comparison_table(results.comparisons, metric)
         lead = f"Differences to **{inert.markdown(results.baseline)}**.\n\n"
-        files["comparisons.md"] = document(lead + to_markdown(comparisons), [], [*about_differences(metric), POOL, *plain])
+        files["comparisons.md"] = document(lead + to_markdown(comparisons), [], [*about_differences(metric), pool, *plain])
     if (found := results.effects) is not None:
         own = effects.effect_columns(metric)
         files["effects.csv"] = to_csv(found.together, own)

@@ -77,9 +77,10 @@ def about_comparisons(comparisons: pd.DataFrame) -> list[str]:
     signs = np.sign(comparisons[["difference", "difference_low", "difference_high", "mean", "low", "high"]].astype("float64"))
     shown = (signs["difference_low"] * signs["difference_high"] > 0) | (signs["low"] * signs["high"] > 0)
     opposed = comparisons[(signs["difference"] * signs["mean"] < 0) & shown]
+    # in a family, others with small p leave room for one with fewer pairs
     few = f"fewer than {needed} pairs that differ, too few for a corrected p below {ALPHA:g} in {counted(family, 'comparison')}"
     lines = {
-        few: with_numbers(untied[untied["untied"] < needed], "untied"),
+        few: with_numbers(untied[(untied["untied"] < needed) & ~(untied["p_holm"] < ALPHA)], "untied"),
         "mean and rank difference have opposite signs, as a few rounds decide the mean": some(map(str, opposed["label"])),
     }
     return [f"{what}: {told}" for what, told in lines.items() if told]

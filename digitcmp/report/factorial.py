@@ -196,7 +196,8 @@ def contrast(cells: Matrix, weights: Matrix, trim: float, level: float = LEVEL) 
 
     trim: the share of the values of a cell that is left out at either end. The standard error is that of the winsorised values, the
     distribution Student's (Yuen 1974; Wilcox 2012, section 5.9.5, for pairs, of which this is the sum); without trimming it is the t
-    interval of the contrast of every seed. NaN for the ends where fewer than two values are left.
+    interval of the contrast of every seed. NaN for the ends where fewer than two values are left, or all of them are equal: accuracies are
+    multiples of one pair, so that two seeds often are, which says nothing of how far others spread.
     """
     count, cut = len(cells), int(trim * len(cells))
     ordered = np.sort(cells, axis=0)
@@ -206,15 +207,16 @@ def contrast(cells: Matrix, weights: Matrix, trim: float, level: float = LEVEL) 
         return value, np.nan, np.nan
     winsorised = np.clip(cells, ordered[cut], ordered[count - cut - 1]) @ weights
     error = winsorised.std(ddof=1) * np.sqrt((count - 1) / (left * (left - 1)))
-    half = float(error * stats.t.ppf((1 + level) / 2, left - 1))
+    half = float(error * stats.t.ppf((1 + level) / 2, left - 1)) if error > ROUNDING else np.nan
     return value, value - half, value + half
 
 
 def effects_apart(rounds: pd.DataFrame, design: Design, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
     """What each factor buys beside each setting of the others: a row a pair of configurations that differ in it alone.
 
-    Columns: factor, label (with it at its upper level), baseline (at its lower level), and those of `comparisons.paired`, whose intervals
-    hold together with a probability of at least 95 % (Bonferroni over all rows). A round that failed loses against every other.
+    Columns: factor, label (with it at its upper level), baseline (at its lower level), and those of `comparisons.paired`: the intervals of
+    `difference` hold together with a probability of at least 95 % (Bonferroni over all rows), the others each by itself. A round that
+    failed loses against every other.
     """
     wide = by_seed(rounds, metric)
     pairs = [

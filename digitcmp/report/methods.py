@@ -2,11 +2,13 @@
 
 from collections.abc import Container
 
+import pandas as pd
+
 from digitcmp.report.metrics import TEST_ACCURACY, UNTRAINED, Metric
 from digitcmp.report.ranks import EXACT
 from digitcmp.report.statistics import SATURATED
 
-POOL = (
+POOL = (  # where every round draws its own pairs
     "All rounds draw their test pairs from one pool of images (MNIST: 10,000, digits: 599), so that intervals speak of further rounds "
     "drawn from it, not of other images."
 )
@@ -15,6 +17,17 @@ DIGITS = (
     "Digits: the share of the digits of test pairs that a digit head reads rightly. A joint head, one for both digits of a pair, is right "
     "about at most one of two different ones; a head that no loss is on (aux_weight=0) has not learnt to read."
 )
+
+
+ONE_DRAW = (
+    "Rounds of a configuration with data.seed have the same pairs: intervals speak of further weights on these very pairs, and neither of "
+    "other pairs nor of other images; those of further draws are wider."
+)
+
+
+def about_pool(configurations: pd.DataFrame) -> str:
+    """What further rounds are that the intervals speak of. configurations: a row each, with their keys."""
+    return ONE_DRAW if "data.seed" in configurations and configurations["data.seed"].notna().any() else POOL
 
 
 def about_table(metric: Metric = TEST_ACCURACY, hidden: Container[str] = (), best_weights: bool = False) -> list[str]:

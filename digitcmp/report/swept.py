@@ -83,8 +83,9 @@ def difference_columns(metric: Metric) -> list[Column]:
 
 def line_differences(rounds: pd.DataFrame, swept: pd.DataFrame, baseline: str, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:
     """How far each line is from the baseline's at every value that both have, paired by seed: key, value, line, position (of the line,
-    in `swept`), label, against (the baseline's line), baseline, and the columns of `comparisons.paired`, whose intervals hold together
-    with a probability of at least 95 % (Bonferroni over all rows). No rows where there is one line, or the baseline is on none.
+    in `swept`), label, against (the baseline's line), baseline, and the columns of `comparisons.paired`: the intervals of `difference`
+    hold together with a probability of at least 95 % (Bonferroni over all rows), the others each by itself. No rows
+    where there is one line, or the baseline is on none.
 
     rounds: as in `digitcmp.report.statistics`; swept: as `find_swept`; baseline: a label.
     """

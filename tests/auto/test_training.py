@@ -277,6 +277,7 @@ REFUSED_SWEEPS = {
     "model=net1,net2 rounds=auto aux_weight=0.1": "aux_weight=0.1: net1 has no digit head",
     "data.target=le,same rounds=auto": "data.target=le,same: rounds=auto compares rounds of the same seed, which have other test pairs",
     "data.target=le,same rounds=auto dry_run=true": "data.target=le,same: rounds=auto compares rounds of the same seed, which have other",
+    "data.fold=0,1 data.val_pairs=10 rounds=auto": "data.fold=0,1: rounds=auto compares networks, and would take folds for such",
     "data.test_pairs=40,50 rounds=auto": "data.test_pairs=40,50: rounds=auto compares rounds",
     "epochs=1,1 rounds=auto hydra.sweep.subdir=${hydra:job.num}": "rounds=auto: 0 and 1 have the same configuration; leave one out",
 }

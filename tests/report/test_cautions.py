@@ -109,6 +109,16 @@ def test_too_few_pairs_for_the_family(tmp_path: Path, configurations: int, tied:
     assert all("(5)" in line if tied else "(6)" in line for line in lines)
 
 
+def test_few_pairs_beside_many_are_enough(tmp_path: Path) -> None:
+    """Where another comparison of the family has so many that this one is not multiplied by their number any more (Holm)."""
+    many = {seed: 0.8 + (seed * 7 % 5) / 500 for seed in range(12)}
+    write_run(tmp_path / "a", many)
+    for name, seeds in (("b", range(12)), ("c", range(6))):
+        write_run(tmp_path / name, {seed: many[seed] + 0.01 + seed / 1000 for seed in seeds}, configuration(model__name=name))
+    assert study([tmp_path]).comparisons.set_index("label").loc["c", "p_holm"] == pytest.approx(2 / 2**6)
+    assert not [line for line in warnings(tmp_path) if line.startswith("fewer than")]
+
+
 def test_collapsed_rounds(tmp_path: Path) -> None:
     """A round far below the median makes the mean's interval useless, and may give the mean difference the other sign."""
     seeds = {seed: 0.8 + (seed * 7 % 5) / 500 for seed in range(20)}

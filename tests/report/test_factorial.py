@@ -145,6 +145,14 @@ def test_trimmed_contrast_of_two_cells_is_yuens() -> None:
     assert value - low == pytest.approx(high - value)
 
 
+@pytest.mark.parametrize("trim", [0.0, QUARTER])
+def test_equal_values_have_no_interval(trim: float) -> None:
+    """Two seeds whose accuracies are the same multiples of a pair do not show that others would be."""
+    value, low, high = contrast(np.array([[0.75, 0.5]] * 2), np.array([1.0, -1.0]), trim)
+    assert value == 0.25
+    assert np.isnan([low, high]).all()
+
+
 @settings(deadline=None, max_examples=30, derandomize=True)
 @given(st.integers(0, 2**32 - 1), st.permutations(range(9)))
 def test_effects_don_t_depend_on_names_or_on_what_a_seed_adds(seed: int, order: list[int]) -> None:

@@ -11,20 +11,21 @@ from digitcmp.report.ablation.figure import ladder_figure
 from digitcmp.report.ablation.rungs import Ladder, read_ladder
 from digitcmp.report.build import document
 from digitcmp.report.drawing import render
-from digitcmp.report.methods import POOL, about_differences, about_table
+from digitcmp.report.methods import about_differences, about_table
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
 from digitcmp.report.tables import Column, number, p_value, percent, show, table_columns, to_csv, to_markdown
 from digitcmp.report.terminal import print_gone, print_table, print_warnings
 from digitcmp.terminal import Terminal, say
 
-NOTES = [
+GAINS = [
     "Gains are paired by seed: with the rung before, or, for what was tried from a rung, with that rung.",
     *about_table(),
     *about_differences(),
-    POOL,
-    "The intervals of the gains are simultaneous: all of them hold with 95 % (Bonferroni: each has a level of 1 - 0.05 / their number). "
-    "A gain's interval lies above zero, a loss's below; where zero is in it, neither is shown. p is corrected over both tables.",
 ]
+TOGETHER = (
+    "The intervals of the gains are simultaneous: all of them hold with 95 % (Bonferroni: each has a level of 1 - 0.05 / their number). "
+    "A gain's interval lies above zero, a loss's below; where zero is in it, neither is shown. p is corrected over both tables."
+)
 LEFT_OUT = {"label", "configuration_hash", "normalised_time"}  # of the columns of a report's table
 
 
@@ -40,7 +41,7 @@ def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
     body = f"# The ladder\n\n{to_markdown(show(steps, columns(False)))}"
     if len(branches):
         body += f"\n## What was tried from a rung\n\n{to_markdown(show(branches, columns(True)))}"
-    write_whole(target / "ladder.md", document(body, results.warnings, NOTES))
+    write_whole(target / "ladder.md", document(body, results.warnings, [*GAINS, results.pool, TOGETHER]))
     figure = ladder_figure(results.table, results.rounds)
     for kind in ("png", "svg"):
         write_whole(target / f"ladder.{kind}", render(figure, kind))

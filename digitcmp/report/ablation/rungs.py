@@ -17,9 +17,11 @@ from digitcmp.errors import RunError
 from digitcmp.report.cautions import cautions, with_numbers
 from digitcmp.report.comparisons import by_seed, holm, paired
 from digitcmp.report.frames import read_sweep
+from digitcmp.report.methods import about_pool
 from digitcmp.report.ranks import LEVEL
 from digitcmp.report.statistics import summarise
 from digitcmp.report.study import labelled
+from digitcmp.report.verdicts import CAUTION, read_plans
 
 NAME = re.compile(r"([0-9]{2})([a-z]?)_([^\W_]+(?:_[^\W_]+)*)")
 EXPECTED = "a run is named by two digits and words, ladder=02_weight_sharing, or, tried from rung 15, ladder=15a_averaged_weights"
@@ -28,11 +30,13 @@ GAIN, LOSS, NOT_SHOWN = "gain", "loss", "not shown"
 
 @dataclass(frozen=True)
 class Ladder:
-    """The results. table: as `gains`. rounds: every round with its label, the input of the statistics. warnings: a line each."""
+    """The results. table: as `gains`. rounds: every round with its label, the input of the statistics. warnings: a line each. pool: what
+    further rounds are (`about_pool`)."""
 
     table: pd.DataFrame
     rounds: pd.DataFrame
     warnings: list[str]
+    pool: str
 
 
 def read_ladder(folder: Path) -> Ladder:
@@ -53,8 +57,9 @@ def read_ladder(folder: Path) -> Ladder:
     rungs = with_predecessors(rungs)
     steps = compare_rungs(rounds, rungs)
     table = gains(summarise(rounds, known), steps, rungs)
-    warnings = [*cautions(sweep, rounds, known, table, steps), *about_steps(table, steps)]
-    return Ladder(table, rounds, warnings)
+    plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
+    warnings = [*cautions(sweep, rounds, known, table, steps), *about_steps(table, steps), *([CAUTION] if plans else [])]
+    return Ladder(table, rounds, warnings, about_pool(known))
 
 
 def read_rungs(directories: Iterable[str]) -> pd.DataFrame:

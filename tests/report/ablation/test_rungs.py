@@ -1,5 +1,6 @@
 """A ladder of made-up runs: order, gains, verdicts, warnings, and every way in which names can be wrong."""
 
+import html
 import re
 from pathlib import Path
 
@@ -8,9 +9,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from digitcmp.auto import plan_file
+from digitcmp.auto.sequential import make_plan
+from digitcmp.config.identity import configuration_hash
+from digitcmp.config.schema import Auto
 from digitcmp.errors import RunError
 from digitcmp.report.ablation.rungs import GAIN, Ladder, read_ladder
+from digitcmp.report.build import make_report
+from digitcmp.report.methods import ONE_DRAW, POOL
 from digitcmp.report.ranks import hodges_lehmann, signed_rank_p
+from digitcmp.report.verdicts import CAUTION
 from tests.report.made import configuration, write_run
 
 BASE = [0.80, 0.82, 0.81, 0.84, 0.83, 0.80, 0.82, 0.81]
@@ -175,3 +183,24 @@ def test_warnings(tmp_path: Path) -> None:
     assert "1 run is still running (or killed): ladder=03_long_training (7 of 8 rounds)" in lines
     assert "rounds without a partner of the same seed are left out of the gain: 03 long training (1)" in lines
     assert len(lines) == 6
+
+
+def test_rounds_that_were_decided_from_the_results_are_told_of(tmp_path: Path) -> None:
+    """As a report on a sweep does."""
+    write_ladder(tmp_path)
+    assert CAUTION not in read_ladder(tmp_path).warnings
+    names = {configuration_hash(configuration(model__name=name)): f"ladder={name}" for name in GAINS}
+    plan_file.write(make_plan(names, 0, Auto(0.5, 8, 16, 0.05)), tmp_path)
+    assert CAUTION in read_ladder(tmp_path).warnings
+
+
+def test_rounds_of_one_draw_of_pairs_are_told_of(tmp_path: Path) -> None:
+    """Their intervals speak of other weights alone."""
+    for seed in (None, 3):
+        write_run(tmp_path / str(seed) / "ladder=01_net1", {0: 0.8, 1: 0.9}, configuration(data__seed=seed))
+    assert read_ladder(tmp_path / "None").pool == POOL
+    assert read_ladder(tmp_path / "3").pool == ONE_DRAW
+    for seed, told in (("None", POOL), ("3", ONE_DRAW)):
+        report = make_report([tmp_path / seed])
+        assert told in (report.path.parent / "table.md").read_text()
+        assert told in html.unescape(report.path.read_text())
