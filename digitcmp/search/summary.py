@@ -72,7 +72,7 @@ def write_summary(
         say(console, f"- {picked}")
     if confirmed and (row := confirmed.comparison):
         gain = TEST_ACCURACY.estimate(row, ("difference", "difference_low", "difference_high"), "+")
-        console.print(f"- On {counted(len(confirmed.seeds), 'fresh seed')}: {gain} points over the start")
+        console.print(f"- On {counted(int(row['pairs']), 'fresh seed')}: {gain} points over the start")
     say(console, str(path), "summary  ")
     say(console, dashboard, "look     ")
     return path
@@ -198,7 +198,9 @@ def confirmed_lines(best: FrozenTrial, confirmed: Confirmed) -> str:
     seeds, row = confirmed.seeds, confirmed.comparison
     lines = ["## Confirmed on fresh seeds\n"]
     pairs = "as many pairs held out as in the trials" if confirmed.held_out else "all training pairs"
-    lines.append(f"{counted(len(seeds), 'fresh round')} (seeds {seeds[0]} to {seeds[-1]}), {pairs}, test accuracy.\n")
+    each = [int(one["all"]) for one in ([confirmed.best, confirmed.start] if row else [confirmed.best])]
+    many = counted(each[0], "fresh round") + (f" of the best and {each[1]} of the start" if len({*each}) > 1 else "")
+    lines.append(f"{many} (seeds {seeds[0]} to {seeds[-1]}), {pairs}, test accuracy.\n")
     if confirmed.pairs_of is not None:
         lines.append(
             f"All rounds have the pairs of data.seed={confirmed.pairs_of}, and the seeds differ in their weights alone: intervals say "
@@ -225,7 +227,8 @@ def confirmed_lines(best: FrozenTrial, confirmed: Confirmed) -> str:
             f"lost {row['lost']}); mean difference {TEST_ACCURACY.estimate(row, ('mean', 'low', 'high'), '+')}.\n"
         )
     lines.append(
-        f"The search itself had seen {percent(best.value or 0.0)} % for the best, on its own seeds and with fewer training pairs.\n"
+        f"The search itself had seen a validation accuracy of {percent(best.value or 0.0)} % for the best, on its own seeds"
+        f"{'' if confirmed.held_out else ' and with fewer training pairs'}.\n"
         f"All figures: `{FOLDER}/summary/report.html`.\n"
     )
     return "\n".join(lines)

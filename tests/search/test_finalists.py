@@ -18,7 +18,7 @@ from scipy import stats
 
 from digitcmp.experiment.about import read_about
 from digitcmp.search import figures
-from digitcmp.search.best import picked_lines
+from digitcmp.search.best import Confirmed, picked_lines
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.final_page import final_lines
 from digitcmp.search.finalists import FIRST_TEST, Final, Finalist, RacePruner, choose, complete_trials, loses
@@ -26,6 +26,7 @@ from digitcmp.search.grammar import make_space
 from digitcmp.search.spec import BEYOND, SearchSpec
 from digitcmp.search.storage import open_storage
 from digitcmp.search.study import SharedStudy
+from digitcmp.search.summary import confirmed_lines
 from digitcmp.search.trial import RunningTrial, TrialSpec
 from digitcmp.train.results import EpochRow
 from tests.conftest import ROOT, Ended, compose_config
@@ -127,6 +128,19 @@ def test_the_winners_luck_is_told() -> None:
     )
     assert picked_lines(5, None).startswith("Picked by these rounds out of 5 complete trials, so that its accuracy is too good on average")
     assert not picked_lines(1, None)
+
+
+def test_what_a_confirmation_says_of_its_rounds() -> None:
+    """How many are on record, of each where they differ; a validation accuracy beside test ones; fewer training pairs if so."""
+    shares = dict.fromkeys(("median", "median_low", "median_high", "mean", "low", "high", "difference"), 0.95)
+    row = {**shares, "difference_low": 0.0, "difference_high": 0.02, "pairs": 20, "p": 0.01, "won": 9, "tied": 2, "lost": 9}
+    best, start = ({**row, "rounds": rounds - 1, "lost": 1, "all": rounds} for rounds in (20, 50))
+    held_out = confirmed_lines(trial(3, 0.9), Confirmed(list(range(3, 53)), True, None, start, start, row))
+    assert "50 fresh rounds (seeds 3 to 52), as many pairs held out as in the trials, test accuracy." in held_out
+    assert "a validation accuracy of 90.00 % for the best, on its own seeds.\n" in held_out
+    whole = confirmed_lines(trial(3, 0.9), Confirmed(list(range(3, 53)), False, None, best, start, row))
+    assert "20 fresh rounds of the best and 50 of the start (seeds 3 to 52), all training pairs, test accuracy." in whole
+    assert "on its own seeds and with fewer training pairs.\n" in whole
 
 
 def test_the_history_marks_finalists() -> None:

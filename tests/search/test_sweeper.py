@@ -184,6 +184,9 @@ def test_what_goes_by_validation_is_confirmed_as_it_was_found(run_cli: Cli) -> N
     assert (about["configuration"]["test"], about["configuration"]["data"]["val_pairs"]) == (True, pairs)
     assert "(seeds 1 to 2), as many pairs held out as in the trials" in Path("out/summary/search.md").read_text()
     assert f"val_pairs: {pairs}" in Path("out/best.yaml").read_text()
+    fewer = run_cli(*OURS, SPACE, few(2), "hydra.sweeper.confirm=1", "stopping.best=true", "report=false")
+    assert fewer.code == 0, fewer.err
+    assert "2 fresh rounds (seeds 1 to 2), as many" in Path("out/summary/search.md").read_text()  # those on record
 
 
 def test_one_set_of_pairs_is_told_where_it_is_confirmed(run_cli: Cli) -> None:
