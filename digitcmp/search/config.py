@@ -14,6 +14,7 @@ from digitcmp.errors import ConfigError
 INSTEAD = {
     "seed": "every trial is trained on the same seeds; rounds=R takes R of them",
     "rounds": "every trial is trained on the same seeds; give their number once, as in rounds=3",
+    "data.fold": "every trial is judged on the same part of the pairs; give it once, as in data.fold=0",
     "data.seed": "every trial is trained on the same pairs; give their seed once, as in data.seed=0",
     "test": "a search never looks at the test pairs",
 }
