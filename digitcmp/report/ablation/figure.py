@@ -73,7 +73,8 @@ def draw_errors(axes: Axes, table: pd.DataFrame, rounds: pd.DataFrame, rows: lis
     axes.set_xlim(high * spare, low / spare)
     faultless = bool((errors == 0).any())
     error_ticks(axes, 1.01 * floor if faultless else low / spare, high * spare)
-    axes.set_xlabel("test error [%], logarithmic" + (f" (no error: at {floor:g})" if faultless else ""))
+    unit = "test error [%], logarithmic" + (f" (no error: at {floor:g})" if faultless else "")
+    axes.set_xlabel(f"{unit}\npoints: rounds; circles: means, 95 % intervals")
 
 
 def in_error(accuracy: Any) -> Any:
