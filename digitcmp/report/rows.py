@@ -32,7 +32,7 @@ from digitcmp.report.drawing import (
 from digitcmp.report.metrics import TEST_ACCURACY, Metric, with_unit
 
 NAN = float("nan")
-MOST = 60  # characters of a label beside a row
+MOST = 100  # characters of a label beside a row
 
 
 @styled
