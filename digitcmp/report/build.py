@@ -14,7 +14,7 @@ from digitcmp.report import effects, lines, manuscript, rows, swept
 from digitcmp.report.cautions import with_best_weights
 from digitcmp.report.curves import draw_outdated
 from digitcmp.report.methods import about_differences, about_pool, about_table
-from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, TEST_ACCURACY, Metric
+from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.origins import summary_of
 from digitcmp.report.page.html import CHARTS, page, plain_note
 from digitcmp.report.page.pictures import Picture
@@ -39,21 +39,22 @@ def make_report(
     out: Path | None = None,
     metric: Metric = TEST_ACCURACY,
     names: Mapping[str, str] | None = None,
-    manuscript_columns: Sequence[str] = MANUSCRIPT_DEFAULT,
+    manuscript_columns: Sequence[str] | None = None,
     different_data: bool = False,
 ) -> Report:
     """Report on all runs below the folders, and draw the curves of up to a hundred runs that have none, or outdated ones.
 
     baseline: the label or hash of the configuration that the others are compared with, the first one by default. out: where the
     page report.html and its files are written, the first folder's summary/ by default, or a folder in it for another metric.
-    names: other names of configurations, by their labels. manuscript_columns: those of table_paper.tex (`digitcmp.report.manuscript`).
+    names: other names of configurations, by their labels. manuscript_columns: as `manuscript.main_table` takes them.
     different_data: see `digitcmp.report.study`. Raises RunError when there are no runs, other data, no such baseline, no round with the
     metric, or nothing can be written.
     """
-    results, chosen = study(folders, baseline, metric, names, different_data), manuscript.choose(manuscript_columns, metric)
+    results = study(folders, baseline, metric, names, different_data)
+    texts = tables(results, manuscript_columns)  # first: nothing is written where there is no such column
     target = out or summary_of(folders, metric)
     remove_leftovers(target)
-    for name, text in tables(results, chosen).items():
+    for name, text in texts.items():
         write_whole(target / name, text)
     pictures = {name: Picture.of(name, draw()) for name, draw in drawings(results).items()}
     for picture in pictures.values():
@@ -77,8 +78,8 @@ def live_page(
     return page(results, figures, None, version)
 
 
-def tables(results: Study, manuscript_columns: Sequence[manuscript.TableColumn]) -> dict[str, str]:
-    """The texts of the table files, by name. manuscript_columns: those of table_paper.tex."""
+def tables(results: Study, manuscript_columns: Sequence[str] | None = None) -> dict[str, str]:
+    """The texts of the table files, by name. manuscript_columns: those of table_paper.tex, as `manuscript.main_table` takes them."""
     columns, compared, metric = table_columns(results.metric), comparison_columns(results.metric), results.metric
     pool, plain = about_pool(results.configurations), plain_note(results)
     lines = [*about_table(metric, best_weights=bool(with_best_weights(results.configurations))), pool]
@@ -89,9 +90,9 @@ def tables(results: Study, manuscript_columns: Sequence[manuscript.TableColumn])
         "table.tex": to_latex(table, [*results.warnings, *lines, *plain]),
         "comparisons.csv": to_csv(results.comparisons, compared),
     }
-    files["table_paper.tex"] = manuscript.main_table(results.table, results.comparisons, manuscript_columns)
+    files["table_paper.tex"] = manuscript.main_table(results.table, results.comparisons, metric, manuscript_columns, results.warnings)
     if len(comparisons):
-        files["comparisons.tex"] = manuscript.comparison_table(results.comparisons, metric)
+        files["comparisons.tex"] = manuscript.comparison_table(results.comparisons, metric, results.warnings)
         lead = f"Differences to **{inert.markdown(results.baseline)}**.\n\n"
         files["comparisons.md"] = document(lead + to_markdown(comparisons), [], [*about_differences(metric), pool, *plain])
     if (found := results.effects) is not None:

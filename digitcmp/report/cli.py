@@ -46,9 +46,9 @@ def parser() -> Arguments:
     )
     arguments.add_argument(
         "--columns",
-        default=",".join(MANUSCRIPT_DEFAULT),
         metavar="A,B,…",
-        help=f"columns of table_paper.tex, of {', '.join(MANUSCRIPT_COLUMNS)} (default: %(default)s)",
+        help=f"columns of table_paper.tex, of {', '.join(MANUSCRIPT_COLUMNS)} "
+        f"(default: {','.join(MANUSCRIPT_DEFAULT)}, and lost where rounds were, if it fits)",
     )
     arguments.add_argument("--compare", action="store_true", help="compare also the runs of one folder that were not begun together")
     arguments.add_argument("--different-data", action="store_true", help="compare also what was trained or tested on different pairs")
@@ -137,7 +137,8 @@ def main() -> None:
     """Write the report, print its table, its warnings, and where it is; of a search, how it stands; of runs that nobody has begun
     together, a list. Exit codes: see `exit_codes`."""
     arguments = parser().parse_args()
-    metric, names, columns = find_metric(arguments.metric), names_of(arguments.rename), arguments.columns.split(",")
+    metric, names = find_metric(arguments.metric), names_of(arguments.rename)
+    columns = None if arguments.columns is None else arguments.columns.split(",")
     if not arguments.serve and (arguments.open or arguments.port != PORT):
         raise RunError("--port and --open are for --serve")
     if arguments.serve:

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from digitcmp import inert
-from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, NONE, Metric, unknown, with_unit
+from digitcmp.counting import some
+from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, NONE, Metric, unknown, with_unit
 from digitcmp.report.tables import p_value
 
 WIDTH = 229.0  # points: the column of LaTeX's own two-column article, the narrowest of the usual styles
@@ -21,6 +22,7 @@ DIGIT, CAPITAL = 0.54, 0.83
 SEPARATION = 6.0  # points between two columns
 LONGEST = 4.5  # of a part of a name, in parts of the size of its letters, before it is broken
 NARROWEST = 40.0  # points of a name that is broken into lines
+MAIN, LOST = "network", "lost"  # a heading, and a column
 PREAMBLE = r"% needs \usepackage{array,booktabs}"
 
 
@@ -62,15 +64,30 @@ def choose(names: Sequence[str], metric: Metric) -> list[TableColumn]:
     return [there[name] for name in names]
 
 
-def main_table(table: pd.DataFrame, comparisons: pd.DataFrame, chosen: Sequence[TableColumn]) -> str:
-    """One row a configuration: its name and the chosen columns. table, comparisons: as the report's statistics give them."""
+def main_table(
+    table: pd.DataFrame, comparisons: pd.DataFrame, metric: Metric, names: Sequence[str] | None = None, warnings: Sequence[str] = ()
+) -> str:
+    """One row a configuration: its name and the columns of these names. table, comparisons: as the report's statistics give them.
+
+    names: by default, those of MANUSCRIPT_DEFAULT, and `lost` where a round was, if a column of text holds it. Warnings, and lost rounds
+    that no column tells of, are comments. Raises RunError for a column that there is not.
+    """
     paired = comparisons[["label", "difference", "difference_low", "difference_high"]]
     rows = [{str(key): value for key, value in row.items()} for row in table.merge(paired, on="label", how="left").to_dict("records")]
-    return tabular("network", [str(row["label"]) for row in rows], chosen, rows)
+    lost = [row for row in rows if row["lost"]]
+    labels, usual = [str(row["label"]) for row in rows], [*MANUSCRIPT_DEFAULT]
+    if names is None and lost and Layout.of(MAIN, labels, choose([*usual, LOST], metric), rows).fits:
+        usual.append(LOST)
+    wanted = usual if names is None else names
+    untold = some(f"{row['label']} ({row['lost']} of {row['all']})" for row in lost) if LOST not in wanted else ""
+    kind = "failed or untrained" if metric.on_pairs else "failed"
+    notes = [*warnings, *([f"{kind} rounds, which this table does not show: {untold}"] if untold else [])]
+    return tabular(MAIN, labels, choose(wanted, metric), rows, notes)
 
 
-def comparison_table(comparisons: pd.DataFrame, metric: Metric) -> str:
-    """One row a comparison: the difference to the baseline (Hodges-Lehmann), its interval, Holm's p and the rounds won, tied and lost."""
+def comparison_table(comparisons: pd.DataFrame, metric: Metric, warnings: Sequence[str] = ()) -> str:
+    """One row a comparison: the difference to the baseline (Hodges-Lehmann), its interval, Holm's p and the rounds won, tied and lost.
+    Warnings are comments."""
     rows = [{str(key): value for key, value in row.items()} for row in comparisons.to_dict("records")]
     chosen = [
         TableColumn("gain", lambda row: metric.show(row["difference"])),
@@ -79,26 +96,52 @@ def comparison_table(comparisons: pd.DataFrame, metric: Metric) -> str:
         TableColumn("won–tied–lost", lambda row: f"{row['won']}–{row['tied']}–{row['lost']}"),
     ]
     baseline = str(rows[0]["baseline"]) if rows else ""
-    return tabular(f"against {baseline}", [str(row["label"]) for row in rows], chosen, rows)
+    return tabular(f"against {baseline}", [str(row["label"]) for row in rows], chosen, rows, warnings)
 
 
-def tabular(heading: str, names: list[str], chosen: Sequence[TableColumn], rows: list[dict[str, Any]]) -> str:
-    """The environment, in the largest size in which a column of text holds it; names that do not fit are broken into lines."""
-    cells = [[column.show(row) for column in chosen] for row in rows]
-    titles = [column.title for column in chosen]
-    widths = [max(map(width, texts)) for texts in zip(titles, *cells, strict=True)]
-    longest = max(map(width, [heading, *names]))
-    room = {size: WIDTH - sum(one * points + SEPARATION for one in widths) for size, points in SIZES.items()}
-    size = next((size for size in SIZES if room[size] >= min(longest * SIZES[size], NARROWEST)), list(SIZES)[-1])
-    rest, whole = room[size], longest * SIZES[size]
-    least = min(whole, NARROWEST)
-    first = "l" if whole <= rest else rf">{{\raggedright\arraybackslash}}p{{{max(rest, least):.0f}pt}}"
-    lines = [r" & ".join([breakable(name), *map(latex, row)]) + r" \\" for name, row in zip(names, cells, strict=True)]
-    head = " & ".join([breakable(heading), *map(latex, titles)]) + r" \\"
-    begin = rf"\begin{{tabular}}{{@{{}}{first}{'r' * len(titles)}@{{}}}}"
-    narrow = [] if rest >= least else ["% wider than a column of text: leave out columns with --columns"]
-    group = rf"{{\{size}\setlength{{\tabcolsep}}{{{SEPARATION / 2:g}pt}}%"
-    return "\n".join([PREAMBLE, *narrow, group, begin, r"\toprule", head, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}}", ""])
+@dataclass(frozen=True)
+class Layout:
+    """How a table is set: the texts of its cells, the size of its letters, and how much room names have, and need at least, in points."""
+
+    cells: list[list[str]]
+    size: str
+    room: float
+    whole: float  # what the longest name needs in one line
+
+    @classmethod
+    def of(cls, heading: str, names: list[str], chosen: Sequence[TableColumn], rows: list[dict[str, Any]]) -> "Layout":
+        """The largest size in which a column of text holds them, or the smallest that there is."""
+        cells = [[column.show(row) for column in chosen] for row in rows]
+        widths = [max(map(width, texts)) for texts in zip([column.title for column in chosen], *cells, strict=True)]
+        longest = max(map(width, [heading, *names]))
+        room = {size: WIDTH - sum(one * points + SEPARATION for one in widths) for size, points in SIZES.items()}
+        size = next((size for size in SIZES if room[size] >= min(longest * SIZES[size], NARROWEST)), list(SIZES)[-1])
+        return cls(cells, size, room[size], longest * SIZES[size])
+
+    @property
+    def least(self) -> float:
+        """What names need, broken into lines."""
+        return min(self.whole, NARROWEST)
+
+    @property
+    def fits(self) -> bool:
+        """Whether a column of text holds it."""
+        return self.room >= self.least
+
+
+def tabular(heading: str, names: list[str], chosen: Sequence[TableColumn], rows: list[dict[str, Any]], notes: Sequence[str] = ()) -> str:
+    """The environment, in the largest size in which a column of text holds it; names that do not fit are broken into lines. notes:
+    comments in front."""
+    layout = Layout.of(heading, names, chosen, rows)
+    wide = layout.whole > layout.room
+    first = rf">{{\raggedright\arraybackslash}}p{{{max(layout.room, layout.least):.0f}pt}}" if wide else "l"
+    lines = [r" & ".join([breakable(name), *map(latex, row)]) + r" \\" for name, row in zip(names, layout.cells, strict=True)]
+    head = " & ".join([breakable(heading), *(latex(column.title) for column in chosen)]) + r" \\"
+    begin = rf"\begin{{tabular}}{{@{{}}{first}{'r' * len(chosen)}@{{}}}}"
+    comments = [f"% {inert.visible(note)}" for note in notes]
+    comments += [] if layout.fits else ["% wider than a column of text: leave out columns with --columns"]
+    group = rf"{{\{layout.size}\setlength{{\tabcolsep}}{{{SEPARATION / 2:g}pt}}%"
+    return "\n".join([PREAMBLE, *comments, group, begin, r"\toprule", head, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}}", ""])
 
 
 def width(text: str) -> float:

@@ -11,10 +11,8 @@ from digitcmp.experiment.about import read_about
 from digitcmp.experiment.published import write_published
 from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
-from digitcmp.report import manuscript
 from digitcmp.report.build import Report, drawings, tables
 from digitcmp.report.drawing import render
-from digitcmp.report.metrics import MANUSCRIPT_DEFAULT
 from digitcmp.report.study import Study
 from digitcmp.report.verdicts import plan_paths
 
@@ -23,7 +21,7 @@ FOLDER = "runs"
 PATH = re.compile(r"(?<![\w.~])~?/[^\s'\"|,;:]+")
 
 
-def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_columns: Sequence[str] = MANUSCRIPT_DEFAULT) -> Report:
+def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_columns: Sequence[str] | None = None) -> Report:
     """Write the tables and PNG figures into the target, and in its runs/ a folder per run; the same bytes for the same runs.
 
     folders: where the runs are. Paths of this machine are left out of commands and errors. Raises RunError when the target lies in a
@@ -31,7 +29,7 @@ def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_co
     """
     runs = dict(zip(map(Path, results.sweep.runs["directory"]), map(str, results.sweep.runs["run"]), strict=True))
     check_target(target, folders, set(runs.values()))
-    for name, text in tables(results, manuscript.choose(manuscript_columns, results.metric)).items():
+    for name, text in tables(results, manuscript_columns).items():
         write_whole(target / name, without_paths(text))
     for name, draw in drawings(results).items():
         write_whole(target / f"{name}.png", render(draw(), "png"))

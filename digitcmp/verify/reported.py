@@ -12,8 +12,6 @@ from digitcmp import inert
 from digitcmp.errors import RunError
 from digitcmp.experiment.published import text_of
 from digitcmp.report.build import tables
-from digitcmp.report.manuscript import choose
-from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, TEST_ACCURACY
 from digitcmp.report.study import study
 from digitcmp.verify.tables import DIGITS, NEEDS, TABLE, csv_of
 
@@ -46,7 +44,7 @@ def reported_contradictions(folder: Path, known: pd.DataFrame) -> dict[str, str]
     compared = csv_of(folder / COMPARISONS, **TEXTS) if COMPARISONS in there else pd.DataFrame()
     baseline = compared["baseline"].iloc[0] if len(compared) and "baseline" in compared else None
     try:
-        expected = tables(study([folder], baseline, names=names), choose(MANUSCRIPT_DEFAULT, TEST_ACCURACY))
+        expected = tables(study([folder], baseline, names=names))
     except RunError as error:
         raise RunError(f"{folder}: its comparisons cannot be worked out again: {error}") from error
     first, labels = next(iter(own.values())), {name: label for label, name in said.items()}

@@ -15,8 +15,7 @@ from digitcmp.errors import RunError
 from digitcmp.report import build
 from digitcmp.report import cli as command
 from digitcmp.report.build import make_report, tables
-from digitcmp.report.manuscript import choose
-from digitcmp.report.metrics import MANUSCRIPT_DEFAULT, METRICS, Metric
+from digitcmp.report.metrics import METRICS, Metric
 from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
 
@@ -72,7 +71,8 @@ def test_tables_carry_warnings_and_methods(summary: Path) -> None:
     assert "**Warning:** 1 run is still running (or killed): aux_weight=0.5,50%#1 (8 of 10 rounds)" in text
     assert "scipy.stats.t" in text
     assert "Wilcoxon" in (summary / "comparisons.md").read_text()
-    assert "still running" in (summary / "table.tex").read_text()
+    for name in ("table.tex", "table_paper.tex", "comparisons.tex"):
+        assert "% 1 run is still running" in (summary / name).read_text()
 
 
 @pytest.mark.parametrize("metric", [METRICS["test_accuracy"], METRICS["seconds"]], ids=["test_accuracy", "seconds"])
@@ -247,6 +247,6 @@ def test_one_edited_run_takes_no_other_with_it(key: str, value: object, tmp_path
     path = tmp_path / "a" / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     results = study([tmp_path])
-    tables(results, choose(MANUSCRIPT_DEFAULT, results.metric))
+    tables(results)
     assert "b" in set(results.table["label"])
     assert "a" in set(results.table["label"]) or any("left out" in line for line in results.warnings)

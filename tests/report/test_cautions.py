@@ -8,7 +8,6 @@ import pytest
 
 from digitcmp.errors import RunError
 from digitcmp.report.build import tables
-from digitcmp.report.manuscript import choose
 from digitcmp.report.metrics import METRICS
 from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
@@ -153,7 +152,7 @@ def test_validation_accuracies_that_chose_their_epoch(tmp_path: Path, stopping: 
     assert line.partition(" are too high: ")[2].startswith("net2")
     assert tested.warnings == []
     for found, pairs in ((validated, "validation"), (tested, "test")):
-        text = tables(found, choose(["mean"], found.metric))["table.tex"]
+        text = tables(found)["table.tex"]
         told = "or, with stopping.best or stopping.patience, with the weights of the epoch that was best on the validation pairs"
         assert f"of the last epoch on the {pairs} pairs, {told}; ±" in text
 
@@ -164,7 +163,7 @@ def test_validation_accuracies_of_the_last_epoch(tmp_path: Path) -> None:
     write_run(tmp_path / "b", OTHERS, configuration(model__name="net2", stopping={"best": False, "patience": None}), others=0.01)
     found = study([tmp_path], metric=METRICS["val_accuracy"])
     assert found.warnings == []
-    assert "of the last epoch on the validation pairs; ±" in tables(found, choose(["mean"], found.metric))["table.tex"]
+    assert "of the last epoch on the validation pairs; ±" in tables(found)["table.tex"]
 
 
 def test_other_test_pairs(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from digitcmp.config.identity import configuration
 from digitcmp.errors import RunError
 from digitcmp.report.build import make_report
 from digitcmp.report.manuscript import choose, columns, comparison_table, main_table
-from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, TEST_ACCURACY
+from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, METRICS, TEST_ACCURACY
 from digitcmp.report.study import renamed
 from digitcmp.train.results import RoundResult
 from tests.conftest import compose_config
@@ -75,11 +75,12 @@ needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs
 def test_latex_sets_the_tables_within_a_column(labels: list[str], tmp_path: Path) -> None:
     """229.5 points, whatever the names: nothing stands out, nothing is read as a command. Where it is too much, the file says so."""
     table, comparisons = made(labels, wide=labels is NASTY)
-    whole = main_table(table, comparisons, choose(MANUSCRIPT_DEFAULT, TEST_ACCURACY))
+    whole = main_table(table, comparisons, TEST_ACCURACY, None, NASTY)
     fits = labels is not NASTY
+    assert "a_b%c" in whole.split(r"\begin")[0]
     assert (overfull(whole, tmp_path) == []) == fits
     assert ("leave out columns" in whole) != fits
-    for tex in (main_table(table, comparisons, choose(["mean", "gain"], TEST_ACCURACY)), comparison_table(comparisons, TEST_ACCURACY)):
+    for tex in (main_table(table, comparisons, TEST_ACCURACY, ["mean", "gain"]), comparison_table(comparisons, TEST_ACCURACY, NASTY)):
         assert overfull(tex, tmp_path) == []
 
 
@@ -88,7 +89,7 @@ def test_latex_sets_the_tables_within_a_column(labels: list[str], tmp_path: Path
 def test_latex_breaks_a_name_that_is_too_long(name: str, tmp_path: Path) -> None:
     """Also one without a sign behind which it could be broken; the table has its usual columns beside it."""
     table, comparisons = made(["net1", name], wide=False)
-    for tex in (main_table(table, comparisons, choose(MANUSCRIPT_DEFAULT, TEST_ACCURACY)), comparison_table(comparisons, TEST_ACCURACY)):
+    for tex in (main_table(table, comparisons, TEST_ACCURACY), comparison_table(comparisons, TEST_ACCURACY)):
         assert overfull(tex, tmp_path) == []
 
 
@@ -108,6 +109,50 @@ def test_the_table_of_a_paper(tmp_path: Path) -> None:
     assert r"Model 2 & 10.00 & 10.00 to 10.00 & 0.0078 &" in compared
     assert "& Holm p &" in compared
     assert "Model 2" in (tmp_path / "summary" / "table.md").read_text()
+
+
+def few_rounds() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A table and comparisons of so few rounds that gains have no intervals, one of which was lost: there is room for a column more."""
+    table, comparisons = made(["net1", "net2"], wide=False)
+    return table.assign(lost=[0, 1], all=5), comparisons.assign(difference_low=float("nan"), difference_high=float("nan"))
+
+
+@needs_latex
+def test_latex_sets_the_column_of_lost_rounds(tmp_path: Path) -> None:
+    """Where it is added, it fits."""
+    tex = main_table(*few_rounds(), TEST_ACCURACY)
+    assert "& lost" in tex
+    assert overfull(tex, tmp_path) == []
+
+
+def comments(tex: str) -> list[str]:
+    """What stands in front of a table, but for what it needs."""
+    return [line.removeprefix("% ") for line in tex.splitlines() if line.startswith("% ")][1:]
+
+
+def test_lost_rounds_and_warnings_are_in_the_table_of_a_paper() -> None:
+    """In a column where it fits; else, and where other columns were chosen, in a comment, as all warnings are, whatever is in them."""
+    table, comparisons = few_rounds()
+    nasty = "1 run is \N{LINE SEPARATOR}still\nrunning: \\end{tabular}"
+    tex = main_table(table, comparisons, TEST_ACCURACY, None, [nasty])
+    assert r"& paired gain & lost \\" in tex
+    assert r"& 1/5 \\" in tex
+    (told,) = comments(tex)
+    assert told.startswith("1 run is ")
+    assert told.endswith(r"running: \end{tabular}")
+    untold = "failed or untrained rounds, which this table does not show: net2 (1 of 5)"
+    assert comments(main_table(table, comparisons, TEST_ACCURACY, ["mean"])) == [untold]
+    assert comments(main_table(table, comparisons, METRICS["train_loss"], ["mean"])) == [untold.replace(" or untrained", "")]
+    assert comments(main_table(table, comparisons, TEST_ACCURACY, ["lost"])) == []
+    assert comments(comparison_table(comparisons, TEST_ACCURACY, ["a warning"])) == ["a warning"]
+    wide, compared = made(NASTY, wide=True)
+    narrowest = "wider than a column of text: leave out columns with --columns"
+    shown = "failed or untrained rounds, which this table does not show: "
+    *_, lost, last = comments(main_table(wide, compared, TEST_ACCURACY))
+    assert (lost.startswith(shown), last) == (True, narrowest)
+    none = main_table(table.assign(lost=0), comparisons, TEST_ACCURACY)
+    assert comments(none) == []
+    assert "lost" not in none
 
 
 def test_a_gain_and_its_bounds_have_signs_alike() -> None:
