@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 
 from rich.console import Console
 
-from digitcmp.config.identity import defaults, flat
+from digitcmp.config.identity import beyond, defaults, flat
 from digitcmp.config.schema import Config
 from digitcmp.counting import counted
 from digitcmp.errors import RunError
@@ -41,8 +41,7 @@ def print_run(directory: Path, console: Console) -> None:
     """Print a run. Raises RunError where there is none."""
     run = read_one(directory)
     about, values = run.about, flat(run.about["configuration"])
-    usual = flat(defaults(Config, about["configuration"]))
-    changed = {key: value for key, value in values.items() if key not in usual or usual[key] != value}
+    changed = flat(beyond(defaults(Config, about["configuration"]), about["configuration"]))  # of a layer, too
     for label, text in lines_about(run):
         console.print(labelled(f"{label:<14}", text), soft_wrap=True)
     headed(console, "results", (f"{name:<16}{text}" for name, text in results(run)))

@@ -136,6 +136,13 @@ def test_notes(runs: Path, run_main: Main) -> None:
         assert run_main(cli.main, "note", folder, text).code == 1
 
 
+def test_layers_are_shown_without_what_is_usual(tmp_path: Path, run_main: Main) -> None:
+    """As a file would have them."""
+    write_run(tmp_path, {0: 0.8}, configuration())
+    shown = 'model.tower=[{"channels": 16, "norm": true}, {"channels": 32, "pool": 2, "norm": true}]'
+    assert shown in run_main(cli.main, "show", tmp_path).out
+
+
 def test_show(runs: Path, run_main: Main) -> None:
     """Configuration, provenance, results and files of a run; of what is none, a line."""
     ended = run_main(cli.main, "show", runs / "a")
