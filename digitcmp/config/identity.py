@@ -14,7 +14,16 @@ from digitcmp.config.schema import CHOSEN_BY, GROUP_SCHEMAS, Config
 from digitcmp.config.schema.key import MISSING
 from digitcmp.files import shipped
 
-TESTED = ["data.source", "data.fingerprint", "data.target", "data.test_pairs", "data.seed"]  # keys that make the test pairs of a seed
+ASKED = ["data.source", "data.fingerprint", "data.target"]  # keys that say of which images what is asked
+TESTED = [*ASKED, "data.test_pairs", "data.seed"]  # keys that make the test pairs of a seed
+VALIDATED = [*ASKED, "data.train_pairs", "data.val_pairs", "data.seed", "data.fold", "data.imbalance"]  # and its validation pairs
+MEASURED_BY = {"train_": (ASKED, "data"), "val_": (VALIDATED, "validation pairs"), "seconds": ([], "")}  # by how a column begins
+
+
+def pairs_of(column: str) -> tuple[list[str], str]:
+    """The keys that make what a column of the rounds is measured on for a seed, and what that is, in words: rounds of equal seeds that
+    differ in one of them cannot be compared by it."""
+    return next((found for begin, found in MEASURED_BY.items() if column.startswith(begin)), (TESTED, "test pairs"))
 
 
 def configuration(config: Config) -> dict[str, Any]:

@@ -25,9 +25,19 @@ ONE_DRAW = (
 )
 
 
+FOLDS_OF_ONE_DRAW = (
+    "Folds of a configuration with data.seed divide the same training pairs in turn and have the same test pairs: intervals speak neither "
+    "of other draws of pairs nor of other images."
+)
+
+
 def about_pool(configurations: pd.DataFrame) -> str:
-    """What further rounds are that the intervals speak of. configurations: a row each, with their keys."""
-    return ONE_DRAW if "data.seed" in configurations and configurations["data.seed"].notna().any() else POOL
+    """What further rounds are that the intervals speak of. configurations: a row each, with their keys; data.folds without data.fold where
+    folds count as rounds."""
+    fixed = configurations["data.seed"].notna() if "data.seed" in configurations else pd.Series(False, configurations.index)
+    folded = "data.fold" not in configurations and "data.folds" in configurations and bool(configurations["data.folds"].notna().any())
+    told = ([] if fixed.all() else [POOL]) + ([FOLDS_OF_ONE_DRAW if folded else ONE_DRAW] if fixed.any() else [])
+    return " ".join(told)
 
 
 def about_table(metric: Metric = TEST_ACCURACY, hidden: Container[str] = (), best_weights: bool = False) -> list[str]:

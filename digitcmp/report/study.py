@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from digitcmp.auto.sequential import Plan
-from digitcmp.config.identity import TESTED
+from digitcmp.config.identity import TESTED, pairs_of
 from digitcmp.counting import some
 from digitcmp.errors import RunError
 from digitcmp.report import statistics
@@ -79,11 +79,12 @@ def study(
     plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
     base = choose_baseline(plans, sweep, known, lacking) if baseline is None else find_baseline(known, baseline, names or {})
     decided = verdicts(plans if metric == TEST_ACCURACY else [], known, rounds)
-    apart = [] if different_data else on_other_pairs(known, base)
+    keys, measured_on = pairs_of(metric.column)
+    apart = [] if different_data else on_other_pairs(known, base, keys)
     comparisons = without_tests(compare(rounds[~rounds["label"].isin(apart)], base, metric, apart), shared)
     distances = labelled(sweep.distances if metric.on_pairs else sweep.distances[:0], sweep, known)
     told_of = {
-        f"not compared with {base}, as they have other test pairs": apart,
+        f"not compared with {base}, as they have other {measured_on}": apart,
         f"no {metric.title} on record": list(table.loc[lacking, "label"]),  # no digit head, no validation pairs
         CHOSEN: with_best_weights(known) if metric.column == "val_accuracy" else [],
     }
@@ -169,9 +170,12 @@ def choose_baseline(plans: Sequence[Plan], sweep: Sweep, known: pd.DataFrame, la
     return find_baseline(known, next(name for name in asked if name in there))
 
 
-def on_other_pairs(known: pd.DataFrame, baseline: str) -> list[str]:
-    """The labels of the configurations whose rounds have other test pairs than the baseline's of the same seed."""
-    tested = data_keys(known, TESTED).astype(TEXT).fillna("").agg("|".join, axis=1)
+def on_other_pairs(known: pd.DataFrame, baseline: str, keys: Sequence[str]) -> list[str]:
+    """The labels of the configurations whose rounds are measured on others than the baseline's of the same seed. keys: what makes those."""
+    there = data_keys(known, keys)
+    if there.empty:
+        return []
+    tested = there.astype(TEXT).fillna("").agg("|".join, axis=1)
     (own,) = tested[known["label"] == baseline]
     return [str(label) for label, one in zip(known["label"], tested, strict=True) if one != own]
 

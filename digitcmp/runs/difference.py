@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from digitcmp.config.identity import TESTED, completed, flat
+from digitcmp.config.identity import completed, flat, pairs_of
 from digitcmp.counting import counted
 from digitcmp.inert import line
 from digitcmp.report.comparisons import paired
@@ -19,7 +19,6 @@ from digitcmp.runs.show import read_one
 from digitcmp.runs.status import RunStatus
 from digitcmp.terminal import say
 
-APART = ("train_", "val_", "seconds")  # how the metrics begin that are not of test pairs
 TIMES = ("started", "finished", "command", "tags")
 
 
@@ -56,8 +55,9 @@ def print_difference(first: Path, second: Path, metric: Metric, console: Console
                 table.add_row(Text(line(key)), Text(line(shown(old))), Text("->"), Text(line(shown(new))))
             console.print(table)
     console.print(f"{metric.title}: the second minus the first, paired by seed", style="bold")
-    unlike = [key for key, *_ in changed(*keys["configuration"]) if key in TESTED and not metric.column.startswith(APART)]
-    told = f"not compared: they differ in {', '.join(unlike)}, so that equal seeds do not have equal test pairs"
+    measured, on = pairs_of(metric.column)
+    unlike = [key for key, *_ in changed(*keys["configuration"]) if key in measured]
+    told = f"not compared: they differ in {', '.join(unlike)}, so that equal seeds do not have equal {on}"
     for text in [told] if unlike else compared(values(here, metric), values(there, metric), metric):
         say(console, text, "  ")
 

@@ -117,9 +117,10 @@ def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config
 
 @dataclass(frozen=True)
 class Confirmed:
-    """Rows as `digitcmp.report` has them; comparison: None where best and start are the same. seeds: of all rounds of either that are on
-    record; held_out: whether validation pairs were held out of the training pairs, as in the trials; pairs_of: the seed of the pairs of
-    all rounds (data.seed), None where each has its own."""
+    """Rows as `digitcmp.report` has them; comparison: None where best and start are the same, and where they have other test pairs, as
+    recipes that a search chooses from may have. same: whether they are. seeds: of all rounds of either that are on record; held_out:
+    whether validation pairs were held out of the training pairs, as in the trials; pairs_of: the seed of the pairs of all rounds
+    (data.seed), None where each has its own."""
 
     seeds: list[int]
     held_out: bool
@@ -127,6 +128,7 @@ class Confirmed:
     best: dict[Any, Any]
     start: dict[Any, Any]
     comparison: dict[Any, Any] | None
+    same: bool
 
 
 def confirm(spec: SearchSpec, best: FrozenTrial, context: HydraContext, config: DictConfig, launcher: Launcher) -> Confirmed:
@@ -158,5 +160,5 @@ def confirm(spec: SearchSpec, best: FrozenTrial, context: HydraContext, config: 
     rows = {row["configuration_hash"]: row for row in report.study.table.to_dict("records")}
     comparisons = report.study.comparisons.to_dict("records")
     seeds = sorted({seed for folder in folders for seed in read_run_records(folder).rounds})  # also those of an earlier, longer one
-    pairs_of = spec.base.data.seed
-    return Confirmed(seeds, held_out, pairs_of, rows[hashes[names[0]]], rows[hashes["start"]], comparisons[0] if comparisons else None)
+    best_row, start_row, pairs_of = rows[hashes[names[0]]], rows[hashes["start"]], spec.base.data.seed
+    return Confirmed(seeds, held_out, pairs_of, best_row, start_row, comparisons[0] if comparisons else None, len(names) == 1)

@@ -17,6 +17,23 @@ INSTEAD = {
     "data.fold": "every trial is judged on the same part of the pairs; give it once, as in data.fold=0",
     "data.seed": "every trial is trained on the same pairs; give their seed once, as in data.seed=0",
     "test": "a search never looks at the test pairs",
+    # what makes the pairs that trials are compared by, and what is asked of them: the easiest would win
+    **dict.fromkeys(
+        [
+            *(
+                "data",
+                "data.source",
+                "data.root",
+                "data.fingerprint",
+                "data.target",
+                "data.train_pairs",
+                "data.val_pairs",
+                "data.test_pairs",
+            ),
+            *("data.folds", "data.imbalance"),
+        ],
+        "trials are compared by the same validation pairs, which it would change; give it once, as one value",
+    ),
 }
 WARMUP = "epochs at the beginning of each round in which nothing is pruned"
 MOST_FINALISTS = 1000

@@ -198,7 +198,8 @@ def confirmed_lines(best: FrozenTrial, confirmed: Confirmed) -> str:
     seeds, row = confirmed.seeds, confirmed.comparison
     lines = ["## Confirmed on fresh seeds\n"]
     pairs = "as many pairs held out as in the trials" if confirmed.held_out else "all training pairs"
-    each = [int(one["all"]) for one in ([confirmed.best, confirmed.start] if row else [confirmed.best])]
+    told = {"best": confirmed.best} if confirmed.same else {"best": confirmed.best, "start": confirmed.start}
+    each = [int(one["all"]) for one in told.values()]
     many = counted(each[0], "fresh round") + (f" of the best and {each[1]} of the start" if len({*each}) > 1 else "")
     lines.append(f"{many} (seeds {seeds[0]} to {seeds[-1]}), {pairs}, test accuracy.\n")
     if confirmed.pairs_of is not None:
@@ -206,8 +207,10 @@ def confirmed_lines(best: FrozenTrial, confirmed: Confirmed) -> str:
             f"All rounds have the pairs of data.seed={confirmed.pairs_of}, and the seeds differ in their weights alone: intervals say "
             "nothing about other pairs.\n"
         )
-    if row is None:
+    if confirmed.same:
         lines.append("The best configuration is the one that the search began with.\n")
+    elif row is None:
+        lines.append("They are not compared, as they have other test pairs.\n")
     rows = [
         {
             "": name,
@@ -216,7 +219,7 @@ def confirmed_lines(best: FrozenTrial, confirmed: Confirmed) -> str:
             "median [%]": TEST_ACCURACY.estimate(one, ("median", "median_low", "median_high")),
             "mean [%]": TEST_ACCURACY.estimate(one, ("mean", "low", "high")),
         }
-        for name, one in {"best": confirmed.best, **({"start": confirmed.start} if row else {})}.items()
+        for name, one in told.items()
     ]
     lines.append(to_markdown(pd.DataFrame(rows)))
     if row:

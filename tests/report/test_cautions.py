@@ -176,6 +176,18 @@ def test_other_test_pairs(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("changes", [{"data__imbalance": 0.1}, {"data__val_pairs": 20}, {"data__train_pairs": 500}])
+def test_other_validation_pairs(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Validation accuracies on other pairs are no more comparable than test accuracies on others; those of the same test pairs are."""
+    plain = {"data__val_pairs": 10}
+    write_run(tmp_path / "a", SEEDS, configuration(**plain), others=0.01)
+    write_run(tmp_path / "b", OTHERS, configuration(**{**plain, "model__name": "net2", **changes}), others=0.01)
+    found = study([tmp_path], metric=METRICS["val_accuracy"])
+    assert found.comparisons.empty
+    assert any(line.startswith("not compared with net1, as they have other validation pairs: net2") for line in found.warnings)
+    assert study([tmp_path]).comparisons["pairs"].tolist() == [len(SEEDS)]
+
+
 def test_other_training_pairs(tmp_path: Path) -> None:
     """More of them are no merit of the network."""
     write_run(tmp_path / "a", SEEDS)

@@ -68,6 +68,8 @@ def test_what_was_trained_stands_first(tmp_path: Path) -> None:
     assert f'<p class="soft" id="trained">{first}</p>' in page
     assert re.fullmatch(r"data: \w+ or \w+; [\d,]+ or 2,000 training pairs; [\d,]+ test pairs; \d+ or \d+ epochs", first)
     assert trained_on(runs.assign(**{"epochs": 1, "data.train_pairs": 21})).endswith("; 21 training pairs; 1,000 test pairs; 1 epoch")
+    held_out = runs.assign(**{"epochs": 1, "data.train_pairs": 100, "data.val_pairs": 20, "data.target": "same"})
+    assert trained_on(held_out).endswith("; 80 training pairs; 20 validation pairs; 1,000 test pairs; 1 epoch; target: same")
     assert "Time: all rounds together, failed ones too.</li>" in page
     assert "interquartile" not in page.partition("<h2>Methods")[2].partition("<h2>")[0]
     assert several(pd.Series([100, 200, 500, 1000])) == "100 to 1,000"

@@ -36,6 +36,16 @@ def test_stacks_are_found_by_their_times() -> None:
     assert sharing(rounds, SECONDS) == {"a": (3, 9), "b": (8, 9)}
 
 
+def test_nobody_is_told_to_take_more_of_them(tmp_path: Path) -> None:
+    """More rounds of a stack never make a p."""
+    for aux in (0.0, 1.0):
+        write_stack(tmp_path / str(aux), [10.0 + aux] * 3, aux, shared=True)
+    found = study([tmp_path], metric=SECONDS).warnings
+    assert any(line.startswith(TOLD) for line in found)
+    assert not any(line.startswith("fewer than") and "pairs that differ" in line for line in found)
+    assert any("pairs that differ" in line for line in study([tmp_path]).warnings)
+
+
 def test_the_other_comparisons_are_corrected_without_them() -> None:
     """Holm's p of what is left, as if there were no others."""
     compared = pd.DataFrame({"label": ["b", "c"], "baseline": "a", "p": [0.01, 0.02], "p_holm": [0.02, 0.02], "difference": 1.0})

@@ -135,12 +135,18 @@ def test_what_a_confirmation_says_of_its_rounds() -> None:
     shares = dict.fromkeys(("median", "median_low", "median_high", "mean", "low", "high", "difference"), 0.95)
     row = {**shares, "difference_low": 0.0, "difference_high": 0.02, "pairs": 20, "p": 0.01, "won": 9, "tied": 2, "lost": 9}
     best, start = ({**row, "rounds": rounds - 1, "lost": 1, "all": rounds} for rounds in (20, 50))
-    held_out = confirmed_lines(trial(3, 0.9), Confirmed(list(range(3, 53)), True, None, start, start, row))
+    held_out = confirmed_lines(trial(3, 0.9), Confirmed(list(range(3, 53)), True, None, start, start, row, False))
     assert "50 fresh rounds (seeds 3 to 52), as many pairs held out as in the trials, test accuracy." in held_out
     assert "a validation accuracy of 90.00 % for the best, on its own seeds.\n" in held_out
-    whole = confirmed_lines(trial(3, 0.9), Confirmed(list(range(3, 53)), False, None, best, start, row))
+    whole = confirmed_lines(trial(3, 0.9), Confirmed(list(range(3, 53)), False, None, best, start, row, False))
     assert "20 fresh rounds of the best and 50 of the start (seeds 3 to 52), all training pairs, test accuracy." in whole
     assert "on its own seeds and with fewer training pairs.\n" in whole
+    apart = confirmed_lines(trial(3, 0.9), Confirmed(list(range(3, 53)), False, None, best, start, None, False))
+    assert "They are not compared, as they have other test pairs." in apart
+    assert [line.split("|")[1].strip() for line in apart.splitlines() if line.startswith("| ")][-2:] == ["best", "start"]
+    same = confirmed_lines(trial(3, 0.9), Confirmed(list(range(3, 53)), False, None, start, start, None, True))
+    assert "The best configuration is the one that the search began with." in same
+    assert "| start" not in same
 
 
 def test_the_history_marks_finalists() -> None:

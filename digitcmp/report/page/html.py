@@ -38,9 +38,12 @@ CHARTS = ("curves", "distribution", "differences", "distances")  # the figures t
 TRAINED = (
     ("data: {}", "data.source"),
     ("{} training pairs", "data.train_pairs"),
+    ("{} validation pairs", "data.val_pairs"),
     ("{} test pairs", "data.test_pairs"),
     ("{} epochs", "epochs"),
+    ("target: {}", "data.target"),
 )
+USUAL = {"data.val_pairs": 0, "data.target": "le"}  # what is not worth saying
 PLAIN_NOTE = f"{PLAIN}: nothing of what the other configurations name is switched on."
 
 
@@ -89,8 +92,12 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
 
 
 def trained_on(runs: pd.DataFrame) -> str:
-    """What the rounds were trained and tested on, in words: data, pairs, epochs; of what varies, all values or the first and the last."""
-    told = [text.format(several(runs[key])) for text, key in TRAINED if key in runs]
+    """What the rounds were trained and tested on, in words: data, pairs, epochs, and the target where it is not the usual one; of what
+    varies, all values or the first and the last."""
+    if "data.val_pairs" in runs:
+        runs = runs.assign(**{"data.train_pairs": runs["data.train_pairs"] - runs["data.val_pairs"].fillna(0).astype("int64")})
+    told_of = [(text, key) for text, key in TRAINED if key in runs and not (key in USUAL and (runs[key].dropna() == USUAL[key]).all())]
+    told = [text.format(several(runs[key])) for text, key in told_of]
     return "; ".join(text.removesuffix("s") if re.fullmatch("1 [a-z ]+s", text) else text for text in told)
 
 

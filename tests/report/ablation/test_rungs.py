@@ -16,7 +16,7 @@ from digitcmp.config.schema import Auto
 from digitcmp.errors import RunError
 from digitcmp.report.ablation.rungs import GAIN, Ladder, read_ladder
 from digitcmp.report.build import make_report
-from digitcmp.report.methods import ONE_DRAW, POOL
+from digitcmp.report.methods import FOLDS_OF_ONE_DRAW, ONE_DRAW, POOL, about_pool
 from digitcmp.report.ranks import hodges_lehmann, signed_rank_p
 from digitcmp.report.verdicts import CAUTION
 from tests.report.made import configuration, write_run
@@ -204,3 +204,12 @@ def test_rounds_of_one_draw_of_pairs_are_told_of(tmp_path: Path) -> None:
         report = make_report([tmp_path / seed])
         assert told in (report.path.parent / "table.md").read_text()
         assert told in html.unescape(report.path.read_text())
+
+
+def test_what_further_rounds_are() -> None:
+    """Both where some configurations draw their pairs once; folds of one draw differ in more than their weights."""
+    some = pd.DataFrame({"data.seed": [None, 3], "data.fold": [0, 0], "data.folds": [None, None]})
+    assert about_pool(some) == f"{POOL} {ONE_DRAW}"
+    assert about_pool(some.tail(1)) == ONE_DRAW
+    assert about_pool(some.head(1)) == about_pool(pd.DataFrame({"label": ["a"]})) == POOL
+    assert about_pool(some.tail(1).drop(columns="data.fold").assign(**{"data.folds": 5})) == FOLDS_OF_ONE_DRAW
