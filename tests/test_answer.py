@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -63,12 +64,12 @@ def test_what_a_part_buys_beside_the_others(factor: str) -> None:
 
 
 def accuracies() -> dict[tuple[str, int], "pd.Series[float]"]:
-    """The test accuracies of the sweep over training pairs, by network and number of pairs."""
+    """The test accuracies of the sweep over training pairs, by network and number of pairs; a failed round is worse than all others."""
     found = {}
     for folder in (RESULTS / "data_size" / "runs").iterdir():
         configuration = json.loads((folder / "run.json").read_text(encoding="utf-8"))["configuration"]
         rounds = pd.read_csv(folder / "rounds.csv").set_index("seed")["test_accuracy"]
-        found[configuration["model"]["name"], configuration["data"]["train_pairs"]] = rounds
+        found[configuration["model"]["name"], configuration["data"]["train_pairs"]] = rounds.fillna(-np.inf)
     return found
 
 
@@ -79,7 +80,7 @@ def test_what_the_parts_buy_by_the_number_of_pairs() -> None:
     cells = [(count, with_it, without) for count in counts for with_it, without in parts if (with_it, count) in rounds]
     expected = {f"{count:,}": ["", "", "", "", ""] for count in counts}
     for count, with_it, without in cells:
-        found = hodges_lehmann((rounds[with_it, count] - rounds[without, count]).dropna().to_numpy(), 1 - 0.05 / len(cells))
+        found = hodges_lehmann((rounds[with_it, count] - rounds[without, count]).fillna(0.0).to_numpy(), 1 - 0.05 / len(cells))
         value, low, high = (signed(100 * one) for one in (found.value, found.low, found.high))
         expected[f"{count:,}"][parts.index((with_it, without))] = f"{value} ({low} to {high})"
     for count in counts:
