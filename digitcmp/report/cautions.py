@@ -79,7 +79,7 @@ def about_comparisons(comparisons: pd.DataFrame) -> list[str]:
     opposed = comparisons[(signs["difference"] * signs["mean"] < 0) & shown]
     # in a family, others with small p leave room for one with fewer pairs
     few = f"fewer than {needed} pairs that differ, too few for a corrected p below {ALPHA:g} in {counted(family, 'comparison')}"
-    testable = untied["p"].notna() | (untied["pairs"] == 0)  # of times that are shares of one, there is no p however many there are
+    testable = untied["p"].notna() | (untied["pairs"] < 2)  # of times that are shares of one, there is no p however many there are
     lines = {
         few: with_numbers(untied[testable & (untied["untied"] < needed) & ~(untied["p_holm"] < ALPHA)], "untied"),
         "mean and rank difference have opposite signs, as a few rounds decide the mean": some(map(str, opposed["label"])),

@@ -196,8 +196,8 @@ def contrast(cells: Matrix, weights: Matrix, trim: float, level: float = LEVEL) 
 
     trim: the share of the values of a cell that is left out at either end. The standard error is that of the winsorised values, the
     distribution Student's (Yuen 1974; Wilcox 2012, section 5.9.5, for pairs, of which this is the sum); without trimming it is the t
-    interval of the contrast of every seed. NaN for the ends where fewer than two values are left, or all of them are equal: accuracies are
-    multiples of one pair, so that two seeds often are, which says nothing of how far others spread.
+    interval of the contrast of every seed. NaN for the ends where fewer than two values are left, or two that are equal: accuracies are
+    multiples of one pair, so that those of two seeds often are, which says nothing of how far others spread.
     """
     count, cut = len(cells), int(trim * len(cells))
     ordered = np.sort(cells, axis=0)
@@ -207,7 +207,7 @@ def contrast(cells: Matrix, weights: Matrix, trim: float, level: float = LEVEL) 
         return value, np.nan, np.nan
     winsorised = np.clip(cells, ordered[cut], ordered[count - cut - 1]) @ weights
     error = winsorised.std(ddof=1) * np.sqrt((count - 1) / (left * (left - 1)))
-    half = float(error * stats.t.ppf((1 + level) / 2, left - 1)) if error > ROUNDING else np.nan
+    half = float(error * stats.t.ppf((1 + level) / 2, left - 1)) if left > 2 or error > ROUNDING else np.nan
     return value, value - half, value + half
 
 
