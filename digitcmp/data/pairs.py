@@ -60,7 +60,8 @@ def make_round(
     train_pairs = select(pool, train_index, target)
     test_pairs, val_pairs = select(source.test, test_index, target), select(pool, val_index, target)
     if label_noise > 0:
-        digits = misread(train_pairs.digits, label_noise, generator(seed, Stream.LABEL_NOISE), source.train.labels.unique())
+        classes = source.train.labels.unique()  # type: ignore[no-untyped-call]
+        digits = misread(train_pairs.digits, label_noise, generator(seed, Stream.LABEL_NOISE), classes)
         train_pairs = Pairs(train_pairs.images, answers(digits, target), digits)
     mean, std = train_pairs.images.mean(), train_pairs.images.std()
     for pairs in (train_pairs, test_pairs, val_pairs) if normalize_test else (train_pairs,):
