@@ -1,6 +1,7 @@
 """Images of one's own: arrays in an .npz file, and pictures in class folders. Format and checks: docs/data.md."""
 
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,8 +46,7 @@ def read_arrays(path: Path, wanted: Sequence[str], most: int) -> dict[str, np.nd
         with zipfile.ZipFile(path) as packed:
             if (size := sum(one.file_size for one in packed.infolist())) > most:
                 raise DataError(f"{path}: its arrays have {size:,} bytes, more than {most:,}; divide it")
-            names = packed.namelist()
-            if twice := [name.removesuffix(".npy") for name in names if names.count(name) > 1]:
+            if twice := [name.removesuffix(".npy") for name, count in Counter(packed.namelist()).items() if count > 1]:
                 raise DataError(f"{path}: it has two arrays {twice[0]}, of which only one would be read")
         with np.load(path, allow_pickle=False) as found:
             return {name: read_array(path, name, found) if name in wanted else np.empty(0) for name in found.files}

@@ -6,34 +6,22 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.config.composed import check_value, walk
+from digitcmp.config.identity import TESTED, VALIDATED
 from digitcmp.config.schema import MOST_ROUNDS
 from digitcmp.config.schema.key import key
 from digitcmp.errors import ConfigError
 
-# what a search cannot vary, and what to do instead
+# what a search cannot vary, and what to do instead: of what makes the pairs that trials are compared by, the easiest would win
 INSTEAD = {
-    "seed": "every trial is trained on the same seeds; rounds=R takes R of them",
-    "rounds": "every trial is trained on the same seeds; give their number once, as in rounds=3",
-    "data.fold": "every trial is judged on the same part of the pairs; give it once, as in data.fold=0",
-    "data.seed": "every trial is trained on the same pairs; give their seed once, as in data.seed=0",
-    "test": "a search never looks at the test pairs",
-    # what makes the pairs that trials are compared by, and what is asked of them: the easiest would win
     **dict.fromkeys(
-        [
-            *(
-                "data",
-                "data.source",
-                "data.root",
-                "data.fingerprint",
-                "data.target",
-                "data.train_pairs",
-                "data.val_pairs",
-                "data.test_pairs",
-            ),
-            *("data.folds", "data.imbalance"),
-        ],
+        ["data", "data.root", "data.folds", *TESTED, *VALIDATED],
         "trials are compared by the same validation pairs, which it would change; give it once, as one value",
     ),
+    "data.fold": "every trial is judged on the same part of the pairs; give it once, as in data.fold=0",
+    "data.seed": "every trial is trained on the same pairs; give their seed once, as in data.seed=0",
+    "seed": "every trial is trained on the same seeds; rounds=R takes R of them",
+    "rounds": "every trial is trained on the same seeds; give their number once, as in rounds=3",
+    "test": "a search never looks at the test pairs",
 }
 WARMUP = "epochs at the beginning of each round in which nothing is pruned"
 MOST_FINALISTS = 1000
