@@ -24,7 +24,7 @@ points: accuracy now minus that on record, by seed: Hodges-Lehmann estimate with
 equivalent within ±{margin:g} points, by two one-sided signed-rank tests (Schuirmann 1987). Different: otherwise, by the signed-rank test, \
 or rounds that failed or are untrained by the exact tests of McNemar and Fisher. Each kind at 5 % over all configurations (Holm 1979)."""
 
-REST = "the others have the test pairs on record and, but for rounding, its losses in the first epoch"
+LIKE = "the test pairs on record and, but for rounding, its losses in the first epoch"
 
 
 def print_drawn(drawn: Drawn, console: Console) -> None:
@@ -70,7 +70,8 @@ def statement(table: pd.DataFrame) -> str:
     if same == drawn:
         told, most = f"None of {again} differs from its record.", "differ"
     else:
-        told, most = f"{same} of {again} {are(same)} equal to the last digit; {REST}.", "have others"
+        equal = f"{same} of {again} {are(same)} equal to the last digit; the others have" if same else f"{again}: all have"
+        told, most = f"{equal} {LIKE}{'' if same else ', and none is equal to the last digit'}.", "have others"
     if drawn == recorded:
         return f"All rounds on record were trained again. {told}"
     if (some["verdict"] == "different").any():  # by its accuracies: no ground to speak well of the rest

@@ -107,10 +107,12 @@ def test_what_is_said_of_rounds_that_need_not_be_equal() -> None:
     """Not that none differs: that they begin like those on record; and nothing of the others where accuracies differ."""
     near = statement(table(near={"difference": np.array(NEAR) / 100, "equal": [True, *[False] * 9]}))
     far = statement(table(far=FAR))
-    rest = "the others have the test pairs on record and, but for rounding, its losses in the first epoch."
-    assert near.startswith(f"1 of 10 rounds trained again is equal to the last digit; {rest} Of all 100 on record, no more than 25.9 %")
+    like = "the test pairs on record and, but for rounding, its losses in the first epoch"
+    assert near.startswith(
+        f"1 of 10 rounds trained again is equal to the last digit; the others have {like}. Of all 100 on record, no more than 25.9 %"
+    )
     assert "25.9 % have others, with 95 % confidence" in near
-    assert far == f"0 of 10 rounds trained again are equal to the last digit; {rest}"
+    assert far == f"10 rounds trained again: all have {like}, and none is equal to the last digit."
     assert statement(table(far=FAR, recorded=10)) == f"All rounds on record were trained again. {far}"
     equal = statement(table(equal={"equal": [True] * 10}))
     assert equal.startswith("None of 10 rounds trained again differs from its record. Of all 100 on record, no more than 25.9 % differ,")
