@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +47,7 @@ from tests.trackers.test_trackers import in_tensorboard, on_record, single
 RAY = ("engine=ray", f"ray.address={ADDRESS}")
 TINY = ("epochs=3", "batch_size=25", "data.train_pairs=50", "data.test_pairs=40")
 LONG = ("epochs=100000", *TINY[1:])  # never ends by itself
+FULL = {"RAY_local_fs_capacity_threshold": "1"}  # by default, a disk of which 95 % are used by others takes no objects
 SOONER = {"RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3"}  # a node that hangs is given up after 33 s
 LIMIT = 240  # seconds that anything may take on a machine that is busy; none of it is an expectation
 Cli = Callable[..., Ended]
@@ -64,9 +65,10 @@ class Nodes:
         self.head = self.start(HEAD, "--num-cpus=1", f"--temp-dir={folder}", variables=SOONER)
         self.second, self.third = self.start(NODE, "--num-cpus=1"), self.start(NODE, "--num-cpus=1")
 
-    def start(self, command: str, *options: str, **how: Any) -> Raylet:
+    def start(self, command: str, *options: str, before: Sequence[str] = (), variables: Mapping[str, str] | None = None) -> Raylet:
         """One more."""
-        self.all.append(Raylet(command, self.folder / f"{len(self.all)}.log", *options, **how))
+        log, variables = self.folder / f"{len(self.all)}.log", FULL | dict(variables or {})
+        self.all.append(Raylet(command, log, *options, before=before, variables=variables))
         return self.all[-1]
 
     def lose(self, node: Raylet) -> None:
@@ -338,6 +340,24 @@ def test_more_data_than_the_object_store_holds(run_cli: Cli) -> None:
     )
     assert ended.code == 0, ended.err
     assert [finished(path.parent) for path in Path("out").glob("*/run.json")] == [dict.fromkeys(range(3), 1)] * 3
+
+
+def test_no_place_for_the_data(tmp_path: Path) -> None:
+    """Neither in the object store nor on the disk: one line that says which, where Ray says of the disk alone that it is full."""
+    own = tempfile.mkdtemp(prefix="ray-")
+    small = {"RAY_TMPDIR": own, "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": "80000000", "RAY_local_fs_capacity_threshold": "0.001"}
+    images = np.zeros((50_000, 28, 28), np.uint8)
+    images[:, 10:18, 10:18] = 255
+    np.savez(tmp_path / "large.npz", images=images, labels=np.arange(50_000) % 10)
+    data = ("data=npz", f"data.root={tmp_path}/large.npz", "data.size=28", *TINY)
+    command = [sys.executable, "-m", "digitcmp", *data, "engine=ray", f"hydra.run.dir={tmp_path}/run"]
+    ended = subprocess.run(command, env={**os.environ, **small}, text=True, capture_output=True, timeout=LIMIT, check=False)
+    shutil.rmtree(own)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith(
+        "digitcmp: engine=ray: no place for the digits: Ray's object store on this node is full"
+    )
+    assert "Traceback" not in ended.stderr
 
 
 def test_what_dies_is_begun_again(nodes: Nodes, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def first_difference(one: Any, other: Any) -> Any:
     [
         ["seed=range(3)"],
         ["model=net1,net4", "seed=0,7", "optimizer=sgd", "optimizer.lr=0.1,0.2"],
-        ["seed=3,1", "+experiment=net4", "hydra.sweep.dir=x", "hydra.job.chdir=true"],
+        ["seed=3,1", "+experiment=net4", "hydra.sweep.dir=x", "hydra.job.chdir=false"],
         ["seed=1,2", "data.root=/data/${seed}", "hydra.sweep.subdir=${hydra.job.override_dirname}"],
         ["seed=1,2", "seed=5", "epochs=2"],
         ["++seed=1,2", "epochs=2"],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import GetTimeoutError, OutOfDiskError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import digitcmp
@@ -101,6 +101,9 @@ class Cluster:
         if key not in self.data:
             try:
                 self.data[key] = ray.put(packed(load(*key)))
+            except OutOfDiskError as error:
+                why = "Ray's object store on this node is full, and so is the disk for what it does not hold (full to Ray is 95 %)"
+                raise RunError(f"engine=ray: no place for the digits: {why}; docs/cluster.md, Sizes") from error
             except RayError as error:
                 raise RunError(f"engine=ray: the digits cannot be put into Ray's object store ({told(error)})") from error
         return self.data[key]
