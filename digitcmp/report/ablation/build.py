@@ -10,21 +10,19 @@ from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report.ablation.figure import ladder_figure
 from digitcmp.report.ablation.rungs import Ladder, read_ladder
 from digitcmp.report.build import document
+from digitcmp.report.cautions import with_best_weights
 from digitcmp.report.drawing import render
-from digitcmp.report.methods import about_differences, about_table
+from digitcmp.report.methods import about_differences, about_pool, about_table
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
 from digitcmp.report.tables import Column, number, p_value, percent, show, table_columns, to_csv, to_markdown
 from digitcmp.report.terminal import print_gone, print_table, print_warnings
 from digitcmp.terminal import Terminal, say
 
-GAINS = [
-    "Gains are paired by seed: with the rung before, or, for what was tried from a rung, with that rung.",
-    *about_table(),
-    *about_differences(),
-]
+GAINS = "Gains are paired by seed: with the rung before, or, for what was tried from a rung, with that rung."
 TOGETHER = (
-    "The intervals of the gains are simultaneous: all of them hold with 95 % (Bonferroni: each has a level of 1 - 0.05 / their number). "
-    "A gain's interval lies above zero, a loss's below; where zero is in it, neither is shown. p is corrected over both tables."
+    "The intervals of the gains are simultaneous: all of them hold with 95 % (Bonferroni: each has a level of 1 - 0.05 / their number); "
+    "each of the others holds with 95 % by itself. A gain's interval lies above zero, a loss's below; where zero is in it, neither is "
+    "shown. p is corrected over both tables."
 )
 LEFT_OUT = {"label", "configuration_hash", "normalised_time"}  # of the columns of a report's table
 
@@ -41,7 +39,9 @@ def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
     body = f"# The ladder\n\n{to_markdown(show(steps, columns(False)))}"
     if len(branches):
         body += f"\n## What was tried from a rung\n\n{to_markdown(show(branches, columns(True)))}"
-    write_whole(target / "ladder.md", document(body, results.warnings, [*GAINS, results.pool, TOGETHER]))
+    known = results.configurations
+    notes = [GAINS, *about_table(best_weights=bool(with_best_weights(known))), *about_differences(), about_pool(known), TOGETHER]
+    write_whole(target / "ladder.md", document(body, results.warnings, notes))
     figure = ladder_figure(results.table, results.rounds)
     for kind in ("png", "svg"):
         write_whole(target / f"ladder.{kind}", render(figure, kind))

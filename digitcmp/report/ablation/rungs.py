@@ -17,7 +17,6 @@ from digitcmp.errors import RunError
 from digitcmp.report.cautions import cautions, with_numbers
 from digitcmp.report.comparisons import by_seed, holm, paired
 from digitcmp.report.frames import read_sweep
-from digitcmp.report.methods import about_pool
 from digitcmp.report.ranks import LEVEL
 from digitcmp.report.statistics import summarise
 from digitcmp.report.study import labelled
@@ -30,13 +29,13 @@ GAIN, LOSS, NOT_SHOWN = "gain", "loss", "not shown"
 
 @dataclass(frozen=True)
 class Ladder:
-    """The results. table: as `gains`. rounds: every round with its label, the input of the statistics. warnings: a line each. pool: what
-    further rounds are (`about_pool`)."""
+    """The results. table: as `gains`. rounds: every round with its label, the input of the statistics. configurations: a row a
+    rung, with its keys. warnings: a line each."""
 
     table: pd.DataFrame
     rounds: pd.DataFrame
+    configurations: pd.DataFrame
     warnings: list[str]
-    pool: str
 
 
 def read_ladder(folder: Path) -> Ladder:
@@ -59,7 +58,7 @@ def read_ladder(folder: Path) -> Ladder:
     table = gains(summarise(rounds, known), steps, rungs)
     plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
     warnings = [*cautions(sweep, rounds, known, table, steps), *about_steps(table, steps), *([CAUTION] if plans else [])]
-    return Ladder(table, rounds, warnings, about_pool(known))
+    return Ladder(table, rounds, known, warnings)
 
 
 def read_rungs(directories: Iterable[str]) -> pd.DataFrame:

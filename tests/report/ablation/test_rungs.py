@@ -14,9 +14,11 @@ from digitcmp.auto.sequential import make_plan
 from digitcmp.config.identity import configuration_hash
 from digitcmp.config.schema import Auto
 from digitcmp.errors import RunError
+from digitcmp.report.ablation import build
 from digitcmp.report.ablation.rungs import GAIN, Ladder, read_ladder
 from digitcmp.report.build import make_report
 from digitcmp.report.methods import FOLDS_OF_ONE_DRAW, ONE_DRAW, POOL, about_pool
+from digitcmp.report.metrics import BEST
 from digitcmp.report.ranks import hodges_lehmann, signed_rank_p
 from digitcmp.report.verdicts import CAUTION
 from tests.report.made import configuration, write_run
@@ -198,9 +200,9 @@ def test_rounds_of_one_draw_of_pairs_are_told_of(tmp_path: Path) -> None:
     """Their intervals speak of other weights alone."""
     for seed in (None, 3):
         write_run(tmp_path / str(seed) / "ladder=01_net1", {0: 0.8, 1: 0.9}, configuration(data__seed=seed))
-    assert read_ladder(tmp_path / "None").pool == POOL
-    assert read_ladder(tmp_path / "3").pool == ONE_DRAW
     for seed, told in (("None", POOL), ("3", ONE_DRAW)):
+        _, where = build.write_ladder(tmp_path / seed, tmp_path / "ladder")
+        assert f"- {told}\n" in (where / "ladder.md").read_text()
         report = make_report([tmp_path / seed])
         assert told in (report.path.parent / "table.md").read_text()
         assert told in html.unescape(report.path.read_text())
@@ -213,3 +215,11 @@ def test_what_further_rounds_are() -> None:
     assert about_pool(some.tail(1)) == ONE_DRAW
     assert about_pool(some.head(1)) == about_pool(pd.DataFrame({"label": ["a"]})) == POOL
     assert about_pool(some.tail(1).drop(columns="data.fold").assign(**{"data.folds": 5})) == FOLDS_OF_ONE_DRAW
+
+
+def test_weights_of_the_best_epoch_are_told_of(tmp_path: Path) -> None:
+    """The accuracy of a rung with stopping.best is not that of its last epoch."""
+    for best in (False, True):
+        write_run(tmp_path / str(best) / "ladder=01_net1", {0: 0.8, 1: 0.9}, configuration(stopping={"best": best}))
+        _, where = build.write_ladder(tmp_path / str(best), tmp_path / "ladder")
+        assert (BEST in (where / "ladder.md").read_text()) == best
