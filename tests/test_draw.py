@@ -47,7 +47,7 @@ def test_what_it_says(ask: Callable[..., Ended]) -> None:
     (row,) = [line.split() for line in ended.out.splitlines() if line.startswith("tower[1]")]
     assert row[1:4] == ["each,", "shared", "conv"]
     assert row[-6:] == ["32", "×", "5", "×", "5", "4,704"]
-    assert {path.name for path in Path("drawn").iterdir()} == {"net4.md", "net4.png", "net4.svg"}
+    assert {path.name for path in Path("drawn").iterdir()} == {"net4.md", "net4.pdf", "net4.png", "net4.svg"}
     page = Path("drawn/net4.md").read_text()
     assert "| digit_head | both | 10 logits | 10 | 1,290 |" in page
     assert "dropout 0.3" in ask("model=wsn", "model.dropout=0.3").out

@@ -29,7 +29,7 @@ from digitcmp.mistakes import figure as drawing
 from digitcmp.mistakes.find import find, mistakes_of
 from digitcmp.mistakes.findings import Confusion, Findings, RoundFindings
 from digitcmp.model.network import Outputs
-from digitcmp.report.drawing import render
+from digitcmp.report.rendering import render
 from digitcmp.train.results import RoundResult
 from digitcmp.train.round import round_pairs
 from tests.conftest import Ended, compose_config
@@ -44,8 +44,8 @@ RUNS = {
     "dropped": ["model=wsn", "model.dropout=0.5", "model.test_dropout=true", "test_batch=20", "aux_weight=1", "ensemble=2"],
     "batches": ["model=net4", "model.batch_statistics=true", "test_batch=30", "aux_weight=1", "data.test_pairs=250"],
 }
-CONFUSION = {"confusion.png", "confusion.svg"}
-FILES = {"mistakes.csv", "mistakes.png", "mistakes.svg", *CONFUSION}
+CONFUSION = {"confusion.pdf", "confusion.png", "confusion.svg"}
+FILES = {"mistakes.csv", "mistakes.pdf", "mistakes.png", "mistakes.svg", *CONFUSION}
 
 
 def train(folder: Path, *overrides: str) -> Run:

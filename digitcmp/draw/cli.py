@@ -23,7 +23,7 @@ from digitcmp.terminal import Terminal, say
 
 DESCRIPTION = """\
 Show a network: a table of its layers with what comes out of each and how many parameters it learns, on the screen and as NAME.md, and a
-picture, NAME.png and NAME.svg. Nothing is trained, and torch is not needed.
+picture, NAME.pdf, NAME.png and NAME.svg. Nothing is trained, and torch is not needed.
 """
 EXAMPLES = """\
 examples:
@@ -75,12 +75,12 @@ def main() -> None:
     model, size, borrowed = network(arguments.overrides, arguments.config_dir)
     from digitcmp.draw.picture import draw
     from digitcmp.draw.table import as_markdown, layers, print_layers
-    from digitcmp.report.drawing import render
+    from digitcmp.report import rendering
 
     found, console = layers(model, size), Terminal()
     print_borrowed([borrowed], console)
     print_layers(model, found, console)
     figure = draw(model, found, size)
-    files: dict[str, str | bytes] = {"md": as_markdown(model, size, found), **{kind: render(figure, kind) for kind in ("png", "svg")}}
+    files: dict[str, str | bytes] = {"md": as_markdown(model, size, found), **rendering.files(figure)}
     for kind, content in files.items():
         say(console, str(write_whole(arguments.out / f"{model.name}.{kind}", content)), "written  ")

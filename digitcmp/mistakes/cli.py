@@ -9,8 +9,8 @@ from digitcmp.report.command import exit_codes
 
 DESCRIPTION = """\
 Ask the networks that a run has kept (save_model=true, and single runs of up to ten rounds) about their test pairs again, and write the
-pairs that they answer wrongly: mistakes.csv, mistakes.png and .svg with those of which they were surest, and confusion.png and .svg: which
-digits are read as which, and which pairs are answered wrongly. Nothing is trained.
+pairs that they answer wrongly: mistakes.csv, mistakes.pdf, .png and .svg with those of which they were surest, and confusion.pdf, .png and
+.svg: which digits are read as which, and which pairs are answered wrongly. Nothing is trained.
 """
 EXAMPLES = """\
 examples:

@@ -13,15 +13,14 @@ from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.mistakes import confusion
 from digitcmp.mistakes.figure import figure
 from digitcmp.mistakes.findings import Findings, MistakeRow
-from digitcmp.report.drawing import render
+from digitcmp.report.rendering import DATED, files
 from digitcmp.terminal import Terminal, say
 
-PICTURES = ("png", "svg")
 MOST = 10  # so many confusions are shown
 
 
 def write(findings: Findings, folder: Path) -> list[Path]:
-    """Write mistakes.csv, and mistakes and confusion as PNG and SVG; returns their paths. Raises RunError when they cannot be written.
+    """Write mistakes.csv, and mistakes and confusion as PDF, PNG and SVG; returns their paths. Raises RunError when they cannot be written.
 
     Without mistakes there is no figure of them, and an earlier one is removed: it would show what is not in the table.
     """
@@ -29,10 +28,10 @@ def write(findings: Findings, folder: Path) -> list[Path]:
     table = write_whole(folder / "mistakes.csv", to_csv(MistakeRow, (astuple(mistake.row) for mistake in findings.mistakes)))
     figures = {"mistakes": figure(findings)} if findings.mistakes else {}
     if not findings.mistakes:
-        for kind in PICTURES:
+        for kind in DATED:
             (folder / f"mistakes.{kind}").unlink(missing_ok=True)
     figures["confusion"] = confusion.figure(findings)
-    return [table, *(write_whole(folder / f"{name}.{kind}", render(one, kind)) for name, one in figures.items() for kind in PICTURES)]
+    return [table, *(write_whole(folder / f"{name}.{kind}", made) for name, one in figures.items() for kind, made in files(one).items())]
 
 
 def print_findings(findings: Findings, paths: list[Path], console: Console | None = None) -> None:

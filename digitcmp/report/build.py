@@ -58,8 +58,8 @@ def make_report(
         write_whole(target / name, text)
     pictures = {name: Picture.of(name, draw()) for name, draw in drawings(results).items()}
     for picture in pictures.values():
-        write_whole(target / f"{picture.name}.png", picture.png)
-        write_whole(target / f"{picture.name}.svg", picture.svg)
+        for kind, content in picture.files.items():
+            write_whole(target / f"{picture.name}.{kind}", content)
     report = Report(write_whole(target / "report.html", page(results, pictures, target)), results)
     directories = [Path(directory) for directory in results.sweep.runs["directory"]]
     if len(directories) <= MOST_CURVES:

@@ -33,10 +33,10 @@ from digitcmp.report.drawing import (
     entitle,
     in_percent,
     legend_below,
-    quiet_about_letters,
     styled,
 )
 from digitcmp.report.lines import draw_band, in_whole_numbers
+from digitcmp.report.rendering import quiet_about_letters
 from digitcmp.report.runs import read_frames
 from digitcmp.report.statistics import CARRIED, carried_forward, chance, of_all_rounds
 

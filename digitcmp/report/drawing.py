@@ -1,14 +1,11 @@
-"""What all figures are drawn with: sizes, colours on light and on dark ground, labels, axes, and the files that they become.
+"""What all figures are drawn with: sizes, colours on light and on dark ground, labels and axes.
 
 Configurations are told apart by Okabe and Ito's colours (colour-blind readers) and by line styles and markers (grey prints).
 """
 
-import io
 import math
 import re
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from itertools import chain
 from typing import Any, ParamSpec, TypeVar
@@ -37,7 +34,6 @@ INK, QUIET, GRID, PAPER = "#1d1f21", "#5c6166", "#e3e3de", "#ffffff"
 # what stands for these on dark ground, where Okabe and Ito's blue and black would not be seen
 DARK = dict(zip(COLOURS, ["#4C9FE0", "#F28448", "#2CC295", "#E59CC6", "#F2C04B", "#A6DAF7", "#F4F4F2"], strict=True))
 DARK |= {GREY: "#9CA1A6", INK: "#E6E6E3", QUIET: "#A0A5AA", GRID: "#3A3E41", PAPER: "#1F2224"}
-ON_DARK = {light.lower().encode(): dark.lower().encode() for light, dark in DARK.items()}
 
 COLUMN, BROAD = 3.4, 7.0  # inches: one column of a paper, and two; a phone shows the first, unlike the second, in a readable size
 WIDTH = 8.0  # inches, of figures that are no paper's
@@ -211,25 +207,3 @@ def number_differences(axis: Axis) -> None:
     """Numbers with their sign along an axis, as typeset."""
     axis.set_major_locator(MaxNLocator(nbins=7, steps=STEPS))
     axis.set_major_formatter(signed)
-
-
-@contextmanager
-def quiet_about_letters() -> Iterator[None]:
-    """A letter that the font does not have is drawn as a box, and that is no fault."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support", UserWarning)
-        yield
-
-
-def render(figure: Figure, kind: str) -> bytes:
-    """A figure as the bytes of a PNG or SVG file, the same bytes each time."""
-    file = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "digitcmp"}), quiet_about_letters():
-        figure.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
-    figure.set_layout_engine("none")  # laid out once is enough for all kinds of files, and takes as long as drawing
-    return file.getvalue()
-
-
-def on_dark(svg: bytes) -> bytes:
-    """The figure of an SVG file for dark ground: every colour of ours replaced by the one that stands for it there."""
-    return re.sub(rb"#[0-9a-f]{6}\b", lambda colour: ON_DARK.get(colour[0], colour[0]), svg)

@@ -12,7 +12,7 @@ from digitcmp.experiment.published import write_published
 from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
 from digitcmp.report.build import Report, drawings, tables
-from digitcmp.report.drawing import render
+from digitcmp.report.rendering import render
 from digitcmp.report.study import Study
 from digitcmp.report.verdicts import plan_paths
 

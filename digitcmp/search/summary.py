@@ -12,8 +12,8 @@ from rich.console import Console
 from digitcmp import inert
 from digitcmp.counting import counted
 from digitcmp.files import remove_leftovers, write_whole
-from digitcmp.report.drawing import render
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
+from digitcmp.report.rendering import files
 from digitcmp.report.tables import csv_text, p_value, percent, to_markdown
 from digitcmp.search import figures
 from digitcmp.search.best import FOLDER, Confirmed, picked_lines
@@ -139,7 +139,7 @@ def slices(table: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, folder: Path) -> list[str]:
-    """Draw what there is to draw, as PNG and SVG; the names of the figures."""
+    """Draw what there is to draw, as PDF, PNG and SVG; the names of the figures."""
     made = {"history": figures.history(table)}
     points = slices(table, shared.study)
     if len(importance):
@@ -147,8 +147,8 @@ def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, fol
     if len(points):
         made["slices"] = figures.slices(points)
     for name, figure in made.items():
-        for kind in ("png", "svg"):
-            write_whole(folder / f"{name}.{kind}", render(figure, kind))
+        for kind, content in files(figure).items():
+            write_whole(folder / f"{name}.{kind}", content)
     return list(made)
 
 

@@ -60,7 +60,7 @@ class Links(HTMLParser):
 
 def test_all_files_are_there(summary: Path) -> None:
     """Tables and figures; nothing temporary is left."""
-    pictures = {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
+    pictures = {f"{name}.{kind}" for name in FIGURES for kind in ("pdf", "png", "svg")}
     tables = {f"{name}.{kind}" for name in ("table", "comparisons") for kind in ("csv", "md", "tex")} | {"table_paper.tex", "report.html"}
     assert {path.name for path in summary.iterdir()} == pictures | tables
 

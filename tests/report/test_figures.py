@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from digitcmp.report import drawing, grid, lines, rows, statistics
+from digitcmp.report import drawing, grid, lines, rendering, rows, statistics
 from digitcmp.report.comparisons import compare
 from digitcmp.report.metrics import METRICS
 from digitcmp.report.swept import draw_swept, find_swept
@@ -40,13 +40,30 @@ def said(figure: Figure) -> str:
 
 
 def drawable(figure: Figure) -> None:
-    """The figure becomes a PNG of some size and a well-formed SVG, the same bytes twice."""
-    png, svg = drawing.render(figure, "png"), drawing.render(figure, "svg")
-    with Image.open(io.BytesIO(png)) as picture:
+    """The figure becomes a PNG of some size, a well-formed SVG, and a PDF with fonts that publishers take; the same bytes twice."""
+    files = rendering.files(figure)
+    with Image.open(io.BytesIO(files["png"])) as picture:
         assert picture.size[0] in (1020, 1400)  # one column of a paper at 300 dpi, two at 200
         assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 20
-    assert ElementTree.fromstring(svg).tag.endswith("svg")
-    assert drawing.render(figure, "svg") == svg
+    assert ElementTree.fromstring(files["svg"]).tag.endswith("svg")
+    assert files["pdf"].startswith(b"%PDF")
+    assert b"/CIDFontType2" in files["pdf"]
+    assert b"/Type3" not in files["pdf"]
+    assert rendering.files(figure) == files
+
+
+def test_a_paper_has_a_caption_in_place_of_the_heading() -> None:
+    """The PDF is lower by the lines of the heading, which the other files still have, and otherwise the same figure."""
+    figure = lines.curves(means(2))
+    height, width = figure.get_figheight(), figure.get_figwidth()
+    files = rendering.files(figure)
+    found = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", files["pdf"])
+    assert found
+    across, up = map(float, found.groups())
+    assert across == pytest.approx(72 * width, abs=0.01)
+    lines_ = sum(1 + text.get_text().count("\n") for text in figure.artists if isinstance(text, Text))
+    assert up == pytest.approx(72 * height - 3 - 1.2 * drawing.TITLE - 1.2 * drawing.SMALL * (lines_ - 1), abs=4)
+    assert all(text.get_visible() for text in figure.artists)
 
 
 def test_curves_are_means_and_deviations() -> None:
@@ -244,12 +261,12 @@ def test_chance_above_and_below_what_is_drawn(accuracy: float) -> None:
 def test_every_colour_has_one_for_dark_ground() -> None:
     """A figure for dark ground differs in its colours alone; none of those that it is drawn with is left; both can be read."""
     for figure in (lines.curves(means(7)), rows.distribution(ROUNDS, statistics.spread(ROUNDS), chance=0.55)):
-        light = drawing.render(figure, "svg")
-        dark = drawing.on_dark(light)
+        light = rendering.render(figure, "svg")
+        dark = rendering.on_dark(light)
         colour = re.compile(rb"#[0-9a-f]{6}\b")
         assert colour.sub(b"", light) == colour.sub(b"", dark)
-        assert set(colour.findall(light)) <= set(drawing.ON_DARK)
-        assert not set(colour.findall(dark)) & set(drawing.ON_DARK)
+        assert set(colour.findall(light)) <= set(rendering.ON_DARK)
+        assert not set(colour.findall(dark)) & set(rendering.ON_DARK)
     for light, dark in drawing.DARK.items():
         if light not in (drawing.GRID, drawing.PAPER):
             assert contrast(dark, drawing.DARK[drawing.PAPER]) > 4.5, dark
@@ -277,7 +294,7 @@ def test_figures_hold_their_texts(label: str) -> None:
         rows.distribution(named, statistics.spread(named), chance=0.5),
         rows.differences(compare(named, label)),
     ):
-        drawing.render(figure, "png")
+        rendering.render(figure, "png")
         renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
         whole, axes = figure.bbox, figure.axes[0]
         names = axes.get_yticklabels() if axes.yaxis_inverted() else []

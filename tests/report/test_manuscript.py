@@ -16,11 +16,12 @@ from digitcmp.report.manuscript import choose, columns, comparison_table, main_t
 from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, METRICS, TEST_ACCURACY
 from digitcmp.report.study import renamed
 from digitcmp.train.results import RoundResult
-from tests.conftest import compose_config
+from tests.conftest import ROOT, compose_config
 from tests.experiment.made import ROUND, write_run
+from tests.report import made as report_made
 
 DOCUMENT = r"""\documentclass[twocolumn]{article}
-\usepackage{array,booktabs}
+\usepackage{array,booktabs,graphicx}
 \begin{document}
 \noindent %s
 \end{document}
@@ -173,3 +174,15 @@ def test_names_and_columns_that_are_not_there() -> None:
     with pytest.raises(RunError, match="two configurations would be called 'wsn'"):
         renamed(["net1", "wsn"], {"net1": "wsn"})
     assert renamed(["net1", "wsn"], {"net1": "wsn", "wsn": "net1"}) == ["wsn", "net1"]
+
+
+@needs_latex
+def test_what_the_page_says_of_latex(tmp_path: Path) -> None:
+    """Its table and its figure, with the files of a report, are set within a column."""
+    for name, least in (("net1", 0.7), ("net2", 0.8)):
+        report_made.write_run(tmp_path / name, {seed: least + seed / 100 for seed in range(7)}, report_made.configuration(model__name=name))
+    make_report([tmp_path])
+    blocks = re.findall(r"```latex\n(.*?)```", (ROOT / "docs" / "paper.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    assert overfull("".join(blocks), tmp_path / "summary") == []
+    assert (tmp_path / "summary" / "paper.pdf").stat().st_size > 10_000

@@ -11,9 +11,9 @@ from digitcmp.report.ablation.figure import ladder_figure
 from digitcmp.report.ablation.rungs import Ladder, read_ladder
 from digitcmp.report.build import document
 from digitcmp.report.cautions import with_best_weights
-from digitcmp.report.drawing import render
 from digitcmp.report.methods import about_differences, about_pool, about_table
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
+from digitcmp.report.rendering import files
 from digitcmp.report.tables import Column, number, p_value, percent, show, table_columns, to_csv, to_markdown
 from digitcmp.report.terminal import print_gone, print_table, print_warnings
 from digitcmp.terminal import Terminal, say
@@ -28,7 +28,7 @@ LEFT_OUT = {"label", "configuration_hash", "normalised_time"}  # of the columns 
 
 
 def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
-    """Write ladder.csv, ladder.md, ladder.png and ladder.svg, by default to summary/ in the folder; returns the results and where they are.
+    """Write ladder.csv, .md, .pdf, .png and .svg, by default to summary/ in the folder; returns the results and where they are.
 
     Raises RunError as `read_ladder` does, and when nothing can be written.
     """
@@ -43,8 +43,8 @@ def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
     notes = [GAINS, *about_table(best_weights=bool(with_best_weights(known))), *about_differences(), about_pool(known), TOGETHER]
     write_whole(target / "ladder.md", document(body, results.warnings, notes))
     figure = ladder_figure(results.table, results.rounds)
-    for kind in ("png", "svg"):
-        write_whole(target / f"ladder.{kind}", render(figure, kind))
+    for kind, content in files(figure).items():
+        write_whole(target / f"ladder.{kind}", content)
     return results, target
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from digitcmp.report.drawing import COLUMN, on_dark, render
+from digitcmp.report.drawing import COLUMN
 from digitcmp.report.metrics import Metric
+from digitcmp.report.rendering import files, on_dark
 
 LARGEST_SVG = 1_500_000  # bytes; larger ones are shown as PNG
 CAPTIONS = {
@@ -25,27 +26,34 @@ CAPTIONS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as it is written, and as the page has it. broad: for two columns of a paper, and too much for a phone at once."""
+    """A figure as it is written, by kinds of files, and as the page has it.
+
+    broad: for two columns of a paper, and too much for a phone at once.
+    """
 
     name: str
-    png: bytes
-    svg: bytes
+    files: dict[str, bytes]
     broad: bool
 
     @classmethod
     def of(cls, name: str, figure: Figure) -> "Picture":
         """The files of a figure."""
-        return cls(name, render(figure, "png"), render(figure, "svg"), figure.get_figwidth() > COLUMN)
+        return cls(name, files(figure), figure.get_figwidth() > COLUMN)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the page has it as SVG."""
+        return len(self.files["svg"]) <= LARGEST_SVG
 
     @property
     def light(self) -> str:
         """For the page on light ground: the SVG, or the PNG where that would be large."""
-        return data_uri(self.png, "png") if len(self.svg) > LARGEST_SVG else data_uri(self.svg, "svg+xml")
+        return data_uri(self.files["svg"], "svg+xml") if self.is_small else data_uri(self.files["png"], "png")
 
     @property
     def dark(self) -> str:
         """For the page on dark ground; empty where there is none, which would be large."""
-        return "" if len(self.svg) > LARGEST_SVG else data_uri(on_dark(self.svg), "svg+xml")
+        return data_uri(on_dark(self.files["svg"]), "svg+xml") if self.is_small else ""
 
 
 def data_uri(content: bytes, kind: str) -> str:

@@ -14,7 +14,7 @@ from matplotlib.colors import same_color
 from PIL import Image
 from rich.console import Console
 
-from digitcmp.report import drawing
+from digitcmp.report import drawing, rendering
 from digitcmp.report.ablation import build
 from digitcmp.report.ablation import cli as command
 from digitcmp.report.ablation.figure import INK, LOOKS, ladder_figure
@@ -69,7 +69,7 @@ def test_figure_of_awkward_numbers(tmp_path: Path) -> None:
     assert min(left.get_xlim()) < 0.1
     assert "no error: at 0.1" in left.get_xlabel()
     assert marks(left)[0][2] == INK
-    with Image.open(io.BytesIO(drawing.render(figure, "png"))) as picture:
+    with Image.open(io.BytesIO(rendering.render(figure, "png"))) as picture:
         assert picture.size[0] == 1200
 
 
@@ -97,7 +97,7 @@ def test_command_line(tmp_path: Path, main: Callable[..., tuple[int, str, str]])
     assert re.search(r"02 weight sharing +86\.75 ± 1\.\d+ .* 0/8 +\+5\.00 \(\+4\.00 to \+6\.00\) +gain +0\.0391", out)
     assert re.search(r"tried from a rung\n.*\n.*\n02a dropout +02 +8", out)
     assert str(tmp_path / "summary" / "ladder.md") in out
-    assert {path.name for path in (tmp_path / "summary").iterdir()} == {f"ladder.{kind}" for kind in ("csv", "md", "png", "svg")}
+    assert {path.name for path in (tmp_path / "summary").iterdir()} == {f"ladder.{kind}" for kind in ("csv", "md", "pdf", "png", "svg")}
     steps, branches = (tmp_path / "summary" / "ladder.md").read_text().split("## What was tried from a rung")
     assert re.findall(r"^\| (\d\d\w?) ", steps, re.MULTILINE) == ORDER[:4]
     assert re.findall(r"^\| (\d\d\w?) .*?\| (\d\d) \|", branches, re.MULTILINE) == [("02a", "02"), ("02b", "02")]
