@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -71,7 +72,7 @@ class TrainedNetwork(nn.Module):
     def checked(self, images: Tensor | NDArray[Any]) -> Tensor:
         """Images as the network takes them. Raises DataError."""
         try:
-            given = torch.as_tensor(images)
+            given = torch.as_tensor(np.require(images, requirements=["C", "W"]) if isinstance(images, np.ndarray) else images)
         except (TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"images: a {type(images).__name__} is no array of pairs of images") from error
         if given.ndim != 4 or given.shape[0] == 0 or given.shape[1:] != (2, self.size, self.size):

@@ -33,7 +33,7 @@ def read_digit(path: Path, form: str, size: int) -> Tensor:
     """What a network gets to see of a picture's file (see `digit_of`). Raises DataError for one that cannot be read, or is blank."""
     ink = ink_in(read_picture(path))
     if ink is None:
-        raise DataError(f"{path}: it is blank; there is no digit in it")
+        raise DataError(f"{path}: no digit is to be seen in it: it is blank, or all of it is noise")
     return digit_of(ink, form, size)
 
 

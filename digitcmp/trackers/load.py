@@ -6,11 +6,13 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from digitcmp.config.allowed import allowed
+from digitcmp.config.allowed import allowed, files
+from digitcmp.config.offered import offers
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.callbacks import Callback
 
 GROUP = "digitcmp.callbacks"  # of entry points
+OWN = "digitcmp.own."  # modules that are files of the user's own
 OURS = {  # the class of each tracker, and the extra of this package that it needs
     "tensorboard": ("digitcmp.trackers.tensorboard:TensorBoard", "tensorboard"),
     "mlflow": ("digitcmp.trackers.mlflow:MLflow", "mlflow"),
@@ -82,10 +84,12 @@ def checked(key: str, target: str) -> str:
     module, colon, name = target.partition(":")
     if not (colon and name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
         raise ConfigError(f"{key}.target={target}: this is no class; give package.module:Class")
-    if not any(module == text or module.startswith(f"{text}.") for text in allowed()):
-        raise ConfigError(
-            f"{key}.target={target}: code that is not digitcmp's own is run only where it is let in; add --allow-code {module}"
-        )
+    own = module.removeprefix(OWN) if module.startswith(OWN) else None
+    if own is not None and own in (file.stem for file in files()):
+        offers()  # where Python finds the file from here on
+    elif not any(module == text or module.startswith(f"{text}.") for text in allowed()):
+        add = module if own is None else f"{own}.py, with its folder"
+        raise ConfigError(f"{key}.target={target}: code that is not digitcmp's own is run only where it is let in; add --allow-code {add}")
     return target
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from digitcmp.config.comparators import CLASSES
 from digitcmp.config.registry import LOSSES, load
 from digitcmp.config.schema import Config
+from digitcmp.errors import ConfigError
 from digitcmp.model.network import Outputs
 
 Term = Callable[[Tensor, Tensor, float], Tensor]  # embeddings [S, B, 2, F], digits [S, B, 2] and a margin to a loss [S]
@@ -84,10 +85,25 @@ class Extras:
 PLAIN = Extras()
 
 
+def checked(name: str, term: Term) -> Term:
+    """A term that raises ConfigError where it gives anything but a loss for each of S rounds: one number for all of them would be taken for
+    that of each, and rounds that are trained beside each other would learn from each other's digits."""
+
+    def loss(embeddings: Tensor, digits: Tensor, margin: float) -> Tensor:
+        losses = term(embeddings, digits, margin)
+        if not isinstance(losses, Tensor) or losses.shape != embeddings.shape[:1]:
+            made = f"a tensor {[*losses.shape]}" if isinstance(losses, Tensor) else type(losses).__name__
+            wanted = f"a loss for each of S rounds, here [{len(embeddings)}], from embeddings [S, B, 2, F], here {[*embeddings.shape]}"
+            raise ConfigError(f"loss.terms: {name} gives {made}; it is to give {wanted}")
+        return losses
+
+    return loss
+
+
 def extras_of(config: Config) -> Extras:
     """Those of a configuration."""
     loss = config.loss
-    terms = [(load(LOSSES[term.loss]), term.weight) for term in loss.terms]
+    terms = [(checked(term.loss, load(LOSSES[term.loss])), term.weight) for term in loss.terms]
     return Extras(loss.comparison, [head.weight for head in config.model.aux_heads], terms, loss.margin, loss.combine)
 
 

@@ -44,9 +44,14 @@ def test_what_is_no_pairs_of_images(images: Any, told: str, kept: TrainedNetwork
 
 
 def test_arrays_are_images_too(kept: TrainedNetwork) -> None:
-    """Of NumPy, of either precision."""
+    """Of NumPy, of either precision; also one that may not be written, and views that go backwards or repeat."""
     random = np.random.default_rng(0).random((50, 2, 14, 14))
     answers = kept.compare(torch.from_numpy(random.astype("float32")))
     assert answers.dtype == torch.bool
     for given in (random, random.astype("float32"), torch.from_numpy(random)):
         assert torch.equal(kept.compare(given), answers)
+    fixed = random.astype("float32")
+    fixed.setflags(write=False)
+    assert torch.equal(kept.compare(fixed), answers)
+    assert torch.equal(kept.compare(fixed[::-1, ::-1, ::-1, ::-1][::-1, ::-1, ::-1, ::-1][::-1]), answers.flip(0))
+    assert kept.compare(np.broadcast_to(fixed[:1], (3, 2, 14, 14))).tolist() == 3 * [bool(answers[0])]

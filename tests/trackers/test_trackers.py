@@ -460,6 +460,13 @@ def test_command_line(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert ended.code == 0, ended.err
     assert (tmp_path / "a" / "mine.txt").read_text() == "done"
     monkeypatch.delenv(ALLOWED)
+    of_file = (*small, "callbacks.own.target=digitcmp.own.my_callback:Mine", "hydra.run.dir=c")
+    ended = run_cli(*of_file)
+    assert "add --allow-code my_callback.py, with its folder" in ended.err
+    ended = run_cli(*of_file, "--allow-code", "site/my_callback.py")
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "c" / "mine.txt").read_text() == "done"
+    monkeypatch.delenv(ALLOWED)
     hydras = "+hydra.callbacks.log._target_=hydra.experimental.callbacks.LogJobReturnCallback"
     ended = run_cli(*small, "--multirun", "+callbacks.mine={}", hydras, "hydra.sweep.dir=b", "report=false")
     assert ended.code == 0, ended.err

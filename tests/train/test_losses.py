@@ -5,9 +5,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from digitcmp.errors import ConfigError
 from digitcmp.model.network import Outputs
 from digitcmp.train.evaluate import decide
-from digitcmp.train.losses import Extras, balanced, comparison_loss, contrastive, digit_loss, total_loss, triplet
+from digitcmp.train.losses import (
+    Extras,
+    Term,
+    balanced,
+    checked,
+    comparison_loss,
+    contrastive,
+    digit_loss,
+    total_loss,
+    triplet,
+)
 
 PAIRS = 13
 STACKS = pytest.mark.parametrize("rounds", [1, 3])
@@ -157,3 +168,22 @@ def test_balanced_answers_weigh_the_same(rounds: int) -> None:
     logits = normal(rounds, 40, 3)
     expected = (by_pair * F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view(rounds, 40)).mean(dim=1)
     torch.testing.assert_close(comparison_loss(logits, target, classes=weights), expected)
+
+
+@STACKS
+@pytest.mark.parametrize(
+    ("term", "told"),
+    [
+        (lambda embeddings, *_: embeddings.square().mean(), r"gives a tensor \[\]"),
+        (lambda embeddings, *_: embeddings.sum(dim=(2, 3)), r"gives a tensor \[\d, 13\]"),
+        (lambda embeddings, *_: embeddings.mean(dim=(1, 2, 3))[:, None], r"gives a tensor \[\d, 1\]"),
+        (lambda *_: 0.5, "gives float"),
+    ],
+)
+def test_a_term_is_a_loss_for_each_round(rounds: int, term: Term, told: str) -> None:
+    """One number for all rounds would train each of them by the digits of the others, where they are stacked."""
+    embeddings, digits = normal(rounds, PAIRS, 2, 4), classes(10, rounds, PAIRS, 2)
+    right = checked("right", lambda embeddings, *_: embeddings.square().mean(dim=(1, 2, 3)))
+    assert right(embeddings, digits, 1.0).shape == (rounds,)
+    with pytest.raises(ConfigError, match=f"loss.terms: mine {told}; it is to give a loss for each of S rounds, here \\[{rounds}\\]"):
+        checked("mine", term)(embeddings, digits, 1.0)
