@@ -193,6 +193,24 @@ def test_without_javascript(url: str) -> None:
 
 
 @needs_chromium
+@pytest.mark.parametrize("width", [390, 1200])
+def test_names_of_rows_are_off_the_points(width: int, tmp_path: Path) -> None:
+    """Beside their rows where there is room, else above them, short ones and long ones: under no round, box or interval."""
+    for number, batch in enumerate((100, 1_000)):
+        rounds = {seed: 0.8 + ((seed * 7 + number) % 10) / 100 for seed in range(10)}
+        write_run(tmp_path / "short" / str(number), rounds, configuration(batch_size=batch))
+        write_run(tmp_path / "long" / str(number), rounds, configuration(model__name=f"a_network_with_a_name_of_some_length_{batch}"))
+    off = """rows => rows.map((row) => {
+      const name = row.querySelector("text").getBBox(), others = [...row.querySelectorAll(":scope > :not(text)")].map((one) => one.getBBox());
+      if (others.every((one) => one.x >= name.x + name.width)) return "beside";
+      return others.every((one) => one.y >= name.y + name.height - 3) ? "above" : "upon";
+    })"""
+    for folder, where in (("short", "beside"), ("long", "above")):
+        with browsing(make_report([tmp_path / folder]).path.as_uri(), width) as (page, _):
+            assert page.locator("#distribution .chart g[data-of], #differences .chart g[data-of]").evaluate_all(off) == [where] * 3
+
+
+@needs_chromium
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     """In tables, figures and data; the policy of the page would keep them from running, and has nothing to say here."""
     for number, seeds in enumerate(({0: 0.8, 1: 0.9}, {0: 0.7, 1: None})):

@@ -1,7 +1,8 @@
 
 "use strict";
 const SVG = "http://www.w3.org/2000/svg";
-const HEIGHT = 300, ROW = 44, LEFT = 50, RIGHT = 14, TOP = 10, BOTTOM = 38;  // pixels
+const HEIGHT = 300, ROW = 34, NAMED = 48, LEFT = 50, RIGHT = 14, TOP = 10, BOTTOM = 38;  // pixels; NAMED: a row with its name above it
+const LETTER = 6.8, BESIDE = 0.36;  // pixels of a letter of a name; the share of a chart's width that names have beside their rows
 const COLOURS = 7, DASHES = ["", "7 4", "7 3 2 3", "2 3", "7 3 2 2 2 2", "12 4", "5 2 1 2"];  // as the static figures have them
 const TOLD = 10, NEAR = 14;  // lines of a tip; pixels from the pointer to a point that it is about
 const TOGETHER = 6;  // so many bands are told apart; of more, that of the configuration whose name the pointer is at is shown
@@ -41,10 +42,11 @@ function shown(value, unit, sign = false, decimals = data.metric.decimals) {
 
 // axes of a chart: what turns values into pixels, and their lines and numbers
 function axes(width, height, across, up, labels) {
-  const x = (value) => LEFT + (value - across[0]) / (across[1] - across[0] || 1) * (width - LEFT - RIGHT);
+  const left = labels.left ?? LEFT;
+  const x = (value) => left + (value - across[0]) / (across[1] - across[0] || 1) * (width - left - RIGHT);
   const y = (value) => height - BOTTOM - (value - up[0]) / (up[1] - up[0] || 1) * (height - TOP - BOTTOM);
   const drawn = shape("g");
-  for (const value of ticks(...across, width / 80)) {
+  for (const value of ticks(...across, width / (labels.apart ?? 80))) {
     if (labels.whole && value % 1) continue;
     drawn.append(shape("line", {class: "grid", x1: x(value), x2: x(value), y1: TOP, y2: height - BOTTOM}));
     drawn.append(shape("text", {x: x(value), y: height - BOTTOM + 15, "text-anchor": "middle"}, labels.across(value)));
@@ -53,7 +55,7 @@ function axes(width, height, across, up, labels) {
     drawn.append(shape("line", {class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value)}));
     drawn.append(shape("text", {x: LEFT - 6, y: y(value) + 4, "text-anchor": "end"}, labels.up(value)));
   }
-  drawn.append(shape("text", {x: (LEFT + width - RIGHT) / 2, y: height - 6, "text-anchor": "middle"}, labels.title));
+  drawn.append(shape("text", {x: (left + width - RIGHT) / 2, y: height - 6, "text-anchor": "middle"}, labels.title));
   return {x, y, drawn};
 }
 
@@ -80,7 +82,7 @@ function lineChart(box, width, name, lines, look) {
   const across = kept.zoom[name] && kept.zoom[name][0] < whole[1] ? kept.zoom[name] : look.bars ? [whole[0] - 0.4, whole[1] + 0.4] : whole;
   const within = places.filter((one) => one >= across[0] && one <= across[1]), seen = (line, at) => line.x[at] >= across[0] && line.x[at] <= across[1];
   const values = lines.flatMap((line) => [line.y, line.low, line.high].flatMap((side) => side.filter((one, at) => one !== null && seen(line, at))));
-  const {x, y, drawn} = axes(width, HEIGHT, across, range(values, limits()), {title: look.title, whole: true, across: brief, up: withUnit});
+  const {x, y, drawn} = axes(width, HEIGHT, across, range(values, limits()), {title: look.title, whole: true, across: brief, up: withUnit, apart: look.bars ? 24 : 80});
   const plot = shape("g", {"clip-path": `url(#inside-${name})`, class: lines.length > TOGETHER ? "many" : "few"}, ...(look.chance ? chanceLine(y, width) : []), ...lines.map((line) => trace(line, x, y, look.bars)));
   const inside = shape("clipPath", {id: `inside-${name}`}, shape("rect", {x: LEFT, y: TOP - 4, width: width - LEFT - RIGHT, height: HEIGHT - TOP - BOTTOM + 8}));
   const picture = shape("svg", {width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": look.told}, inside, drawn, plot);
@@ -148,21 +150,25 @@ function select(picture, name, x, at) {
   picture.addEventListener("dblclick", () => { delete kept.zoom[name]; draw(); });
 }
 
-// a row per configuration: its rounds as points, and on them a box or a bar
+// a row per configuration: its rounds as points, and on them a box or a bar; its name beside it, or above where there is no room
 function rowChart(box, width, rows, look) {
-  const height = TOP + ROW * rows.length + BOTTOM, values = rows.flatMap((row) => [...row.dots.map(([, value]) => value), ...row.ends]);
+  const labels = rows.map((row) => data.configurations[row.of].label), longest = LETTER * Math.max(...labels.map((label) => label.length));
+  const beside = longest <= BESIDE * width, left = beside ? Math.max(LEFT, longest + 16) : 24, tall = beside ? ROW : NAMED;
+  const height = TOP + tall * rows.length + BOTTOM, values = rows.flatMap((row) => [...row.dots.map(([, value]) => value), ...row.ends]);
   const [low, high] = range([...values, ...(look.zero ? [0] : [])], look.limits), room = (high - low) * 0.06;  // for what is infinite, at the edge
   const ends = [values.includes(-Infinity) ? low - room : low, values.includes(Infinity) ? high + room : high];
-  const {x: within, drawn} = axes(width, height, ends, [0, 1], {title: look.title, across: look.tick}), x = (value) => within(clamp(value, ...ends));
+  const {x: within, drawn} = axes(width, height, ends, [0, 1], {title: look.title, across: look.tick, left}), x = (value) => within(clamp(value, ...ends));
   const upright = (value, kind) => shape("line", {class: kind, x1: x(value), x2: x(value), y1: TOP, y2: height - BOTTOM});
   const chance = look.zero ? null : data.metric.chance;
   if (look.zero) drawn.append(upright(0, "axis"));
-  if (chance !== null && chance > low && chance < high) drawn.append(upright(chance, "chance"), shape("text", {x: x(chance) + 3, y: height - BOTTOM - 4}, "chance"));
+  if (chance !== null && chance > low && chance < high) drawn.append(upright(chance, "chance"), shape("text", {x: x(chance) + 3, y: height - BOTTOM - 4}, `chance ${chance.toFixed(1)} ${data.metric.unit}`));
   const picture = shape("svg", {width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": look.told}, drawn), points = [], marks = shape("g");
   rows.forEach((row, index) => {
-    const top = TOP + ROW * index, middle = top + 29, label = data.configurations[row.of].label, letters = Math.floor((width - LEFT) / 6.6);
+    const top = TOP + tall * index, middle = top + tall - 17, label = labels[index], letters = Math.floor((width - RIGHT) / LETTER);
     const dots = row.dots.map(([seed, value], at) => ({seed, value, of: row.of, x: x(value), y: middle + 20 * ((at + 1) * GOLDEN % 1 - 0.5)}));
-    const text = shape("text", {class: "row", x: LEFT, y: top + 13}, label.length > letters ? `${label.slice(0, letters - 1)}…` : label);
+    if (!beside && index) drawn.append(shape("line", {class: "grid", x1: 0, x2: width, y1: top, y2: top}));
+    const place = beside ? {x: left - 10, y: middle + 4, "text-anchor": "end"} : {x: 8, y: top + 13};
+    const text = shape("text", {class: "row", ...place}, label.length > letters ? `${label.slice(0, letters - 1)}…` : label);
     const spots = shape("path", {class: "dots", "stroke-width": dots.length > 200 ? 3 : 5, d: dots.map((dot) => `M${dot.x.toFixed(1)},${dot.y.toFixed(1)}h0`).join("")});
     picture.append(shape("g", {class: colour(row.of), "data-of": row.of}, text, spots, ...row.over(x, middle)));
     points.push(...dots);
