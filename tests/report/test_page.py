@@ -201,9 +201,10 @@ def test_names_of_rows_are_off_the_points(width: int, tmp_path: Path) -> None:
         write_run(tmp_path / "short" / str(number), rounds, configuration(batch_size=batch))
         write_run(tmp_path / "long" / str(number), rounds, configuration(model__name=f"a_network_with_a_name_of_some_length_{batch}"))
     off = """rows => rows.map((row) => {
-      const name = row.querySelector("text").getBBox(), others = [...row.querySelectorAll(":scope > :not(text)")].map((one) => one.getBBox());
-      if (others.every((one) => one.x >= name.x + name.width)) return "beside";
-      return others.every((one) => one.y >= name.y + name.height - 3) ? "above" : "upon";
+      const name = row.querySelector("text").getBBox();
+      const marks = [...row.querySelectorAll(":scope > :not(text)")].map((one) => one.getBBox());
+      if (marks.every((one) => one.x >= name.x + name.width)) return "beside";
+      return marks.every((one) => one.y >= name.y + name.height - 3) ? "above" : "upon";
     })"""
     for folder, where in (("short", "beside"), ("long", "above")):
         with browsing(make_report([tmp_path / folder]).path.as_uri(), width) as (page, _):
