@@ -10,13 +10,15 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
-from digitcmp.config.schema import CHOSEN_BY, GROUP_SCHEMAS, Config
+from digitcmp.config.schema import CHOSEN_BY, GROUP_SCHEMAS, Config, DataConfig
 from digitcmp.config.schema.key import MISSING
 from digitcmp.files import shipped
 
 ASKED = ["data.source", "data.fingerprint", "data.target"]  # keys that say of which images what is asked
 TESTED = [*ASKED, "data.test_pairs", "data.seed"]  # keys that make the test pairs of a seed
-VALIDATED = [*ASKED, "data.train_pairs", "data.val_pairs", "data.seed", "data.fold", "data.imbalance"]  # and its validation pairs
+TRAINED = ["data.source", "data.fingerprint", "data.train_pairs", "data.val_pairs", "data.seed", "data.fold", "data.imbalance"]
+TRAINED += ["data.label_noise"]  # its training pairs
+VALIDATED = [*ASKED, "data.train_pairs", "data.val_pairs", "data.seed", "data.fold", "data.imbalance"]  # its validation pairs
 MEASURED_BY = {"train_": (ASKED, "data"), "val_": (VALIDATED, "validation pairs"), "seconds": ([], "")}  # by how a column begins
 
 
@@ -24,6 +26,12 @@ def pairs_of(column: str) -> tuple[list[str], str]:
     """The keys that make what a column of the rounds is measured on for a seed, and what that is, in words: rounds of equal seeds that
     differ in one of them cannot be compared by it."""
     return next((found for begin, found in MEASURED_BY.items() if column.startswith(begin)), (TESTED, "test pairs"))
+
+
+@cache
+def data_defaults() -> dict[str, Any]:
+    """The keys of `data`, in full, with their defaults, where they have one: what configurations of earlier versions mean without them."""
+    return {f"data.{item.name}": item.default for item in fields(DataConfig) if item.default not in (None, NO_DEFAULT, MISSING)}
 
 
 def configuration(config: Config) -> dict[str, Any]:

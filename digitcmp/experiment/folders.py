@@ -11,6 +11,7 @@ from digitcmp.errors import RunError, shortened
 from digitcmp.experiment.records import FOLDER
 
 SKIPPED = {"summary", ".hydra"}  # folders that hold no runs
+PREVIEW = "preview.json"  # in the folder of one, which is of a run or of a sweep (digitcmp.experiment.preview)
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -79,6 +80,11 @@ def is_loop(folder: Path, seen: set[Path]) -> bool:
         return True
     seen.add(target)
     return False
+
+
+def is_preview(run: Path) -> bool:
+    """Whether a run is a preview, or one of its runs, which are no results."""
+    return any((folder / PREVIEW).is_file() for folder in (run.absolute(), *run.absolute().parents))
 
 
 def natural(text: str) -> list[tuple[int, float | str]]:

@@ -19,6 +19,7 @@ from digitcmp.config.composed import from_record
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.counting import counted
 from digitcmp.experiment.about import read_about
+from digitcmp.experiment.folders import PREVIEW
 from digitcmp.experiment.pace import Pace, measure
 from digitcmp.experiment.plan import in_all
 from digitcmp.experiment.records import Record
@@ -26,7 +27,7 @@ from digitcmp.experiment.store import network_path, read_run_records
 from digitcmp.files import write_whole
 from digitcmp.passwords import without_passwords
 
-FILE, SUFFIX = "preview.json", "-preview"
+SUFFIX = "-preview"
 ROUNDS, EPOCHS, TRIALS = 2, 2, 4
 
 
@@ -98,12 +99,12 @@ def make_whole(command: str, configs: Sequence[Config], parts: Iterable[Part], m
 
 def write(whole: Whole, folder: Path) -> None:
     """Put it on record in the preview's folder. Raises RunError when it cannot be written."""
-    write_whole(folder / FILE, json.dumps(asdict(whole), indent=2) + "\n")
+    write_whole(folder / PREVIEW, json.dumps(asdict(whole), indent=2) + "\n")
 
 
 def read(folder: Path) -> Whole:
     """What is on record there."""
-    found: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((folder / PREVIEW).read_text(encoding="utf-8"))
     return Whole(**{**found, "parts": [Part(**part) for part in found["parts"]]})
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
 from math import ceil, log2
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from digitcmp.config.identity import TESTED
-from digitcmp.config.schema import DataConfig
+from digitcmp.config.identity import TESTED, TRAINED, data_defaults
 from digitcmp.counting import are, counted, some
+from digitcmp.experiment.folders import PREVIEW
 from digitcmp.report.frames import Sweep
 from digitcmp.report.texts import TEXT
 
-PREVIEW = "preview.json"  # in the folder of one (digitcmp.experiment.preview)
 DRAWN = 24  # configurations in a figure
 ALPHA = 0.05  # of the tests
 SAME = ["digitcmp", "torch", "git_commit", "git_dirty", "engine", "device", "platform"]  # what one report should not mix
-TRAINED = ["data.source", "data.fingerprint", "data.train_pairs", "data.val_pairs", "data.seed", "data.fold", "data.imbalance"]
-TRAINED += ["data.label_noise"]  # what makes its training pairs
 CHOSEN = "validation accuracies of the best epoch, chosen on the same pairs (stopping.best, stopping.patience), are too high"
 UNFINISHED = {"running": "still running (or killed)", "interrupted": "interrupted", "pruned": "ended early by a search"}
 
@@ -40,9 +36,8 @@ def cautions(sweep: Sweep, rounds: pd.DataFrame, known: pd.DataFrame, table: pd.
 
 def data_keys(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """The columns of a frame, of these keys of `data`, with the defaults where the configuration of an earlier version has no such key."""
-    defaults = {f"data.{item.name}": item.default for item in fields(DataConfig) if item.default not in (None, MISSING, "???")}
     there = frame[[key for key in keys if key in frame]]
-    return there.fillna({key: value for key, value in defaults.items() if key in there})
+    return there.fillna({key: value for key, value in data_defaults().items() if key in there})
 
 
 def with_best_weights(known: pd.DataFrame) -> list[str]:

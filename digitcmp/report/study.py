@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from digitcmp.auto.sequential import Plan
-from digitcmp.config.identity import TESTED, pairs_of
+from digitcmp.config.identity import TESTED, TRAINED, pairs_of
 from digitcmp.counting import some
 from digitcmp.errors import RunError
 from digitcmp.report import statistics
-from digitcmp.report.cautions import CHOSEN, DRAWN, TRAINED, cautions, data_keys, with_best_weights
+from digitcmp.report.cautions import CHOSEN, DRAWN, cautions, data_keys, with_best_weights
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.factorial import Effects, find_design, find_effects
 from digitcmp.report.folds import pooled

@@ -3,15 +3,17 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
+from digitcmp.config.identity import TRAINED, data_defaults, flat, pairs_of
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.beats import Beat, is_dead, read_beats
-from digitcmp.experiment.folders import SKIPPED, each_once, is_loop, natural, near
+from digitcmp.experiment.folders import SKIPPED, each_once, is_loop, is_preview, natural, near
 from digitcmp.experiment.published import read_records
 from digitcmp.train.results import RoundRow, accuracy_of
 
@@ -110,10 +112,25 @@ class FolderStatus:
         lengths += [self.epochs] * min(self.unbegun, 1)
         return 60 * self.pace / fmean(lengths) if self.pace and lengths else None
 
+    @cached_property
+    def ranked(self) -> list[RunStatus]:
+        """The runs that have come to an accuracy, the highest first; without previews, which are no results."""
+        there = [run for run in self.runs if run.accuracy is not None and not is_preview(run.folder)]
+        return sorted(there, key=lambda run: run.accuracy or 0.0, reverse=True)
+
+    @cached_property
+    def unlike(self) -> list[str]:
+        """In what the data of these runs differ, so that none of them is the best: keys, or the pairs that accuracies are measured on."""
+        if len({run.measured for run in self.ranked}) > 1:
+            return ["the pairs that accuracies are measured on"]
+        keys = dict.fromkeys(key for run in self.ranked[:1] for key in (*pairs_of(f"{run.measured}_accuracy")[0], *TRAINED))
+        data = [data_defaults() | flat(run.about["configuration"]) for run in self.ranked]
+        return [key for key in keys if len({repr(one.get(key)) for one in data}) > 1]
+
     @property
     def best(self) -> RunStatus | None:
-        """The run with the highest accuracy so far."""
-        return max((run for run in self.runs if run.accuracy is not None), key=lambda run: run.accuracy or 0.0, default=None)
+        """The run with the highest accuracy so far; None before any, and where they are not of the same data."""
+        return self.ranked[0] if self.ranked and not self.unlike else None
 
 
 def read_status(folder: Path) -> FolderStatus:

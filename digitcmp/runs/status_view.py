@@ -62,6 +62,8 @@ def render(status: FolderStatus, most: int = MOST, now: str = "", width: int = 8
         measured = {"test": "test", "val": "validation"}[best.measured]
         of = f"mean of {best.done} rounds" if best.done > 1 else "one round"
         parts.append(labelled("best     ", f"{best.accuracy:.2%} {measured} accuracy, {of}: {seen_from(best.folder, status.folder)}"))
+    elif status.unlike:
+        parts.append(labelled("best     ", f"none is named, as the runs differ in {', '.join(status.unlike)}", ""))
     stopped = sorted(beat.process for beat in status.processes.values() if beat.is_stopped)
     parts += [labelled("stopped  ", f"process {number} (kill -CONT {number}: goes on)", "yellow") for number in stopped]
     slow = [(seen_from(run.folder, status.folder), one) for run in status.runs for one in run.running if one.slow]

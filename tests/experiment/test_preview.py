@@ -157,6 +157,6 @@ def test_preview_without_a_finished_round(tmp_path: Path, capsys: pytest.Capture
     preview.write(Whole("python -m digitcmp", [Part(["gone"], 1, 10, 5)], 2, most=False), tmp_path)
     preview.tell(tmp_path, Terminal())
     assert "10 rounds, 5 epochs each: for how long cannot be told" in capsys.readouterr().out
-    assert json.loads((tmp_path / preview.FILE).read_text())["workers"] == 2
+    assert json.loads((tmp_path / preview.PREVIEW).read_text())["workers"] == 2
     assert preview.shortened(compose_config("rounds=1", "epochs=1", "preview=true")).epochs == 1
     assert preview.shortened(compose_config("epochs=9")).epochs == 9

@@ -32,7 +32,7 @@ from digitcmp.terminal import Terminal
 from digitcmp.train.results import EpochRow
 from tests.conftest import ROOT, Ended, compose_config
 from tests.experiment.made import EPOCH, train_run
-from tests.report.made import write_run
+from tests.report.made import configuration, write_run
 
 TINY = ["epochs=3", "data.train_pairs=100", "data.test_pairs=100"]
 ENGINES = [["engine=serial"], ["engine=processes", "workers=2"], ["engine=stacked"]]
@@ -318,6 +318,23 @@ def test_runs_of_one_name(tmp_path: Path, run_main: Main, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path / "a" / "x")
     assert "one round: x" in run_main(cli.main, "status", ".").out
     assert re.search(r"80.00 % +x$", run_main(cli.main, "ls", ".").out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "key", ["data.source", "data.fingerprint", "data.target", "data.test_pairs", "data.train_pairs", "data.label_noise"]
+)
+def test_best_of_the_same_data(tmp_path: Path, key: str, run_main: Main) -> None:
+    """Alone is named: accuracies on other data are not ranked, whatever a run of an earlier version leaves out; previews never win."""
+    for name, accuracy in (("a", 0.8), ("b", 0.9)):
+        write_run(tmp_path / name, {0: accuracy})
+    write_run(tmp_path / "c", {0: 0.85}, configuration(data__label_noise=0.0))
+    write_run(tmp_path / "x-preview" / "deep" / "p", {0: 0.99})
+    (tmp_path / "x-preview" / "preview.json").write_text("{}")
+    assert "90.00% test accuracy, one round: b" in run_main(cli.main, "status", tmp_path).out
+    assert read_status(tmp_path / "x-preview").best is None
+    write_run(tmp_path / "d", {0: 0.7}, configuration(**{key.replace(".", "__"): "other"}))
+    assert f"none is named, as the runs differ in {key}\n" in run_main(cli.main, "status", tmp_path).out
+    assert json.loads(run_main(cli.main, "status", tmp_path, "--json").out)["best"] is None
 
 
 def test_bad_folders(tmp_path: Path, run_main: Main) -> None:
