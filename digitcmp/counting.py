@@ -1,4 +1,4 @@
-"""How many there are of something, in words."""
+"""How many there are of something, and how large it is, in words."""
 
 from collections.abc import Iterable
 
@@ -29,6 +29,14 @@ def some(items: Iterable[str], between: str = ", ") -> str:
     """a, b, c and 2 more."""
     names = list(items)
     return between.join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def in_bytes(size: float) -> str:
+    """A size as people say it."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.{0 if unit == 'kB' else 1}f} {unit}"
+    return f"{size:.0f} B"
 
 
 def seeds_of(seeds: Iterable[int]) -> str:

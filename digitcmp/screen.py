@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -45,11 +46,30 @@ def wrapped(text: str, most: int, first: str, others: str) -> str:
 
 
 def sentence(text: str, most: int) -> str:
-    """A sentence in lines of at most so many columns that end between words; long words (paths) stay whole, and so does a command."""
+    """A sentence in lines of at most so many columns that end between words; long ones (paths) stay whole, commands are `continued`."""
     if len(text) <= most:
         return text
     said, *commands = COMMAND.split(text)
-    return "\n".join([textwrap.fill(said, most, break_long_words=False, break_on_hyphens=False), *commands])
+    lines = [textwrap.fill(said, most, break_long_words=False, break_on_hyphens=False)]
+    return "\n".join([*lines, *(continued(command, most) for command in commands)])
+
+
+def continued(command: str, most: int, lead: int = 0) -> str:
+    """A command in lines of at most so many columns, which a shell reads as the one that it is: they end between its arguments. lead:
+    columns in front of it, and of what goes on. What a shell would not read as it stands stays whole."""
+    try:
+        first, *others = map(shlex.quote, shlex.split(command))
+    except ValueError:
+        return command
+    if lead + len(command) <= most or " ".join([first, *others]) != command:
+        return command
+    lines = [first]
+    for word in others:
+        if lead + len(f"{lines[-1]} {word} \\") > most:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}"
+    return f" \\\n{'':{lead}}".join(lines)
 
 
 def complain(text: str) -> None:

@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from digitcmp.inert import line, visible
-from digitcmp.screen import sentence
+from digitcmp.screen import continued, sentence
 from digitcmp.session import in_notebook
 
 PIPE_CLOSED = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1  # the exit code of a program that a closed pipe ends
@@ -43,7 +43,8 @@ class Terminal(Console):
 
 
 class Name(Text):
-    """The name of a run or of a row, however it came about; where it is too long for a line, that ends after a comma or a blank."""
+    """The name of a run or of a row, however it came about; where it is too long for a line, that ends after a comma or a blank, but for
+    one behind a colon."""
 
     def __init__(self, text: str, style: str = "") -> None:
         super().__init__(line(text), style)
@@ -51,7 +52,7 @@ class Name(Text):
     def wrap(self, console: Console, width: int, **options: Any) -> Lines:
         """Its lines, of at most so many columns; called by rich. A part that is longer than a line by itself is folded."""
         ends, start, end = list[int](), 0, 0
-        for part in re.findall(r"[^,\s]*(?:[,\s]+|$)", self.plain):
+        for part in re.findall(r"(?:[^,\s]|(?<=:)\s)*(?:[,\s]+|$)", self.plain):
             if end > start and cell_len(self.plain[start:end] + part.rstrip()) > width:
                 ends.append(start := end)
             end += len(part)
@@ -68,8 +69,21 @@ def takes_back(console: Console) -> bool:
 
 
 def say(console: Console, text: str, lead: str = "", style: str = "dim") -> None:
-    """A line of text from outside, however long the terminal's lines are, after a word of ours in this style."""
-    console.print(Text.assemble((lead, style), line(text)), soft_wrap=True)
+    """A line of text from outside, however long the terminal's lines are, after a word of ours in this style; in a terminal, a command is
+    `continued`."""
+    whole = line(text)
+    if console.is_terminal and whole.startswith("python -m "):
+        whole = continued(whole, console.width, len(lead))
+    console.print(Text.assemble((lead, style), whole), soft_wrap=True)
+
+
+def say_parts(console: Console, text: str, lead: str = "", style: str = "dim") -> None:
+    """As `say`, for what may be long: in a terminal, its lines end after a comma or a blank, and what goes on is indented."""
+    shown: Text = Name(text)
+    if console.is_terminal:
+        parts = shown.wrap(console, max(1, console.width - len(lead) - 2))
+        shown = Text("\n" + " " * (len(lead) + 2)).join(parts)
+    console.print(Text.assemble((lead, style), shown), soft_wrap=True)
 
 
 def tell(console: Console, text: str, lead: str = "", style: str = "yellow") -> None:

@@ -3,6 +3,7 @@
 import argparse
 import fcntl
 import os
+import shlex
 import struct
 import subprocess
 import sys
@@ -31,16 +32,34 @@ def test_a_wrapped_line_loses_nothing_and_fits(line: str, most: int) -> None:
 
 @given(WORDS, st.integers(20, 80), st.booleans())
 def test_a_sentence_ends_its_lines_between_words(words: str, most: int, commanded: bool) -> None:
-    """Whatever is longer than a line stays whole, and so does a command, in a line of its own."""
+    """Whatever is longer than a line stays whole; a command has lines of its own, which a shell joins."""
     command = "python -m digitcmp --multirun model=net1,net2 hydra.sweep.dir=outputs/a_folder_of_mine"
     folded = screen.sentence(f"{words}, as in: {command}" if commanded else words, most)
-    *lines, last = folded.split("\n")
+    lines = folded.split("\n")
     if commanded:
-        assert last == command
-    else:
-        lines.append(last)
+        place = next(index for index, line in enumerate(lines) if line.startswith("python"))
+        assert "\n".join(lines[place:]).replace(" \\\n", " ") == command
+        lines = lines[:place]
     assert " ".join(lines) == (f"{words}, as in:" if commanded else words)
     assert max(map(len, lines)) <= most
+
+
+@given(st.lists(st.text("ab1=,' \"\\[{é", max_size=12), max_size=12), st.integers(20, 80), st.integers(0, 15))
+def test_a_command_is_broken_between_arguments(words: list[str], most: int, lead: int) -> None:
+    """A shell reads the same from the lines; only an argument that is too long by itself makes one longer than the terminal."""
+    arguments = ["python", "-m", "digitcmp", *words]
+    folded = screen.continued(shlex.join(arguments), most, lead)
+    assert shlex.split(folded.replace("\\\n", "")) == arguments
+    first, *others = folded.split("\n")
+    for line in [" " * lead + first, *others]:
+        assert len(line) <= most or len(shlex.split(line.removesuffix("\\"))) == 1
+        assert line.startswith(" " * lead)
+
+
+@pytest.mark.parametrize("text", ["python -m digitcmp model='net1", "python -m digitcmp x=1  (in outputs/a folder; that of the sweep)"])
+def test_what_no_shell_would_read_stays_whole(text: str) -> None:
+    """Words around a command, quotes that end nowhere."""
+    assert screen.continued(text, 20) == text
 
 
 @pytest.mark.parametrize(("columns", "expected"), [(30, "digitcmp: model=wns: there is\r\nno such choice\r\n"), (0, "choice\r\n")])

@@ -17,7 +17,7 @@ from rich.console import Console
 from digitcmp import terminal
 from digitcmp.config.composed import from_record
 from digitcmp.config.schema import AUTO, Config
-from digitcmp.counting import counted
+from digitcmp.counting import counted, in_bytes
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.folders import PREVIEW
 from digitcmp.experiment.pace import Pace, measure
@@ -165,11 +165,3 @@ def size_of(records: dict[Path, list[Record]]) -> Size | None:
 def bytes_of(path: Path) -> int:
     """The size of a file; 0 where there is none."""
     return path.stat().st_size if path.is_file() else 0
-
-
-def in_bytes(size: float) -> str:
-    """A size as people say it."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size / 1e3:.0f} kB"

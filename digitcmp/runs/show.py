@@ -1,7 +1,7 @@
 """One run in words: what it is, what made it, what it came to, what it left; and the end of its log."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -9,7 +9,7 @@ from rich.console import Console
 
 from digitcmp.config.identity import beyond, defaults, flat
 from digitcmp.config.schema import Config
-from digitcmp.counting import counted
+from digitcmp.counting import counted, in_bytes
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.published import is_published
@@ -19,8 +19,8 @@ from digitcmp.runs.facts import MEASURED, made_by
 from digitcmp.runs.listing import shown
 from digitcmp.runs.notes import read_notes
 from digitcmp.runs.status import RunStatus, read_run
-from digitcmp.runs.status_view import at_work, labelled
-from digitcmp.terminal import say
+from digitcmp.runs.status_view import at_work
+from digitcmp.terminal import say, say_parts
 
 PLACE = ["hosts", "device", "engine", "workers", "torch", "digitcmp", "python", "git_commit", "git_dirty", "changes", "plugins"]
 PLACE += ["started", "finished"]
@@ -43,22 +43,35 @@ def print_run(directory: Path, console: Console) -> None:
     about, values = run.about, flat(run.about["configuration"])
     changed = flat(beyond(defaults(Config, about["configuration"]), about["configuration"]))  # of a layer, too
     for label, text in lines_about(run):
-        console.print(labelled(f"{label:<14}", text), soft_wrap=True)
+        (say if label in ("run", "command") else say_parts)(console, text, f"{label:<14}")
     headed(console, "results", (f"{name:<16}{text}" for name, text in results(run)))
     headed(console, "configuration", (f"{key}={shown(value)}" for key, value in changed.items()))
-    say(console, ", ".join(f"{key}={shown(value)}" for key, value in values.items() if key not in changed), "  and as usual: ")
+    usual = [f"{key}={shown(value)}" for key, value in values.items() if key not in changed]
+    headed(console, "and as usual", in_lines(usual, console.width - 2))
     told = {**about, **made_by(about)}
     headed(console, "made by", (f"{name:<16}{shown(told[name])}" for name in PLACE if told.get(name) is not None))
     for name, value in {**(about.get("hardware") or {}), **(about.get("platform") or {})}.items():
-        say(console, f"{name:<16}{shown(value)}", "  ")
-    headed(console, "files", (f"{size:>12,}  {name}" for name, size in files(directory)))
+        say_parts(console, f"{name:<16}{shown(value)}", "  ")
+    headed(console, "files", (f"{in_bytes(size):>8}  {name}" for name, size in files(directory)))
 
 
 def headed(console: Console, title: str, texts: Iterator[str]) -> None:
     """Lines of text under a heading."""
     console.print(title, style="bold")
     for text in texts:
-        say(console, text, "  ")
+        say_parts(console, text, "  ")
+
+
+def in_lines(items: Iterable[str], most: int) -> Iterator[str]:
+    """These with commas between them, in lines of at most so many columns, which none of them is broken by."""
+    text = ""
+    for item in items:
+        if text and len(f"{text}, {item},") > most:
+            yield f"{text},"
+            text = ""
+        text += f", {item}" if text else item
+    if text:
+        yield text
 
 
 def lines_about(run: RunStatus) -> Iterator[tuple[str, str]]:
@@ -81,16 +94,17 @@ def results(run: RunStatus) -> Iterator[tuple[str, str]]:
     for name in MEASURED:
         values = [value for row in run.rows if row.status == "done" and (value := getattr(row, name)) is not None]
         if values:
-            deviation = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
-            yield name, f"{fmean(values):.4f}{deviation}"
+            scale, digits, unit = (100, 2, " %") if name.endswith("accuracy") else (1, 4, "")
+            deviation = f" ± {scale * stdev(values):.{digits}f}" if len(values) > 1 else ""
+            yield name, f"{scale * fmean(values):.{digits}f}{deviation}{unit}"
     for row in run.rows:
         if row.status == "failed":
             yield f"seed {row.seed}", f"failed: {row.error}"
 
 
 def files(directory: Path) -> Iterator[tuple[str, int]]:
-    """The files of a run with their bytes; what lies in its folders together."""
-    for path in sorted(directory.iterdir()):
+    """The files of a run with their bytes, but for its lock; what lies in its folders together."""
+    for path in sorted(one for one in directory.iterdir() if one.name != ".lock"):
         if path.is_dir() and not path.is_symlink():
             inner = [one.lstat().st_size for one in path.rglob("*") if one.is_file()]
             yield f"{path.name}/ ({counted(len(inner), 'file')})", sum(inner)

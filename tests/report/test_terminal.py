@@ -17,7 +17,7 @@ from digitcmp.inert import visible
 from digitcmp.report.build import Report
 from digitcmp.report.study import Study, study
 from digitcmp.report.terminal import print_report
-from digitcmp.terminal import Name, Terminal, tell
+from digitcmp.terminal import Name, Terminal, say, say_parts, tell
 from tests.nasty import TEXTS
 from tests.report.made import configuration, write_run
 
@@ -112,6 +112,20 @@ def test_sentences_break_between_words(width: int) -> None:
     assert " ".join(lines) == f"warning: {text}"
     assert all(len(line) <= width or line == path for line in lines)
     assert len(lines) > 1
+
+
+def test_commands_and_lists_in_a_terminal() -> None:
+    """Are broken where one may be, and what goes on is indented; without a terminal each is one line."""
+    command, layers = "python -m digitcmp model=net1 rounds=20", 'tower=[{"channels": 16, "norm": true}]'
+    shown = {}
+    for terminal in (True, False):
+        file = io.StringIO()
+        console = Terminal(file=file, width=30, force_terminal=terminal, color_system=None)
+        say(console, command, "next  ")
+        say_parts(console, layers, "  ")
+        shown[terminal] = file.getvalue()
+    assert shown[False] == f"next  {command}\n  {layers}\n"
+    assert shown[True] == 'next  python -m digitcmp \\\n      model=net1 rounds=20\n  tower=[{"channels": 16,\n    "norm": true}]\n'
 
 
 @many

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from io import StringIO
@@ -147,10 +148,16 @@ def test_show(runs: Path, run_main: Main) -> None:
     """Configuration, provenance, results and files of a run; of what is none, a line."""
     ended = run_main(cli.main, "show", runs / "a")
     assert ended.code == 0
+    assert ".lock" not in ended.out
+    assert re.search(r" [1-9]\d* (B|kB)  run.json\n", ended.out)
+    usual = ended.out.partition("and as usual\n")[2].partition("\nmade by")[0].splitlines()
+    assert max(map(len, usual)) <= 80
+    assert all(re.match(r"  [\w.]+=", line) for line in usual)
+    assert [line[-1] == "," for line in usual] == [True] * (len(usual) - 1) + [False]
     for text in (
         "done: 2 done",
         "python -m digitcmp",
-        "test_accuracy   0.8500 ± 0.0707",
+        "test_accuracy   85.00 ± 7.07 %",
         "model.name=wsn",
         "model.dropout=0.2",
         "run.json",
