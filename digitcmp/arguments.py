@@ -11,6 +11,7 @@ from digitcmp.errors import ConfigError
 from digitcmp.screen import Help
 
 KINDS = {"int": "a whole number", "float": "a number"}
+SOURCES = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--allow-code")  # options that say where things come from
 NUMBER = re.compile(r"-\d*\.?\d")  # a value, not an option
 
 
@@ -49,6 +50,12 @@ class Arguments(argparse.ArgumentParser):
             raise ConfigError(f"{found[1]} {found[3]}: there is no such choice{choices(found[3], found[4])}")
         text = message.removeprefix("argument ")
         raise ConfigError(f"{text[:1].lower()}{text[1:]}; {self.prog} --help says what there is")
+
+
+def sources(words: Sequence[str]) -> list[str]:
+    """The options of a command that say where things come from (SOURCES), as they were typed, with their values."""
+    found = [index for index, word in enumerate(words) if word.partition("=")[0] in SOURCES]
+    return [part for index in found for part in words[index : index + (1 if "=" in words[index] else 2)]]
 
 
 def choices(wrong: str, listed: str) -> str:

@@ -158,7 +158,7 @@ def job(composed: DictConfig) -> float:
         whole.save_model = alone and isinstance(whole.rounds, int) and whole.rounds <= KEPT_ROUNDS
     config = preview.shortened(whole)
     number = None if alone else job_of(Path(settings.sweep.dir), int(settings.job.num))
-    run = Run(config, Path(settings.runtime.output_dir), command_of(settings.overrides.task), number)
+    run = Run(config, Path(settings.runtime.output_dir), command_of(settings.overrides, alone), number)
     if alone:
         print_untrained([run], console)
         print_resumed([run], console)

@@ -7,13 +7,13 @@ from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from digitcmp.arguments import SOURCES
 from digitcmp.config.sizes import MOST_JOBS as MOST
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.given import shown
 from digitcmp.plugins.jobs import as_text
 
 Overrides = Mapping[str, Any] | Sequence[str]
-OPTIONS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--allow-code")  # those that say where things come from
 DEEPEST = 20  # dictionaries within each other
 SCALARS = (str, bool, Integral, Real, PurePath, type(None))
 
@@ -50,8 +50,8 @@ def check_options(arguments: Iterable[str]) -> None:
         option = argument.partition("=")[0]
         if option in ("--multirun", "-m", "--run", "-r"):
             raise ConfigError(f"{argument}: this is said by the call: digitcmp.run for one run, digitcmp.sweep for many")
-        if option.startswith("-") and option not in OPTIONS:
-            raise ConfigError(f"{argument}: this is for the command line; a call takes overrides, and {', '.join(OPTIONS)}")
+        if option.startswith("-") and option not in SOURCES:
+            raise ConfigError(f"{argument}: this is for the command line; a call takes overrides, and {', '.join(SOURCES)}")
 
 
 def leaves(overrides: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -19,6 +19,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from digitcmp.arguments import sources
 from digitcmp.config.allowed import allowed
 from digitcmp.config.composed import typed
 from digitcmp.config.identity import configuration, configuration_hash, flat
@@ -121,7 +122,7 @@ def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: 
         directory = folder / below
         if not Path(os.path.normpath(directory)).is_relative_to(os.path.normpath(folder)):
             raise RunError(f"hydra.sweep.subdir={below}: this leads out of the sweep's folder, whose report would be without it")
-        job = Job(number, list(overrides), compose, command_of(composed.hydra.overrides.task), directory)
+        job = Job(number, list(overrides), compose, command_of(composed.hydra.overrides), directory)
         try:
             job.whole = typed(composed) if isinstance(found, DictConfig) else found.typed()
             job.config = shortened(job.whole)
@@ -157,25 +158,27 @@ def job_of(sweep: Path, number: int) -> list[int]:
         return [0, number]
 
 
-def command_of(task: Any) -> str:
+def command_of(told: Any, alone: bool = False) -> str:
     """The command that runs the same job again, with the seeds and choices it had, the folder of its YAML files, and the code that was let
     in.
 
-    task: hydra.overrides.task, whose references to the environment stay what they are. A file of sweeps is for many runs: what it gives
-    to this one stands in its place.
+    told: hydra.overrides, whose references to the environment stay what they are. A file of sweeps is for many runs: what it gives to this
+    one stands in its place. alone: it is no job of a sweep, so that the folder that was given is its own.
     """
-    overrides = [str(override) for override in cast(list[str], OmegaConf.to_container(task, resolve=False))]
-    folder = own_folder(sys.argv[1:])
+    parts = [cast(list[str], OmegaConf.to_container(part, resolve=False)) for part in (told.task, told.hydra)]
+    overrides, hydras = ([str(override) for override in part] for part in parts)
+    place = [override for override in hydras if alone and override.lstrip("+").startswith("hydra.run.dir=")]
+    folder = sources(sys.argv[1:])
     own = [override for override in overrides if not override.startswith("+sweeps=")]
     keys = {override.lstrip("+").split("=")[0] for override in own}
     given = [part for override in overrides if override not in own for part in settings_of(override.partition("=")[2], folder)]
     kept = [part for part in given if part.lstrip("+").split("=")[0] not in keys]
     code = [part for name in allowed() for part in ("--allow-code", os.path.relpath(name) if name.endswith(".py") else name)]
-    return shlex.join(["python", "-m", "digitcmp", *folder, *code, *kept, *own])
+    return shlex.join(["python", "-m", "digitcmp", *folder, *code, *kept, *own, *place])
 
 
 def settings_of(sweep: str, folder: list[str]) -> list[str]:
-    """What a file of sweeps gives to each of its jobs, as overrides. folder: where else than among ours it may be (`own_folder`)."""
+    """What a file of sweeps gives to each of its jobs, as overrides. folder: where else than among ours it may be (`sources`)."""
     own = Path(folder[-1].partition("=")[2] or folder[-1], "sweeps", f"{sweep}.yaml") if folder else Path()
     tree = OmegaConf.load(own) if own.is_file() else ConfigStore.instance().load(f"sweeps/{sweep}.yaml").node
     values = OmegaConf.to_container(cast(DictConfig, tree), resolve=False)
@@ -200,10 +203,3 @@ def as_text(value: Any) -> str:
         return json.dumps(value)
     plain = re.fullmatch(r"[A-Za-z_][\w-]*", value, re.ASCII) and value.lower() not in WORDS
     return value if plain else QuotedString(value, Quote.double).with_quotes()
-
-
-def own_folder(arguments: list[str]) -> list[str]:
-    """--config-dir and its like, where they were given."""
-    flags = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
-    found = [index for index, argument in enumerate(arguments) if argument.split("=")[0] in flags]
-    return [part for index in found for part in arguments[index : index + (1 if "=" in arguments[index] else 2)]]

@@ -4,7 +4,6 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 import yaml
 
 from digitcmp import inert
+from digitcmp.arguments import sources
 from digitcmp.errors import DAMAGED, RunError
 from digitcmp.experiment.published import is_published
 from digitcmp.passwords import without_passwords
@@ -27,8 +27,8 @@ UNTYPED = ("hydra.mode=MULTIRUN", "++hydra.sweep.dir=")  # what Hydra and the pr
 
 @dataclass(frozen=True)
 class Typed:
-    """The last command of a sweep. folders: of YAML files, given on the command line; overrides: as typed, those of Hydra's own keys
-    first; sweeper: the settings of its sweeper. What its jobs say of code that was let in is in none of Hydra's files."""
+    """The last command of a sweep. folders: of YAML files, given on the command line, in full; overrides: as typed, those of Hydra's own
+    keys first; sweeper: the settings of its sweeper. How folders were typed, and which code was let in, the commands of its jobs say."""
 
     folders: list[str]
     overrides: list[str]
@@ -36,17 +36,12 @@ class Typed:
 
     def command(self, job: str = "") -> str:
         """As it was typed, but for the order. job: the command of one of its jobs."""
+        try:
+            given = sources(shlex.split(job))
+        except ValueError:  # somebody else's
+            given = []
         folders = [part for folder in self.folders for part in ("--config-dir", folder)]
-        return shlex.join([*COMMAND, *folders, *code_options(job), "--multirun", *map(without_passwords, self.overrides)])
-
-
-def code_options(command: str) -> list[str]:
-    """The options of a command on record that let code in."""
-    try:
-        words = shlex.split(command)
-    except ValueError:  # somebody else's
-        return []
-    return [part for option, value in pairwise(words) if option == "--allow-code" for part in (option, value)]
+        return shlex.join([*COMMAND, *(given or folders), "--multirun", *map(without_passwords, self.overrides)])
 
 
 def sweep_of(directory: Path, about: dict[str, Any]) -> Path:
@@ -70,8 +65,8 @@ def read_typed(folder: Path) -> Typed | None:
         read = yaml.load((folder / FILE).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         told, sweeper = read["hydra"]["overrides"], read["hydra"]["sweeper"]
         overrides = [str(one) for one in [*told["hydra"], *told["task"]] if not str(one).startswith(UNTYPED)]
-        sources = (read["hydra"].get("runtime") or {}).get("config_sources") or []
-        folders = [str(one["path"]) for one in sources if one["provider"] == "command-line"]
+        places = (read["hydra"].get("runtime") or {}).get("config_sources") or []
+        folders = [str(one["path"]) for one in places if one["provider"] == "command-line"]
         return Typed(folders, overrides, dict(sweeper))
     except (OSError, *DAMAGED, yaml.YAMLError):
         return None

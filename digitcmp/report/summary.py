@@ -69,7 +69,7 @@ def print_next(run: "Run", console: Console) -> None:
     if not isinstance(rounds, int) or rounds > SOME_ROUNDS or run.failed or len(run.rows) < rounds or not run.config.test:
         return
     _, _, _, *overrides = shlex.split(run.command)
-    others = [override for override in overrides if override.split("=")[0] not in ("rounds", "seed")]
+    others = [override for override in overrides if override.lstrip("+").split("=")[0] not in ("rounds", "seed", "hydra.run.dir")]
     given = {override.split("=")[0] for override in others}
     mistakes = run.config.save_model and TARGETS[run.config.data.target].outputs == 2  # which shows pairs with two answers
     steps = [("which pairs it gets wrong", ["python", "-m", "digitcmp.mistakes", shown(run.directory)])] if mistakes else []

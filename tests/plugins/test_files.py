@@ -182,11 +182,11 @@ def test_a_file_that_has_changed(run_cli: Cli, run_main: Callable[..., Ended], m
 
 
 def test_the_command_of_a_sweep(run_cli: Cli, run_main: Callable[..., Ended]) -> None:
-    """Lets in what was let in."""
+    """Lets in what was let in, and names folders as they were typed."""
     typed = [*LET_IN, "--multirun", *TINY[:-1], "augment=dim,none", "engine=serial", "hydra.sweep.dir=sweep"]
     assert run_cli(*typed).code == 0
     (line,) = [line for line in run_main(report.main, "sweep").out.splitlines() if line.startswith("command")]
-    assert f"--allow-code {FILE} --multirun" in line
+    assert f"--config-dir my_conf --allow-code {FILE} --multirun" in line
     assert "augment=dim,none" in line
 
 
