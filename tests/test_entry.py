@@ -64,7 +64,7 @@ def test_a_file_of_the_working_folder_is_no_module(tmp_path: Path, name: str) ->
     """Whatever it is called."""
     (tmp_path / f"{name}.py").write_text("raise SystemExit('taken for a module')")
     done = run(tmp_path, [*PYTHON, "aux_weight=-1"])
-    assert "aux_weight=-1.0: must be" in done.stderr
+    assert "aux_weight=-1: must be" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

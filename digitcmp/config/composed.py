@@ -225,8 +225,8 @@ def check_value(path: str, value: Any, metadata: Any) -> None:
         limits = {**limits, "at_most": min(limits.get("at_most", MOST_SEED), MOST_SEED)} if abs(value) > MOST_SEED else limits
     finite = isinstance(value, int) or math.isfinite(value)  # a whole number may be too large for a float
     if not finite or not all(LIMITS[name](value, limit) for name, limit in limits.items()):
-        kind = "a whole number" if isinstance(value, int) else "a finite number"
-        raise ConfigError(f"{path}={value}: must be {', '.join([kind, *limits_in_words(limits)])}")
+        kind = "a whole number" if isinstance(value, int) else "a finite number"  # which -1 becomes as -1.0
+        raise ConfigError(f"{path}={str(value).removesuffix('.0')}: must be {', '.join([kind, *limits_in_words(limits)])}")
 
 
 def check_takes(path: str, value: Any, takes: str) -> None:

@@ -56,7 +56,8 @@ def network_reads_the_image(config: Config) -> None:
     value = "null" if model.weight_sharing is None else str(model.weight_sharing).lower()
     if model.joint and model.weight_sharing is not None:
         raise ConfigError(
-            f"model.weight_sharing={value}: {model.name} has one joint tower over both digits, so there is nothing to share; leave it null"
+            f"model.joint=true, model.weight_sharing={value}: a joint tower sees both digits, so that there is nothing to share; choose "
+            "model.weight_sharing=null, or model.joint=false"
         )
     if not model.joint and model.weight_sharing is None:
         raise ConfigError(f"model.weight_sharing={value}: {model.name} looks at one digit at a time; choose true or false")

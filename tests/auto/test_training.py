@@ -252,10 +252,10 @@ def test_another_plan_is_refused_before_anything_is_written(run_cli: Callable[..
 
 
 REFUSED = {
-    "rounds=auto auto.margin=0": "auto.margin=0.0: must be a finite number, above 0",
+    "rounds=auto auto.margin=0": "auto.margin=0: must be a finite number, above 0",
     "rounds=auto auto.batch=10 auto.max=9": "auto.max=9: the first batch has auto.batch=10 rounds; use at least as many",
     "rounds=auto auto.batch=1 auto.max=101": "auto.batch=1: up to auto.max=101, that is over 100 looks; use at least 2",
-    "rounds=auto auto.level=0": "auto.level=0.0: must be a finite number, above 0, at most 0.5",
+    "rounds=auto auto.level=0": "auto.level=0: must be a finite number, above 0, at most 0.5",
     "rounds=auto test=false data.val_pairs=10": "rounds=auto: looks at test accuracies, and test=false leaves none",
     "rounds=auto data.folds=5": "rounds=auto: compares networks, and would take the folds of a cross-validation for such",
     "rounds=many": "rounds=many: must be a whole number, or auto",
@@ -272,7 +272,7 @@ REFUSED_SWEEPS = {
     "model=net1,net2 rounds=auto hydra/sweeper=optuna data.val_pairs=10": f"rounds=auto with hydra/sweeper=optuna: {SEARCH}",
     "model=net1,net2 rounds=auto hydra/sweeper=digitcmp_optuna data.val_pairs=10": f"hydra/sweeper=digitcmp_optuna: {SEARCH}",
     "model=net1,net2 rounds=auto hydra.sweeper.max_batch_size=1": "hydra.sweeper.max_batch_size: rounds=auto compares all runs",
-    "model=net1,net2 rounds=auto auto.margin=0": "auto.margin=0.0: must be a finite number, above 0",
+    "model=net1,net2 rounds=auto auto.margin=0": "auto.margin=0: must be a finite number, above 0",
     "model=net1,net2 rounds=auto auto.max=5": "auto.max=5: the first batch has auto.batch=10 rounds",
     "model=net1,net2 rounds=auto aux_weight=0.1": "aux_weight=0.1: net1 has no digit head",
     "data.target=le,same rounds=auto": "data.target=le,same: rounds=auto compares rounds of the same seed, which have other test pairs",

@@ -138,7 +138,7 @@ HUGE: list[tuple[str, Any, str]] = [
     ("ensemble", 10**30, "number that is too large"),
     ("ensemble", 0, "ensemble=0: must be"),
     ("epochs", -1, "epochs=-1: must be"),
-    ("model.dropout", 7.0, "model.dropout=7.0: must be"),
+    ("model.dropout", 7.0, "model.dropout=7: must be"),
     ("model.tower", [{"channels": 10**9, "kernel": 3}], "of memory; there are"),
     ("model.tower", [], "cannot be read"),
     ("model.tower", [{"channels": 2, "kernel": None}], "model.tower.0..kernel=None: must be a whole number"),
