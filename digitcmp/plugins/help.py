@@ -25,6 +25,7 @@ from digitcmp.search.config import TARGET, SearchConfig
 WITH = {"auto": "rounds=auto", "ray": "engine=ray", "slurm": "hydra/launcher=slurm"}  # keys that matter with one value of another
 CHOSEN = ("model", "optimizer", "scheduler", "data", "augment")  # groups of which every run has a choice
 OTHERS = ("loss", "stopping")  # parts that every run has and that are no groups
+KEY_GROUPS = (*WITH, *CHOSEN, *OTHERS)  # whose keys have sections of their own
 ADDED = ("experiment", "ladder", "sweeps")  # groups that are added with a plus sign
 GROUP_COLUMN, CHOICE_COLUMN, KEY_COLUMN = 15, 21, 26
 
@@ -117,14 +118,16 @@ def folder_of(source: ConfigSource) -> Path | None:
 
 
 def keys(root: DictConfig) -> str:
-    """Every key with its value in what was composed, what it means and what it takes: a section per group."""
-    own = list(rows(Config, root, "", groups=False))
+    """Every key with its value in what was composed, what it means and what it takes: a section per group. Those of some groups alone,
+    where the footer of the screen names them."""
+    asked = dict.fromkeys(str(root.hydra.help.footer).split())
+    own = [] if asked else list(rows(Config, root, "", groups=False))
     parts = {
         "what is trained": [text for text, execution in own if not execution],
         "where and how: these change no number of a round": [text for text, execution in own if execution],
     }
     hints = get_type_hints(Config)
-    for group in (*WITH, *CHOSEN, *OTHERS):
+    for group in asked or KEY_GROUPS:
         schema = type_of(group, root[group]) or hints[group]
         chosen = group if group in OTHERS else f"{group}={root.hydra.runtime.choices.get(group, '')}"
         title = f"with {WITH[group]}" if group in WITH else chosen
@@ -134,7 +137,7 @@ def keys(root: DictConfig) -> str:
             f"with {group}={choice} also": [text for text, _ in rows(other, None, f"{group}.", without=schema)]
             for choice, other in (GROUP_SCHEMAS[group].usable() if group in GROUP_SCHEMAS else ())
         }
-    if root.hydra.sweeper.get("_target_") == TARGET:
+    if root.hydra.sweeper.get("_target_") == TARGET and not asked:
         parts["hydra/sweeper=digitcmp_optuna"] = [text for text, _ in rows(SearchConfig, root.hydra.sweeper, "hydra.sweeper.")]
     return "\n\n".join("\n".join([title, *lines]) for title, lines in parts.items() if lines)
 

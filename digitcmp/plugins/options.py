@@ -8,11 +8,13 @@ from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 
+from digitcmp.arguments import SOURCES
 from digitcmp.config.allowed import let_in
 from digitcmp.config.known import check_one_choice
 from digitcmp.config.meant import option, switch
 from digitcmp.config.messages import known_keys
 from digitcmp.errors import ConfigError
+from digitcmp.plugins.help import KEY_GROUPS
 
 SCREENS = ("choices", "keys", "sweeps")  # --help-SCREEN
 OWN = re.compile(r"[~+]*hydra\.callbacks(\.digitcmp|=|$)")  # what would change or remove it
@@ -25,8 +27,8 @@ SHELLS = ("bash", "fish", "zsh")
 
 
 def given(arguments: list[str]) -> list[str]:
-    """The arguments in Hydra's words: --help-keys is --help hydra/help=keys. Raises ConfigError for an option that there is not, and
-    for one that lacks what it needs."""
+    """The arguments in Hydra's words: --help-keys is --help hydra/help=keys, and the groups behind it are in that screen's footer. Raises
+    ConfigError for an option that there is not, for one that lacks what it needs, and for a group that there is not."""
     parsed = parse(arguments)
     check_once(arguments)
     let_in(parsed.allow_code or [], parsed.config_dir)
@@ -43,6 +45,12 @@ def given(arguments: list[str]) -> list[str]:
     if len(screens) > 1:
         asked = " ".join(f"--help-{name.partition('=')[2]}" for name in screens)
         raise ConfigError(f"{asked}: these are screens of their own; ask for one at a time")
+    if parsed.help_keys and (words := [text for text in parsed.overrides if re.fullmatch(r"[\w.]+", text)]):
+        if unknown := [word for word in words if word not in KEY_GROUPS]:
+            raise ConfigError(f"--help-keys {unknown[0]}: there is no such group of keys; choose one of {', '.join(KEY_GROUPS)}")
+        values = [index + 1 for index, argument in enumerate(arguments) if argument in SOURCES]  # a folder may have the name of a group
+        arguments = [argument for index, argument in enumerate(arguments) if argument not in words or index in values]
+        screens.append(f"hydra.help.footer='{' '.join(words)}'")  # as that screen has none of its own
     # what callbacks take is theirs to know, so that their keys need no plus sign
     arguments = [f"++{argument}" if re.match(r"callbacks\.\w+[.\w]*=", argument) else argument for argument in arguments]
     return [argument for argument in arguments if not argument.startswith("--help-")] + (["--help", *screens] if screens else [])

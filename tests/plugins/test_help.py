@@ -112,6 +112,19 @@ def test_every_key_is_explained(run_cli: Cli) -> None:
     assert "hydra.sweeper" not in shown
 
 
+def test_keys_of_some_groups(run_cli: Cli, tmp_path: Path) -> None:
+    """Those alone, with the values that choices give; a word that is no group is told, with those that there are."""
+    (tmp_path / "stopping").mkdir()
+    shown = run_cli("--config-dir", "stopping", "--help-keys", "optimizer", "stopping", "optimizer=sgd").out
+    assert {key.partition(".")[0] for key in re.findall(r"^  ([\w.]+)=", shown, re.M) if "." in key} == {"optimizer", "stopping"}
+    assert "\noptimizer=sgd\n  optimizer.lr=0.1 " in shown
+    assert "what is trained" not in shown
+    assert len(shown.splitlines()) < 60
+    ended = run_cli("--help-keys", "optimiser")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "--help-keys optimiser: there is no such group of keys; choose one of auto, ray, slurm, model, optimizer, " in ended.err
+
+
 def test_every_block_is_explained(run_cli: Cli) -> None:
     """What it is, and the keys of a layer that it reads: each is explained above."""
     shown = re.sub(r"\n {6,}", " ", run_cli("--help-keys").out)  # what was wrapped is one line again
