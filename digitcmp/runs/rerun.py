@@ -104,9 +104,13 @@ def report(found: Sequence[SeedAgain], old: dict[str, Any], new: dict[str, Any],
         say(console, one.difference or "equal", f"seed {one.seed:<8}", "yellow" if one.difference else "green")
     equal = sum(not one.difference for one in found)
     console.print(f"{equal} of {counted(len(found), 'round')} equal to the last digit, times aside", style="bold")
-    then, now = ({name: about.get(name) for name in PLATFORM} for about in (old, new))
-    if told := differences(then, now):
+    now = {name: new.get(name) for name in PLATFORM}
+    if told := differences({name: old.get(name) for name in PLATFORM}, now):
         tell(console, f"the platform is another one, so that last digits may differ: {told}")
+    # no record says which seeds are those
+    earlier = [differences({name: value for name, value in used.items() if name in PLATFORM}, now) for used in old.get("resumed", [])]
+    for told in dict.fromkeys(filter(None, earlier)):
+        tell(console, f"before it was resumed, rounds of it were trained on another platform, so that last digits may differ: {told}")
     for text in [*code_difference(old), *filter(None, [other_code(old)])]:
         say(console, text, "code     ")
     say(console, str(target), "run      ")

@@ -382,3 +382,17 @@ def test_rerun(tmp_path: Path, run_main: Main) -> None:
     assert "another folder" in run_main(cli.main, "rerun", tmp_path / "a", "--out", tmp_path / "a").err
     assert names(run_main(cli.main, "ls", tmp_path, "--json", "--where", "tags=a")) == ["a"]
     assert issubclass(RunError, Exception)
+
+
+def test_rerun_of_a_run_that_was_resumed_with_another_engine(tmp_path: Path, run_main: Main) -> None:
+    """Some seeds are of the one before: whoever sees other digits is told so."""
+    config = compose_config("epochs=1", "rounds=1", "data.train_pairs=100", "data.test_pairs=100", "engine=serial")
+    train_run(config, tmp_path / "a")
+    about = json.loads((tmp_path / "a" / "run.json").read_text())
+    used = {name: about[name] for name in ("torch", "device", "platform", "git_commit")}
+    resumed = [{**used, "engine": "stacked"}, {**used, "engine": "stacked"}, {**used, "engine": "serial"}]
+    (tmp_path / "a" / "run.json").write_text(json.dumps({**about, "resumed": resumed}))
+    ended = run_main(cli.main, "rerun", tmp_path / "a")
+    assert ended.code == 0, ended.err
+    told = "before it was resumed, rounds of it were trained on another platform, so that last digits may differ: engine stacked -> serial"
+    assert " ".join(ended.out.split()).count(told) == 1
