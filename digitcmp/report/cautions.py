@@ -1,7 +1,7 @@
 """What a reader of the report must know before believing it: a line each."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil, log2
 from pathlib import Path
 from typing import Any
@@ -91,40 +91,69 @@ def mixtures(sweep: Sweep, rounds: pd.DataFrame) -> list[str]:
     """Different versions, engines, devices or machines in one report, and the configurations within which they are pooled."""
     lines = []
     for name in SAME:
-        told_apart = differing(sweep.runs[name]) if name == "platform" else sweep.runs[name].astype(TEXT).fillna("unknown")
-        lines += mixture(name, rounds["run_index"].map(told_apart), rounds["label"])
-    plugins = sweep.runs["plugins"].map(json.loads)
-    for name in sorted({name for one in plugins for name in one}):  # runs without it do without
-        own = rounds["run_index"].map(plugins.map(lambda one, name=name: one.get(name)))
-        lines += mixture(name, own.dropna(), rounds.loc[own.notna(), "label"])
+        lines += mixture(name, rounds["run_index"].map(told_apart(sweep.runs, name)), rounds["label"])
+    plugins = uses(sweep.runs, "plugins")
+    for name in sorted({name for used in plugins for one in used for name in one}):  # runs without it do without
+        own = plugins.map(lambda used, name=name: in_words(one[name] for one in used if name in one))
+        of_rounds = rounds["run_index"].map(own[own.map(len) > 0]).dropna()
+        lines += mixture(name, of_rounds, rounds.loc[of_rounds.index, "label"])
     return lines
 
 
 def mixture(name: str, values: "pd.Series[Any]", labels: "pd.Series[Any]") -> list[str]:
-    """That rounds have different values of what this is, in a line; none where they have not. labels: their configurations."""
-    counts = values.value_counts(sort=False)
-    if len(counts) < 2:
+    """That rounds have different values of what this is, in a line; none where they have not. values: as `told_apart`, of each round;
+    labels: their configurations.
+
+    No record says which rounds of a resumed run were trained before that, and by several processes they may be either."""
+    counts = values.map(" then ".join).value_counts(sort=False)
+    resumed = values.map(len) > 1
+    if len(counts) < 2 and not resumed.any():
         return []
-    within = values.groupby(labels, observed=True).nunique()
-    pooled = some(str(label) for label in within.index[within > 1])
+    within = values[~resumed].groupby(labels[~resumed], observed=True).nunique()
+    pooled = [str(label) for label in within.index[within > 1]]
+    perhaps = [label for label in map(str, labels[resumed].unique()) if label not in pooled]
     told = some(f"{value} ({counted(number, 'round')})" for value, number in counts.items())
-    return [f"different {name} in one report: {told}; " + (f"pooled within {pooled}" if pooled else "never within a configuration")]
+    where = [f"pooled within {some(pooled)}"] if pooled else []
+    where += [f"perhaps pooled within {some(perhaps)}, of which runs were resumed with another"] if perhaps else []
+    return [f"different {name} in one report: {told}; {'; '.join(where) or 'never within a configuration'}"]
 
 
-def differing(platforms: "pd.Series[str]") -> "pd.Series[str]":
-    """Machines, given as JSON, by what differs between them: cpu_capability AVX512, device_name …; unknown where none is on record."""
-    read = [json.loads(text) for text in platforms]
-    keys = [key for key in dict.fromkeys(key for one in read for key in one) if len({str(one.get(key)) for one in read if one}) > 1]
-    texts = [", ".join(f"{key} {one.get(key)}" for key in keys) or "known" if one else "unknown" for one in read]
-    return pd.Series(texts, index=platforms.index, dtype=TEXT)
+def uses(runs: pd.DataFrame, name: str) -> "pd.Series[Any]":
+    """What run.json says under this name, of each run a list: before each time that it was resumed with anything else, and now."""
+    # a list: a column of dictionaries would give each of them the keys of all
+    now = [json.loads(text) for text in runs[name]] if name in ("platform", "plugins") else runs[name].astype(TEXT).fillna("unknown")
+    before = ([one[name] for one in json.loads(text) if name in one] for text in runs["resumed"])
+    if name == "plugins":
+        before = ([one for one in used if isinstance(one, dict)] for used in before)
+    return pd.Series([[*used, last] for used, last in zip(before, now, strict=True)], index=runs.index, dtype="object")
+
+
+def told_apart(runs: pd.DataFrame, name: str) -> "pd.Series[Any]":
+    """The different ones among these of each run, in words and in their order; machines by what differs between any."""
+    found = uses(runs, name)
+    return found.map(in_words) if name != "platform" else differing(found)
+
+
+def in_words(values: Iterable[Any]) -> tuple[str, ...]:
+    """The different ones of these, in their order; unknown where one is not on record."""
+    return tuple(dict.fromkeys("unknown" if value is None else str(value) for value in values))
+
+
+def differing(platforms: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Machines by what differs between them: cpu_capability AVX512, device_name …; unknown where none is on record."""
+    read = [one for used in platforms for one in used]
+    keys = [key for key in dict.fromkeys(key for one in read if one for key in one) if len({str(one.get(key)) for one in read if one}) > 1]
+    return platforms.map(
+        lambda used: in_words((", ".join(f"{key} {one.get(key)}" for key in keys) or "known") if one else None for one in used)
+    )
 
 
 def about_runs(runs: pd.DataFrame) -> list[str]:
     """Runs whose code nobody can get back, or cannot be told for each round; runs that are not finished, or lack rounds."""
     lines = []
-    if dirty := int(runs["git_dirty"].fillna(False).sum()):
+    if dirty := int(uses(runs, "git_dirty").map(lambda used: "True" in in_words(used)).sum()):
         lines.append(f"{dirty} of {counted(len(runs), 'run')} made with uncommitted changes in the code (git_dirty)")
-    if (resumed := runs["resumed"] > 0).any():
+    if (resumed := runs["resumed"] != "[]").any():
         lines.append(
             f"{resumed.sum()} resumed with other code, or with another engine or device, than they began with: "
             f"{some(runs.loc[resumed, 'run'])}"

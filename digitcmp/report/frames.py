@@ -30,10 +30,10 @@ RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "recorded",
 class Sweep:
     """What is on record below some folders. Rows of the frames point to their run by its position, in the column `run_index`.
 
-    runs: one row a run, in the order in which they were asked for: RUN_COLUMNS (run: path relative to the folder; seeds, recorded:
-    how many it has, and has rounds of; sweep, begun: as `origins.sweep_of`, `origins.last_begun`), ABOUT, and the configuration as dotted
-    columns, named in `keys`. rounds: the columns of `RoundRow` (`epochs` as `epochs_trained`), each (configuration, seed) once unless all
-    were asked for. epochs, distances: rows of the same rounds.
+    runs: one row a run, in the order in which they were asked for: RUN_COLUMNS (run: path relative to the folder; resumed: as in
+    run.json, as JSON; seeds, recorded: how many it has, and has rounds of; sweep, begun: as `origins.sweep_of`, `origins.last_begun`),
+    ABOUT, and the configuration as dotted columns, named in `keys`. rounds: the columns of `RoundRow` (`epochs` as `epochs_trained`),
+    each (configuration, seed) once unless all were asked for. epochs, distances: rows of the same rounds.
     warnings: a line each. configurations: nested, by hash.
     """
 
@@ -143,7 +143,7 @@ def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[di
     rows = []
     for directory, about in zip(directories, abouts, strict=True):
         own = {"run": os.path.relpath(directory.resolve(), base), "directory": str(directory), "run_status": about["status"]}
-        own |= {"resumed": len(about.get("resumed", [])), "seeds": len(about["seeds"])}
+        own |= {"resumed": json.dumps(about.get("resumed", [])), "seeds": len(about["seeds"])}
         own |= {"sweep": str(sweep_of(directory, about)), "begun": last_begun(about)}
         own |= {name: about.get(name) for name in ("started", "command", *ABOUT)}
         # as text; runs of earlier versions have none

@@ -9,6 +9,7 @@ import pytest
 from digitcmp.errors import RunError
 from digitcmp.report.build import tables
 from digitcmp.report.metrics import METRICS
+from digitcmp.report.page.html import page
 from digitcmp.report.study import study
 from tests.report.made import configuration, write_run
 
@@ -66,6 +67,30 @@ def test_runs_that_were_resumed_with_other_code(tmp_path: Path) -> None:
     """Their rounds come from two versions and can't be told apart."""
     write_run(tmp_path / "a", SEEDS, resumed=[{"git_commit": "abc", "until": "2026-11-22T10:00:00+00:00"}])
     assert warnings(tmp_path) == ["1 resumed with other code, or with another engine or device, than they began with: a"]
+
+
+def test_a_run_resumed_with_another_engine_counts_for_neither(tmp_path: Path) -> None:
+    """Its rounds may be of both: they are counted apart, and its configuration is named, also where every run was resumed so."""
+    resumed = {"engine": "stacked", "resumed": [{"engine": "processes", "device": "cpu"}]}
+    write_run(tmp_path / "a", SEEDS, **resumed)
+    both = "perhaps pooled within net1, of which runs were resumed with another"
+    assert warnings(tmp_path)[0] == f"different engine in one report: processes then stacked (6 rounds); {both}"
+    write_run(tmp_path / "b", OTHERS, configuration(model__name="net2"))
+    assert warnings(tmp_path)[0] == f"different engine in one report: processes then stacked (6 rounds), processes (6 rounds); {both}"
+    write_run(tmp_path / "c", {7: 0.9}, configuration(model__name="net2"), engine="serial")
+    assert warnings(tmp_path)[0].endswith(f"serial (1 round); pooled within net2; {both}")
+    assert "processes then stacked, processes, serial" in page(study([tmp_path]), {}, None)
+
+
+def test_machines_files_and_changes_before_a_run_was_resumed(tmp_path: Path) -> None:
+    """All that one report should not mix is looked for there, too."""
+    then = {"platform": {"threads": 1}, "plugins": {"my.py": "abc"}, "git_dirty": True}
+    write_run(tmp_path / "a", SEEDS, platform={"threads": 2}, plugins={"my.py": "def"}, resumed=[then])
+    lines = warnings(tmp_path)
+    for told in ("git_dirty in one report: True then False", "platform in one report: threads 1 then threads 2"):
+        assert any(line.startswith(f"different {told} (6 rounds); perhaps") for line in lines)
+    assert any(line.startswith("different my.py in one report: abc then def (6 rounds)") for line in lines)
+    assert "1 of 1 run made with uncommitted changes in the code (git_dirty)" in lines
 
 
 @pytest.mark.parametrize(("status", "word"), [("running", "still running (or killed)"), ("interrupted", "interrupted")])

@@ -74,8 +74,8 @@ def test_what_was_trained_stands_first(tmp_path: Path) -> None:
     assert "interquartile" not in page.partition("<h2>Methods")[2].partition("<h2>")[0]
     assert several(pd.Series([100, 200, 500, 1000])) == "100 to 1,000"
     assert several(pd.Series(["mnist", None])) == "mnist"
-    assert machine('{"threads": 1, "device_name": "x"}') == "threads 1, device_name x"
-    assert machine("{}") == "unknown"
+    assert machine({"threads": 1, "device_name": "x"}) == "threads 1, device_name x"
+    assert machine({}) == "unknown"
 
 
 @needs_chromium

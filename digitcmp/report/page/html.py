@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import math
 import os
 import re
@@ -20,7 +19,7 @@ from markupsafe import Markup
 
 from digitcmp import inert
 from digitcmp.counting import counted, some
-from digitcmp.report.cautions import with_best_weights
+from digitcmp.report.cautions import told_apart, uses, with_best_weights
 from digitcmp.report.drawing import COLOURS, DARK
 from digitcmp.report.effects import about_effects, effect_columns
 from digitcmp.report.frames import VERSIONS
@@ -31,7 +30,6 @@ from digitcmp.report.page.data import page_data
 from digitcmp.report.page.pictures import Picture, caption
 from digitcmp.report.study import Study
 from digitcmp.report.tables import NO_ROOM, Column, comparison_columns, show, table_columns
-from digitcmp.report.texts import TEXT
 from digitcmp.report.verdicts import verdict_columns, verdict_heading, verdict_notes
 
 CHARTS = ("curves", "distribution", "differences", "distances")  # the figures that the script draws, too
@@ -55,8 +53,9 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
     """
     count, done = len(results.table), int(results.table["rounds"].sum())
     sizes = counted(count, "configuration"), counted(done, "round")
-    versions = results.sweep.runs[[*VERSIONS, "engine", "device"]].astype(TEXT).fillna("unknown")
-    versions["platform"] = results.sweep.runs["platform"].map(machine)
+    runs = results.sweep.runs
+    versions = pd.DataFrame({name: told_apart(runs, name).map(" then ".join) for name in [*VERSIONS, "engine", "device"]})
+    versions["platform"] = uses(runs, "platform").map(lambda used: " then ".join(dict.fromkeys(map(machine, used))))
     decided = verdict_notes(results.plans) if len(results.verdicts) else []
     effects, metric = results.effects, results.metric
     columns = [one for one in table_columns(metric) if one.key not in NO_ROOM]
@@ -101,9 +100,9 @@ def trained_on(runs: pd.DataFrame) -> str:
     return "; ".join(text.removesuffix("s") if re.fullmatch("1 [a-z ]+s", text) else text for text in told)
 
 
-def machine(platform: str) -> str:
-    """A platform, given as JSON, in words."""
-    return ", ".join(f"{name} {value}" for name, value in json.loads(platform).items()) or "unknown"
+def machine(platform: dict[str, Any] | None) -> str:
+    """A platform in words."""
+    return ", ".join(f"{name} {value}" for name, value in (platform or {}).items()) or "unknown"
 
 
 def several(values: "pd.Series[Any]") -> str:
