@@ -11,7 +11,6 @@ import hydra
 import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -25,9 +24,8 @@ from digitcmp.counting import counted
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment import preview
 from digitcmp.experiment.claims import in_use
-from digitcmp.experiment.failed import failed_sweep
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import failures, print_resumed, print_untrained, run_folders, show_plan
+from digitcmp.experiment.plan import print_resumed, print_untrained, run_folders, show_plan
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -35,6 +33,7 @@ from digitcmp.files import shipped
 from digitcmp.notice import notice
 from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import named, options, previews, resolvers, slurm, sweeper, sweeps
+from digitcmp.plugins.failing import Failing
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.plugins.refused import Refused, carried_out
 from digitcmp.plugins.resolvers import run_name
@@ -47,7 +46,7 @@ HYDRAS_OWN = ["hydra.experimental.callbacks.LogJobReturnCallback"]  # callbacks 
 KEPT_ROUNDS = 10  # a single run of so many keeps its networks unasked
 
 
-class Hooks(Callback):
+class Hooks(Failing):
     """What happens around Hydra's runs: a check before a single one; the report and the failures of a sweep.
 
     Hydra turns what a callback raises into a warning, SystemExit excepted; so that is what carries messages out.
@@ -130,8 +129,7 @@ class Hooks(Callback):
             report_on(directory)
         if config.preview:
             preview.tell(directory, Terminal())
-        if failed := failures(directory):
-            complain(failed_sweep(failed, sys.argv[1:], directory))
+        self.tell_failed(directory)
 
 
 def report_on(directory: Path) -> None:

@@ -1,7 +1,6 @@
 """What would be trained, and about how long it would take: dry_run=true; and what is on record already."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from math import isnan
 from pathlib import Path
@@ -15,10 +14,8 @@ from digitcmp.config.network import untrained_part
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.config.taken import other_code
 from digitcmp.counting import are, counted
-from digitcmp.errors import RunError
 from digitcmp.experiment.pace import Paces
 from digitcmp.experiment.run import Run
-from digitcmp.experiment.store import read_run_records
 from digitcmp.inert import line
 from digitcmp.terminal import Name, tell, words
 
@@ -112,13 +109,3 @@ def other_torch(about: dict[str, Any]) -> str:
 def run_folders(sweep: Path) -> list[Path]:
     """The folders of a sweep's runs: the sweep's own, or below it at any depth, as hydra.sweep.subdir has it; also links to others."""
     return sorted({path.parent for pattern in ("*/run.json", "**/run.json") for path in sweep.glob(pattern)})
-
-
-def failures(sweep: Path) -> list[tuple[str, int, str]]:
-    """The failed rounds of a sweep's runs: folder, seed, error. A run that cannot be read is left out: the report has told of it."""
-    found = []
-    for folder in run_folders(sweep):
-        with suppress(RunError):
-            rows = [record.row for record in read_run_records(folder).rounds.values()]
-            found += [(folder.name, row.seed, row.error) for row in rows if row.status == "failed"]
-    return found

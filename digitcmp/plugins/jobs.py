@@ -173,8 +173,12 @@ def command_of(told: Any, alone: bool = False) -> str:
     keys = {override.lstrip("+").split("=")[0] for override in own}
     given = [part for override in overrides if override not in own for part in settings_of(override.partition("=")[2], folder)]
     kept = [part for part in given if part.lstrip("+").split("=")[0] not in keys]
-    code = [part for name in allowed() for part in ("--allow-code", os.path.relpath(name) if name.endswith(".py") else name)]
-    return shlex.join(["python", "-m", "digitcmp", *folder, *code, *kept, *own, *place])
+    return shlex.join(["python", "-m", "digitcmp", *folder, *code_let_in(), *kept, *own, *place])
+
+
+def code_let_in() -> list[str]:
+    """The options that let in the code that was let in, of which Hydra is not told."""
+    return [part for name in allowed() for part in ("--allow-code", os.path.relpath(name) if name.endswith(".py") else name)]
 
 
 def settings_of(sweep: str, folder: list[str]) -> list[str]:
