@@ -42,3 +42,7 @@ class SearchError(DigitcmpError):
 
 class Pruned(DigitcmpError):  # noqa: N818 (an outcome, as in Optuna, not a fault)
     """A round or a run that was ended early because whoever watches it expects nothing of it any more."""
+
+
+class Broken(Pruned):
+    """A run that was ended early because a round of it fails: that one comes to its own end, and so is on record as failed."""

@@ -25,7 +25,8 @@ class Callback:
         """A round is begun, or goes on after this epoch: those up to it are told once more."""
 
     def on_epoch(self, run: "Run", row: EpochRow) -> None:
-        """An epoch of a round is through. Raise `Pruned` to end the run early: its rounds in flight are stopped and not recorded."""
+        """An epoch of a round is through. Raise `Pruned` to end the run early: its rounds in flight are stopped and not recorded;
+        `Broken` where this round fails, which is then recorded."""
 
     def on_round_end(self, run: "Run", result: RoundResult) -> None:
         """A round has ended, done or failed, and is on record."""

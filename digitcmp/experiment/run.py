@@ -35,7 +35,8 @@ class Run:
         self.in_flight = 0
         self.elsewhere: list[int] = []  # seeds that another process has claimed
         self.begun = False
-        self.pruned = False
+        self.pruned = False  # ended early
+        self.broken = False  # because a round of it fails
         self.status: Status = "running"
 
     @property
@@ -149,7 +150,9 @@ class Run:
 
     def end(self, otherwise: Status = "running") -> None:
         """End this process's work on the run, and say on disk how it stands."""
-        self.status = self.store.end("pruned" if self.pruned else otherwise)
+        if self.pruned:
+            otherwise = "pruned" if not self.broken else "failed" if self.failed else otherwise
+        self.status = self.store.end(otherwise)
 
     def outcome(self, seeds: Sequence[int] | None = None) -> float:
         """What a job that asked for these seeds (None: all) returns to Hydra (see `objective`). Raises RunError when rounds have failed."""

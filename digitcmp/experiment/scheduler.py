@@ -13,7 +13,7 @@ from typing import Any
 
 from digitcmp.config.schema import Config
 from digitcmp.counting import counted
-from digitcmp.errors import Pruned, RunError
+from digitcmp.errors import Broken, Pruned, RunError
 from digitcmp.experiment.callbacks import Callback, Callbacks
 from digitcmp.experiment.checkpoints import keep, left_out, starts
 from digitcmp.experiment.executors.base import Executor, RoundFuture, Task
@@ -156,8 +156,8 @@ class Scheduler:
         run = self.in_flight[future].run
         try:
             self.callback.on_epoch(run, row)
-        except Pruned:
-            self.prune(run)
+        except Pruned as ended:
+            self.prune(run, future if isinstance(ended, Broken) else None)
 
     def on_checkpoint(self, checkpoints: Mapping[RoundFuture, Checkpoint]) -> None:
         """Rounds of a task have come to a checkpoint. Where it cannot be written, they go on without."""
@@ -168,10 +168,11 @@ class Scheduler:
                 self.callback.on_message(f"training goes on without this checkpoint, and perhaps others: {error}")
             self.unkept = True
 
-    def prune(self, run: Run) -> None:
-        """End a run early: rounds in flight are stopped, the others not begun."""
+    def prune(self, run: Run, failing: RoundFuture | None = None) -> None:
+        """End a run early: rounds in flight are stopped, but for the one that fails, if that is why; the others are not begun."""
         # a round that has ended meanwhile is kept
-        for future in [future for future, one in self.in_flight.items() if one.run is run and not future.done()]:
+        stopped = [future for future, one in self.in_flight.items() if one.run is run and future is not failing and not future.done()]
+        for future in stopped:
             self.executor.cancel(future)
             seed = self.in_flight.pop(future).seed
             run.stop(seed)
@@ -181,7 +182,7 @@ class Scheduler:
             run.stop(one.seed)
         while run.missing:
             self.callback.on_round_stop(run, run.missing.popleft())
-        run.pruned = True
+        run.pruned, run.broken = True, run.broken or failing is not None
 
     def end(self, run: Run) -> None:
         """This process is through with a run."""

@@ -76,7 +76,7 @@ class Job:
         if run.status == "pruned":
             self.error = Pruned(f"{run.name} was ended early, with {len(run.rows)} of {counted(len(seeds), 'round')}")
             self.ended = True
-        elif len(run.rows_of(seeds)) == len(seeds):
+        elif len(run.rows_of(seeds)) == len(seeds) or (run.broken and run.status == "failed"):
             try:
                 self.value = run.outcome(seeds)
             except DigitcmpError as error:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from digitcmp.config.messages import one_line
 from digitcmp.counting import counted
-from digitcmp.errors import Pruned
+from digitcmp.errors import Broken, Pruned
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.records import Record
@@ -98,7 +98,8 @@ class Search(Callback):
 
     def on_epoch(self, run: Run, row: EpochRow) -> None:
         if not self.running[run.name].on_epoch(row, run.config.stopping.patience):
-            raise Pruned(f"{run.name} is given up in epoch {row.epoch} of seed {row.seed}")
+            ended = Broken if self.running[run.name].failure else Pruned
+            raise ended(f"{run.name} is given up in epoch {row.epoch} of seed {row.seed}")
 
     def on_job_end(self, number: int, ended: JobReturn) -> None:
         """Tell Optuna how a trial ended."""

@@ -1,6 +1,7 @@
 """Searches from the command line: what they leave behind, how they go on, and what they say about wrong input."""
 
 import gc
+import json
 import os
 import random
 import re
@@ -225,6 +226,25 @@ def test_a_failed_trial_does_not_end_a_search(run_cli: Cli) -> None:
     assert ended.code == 0, ended.err
     assert states() == ["FAIL", "COMPLETE", "COMPLETE"]
     assert "nan" in study().trials[0].user_attrs["reason"] or "infinite" in study().trials[0].user_attrs["reason"]
+
+
+@pytest.mark.parametrize("engine", [["engine=serial"], ["engine=processes", "workers=2"], ["engine=stacked"]], ids=" ".join)
+def test_a_trial_whose_loss_became_nan_is_failed_everywhere(run_cli: Cli, engine: list[str]) -> None:
+    """Its round is on record with the reason; the run is no pruned one, which would be removed, and lacks nothing that anybody trains."""
+    start = "hydra.sweeper.enqueue=[{optimizer.lr:1e30},{optimizer.lr:0.01},{optimizer.lr:0.02}]"
+    more = ["optimizer=sgd", "optimizer.lr=choice(1e30,0.01,0.02)", start, "rounds=3", "report=false", *engine]
+    ended = run_cli(*OURS, *more, few(2))
+    assert ended.code == 0, ended.err
+    assert states() == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert "the loss became nan" in study().trials[0].user_attrs["reason"]
+    found = read_status(Path("out"))
+    assert [run.state for run in found.runs] == ["failed", "done", "done"]
+    failed = found.runs[0]
+    assert json.loads((failed.folder / "run.json").read_text())["status"] == "failed"
+    assert failed.failed >= 1
+    assert "the loss became nan" in next(row.error for row in failed.rows if row.status == "failed")
+    assert not failed.missing
+    assert found.epochs_left == 0
 
 
 def test_when_all_trials_fail_there_is_no_best(run_cli: Cli) -> None:
