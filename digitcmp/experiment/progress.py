@@ -136,7 +136,7 @@ class ProgressDisplay(Callback):
         if self.trials:
             self.finished += 1
             self.through.pop(run, None)
-            if not run.pruned:
+            if not run.pruned and not run.failed:
                 value = objective(run.rows)
                 self.best = self.best if isnan(value) else max(self.best, value)
             self.show()

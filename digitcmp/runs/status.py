@@ -114,9 +114,10 @@ class FolderStatus:
 
     @cached_property
     def ranked(self) -> list[RunStatus]:
-        """The runs that have come to an accuracy, the highest first; without previews, which are no results."""
-        there = [run for run in self.runs if run.accuracy is not None and not is_preview(run.folder)]
-        return sorted(there, key=lambda run: run.accuracy or 0.0, reverse=True)
+        """The runs that have come to an accuracy, the highest first. No previews, which are no results; no runs with failed rounds: these
+        lose, and the mean is without them; no pruned trials, which are none in their search either."""
+        whole = [run for run in self.runs if run.accuracy is not None and not run.failed and run.state != "pruned"]
+        return sorted((run for run in whole if not is_preview(run.folder)), key=lambda run: run.accuracy or 0.0, reverse=True)
 
     @cached_property
     def unlike(self) -> list[str]:

@@ -63,8 +63,9 @@ def test_the_line_fits(columns: int, tmp_path: Path) -> None:
     assert not terminal.lines()
 
 
-def test_the_line_of_a_search(tmp_path: Path) -> None:
-    """How many trials there are already, how good the best is, and the time left, at 80 columns; pruned trials count and are no best."""
+def test_the_line_of_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many trials there are already, how good the best is, and the time left, at 80 columns; pruned and failed trials count and are no
+    best."""
     terminal = Emulated(80)
     run = Run(compose_config("epochs=2"), tmp_path / "trial_0007", "test")
     with ProgressDisplay.of_search("search", 60, 6, 0.8512, terminal.console) as display:
@@ -84,6 +85,15 @@ def test_the_line_of_a_search(tmp_path: Path) -> None:
         (line,) = terminal.lines()
         assert line.startswith("search: 8 of 60 trials")
         assert "best so far 85.12%" in line
+        run.pruned, good = False, replace(ROUND, val_accuracy=0.99)
+        monkeypatch.setattr(Run, "rows", [good, replace(good, seed=1, status="failed")])
+        display.on_run_end(run)
+        display.bar.refresh()
+        assert "best so far 85.12%" in terminal.lines()[0]
+        monkeypatch.setattr(Run, "rows", [good])
+        display.on_run_end(run)
+        display.bar.refresh()
+        assert "best so far 99.00%" in terminal.lines()[0]
 
 
 def test_the_line_of_one_round(tmp_path: Path) -> None:

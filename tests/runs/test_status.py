@@ -27,7 +27,7 @@ from digitcmp.files import remove_leftovers
 from digitcmp.runs import cli
 from digitcmp.runs.names import short_names
 from digitcmp.runs.status import FolderStatus, RunStatus, read_status
-from digitcmp.runs.status_view import render
+from digitcmp.runs.status_view import as_json, render
 from digitcmp.terminal import Terminal
 from digitcmp.train.results import EpochRow
 from tests.conftest import ROOT, Ended, compose_config
@@ -207,6 +207,18 @@ def test_pace(tmp_path: Path) -> None:
     assert only(status).epochs_left == 35
     assert status.pace == pytest.approx(3 / 60, rel=0.1)
     assert status.rounds_per_minute == pytest.approx(0.3, rel=0.1)
+
+
+def test_what_failed_or_was_given_up_is_not_the_best(tmp_path: Path) -> None:
+    """Whatever the rounds that are left have reached."""
+    write_run(tmp_path / "a", {0: 0.99, 1: None}, status="failed")
+    write_run(tmp_path / "b", {0: 0.98}, status="pruned", seeds=[0, 1])
+    assert read_status(tmp_path).best is None
+    assert json.loads(as_json(read_status(tmp_path)))["best"] is None
+    write_run(tmp_path / "c", {0: 0.7, 1: 0.8})
+    best = read_status(tmp_path).best
+    assert best is not None
+    assert best.folder.name == "c"
 
 
 def test_planned(tmp_path: Path) -> None:
