@@ -13,7 +13,7 @@ from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report import effects, lines, manuscript, rows, swept
 from digitcmp.report.cautions import with_best_weights
 from digitcmp.report.curves import draw_outdated
-from digitcmp.report.methods import about_differences, about_pool, about_table
+from digitcmp.report.methods import about_differences, about_digits, about_pool, about_table
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.origins import summary_of
 from digitcmp.report.page.html import CHARTS, page, plain_note
@@ -82,7 +82,8 @@ def tables(results: Study, manuscript_columns: Sequence[str] | None = None) -> d
     """The texts of the table files, by name. manuscript_columns: those of table_paper.tex, as `manuscript.main_table` takes them."""
     columns, compared, metric = table_columns(results.metric), comparison_columns(results.metric), results.metric
     pool, plain = about_pool(results.configurations), plain_note(results)
-    lines = [*about_table(metric, best_weights=bool(with_best_weights(results.configurations))), pool]
+    told = about_table(metric, best_weights=bool(with_best_weights(results.configurations)))
+    lines = [*told, *about_digits(results.table), pool]
     table, comparisons = show(results.table, columns), show(results.comparisons, compared)
     files = {
         "table.csv": to_csv(results.table, columns),

@@ -40,6 +40,11 @@ def about_pool(configurations: pd.DataFrame) -> str:
     return " ".join(told)
 
 
+def about_digits(table: pd.DataFrame) -> list[str]:
+    """Of the digit accuracies of the table, if it has any."""
+    return [DIGITS] if table["digit_accuracy"].notna().any() else []
+
+
 def about_table(metric: Metric = TEST_ACCURACY, hidden: Container[str] = (), best_weights: bool = False) -> list[str]:
     """Of the columns of the table, but for those that are hidden (keys). best_weights: as in `Metric.defined`."""
     untrained = (

@@ -24,6 +24,7 @@ FILES = ("run.json", "rounds.csv", "epochs.csv", "curves.png", "records", "digit
 STRETCHES = 3  # of seeds in a line
 SOME_ROUNDS = 10  # enough for a first impression
 UNTOLD = "aux_weight=0: nothing tells it which digits these are"
+JOINT = "a joint head is right about at most one of two different digits"
 NARROW = 20  # columns that a value needs beside its name
 
 
@@ -51,8 +52,8 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
     for name, title in (("test_accuracy", "test accuracy"), ("val_accuracy", "validation accuracy"), ("digit_accuracy", "digit accuracy")):
         values = done[name].dropna()
         if len(values):
-            untold = name == "digit_accuracy" and aux_weight == 0 and model["comparator"]["reads"] != "posterior"
-            rows.append((title, mean_and_deviation(values) + f" ({UNTOLD})" * untold))
+            note = about_head(model, aux_weight) if name == "digit_accuracy" else ""
+            rows.append((title, mean_and_deviation(values) + note))
         if name == "test_accuracy" and len(values) and (untrained := int(is_untrained(done).sum())):
             which = "" if len(done) == 1 else f"{untrained} of {len(done)} rounds: "
             chance = f"{100 * done['majority_accuracy'].mean():.1f} %"
@@ -61,6 +62,12 @@ def summary_rows(about: dict[str, Any], rounds: pd.DataFrame) -> list[tuple[str,
         each = f", {done['seconds'].median():.1f} s a round" if len(done) > 1 else ""
         rows.append(("time", f"{rounds['seconds'].sum():.1f} s of training{each}"))
     return rows
+
+
+def about_head(model: dict[str, Any], aux_weight: float) -> str:
+    """Why a digit accuracy is as low as it is, in brackets; empty where nothing but the network itself is the reason."""
+    untold = aux_weight == 0 and model["comparator"]["reads"] != "posterior"
+    return f" ({UNTOLD})" if untold else f" ({JOINT})" if model["digit_head"]["reads"] == "joint" else ""
 
 
 def print_next(run: "Run", console: Console) -> None:

@@ -75,6 +75,15 @@ def test_tables_carry_warnings_and_methods(summary: Path) -> None:
         assert "% 1 run is still running" in (summary / name).read_text()
 
 
+def test_digit_accuracies_are_explained_where_they_are(summary: Path, tmp_path: Path) -> None:
+    """That a joint head is right about at most one of two different digits, beside the column of the digits alone."""
+    write_run(tmp_path / "a", dict.fromkeys(range(3), 0.8), others=0.3)
+    made = make_report([tmp_path]).path.parent
+    for name in ("table.md", "table.tex"):
+        assert "A joint head, one for both digits of a pair, is right about at most one of two" in (made / name).read_text()
+        assert "joint head" not in (summary / name).read_text()
+
+
 @pytest.mark.parametrize("metric", [METRICS["test_accuracy"], METRICS["seconds"]], ids=["test_accuracy", "seconds"])
 def test_failed_rounds_in_every_outlet(metric: Metric, tmp_path: Path) -> None:
     """Where most rounds failed, medians and differences are infinitely bad; tables, figures and the page say so."""

@@ -109,7 +109,7 @@ def test_figure_of_one_epoch_shows_a_point() -> None:
 CONFIGURATION = {
     "epochs": 2,
     "aux_weight": 0.5,
-    "model": {"name": "wsn"},
+    "model": {"name": "wsn", "digit_head": {"reads": "digit"}},
     "optimizer": {"algorithm": "SGD", "lr": 0.55},
     "data": {"source": "digits", "train_pairs": 1000, "test_pairs": 500, "val_pairs": 200},
 }

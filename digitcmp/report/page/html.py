@@ -24,7 +24,7 @@ from digitcmp.report.drawing import COLOURS, DARK
 from digitcmp.report.effects import about_effects, effect_columns
 from digitcmp.report.frames import VERSIONS
 from digitcmp.report.labels import PLAIN
-from digitcmp.report.methods import DIGITS, about_differences, about_pool, about_table
+from digitcmp.report.methods import about_differences, about_digits, about_pool, about_table
 from digitcmp.report.origins import commands
 from digitcmp.report.page.data import page_data
 from digitcmp.report.page.pictures import Picture, caption
@@ -76,7 +76,7 @@ def page(results: Study, figures: Mapping[str, Picture | None], out: Path | None
         charts=CHARTS,
         methods=[
             *about_table(metric, NO_ROOM, bool(with_best_weights(results.configurations))),
-            *([DIGITS] if results.table["digit_accuracy"].notna().any() else []),
+            *about_digits(results.table),
             *about_differences(metric),
             *(about_effects(effects, metric) if effects else []),
             about_pool(results.configurations),
