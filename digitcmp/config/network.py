@@ -202,5 +202,10 @@ def untrained_part(config: Config) -> str | None:
     """A digit head that nothing trains, as the loss of digits has no weight and the comparator does not read it: what is left without its
     auxiliary loss, for a comparison. None where all is trained."""
     model = config.model
-    read = READINGS[model.comparator.reads].of == "digits"
-    return "model.digit_head" if config.aux_weight == 0 and model.digit_head.reads != "none" and not read else None
+    return "model.digit_head" if is_idle(config.aux_weight, model.digit_head.reads, model.comparator.reads) else None
+
+
+def is_idle(aux_weight: float, head: str, comparator: str) -> bool:
+    """Whether there is a digit head that neither the loss of digits trains nor the comparator reads. head, comparator: what they read; one
+    that only a later version knows may be of digits."""
+    return aux_weight == 0 and head != "none" and comparator in READINGS and READINGS[comparator].of != "digits"

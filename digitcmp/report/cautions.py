@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from digitcmp.config.identity import TESTED, TRAINED, data_defaults
+from digitcmp.config.network import is_idle
 from digitcmp.counting import are, counted, some
 from digitcmp.experiment.folders import PREVIEW
 from digitcmp.report.frames import Sweep
@@ -19,6 +20,7 @@ DRAWN = 24  # configurations in a figure
 ALPHA = 0.05  # of the tests
 SAME = ["digitcmp", "torch", "git_commit", "git_dirty", "engine", "device", "platform"]  # what one report should not mix
 CHOSEN = "validation accuracies of the best epoch, chosen on the same pairs (stopping.best, stopping.patience), are too high"
+IDLE = "aux_weight=0: parameters count model.digit_head, which nothing trains and nothing reads"
 UNFINISHED = {"running": "still running (or killed)", "interrupted": "interrupted", "pruned": "ended early by a search"}
 
 
@@ -31,6 +33,7 @@ def cautions(sweep: Sweep, rounds: pd.DataFrame, known: pd.DataFrame, table: pd.
         values = data_keys(known, keys)
         if unlike := [str(name) for name in values if values[name].nunique(dropna=False) > 1]:
             lines.append(f"configurations differ in {', '.join(unlike)}: {told}")
+    lines += [f"{IDLE}: {some(idle)}"] if (idle := with_idle_head(known)) else []
     return [*lines, *about_rounds(table), *about_comparisons(comparisons)]
 
 
@@ -46,6 +49,13 @@ def with_best_weights(known: pd.DataFrame) -> list[str]:
     best = known["stopping.best"].fillna(False).astype(bool) if "stopping.best" in known else none
     waiting = known["stopping.patience"].notna() if "stopping.patience" in known else none
     return [str(label) for label in known.loc[best | waiting, "label"]]
+
+
+def with_idle_head(known: pd.DataFrame) -> list[str]:
+    """The labels of the configurations whose parameters are also those of a digit head that does nothing."""
+    keys = ["aux_weight", "model.digit_head.reads", "model.comparator.reads"]
+    there = known.reindex(columns=["label", *keys]).dropna()  # a run.json that somebody has edited may lack them
+    return [str(label) for label, *read in there.itertuples(index=False) if is_idle(*read)]
 
 
 def about_rounds(table: pd.DataFrame) -> list[str]:

@@ -143,6 +143,26 @@ def test_few_pairs_beside_many_are_enough(tmp_path: Path) -> None:
     assert not [line for line in warnings(tmp_path) if line.startswith("fewer than")]
 
 
+def test_parameters_of_a_head_that_does_nothing(tmp_path: Path) -> None:
+    """Only without a loss of its digits, where the comparator does not read them; one without such keys, or with a reading that a later
+    version may have, is none."""
+    for name, aux_weight, head, comparator in (
+        ("plain", 0.0, "none", "features"),
+        ("idle", 0.0, "joint", "features"),
+        ("trained", 1.0, "joint", "features"),
+        ("read", 0.0, "digit", "digit_logits"),
+        ("later", 0.0, "digit", "another"),
+    ):
+        reads = {"model__digit_head__reads": head, "model__comparator__reads": comparator}
+        write_run(tmp_path / name, SEEDS, configuration(model__name=name, aux_weight=aux_weight, **reads))
+    told = "aux_weight=0: parameters count model.digit_head, which nothing trains and nothing reads: "
+    assert [line.removeprefix(told) for line in warnings(tmp_path) if line.startswith(told)] == ["idle"]
+    write_run(tmp_path / "without", SEEDS, {"model": {"name": "without"}, "aux_weight": 0.0})
+    assert [line.removeprefix(told) for line in warnings(tmp_path) if line.startswith(told)] == ["idle"]
+    for name in ("table.md", "table.tex", "table_paper.tex", "comparisons.tex"):
+        assert told in tables(study([tmp_path]))[name]
+
+
 def test_collapsed_rounds(tmp_path: Path) -> None:
     """A round far below the median makes the mean's interval useless, and may give the mean difference the other sign."""
     seeds = {seed: 0.8 + (seed * 7 % 5) / 500 for seed in range(20)}
