@@ -27,10 +27,11 @@ MOST_CURVES = 100  # runs whose curves are drawn unasked: a few seconds
 
 @dataclass(frozen=True)
 class Report:
-    """A report that was written: its page, and what it says."""
+    """A report that was written: its page, what it says, and a line for each table of a paper that is too wide for one."""
 
     path: Path
     study: Study
+    wide: Sequence[str] = ()
 
 
 def make_report(
@@ -60,7 +61,7 @@ def make_report(
     for picture in pictures.values():
         for kind, content in picture.files.items():
             write_whole(target / f"{picture.name}.{kind}", content)
-    report = Report(write_whole(target / "report.html", page(results, pictures, target)), results)
+    report = Report(write_whole(target / "report.html", page(results, pictures, target)), results, manuscript.told_wide(texts))
     directories = [Path(directory) for directory in results.sweep.runs["directory"]]
     if len(directories) <= MOST_CURVES:
         # a folder that others may only read has the curves that it has

@@ -1,54 +1,79 @@
-"""A report's tables as a paper prints them: few columns, narrow enough for one column of a two-column page; a gain and its interval with
-a minus sign where they are negative, and no other sign."""
+"""A report's tables as a paper prints them: few columns, narrow enough for one column of a two-column page."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import pandas as pd
 
 from digitcmp import inert
 from digitcmp.counting import some
-from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, NONE, Metric, unknown, with_unit
+from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, NONE, Metric, unknown
 from digitcmp.report.tables import p_value
 
 WIDTH = 229.0  # points: the column of LaTeX's own two-column article, the narrowest of the usual styles
-SIZES = {"footnotesize": 7.95, "scriptsize": 7.45}  # points: by this the widths below are multiplied, where the text around has 10 pt
-# widths of Computer Modern's characters (cmr8, cmr7) in parts of the size, rounded up; all others are narrower than a digit
-WIDTHS = {**dict.fromkeys(".,:;'|!il[]", 0.31), **dict.fromkeys(" ()tfrs", 0.42), **dict.fromkeys("-+±<>≤≥w", 0.83)}
-WIDTHS |= {**dict.fromkeys("%m", 0.89), "M": 0.98, "W": 1.1, "–": 0.54}
-DIGIT, CAPITAL = 0.54, 0.83
-SEPARATION = 6.0  # points between two columns
-LONGEST = 4.5  # of a part of a name, in parts of the size of its letters, before it is broken
-NARROWEST = 40.0  # points of a name that is broken into lines
+SIZES = {"footnotesize": 8.06, "scriptsize": 7.56}  # points: by this the widths below are multiplied, where the text around has 10 pt
+# widths of Computer Modern's characters (cmr8) in parts of the size, rounded up; in cmr7 they are 1.07 times as wide, and some pairs
+# of letters stand apart by a little more
+WIDTHS = {
+    character: wide
+    for wide, characters in (
+        *(
+            (0.296, ".,:;'|!il[]"),
+            (0.325, "fj"),
+            (0.355, " "),
+            (0.415, "()rt"),
+            (0.42, "s"),
+            (0.473, "cez"),
+            (0.532, "–"),
+            (0.561, "kqvxy"),
+        ),
+        *((0.591, "Sbdhnpu"), (0.768, "w"), (0.827, "-+±<>≤≥=&@"), (0.886, "%#m"), (0.973, "M"), (1.072, "∞→"), (1.092, "W")),
+    )
+    for character in characters
+}
+DIGIT, CAPITAL = 0.532, 0.834  # and whatever has no width above
+SEPARATION = 5.0  # points between two columns
+LONGEST = 5.03  # of a part of a name, in parts of the size of its letters, that is not broken: batchnorm
 MAIN, LOST = "network", "lost"  # a heading, and a column
+WIDER, ACROSS = "wider than a column of text", "set it across both columns (table*)"
 PREAMBLE = r"% needs \usepackage{array,booktabs}"
 
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A column of a paper's table: its title, and how it tells a row's value, both as text without LaTeX's commands."""
+    """A column of a paper's table: its title, how it tells a row's value, and the unit of that, all as text without LaTeX's commands."""
 
     title: str
     show: Callable[[dict[str, Any]], str]
+    unit: str = ""
+
+    @property
+    def head(self) -> tuple[str, str]:
+        """The title, and in a line of its own, which makes no column wider, the unit."""
+        return self.title, f"[{self.unit}]" if self.unit else ""
 
 
 def columns(metric: Metric) -> dict[str, TableColumn]:
     """What a table can have beside the names of the configurations, by the name that --columns takes."""
-    unit = with_unit(metric.title.rpartition(" ")[2], metric.unit)
+    what, unit = metric.title.rpartition(" ")[2], metric.unit
 
     def gain(row: dict[str, Any]) -> str:
         if pd.isna(row.get("difference")):
             return NONE
-        low, high = (metric.show(row[key]) for key in ("difference_low", "difference_high"))
-        return metric.show(row["difference"]) + ("" if pd.isna(row["difference_low"]) else f" ({low}, {high})")
+        low, high = (metric.show(row[key]) for key in ("difference_low", "difference_high"))  # for plus signs there is no room
+        return metric.show(row["difference"], "+") + ("" if pd.isna(row["difference_low"]) else f" ({low}, {high})")
+
+    def mean(row: dict[str, Any]) -> str:
+        return metric.show(row["mean"]) + ("" if pd.isna(row["std"]) else f" ± {metric.show(row['std'])}")
 
     return {
         "parameters": TableColumn("params", lambda row: f"{row['parameters']:,}"),
-        "mean": TableColumn(unit, lambda row: metric.show(row["mean"]) + ("" if pd.isna(row["std"]) else f" ± {metric.show(row['std'])}")),
-        "median": TableColumn("median", lambda row: metric.show(row["median"])),
-        "gain": TableColumn("paired gain", gain),
+        "mean": TableColumn(what, mean, unit),
+        "median": TableColumn("median", lambda row: metric.show(row["median"]), unit),
+        "gain": TableColumn("paired gain", gain, metric.difference_unit),
         "lost": TableColumn("lost" if metric.on_pairs else "failed", lambda row: f"{row['lost']}/{row['all']}"),
         "rounds": TableColumn("rounds", lambda row: str(row["rounds"])),
         "seconds": TableColumn("s/round", lambda row: NONE if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}"),
@@ -76,13 +101,13 @@ def main_table(
     rows = [{str(key): value for key, value in row.items()} for row in table.merge(paired, on="label", how="left").to_dict("records")]
     lost = [row for row in rows if row["lost"]]
     labels, usual = [str(row["label"]) for row in rows], [*MANUSCRIPT_DEFAULT]
-    if names is None and lost and Layout.of(MAIN, labels, choose([*usual, LOST], metric), rows).fits:
+    if names is None and lost and Layout.of([MAIN], labels, choose([*usual, LOST], metric), rows).fits:
         usual.append(LOST)
     wanted = usual if names is None else names
     untold = some(f"{row['label']} ({row['lost']} of {row['all']})" for row in lost) if LOST not in wanted else ""
     kind = "failed or untrained" if metric.on_pairs else "failed"
     notes = [*warnings, *([f"{kind} rounds, which this table does not show: {untold}"] if untold else [])]
-    return tabular(MAIN, labels, choose(wanted, metric), rows, notes)
+    return tabular([MAIN], labels, choose(wanted, metric), rows, notes, f"leave out columns with --columns, or {ACROSS}")
 
 
 def comparison_table(comparisons: pd.DataFrame, metric: Metric, warnings: Sequence[str] = ()) -> str:
@@ -90,13 +115,21 @@ def comparison_table(comparisons: pd.DataFrame, metric: Metric, warnings: Sequen
     Warnings are comments."""
     rows = [{str(key): value for key, value in row.items()} for row in comparisons.to_dict("records")]
     chosen = [
-        TableColumn("gain", lambda row: metric.show(row["difference"])),
-        TableColumn("95 % interval", lambda row: metric.span(row["difference_low"], row["difference_high"])),
+        TableColumn("gain", lambda row: metric.show(row["difference"], "+"), metric.difference_unit),
+        TableColumn("95 % interval", lambda row: metric.span(row["difference_low"], row["difference_high"], "+"), metric.difference_unit),
         TableColumn("Holm p", lambda row: p_value(row["p_holm"])),
-        TableColumn("won–tied–lost", lambda row: f"{row['won']}–{row['tied']}–{row['lost']}"),
+        TableColumn("won–tied–lost", lambda row: f"{row['won']}–{row['tied']}–{row['lost']}", "rounds"),
     ]
-    baseline = str(rows[0]["baseline"]) if rows else ""
-    return tabular(f"against {baseline}", [str(row["label"]) for row in rows], chosen, rows, warnings)
+    heading = ["against", str(rows[0]["baseline"]) if rows else ""]
+    return tabular(heading, [str(row["label"]) for row in rows], chosen, rows, warnings)
+
+
+def told_wide(texts: Mapping[str, str]) -> list[str]:
+    """A line for each of these files that a column of text does not hold: which it is, and what to do. texts: by their names."""
+    comment = f"% {WIDER}"
+    return [
+        f"{name} is {line.removeprefix('% ')}" for name, text in texts.items() for line in text.splitlines() if line.startswith(comment)
+    ]
 
 
 @dataclass(frozen=True)
@@ -107,21 +140,21 @@ class Layout:
     size: str
     room: float
     whole: float  # what the longest name needs in one line
+    least: float  # what names need, broken into lines
 
     @classmethod
-    def of(cls, heading: str, names: list[str], chosen: Sequence[TableColumn], rows: list[dict[str, Any]]) -> "Layout":
-        """The largest size in which a column of text holds them, or the smallest that there is."""
+    def of(cls, heading: Sequence[str], names: list[str], chosen: Sequence[TableColumn], rows: list[dict[str, Any]]) -> "Layout":
+        """The largest size in which a column of text holds them without a name that is broken into lines; else the largest in which it
+        holds them, or the smallest that there is."""
         cells = [[column.show(row) for column in chosen] for row in rows]
-        widths = [max(map(width, texts)) for texts in zip([column.title for column in chosen], *cells, strict=True)]
-        longest = max(map(width, [heading, *names]))
-        room = {size: WIDTH - sum(one * points + SEPARATION for one in widths) for size, points in SIZES.items()}
-        size = next((size for size in SIZES if room[size] >= min(longest * SIZES[size], NARROWEST)), list(SIZES)[-1])
-        return cls(cells, size, room[size], longest * SIZES[size])
-
-    @property
-    def least(self) -> float:
-        """What names need, broken into lines."""
-        return min(self.whole, NARROWEST)
+        widths = [max(map(width, texts)) for texts in zip(*zip(*(column.head for column in chosen), strict=True), *cells, strict=True)]
+        longest = max(map(width, [*heading, *names]))
+        layouts = [
+            cls(cells, size, WIDTH - sum(one * points + SEPARATION for one in widths), longest * points, min(longest, LONGEST) * points)
+            for size, points in SIZES.items()
+        ]
+        unbroken = [one for one in layouts if one.room >= one.whole]
+        return [*unbroken, *(one for one in layouts if one.fits), layouts[-1]][0]
 
     @property
     def fits(self) -> bool:
@@ -129,19 +162,27 @@ class Layout:
         return self.room >= self.least
 
 
-def tabular(heading: str, names: list[str], chosen: Sequence[TableColumn], rows: list[dict[str, Any]], notes: Sequence[str] = ()) -> str:
-    """The environment, in the largest size in which a column of text holds it; names that do not fit are broken into lines. notes:
-    comments in front."""
+def tabular(
+    heading: Sequence[str],
+    names: list[str],
+    chosen: Sequence[TableColumn],
+    rows: list[dict[str, Any]],
+    notes: Sequence[str] = (),
+    remedy: str = ACROSS,
+) -> str:
+    """The environment, in the size that its `Layout` has; names that do not fit are broken into lines. heading: of the names, a line or
+    two. notes: comments in front. remedy: what to do where a column of text does not hold it."""
     layout = Layout.of(heading, names, chosen, rows)
     wide = layout.whole > layout.room
     first = rf">{{\raggedright\arraybackslash}}p{{{max(layout.room, layout.least):.0f}pt}}" if wide else "l"
     lines = [r" & ".join([breakable(name), *map(latex, row)]) + r" \\" for name, row in zip(names, layout.cells, strict=True)]
-    head = " & ".join([breakable(heading), *(latex(column.title) for column in chosen)]) + r" \\"
+    heads = zip_longest([*heading], *(column.head for column in chosen), fillvalue="")
+    head = [r" & ".join([breakable(first), *map(latex, others)]) + r" \\" for first, *others in heads if any([first, *others])]
     begin = rf"\begin{{tabular}}{{@{{}}{first}{'r' * len(chosen)}@{{}}}}"
     comments = [f"% {inert.visible(note)}" for note in notes]
-    comments += [] if layout.fits else ["% wider than a column of text: leave out columns with --columns"]
+    comments += [] if layout.fits else [f"% {WIDER}: {remedy}"]
     group = rf"{{\{layout.size}\setlength{{\tabcolsep}}{{{SEPARATION / 2:g}pt}}%"
-    return "\n".join([PREAMBLE, *comments, group, begin, r"\toprule", head, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}}", ""])
+    return "\n".join([PREAMBLE, *comments, group, begin, r"\toprule", *head, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}}", ""])
 
 
 def width(text: str) -> float:
@@ -160,7 +201,7 @@ def breakable(name: str) -> str:
     for index, character in enumerate(name):
         word += character
         ends = character in ",=._/ "
-        if index + 1 < len(name) and (ends or width(word) > LONGEST):
+        if index + 1 < len(name) and (ends or width(word + name[index + 1]) > LONGEST):
             mark = "" if character == " " else r"\allowbreak{}" if ends else r"\penalty500{}"
             text, word = text + inert.latex(word) + mark, ""
     return text + inert.latex(word)

@@ -12,6 +12,7 @@ from digitcmp.experiment.published import write_published
 from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
 from digitcmp.report.build import Report, drawings, tables
+from digitcmp.report.manuscript import told_wide
 from digitcmp.report.rendering import render
 from digitcmp.report.study import Study
 from digitcmp.report.verdicts import plan_paths
@@ -29,7 +30,8 @@ def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_co
     """
     runs = dict(zip(map(Path, results.sweep.runs["directory"]), map(str, results.sweep.runs["run"]), strict=True))
     check_target(target, folders, set(runs.values()))
-    for name, text in tables(results, manuscript_columns).items():
+    texts = tables(results, manuscript_columns)
+    for name, text in texts.items():
         write_whole(target / name, without_paths(text))
     for name, draw in drawings(results).items():
         write_whole(target / f"{name}.png", render(draw(), "png"))
@@ -39,7 +41,7 @@ def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_co
             inside = target / FOLDER / name
             place = inside if plan.parent == directory else inside.parent if Path(name).parent.name else target
             write_whole(place / plan.name, plan.read_text(encoding="utf-8"))
-    return Report(target, results)
+    return Report(target, results, told_wide(texts))
 
 
 def check_target(target: Path, folders: Sequence[Path], runs: set[str]) -> None:

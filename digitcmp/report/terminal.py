@@ -32,7 +32,8 @@ MOST_COMMANDS = 5
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
-    """Print what fits a terminal: the table, comparisons, effects, verdicts, warnings, what was typed, and where the rest is."""
+    """Print what fits a terminal: the table, comparisons, effects, verdicts, warnings, also of files, what was typed, and where the rest
+    is."""
     where, results = console or Terminal(), report.study
     gone = dict[str, list[str]]()
     gone["table.md"] = print_table(results.table, chosen(table_columns(results.metric), TABLE), TABLE_SPARE, where)
@@ -46,7 +47,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
         where.print("\n" + line(verdict_heading(results.verdicts)), markup=False, highlight=False)
         gone["verdicts.md"] = print_table(results.verdicts, verdict_columns(results.verdicts), VERDICTS_SPARE, where)
     where.print()
-    print_warnings(results.warnings, where)
+    print_warnings([*results.warnings, *report.wide], where)
     typed = commands(results.sweep.runs)
     for folder, command in typed[:MOST_COMMANDS]:
         say(where, command if len(typed) == 1 else f"{command}  ({folder})", "command ")
@@ -56,7 +57,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
     say(where, str(report.path), "report  ")
 
 
-def print_warnings(warnings: list[str], console: Console) -> None:
+def print_warnings(warnings: Sequence[str], console: Console) -> None:
     """A line each, however long."""
     for text in warnings:
         tell(console, text, "warning: ")

@@ -183,6 +183,13 @@ def test_command_line(tmp_path: Path, main: Callable[..., tuple[int, str, str]])
     assert str(tmp_path / "out" / "report.html") in out
     assert (tmp_path / "out" / "comparisons.csv").read_text().splitlines()[1].startswith("aux_weight=0,aux_weight=0.5,-5,-5,-5,0.0078125,")
     assert not (tmp_path / "s" / "summary").exists()
+    assert "wider than a column" not in out
+    for where in ("--out", "--publish"):
+        _, out, _ = main(
+            tmp_path / "s", "--compare", "--columns", "parameters,mean,median,gain,lost,rounds,seconds", where, tmp_path / where[2:]
+        )
+        told = "warning: table_paper.tex is wider than a column of text: leave out columns with --columns, or set it across"
+        assert told in " ".join(out.split())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from digitcmp.config.identity import configuration
 from digitcmp.errors import RunError
 from digitcmp.report.build import make_report
-from digitcmp.report.manuscript import choose, columns, comparison_table, main_table
+from digitcmp.report.manuscript import SIZES, choose, columns, comparison_table, latex, main_table, told_wide, width
 from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, METRICS, TEST_ACCURACY
 from digitcmp.report.study import renamed
 from digitcmp.train.results import RoundResult
@@ -102,13 +102,14 @@ def test_the_table_of_a_paper(tmp_path: Path) -> None:
         write_run(tmp_path / str(lr), map(RoundResult, rows), {"parameters": 66_593, "seeds": [*range(8)]}, config)
     make_report([tmp_path], names={"lr=0.2": "Model 2"})
     text = (tmp_path / "summary" / "table_paper.tex").read_text()
-    assert r"network & params & accuracy [\%] & median & paired gain \\" in text.replace("{[}", "[").replace("{]}", "]")
-    rows = [line for line in text.splitlines() if line.endswith(r"\\")][1:]
+    head, units, *rows = [line.replace("{[}", "[").replace("{]}", "]") for line in text.splitlines() if line.endswith(r"\\")]
+    assert (head, units) == (r"network & params & accuracy & median & paired gain \\", r" &  & [\%] & [\%] & [points] \\")
     assert rows[0].startswith(r"lr=\allowbreak{}0.\allowbreak{}1 & 66,593 & 63.50 $\pm$ 2.45 & 63.50 & --")
-    assert rows[1].startswith(r"Model 2 & 66,593 & 73.50 $\pm$ 2.45 & 73.50 & 10.00 (10.00, 10.00)")
+    assert rows[1].startswith(r"Model 2 & 66,593 & 73.50 $\pm$ 2.45 & 73.50 & +10.00 (10.00, 10.00)")
     compared = (tmp_path / "summary" / "comparisons.tex").read_text()
-    assert r"Model 2 & 10.00 & 10.00 to 10.00 & 0.0078 &" in compared
-    assert "& Holm p &" in compared
+    assert r"Model 2 & +10.00 & +10.00 to +10.00 & 0.0078 &" in compared
+    assert r"against & gain & 95 \% interval & Holm p & won--tied--lost \\" in compared
+    assert r"0.\allowbreak{}1 & {[}points{]} & {[}points{]} &  & {[}rounds{]} \\" in compared
     assert "Model 2" in (tmp_path / "summary" / "table.md").read_text()
 
 
@@ -147,7 +148,7 @@ def test_lost_rounds_and_warnings_are_in_the_table_of_a_paper() -> None:
     assert comments(main_table(table, comparisons, TEST_ACCURACY, ["lost"])) == []
     assert comments(comparison_table(comparisons, TEST_ACCURACY, ["a warning"])) == ["a warning"]
     wide, compared = made(NASTY, wide=True)
-    narrowest = "wider than a column of text: leave out columns with --columns"
+    narrowest = "wider than a column of text: leave out columns with --columns, or set it across both columns (table*)"
     shown = "failed or untrained rounds, which this table does not show: "
     *_, lost, last = comments(main_table(wide, compared, TEST_ACCURACY))
     assert (lost.startswith(shown), last) == (True, narrowest)
@@ -156,10 +157,45 @@ def test_lost_rounds_and_warnings_are_in_the_table_of_a_paper() -> None:
     assert "lost" not in none
 
 
-def test_a_gain_and_its_bounds_have_signs_alike() -> None:
-    """A minus sign where one is negative; no plus sign, which would make the column too wide."""
+@needs_latex
+@pytest.mark.parametrize(
+    "text", ["Model 1", "best of the search", "won–tied–lost", "+6.75 (-6.45, 7.05)", "ZWMQ&%fi_jumps=1;[x]", "≤ ±∞ <"]
+)
+def test_widths_are_those_of_latex(text: str, tmp_path: Path) -> None:
+    """Never less than it is, and not much more, in both sizes: by these, columns are as wide as they need to be."""
+    for size, points in SIZES.items():
+        measured = rf"\setbox0\hbox{{\{size} {latex(text)}}}\typeout{{wide \the\wd0}}"
+        assert overfull(measured, tmp_path) == []
+        (wide,) = re.findall(r"^wide (\d+\.\d+)pt$", (tmp_path / "paper.log").read_text(errors="replace"), re.MULTILINE)
+        assert 0.9 * width(text) * points < float(wide) <= width(text) * points
+
+
+def test_a_name_is_not_broken_where_smaller_letters_leave_it_whole() -> None:
+    """Neither is the head, which has the baseline in a line of its own."""
+    table, comparisons = made(["Model 1", "Model 4, as published"], wide=False)
+    smaller = main_table(table, comparisons, TEST_ACCURACY, ["mean", "gain", "lost"])
+    assert r"\scriptsize" in smaller
+    assert "{@{}lrrr@{}}" in smaller
+    larger = comparison_table(comparisons.assign(label="Model 2"), TEST_ACCURACY)
+    assert r"\footnotesize" in larger
+    assert "{@{}lrrrr@{}}" in larger
+
+
+def test_a_table_that_is_too_wide_is_told_of() -> None:
+    """By its name, with what to do about it."""
+    table, comparisons = made(["net1", "net2"], wide=False)
+    texts = {
+        "a.tex": main_table(table, comparisons, TEST_ACCURACY),
+        "b.tex": main_table(table, comparisons, TEST_ACCURACY, MANUSCRIPT_COLUMNS),
+    }
+    told = "b.tex is wider than a column of text: leave out columns with --columns, or set it across both columns (table*)"
+    assert told_wide(texts) == [told]
+
+
+def test_signs_of_a_gain_and_its_bounds() -> None:
+    """A gain has one always; its bounds a minus sign alone, as plus signs would make the column too wide."""
     row = {"difference": 0.031, "difference_low": -0.0375, "difference_high": 0.0935}
-    assert columns(TEST_ACCURACY)["gain"].show(row) == "3.10 (-3.75, 9.35)"
+    assert columns(TEST_ACCURACY)["gain"].show(row) == "+3.10 (-3.75, 9.35)"
     row = {"difference": -0.031, "difference_low": -0.0935, "difference_high": -0.0012}
     assert columns(TEST_ACCURACY)["gain"].show(row) == "-3.10 (-9.35, -0.12)"
 
