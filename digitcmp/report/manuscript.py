@@ -37,6 +37,7 @@ WIDTHS = {
 DIGIT, CAPITAL = 0.532, 0.834  # and whatever has no width above
 SEPARATION = 5.0  # points between two columns
 LONGEST = 5.03  # of a part of a name, in parts of the size of its letters, that is not broken: batchnorm
+SIGNS = ",=._/ "  # behind which a name may be broken
 MAIN, LOST = "network", "lost"  # a heading, and a column
 WIDER, ACROSS = "wider than a column of text", "set it across both columns (table*)"
 PREAMBLE = r"% needs \usepackage{array,booktabs}"
@@ -148,9 +149,11 @@ class Layout:
         holds them, or the smallest that there is."""
         cells = [[column.show(row) for column in chosen] for row in rows]
         widths = [max(map(width, texts)) for texts in zip(*zip(*(column.head for column in chosen), strict=True), *cells, strict=True)]
-        longest = max(map(width, [*heading, *names]))
+        longest, least = (
+            max(map(width, texts)) for texts in ([*heading, *names], [part for name in [*heading, *names] for part in parts(name)])
+        )
         layouts = [
-            cls(cells, size, WIDTH - sum(one * points + SEPARATION for one in widths), longest * points, min(longest, LONGEST) * points)
+            cls(cells, size, WIDTH - sum(one * points + SEPARATION for one in widths), longest * points, least * points)
             for size, points in SIZES.items()
         ]
         unbroken = [one for one in layouts if one.room >= one.whole]
@@ -197,11 +200,16 @@ def latex(text: str) -> str:
 
 def breakable(name: str) -> str:
     """A name that may be broken behind its signs, and, rather not, in a part that is too long."""
-    text, word = "", ""
-    for index, character in enumerate(name):
-        word += character
-        ends = character in ",=._/ "
-        if index + 1 < len(name) and (ends or width(word + name[index + 1]) > LONGEST):
-            mark = "" if character == " " else r"\allowbreak{}" if ends else r"\penalty500{}"
-            text, word = text + inert.latex(word) + mark, ""
-    return text + inert.latex(word)
+    *others, last = parts(name)
+    marks = ["" if part.endswith(" ") else r"\allowbreak{}" if part[-1] in SIGNS else r"\penalty500{}" for part in others]
+    return "".join(inert.latex(part) + mark for part, mark in zip(others, marks, strict=True)) + inert.latex(last)
+
+
+def parts(name: str) -> list[str]:
+    """What of a name stays in one line."""
+    found = [""]
+    for character in name:
+        if found[-1] and (found[-1][-1] in SIGNS or width(found[-1] + character) > LONGEST):
+            found.append("")
+        found[-1] += character
+    return found
