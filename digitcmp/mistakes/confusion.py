@@ -28,9 +28,9 @@ def figure(findings: Findings) -> Figure:
         np.fill_diagonal(wrong, np.nan)
         draw(panels[0], digits, wrong, title="digits", xlabel="read as", ylabel="true digit")
     draw(panels[-1], pairs, pairs, title="pairs that are answered wrongly", xlabel="second digit", ylabel="first digit")
-    of = "of the pairs of two digits" if digits is None else "of each row's digits, and of the pairs of two digits"
+    of = "of each field's pairs" if digits is None else "of each row's digits, and of each field's pairs"
     asked = f"; {NONE}: there are no such pairs" if np.isnan(pairs).any() else ""
-    entitle(drawn, findings.wrong_line(), f"per cent {of}; empty: none{asked}")
+    entitle(drawn, findings.wrong_line(), f"per cent {of}; empty: 0 %{asked}")
     return drawn
 
 

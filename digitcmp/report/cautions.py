@@ -86,15 +86,15 @@ def about_comparisons(comparisons: pd.DataFrame) -> list[str]:
     few = f"fewer than {needed} pairs that differ, too few for a corrected p below {ALPHA:g} in {counted(family, 'comparison')}"
     testable = untied["p"].notna() | (untied["pairs"] < 2)  # of times that are shares of one, there is no p however many there are
     lines = {
-        few: with_numbers(untied[testable & (untied["untied"] < needed) & ~(untied["p_holm"] < ALPHA)], "untied"),
+        few: with_numbers(untied[testable & (untied["untied"] < needed) & ~(untied["p_holm"] < ALPHA)], "untied", "pair"),
         "mean and rank difference have opposite signs, as a few rounds decide the mean": some(map(str, opposed["label"])),
     }
     return [f"{what}: {told}" for what, told in lines.items() if told]
 
 
-def with_numbers(rows: pd.DataFrame, column: str) -> str:
-    """Labels with a number of theirs: net1 (1), net2 (3); empty without rows."""
-    return some(f"{label} ({count})" for label, count in zip(rows["label"], rows[column], strict=True))
+def with_numbers(rows: pd.DataFrame, column: str, noun: str = "round") -> str:
+    """Labels with how many of these are theirs: net1 (1 round), net2 (3 rounds); empty without rows."""
+    return some(f"{label} ({counted(count, noun)})" for label, count in zip(rows["label"], rows[column], strict=True))
 
 
 def mixtures(sweep: Sweep, rounds: pd.DataFrame) -> list[str]:

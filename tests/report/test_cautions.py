@@ -115,9 +115,9 @@ def test_failed_and_few_rounds(tmp_path: Path) -> None:
     write_run(tmp_path / "a", SEEDS | {9: None}, status="failed")
     write_run(tmp_path / "b", {0: 0.81}, configuration(model__name="net2"))
     assert warnings(tmp_path) == [
-        "failed rounds lose every comparison, and means leave them out: net1 (1)",
-        "fewer than 2 rounds, so no standard deviation, interval or test: net2 (1)",
-        "fewer than 6 pairs that differ, too few for a corrected p below 0.05 in 1 comparison: net2 (1)",
+        "failed rounds lose every comparison, and means leave them out: net1 (1 round)",
+        "fewer than 2 rounds, so no standard deviation, interval or test: net2 (1 round)",
+        "fewer than 6 pairs that differ, too few for a corrected p below 0.05 in 1 comparison: net2 (1 pair)",
     ]
 
 
@@ -130,7 +130,7 @@ def test_too_few_pairs_for_the_family(tmp_path: Path, configurations: int, tied:
         write_run(tmp_path / str(number), others, configuration(model__name=f"net{number + 1}"))
     lines = [line for line in warnings(tmp_path) if line.startswith(f"fewer than {needed} pairs that differ")]
     assert len(lines) == (6 - tied < needed)
-    assert all("(5)" in line if tied else "(6)" in line for line in lines)
+    assert all("(5 pairs)" in line if tied else "(6 pairs)" in line for line in lines)
 
 
 def test_few_pairs_beside_many_are_enough(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_collapsed_rounds(tmp_path: Path) -> None:
     better = {seed: accuracy + 0.005 + seed / 2000 for seed, accuracy in seeds.items()}
     write_run(tmp_path / "b", better | {3: 0.45}, configuration(model__name="net2"))
     assert warnings(tmp_path) == [
-        "the mean's interval is not reliable, single rounds are far worse than the others: net2 (1)",
+        "the mean's interval is not reliable, single rounds are far worse than the others: net2 (1 round)",
         "mean and rank difference have opposite signs, as a few rounds decide the mean: net2",
     ]
 

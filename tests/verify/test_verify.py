@@ -291,7 +291,7 @@ def test_rounds_that_diverged_are_reproduced(verify: Verify, tmp_path: Path) -> 
     ended = verify(tmp_path / "run")
     assert ended.code == 0
     assert "2 of 2 reproduced" in said(ended)
-    assert "failed before their first epoch, so that they were not drawn: net1 (1)" in said(ended)
+    assert "failed before their first epoch, so that they were not drawn: net1 (1 round)" in said(ended)
 
 
 def test_rounds_that_were_not_tested(verify: Verify, tmp_path: Path) -> None:

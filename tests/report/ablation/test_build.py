@@ -129,7 +129,7 @@ def test_out_and_warnings(tmp_path: Path, main: Callable[..., tuple[int, str, st
     rung(tmp_path / "runs", "02_weight_sharing", [None, *BASE[:7]])
     code, out, _ = main(tmp_path / "runs", "--out", tmp_path / "out")
     assert code == 0
-    assert "warning: failed rounds lose every comparison, and means leave them out: 02 weight sharing (1)" in out
+    assert "warning: failed rounds lose every comparison, and means leave them out: 02 weight sharing (1 round)" in out
     assert not (tmp_path / "runs" / "summary").exists()
     text = (tmp_path / "out" / "ladder.md").read_text()
     assert text.startswith("- **Warning:** ")

@@ -67,7 +67,7 @@ def test_order_and_predecessors(results: Ladder) -> None:
     assert results.table["title"].tolist() == ["net1", "weight sharing", "long training", "ensemble", "dropout", "label smoothing"]
     assert results.table["branch"].tolist() == [False] * 4 + [True] * 2
     few, gap = results.warnings
-    assert few.endswith("too few for a corrected p below 0.05 in 5 comparisons: 03 long training (4), 02b label smoothing (4)")
+    assert few.endswith("too few for a corrected p below 0.05 in 5 comparisons: 03 long training (4 pairs), 02b label smoothing (4 pairs)")
     assert gap == "no rung between 03 and 05: '05 ensemble' is compared with '03 long training'"
 
 
@@ -179,11 +179,11 @@ def test_warnings(tmp_path: Path) -> None:
     rung(tmp_path, "03_long_training", BASE[:7], git_commit="def", status="running", seeds=list(range(8)))
     lines = read_ladder(tmp_path).warnings
     assert any(line.startswith("different git_commit in one report: abc (16 rounds), def (7 rounds)") for line in lines)
-    assert "fewer rounds than the 8 of others: 02 weight sharing (7), 03 long training (7)" in lines
-    assert "failed rounds lose every comparison, and means leave them out: 02 weight sharing (1)" in lines
+    assert "fewer rounds than the 8 of others: 02 weight sharing (7 rounds), 03 long training (7 rounds)" in lines
+    assert "failed rounds lose every comparison, and means leave them out: 02 weight sharing (1 round)" in lines
     assert any(line.startswith("fewer than 7 pairs that differ") for line in lines)
     assert "1 run is still running (or killed): ladder=03_long_training (7 of 8 rounds)" in lines
-    assert "rounds without a partner of the same seed are left out of the gain: 03 long training (1)" in lines
+    assert "rounds without a partner of the same seed are left out of the gain: 03 long training (1 round)" in lines
     assert len(lines) == 6
 
 
