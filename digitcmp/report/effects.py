@@ -150,8 +150,8 @@ def draw_effects(effects: Effects, metric: Metric) -> Figure:
     number_differences(axes.xaxis)
     tidy(axes, "x")
     told = on_intervals(bars[:, [0, 2]], f"bars: the {len(texts)} intervals hold together at 95 %")
-    notes = ["paired by seed", told, "filled: the bar leaves zero out"]
-    notes += ["grey: one for each setting of the other factors"] + ["at the edge: infinite"] * infinite
+    notes = ["paired by seed", told, "filled: bar clear of zero"]
+    notes += ["grey: the other factors fixed"] + ["at the edge: infinite"] * infinite
     entitle(figure, "Effects on interquartile means", *notes)
     return figure
 

@@ -305,6 +305,7 @@ def test_figures_show_what_was_worked_out() -> None:
     middles = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [float(line.get_xdata()[0]) for line in middles] == pytest.approx([5.5, 2.5, 0, 1, 0, 0], abs=1e-9)  # type: ignore[index,arg-type]
     drawable(figure)
+    assert "filled: bar clear of zero; grey: the other factors fixed" in figure.artists[1].get_text()  # nothing of it is left out
 
 
 def test_the_report_says_why_there_are_no_effects(tmp_path: Path) -> None:
