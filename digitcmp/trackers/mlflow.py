@@ -24,6 +24,8 @@ for variable, seconds in PATIENCE.items():
 
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+from sqlalchemy import make_url  # noqa: E402
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table of a new database
 
@@ -38,35 +40,50 @@ class MLflow(Tracker):
 
     def __init__(self, uri: str | None = None, experiment: str = "digitcmp") -> None:
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-        self.experiment, self.experiment_id = experiment, ""
+        self.experiment = experiment
 
     @cached_property
     def client(self) -> MlflowClient:
-        """Made when it is first needed: it makes the database, which a dry run is not to leave."""
-        return MlflowClient(self.uri)
+        """Made when it is first needed: it makes the database, which a dry run is not to leave. Two processes cannot make the tables of
+        one at a time."""
+        url = make_url(self.uri) if self.uri.startswith("sqlite") else None
+        if url is None or not url.database or url.database == ":memory:":
+            return MlflowClient(self.uri)
+        path = Path(url.database)
+        with locked(path.with_name(f".{path.name}.lock")):
+            return MlflowClient(self.uri)
+
+    @cached_property
+    def experiment_id(self) -> str:
+        """The id of the experiment, which is made where there is none. Raises what mlflow raises."""
+        if found := self.client.get_experiment_by_name(self.experiment):
+            return str(found.experiment_id)
+        try:
+            return str(self.client.create_experiment(self.experiment))
+        except MlflowException as error:
+            found = self.client.get_experiment_by_name(self.experiment)
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or not found:  # which another process has made meanwhile
+                raise
+            return str(found.experiment_id)
 
     def show_run(self, run: TrackedRun) -> None:
         self.parent(run)
 
     def parent(self, run: TrackedRun) -> str:
         """The id of the parent run, which is made where there is none. Raises what mlflow raises."""
-        if not self.experiment_id:
-            found = self.client.get_experiment_by_name(self.experiment)
-            self.experiment_id = found.experiment_id if found else self.client.create_experiment(self.experiment)
-        with locked(run.directory / ".mlflow.lock"):
-            path, key = run.directory / FILE, without_passwords(f"{self.uri} {self.experiment}")
-            known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-            known = {without_passwords(place): parent for place, parent in known.items()}  # earlier versions kept them
-            if key in known:
-                return str(known[key])
-            tags = {"digitcmp.folder": str(run.directory), "digitcmp.hash": str(run.about.get("configuration_hash"))}
-            tags |= {f"digitcmp.{name}": str(run.about[name]) for name in ("command", "git_commit", "tags") if run.about.get(name)}
-            made = str(self.client.create_run(self.experiment_id, run_name=run.name, tags=tags).info.run_id)
-            params = [Param(key, str(value)[:LONGEST]) for key, value in run.configuration.items()]
-            for some in chunks(params, MOST_PARAMS):
-                self.client.log_batch(made, params=some)
-            write_whole(path, json.dumps({**known, key: made}))
-            return made
+        path, key = run.directory / FILE, without_passwords(f"{self.uri} {self.experiment}")
+        known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        known = {without_passwords(place): parent for place, parent in known.items()}  # earlier versions kept them
+        if key in known:
+            return str(known[key])
+        tags = {"digitcmp.folder": str(run.directory), "digitcmp.hash": str(run.about.get("configuration_hash"))}
+        tags |= {f"digitcmp.{name}": str(run.about[name]) for name in ("command", "git_commit", "tags") if run.about.get(name)}
+        made = str(self.client.create_run(self.experiment_id, run_name=run.name, tags=tags).info.run_id)
+        params = [Param(key, str(value)[:LONGEST]) for key, value in run.configuration.items()]
+        for some in chunks(params, MOST_PARAMS):
+            self.client.log_batch(made, params=some)
+        write_whole(path, json.dumps({**known, key: made}))
+        return made
 
     def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow]) -> None:
         parent = self.parent(run)

@@ -5,6 +5,8 @@ that was stopped, and is trained again after a resume, is there once.
 """
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import fmean
@@ -15,6 +17,7 @@ from digitcmp.experiment.about import read_about
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.published import read_records
 from digitcmp.experiment.records import rounded
+from digitcmp.files import locked
 from digitcmp.inert import visible
 from digitcmp.train.results import EpochRow, RoundResult, RoundRow
 
@@ -45,7 +48,8 @@ class TrackedRun:
 
 
 class Tracker(Callback):
-    """Shows runs, and their rounds, in the notions of another program. Whatever is shown twice is there once."""
+    """Shows runs, and their rounds, in the notions of another program. Whatever is shown twice is there once, also when several processes
+    show it at a time: each event is shown by one of them alone (`alone`)."""
 
     @abstractmethod
     def show_run(self, run: TrackedRun) -> None:
@@ -59,16 +63,25 @@ class Tracker(Callback):
     def show_end(self, run: TrackedRun, rows: list[RoundRow]) -> None:
         """The rounds that a run has by now: their means (`means`), and its status."""
 
+    @contextmanager
+    def alone(self, run: TrackedRun) -> Iterator[TrackedRun]:
+        """Show something of a run, while no other process shows anything of it by a tracker of this kind."""
+        with locked(run.directory / f".{type(self).__name__.lower()}.lock"):
+            yield run
+
     def on_run_begin(self, run: "Run") -> None:
-        self.show_run(tracked(run))
+        with self.alone(tracked(run)) as shown:
+            self.show_run(shown)
 
     def on_round_end(self, run: "Run", result: RoundResult) -> None:
         row = RoundRow(**{name: rounded(value) for name, value in vars(result.row).items()})
         epochs = [EpochRow(**{name: rounded(value) for name, value in vars(epoch).items()}) for epoch in result.epochs]
-        self.show_round(tracked(run), row, epochs)
+        with self.alone(tracked(run)) as shown:
+            self.show_round(shown, row, epochs)
 
     def on_run_end(self, run: "Run") -> None:
-        self.show_end(tracked(run), list(run.store.rows.values()))
+        with self.alone(tracked(run)) as shown:
+            self.show_end(shown, list(run.store.rows.values()))
 
 
 def tracked(run: "Run") -> TrackedRun:
@@ -80,10 +93,13 @@ def show_folder(tracker: Tracker, directory: Path) -> int:
     """Show a run that is on disk; how many rounds it has. Raises RunError where there is none."""
     run = TrackedRun(directory.absolute(), read_about(directory))
     records = list(read_records(directory, run.about).rounds.values())
-    tracker.show_run(run)
+    with tracker.alone(run):
+        tracker.show_run(run)
     for record in records:
-        tracker.show_round(run, record.row, record.epochs)
-    tracker.show_end(run, [record.row for record in records])
+        with tracker.alone(run):
+            tracker.show_round(run, record.row, record.epochs)
+    with tracker.alone(run):
+        tracker.show_end(run, [record.row for record in records])
     return len(records)
 
 

@@ -1,12 +1,13 @@
 """Trackers, the real ones where they are installed; callbacks of the user's own; and what breaks."""
 
 import json
+import multiprocessing
 import resource
 import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from digitcmp.experiment.run import Run
 from digitcmp.runs import cli
 from digitcmp.terminal import Terminal
 from digitcmp.trackers import load
-from digitcmp.trackers.tracker import measured
+from digitcmp.trackers.tracker import Tracker, measured, show_folder
 from digitcmp.train.results import EpochRow
 from tests.conftest import Ended, compose_config
 from tests.experiment.made import epochs_of, records_of, train_run
@@ -31,6 +32,7 @@ from tests.report.made import write_run
 TINY = ["epochs=3", "data.train_pairs=100", "data.test_pairs=100"]
 Main = Callable[..., Ended]
 Points = dict[tuple[int, str], list[tuple[int, float]]]
+together: Any  # of a process that `meet` has been called in
 
 
 def config(rounds: int, callbacks: dict[str, Any], engine: str = "serial") -> Config:
@@ -231,15 +233,6 @@ def test_wandb_of_a_folder_that_moved(tmp_path: Path, run_main: Main) -> None:
     assert sum(in_wandb(tmp_path / "b")[1].values()) == 3
 
 
-def test_wandb_in_several_processes(tmp_path: Path) -> None:
-    """That show rounds of one run at the same time agree on what its ids are made of."""
-    wandb = pytest.importorskip("digitcmp.trackers.wandb")
-    (tmp_path / "link").symlink_to(tmp_path)
-    with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(wandb.root_of, [tmp_path, tmp_path / "link"] * 20))
-    assert len(found) == 1
-
-
 def test_wandb_of_a_pruned_trial(tmp_path: Path, run_main: Main) -> None:
     """The rounds that it has on record, and nothing of the one that was stopped; once, also when it is exported."""
     pytest.importorskip("wandb")
@@ -252,6 +245,45 @@ def test_wandb_of_a_pruned_trial(tmp_path: Path, run_main: Main) -> None:
         assert {seed for seed, _ in found} == {0}
         ended = run_main(cli.main, "export", tmp_path, "--to", "wandb")
         assert ended.code == 0, ended.err
+
+
+def exported(name: str, options: dict[str, str], directory: Path, times: int) -> None:
+    """What an export does, several times, when the other processes are about to do so, too."""
+    tracker = load.make_one(name, dict(options))
+    assert isinstance(tracker, Tracker)
+    together.wait()
+    for _ in range(times):
+        show_folder(tracker, directory)
+
+
+def meet(barrier: Any) -> None:
+    """Called in a process of a pool: where it waits for the others."""
+    global together
+    together = barrier
+
+
+@pytest.mark.parametrize(("name", "times"), [("tensorboard", 20), ("mlflow", 2), ("wandb", 1)])
+def test_exports_at_a_time(tmp_path: Path, name: str, times: int) -> None:
+    """All end well, also into a database that is not there yet and through a link, and what they show is there once."""
+    pytest.importorskip(name)
+    write_run(tmp_path / "a", {0: 0.5, 1: 0.75})
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, context, meet, (context.Barrier(2),)) as pool:
+        ends = [pool.submit(exported, name, {"uri": uri} if name == "mlflow" else {}, tmp_path / place, times) for place in "ab"]
+        for end in ends:
+            end.result()
+    if name == "tensorboard":
+        assert in_tensorboard(tmp_path / "a") == single(on_record(tmp_path / "a"))
+    elif name == "wandb":
+        assert sorted(in_wandb(tmp_path / "a")[1].values()) == [1, 1, 1]
+    else:
+        client = pytest.importorskip("mlflow").MlflowClient(uri)
+        (experiment,) = client.search_experiments(filter_string="name = 'digitcmp'")
+        runs = client.search_runs([experiment.experiment_id])
+        assert Counter(run.info.run_name for run in runs if "mlflow.parentRunId" in run.data.tags) == {"seed=0": 1, "seed=1": 1}
+        assert len(runs) == 3
 
 
 def test_parquet(tmp_path: Path, run_main: Main) -> None:
