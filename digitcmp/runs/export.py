@@ -1,5 +1,6 @@
 """What is on disk already, for other programs: trackers, each with the same file that follows training, and Parquet."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.folders import find_runs
 from digitcmp.inert import line
 from digitcmp.passwords import without_passwords
-from digitcmp.terminal import takes_back
+from digitcmp.terminal import takes_back, tell
 from digitcmp.trackers.load import make_one
 from digitcmp.trackers.tracker import Tracker, show_folder
 
@@ -33,6 +34,7 @@ def export(folder: Path, to: str, options: dict[str, str], out: Path | None, con
         raise RunError(f"--option {wrong[0]}: {to} takes {', '.join(OPTIONS[to]) or 'no option'}")
     tracker: Any = make_one(to, dict(options))
     assert isinstance(tracker, Tracker)
+    tracker.tell = partial(tell, console)
     rounds = 0
     for run in track(runs, f"exporting to {to}", console=console, transient=True, disable=not takes_back(console)):
         try:
@@ -41,7 +43,7 @@ def export(folder: Path, to: str, options: dict[str, str], out: Path | None, con
             raise
         except Exception as error:  # whatever a library raises for a server that is down
             what = line(without_passwords(f"{type(error).__name__}: {error}"))
-            raise RunError(f"{run}: {to} failed ({what}); the same command goes on") from error
+            raise RunError(f"{run}: {to} failed ({what}); once that is mended, the same command exports what is missing") from error
     console.print(f"{counted(len(runs), 'run')} with {counted(rounds, 'round')} are in {to}", soft_wrap=True)
 
 

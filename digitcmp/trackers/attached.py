@@ -10,6 +10,7 @@ from digitcmp.experiment.callbacks import Callback
 from digitcmp.inert import line
 from digitcmp.passwords import without_passwords
 from digitcmp.trackers.load import make
+from digitcmp.trackers.tracker import Tracker
 from digitcmp.train.results import EpochRow, RoundResult
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class Attached(Callback):
         asked = repr(run.config.callbacks)
         if asked not in self.made:
             self.made[asked] = make(run.config.callbacks)
+            for callback in self.made[asked].values():
+                if isinstance(callback, Tracker):
+                    callback.tell = self.tell
         return self.made[asked]
 
     def call(self, callbacks: dict[str, Callback], event: Callable[[Callback], None]) -> None:

@@ -1,6 +1,7 @@
 """MLflow: a parent run for each run (configuration, means, status) and a nested one for each round (figures by epoch).
 
-The parent's id is kept in the run's folder (`mlflow.json`), so that every process and every resume goes on with the same one.
+The parent's id is kept in the run's folder (`mlflow.json`), so that every process and every resume goes on with the same one, for as long
+as MLflow has it.
 """
 
 import json
@@ -23,7 +24,7 @@ for variable, seconds in PATIENCE.items():
     os.environ.setdefault(variable, seconds)
 
 from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param  # noqa: E402
+from mlflow.entities import LifecycleStage, Metric, Param  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from sqlalchemy import make_url  # noqa: E402
 
@@ -41,6 +42,8 @@ class MLflow(Tracker):
     def __init__(self, uri: str | None = None, experiment: str = "digitcmp") -> None:
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
         self.experiment = experiment
+        self.parents: dict[Path, str] = {}  # the ids of the parent runs, by folder, once they are shown
+        self.told = False
 
     @cached_property
     def client(self) -> MlflowClient:
@@ -57,6 +60,11 @@ class MLflow(Tracker):
     def experiment_id(self) -> str:
         """The id of the experiment, which is made where there is none. Raises what mlflow raises."""
         if found := self.client.get_experiment_by_name(self.experiment):
+            if found.lifecycle_stage == LifecycleStage.DELETED:  # its name is taken until it is gone for good
+                raise LookupError(
+                    f"the experiment {self.experiment} is deleted there; mlflow experiments restore --experiment-id {found.experiment_id}, "
+                    "or give another experiment"
+                )
             return str(found.experiment_id)
         try:
             return str(self.client.create_experiment(self.experiment))
@@ -66,16 +74,15 @@ class MLflow(Tracker):
                 raise
             return str(found.experiment_id)
 
-    def show_run(self, run: TrackedRun) -> None:
-        self.parent(run)
-
-    def parent(self, run: TrackedRun) -> str:
-        """The id of the parent run, which is made where there is none. Raises what mlflow raises."""
+    def show_run(self, run: TrackedRun) -> bool:
         path, key = run.directory / FILE, without_passwords(f"{self.uri} {self.experiment}")
         known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         known = {without_passwords(place): parent for place, parent in known.items()}  # earlier versions kept them
-        if key in known:
-            return str(known[key])
+        if before := known.get(key):
+            if self.has(str(before)):
+                self.parents[run.directory] = str(before)
+                return False
+            self.lose(run, str(before))
         tags = {"digitcmp.folder": str(run.directory), "digitcmp.hash": str(run.about.get("configuration_hash"))}
         tags |= {f"digitcmp.{name}": str(run.about[name]) for name in ("command", "git_commit", "tags") if run.about.get(name)}
         made = str(self.client.create_run(self.experiment_id, run_name=run.name, tags=tags).info.run_id)
@@ -83,10 +90,32 @@ class MLflow(Tracker):
         for some in chunks(params, MOST_PARAMS):
             self.client.log_batch(made, params=some)
         write_whole(path, json.dumps({**known, key: made}))
-        return made
+        self.parents[run.directory] = made
+        return True
+
+    def has(self, parent: str) -> bool:
+        """Whether MLflow has this run: not where it was deleted, nor where another database is at this place by now."""
+        try:
+            return str(self.client.get_run(parent).info.lifecycle_stage) == LifecycleStage.ACTIVE
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+
+    def lose(self, run: TrackedRun, parent: str) -> None:
+        """Say, once for all runs, that MLflow has this parent no longer, and delete the rounds that it may have left behind."""
+        if not self.told:
+            self.told = True
+            self.tell(
+                f"{run.directory}: MLflow does not have its run {parent} any more (deleted there, or another database): it is made anew, "
+                "with its rounds, as is all that is gone there"
+            )
+        while left := self.client.search_runs([self.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'"):
+            for one in left:
+                self.client.delete_run(one.info.run_id)
 
     def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow]) -> None:
-        parent = self.parent(run)
+        parent = self.parents[run.directory]
         query = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`digitcmp.seed` = '{row.seed}'"
         for known in self.client.search_runs([self.experiment_id], query):
             if known.info.status == ENDS[row.status]:
@@ -101,7 +130,7 @@ class MLflow(Tracker):
         self.client.set_terminated(made, ENDS[row.status])
 
     def show_end(self, run: TrackedRun, rows: list[RoundRow]) -> None:
-        parent, now = self.parent(run), int(1000 * time.time())
+        parent, now = self.parents[run.directory], int(1000 * time.time())
         self.client.log_batch(parent, metrics=[Metric(name, value, now, len(rows)) for name, value in means(rows).items()])
         if (status := ENDS.get(str(run.about.get("status")), "RUNNING")) == "RUNNING":
             self.client.update_run(parent, status)

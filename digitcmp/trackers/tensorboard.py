@@ -17,8 +17,11 @@ from digitcmp.train.results import EpochRow, RoundRow
 class TensorBoard(Tracker):
     """Event files below each run's folder."""
 
-    def show_run(self, run: TrackedRun) -> None:
-        (run.directory / "tensorboard").mkdir(exist_ok=True)
+    def show_run(self, run: TrackedRun) -> bool:
+        folder = run.directory / "tensorboard"
+        gone = not folder.exists()
+        folder.mkdir(exist_ok=True)
+        return gone
 
     def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow]) -> None:
         hparams = {**run.configuration, "seed": row.seed, "status": row.status}

@@ -5,7 +5,7 @@ that was stopped, and is trained again after a resume, is there once.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -49,11 +49,16 @@ class TrackedRun:
 
 class Tracker(Callback):
     """Shows runs, and their rounds, in the notions of another program. Whatever is shown twice is there once, also when several processes
-    show it at a time: each event is shown by one of them alone (`alone`)."""
+    show it at a time: each event is shown by one of them alone (`alone`). What is not there any more is shown anew.
+
+    tell: gets a line about what was lost there.
+    """
+
+    tell: Callable[[str], None] = staticmethod(print)
 
     @abstractmethod
-    def show_run(self, run: TrackedRun) -> None:
-        """A run: its configuration, and what makes it."""
+    def show_run(self, run: TrackedRun) -> bool:
+        """A run: its configuration, and what makes it. Returns whether nothing of it was there, so that its rounds are to be shown, too."""
 
     @abstractmethod
     def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow]) -> None:
@@ -69,18 +74,26 @@ class Tracker(Callback):
         with locked(run.directory / f".{type(self).__name__.lower()}.lock"):
             yield run
 
+    def catch_up(self, run: TrackedRun) -> None:
+        """Show a run, and its rounds on record where nothing of it was there: it was begun without this tracker, or is gone there."""
+        if self.show_run(run):
+            for record in read_records(run.directory, run.about).rounds.values():
+                self.show_round(run, record.row, record.epochs)
+
     def on_run_begin(self, run: "Run") -> None:
         with self.alone(tracked(run)) as shown:
-            self.show_run(shown)
+            self.catch_up(shown)
 
     def on_round_end(self, run: "Run", result: RoundResult) -> None:
         row = RoundRow(**{name: rounded(value) for name, value in vars(result.row).items()})
         epochs = [EpochRow(**{name: rounded(value) for name, value in vars(epoch).items()}) for epoch in result.epochs]
         with self.alone(tracked(run)) as shown:
+            self.catch_up(shown)
             self.show_round(shown, row, epochs)
 
     def on_run_end(self, run: "Run") -> None:
         with self.alone(tracked(run)) as shown:
+            self.catch_up(shown)
             self.show_end(shown, list(run.store.rows.values()))
 
 

@@ -27,8 +27,9 @@ class WandB(Tracker):
     def __init__(self, mode: str = "offline", project: str = "digitcmp", entity: str | None = None) -> None:
         self.mode, self.project, self.entity = mode, project, entity
 
-    def show_run(self, run: TrackedRun) -> None:
+    def show_run(self, run: TrackedRun) -> bool:
         """What there is to say is said of each of its rounds."""
+        return not (run.directory / "wandb").exists()
 
     def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow]) -> None:
         config = {**run.configuration, "seed": row.seed, "status": row.status, "error": row.error}

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import resource
+import shutil
 import struct
 import sys
 from collections import Counter
@@ -129,6 +130,93 @@ def test_mlflow(tmp_path: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "a" / "mlflow.json").write_text(json.dumps(secret))  # as an earlier version wrote it
     assert run_main(cli.main, "export", tmp_path / "a", "--to", "mlflow", "--option", f"uri={uri}").code == 0
     assert "s3cr3t" not in (tmp_path / "a" / "mlflow.json").read_text()
+
+
+def in_mlflow(uri: str) -> Counter[str]:
+    """The names of the rounds and of the parent runs that MLflow has, each round below a parent that it has."""
+    client = pytest.importorskip("mlflow").MlflowClient(uri)
+    (experiment,) = client.search_experiments(filter_string="name = 'digitcmp'")
+    runs = client.search_runs([experiment.experiment_id])
+    parents = {run.info.run_id for run in runs} | {None}
+    assert all(run.data.tags.get("mlflow.parentRunId") in parents for run in runs)
+    return Counter(run.info.run_name for run in runs)
+
+
+def lose_database(uri: str, folder: Path) -> str:
+    """Another one is where it was, as the runs see it: MLflow itself keeps a file open that this process has used."""
+    other = uri.replace("mlflow", "mlflow_")
+    for path in folder.glob("*/mlflow.json"):
+        path.write_text(path.read_text().replace(uri, other))
+    return other
+
+
+def delete_parents(uri: str, _: Path) -> str:
+    """As somebody does in MLflow's page; it leaves the rounds."""
+    client = pytest.importorskip("mlflow").MlflowClient(uri)
+    (experiment,) = client.search_experiments(filter_string="name = 'digitcmp'")
+    for run in client.search_runs([experiment.experiment_id]):
+        if "mlflow.parentRunId" not in run.data.tags:
+            client.delete_run(run.info.run_id)
+    return uri
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
+@pytest.mark.parametrize("lose", [lose_database, delete_parents])
+def test_what_mlflow_has_lost(tmp_path: Path, run_main: Main, lose: Callable[[str, Path], str]) -> None:
+    """Is made anew by an export, each round once; a line says so, once."""
+    pytest.importorskip("mlflow")
+    uri, whole = f"sqlite:///{tmp_path}/mlflow.db", Counter({"a": 1, "b": 1, "seed=0": 2, "seed=1": 1})
+    write_run(tmp_path / "a", {0: 0.5, 1: 0.75})
+    write_run(tmp_path / "b", {0: 0.5})
+    for told in (0, 1, 0):
+        ended = run_main(cli.main, "export", tmp_path, "--to", "mlflow", "--option", f"uri={uri}")
+        assert (ended.code, (ended.out + ended.err).count("any more")) == (0, told), ended
+        assert in_mlflow(uri) == whole
+        uri = uri if told else lose(uri, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
+@pytest.mark.parametrize("lose", [lose_database, delete_parents])
+def test_what_mlflow_has_lost_of_a_run_that_goes_on(tmp_path: Path, lose: Callable[[str, Path], str]) -> None:
+    """Is made anew, with the rounds that were on record before; a line says so."""
+    pytest.importorskip("mlflow")
+    uri, messages = f"sqlite:///{tmp_path}/mlflow.db", Messages()
+    train_run(config(2, {"mlflow": {"uri": uri}}), tmp_path / "a")
+    uri = lose(uri, tmp_path)
+    train_run(config(3, {"mlflow": {"uri": uri}}), tmp_path / "a", messages)
+    (text,) = messages.texts
+    assert "MLflow does not have its run" in text
+    assert in_mlflow(uri) == {"a": 1, "seed=0": 1, "seed=1": 1, "seed=2": 1}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's own
+def test_deleted_experiment(tmp_path: Path, run_main: Main) -> None:
+    """Is said to be deleted, and how to have it again; then the same command exports."""
+    mlflow, uri = pytest.importorskip("mlflow"), f"sqlite:///{tmp_path}/mlflow.db"
+    write_run(tmp_path / "a", {0: 0.5})
+    export = [cli.main, "export", tmp_path / "a", "--to", "mlflow", "--option", f"uri={uri}"]
+    assert run_main(*export).code == 0
+    client = mlflow.MlflowClient(uri)
+    number = client.get_experiment_by_name("digitcmp").experiment_id
+    client.delete_experiment(number)
+    ended = run_main(*export)
+    assert ended.code == 1
+    assert f"restore --experiment-id {number}" in ended.err
+    assert "the same command exports what is missing" in ended.err
+    client.restore_experiment(number)
+    assert run_main(*export).code == 0
+    assert in_mlflow(uri) == {"a": 1, "seed=0": 1}
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "wandb"])
+def test_what_a_folder_has_lost(tmp_path: Path, name: str) -> None:
+    """Is there again when a run goes on."""
+    pytest.importorskip(name)
+    train_run(config(1, {name: {}}), tmp_path / "a")
+    shutil.rmtree(tmp_path / "a" / name)
+    train_run(config(2, {name: {}}), tmp_path / "a")
+    found = in_tensorboard(tmp_path / "a") if name == "tensorboard" else in_wandb(tmp_path / "a")[0]
+    assert found == (single(on_record(tmp_path / "a")) if name == "tensorboard" else on_record(tmp_path / "a"))
 
 
 class Prunes(Callback):
