@@ -13,11 +13,12 @@ from typing import Any
 
 from digitcmp.counting import counted
 from digitcmp.errors import DigitcmpError, RunError
-from digitcmp.inert import visible
+from digitcmp.inert import line, visible
 from digitcmp.localhost import LocalServer, as_json, html
 from digitcmp.report.page.html import message_page
 from digitcmp.runs.status import FolderStatus, read_status
 from digitcmp.runs.status_view import left
+from digitcmp.screen import complain
 
 LOOKS = 2.0  # seconds from one look at the disk to the next
 RENEWS = 10.0  # seconds from one report to the next, at least
@@ -31,7 +32,8 @@ Make = Callable[[int], str]  # the page of this version; raises DigitcmpError wh
 class LiveReport:
     """The page, and how far the rounds are; works while it is entered.
 
-    page: the last one, of this version; progress: a line and two counts for each folder.
+    page: the last one, of this version; progress: a line and two counts for each folder; lost: a line for each folder that cannot be read
+    any more, which is shown as it was.
     """
 
     def __init__(self, folders: Sequence[Path], make: Make, looks: float = LOOKS, renews: float = RENEWS) -> None:
@@ -39,6 +41,7 @@ class LiveReport:
         self.folders, self.make, self.looks, self.renews = folders, make, looks, renews
         self.title = ", ".join(visible(folder.resolve().name) for folder in folders)
         self.statuses = [read_status(folder) for folder in folders]
+        self.lost: dict[Path, str] = {}
         self.version, self.page = 0, message_page(self.title, "The report is being made.", 0)
         self.ended = threading.Event()
         self.seen: list[tuple[Any, ...]] | None = None  # what the page was made of, or could not be
@@ -56,7 +59,8 @@ class LiveReport:
         """What the page asks for again and again: its version, and how far the rounds are. Raises RunError where nobody looks any more."""
         if not self.thread.is_alive():
             raise RunError("the report is not renewed any more; the terminal says why")
-        return {"version": self.version, "progress": [progress(status) for status in self.statuses]}
+        lost = [visible(text) for text in self.lost.values()]
+        return {"version": self.version, "lost": lost, "progress": [progress(status) for status in self.statuses]}
 
     def work(self) -> None:
         """Look at the disk, and renew the page, until it is over."""
@@ -71,12 +75,18 @@ class LiveReport:
                 due = time.monotonic() + max(self.renews, SHARE * (time.monotonic() - began))
 
     def look(self) -> bool:
-        """See how far the rounds are; whether the page is older than that. A folder that cannot be read any more stays as it was."""
-        try:
-            self.statuses = [read_status(folder) for folder in self.folders]
-        except DigitcmpError:
-            return False
-        return stamp(self.statuses) != self.seen
+        """See how far the rounds are; whether the page is older than that. A folder that cannot be read any more stays as it was, and so
+        does the page; the page and, once, the terminal say so."""
+        lost = dict[Path, str]()
+        for number, folder in enumerate(self.folders):
+            try:
+                self.statuses[number] = read_status(folder)
+            except (DigitcmpError, OSError) as error:
+                lost[folder] = f"{error}; what is shown of it is what was there before"
+        for folder in lost.keys() - self.lost.keys():
+            complain(line(lost[folder]))
+        self.lost = lost
+        return not lost and stamp(self.statuses) != self.seen
 
     def renew(self) -> None:
         """Work the report out again; what keeps it from that stands in the page."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -282,6 +283,11 @@ def test_served_while_rounds_are_trained(tmp_path: Path) -> None:
         assert not page.locator(".tools:visible").count()
         assert page.locator(".legend:visible").count() == 1
         page.emulate_media(media="screen")
+        moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name}-moved"))
+        expect(page.locator("#progress .lost")).to_contain_text("there is no such folder")
+        expect(page.locator("#table tbody tr")).to_have_count(3)
+        moved.rename(tmp_path)
+        expect(page.locator("#progress .lost")).to_have_count(0)
     assert not (tmp_path / "summary").exists()
 
 
@@ -340,7 +346,7 @@ def test_why_there_is_no_report(run_main: Callable[..., Ended], tmp_path: Path, 
         assert said in pages[-1]
 
 
-def test_a_report_that_cannot_be_made_is_told(sweep: Path, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_made_is_told(sweep: Path) -> None:
     """In the page, as is one that nobody renews any more."""
 
     def broken(_: int) -> str:
@@ -353,9 +359,29 @@ def test_a_report_that_cannot_be_made_is_told(sweep: Path, tmp_path: Path) -> No
     assert "&lt;b&gt;it broke&lt;/b&gt;" in report.page
     with pytest.raises(RunError, match="not renewed any more"):
         report.state()
-    report.folders = [tmp_path / "gone"]
-    assert not report.look()
-    assert report.statuses[0].counts["done"] == 23
+
+
+def test_folder_that_is_gone(sweep: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The page stays as it was, and says so as long as it is so; the terminal says it once. Another folder is looked at as before."""
+    kept, gone = shutil.copytree(sweep, tmp_path / "kept"), shutil.copytree(sweep, tmp_path / "gone")
+    report = LiveReport([gone, kept], lambda version: f"page {version}")
+    assert report.look()
+    report.renew()
+    gone.rename(tmp_path / "elsewhere")
+    shutil.rmtree(kept / "aux_weight=1.0")
+    for _ in range(2):
+        assert not report.look()
+    with report:
+        state = report.state()
+    (text,) = state["lost"]
+    assert "there is no such folder" in text
+    assert f"{gone}" in text
+    assert [one["done"] for one in state["progress"]] == [24, 16]
+    assert (report.version, report.page) == (1, "page 1")
+    assert capfd.readouterr().err.count("there is no such folder") == 1
+    (tmp_path / "elsewhere").rename(gone)
+    assert report.look()
+    assert report.lost == {}
 
 
 def test_data_of_the_figures(sweep: Path) -> None:

@@ -111,7 +111,7 @@ async function follow() {
   try {
     const response = await fetch("state"), told = await response.json();
     if (!response.ok) throw new Error(told.error || response.statusText);
-    find("progress").replaceChildren(...told.progress.flatMap(({text, done, total}) => [make("div", {}, text), make("progress", {max: total || 1, value: done, "aria-label": text})]));
+    find("progress").replaceChildren(...told.lost.map((text) => make("div", {class: "lost"}, text)), ...told.progress.flatMap(({text, done, total}) => [make("div", {}, text), make("progress", {max: total || 1, value: done, "aria-label": text})]));
     if (told.version !== kept.version) {
       const renewed = new DOMParser().parseFromString(await (await fetch("./")).text(), "text/html");
       const opened = all("details[id]").map((one) => [one.id, one.open]), top = scrollY;
