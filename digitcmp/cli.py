@@ -32,7 +32,7 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
 from digitcmp.notice import notice
 from digitcmp.passwords import check_storage, into_environment
-from digitcmp.plugins import named, options, previews, resolvers, slurm, sweeper, sweeps
+from digitcmp.plugins import named, options, previews, resolvers, slurm, sweeper, sweeps, unnamed
 from digitcmp.plugins.failing import Failing
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.plugins.refused import Refused, carried_out
@@ -61,6 +61,7 @@ class Hooks(Failing):
         slurm.check_given(config.hydra, multirun=False)
         sweeps.check_beside(config)
         sweeps.check_single(config)
+        unnamed.claim(config, "run")
         if config.preview:
             previews.give_folder(config, single=True)
         session.goes_to(config.hydra.run.dir)
@@ -99,6 +100,7 @@ class Hooks(Failing):
         if config.dry_run:
             sweeps.check_ours(config, "dry_run=true", ("digitcmp", "slurm"))
         sweeps.check_official(config)
+        unnamed.claim(config, "sweep")
         if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), execution_keys())):
             tell(Terminal(), f"the sweep is changed, so that it goes into a folder of its own: {folder}")
         if config.preview:
@@ -126,20 +128,12 @@ class Hooks(Failing):
             print(f"{counted(len(busy), 'run')} in {directory}: another process still trains rounds of them, and reports at its end")
             return
         if config.report and config.test:
+            from digitcmp.report.terminal import report_on
+
             report_on(directory)
         if config.preview:
             preview.tell(directory, Terminal())
         self.tell_failed(directory)
-
-
-def report_on(directory: Path) -> None:
-    """Write the report of a sweep; print it for who has typed the command."""
-    from digitcmp.report.build import make_report
-    from digitcmp.report.terminal import print_report
-
-    report = make_report([directory])
-    if session.from_shell():
-        print_report(report)
 
 
 @hydra.main(
@@ -217,7 +211,8 @@ def carry_out(arguments: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its errors instead of printing them
     sys.argv[:] = ["digitcmp", *options.given(into_environment(arguments, os.environ))]
     resolvers.register()
-    job()
+    with unnamed.claims():
+        job()
 
 
 def fail(error: BaseException, full_trace: bool) -> NoReturn:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -575,7 +576,7 @@ def test_a_fault_while_a_run_is_checked_trains_nothing(
 
 def test_a_fault_in_the_report_is_not_exit_0(run_cli: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
     """The rounds are kept; the error comes out."""
-    monkeypatch.setattr("digitcmp.report.build.make_report", lambda _: 1 / 0)
+    monkeypatch.setattr("digitcmp.report.terminal.make_report", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_cli("--multirun", "epochs=1", "data.train_pairs=100", "data.test_pairs=100", "hydra.sweep.dir=sweep")
 
@@ -613,3 +614,32 @@ def test_a_yaml_file_that_is_no_text(run_cli: Cli, tmp_path: Path) -> None:
     (folder / "bad.yaml").write_bytes(b"\xff\xfe\x00bad")
     ended = run_cli("--config-dir", "mine", "+experiment=bad")
     assert (ended.code, ended.err) == (1, f"digitcmp: {folder / 'bad.yaml'}: this is not UTF-8 text (invalid start byte)\n")
+
+
+class Stopped(datetime):
+    """A clock that stands."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Stopped":
+        return cls(2026, 11, 22, 10, 30, tzinfo=tz)
+
+
+@pytest.mark.parametrize("kind", ["run", "sweep"])
+def test_begun_in_the_same_second(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Whoever has named no folder has one of his own; a sweep goes on in it when it is named. A dry run, and what is refused, has none."""
+    monkeypatch.setattr("hydra.core.utils.datetime", Stopped)
+    many = ["--multirun", "report=false"] if kind == "sweep" else []
+    command = [*many, *QUICK, "engine=serial"]
+    for _ in range(2):
+        assert run_cli(*command).code == 0
+    name = "" if many else "_" + ",".join(QUICK)
+    (day,) = (tmp_path / "outputs").iterdir()
+    found = [f"10-30-00{name}", f"10-30-00-2{name}"]
+    assert sorted(path.name for path in day.iterdir()) == sorted(found)
+    assert len(list(day.rglob("run.json"))) == 2
+    assert run_cli(*command, "dry_run=true").code == 0
+    assert run_cli(*command, "device=cuda:77").code == 1
+    assert run_cli(*command, "rounds=2", f"hydra.{kind}.dir='{day / found[1]}'").code == 0
+    assert sorted(path.name for path in day.iterdir()) == sorted(found)
+    assert run_cli(*command, "preview=true").code == 0
+    assert sorted(path.name for path in day.iterdir()) == sorted([*found, f"10-30-00-3{name}-preview"])

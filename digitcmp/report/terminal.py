@@ -1,15 +1,17 @@
 """The report in the terminal."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from digitcmp import session
 from digitcmp.counting import counted
 from digitcmp.inert import line
-from digitcmp.report.build import Report
+from digitcmp.report.build import Report, make_report
 from digitcmp.report.effects import effect_columns
 from digitcmp.report.factorial import Effects, off_zero
 from digitcmp.report.metrics import Metric, with_unit
@@ -131,3 +133,10 @@ def rich_table(frame: pd.DataFrame, columns: list[Column]) -> Table:
     for row in cells:
         table.add_row(Name(row[0]), *map(Text, row[1:]))
     return table
+
+
+def report_on(directory: Path) -> None:
+    """Write the report of a sweep; print it for who has typed the command."""
+    report = make_report([directory])
+    if session.from_shell():
+        print_report(report)
