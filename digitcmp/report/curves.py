@@ -36,7 +36,7 @@ from digitcmp.report.drawing import (
     styled,
 )
 from digitcmp.report.lines import draw_band, in_whole_numbers
-from digitcmp.report.rendering import quiet_about_letters
+from digitcmp.report.rendering import quiet_about_fonts
 from digitcmp.report.runs import read_frames
 from digitcmp.report.statistics import CARRIED, carried_forward, chance, of_all_rounds
 
@@ -148,7 +148,7 @@ class CurveSheet:
             artist.remove()
         for text, shown, longest in zip(self.texts, (title, note), LONGEST, strict=True):
             text.set(text=inert.figure(inert.shortened(inert.visible(shown), longest)), visible=True)
-            with quiet_about_letters():
+            with quiet_about_fonts():
                 self.figure.draw_artist(text)
             text.set_visible(False)
         file, told = BytesIO(), PngImagePlugin.PngInfo()

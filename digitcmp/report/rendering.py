@@ -1,6 +1,7 @@
 """The files that figures become: PNG, SVG for light and for dark ground, and PDF for papers."""
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -18,22 +19,29 @@ DATED = {"pdf": "CreationDate", "png": "Software", "svg": "Date"}  # what a file
 
 
 @contextmanager
-def quiet_about_letters() -> Iterator[None]:
-    """A letter that the font does not have is drawn as a box, and that is no fault."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support", UserWarning)
-        yield
+def quiet_about_fonts() -> Iterator[None]:
+    """A letter that the font does not have is drawn as a box, and that is no fault; nor does it concern anybody what of a font is not
+    put into a PDF, which Hydra's log would have."""
+    fonts = logging.getLogger("fontTools")
+    level = fonts.level
+    fonts.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support", UserWarning)
+            yield
+    finally:
+        fonts.setLevel(level)
 
 
 def files(figure: Figure) -> dict[str, bytes]:
     """A figure as the bytes of its files, by their kind: png and svg; and pdf, for a paper, where a caption stands for its heading."""
-    return {"pdf": without_heading(figure), "png": render(figure, "png"), "svg": render(figure, "svg")}
+    return {"png": render(figure, "png"), "svg": render(figure, "svg"), "pdf": without_heading(figure)}
 
 
 def render(figure: Figure, kind: str, part: Bbox | None = None) -> bytes:
     """A figure as the bytes of a file, the same bytes each time. part: what of it is there, inches."""
     file = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "digitcmp", "pdf.fonttype": 42}), quiet_about_letters():  # publishers refuse Type 3
+    with mpl.rc_context({"svg.hashsalt": "digitcmp", "pdf.fonttype": 42}), quiet_about_fonts():  # publishers refuse Type 3
         figure.savefig(file, format=kind, metadata={DATED[kind]: None}, bbox_inches=part)
     figure.set_layout_engine("none")  # laid out once is enough for all kinds of files, and takes as long as drawing
     return file.getvalue()

@@ -173,4 +173,5 @@ def test_networks(model: str, norm: bool, monkeypatch: pytest.MonkeyPatch) -> No
     assert alone.keys() == stacked.keys()
     most = max(tensor.abs().max().item() for tensor in alone.values())
     for name, tensor in alone.items():
-        assert (tensor - stacked[name]).abs().max() <= 1e-4 * max(tensor.abs().max().item(), 0.01 * most), name
+        # norms over six images make more of rounding, which differs from processor to processor
+        assert (tensor - stacked[name]).abs().max() <= 3e-4 * max(tensor.abs().max().item(), 0.01 * most), name

@@ -53,7 +53,7 @@ def test_published_is_what_the_report_says(publish: Publish, sweep: Path, tmp_pa
     assert (ended.code, ended.err) == (0, "")
     report = files(make_report([sweep], out=tmp_path / "report").path.parent)
     found = files(tmp_path / "published")
-    shown = {name: data for name, data in report.items() if not name.endswith((".svg", ".html"))}
+    shown = {name: data for name, data in report.items() if not name.endswith((".svg", ".pdf", ".html"))}
     assert {name: data for name, data in found.items() if not name.startswith("runs/")} == shown
     runs = {name for name in found if name.startswith("runs/")}
     assert runs == {f"runs/{run}/{name}" for run in "ab" for name in ("run.json", "rounds.csv", "epochs.csv.gz", "distances.csv")}

@@ -86,7 +86,7 @@ def test_tensorboard_where_nothing_can_be_written(tmp_path: Path, run_main: Main
     pytest.importorskip("tensorboard")
     train_run(config(2, {}), tmp_path / "a")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, before[1]))
     try:
         ended = run_main(cli.main, "export", tmp_path / "a", "--to", "tensorboard")
     finally:
