@@ -47,7 +47,7 @@ def print_run(directory: Path, console: Console) -> None:
     headed(console, "results", (f"{name:<16}{text}" for name, text in results(run)))
     headed(console, "configuration", (f"{key}={shown(value)}" for key, value in changed.items()))
     usual = [f"{key}={shown(value)}" for key, value in values.items() if key not in changed]
-    headed(console, "and as usual", in_lines(usual, console.width - 2))
+    headed(console, "and as usual", in_lines(usual, console.width - 4))
     told = {**about, **made_by(about)}
     headed(console, "made by", (f"{name:<16}{shown(told[name])}" for name in PLACE if told.get(name) is not None))
     for name, value in {**(about.get("hardware") or {}), **(about.get("platform") or {})}.items():

@@ -9,11 +9,12 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from digitcmp.errors import RunError
 from digitcmp.experiment.folders import find_runs
 from digitcmp.experiment.run import Run
-from digitcmp.runs import cli, facts, removal
+from digitcmp.runs import cli, facts, removal, show
 from digitcmp.runs.notes import LONGEST
 from digitcmp.runs.rerun import beside
 from digitcmp.runs.status import read_status
@@ -154,6 +155,11 @@ def test_show(runs: Path, run_main: Main) -> None:
     assert max(map(len, usual)) <= 80
     assert all(re.match(r"  [\w.]+=", line) for line in usual)
     assert [line[-1] == "," for line in usual] == [True] * (len(usual) - 1) + [False]
+    for width in range(60, 100):  # lines that fit are not broken once more
+        screen = StringIO()
+        show.print_run(runs / "a", Console(file=screen, width=width, force_terminal=True, color_system=None))
+        block = screen.getvalue().partition("and as usual\n")[2].partition("\nmade by")[0].splitlines()
+        assert all(re.match(r"  [\w.]+=", line) for line in block)
     for text in (
         "done: 2 done",
         "python -m digitcmp",
