@@ -1,5 +1,6 @@
 """Trains the rounds of a run anew, into another folder, and says of each seed whether it came out as on record."""
 
+import shlex
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +52,7 @@ def rerun(directory: Path, target: Path, root: str | None, console: Console) -> 
     from digitcmp.experiment.executors.choose import preflight  # imports torch
 
     preflight(config)
-    run = Run(replace(config, rounds=len(seeds)), target, str(old.about.get("command") or "unknown"))
+    run = Run(replace(config, rounds=len(seeds)), target, without_folder(str(old.about.get("command") or "unknown")))
     run.seeds = seeds
     run.missing = deque(run.store.missing(seeds, retry_failed=False))
     check_new(run)
@@ -126,3 +127,13 @@ def code_difference(about: dict[str, Any]) -> list[str]:
     if then == now["git_commit"]:
         return [f"the same commit, {then[:12]}{changed}"]
     return [f"commit {then[:12]} then, {now['git_commit'][:12]} now{changed}", *commits_between(then, now["git_commit"])]
+
+
+def without_folder(command: str) -> str:
+    """A command without the folder that it gives, which is that of the run that is trained again."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # somebody else's
+        return command
+    kept = [word for word in words if not word.startswith("hydra.run.dir=")]
+    return shlex.join(kept) if len(kept) < len(words) else command

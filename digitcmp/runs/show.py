@@ -103,8 +103,8 @@ def results(run: RunStatus) -> Iterator[tuple[str, str]]:
 
 
 def files(directory: Path) -> Iterator[tuple[str, int]]:
-    """The files of a run with their bytes, but for its lock; what lies in its folders together."""
-    for path in sorted(one for one in directory.iterdir() if one.name != ".lock"):
+    """The files of a run with their bytes, but for its locks; what lies in its folders together."""
+    for path in sorted(one for one in directory.iterdir() if not one.name.endswith(".lock")):
         if path.is_dir() and not path.is_symlink():
             inner = [one.lstat().st_size for one in path.rglob("*") if one.is_file()]
             yield f"{path.name}/ ({counted(len(inner), 'file')})", sum(inner)

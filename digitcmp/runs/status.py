@@ -19,6 +19,7 @@ from digitcmp.train.results import RoundRow, accuracy_of
 
 State = Literal["done", "failed", "pruned", "interrupted", "running", "waiting", "dead", "damaged"]
 KINDS = ("done", "running", "failed", "missing", "dead")  # of rounds
+AGAIN = ("finalists", "confirm")  # folders of a search, of trials that are trained again
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,10 @@ class FolderStatus:
     @cached_property
     def ranked(self) -> list[RunStatus]:
         """The runs that have come to an accuracy, the highest first. No previews, which are no results; no runs with failed rounds: these
-        lose, and the mean is without them; no pruned trials, which are none in their search either."""
-        whole = [run for run in self.runs if run.accuracy is not None and not run.failed and run.state != "pruned"]
+        lose, and the mean is without them; no pruned trials, which are none in their search either; of a search, its trials alone, and
+        not what its final and its confirmation train with other seeds and pairs."""
+        own = [run for run in self.runs if run.folder.parent == self.folder or run.folder.parent.name not in AGAIN]
+        whole = [run for run in own if run.accuracy is not None and not run.failed and run.state != "pruned"]
         return sorted((run for run in whole if not is_preview(run.folder)), key=lambda run: run.accuracy or 0.0, reverse=True)
 
     @cached_property

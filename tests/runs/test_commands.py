@@ -362,9 +362,12 @@ def test_rerun(tmp_path: Path, run_main: Main) -> None:
     """Seeds come out equal, and one that was changed on record is told; the run itself stays as it is."""
     config = compose_config("epochs=2", "rounds=2", "data.train_pairs=100", "data.test_pairs=100", "engine=serial", "tags=[a]")
     train_run(config, tmp_path / "a")
+    about = json.loads((tmp_path / "a" / "run.json").read_text())
+    (tmp_path / "a" / "run.json").write_text(json.dumps({**about, "command": "python -m digitcmp epochs=2 'hydra.run.dir=/x/a b'"}))
     ended = run_main(cli.main, "rerun", tmp_path / "a")
     assert ended.code == 0, ended.err
     assert "2 of 2 rounds equal to the last digit" in ended.out
+    assert json.loads((tmp_path / "a-again" / "run.json").read_text())["command"] == "python -m digitcmp epochs=2"  # its folder is another
     assert (tmp_path / "a-again" / "run.json").is_file()
     ended = run_main(cli.main, "rerun", tmp_path / "a")
     assert ended.code == 1

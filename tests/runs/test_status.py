@@ -256,6 +256,13 @@ def test_planned_search(tmp_path: Path) -> None:
     assert read_status(tmp_path).counts["missing"] == 5
     planned.write(tmp_path, planned.Planned(rounds=10, epochs=3))
     assert read_status(tmp_path).counts["missing"] == 5 + 4
+    write_run(tmp_path / "confirm" / "best", {20: 0.9}, seeds=[20])
+    best = read_status(tmp_path).best
+    assert best is not None
+    assert best.folder == tmp_path / "trial_0000"  # neither a finalist nor what confirms it, of other seeds and pairs
+    best = read_status(tmp_path / "finalists").best
+    assert best is not None
+    assert best.folder == tmp_path / "finalists" / "trial_0000"
 
 
 def test_command(tmp_path: Path, run_main: Main, process: "subprocess.Popen[str]") -> None:
