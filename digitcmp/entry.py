@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
     from typing import NoReturn
 
+NEEDED = "hydra"  # of the libraries: where it is missing, all are
 GRACE = 4.0  # seconds that a command has to end after Ctrl-C; then it is ended, whatever it does
 QUICK = ("--help", "--hydra-help", "--version", "--cfg", "--info", "--shell-completion")  # options that are answered at once
 SHORT = ("-h", "-c", "-i", "-sc")
@@ -33,8 +34,12 @@ def command(module: str, loads: str) -> "NoReturn":
     try:
         interrupts.begin()
         from importlib import import_module
+        from importlib.util import find_spec
 
         hush()
+        if find_spec(NEEDED) is None:
+            activate = "activate the environment that digitcmp is installed in, as in . .venv/bin/activate"
+            sys.exit(f"digitcmp: {NEEDED} is not installed for {sys.executable}; {activate}")
         import_module(module).main()
         code = 0
     except SystemExit as end:

@@ -68,6 +68,15 @@ def test_a_file_of_the_working_folder_is_no_module(tmp_path: Path, name: str) ->
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("module", ["digitcmp", "digitcmp.report", "digitcmp.runs", "digitcmp.verify"])
+def test_an_environment_that_is_not_active(tmp_path: Path, module: str) -> None:
+    """A Python without the libraries, as of a new terminal: one line, whatever the command."""
+    ended = run(tmp_path, [sys.executable, "-S", "-m", module, "--help"], PYTHONPATH=str(ROOT))
+    assert ended.returncode == 1
+    assert ended.stderr.strip().startswith(f"digitcmp: hydra is not installed for {sys.executable}; activate the environment")
+    assert ended.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("line", ['"$@" >&-', '"$@" 2>&-', '"$@" <&- >&- 2>&-'])
 def test_closed_streams(tmp_path: Path, line: str) -> None:
     """Nothing is written where nobody listens, nor into a file that happens to have a stream's number."""
