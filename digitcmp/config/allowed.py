@@ -11,6 +11,7 @@ from digitcmp.files import shipped
 
 ALLOWED = "DIGITCMP_ALLOW_CODE"
 BESIDE = "plugins.py"  # in a folder of YAML files
+OWN = "digitcmp.own."  # the modules that files are, in every process that needs them
 
 
 def allowed() -> list[str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from digitcmp.config.allowed import ALLOWED, code_here, files
+from digitcmp.config.allowed import ALLOWED, OWN, code_here, files
 from digitcmp.config.own_code import version_of
 from digitcmp.errors import ConfigError
 from digitcmp.given import shown
@@ -123,7 +123,7 @@ def itself(thing: Any) -> Any:
 
 def module_of(file: Path, let_in: tuple[Path, ...]) -> ModuleType:
     """The module of a file that is let in. Raises ConfigError where it cannot be imported."""
-    name = f"digitcmp.own.{file.stem}"
+    name = f"{OWN}{file.stem}"
     if not file.is_file():
         raise ConfigError(f"{file}: there is no such file; it is let in by {ALLOWED} in the environment, which is to be corrected or unset")
     if [other.stem for other in let_in].count(file.stem) > 1:

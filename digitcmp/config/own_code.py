@@ -9,6 +9,8 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
+from digitcmp.config.allowed import OWN
+
 DIGITS = 12  # of the hash
 
 
@@ -48,7 +50,7 @@ def is_own(name: str) -> bool:
     """Whether a module is of somebody's own: neither digitcmp's, nor Python's, nor of an installed package."""
     top = name.partition(".")[0]
     if top == "digitcmp":
-        return name.startswith("digitcmp.own.")
+        return name.startswith(OWN)
     spec = found(top)
     places = [] if spec is None else [*(spec.submodule_search_locations or []), *([spec.origin] if spec.has_location else [])]
     return bool(places) and not any(is_installed(Path(str(place))) for place in places)

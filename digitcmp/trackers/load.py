@@ -6,13 +6,12 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from digitcmp.config.allowed import allowed, files
+from digitcmp.config.allowed import OWN, allowed, files
 from digitcmp.config.offered import offers
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.callbacks import Callback
 
 GROUP = "digitcmp.callbacks"  # of entry points
-OWN = "digitcmp.own."  # modules that are files of the user's own
 OURS = {  # the class of each tracker, and the extra of this package that it needs
     "tensorboard": ("digitcmp.trackers.tensorboard:TensorBoard", "tensorboard"),
     "mlflow": ("digitcmp.trackers.mlflow:MLflow", "mlflow"),
