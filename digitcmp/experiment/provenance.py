@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from digitcmp import __version__
+from digitcmp.experiment import instructions
 
 TOP = Path(__file__).resolve().parents[2]  # of a checkout
 BUILT = Path(__file__).resolve().parents[1] / "built.json"  # in a wheel: what it was built from
@@ -35,8 +36,8 @@ def machine(device: str) -> dict[str, Any]:
     """What decides about the last digits of a result beside the code and the executor: rounds are repeated bitwise where all of it is
     equal. device: of torch, or its type.
 
-    torch_build: its CUDA (or cpu), and the libraries that it computes with. cpu_capability: the instructions that torch chose.
-    threads: of a round.
+    torch_build: its CUDA (or cpu), and the libraries that it computes with. cpu_capability: the instructions that torch chose, as
+    `instructions.used` says it. threads: of a round.
     """
     import torch
 
@@ -44,7 +45,7 @@ def machine(device: str) -> dict[str, Any]:
     return {
         "torch_build": f"{torch.version.cuda or 'cpu'} {build}",
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu_capability": instructions.used(torch.backends.cpu.get_cpu_capability()),
         "threads": 1,  # as executors set it: more gain nothing on networks of this size
         "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else processor(),
     }

@@ -63,7 +63,8 @@ def main() -> None:
         raise RunError(f"--seed={arguments.seed}: must be a whole number, at least 0")
     if not 0 < arguments.margin <= 100:
         raise RunError(f"--margin={arguments.margin:g}: must be a number of points above 0, at most 100")
-    from digitcmp.terminal import Terminal
+    from digitcmp.experiment import instructions
+    from digitcmp.terminal import Terminal, tell
     from digitcmp.verify.draw import draw
     from digitcmp.verify.output import exit_code, print_code, print_drawn, print_verdicts
     from digitcmp.verify.retrain import retrain, trainable
@@ -72,6 +73,9 @@ def main() -> None:
     console = Terminal()
     drawn = draw(arguments.folder, arguments.rounds, secrets.randbelow(2**32) if arguments.seed is None else arguments.seed)
     print_drawn(drawn, console)
+    abouts = [drawn.about(run) for run in drawn.rounds["run_index"].unique()]
+    if known := instructions.limit((about.get("platform") or {}).get("cpu_capability") for about in abouts):
+        tell(console, f"with {known} alone, as on record; this processor has newer instructions", "computing ", "none")
     configs, reasons = trainable(drawn, arguments.engine, arguments.root)
     drawn = drawn.without(reasons)
     print_code([drawn.about(run) for run in configs], console)
