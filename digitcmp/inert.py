@@ -16,7 +16,7 @@ MARKDOWN = re.compile(r"[\\`*|~$]|^[#>]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|:(
 ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;"})
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--", "<": "$<$", ">": "$>$"}
 LATEX |= {"∞": r"$\infty$", "−": "$-$", "×": r"$\times$", "÷": r"$\div$", "·": r"$\cdot$", "≤": r"$\leq$", "≥": r"$\geq$", "…": r"\ldots{}"}
-LATEX |= {"“": "``", "”": "''", "‘": "`", "’": "'", "→": r"$\to$", "²": "$^2$"}
+LATEX |= {"“": "``", "”": "''", "‘": "`", "’": "'", "→": r"$\to$", "↓": r"$\downarrow$", "²": "$^2$"}
 LATEX |= {character: "\\" + character for character in "&%$#_{}"}
 LATEX |= {character: f"{{{character}}}" for character in "[]*"}  # what follows the end of a row would be an option of it
 

@@ -1,6 +1,5 @@
 """A report's tables as a paper prints them: few columns, narrow enough for one column of a two-column page."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -10,8 +9,9 @@ import pandas as pd
 
 from digitcmp import inert
 from digitcmp.counting import some
+from digitcmp.errors import RunError
 from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, NONE, Metric, unknown
-from digitcmp.report.tables import p_value
+from digitcmp.report.tables import p_value, typeset
 
 WIDTH = 229.0  # points: the column of LaTeX's own two-column article, the narrowest of the usual styles
 SIZES = {"footnotesize": 8.06, "scriptsize": 7.56}  # points: by this the widths below are multiplied, where the text around has 10 pt
@@ -27,7 +27,7 @@ WIDTHS = {
             (0.415, "()rt"),
             (0.42, "s"),
             (0.473, "cez"),
-            (0.532, "–"),
+            (0.532, "–↓"),
             (0.561, "kqvxy"),
         ),
         *((0.591, "Sbdhnpu"), (0.768, "w"), (0.827, "-+±<>≤≥=&@"), (0.886, "%#m"), (0.973, "M"), (1.072, "∞→"), (1.092, "W")),
@@ -58,7 +58,8 @@ class TableColumn:
 
 
 def columns(metric: Metric) -> dict[str, TableColumn]:
-    """What a table can have beside the names of the configurations, by the name that --columns takes."""
+    """What a table can have beside the names of the configurations, by the name that --columns takes. An arrow says that less is better,
+    where a difference is no gain."""
     what, unit = metric.title.rpartition(" ")[2], metric.unit
 
     def gain(row: dict[str, Any]) -> str:
@@ -72,21 +73,28 @@ def columns(metric: Metric) -> dict[str, TableColumn]:
 
     return {
         "parameters": TableColumn("params", lambda row: f"{row['parameters']:,}"),
-        "mean": TableColumn(what, mean, unit),
+        "mean": TableColumn(what if metric.higher_is_better else f"{what} ↓", mean, unit),
         "median": TableColumn("median", lambda row: metric.show(row["median"]), unit),
-        "gain": TableColumn("paired gain", gain, metric.difference_unit),
+        "gain": TableColumn(f"paired {gained(metric)}", gain, metric.difference_unit),
         "lost": TableColumn("lost" if metric.on_pairs else "failed", lambda row: f"{row['lost']}/{row['all']}"),
         "rounds": TableColumn("rounds", lambda row: str(row["rounds"])),
         "seconds": TableColumn("s/round", lambda row: NONE if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}"),
     }
 
 
+def gained(metric: Metric) -> str:
+    """What a difference to the baseline is called."""
+    return "gain" if metric.higher_is_better else "difference"
+
+
 def choose(names: Sequence[str], metric: Metric) -> list[TableColumn]:
-    """The columns of these names. Raises RunError for one that there is not."""
+    """The columns of these names. Raises RunError for one that there is not, and for one that is named twice."""
     there = columns(metric)
     for name in names:
         if name not in there:
             raise unknown("columns", name, "column of table_paper.tex", MANUSCRIPT_COLUMNS)
+        if names.count(name) > 1:
+            raise RunError(f"columns {','.join(names)}: {name} is named twice")
     return [there[name] for name in names]
 
 
@@ -116,7 +124,7 @@ def comparison_table(comparisons: pd.DataFrame, metric: Metric, warnings: Sequen
     Warnings are comments."""
     rows = [{str(key): value for key, value in row.items()} for row in comparisons.to_dict("records")]
     chosen = [
-        TableColumn("gain", lambda row: metric.show(row["difference"], "+"), metric.difference_unit),
+        TableColumn(gained(metric), lambda row: metric.show(row["difference"], "+"), metric.difference_unit),
         TableColumn("95 % interval", lambda row: metric.span(row["difference_low"], row["difference_high"], "+"), metric.difference_unit),
         TableColumn("Holm p", lambda row: p_value(row["p_holm"])),
         TableColumn("won–tied–lost", lambda row: f"{row['won']}–{row['tied']}–{row['lost']}", "rounds"),
@@ -194,8 +202,8 @@ def width(text: str) -> float:
 
 
 def latex(text: str) -> str:
-    """Text without commands; the minus sign of a number is one."""
-    return re.sub(r"(?<![\w-])-(?=[\d$])", "$-$", inert.latex(text))
+    """A cell without commands, as it is `typeset`."""
+    return inert.latex(typeset(text))
 
 
 def breakable(name: str) -> str:

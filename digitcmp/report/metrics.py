@@ -45,10 +45,11 @@ class Metric:
         return "points" if self.unit == "%" else self.unit
 
     def show(self, value: float, sign: str = "") -> str:
-        """A value without its unit, or a dash where there is none. sign: + for one that is always shown."""
+        """A value without its unit, or a dash where there is none; what rounds to zero has no minus. sign: + for one that is always
+        shown."""
         if math.isinf(value):  # of rounds most of which failed
             return f"{'-' if value < 0 else sign}∞"
-        return NONE if math.isnan(value) else format(self.scale * value, f"{sign}.{self.decimals}f")
+        return NONE if math.isnan(value) else format(self.scale * value, f"{sign}z.{self.decimals}f")
 
     def span(self, low: float, high: float, sign: str = "") -> str:
         """low to high, or a dash; once where both are infinite."""

@@ -1,5 +1,6 @@
 """Tables as files: CSV with numbers, Markdown and LaTeX with what people read, accuracies in per cent."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ from digitcmp.report.metrics import NONE, TEST_ACCURACY, Metric, with_unit
 
 NO_ROOM = {"interquartile_mean", "lost_share", "rounds", "failed", "untrained", "seconds", "normalised_time"}  # on a page
 MISSING_P = 1e-4  # smaller p values are shown as such
+MINUS = re.compile(r"(?<![\w-])-(?=[\d∞])")  # a hyphen in front of a number
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Column:
 
 
 def number(value: float, form: str = ".2f") -> str:
-    """A number, or a dash where there is none."""
-    return NONE if pd.isna(value) else format(value, form)
+    """A number, or a dash where there is none; what rounds to zero has no minus."""
+    return NONE if pd.isna(value) else format(value, form.replace(".", "z."))
 
 
 def percent(value: float, form: str = ".2f") -> str:
@@ -180,6 +182,11 @@ def csv_text(frame: pd.DataFrame) -> str:
     return str(safe.rename(columns=inert.csv).to_csv(index=False, float_format="%.8g", lineterminator="\n"))
 
 
+def typeset(text: str) -> str:
+    """A cell with the signs of its numbers as they are set: with a minus for the hyphen of terminals and files."""
+    return MINUS.sub("\N{MINUS SIGN}", text)
+
+
 def to_markdown(shown: pd.DataFrame) -> str:
     """A pipe table; the first column is text, the others are numbers."""
     cells = [list(map(inert.markdown, row)) for row in lines_of(shown)]
@@ -189,7 +196,8 @@ def to_markdown(shown: pd.DataFrame) -> str:
 
 def to_latex(shown: pd.DataFrame, notes: Sequence[str]) -> str:
     """A tabular environment with the rules of booktabs; notes as comments."""
-    head, *body = [" & ".join(map(inert.latex, row)) + r" \\" for row in lines_of(shown)]
+    rows = [[label, *map(typeset, cells)] for label, *cells in lines_of(shown)]
+    head, *body = [" & ".join(map(inert.latex, row)) + r" \\" for row in rows]
     columns = "l" + "r" * (len(shown.columns) - 1)
     lines = [r"% needs \usepackage{booktabs}", *(f"% {inert.visible(note)}" for note in notes), rf"\begin{{tabular}}{{{columns}}}"]
     return "\n".join([*lines, r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", ""])

@@ -52,7 +52,9 @@ def print_report(report: Report, console: Console | None = None) -> None:
     print_warnings([*results.warnings, *report.wide], where)
     typed = commands(results.sweep.runs)
     for folder, command in typed[:MOST_COMMANDS]:
-        say(where, command if len(typed) == 1 else f"{command}  ({folder})", "command ")
+        say(where, command, "command ")
+        if len(typed) > 1:
+            say(where, folder, "     in ")
     if len(typed) > MOST_COMMANDS:
         say(where, f"and {len(typed) - MOST_COMMANDS} more", "        ")
     print_gone(gone, where)

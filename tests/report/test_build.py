@@ -17,6 +17,7 @@ from digitcmp.report import cli as command
 from digitcmp.report.build import make_report, tables
 from digitcmp.report.metrics import METRICS, Metric
 from digitcmp.report.study import study
+from digitcmp.report.tables import typeset
 from tests.report.made import configuration, write_run
 
 FIGURES = ("curves", "distribution", "differences", "swept", "distances")
@@ -97,7 +98,7 @@ def test_failed_rounds_in_every_outlet(metric: Metric, tmp_path: Path) -> None:
     assert "| 0-0-12 |" in (summary / "comparisons.md").read_text()
     assert f"{infinite.strip('+')} (" in (summary / "table.md").read_text()
     assert r"$\infty$" in (summary / "table.tex").read_text()
-    assert infinite in report.path.read_text()
+    assert typeset(infinite) in report.path.read_text()
     assert any(line.startswith("failed rounds lose every comparison") for line in report.study.warnings)
 
 

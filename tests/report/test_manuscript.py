@@ -159,7 +159,7 @@ def test_lost_rounds_and_warnings_are_in_the_table_of_a_paper() -> None:
 
 @needs_latex
 @pytest.mark.parametrize(
-    "text", ["Model 1", "best of the search", "won–tied–lost", "+6.75 (-6.45, 7.05)", "ZWMQ&%fi_jumps=1;[x]", "≤ ±∞ <"]
+    "text", ["Model 1", "best of the search", "won–tied–lost", "+6.75 (-6.45, 7.05)", "ZWMQ&%fi_jumps=1;[x]", "≤ ±∞ <", "time ↓"]
 )
 def test_widths_are_those_of_latex(text: str, tmp_path: Path) -> None:
     """Never less than it is, and not much more, in both sizes: by these, columns are as wide as they need to be."""
@@ -200,11 +200,26 @@ def test_signs_of_a_gain_and_its_bounds() -> None:
     assert columns(TEST_ACCURACY)["gain"].show(row) == "-3.10 (-9.35, -0.12)"
 
 
+@needs_latex
+def test_where_less_is_better_the_table_says_so(tmp_path: Path) -> None:
+    """A loss and a time have an arrow, and differences, which are no gains."""
+    table, comparisons = made(["net1", "net2"], wide=False)
+    for name, head in (("train_loss", r"loss $\downarrow$"), ("seconds", r"time $\downarrow$")):
+        whole = main_table(table, comparisons, METRICS[name], ["mean", "gain"])
+        compared = comparison_table(comparisons, METRICS[name])
+        assert rf"& {head} & paired difference \\" in whole
+        assert "& difference &" in compared
+        assert [*overfull(whole, tmp_path), *overfull(compared, tmp_path)] == []
+    assert "downarrow" not in main_table(table, comparisons, TEST_ACCURACY)
+
+
 def test_names_and_columns_that_are_not_there() -> None:
     """Named, with the nearest that there are; two configurations never get one name."""
     assert tuple(columns(TEST_ACCURACY)) == MANUSCRIPT_COLUMNS
     with pytest.raises(RunError, match=r"columns 'medain': .*did you mean 'median'"):
         choose(["medain"], TEST_ACCURACY)
+    with pytest.raises(RunError, match="columns mean,gain,mean: mean is named twice"):
+        choose(["mean", "gain", "mean"], TEST_ACCURACY)
     with pytest.raises(RunError, match=r"rename 'net5': .*did you mean 'net1'"):
         renamed(["net1", "wsn"], {"net5": "Model 5"})
     with pytest.raises(RunError, match="two configurations would be called 'wsn'"):

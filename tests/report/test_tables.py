@@ -8,16 +8,20 @@ import pytest
 
 from digitcmp import inert
 from digitcmp.report.comparisons import compare
+from digitcmp.report.metrics import TEST_ACCURACY
 from digitcmp.report.statistics import summarise
 from digitcmp.report.tables import (
     comparison_columns,
     duration,
+    number,
     p_value,
+    percent,
     show,
     table_columns,
     to_csv,
     to_latex,
     to_markdown,
+    typeset,
 )
 from tests.report.test_statistics import frame, known
 
@@ -70,3 +74,24 @@ def test_latex_escapes() -> None:
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {row.replace(r"\&", "").count("&") for row in rows} == {len(show(compare(ROUNDS, "a_b"), comparison_columns()).columns) - 1}
     assert r"a\_b" in to_latex(show(TABLE_FRAME, table_columns()), [])
+
+
+def test_minus_signs_are_typeset() -> None:
+    """In front of a number or of infinity, not in names, ranges or seeds; in LaTeX's tables each is one, but in the names of rows."""
+    assert list(map(typeset, ["-1.50 to +2", "(-∞ to -0.3)", "5-0-3", "a-1", "--2"])) == [
+        "−1.50 to +2",
+        "(−∞ to −0.3)",
+        "5-0-3",
+        "a-1",
+        "--2",
+    ]
+    rows = pd.DataFrame({"label": ["lr=-1", "b"], "value": ["-∞ to -1.50", "1"]}, dtype="object")
+    assert r"lr=-1 & $-$$\infty$ to $-$1.50 \\" in to_latex(rows, [])
+
+
+def test_what_rounds_to_zero_has_no_minus() -> None:
+    """Whatever its sign is beyond the decimals that are shown."""
+    assert (number(-0.004), percent(-0.00004, "+.2f")) == ("0.00", "+0.00")
+    assert TEST_ACCURACY.show(-0.00004) == "0.00"
+    assert TEST_ACCURACY.show(-0.00004, "+") == "+0.00"
+    assert TEST_ACCURACY.show(-0.0001) == "-0.01"

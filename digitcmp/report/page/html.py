@@ -29,7 +29,7 @@ from digitcmp.report.origins import commands
 from digitcmp.report.page.data import page_data
 from digitcmp.report.page.pictures import Picture, caption
 from digitcmp.report.study import Study
-from digitcmp.report.tables import NO_ROOM, Column, comparison_columns, show, table_columns
+from digitcmp.report.tables import NO_ROOM, Column, comparison_columns, show, table_columns, typeset
 from digitcmp.report.verdicts import verdict_columns, verdict_heading, verdict_notes
 
 CHARTS = ("curves", "distribution", "differences", "distances")  # the figures that the script draws, too
@@ -173,7 +173,8 @@ def rows_of(
     told, keys = show(frame, columns), {column.title: column.key for column in columns}
     positions = {label: at for at, label in enumerate(results.configurations["label"]) if of_configurations}
     numbers = [map(sorted_by, frame[keys[str(title)]]) for title in told]
-    rows = zip(frame["label"], told.to_numpy().tolist(), zip(*numbers, strict=True), strict=True)
+    cells = [[label, *map(typeset, others)] for label, *others in told.to_numpy().tolist()]
+    rows = zip(frame["label"], cells, zip(*numbers, strict=True), strict=True)
     titles = [(str(title), "") for title in told]
     return [(None, titles), *((positions.get(label, ""), list(zip(texts, found, strict=True))) for label, texts, found in rows)]
 
