@@ -19,6 +19,7 @@ from digitcmp import __version__, entry, session
 from digitcmp.config import messages, schema
 from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
+from digitcmp.config.overrides import overrides_of
 from digitcmp.config.sizes import check_jobs
 from digitcmp.counting import counted
 from digitcmp.errors import DigitcmpError, RunError
@@ -94,7 +95,7 @@ class Hooks(Failing):
         check_storage("hydra.sweeper", OmegaConf.to_container(config.hydra.sweeper, resolve=False))
         if config.hydra.sweeper._target_ not in (SEARCHING, OFFICIAL):
             params = [f"{name}={value}" for name, value in (config.hydra.sweeper.get("params") or {}).items()]
-            check_jobs([*params, *config.hydra.overrides.task])
+            check_jobs([*params, *overrides_of(config.hydra)])
         check_auto(config, config.hydra)
         sweeps.check_whole(config)
         if config.dry_run:
@@ -150,7 +151,7 @@ def job(composed: DictConfig) -> float:
         whole.save_model = alone and isinstance(whole.rounds, int) and whole.rounds <= KEPT_ROUNDS
     config = preview.shortened(whole)
     number = None if alone else job_of(Path(settings.sweep.dir), int(settings.job.num))
-    run = Run(config, Path(settings.runtime.output_dir), command_of(settings.overrides, alone), number)
+    run = Run(config, Path(settings.runtime.output_dir), command_of(settings, alone), number)
     if alone:
         print_untrained([run], console)
         print_resumed([run], console)

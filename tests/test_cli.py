@@ -223,6 +223,9 @@ BAD = {
     "aux_weight=1e39": "aux_weight=1e+39: must be a finite number, at least 0, at most 1,000,000",
     "hydra.job.env_set.FOO=bar": "this key is added with a plus sign: +hydra.job.env_set.FOO=bar",
     "model=WSN": "model=WSN: there is no such choice (did you mean wsn?)",
+    "epochs=${epohs}": "epochs: ${epohs}: there is no such key\n",
+    "optimizer.lr=${oc.env:NO_SUCH_RATE}": "optimizer.lr: Environment variable 'NO_SUCH_RATE' not found\n",
+    "hydra.run.dir=job${hydra.job.num}": "run.dir: ${hydra.job.num} has no value here; only jobs of a sweep have one (--multirun)\n",
 }
 BAD_FILES = {
     "name: a\ntower: [{chanels: 8}]": "mine.yaml: chanels: there is no such key in a layer of images (did you mean channels or drop_",
@@ -236,7 +239,7 @@ BAD_FILES = {
     "": "model.name has no value; give it one, as in model.name=VALUE",
     "defaults: [mine, _self_]": "model/mine.yaml: its defaults lead back to itself",
     "defaults: net2": "Invalid defaults list in 'model/mine'",
-    "defaults: [net2, _self_]\nname: ${name}": "model.name: Interpolation key 'name' not found",
+    "defaults: [net2, _self_]\nname: ${name}": "model.name: ${name}: there is no such key",
     "defaults: [net2, _self_]\nname: ${model.name}": "model.name",
     "defaults: [net2, _self_]\ntower: ${oc.env:HOME}": "str is not a ListConfig",
 }

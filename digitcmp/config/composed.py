@@ -17,6 +17,7 @@ from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.known import check_one_choice
 from digitcmp.config.messages import unknown_key
 from digitcmp.config.network import layers
+from digitcmp.config.overrides import overrides_of
 from digitcmp.config.rules import check_rules
 from digitcmp.config.schema import AUTO, CHOSEN_BY, GROUP_SCHEMAS, MOST_SEED, Config, ConvLayer, DataConfig, DenseLayer, limits_in_words
 from digitcmp.config.sizes import check_memory
@@ -36,7 +37,7 @@ def typed(composed: DictConfig, hydra: Any = None) -> Config:
     is not tested, whatever it was told: a search must not look at the test pairs. (`digitcmp_optuna` says so in the overrides of its jobs.)
     """
     hydra = composed.hydra if hydra is None else hydra
-    check_one_choice(hydra.overrides.task)
+    check_one_choice(overrides_of(hydra))
     check_auto(composed, hydra)
     config = unchecked(composed)
     if official(hydra):
@@ -57,9 +58,8 @@ def identify(data: DataConfig) -> None:
     asked, data.fingerprint = data.fingerprint, fingerprint_of(data.source, data.root)
     if asked not in (None, data.fingerprint):
         found = "is known by published sums and has none" if data.fingerprint is None else f"has {data.fingerprint}"
-        raise ConfigError(
-            f"data.fingerprint={asked}: data={data.source} at data.root={data.root} {found}; leave it out, or give those data"
-        )
+        what = f"data.fingerprint={asked}: data={data.source} at data.root={data.root} {found}"
+        raise ConfigError(f"{what}; leave it out, or give those data")
 
 
 def without_hydra(composed: DictConfig) -> DictConfig:

@@ -17,6 +17,7 @@ from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, Omega
 
 from digitcmp.config.known import ADDED, known_text, within_list
 from digitcmp.config.meant import apart, blank, colon, comma, word
+from digitcmp.config.references import reference
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.errors import DigitcmpError, shortened
 from digitcmp.inert import line
@@ -129,8 +130,8 @@ def by_class(error: BaseException) -> str:
         return f"{error.override}: this is not KEY=VALUE, as in model=wsn or epochs=5; --help shows what there is"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: this is not KEY=VALUE; quote a value that has special characters twice, as in 'KEY=\"~/a\"'"
-    if isinstance(source, InterpolationResolutionError) and source.full_key:
-        return f"{source.full_key}: {first(str(source))}"
+    if isinstance(source, InterpolationResolutionError):
+        return reference(source)
     return wrong_type(source) if isinstance(source, ValidationError) else ""
 
 

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.composed import check, official, typed, unchecked, without_hydra
+from digitcmp.config.overrides import overrides_of
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.plugins.remembering import Memory, Remembering, parsed
 
@@ -147,7 +148,7 @@ class TemplateLoader:
             else:
                 return self.templates[name]
         composed = self.loader.load_sweep_config(master_config, overrides)
-        lists = {kind: list(composed.hydra.overrides[kind]) for kind in ("task", "hydra")}
+        lists = {kind: overrides_of(composed.hydra, kind) for kind in ("task", "hydra")}
         given = {key: ("hydra" if key == SUBDIR else "task", text) for text in overrides if (key := key_of(text)) in keys}
         places = {key: (kind, len(lists[kind]) - 1 - lists[kind][::-1].index(text)) for key, (kind, text) in given.items()}
         self.templates[name] = Template(composed, places, given=overrides)

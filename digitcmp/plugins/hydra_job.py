@@ -19,6 +19,7 @@ from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf, open_dict, read_write
 
+from digitcmp.config.overrides import overrides_of
 from digitcmp.plugins.sweeps import check_arrived
 
 
@@ -49,7 +50,7 @@ def conclude(context: HydraContext, task_function: TaskFunction, config: DictCon
     with execution_whitelist(context.execution_whitelist, reset=True), hydra_config_of(config, directory) as hydra:
         OmegaConf.set_readonly(config.hydra, True)
         result = JobReturn(
-            overrides=[str(override) for override in config.hydra.overrides.task],
+            overrides=overrides_of(config.hydra),
             cfg=view(config, [str(name) for name in config if name != "hydra"]),
             hydra_cfg=hydra,
             working_dir=str(Path.cwd()),

@@ -23,6 +23,7 @@ from digitcmp.arguments import sources
 from digitcmp.config.allowed import allowed
 from digitcmp.config.composed import typed
 from digitcmp.config.identity import configuration, configuration_hash, flat
+from digitcmp.config.overrides import overrides_of
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.counting import counted
 from digitcmp.errors import DigitcmpError, Pruned, RunError
@@ -122,7 +123,7 @@ def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: 
         directory = folder / below
         if not Path(os.path.normpath(directory)).is_relative_to(os.path.normpath(folder)):
             raise RunError(f"hydra.sweep.subdir={below}: this leads out of the sweep's folder, whose report would be without it")
-        job = Job(number, list(overrides), compose, command_of(composed.hydra.overrides), directory)
+        job = Job(number, list(overrides), compose, command_of(composed.hydra), directory)
         try:
             job.whole = typed(composed) if isinstance(found, DictConfig) else found.typed()
             job.config = shortened(job.whole)
@@ -158,15 +159,14 @@ def job_of(sweep: Path, number: int) -> list[int]:
         return [0, number]
 
 
-def command_of(told: Any, alone: bool = False) -> str:
+def command_of(hydra: Any, alone: bool = False) -> str:
     """The command that runs the same job again, with the seeds and choices it had, the folder of its YAML files, and the code that was let
     in.
 
-    told: hydra.overrides, whose references to the environment stay what they are. A file of sweeps is for many runs: what it gives to this
+    hydra: Hydra's part of the job's configuration, as `overrides_of` takes it. A file of sweeps is for many runs: what it gives to this
     one stands in its place. alone: it is no job of a sweep, so that the folder that was given is its own.
     """
-    parts = [cast(list[str], OmegaConf.to_container(part, resolve=False)) for part in (told.task, told.hydra)]
-    overrides, hydras = ([str(override) for override in part] for part in parts)
+    overrides, hydras = overrides_of(hydra), overrides_of(hydra, "hydra")
     place = [override for override in hydras if alone and override.lstrip("+").startswith("hydra.run.dir=")]
     folder = sources(sys.argv[1:])
     own = [override for override in overrides if not override.startswith("+sweeps=")]

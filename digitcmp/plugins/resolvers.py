@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from digitcmp import screen
 from digitcmp.config import schema
 from digitcmp.config.identity import execution_keys, schema_key
+from digitcmp.config.overrides import overrides_of
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.files import shipped
 from digitcmp.plugins import help, launcher, packages, recipes, remembering, slurm, sweeper
@@ -52,7 +53,7 @@ def register() -> None:
     def name_of(before: str = "", *, _root_: DictConfig) -> str:
         # other files are other data, but for those that are verified
         named = [] if OmegaConf.select(_root_, "data.source") in PINNED else ["data.root"]
-        return run_name(before, list(_root_.hydra.overrides.task), named)
+        return run_name(before, overrides_of(_root_.hydra, resolve=True), named)
 
     def keys(*, _root_: DictConfig) -> str:
         return help.keys(_root_)

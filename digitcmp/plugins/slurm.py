@@ -18,6 +18,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
+from digitcmp.config.overrides import overrides_of
 from digitcmp.config.rules import auto_together
 from digitcmp.config.schema import Slurm
 from digitcmp.counting import counted
@@ -67,7 +68,7 @@ class SlurmLauncher(DigitcmpLauncher):
     @property
     def typed(self) -> str:
         """What this command was given, for the tasks to put on record (`digitcmp.plugins.sweeper.as_typed`)."""
-        told = {name: [str(one) for one in self.config.hydra.overrides[name]] for name in ("hydra", "task")}
+        told = {name: overrides_of(self.config.hydra, name) for name in ("hydra", "task")}
         return json.dumps({name: [one for one in given if key_of(one) != "dry_run"] for name, given in told.items()})
 
     def elsewhere(self, runs: Sequence[Run]) -> None:
@@ -137,7 +138,7 @@ def recorded(runs: Sequence[Run], auto: bool) -> Progress:
 def check_given(hydra: DictConfig, multirun: bool) -> None:
     """Raise ConfigError for keys of Slurm that would mean nothing."""
     chosen = hydra.runtime.choices.get("hydra/launcher") == "slurm"
-    given = [str(text) for text in hydra.overrides.task if str(text).startswith("slurm.")]
+    given = [text for text in overrides_of(hydra) if text.startswith("slurm.")]
     if chosen and not multirun:
         command = shlex.join(["python", "-m", "digitcmp", "--multirun", *sys.argv[1:]])
         raise ConfigError(f"hydra/launcher=slurm: an array is many processes; add --multirun, as in: {command}")

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from digitcmp.config.composed import OFFICIAL
 from digitcmp.config.identity import execution_keys, schema_key
 from digitcmp.config.meant import for_many
+from digitcmp.config.overrides import overrides_of
 from digitcmp.counting import counted
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.errors import ConfigError, RunError
@@ -33,7 +34,7 @@ def give_folder(config: DictConfig, what: str) -> str:
     what: the end of its name, which says what was changed; empty where nothing was. A sweep that was told where to go goes there.
     """
     hydra = config.hydra
-    given = [str(text) for text in hydra.overrides.hydra]
+    given = overrides_of(hydra, "hydra")
     if not hydra.runtime.choices.get("sweeps") or any(key_of(text) in (DIR, "hydra.sweep", "hydra") for text in given):
         return ""
     searching = hydra.sweeper._target_ == TARGET
@@ -96,7 +97,7 @@ def check_whole(config: DictConfig) -> None:
     if (most := config.hydra.sweeper.get("max_batch_size")) is not None and most < 1:
         raise ConfigError(f"hydra.sweeper.max_batch_size={most}: must be a whole number, at least 1")
     params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    for text in [*params, *map(str, config.hydra.overrides.task)]:
+    for text in [*params, *overrides_of(config.hydra)]:
         if (key := key_of(text)) not in WHOLE:
             continue
         (override,) = OverridesParser.create().parse_overrides([text])
@@ -117,7 +118,9 @@ def check_names(config: DictConfig, folder: str) -> None:
 def check_single(config: DictConfig) -> None:
     """Raise ConfigError for a single run that was given what makes a sweep (a search would even look at the test pairs), and for one in the
     folder of a sweep, whose report would have it too."""
-    given = [argument for argument in config.hydra.overrides.hydra if argument.lstrip("+").startswith(("hydra.sweeper", "hydra/sweeper"))]
+    given = [
+        argument for argument in overrides_of(config.hydra, "hydra") if argument.lstrip("+").startswith(("hydra.sweeper", "hydra/sweeper"))
+    ]
     if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
         return  # a job of a sweep, in its own folder
     if name := config.hydra.runtime.choices.get("sweeps"):
@@ -132,7 +135,7 @@ def check_single(config: DictConfig) -> None:
 
 def check_beside(config: DictConfig) -> None:
     """Raise ConfigError for keys that were typed and mean nothing beside what was chosen."""
-    typed, params = [str(text) for text in config.hydra.overrides.task], config.hydra.sweeper.get("params") or {}
+    typed, params = overrides_of(config.hydra), config.hydra.sweeper.get("params") or {}
     for group, (key, value) in BESIDE.items():
         given = [text for text in typed if key_of(text).startswith(f"{group}.")]
         # values of a sweep are not composed yet
@@ -154,8 +157,8 @@ def changes(config: DictConfig) -> list[str]:
     search, whose trials all have the same; nor where and how they are trained."""
     searching, pinned = config.hydra.sweeper._target_ == TARGET, OmegaConf.select(config, "data.source") in PINNED
     same = {"sweeps", "seed", *execution_keys()} - ({"seed", "rounds"} if searching else set()) - (set() if pinned else {"data.root"})
-    swept = [str(text) for text in config.hydra.overrides.hydra if key_of(str(text)).startswith("hydra.sweeper.params")]
-    return [text for text in map(str, config.hydra.overrides.task) if schema_key(key_of(text)) not in same] + swept
+    swept = [text for text in overrides_of(config.hydra, "hydra", resolve=True) if key_of(text).startswith("hydra.sweeper.params")]
+    return [text for text in overrides_of(config.hydra, resolve=True) if schema_key(key_of(text)) not in same] + swept
 
 
 def check_official(config: DictConfig) -> None:
@@ -166,7 +169,7 @@ def check_official(config: DictConfig) -> None:
     if isinstance(sweeper.direction, ListConfig):
         raise ConfigError(f"hydra.sweeper.direction={directions(sweeper.direction)}: a run has one objective; give one direction")
     params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-    for override in OverridesParser.create().parse_overrides([*params, *map(str, config.hydra.overrides.task)]):
+    for override in OverridesParser.create().parse_overrides([*params, *overrides_of(config.hydra)]):
         if override.is_sweep_override() and (name := override.get_key_element().lstrip("+")) in INSTEAD:
             raise ConfigError(f"{override.input_line}: {INSTEAD[name]}")
 

@@ -150,3 +150,12 @@ def test_runs_at_any_depth_are_reported_and_matched(run_cli: Cli, tmp_path: Path
     assert len(list(tmp_path.rglob("run.json"))) == 2
     assert run_cli(*tiny, "hydra.sweep.dir=flat", "hydra.sweep.subdir=.").code == 0
     assert (tmp_path / "flat" / "summary" / "report.html").exists()
+
+
+def test_a_folder_may_be_called_by_the_number_of_its_job(run_cli: Cli, tmp_path: Path) -> None:
+    """As Hydra's own are; the number has no value before there are jobs, as it is only known in them."""
+    ended = run_cli(
+        *TINY[:-2], "seed=0,1", "hydra.sweep.dir=x", "hydra.sweep.subdir=job${hydra.job.num}", "optimizer.lr=0.1,0.2", "report=false"
+    )
+    assert ended.code == 0, ended.err
+    assert sorted(path.parent.name for path in tmp_path.rglob("run.json")) == ["job0", "job1", "job2", "job3"]
