@@ -102,7 +102,8 @@ def draw_cells(rounds: pd.DataFrame, table: pd.DataFrame, design: Design, metric
     values.set_ylim(len(order) - 0.4, -0.6)
     far = draw_chance(values, chance, "x")
     lost = "at the right: rounds that failed or are untrained" if order["lost"].any() else ""
-    entitle(figure, f"{metric.title.capitalize()} of all {len(order)} cells", "points: rounds; bars: medians, 95 % intervals", lost, far)
+    notes = ["points: rounds; bars: medians, a 95 % interval each by itself", lost, far]
+    entitle(figure, f"{metric.title.capitalize()} of all {len(order)} cells", *notes)
     return figure
 
 

@@ -132,14 +132,14 @@ def small_multiples(
     chance: float,
     into: Figure | None,
 ) -> Figure:
-    """A panel a configuration, drawn by `draw`, the first one's mean dotted in each. across: the column of the x axis."""
+    """A panel a configuration, drawn by `draw`, the mean of the first dashed in each. across: the column of the x axis."""
     count = math.ceil(len(parts) / PANELS)
     figure = broad_figure(0.4 + 1.4 * count, into)
     panels = figure.subplots(count, PANELS, sharex=True, sharey=True, squeeze=False).ravel()
     first, reference = next(iter(parts.items()))
     for index, (axes, (label, part)) in enumerate(zip(panels, parts.items(), strict=False)):
         if index:
-            axes.plot(reference[across], reference["mean"], color=GREY, linestyle=":", linewidth=1.0)
+            axes.plot(reference[across], reference["mean"], color=GREY, linestyle="--", linewidth=1.0)
         draw(axes, part, style(0))
         axes.set_title(wrapped(label, 25))
         in_whole_numbers(axes)
@@ -149,7 +149,7 @@ def small_multiples(
     for axes in panels[len(parts) :]:
         axes.set_visible(False)
     entitle(figure, title, note, far[0])
-    figure.supxlabel(f"{xlabel} (dotted: {wrapped(first, 60)})")
+    figure.supxlabel(f"{xlabel} (dashed: {wrapped(first, 60)})")
     figure.supylabel(metric.title)
     return figure
 
@@ -178,4 +178,4 @@ def draw_intervals(axes: Axes, part: pd.DataFrame, look: dict[str, Any], across:
     error = [part["mean"] - part["low"], part["high"] - part["mean"]]
     # a marker at 100 % is whole, although the axis ends there
     whole: dict[str, Any] = {"clip_on": False, "zorder": 3}
-    axes.errorbar(part[across], part["mean"], yerr=error, markersize=3, capsize=1.5, linewidth=1.0, elinewidth=0.8, **whole, **look)
+    axes.errorbar(part[across], part["mean"], yerr=error, markersize=3, capsize=1.5, linewidth=1.0, elinewidth=0.8, **(whole | look))

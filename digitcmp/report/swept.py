@@ -1,5 +1,7 @@
 """Against a number that is swept: the means, a line for whatever else differs, and how far the lines are apart, paired by seed."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,6 +13,7 @@ from digitcmp.report.chance import draw_chance
 from digitcmp.report.comparisons import by_seed, paired
 from digitcmp.report.drawing import (
     INK,
+    Values,
     column_figure,
     cut_off,
     dress,
@@ -28,9 +31,12 @@ from digitcmp.report.labels import label_all
 from digitcmp.report.lines import draw_intervals
 from digitcmp.report.metrics import TEST_ACCURACY, Metric, with_unit
 from digitcmp.report.ranks import LEVEL
+from digitcmp.report.rows import within
 from digitcmp.report.tables import Column, single_columns
 
 NAN = float("nan")
+APART = 0.016  # of an axis's length: from a line's intervals to the next one's
+ENLARGE = 4  # times higher than the nearer half of the intervals is an axis on which they are too small
 
 
 def find_swept(table: pd.DataFrame, configurations: pd.DataFrame, keys: list[str]) -> pd.DataFrame | None:
@@ -106,24 +112,22 @@ def line_differences(rounds: pd.DataFrame, swept: pd.DataFrame, baseline: str, m
 
 @styled
 def draw_swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance: float = NAN, failed: int = 0) -> Figure:
-    """The mean with 95 % intervals against the swept number, a line for whatever else differs. statistics: as `find_swept`; failed: rounds
-    that are in no mean."""
+    """The mean with 95 % intervals against the swept number, a line for whatever else differs, side by side. statistics: as `find_swept`;
+    failed: rounds that are in no mean."""
     figure = column_figure(2.1)
     axes = figure.subplots()
     key, names = str(statistics["key"].iloc[0]), list(statistics["line"].unique())[:DRAWN]
-    for index, name in enumerate(names):
-        draw_intervals(axes, statistics[statistics["line"] == name], {**style(index), "label": wrapped(name, 45)}, "value")
+    draw_lines(axes, statistics, {name: style(at) for at, name in enumerate(names)})
     dress(axes, metric)
     tidy(axes, "both")
-    number_axis(axes, statistics["value"])
-    axes.set(xlabel=wrapped(key, 60), ylabel=metric.title)
+    axes.set(xlabel=along(key, names), ylabel=metric.title)
     far = draw_chance(axes, chance)
     if len(names) > 1:
         legend_below(figure, axes)
     entitle(
         figure,
         f"{metric.title.capitalize()} by {key}",
-        "mean over rounds, 95 % intervals",
+        "mean over rounds, a 95 % interval each by itself",
         left_out(failed),
         cut_off(statistics, "line"),
         far,
@@ -133,34 +137,83 @@ def draw_swept(statistics: pd.DataFrame, metric: Metric = TEST_ACCURACY, chance:
 
 @styled
 def draw_differences(differences: pd.DataFrame, metric: Metric = TEST_ACCURACY) -> Figure:
-    """How far each line is from the baseline's, with intervals that hold together, against the swept number. differences: as
-    `line_differences`. What is infinite, of rounds that failed, is not drawn."""
-    figure = column_figure(2.1)
-    axes = figure.subplots()
-    key, names = str(differences["key"].iloc[0]), list(differences["line"].unique())[:DRAWN]
-    axes.axhline(0, color=INK, linewidth=0.8)
-    shown = differences.replace([np.inf, -np.inf], NAN).assign(
-        **{
-            to: metric.scale * differences[of]
-            for to, of in (("mean", "difference"), ("low", "difference_low"), ("high", "difference_high"))
-        }
-    )
-    for name in names:
-        look = style(int(differences.loc[differences["line"] == name, "position"].iloc[0]))
-        draw_intervals(axes, shown[shown["line"] == name], {**look, "label": wrapped(name, 45)}, "value")
-    tidy(axes, "both")
-    number_axis(axes, differences["value"])
-    number_differences(axes.yaxis)
-    axes.set(xlabel=wrapped(key, 60), ylabel=with_unit("difference", metric.difference_unit))
-    legend_below(figure, axes)
-    against = str(differences["against"].iloc[0])
+    """How far each line is from the baseline's, with intervals that hold together, against the swept number, side by side; where that
+    leaves some too small to be seen, once more enlarged. differences: as `line_differences`. What is infinite, of rounds that failed, is
+    at the edge."""
+    names, columns = list(differences["line"].unique())[:DRAWN], ["difference", "difference_low", "difference_high"]
+    first = differences[differences["line"].isin(names)]
+    ends = (metric.scale * first[columns].astype("float64")).set_axis(["mean", "low", "high"], axis=1)
+    inside, infinite = within(ends.to_numpy())
+    shown = first[["value", "line"]].join(pd.DataFrame(inside, index=ends.index, columns=ends.columns))
+    looks = {name: style(int(first.loc[first["line"] == name, "position"].iloc[0])) for name in names}
+    near = enlarged(ends)
+    figure = column_figure(2.1 if near is None else 3.6)
+    panels = figure.subplots(1 if near is None else 2, 1, sharex=True, squeeze=False).ravel()
+    for axes in panels:
+        axes.axhline(0, color=INK, linewidth=0.8)
+        draw_lines(axes, shown, looks, clip_on=axes is not panels[0])
+        tidy(axes, "both")
+        number_differences(axes.yaxis)
+        axes.set_ylabel(with_unit("difference", metric.difference_unit))
+    if near is not None:
+        panels[1].set_ylim(*near)
+        panels[1].set_title("enlarged: the half of the intervals that is nearest to zero")
+    panels[-1].set_xlabel(along(str(first["key"].iloc[0]), names))
+    legend_below(figure, panels[0])
     entitle(
         figure,
-        f"{metric.title.capitalize()} beside {against}",
-        "paired by seed",
-        on_intervals(shown[["low", "high"]], f"the {len(differences)} intervals hold together at 95 %"),
+        f"{metric.title.capitalize()} beside {first['against'].iloc[0]}",
+        "Hodges-Lehmann, paired by seed",
+        on_intervals(ends[["low", "high"]], f"the {len(differences)} intervals hold together at 95 %"),
+        "at the edge: infinite" if infinite else "",
+        cut_off(differences, "line"),
     )
     return figure
+
+
+def along(key: str, names: list[str]) -> str:
+    """What stands below the axis of the swept number."""
+    return wrapped(key, 60) + " (lines side by side)" * (len(names) > 1)
+
+
+def enlarged(ends: pd.DataFrame) -> tuple[float, float] | None:
+    """Where an axis ends on which the half of these intervals that is nearest to zero can be seen; None where it can on one that has all.
+
+    ends: mean, low and high; NaN where there is none.
+    """
+    values, reach = ends.to_numpy(dtype="float64"), ends.abs().max(axis=1)
+    near = values[(reach <= reach.median()).to_numpy()]
+    whole, part = (np.append(one[np.isfinite(one)], 0.0) for one in (values, near))
+    margin = 0.05 * np.ptp(part)
+    return (float(part.min() - margin), float(part.max() + margin)) if 0 < ENLARGE * np.ptp(part) < np.ptp(whole) else None
+
+
+def draw_lines(axes: Axes, statistics: pd.DataFrame, looks: dict[str, dict[str, Any]], **more: Any) -> None:
+    """A line with its intervals for each of these names, beside each other where they have the same value, on an axis for the values.
+
+    statistics: value, line, mean, low, high.
+    """
+    values = np.sort(statistics["value"].unique())
+    number_axis(axes, statistics["value"])
+    scale = axes.xaxis.get_transform()
+    step = between(scale.transform(values), len(looks))
+    for index, (name, look) in enumerate(looks.items()):
+        part = statistics[statistics["line"] == name]
+        if step:
+            places = scale.transform(part["value"].to_numpy(dtype="float64")) + step * (index - (len(looks) - 1) / 2)
+            part = part.assign(value=scale.inverted().transform(places))
+        draw_intervals(axes, part, {**look, **more, "label": wrapped(name, 45)}, "value")
+    beyond = step * (len(looks) - 1) / 2
+    low, high = scale.transform(axes.get_xlim())
+    axes.set_xlim(*scale.inverted().transform([low - beyond, high + beyond]))
+
+
+def between(places: Values, count: int) -> float:
+    """How far each of so many lines is from the next, so that intervals at the same place of an axis lie beside each other: all of them
+    within half of the way to another place."""
+    if count < 2 or len(places) < 2:
+        return 0.0
+    return float(min(APART * np.ptp(places), 0.5 * np.diff(places).min() / (count - 1)))
 
 
 def number_axis(axes: Axes, values: "pd.Series[float]") -> None:

@@ -91,6 +91,19 @@ def test_many_curves_have_a_panel_each() -> None:
     assert figure.get_figheight() > lines.curves(means(2)).get_figheight()
 
 
+def test_chance_and_the_first_mean_are_told_apart() -> None:
+    """Where each has a panel, the first one's mean is dashed in all the others, and chance dotted in all of them."""
+    figure = lines.curves(means(8), chance=0.55)
+    second, third = (axes.lines for axes in figure.axes[1:3])
+    reference, own, chance = second
+    assert reference.get_ydata() == pytest.approx([0.6, 0.7])
+    assert own.get_ydata() == pytest.approx([0.61, 0.71])
+    assert set(chance.get_ydata()) == {0.55}
+    assert len({line.get_linestyle() for line in (reference, own)} | {":"}) == 3
+    assert [line.get_linestyle() for line in third] == [line.get_linestyle() for line in second]
+    assert figure.get_supxlabel() == "epoch (dashed: net0)"
+
+
 def test_distribution_shows_every_round() -> None:
     """As many points as rounds that are done, at their accuracies; boxes at the quartiles."""
     rounds = pd.concat([ROUNDS, frame({"net1": [None], "net2": [], "$x_1$": []}).assign(seed=3)]).astype({"label": ROUNDS["label"].dtype})

@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from digitcmp.report import rows
 from digitcmp.report.comparisons import compare, paired
 from digitcmp.report.metrics import TEST_ACCURACY
 from digitcmp.report.statistics import summarise
-from digitcmp.report.swept import draw_differences, draw_swept, find_swept, line_differences
+from digitcmp.report.swept import between, draw_differences, draw_swept, enlarged, find_swept, line_differences
 from tests.report.test_figures import drawable, said
 from tests.report.test_statistics import frame, known
 
@@ -103,7 +105,76 @@ def test_differences_of_lines() -> None:
     figure = draw_differences(found)
     assert colours(figure) == {"net2": colours(draw_swept(curve))["net2"]}
     assert figure.axes[0].lines[1].get_ydata() == pytest.approx(100 * found["difference"])
+    assert "Hodges-Lehmann, paired by seed" in said(figure)
+    assert "interval each by itself" in said(draw_swept(curve))
     drawable(figure)
+
+
+def bars(figure: Figure) -> list[tuple[list[float], list[float]]]:
+    """Of each line in a figure's first panel: where its points are on the axis of the swept number, and on the other."""
+    return [(list(one.lines[0].get_xdata()), list(one.lines[0].get_ydata())) for one in figure.axes[0].containers]
+
+
+def test_intervals_lie_beside_each_other() -> None:
+    """Lines of the same values are moved apart, equally far on the axis and to both sides; a single one stays where it is."""
+    rounds, curve = two_lines()
+    figure = draw_swept(curve)
+    (left, first), (right, second) = bars(figure)
+    scale = figure.axes[0].xaxis.get_transform()
+    apart = scale.transform(right) - scale.transform(left)
+    assert apart == pytest.approx([apart[0]] * 3)
+    assert (left < np.array([100, 500, 1000])).all()
+    assert (right > np.array([100, 500, 1000])).all()
+    assert first + second == pytest.approx(curve["mean"].tolist())
+    low, high = figure.axes[0].get_xlim()
+    assert low < left[0] < right[-1] < high
+    assert "(lines side by side)" in figure.axes[0].get_xlabel()
+    alone = draw_differences(line_differences(rounds, curve, "net1 500"))
+    assert bars(alone)[0][0] == pytest.approx([100, 500, 1000])
+    assert "side by side" not in alone.axes[-1].get_xlabel()
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=8, unique=True), st.integers(2, 24))
+def test_lines_never_reach_the_next_value(places: list[int], count: int) -> None:
+    """All lines of a value lie within half of the way to the next one."""
+    at = np.sort(np.array(places, dtype="float64"))
+    assert 0 < between(at, count) * (count - 1) <= np.diff(at).min() / 2 * (1 + 1e-9)
+    assert between(at, 1) == between(at[:1], count) == 0
+
+
+def spans(*ends: tuple[float, float]) -> pd.DataFrame:
+    """Intervals with their middles."""
+    return pd.DataFrame([(low / 2 + high / 2, low, high) for low, high in ends], columns=["mean", "low", "high"])
+
+
+def test_what_is_too_small_to_be_seen_is_enlarged() -> None:
+    """The nearer half of the intervals, zero with them, where they fill less than a quarter of an axis for all; else nothing is."""
+    near = enlarged(spans((-30, 10), (0.2, 1.0), (-0.2, 0.8), (5, 20)))
+    assert near == (pytest.approx(-0.2 - 0.05 * 1.2), pytest.approx(1.0 + 0.05 * 1.2))
+    assert enlarged(spans((1, 3), (2, 5))) is None
+    assert enlarged(spans((-np.inf, np.inf), (-np.inf, 3), (2, 5))) is None
+    assert enlarged(spans((np.nan, np.nan), (np.nan, np.nan))) is None
+    assert enlarged(spans((0, 0), (0, 0))) is None
+    rounds, curve = two_lines()
+    found = line_differences(rounds, curve, "net1 500").assign(difference_low=[-0.4, 0.001, -0.002], difference_high=[0.3, 0.03, 0.01])
+    figure = draw_differences(found)
+    whole, part = figure.axes
+    assert whole.get_ylim()[0] < -40 < 30 < whole.get_ylim()[1]
+    assert part.get_ylim() == pytest.approx((-0.2 - 0.05 * 3.2, 3 + 0.05 * 3.2))
+    assert "enlarged" in part.get_title(loc="left")
+    assert all(line.get_clip_on() for line in part.lines)
+    drawable(figure)
+
+
+def test_infinite_intervals_end_at_the_edge() -> None:
+    """Where so many rounds failed that an interval has no end, it goes beyond all others, and the figure says so."""
+    rounds, curve = two_lines()
+    found = line_differences(rounds, curve, "net1 500")
+    figure = draw_differences(found.assign(difference_low=[-np.inf, -0.01, -0.02]))
+    (low, _), *_ = figure.axes[0].containers[0].lines[2][0].get_segments()
+    assert -100 < low[1] < -2
+    assert "at the edge: infinite" in said(figure)
+    assert "infinite" not in said(draw_differences(found))
 
 
 def test_too_few_seeds_for_intervals() -> None:

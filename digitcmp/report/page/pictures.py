@@ -15,9 +15,10 @@ CAPTIONS = {
     "distribution": "{title} of every round; box: quartiles and median, whiskers to the last round within 1.5 box lengths.",
     "differences": "Difference in {lower} to {baseline} (Hodges-Lehmann), paired by seed, with 95 % intervals of the signed-rank test; "
     "filled: p < 0.05 after Holm.",
-    "swept": "{title} against the number that varies, with 95 % intervals of the mean.",
-    "swept_differences": "{title} beside that of the baseline's line, paired by seed, with intervals that hold together at 95 %.",
-    "cells": "{title} of all cells of the full factorial, best median first; filled dots: the factor is at its upper level.",
+    "swept": "{title} against the number that varies: means over rounds, with a 95 % interval each by itself.",
+    "swept_differences": "{title} beside that of the baseline's line, paired by seed (Hodges-Lehmann); intervals hold together at 95 %.",
+    "cells": "{title} of all cells of the full factorial, best median first, with its 95 % interval by itself; "
+    "filled dots: the factor is at its upper level.",
     "effects": "Effects of the factors and their interactions on {lower}, paired by seed, with intervals that hold together at 95 %.",
     "effects_distances": "What each factor buys by the distance of the two digits, with intervals that hold together at 95 %.",
     "distances": "{title} by the distance of the two digits, with 95 % intervals over rounds.",
