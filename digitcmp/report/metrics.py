@@ -45,11 +45,10 @@ class Metric:
         return "points" if self.unit == "%" else self.unit
 
     def show(self, value: float, sign: str = "") -> str:
-        """A value without its unit, or a dash where there is none; what rounds to zero has no minus. sign: + for one that is always
-        shown."""
+        """A value without its unit, or a dash where there is none. sign: + for one that is always shown (but see `fixed`)."""
         if math.isinf(value):  # of rounds most of which failed
             return f"{'-' if value < 0 else sign}∞"
-        return NONE if math.isnan(value) else format(self.scale * value, f"{sign}z.{self.decimals}f")
+        return NONE if math.isnan(value) else fixed(self.scale * value, f"{sign}.{self.decimals}f")
 
     def span(self, low: float, high: float, sign: str = "") -> str:
         """low to high, or a dash; once where both are infinite."""
@@ -94,6 +93,12 @@ METRICS = {
         Metric("seconds", "training time", "Time is that of a round, in curves of an epoch", "s", 1, higher_is_better=False),
     )
 }
+
+
+def fixed(value: float, form: str) -> str:
+    """A number in this form; what rounds to zero from below has no sign, as it is neither less than nothing nor more."""
+    text = format(value, form)
+    return text if float(text) else text.removeprefix("-")
 
 
 def with_unit(text: str, unit: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from digitcmp import inert
-from digitcmp.report.metrics import NONE, TEST_ACCURACY, Metric, with_unit
+from digitcmp.report.metrics import NONE, TEST_ACCURACY, Metric, fixed, with_unit
 
 NO_ROOM = {"interquartile_mean", "lost_share", "rounds", "failed", "untrained", "seconds", "normalised_time"}  # on a page
 MISSING_P = 1e-4  # smaller p values are shown as such
@@ -32,7 +32,7 @@ class Column:
 
 def number(value: float, form: str = ".2f") -> str:
     """A number, or a dash where there is none; what rounds to zero has no minus."""
-    return NONE if pd.isna(value) else format(value, form.replace(".", "z."))
+    return NONE if pd.isna(value) else fixed(value, form)
 
 
 def percent(value: float, form: str = ".2f") -> str:

@@ -13,7 +13,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.published import text_of
 from digitcmp.report.build import tables
 from digitcmp.report.study import study
-from digitcmp.verify.tables import DIGITS, NEEDS, TABLE, csv_of
+from digitcmp.verify.tables import DIGITS, NEEDS, TABLE, csv_of, unsigned
 
 COMPARISONS = "comparisons.csv"
 REPORTED = (
@@ -86,7 +86,7 @@ def of_lines(said: str, expected: str) -> Iterator[str]:
         yield "has another number of rows than its rounds give"
     for row, other in zip(rows, others, strict=False):
         for cell, right in zip(row.split(" | "), other.split(" | "), strict=False):
-            if cell != right:
+            if unsigned(cell) != unsigned(right):
                 yield f"says {cell.strip('| ')}, its rounds {right.strip('| ')}"
         if row.count(" | ") != other.count(" | "):
             yield f"has a row of {row.count(' | ') + 1} cells, where its rounds give {other.count(' | ') + 1}"

@@ -1,6 +1,7 @@
 """Whether the table of a published folder says what its rounds do: nobody trains a table again. Imports no torch."""
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from digitcmp.report.statistics import summarise
 from digitcmp.report.tables import Column, table_columns
 
 TABLE, PAGE = "table.csv", "table.md"
+ZERO = re.compile(r"(?<![\w.])[-+](0\.0+)(?!\d)")
 NEEDS = {"configuration", "configuration_hash", "test_accuracy_percent", "rounds"}
 DIGITS = 1e-7  # of a figure, as tables have eight
 MEAN = "test accuracy [%]"
@@ -71,6 +73,11 @@ def columns_of(own: list[dict[Any, Any]], head: dict[Any, Any]) -> list[Column]:
     return [column for column in named if column.csv in head and column.key in own[0]]
 
 
+def unsigned(cell: str) -> str:
+    """A cell whose zeros have no sign: earlier versions wrote -0.00 for what rounds to it from below."""
+    return ZERO.sub(r"\1", cell)
+
+
 def of_texts(text: str, labels: list[str], own: list[dict[Any, Any]]) -> Iterator[tuple[str, str]]:
     """A label and a text for each cell of a table in Markdown that is not what the rounds come to. labels: as the CSV file has them."""
     lines = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in text.splitlines() if line.startswith("|")]
@@ -84,7 +91,7 @@ def of_texts(text: str, labels: list[str], own: list[dict[Any, Any]]) -> Iterato
             if (column := known.get(title)) is None:
                 continue
             expected = inert.markdown(column.show(there) if column.show else str(there[column.key]))
-            if said != expected:
+            if unsigned(said) != unsigned(expected):
                 yield str(there["label"]), f"{PAGE} says {title} {said}, its rounds {expected}"
         if len(row) != len(head):
             yield str(there["label"]), f"{PAGE} has a row of {len(row)} cells below {len(head)} titles"

@@ -91,7 +91,7 @@ def test_minus_signs_are_typeset() -> None:
 
 def test_what_rounds_to_zero_has_no_minus() -> None:
     """Whatever its sign is beyond the decimals that are shown."""
-    assert (number(-0.004), percent(-0.00004, "+.2f")) == ("0.00", "+0.00")
+    assert (number(-0.004), percent(-0.00004, "+.2f"), percent(0, "+.2f")) == ("0.00", "0.00", "+0.00")
     assert TEST_ACCURACY.show(-0.00004) == "0.00"
-    assert TEST_ACCURACY.show(-0.00004, "+") == "+0.00"
+    assert TEST_ACCURACY.show(-0.00004, "+") == "0.00"
     assert TEST_ACCURACY.show(-0.0001) == "-0.01"

@@ -9,6 +9,7 @@ from digitcmp.errors import RunError
 from digitcmp.report.frames import read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.verify.reported import reported_contradictions
+from digitcmp.verify.tables import unsigned
 
 PUBLISHED = Path(__file__).parent.parent.parent / "docs" / "results" / "splitnet"  # four configurations, a full factorial
 
@@ -51,6 +52,15 @@ def test_a_figure_that_was_changed(name: str, text: str, other: str, label: str,
 def test_notes_are_free(tmp_path: Path) -> None:
     """What stands below a table is prose; so is what another version writes there."""
     assert changed(tmp_path, "effects.md", "- Effects of the full factorial", "- Effects") == {}
+
+
+@pytest.mark.parametrize(
+    ("cell", "bare"),
+    [("-0.00", "0.00"), ("+0.0 (-0.00 to +0.10)", "0.0 (0.00 to +0.10)"), ("-0.01", "-0.01"), ("lr-0.0", "lr-0.0"), ("-0.001", "-0.001")],
+)
+def test_zeros_have_no_sign(cell: str, bare: str) -> None:
+    """Earlier versions wrote -0.00 for what rounds to it from below; a number that is none keeps its sign."""
+    assert unsigned(cell) == bare
 
 
 def test_the_digits_that_tables_leave_out(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ function ticks(low, high, most) {
 // a value as people read it; sign: differences always have one
 function shown(value, unit, sign = false, decimals = data.metric.decimals) {
   const text = Number.isFinite(value) ? Math.abs(value).toFixed(decimals) : "∞";
-  return `${value < 0 && Number(text) !== 0 ? "−" : sign ? "+" : ""}${text}${unit ? ` ${unit}` : ""}`;
+  return `${value < 0 ? (Number(text) === 0 ? "" : "−") : sign ? "+" : ""}${text}${unit ? ` ${unit}` : ""}`;
 }
 
 // axes of a chart: what turns values into pixels, and their lines and numbers
