@@ -36,7 +36,7 @@ from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import named, options, previews, resolvers, slurm, sweeper, sweeps, unnamed
 from digitcmp.plugins.failing import Failing
 from digitcmp.plugins.jobs import command_of, job_of
-from digitcmp.plugins.refused import Refused, carried_out
+from digitcmp.plugins.refused import carried_out, error_of
 from digitcmp.plugins.resolvers import run_name
 from digitcmp.screen import complain
 from digitcmp.search.config import TARGET as SEARCHING
@@ -196,8 +196,10 @@ def main() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         end_quietly()
-    except Refused as refused:
-        fail(refused.error, full_trace)
+    except SystemExit as end:
+        if (refused := error_of(end)) is None:
+            raise
+        fail(refused, full_trace)
     except Exception as error:
         fail(error, full_trace)
     finally:

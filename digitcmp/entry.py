@@ -44,6 +44,10 @@ def command(module: str, loads: str) -> "NoReturn":
         code = 0
     except SystemExit as end:
         code = end.code
+        # where nothing was let in, it is not loaded
+        if (allowed := sys.modules.get("digitcmp.config.allowed")) and (what := allowed.ended_by_others(end)):
+            print(f"digitcmp: {what}", file=sys.stderr)
+            code = 1
     except BrokenPipeError:
         code = 141  # as shells have it for a program that a closed pipe ends: whoever read has gone (`| head`)
     except BaseException as error:

@@ -12,7 +12,7 @@ from digitcmp.api.result import Result
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.given import folder_of, truth_of
 from digitcmp.plugins.borrowed import borrowed
-from digitcmp.plugins.refused import Refused
+from digitcmp.plugins.refused import error_of
 
 
 def run(overrides: Overrides = (), folder: str | Path | None = None, *, progress: bool = True) -> Result:
@@ -76,12 +76,13 @@ def carry_out(arguments: list[str]) -> None:
     trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         cli.carry_out(arguments)
-    except Refused as refused:
-        error: Exception = refused.error
-    except SystemExit as end:  # a dry run, when it has said what it would do
-        if end.code:
+    except SystemExit as end:
+        refused = error_of(end)
+        if refused is None and end.code:
             raise
-        return
+        if refused is None:  # a dry run, when it has said what it would do
+            return
+        error: Exception = refused
     except Exception as raised:
         error = raised
     else:

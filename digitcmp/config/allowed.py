@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from traceback import walk_tb
 
 from digitcmp.errors import ConfigError
 from digitcmp.files import shipped
@@ -12,6 +13,8 @@ from digitcmp.files import shipped
 ALLOWED = "DIGITCMP_ALLOW_CODE"
 BESIDE = "plugins.py"  # in a folder of YAML files
 OWN = "digitcmp.own."  # the modules that files are, in every process that needs them
+ENDING = ("digitcmp", "hydra", "hydra_plugins", "argparse")  # packages that end the program when they have done what it was asked for
+QUITTER = "_sitebuiltins"  # of exit() and quit()
 
 
 def allowed() -> list[str]:
@@ -60,3 +63,14 @@ def check_names(folder: Path) -> None:
             *group, name = own.relative_to(folder).with_suffix("").parts
             chosen = f"{'/'.join(group)}={name}" if group else str(own.name)
             raise ConfigError(f"{own}: digitcmp has a file of this name, which would be taken ({chosen}); give yours another name")
+
+
+def ended_by_others(end: SystemExit) -> str:
+    """Where a part that is not digitcmp's own has ended the program, in words: whatever its exit code is, what was asked for was not done.
+    Empty where it was ended by us, by Hydra, or by what reads their command lines."""
+    frames = [frame for frame, _ in walk_tb(end.__traceback__) if frame.f_globals.get("__name__") != QUITTER]
+    module = str(frames[-1].f_globals.get("__name__")) if frames else ""
+    if not module or (module.partition(".")[0] in ENDING and not module.startswith(OWN)):
+        return ""
+    code = frames[-1].f_code
+    return f"a part that is not digitcmp's own has ended the program (sys.exit in {code.co_name} of {os.path.relpath(code.co_filename)})"

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from digitcmp.config.allowed import ended_by_others
 from digitcmp.config.schema import Config
 from digitcmp.counting import counted
 from digitcmp.errors import Broken, Pruned, RunError
@@ -89,8 +90,8 @@ class Scheduler:
             kept = self.interrupt()
             if issubclass(kind, KeyboardInterrupt):
                 raise KeyboardInterrupt(kept) from None
-            if isinstance(error, SystemExit) and not error.code:  # it would end as if all were done
-                raise RunError(f"a part that is not digitcmp's own has ended the program (sys.exit); {kept}") from error
+            if isinstance(error, SystemExit) and (what := ended_by_others(error)):
+                raise RunError(f"{what}; {kept}") from error
             return
         for run in list(self.begun):  # others have rounds of these
             self.end(run)

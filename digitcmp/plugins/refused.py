@@ -8,6 +8,9 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from digitcmp.config.allowed import ended_by_others
+from digitcmp.errors import RunError
+
 
 class Refused(SystemExit):
     """An error on its way out of a callback."""
@@ -15,6 +18,13 @@ class Refused(SystemExit):
     def __init__(self, error: Exception) -> None:
         super().__init__(1)
         self.error = error
+
+
+def error_of(end: SystemExit) -> Exception | None:
+    """The error that ends the program; None where it has done what it was asked for."""
+    if isinstance(end, Refused):
+        return end.error
+    return RunError(what) if (what := ended_by_others(end)) else None
 
 
 def carried_out(callback: Callable[..., None]) -> Callable[..., None]:

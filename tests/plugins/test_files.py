@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,7 +139,63 @@ def test_a_part_that_ends_the_program(run_cli: Cli) -> None:
     assert "exit()" in Path(FILE).read_text()
     ended = run_cli(*LET_IN, *TINY, *PARTS, "engine=serial")
     assert ended.code == 1
-    assert "a part that is not digitcmp's own has ended the program (sys.exit); " in ended.err
+    assert "a part that is not digitcmp's own has ended the program (sys.exit in initialise of my_conf/plugins.py); " in ended.err
+
+
+LEAVING = """
+import sys
+from dataclasses import dataclass
+from torch import nn
+from digitcmp.config.blocks import Block, Core
+from digitcmp.config.registry import Component
+from digitcmp.config.schema import AugmentConfig, key
+
+class Leaves(nn.Module):
+    def __init__(self, layer, inputs): super().__init__()
+    def forward(self, images): sys.exit(3)
+
+@dataclass
+class Keys(AugmentConfig):
+    kind: str = key("leaving", help="ends the program")
+
+def leave(*given): exit()
+
+blocks = {"leaves": Block(Leaves, of="images", core=lambda layer, inputs: Core(inputs, parameters=0)),
+          "measured": Block(Leaves, of="images", core=leave)}
+augmentations = {"leaving": Component(leave, Keys)}
+data = {"leaving": leave}
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "where"),
+    [
+        (["data=leaving"], "leave"),
+        (["model.tower=[{kind:measured},{channels:8}]"], "leave"),
+        (["model.tower=[{kind:leaves},{channels:8}]", "engine=serial"], "forward"),
+        (["augment=leaving", "engine=serial"], "leave"),
+        (["augment=leaving", "engine=stacked", "rounds=2"], "leave"),
+        (["augment=leaving", "engine=processes", "workers=2", "rounds=2"], "leave"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else "",
+)
+def test_wherever_a_part_ends_the_program(part: list[str], where: str, run_cli: Cli) -> None:
+    """While it is checked, built or trained with, in this process or in a worker, and whatever its exit code: an error in one line."""
+    Path(FILE).write_text(LEAVING)
+    ended = run_cli(*LET_IN, "epochs=1", "data=digits", "data.train_pairs=100", "data.test_pairs=100", "hydra.run.dir=run", *part)
+    assert ended.code == 1
+    (line,) = ended.err.splitlines()
+    assert line.startswith(f"digitcmp: a part that is not digitcmp's own has ended the program (sys.exit in {where} of my_conf/plugins.py)")
+
+
+def test_a_part_that_ends_another_command() -> None:
+    """Draw, verify and the like build networks, too."""
+    Path(FILE).write_text(LEAVING)
+    command = [sys.executable, "-m", "digitcmp.draw", *LET_IN, "data=digits", "model.tower=[{kind:measured},{channels:8}]"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    told = "digitcmp: a part that is not digitcmp's own has ended the program (sys.exit in leave of my_conf/plugins.py)"
+    assert ended.stderr.splitlines() == [told]
 
 
 def test_it_trains_in_workers_and_comes_back(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

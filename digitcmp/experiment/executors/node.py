@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from digitcmp.config.allowed import ended_by_others
 from digitcmp.config.schema import DataConfig
 from digitcmp.data.sources import GIVEN, Source, Split
-from digitcmp.errors import DigitcmpError
+from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.executors.base import Task
 from digitcmp.experiment.executors.choose import choose_device
 from digitcmp.experiment.executors.stacked import StackedExecutor
@@ -77,6 +78,8 @@ def train(task: Task, device: str, messages: "SimpleQueue[Message | BaseExceptio
         messages.put(list(StackedExecutor(choose_device(device), messages.put).train(task, on_epoch, messages.put)))
     except DigitcmpError as error:
         messages.put([error for _ in task.seeds])
+    except SystemExit as end:
+        messages.put([RunError(ended_by_others(end)) for _ in task.seeds])
     except BaseException as error:
         messages.put(error)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from digitcmp.config.allowed import ended_by_others
+from digitcmp.errors import RunError
 from digitcmp.experiment.executors.base import Task
 from digitcmp.experiment.executors.server import wait_for_end
 from digitcmp.experiment.executors.stacked import StackedExecutor
@@ -77,6 +79,8 @@ def serve(connection: Connection, device: str, beat: float) -> None:
         working.set()
         try:
             send(list(trainer.train(task, on_epoch, send)))
+        except SystemExit as end:
+            send(RunError(ended_by_others(end)))
         except Exception as error:
             send(error)
         finally:
