@@ -1,14 +1,15 @@
 """`digitcmp.run` and `digitcmp.sweep`: the command line, called from Python."""
 
-import io
 import os
 import sys
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
+from typing import TextIO, cast
 
 from digitcmp import session
 from digitcmp.api.overrides import Overrides, arguments_of, quoted
 from digitcmp.api.result import Result
+from digitcmp.api.silence import WithoutThis
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.given import folder_of, truth_of
 from digitcmp.plugins.borrowed import borrowed
@@ -57,7 +58,7 @@ def command(overrides: Overrides, options: list[str], key: str, folder: str | Pa
     with ExitStack() as around:
         around.enter_context(borrowed())
         if not progress:
-            around.enter_context(redirect_stdout(io.StringIO()))
+            around.enter_context(redirect_stdout(cast(TextIO, WithoutThis(sys.stdout))))
         token = session.given.set(asked)
         try:
             carry_out([*options, *arguments, *place])

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -239,6 +240,24 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str], tmp_path: Path) -
     assert capfd.readouterr() == ("", "")
     digitcmp.run({"model": "net1", **SMALL}, tmp_path / "told")
     assert "epoch   2/2" in capfd.readouterr().out
+
+
+def test_what_other_threads_print_is_there(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A call that prints nothing keeps its own lines back, and no others."""
+    over, printed = threading.Event(), list[str]()
+
+    def tick() -> None:
+        while not over.wait(0.05):
+            print(line := f"tick {len(printed)}")
+            printed.append(line)
+
+    ticking = threading.Thread(target=tick)
+    ticking.start()
+    digitcmp.run({"model": "net1", **SMALL, "rounds": 3}, tmp_path / "quiet", progress=False)
+    over.set()
+    ticking.join()
+    assert len(printed) > 1
+    assert capfd.readouterr() == ("".join(f"{line}\n" for line in printed), "")
 
 
 def test_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
