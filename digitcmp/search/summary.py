@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -71,8 +72,7 @@ def write_summary(
     if picked and not confirmed:
         say(console, f"- {picked}")
     if confirmed and (row := confirmed.comparison):
-        gain = TEST_ACCURACY.estimate(row, ("difference", "difference_low", "difference_high"), "+")
-        console.print(f"- On {counted(int(row['pairs']), 'fresh seed')}: {gain} points over the start")
+        console.print(f"- {gained(row)}", soft_wrap=True)
     say(console, str(path), "summary  ")
     say(console, dashboard, "look     ")
     return path
@@ -191,6 +191,14 @@ def best_lines(spec: SearchSpec, best: FrozenTrial, begun: FrozenTrial | None, f
         start = NONE if begun is None else met.get(begun.number, NONE)
         rows.append({"": "in the final, on fresh seeds [%]", title: met[best.number], "start": start})
     return "## Best\n\n" + to_markdown(pd.DataFrame(rows)) + "\nAs an experiment file: `best.yaml`.\n"
+
+
+def gained(row: dict[Any, Any]) -> str:
+    """What the best configuration is ahead of the start by, in a sentence. row: as `Confirmed.comparison`."""
+    gain = TEST_ACCURACY.estimate(row, ("difference", "difference_low", "difference_high"), "+")
+    failed = int(row["pairs"] - row["done"])
+    worst = f"; a round failed on {failed} of them, and counts as worse than any other" if failed else ""
+    return f"On {counted(int(row['pairs']), 'fresh seed')}: {gain} points over the start{worst}"
 
 
 def confirmed_lines(best: FrozenTrial, confirmed: Confirmed) -> str:

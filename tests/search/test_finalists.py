@@ -1,5 +1,6 @@
 """The final of a search: who is in it, who is dropped, who is picked, and how it goes on."""
 
+import math
 import os
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from digitcmp.search.grammar import make_space
 from digitcmp.search.spec import BEYOND, SearchSpec
 from digitcmp.search.storage import open_storage
 from digitcmp.search.study import SharedStudy
-from digitcmp.search.summary import confirmed_lines
+from digitcmp.search.summary import confirmed_lines, gained
 from digitcmp.search.trial import RunningTrial, TrialSpec
 from digitcmp.train.results import EpochRow
 from tests.conftest import ROOT, Ended, compose_config
@@ -147,6 +148,15 @@ def test_what_a_confirmation_says_of_its_rounds() -> None:
     same = confirmed_lines(trial(3, 0.9), Confirmed(list(range(3, 53)), False, None, start, start, None, True))
     assert "The best configuration is the one that the search began with." in same
     assert "| start" not in same
+
+
+def test_failed_rounds_are_told_beside_a_gain() -> None:
+    """An infinite one is no riddle then."""
+    row = {"difference": 0.01, "difference_low": -0.002, "difference_high": 0.02, "pairs": 20, "done": 20}
+    assert gained(row) == "On 20 fresh seeds: +1.00 (-0.20 to +2.00) points over the start"
+    lost = {**row, "difference": math.inf, "difference_low": 0.01, "difference_high": math.inf, "done": 3}
+    worst = "; a round failed on 17 of them, and counts as worse than any other"
+    assert gained(lost) == f"On 20 fresh seeds: +∞ (+1.00 to +∞) points over the start{worst}"
 
 
 def test_the_history_marks_finalists() -> None:
