@@ -12,10 +12,11 @@ from typing import Any
 
 from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
-from digitcmp.experiment.folders import natural, near
+from digitcmp.experiment.folders import natural
 from digitcmp.report.metrics import DECIMALS
+from digitcmp.runs.found import look
 from digitcmp.runs.notes import read_notes
-from digitcmp.runs.status import RunStatus, look, read_run
+from digitcmp.runs.status import RunStatus, read_run
 
 Facts = dict[str, Any]
 MADE = ["parameters", "engine", "workers", "device", "hosts", "torch", "digitcmp", "python", "git_commit", "git_dirty", "plugins"]
@@ -29,8 +30,6 @@ FILTER = re.compile(r"([^<>=!]+)(<=|>=|!=|<|>|=)(.*)", re.DOTALL)
 
 def read_facts(folder: Path) -> list[Facts]:
     """Of every run at or below a folder, damaged ones too, in natural order. Raises RunError where there is none."""
-    if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder{near(folder)}")
     if not (found := look(folder)[0]):
         raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")
     return [facts_of(read_run(directory, None)) for directory in sorted(found, key=lambda path: natural(str(path)))]

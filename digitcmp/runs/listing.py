@@ -11,7 +11,8 @@ from digitcmp.counting import counted
 from digitcmp.inert import line, shortened
 from digitcmp.report.metrics import unknown
 from digitcmp.runs.facts import FILTER, Facts, check_key, chosen, ordered, read_facts
-from digitcmp.runs.status import State, seen_from
+from digitcmp.runs.found import seen_from
+from digitcmp.runs.status import State
 
 ACCURACIES = ("test_accuracy", "val_accuracy")
 WIDEST = 30  # characters of a value of a key that was asked for

@@ -1,6 +1,5 @@
 """How far the runs of a folder are, from what is on disk: records, what processes say of their rounds in flight, and what is planned."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,11 +9,11 @@ from typing import Any, Literal
 
 from digitcmp.config.identity import TRAINED, data_defaults, flat, pairs_of
 from digitcmp.errors import RunError
-from digitcmp.experiment import planned
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.beats import Beat, is_dead, read_beats
-from digitcmp.experiment.folders import SKIPPED, each_once, is_loop, is_preview, natural, near
+from digitcmp.experiment.folders import is_preview, natural
 from digitcmp.experiment.published import read_records
+from digitcmp.runs.found import is_below, look
 from digitcmp.train.results import RoundRow, accuracy_of
 
 State = Literal["done", "failed", "pruned", "interrupted", "running", "waiting", "dead", "damaged"]
@@ -139,50 +138,26 @@ class FolderStatus:
 
 def read_status(folder: Path) -> FolderStatus:
     """How the runs at or below a folder stand. Raises RunError where there is no folder, or nothing in it that was begun or planned."""
-    if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder{near(folder)}")
     found, plans = look(folder)
     if not found and not plans:
         raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")
-    known = {directory: one for plan in plans.values() for directory, one in plan.runs.items()}
-    runs = [read_run(directory, known.get(directory.absolute())) for directory in found]
-    begun = {run.folder.absolute() for run in runs}
+    # by their real places: what was asked about, a sweep and its plan may each be seen through a link
+    known = {directory.resolve(): (directory, *one) for plan in plans.values() for directory, one in plan.runs.items()}
+    places = {directory.resolve(): directory for directory in found}
+    runs = [read_run(directory, known[place][1:] if place in known else None) for place, directory in places.items()]
     runs += [
-        RunStatus(inside(directory, folder), "waiting", epochs, len(seeds), missing=seeds)
-        for directory, (seeds, epochs) in known.items()
-        if directory not in begun and directory.is_relative_to(folder.absolute())
+        RunStatus(directory, "waiting", epochs, len(seeds), missing=seeds)
+        for place, (directory, seeds, epochs) in known.items()
+        if place not in places and is_below(directory, folder)
     ]
     status = FolderStatus(folder, sorted(runs, key=lambda run: natural(str(run.folder))))
     for top, plan in plans.items():
         if plan.rounds is not None:
-            trials = [run for run in runs if run.folder.absolute().parent == top and run.folder.absolute() not in known]
+            inside = {path.resolve() for path in top.iterdir()} - {*known}
+            trials = [run for run in runs if run.folder.resolve() in inside]
             had = sum(run.asked for run in trials if run.state != "failed")  # another trial takes the place of one that has failed
             status.unbegun, status.epochs = status.unbegun + max(0, plan.rounds - had), plan.epochs
     return status
-
-
-def inside(directory: Path, folder: Path) -> Path:
-    """An absolute path below a folder as one would type it."""
-    return folder / directory.relative_to(folder.absolute())
-
-
-def seen_from(directory: Path, folder: Path) -> str:
-    """The folder of a run as seen from the one that was asked about, in which runs of different sweeps may have one name."""
-    return str(directory.relative_to(folder)) if directory != folder else directory.resolve().name
-
-
-def look(folder: Path) -> tuple[list[Path], dict[Path, planned.Planned]]:
-    """The folders of runs at or below this one, and the plans, by the folders of their sweeps."""
-    found, plans, seen = list[Path](), dict[Path, planned.Planned](), {folder.resolve()}
-    for top, folders, files in os.walk(folder, followlinks=True):
-        inner = "run.json" in files
-        skipped = {*SKIPPED, "records", ".claims"} if inner else SKIPPED
-        folders[:] = [name for name in folders if name not in skipped and not is_loop(Path(top, name), seen)]
-        if inner:
-            found.append(Path(top))
-        if planned.FILE in files:
-            plans[Path(top).absolute()] = planned.read(Path(top).absolute())
-    return each_once(found), plans
 
 
 def read_run(directory: Path, plan: tuple[list[int], int] | None) -> RunStatus:

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from digitcmp.counting import counted
 from digitcmp.inert import line, visible
+from digitcmp.runs.found import seen_from
 from digitcmp.runs.names import cut, short_names
-from digitcmp.runs.status import KINDS, ActiveRound, FolderStatus, RunStatus, State, seen_from
+from digitcmp.runs.status import KINDS, ActiveRound, FolderStatus, RunStatus, State
 from digitcmp.terminal import takes_back, words
 
 ORDER: list[State] = ["running", "dead", "damaged", "failed", "interrupted", "waiting", "pruned", "done"]  # what one looks for first

@@ -242,6 +242,36 @@ def test_planned(tmp_path: Path) -> None:
     assert [one.folder.name for one in read_status(tmp_path).runs] == ["a"]
 
 
+def test_a_link_to_a_sweep_adds_nothing(tmp_path: Path) -> None:
+    """Wherever one comes upon it: neither to what is planned there nor to what is done; through the link alone all of it is seen, and a
+    trial that is a link, as of one that was moved to another disk, is a trial."""
+    far, top = tmp_path / "far", tmp_path / "top"
+    running_run(far / "sweep" / "a", done=[0, 1])
+    running_run(far / "search" / "trial_0000", done=[0, 1, 2])
+    running_run(far / "moved", done=[0, 1, 2])
+    (far / "search" / "trial_0001").symlink_to(far / "moved")
+    config = compose_config("epochs=10", "rounds=3")
+    made: Any = [SimpleNamespace(directory=far / "sweep" / name, seeds=[0, 1, 2], config=config) for name in "ab"]
+    planned.write(far / "sweep", planned.plan_of(made))
+    planned.write(far / "search", planned.Planned(rounds=9, epochs=5))
+    top.mkdir()
+    shown = [("a", "dead", [2]), ("b", "waiting", [0, 1, 2])]
+    for name in ("sweep", "search"):
+        (top / name).symlink_to(far / name)
+    status = read_status(top)
+    counts = {"done": 8, "running": 0, "failed": 0, "missing": 4 + 3, "dead": 0}
+    assert status.counts == read_status(far).counts == read_status(tmp_path).counts == counts
+    assert [(run.folder.name, run.state, run.missing) for run in status.runs if run.folder.parent.name == "sweep"] == shown
+    assert {run.folder.parent for run in status.runs} == {top / "sweep", top / "search"}
+    for name in ("a", "z"):  # before and behind it
+        (far / f"{name}-latest").symlink_to("sweep")
+        (far / f"{name}-search").symlink_to("search")
+    assert read_status(far).counts == counts
+    assert {run.folder.parent.name for run in read_status(far).runs} == {"sweep", "search", "far"}
+    assert [(run.folder.name, run.state, run.missing) for run in read_status(far / "a-latest").runs] == shown
+    assert read_status(far / "a-search").counts["missing"] == 3
+
+
 def test_planned_search(tmp_path: Path) -> None:
     """Its final and its confirmation are counted beside its trials, with which a failed one does not count; it may go on with more."""
     planned.write(tmp_path, planned.Planned(rounds=6, epochs=3))

@@ -1,0 +1,32 @@
+"""What lies at or below a folder: runs, and what is planned there; each once, whatever links lead to it."""
+
+import os
+from pathlib import Path
+
+from digitcmp.errors import RunError
+from digitcmp.experiment import planned
+from digitcmp.experiment.folders import SKIPPED, each_once, is_loop, near
+
+
+def look(folder: Path) -> tuple[list[Path], dict[Path, planned.Planned]]:
+    """The folders of runs at or below this one, and the plans, by the folders of their sweeps. Raises RunError where there is no folder."""
+    if not folder.is_dir():
+        raise RunError(f"{folder}: there is no such folder{near(folder)}")
+    found, sweeps, seen = list[Path](), list[Path](), {folder.resolve()}
+    for top, folders, files in os.walk(folder, followlinks=True):
+        inner = "run.json" in files
+        skipped = {*SKIPPED, "records", ".claims"} if inner else SKIPPED
+        folders[:] = [name for name in folders if name not in skipped and not is_loop(Path(top, name), seen)]
+        found += [Path(top)] if inner else []
+        sweeps += [Path(top)] if planned.FILE in files else []
+    return each_once(found), {sweep: planned.read(sweep) for sweep in each_once(sweeps)}
+
+
+def is_below(directory: Path, folder: Path) -> bool:
+    """Whether a folder that need not be there yet is this one, or in it, by their names."""
+    return Path(os.path.normpath(directory.absolute())).is_relative_to(os.path.normpath(folder.absolute()))
+
+
+def seen_from(directory: Path, folder: Path) -> str:
+    """The folder of a run as seen from the one that was asked about, in which runs of different sweeps may have one name."""
+    return str(directory.relative_to(folder)) if directory != folder else directory.resolve().name
