@@ -12,7 +12,7 @@ from digitcmp.config.identity import completed, flat, pairs_of
 from digitcmp.counting import counted
 from digitcmp.inert import line
 from digitcmp.report.comparisons import paired
-from digitcmp.report.metrics import Metric
+from digitcmp.report.metrics import METRICS, Metric
 from digitcmp.runs.facts import made_by
 from digitcmp.runs.listing import shown
 from digitcmp.runs.show import read_one
@@ -57,9 +57,32 @@ def print_difference(first: Path, second: Path, metric: Metric, console: Console
     console.print(f"{metric.title}: the second minus the first, paired by seed", style="bold")
     measured, on = pairs_of(metric.column)
     unlike = [key for key, *_ in changed(*keys["configuration"]) if key in measured]
-    told = f"not compared: they differ in {', '.join(unlike)}, so that equal seeds do not have equal {on}"
-    for text in [told] if unlike else compared(values(here, metric), values(there, metric), metric):
+    if not (told := not_on_record(here, there, metric)) and unlike:
+        told = f"not compared: they differ in {', '.join(unlike)}, so that equal seeds do not have equal {on}"
+    for text in [told] if told else compared(values(here, metric), values(there, metric), metric):
         say(console, text, "  ")
+
+
+def not_on_record(first: RunStatus, second: RunStatus, metric: Metric) -> str:
+    """Which of two runs has none of a metric though it has finished rounds, and what both have in its place; empty where neither lacks it.
+
+    A trial of a search was never tested, and without validation pairs or a digit head there are no such accuracies.
+    """
+    lacking = [run for run in (first, second) if run.done and not has(run, metric)]
+    if not lacking:
+        return ""
+    others = [column for column, one in METRICS.items() if has(first, one) and has(second, one)]
+    # what says most about a network that was not tested
+    others.sort(key=lambda column: (column != "val_accuracy", not column.endswith("_accuracy")))
+    who = "neither run has" if len(lacking) > 1 else f"{lacking[0].folder} has"
+    advice = f"; both have {', '.join(others)}: --metric {others[0]} compares them" if others else ""
+    article = "a" if len(lacking) > 1 else "no"
+    return f"not compared: {who} {article} {metric.title}{advice}"
+
+
+def has(run: RunStatus, metric: Metric) -> bool:
+    """Whether a finished round of a run has a metric on record."""
+    return any(row.status == "done" and getattr(row, metric.column) is not None for row in run.rows)
 
 
 def compared(first: "pd.Series[float]", second: "pd.Series[float]", metric: Metric) -> list[str]:
@@ -67,7 +90,7 @@ def compared(first: "pd.Series[float]", second: "pd.Series[float]", metric: Metr
     index = first.index.union(second.index)
     told = paired(second.reindex(index), first.reindex(index), metric)
     if not told["pairs"]:
-        return ["no seed was trained in both, so there is nothing to compare"]
+        return [f"no seed has a {metric.title} in both, so there is nothing to compare"]
     texts = [f"{metric.show(told['difference'], '+')} {metric.difference_unit} (Hodges-Lehmann) over {counted(int(told['pairs']), 'seed')}"]
     if told["pairs"] > 1:
         span = metric.span(told["difference_low"], told["difference_high"], "+")

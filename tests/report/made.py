@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +69,29 @@ def made_round(seed: int, accuracy: float | None, others: float | None = None, r
     return RoundResult(row, epochs, [DistanceRow(seed, distance, 100, number) for distance, number in enumerate(right)])
 
 
+def untested(made: RoundResult) -> RoundResult:
+    """A round as it is with test=false: with a validation accuracy in place of that on test pairs, which it has not seen."""
+    row = replace(made.row, test_accuracy=None, digit_accuracy=None, val_accuracy=made.row.test_accuracy)
+    epochs = [replace(one, test_accuracy=None, digit_accuracy=None, val_accuracy=one.test_accuracy) for one in made.epochs]
+    return replace(made, row=row, epochs=epochs)
+
+
 def write_run(
     directory: Path,
     accuracies: Mapping[int, float | None],
     config: dict[str, Any] | None = None,
     others: float | None = None,
     right: Sequence[int] = (),
+    tested: bool = True,
     **about: Any,
 ) -> Path:
     """A run of three epochs: test accuracy at the last epoch by seed, None for a failed round; `about` changes run.json.
 
     others: by how much digit and validation accuracy are below the test accuracy, where there are any. right: of a hundred
-    pairs at each distance [10], how many are answered rightly.
+    pairs at each distance [10], how many are answered rightly. tested: false for what only has validation accuracies, these.
     """
     results = [made_round(seed, accuracy, others, right) for seed, accuracy in accuracies.items()]
+    results = results if tested else [untested(result) for result in results]
     store = made.write_run(directory, results, {"seeds": list(accuracies)}, configuration() if config is None else config)
     (directory / "run.json").write_text(json.dumps({**(store.about or {}), **ABOUT, **about}, indent=2))
     return directory

@@ -205,6 +205,30 @@ def test_diff(runs: Path, run_main: Main) -> None:
     assert "did you mean 'test_accuracy'" in run_main(cli.main, "diff", runs / "a", runs / "b", "--metric", "test_acuracy").err
 
 
+def test_diff_of_runs_without_the_metric(tmp_path: Path, run_main: Main) -> None:
+    """As trials of a search, which are not tested: it is that which is told, and what to compare them by; not that their seeds differ,
+    and not what failed rounds would make of it."""
+    for name in ("a", "b"):
+        write_run(tmp_path / name, {0: 0.8, 1: 0.8, 2: None}, configuration(test=False), tested=False)
+    write_run(tmp_path / "tested", {0: 0.9, 1: 0.9})
+    write_run(tmp_path / "failed", {2: None})
+    write_run(tmp_path / "far", {7: 0.9})
+
+    def told(*given: str | Path) -> str:
+        return " ".join(run_main(cli.main, "diff", *given).out.split())
+
+    a, b, tested = (tmp_path / name for name in ("a", "b", "tested"))
+    others = "; both have val_accuracy, train_accuracy, train_loss, seconds: --metric val_accuracy compares them"
+    assert f"not compared: neither run has a test accuracy{others}" in told(a, b)
+    assert "over 3 seeds" in told(a, b, "--metric", "val_accuracy")
+    others = "; both have train_accuracy, train_loss, seconds: --metric train_accuracy compares them"
+    assert f"not compared: {b} has no test accuracy{others}" in told(tested, b)
+    assert f"not compared: {tested} has no validation accuracy{others}" in told(a, tested, "--metric", "val_accuracy")
+    assert "no seed has a test accuracy in both" in told(tested, tmp_path / "far")
+    assert "worse in 0" in told(tmp_path / "failed", tmp_path / "failed")
+    assert "Hodges" not in told(a, b) + told(tested, b) + told(tested, tmp_path / "far")
+
+
 def test_tail(runs: Path, run_main: Main) -> None:
     """The last lines of a log, as text."""
     (runs / "a" / "digitcmp.log").write_bytes(b"one\ntwo\n\x1b[31mthree\xff\n")
