@@ -1,7 +1,7 @@
 """All files of a report, from the folders of runs to the folder of the summary: tables, figures, and a page that needs nothing else."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.origins import summary_of
 from digitcmp.report.page.html import CHARTS, page, plain_note
 from digitcmp.report.page.pictures import Picture
+from digitcmp.report.renaming import Names
 from digitcmp.report.study import Study, study
 from digitcmp.report.tables import comparison_columns, show, table_columns, to_csv, to_latex, to_markdown
 from digitcmp.report.verdicts import verdict_columns, verdict_heading, verdict_notes
@@ -39,7 +40,7 @@ def make_report(
     baseline: str | None = None,
     out: Path | None = None,
     metric: Metric = TEST_ACCURACY,
-    names: Mapping[str, str] | None = None,
+    names: Names = (),
     manuscript_columns: Sequence[str] | None = None,
     different_data: bool = False,
 ) -> Report:
@@ -47,7 +48,7 @@ def make_report(
 
     baseline: the label or hash of the configuration that the others are compared with, the first one by default. out: where the
     page report.html and its files are written, the first folder's summary/ by default, or a folder in it for another metric.
-    names: other names of configurations, by their labels. manuscript_columns: as `manuscript.main_table` takes them.
+    names: as in `study`. manuscript_columns: as `manuscript.main_table` takes them.
     different_data: see `digitcmp.report.study`. Raises RunError when there are no runs, other data, no such baseline, no round with the
     metric, or nothing can be written.
     """
@@ -69,9 +70,7 @@ def make_report(
     return report
 
 
-def live_page(
-    folders: Sequence[Path], baseline: str | None, metric: Metric, names: Mapping[str, str], different_data: bool, version: int
-) -> str:
+def live_page(folders: Sequence[Path], baseline: str | None, metric: Metric, names: Names, different_data: bool, version: int) -> str:
     """The page of a report that is served and renews itself: without files, and without static figures, which take longest, where the
     page's script draws them. Everything else as in `make_report`. Raises RunError."""
     results = study(folders, baseline, metric, names, different_data)

@@ -6,10 +6,10 @@ from typing import Any
 
 from digitcmp.arguments import Arguments
 from digitcmp.errors import RunError
-from digitcmp.inert import storable
 from digitcmp.localhost import add_options, check_port, serve
 from digitcmp.report.command import exit_codes
 from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, MANUSCRIPT_DEFAULT, METRICS, TEST_ACCURACY, Metric, find_metric
+from digitcmp.report.renaming import Names, splits
 
 DESCRIPTION = """\
 Report on every run found at or below the folders: a table with intervals, comparisons paired by seed, figures, and one
@@ -42,7 +42,8 @@ def parser() -> Arguments:
         action="append",
         default=[],
         metavar="LABEL=NAME",
-        help='call a configuration otherwise, as in net1="Model 1"; repeatable',
+        help='call a configuration otherwise, as in net1="Model 1" or "net2 lr=0.4=Model 2": LABEL ends where a label of the table does; '
+        "repeatable",
     )
     arguments.add_argument(
         "--columns",
@@ -72,18 +73,6 @@ def parser() -> Arguments:
     return arguments
 
 
-def names_of(pairs: list[str]) -> dict[str, str]:
-    """What --rename says. Raises RunError for what is no LABEL=NAME; the last equals sign parts them, as labels have some."""
-    for pair in pairs:
-        if not all(pair.rpartition("=")[::2]):
-            raise RunError(f"--rename {pair}: this is not LABEL=NAME, as in net1='Model 1'")
-    found: dict[str, str] = {}
-    for label, _, name in (pair.rpartition("=") for pair in pairs):
-        if found.setdefault(label, storable(name)) != storable(name):
-            raise RunError(f"--rename {label}={name}: it is called {found[label]} already; give each configuration one name")
-    return found
-
-
 def print_searches(abouts: list[tuple[Path, dict[str, Any]]]) -> bool:
     """Say how the searches among these runs stand; False where there is none."""
     from digitcmp.report.searching import print_search, read_searches
@@ -94,7 +83,7 @@ def print_searches(abouts: list[tuple[Path, dict[str, Any]]]) -> bool:
     return bool(searches)
 
 
-def serve_report(arguments: argparse.Namespace, metric: Metric, names: dict[str, str]) -> None:
+def serve_report(arguments: argparse.Namespace, metric: Metric, names: Names) -> None:
     """Serve the page until Ctrl-C. Raises RunError for folders without runs, and for a port that is taken."""
     from digitcmp.report.build import live_page
     from digitcmp.report.serve import LiveReport, report_server
@@ -137,7 +126,9 @@ def main() -> None:
     """Write the report, print its table, its warnings, and where it is; of a search, how it stands; of runs that nobody has begun
     together, a list. Exit codes: see `exit_codes`."""
     arguments = parser().parse_args()
-    metric, names = find_metric(arguments.metric), names_of(arguments.rename)
+    metric, names = find_metric(arguments.metric), arguments.rename
+    for pair in names:
+        splits(pair)  # what is none is told before anything is read
     columns = None if arguments.columns is None else arguments.columns.split(",")
     if not arguments.serve and (arguments.open or arguments.port != PORT):
         raise RunError("--port and --open are for --serve")

@@ -1,6 +1,5 @@
 """Everything a report tells, worked out: from folders to frames of statistics."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,9 @@ from digitcmp.report.factorial import Effects, find_design, find_effects
 from digitcmp.report.folds import pooled
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
-from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric, unknown
+from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric
 from digitcmp.report.origins import check_data, name_of
+from digitcmp.report.renaming import Names, names_among, renamed
 from digitcmp.report.shares import about_shares, effects_without_tests, sharing, without_tests
 from digitcmp.report.swept import find_swept, line_differences
 from digitcmp.report.texts import TEXT
@@ -59,25 +59,25 @@ def study(
     folders: Sequence[str | Path],
     baseline: str | None = None,
     metric: Metric = TEST_ACCURACY,
-    names: Mapping[str, str] | None = None,
+    names: Names = (),
     different_data: bool = False,
 ) -> Study:
     """Read the folders and work everything out. baseline: by default that of rounds=auto, or the first one with the metric that a command
-    has asked for. names: other names of configurations, by their labels.
+    has asked for. names: other names of configurations, by their labels or as LABEL=NAME.
 
     different_data: compare what has other data. Without it, runs that were not begun together need the same training and test pairs; a
     sweep may vary both, but those of its configurations that have other test pairs than the baseline are not compared with it.
 
     Raises RunError for folders without runs, for other data, for an unknown baseline, and for a metric that no round has.
     """
-    sweep, known = read(folders, metric, names or {}, different_data)
+    sweep, known, called = read(folders, metric, names, different_data)
     rounds = labelled(sweep.rounds, sweep, known)
     curves = statistics.curve_means(labelled(sweep.epochs, sweep, known), metric)
     shared = sharing(rounds, metric)
     table = without_tests(whole_table(folders, known, rounds, curves, metric), shared)
     lacking = without(metric, table, rounds)
     plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
-    base = choose_baseline(plans, sweep, known, lacking) if baseline is None else find_baseline(known, baseline, names or {})
+    base = choose_baseline(plans, sweep, known, lacking) if baseline is None else find_baseline(known, baseline, called)
     decided = verdicts(plans if metric == TEST_ACCURACY else [], known, rounds)
     keys, measured_on = pairs_of(metric.column)
     apart = [] if different_data else on_other_pairs(known, base, keys)
@@ -115,15 +115,17 @@ def study(
     )
 
 
-def read(folders: Sequence[str | Path], metric: Metric, names: Mapping[str, str], different_data: bool) -> tuple[Sweep, pd.DataFrame]:
-    """What is on disk, and the configurations with the labels that they are to have. Raises RunError as `study`."""
+def read(folders: Sequence[str | Path], metric: Metric, names: Names, different_data: bool) -> tuple[Sweep, pd.DataFrame, dict[str, str]]:
+    """What is on disk, the configurations with the labels that they are to have, and these by those that they had. Raises RunError as
+    `study`."""
     sweep = pooled(read_sweep(folders, ["epoch", metric.column], for_report=True))
     if not different_data:
         check_data(sweep.runs["sweep"], data_keys(sweep.runs, list(dict.fromkeys([*TESTED, *TRAINED]))))
     known = configurations(sweep)
-    if names:
-        known["label"] = renamed([str(label) for label in known["label"]], names)
-    return sweep, known
+    labels = [str(label) for label in known["label"]]
+    if called := names_among(names, labels):
+        known["label"] = renamed(labels, called)
+    return sweep, known, called
 
 
 def whole_table(
@@ -178,17 +180,6 @@ def on_other_pairs(known: pd.DataFrame, baseline: str, keys: Sequence[str]) -> l
     tested = there.astype(TEXT).fillna("").agg("|".join, axis=1)
     (own,) = tested[known["label"] == baseline]
     return [str(label) for label, one in zip(known["label"], tested, strict=True) if one != own]
-
-
-def renamed(labels: list[str], names: Mapping[str, str]) -> list[str]:
-    """The labels with these other names. Raises RunError for one that is not there, and where two would be the same."""
-    for label in names:
-        if label not in labels:
-            raise unknown("rename", label, "configuration", labels)
-    others = [names.get(label, label) for label in labels]
-    if twice := [name for name, count in Counter(others).items() if count > 1]:
-        raise RunError(f"rename: two configurations would be called {twice[0]!r}; give each a name of its own")
-    return others
 
 
 def labelled(rows: pd.DataFrame, sweep: Sweep, known: pd.DataFrame) -> pd.DataFrame:

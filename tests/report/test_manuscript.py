@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import pytest
 
 from digitcmp.config.identity import configuration
 from digitcmp.errors import RunError
+from digitcmp.report import cli
 from digitcmp.report.build import make_report
 from digitcmp.report.manuscript import SIZES, choose, columns, comparison_table, latex, main_table, told_wide, width
 from digitcmp.report.metrics import MANUSCRIPT_COLUMNS, METRICS, TEST_ACCURACY
-from digitcmp.report.study import renamed
+from digitcmp.report.renaming import names_among, renamed
 from digitcmp.train.results import RoundResult
-from tests.conftest import ROOT, compose_config
+from tests.conftest import ROOT, Ended, compose_config
 from tests.experiment.made import ROUND, write_run
 from tests.report import made as report_made
 
@@ -225,6 +227,56 @@ def test_names_and_columns_that_are_not_there() -> None:
     with pytest.raises(RunError, match="two configurations would be called 'wsn'"):
         renamed(["net1", "wsn"], {"net1": "wsn"})
     assert renamed(["net1", "wsn"], {"net1": "wsn", "wsn": "net1"}) == ["wsn", "net1"]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "found"),
+    [
+        (["net1=Model 1"], {"net1": "Model 1"}),
+        (["net2 lr=1=wsn lr=1"], {"net2 lr=1": "wsn lr=1"}),
+        (["net2 lr=1==="], {"net2 lr=1": "=="}),
+        (["lr=1=a=b"], {"lr=1": "a=b"}),
+        (["lr=x=a=b"], {"lr": "x=a=b"}),
+        (["net1=a", "lr=1=a=b", "net1=a"], {"net1": "a", "lr=1": "a=b"}),
+    ],
+)
+def test_names_and_labels_have_equals_signs(pairs: list[str], found: dict[str, str]) -> None:
+    """A label of the table says where the name begins, the longest one that there is."""
+    assert names_among(pairs, ["net1", "net2 lr=1", "lr", "lr=1"]) == found
+
+
+@pytest.mark.parametrize(
+    ("pairs", "told"),
+    [
+        (
+            ["net2 lr=2=wsn lr=1"],
+            r"rename 'net2 lr=2': there is no such .*did you mean 'net2 lr=1'\?\); choose one of 'net1', ",
+        ),
+        (["nte1=Model 1=a"], r"rename 'nte1': .*did you mean 'net1'"),
+        (["net1=a", "net1=b"], "--rename net1=b: it is called a already"),
+        (["net2 lr=1=a=b", "net2 lr=1=a=c"], "--rename net2 lr=1=a=c: it is called a=b already"),
+        (["net1="], "--rename net1=: this is not LABEL=NAME"),
+        (["=net1"], "--rename =net1: this is not LABEL=NAME"),
+        (["net1"], "--rename net1: this is not LABEL=NAME"),
+    ],
+)
+def test_names_that_cannot_be_given(pairs: list[str], told: str) -> None:
+    """Are told with the label that they were meant for."""
+    with pytest.raises(RunError, match=told):
+        names_among(pairs, ["net1", "net2 lr=1"])
+
+
+def test_a_name_with_an_equals_sign_is_in_the_report(tmp_path: Path, run_main: Callable[..., Ended]) -> None:
+    """By the command line, also as the baseline by the label that it had."""
+    for name, rate in (("a", 0.4), ("b", 1.0)):
+        config = report_made.configuration(optimizer__lr=rate)
+        report_made.write_run(tmp_path / name, {seed: 0.7 + seed / 100 + rate / 10 for seed in range(7)}, config)
+    ended = run_main(cli.main, tmp_path, "--rename", "lr=1=wsn lr=1", "--baseline", "lr=1")
+    assert ended.code == 0, ended.err
+    assert "wsn lr=1" in (tmp_path / "summary" / "table.md").read_text()
+    assert "to **wsn lr=1**" in (tmp_path / "summary" / "comparisons.md").read_text()
+    ended = run_main(cli.main, tmp_path / "none", "--rename", "lr")
+    assert "--rename lr: this is not LABEL=NAME" in ended.err
 
 
 @needs_latex
