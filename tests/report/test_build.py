@@ -208,7 +208,10 @@ def test_command_line(tmp_path: Path, main: Callable[..., tuple[int, str, str]])
             ["s", "--metric", "digit_accuracy"],
             "no round has a digit accuracy; choose one of 'test_accuracy', 'train_accuracy', 'train_loss', 'seconds'\n",
         ),
-        (["s", "--out", "s/aux_weight=0.0,50%#1/run.json"], "what was written before is kept\n"),
+        (
+            ["s", "--out", "s/aux_weight=0.0,50%#1/run.json"],
+            "this lies in the folder of a run (PATH/s/aux_weight=0.0,50%#1); choose another folder\n",
+        ),
     ],
 )
 def test_errors_are_one_line(
@@ -221,7 +224,7 @@ def test_errors_are_one_line(
     code, out, err = main(*arguments)
     assert (code, out) == (1, "")
     assert err.startswith("digitcmp: ")
-    assert err.endswith(message)
+    assert err.endswith(message.replace("PATH", str(tmp_path)))
     assert err.count("\n") == 1
 
 

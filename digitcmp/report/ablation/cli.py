@@ -23,7 +23,7 @@ def parser() -> Arguments:
     command = "python -m digitcmp.report.ablation"
     arguments = Arguments(command, description=DESCRIPTION, epilog=EXAMPLES)
     arguments.add_argument("folder", type=Path, metavar="FOLDER", help="the folder that holds the runs of the ladder")
-    arguments.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: summary/ in the folder)")
+    arguments.add_argument("--out", type=Path, metavar="FOLDER", help="where to write, beside no runs (default: summary/ in the folder)")
     return arguments
 
 
