@@ -82,12 +82,15 @@ def about_comparisons(comparisons: pd.DataFrame) -> list[str]:
     signs = np.sign(comparisons[["difference", "difference_low", "difference_high", "mean", "low", "high"]].astype("float64"))
     shown = (signs["difference_low"] * signs["difference_high"] > 0) | (signs["low"] * signs["high"] > 0)
     opposed = comparisons[(signs["difference"] * signs["mean"] < 0) & shown]
+    whole = np.isfinite(opposed["difference"].astype("float64"))  # else most rounds failed, and it is these that decide
+    lacking, decide = "without the failed rounds, which lose by rank, the mean", "as a few rounds decide the mean"
     # in a family, others with small p leave room for one with fewer pairs
     few = f"fewer than {needed} pairs that differ, too few for a corrected p below {ALPHA:g} in {counted(family, 'comparison')}"
     testable = untied["p"].notna() | (untied["pairs"] < 2)  # of times that are shares of one, there is no p however many there are
     lines = {
         few: with_numbers(untied[testable & (untied["untied"] < needed) & ~(untied["p_holm"] < ALPHA)], "untied", "pair"),
-        "mean and rank difference have opposite signs, as a few rounds decide the mean": some(map(str, opposed["label"])),
+        f"mean and rank difference have opposite signs, {decide}": some(map(str, opposed.loc[whole, "label"])),
+        f"{lacking} has the opposite sign of the rank difference": some(map(str, opposed.loc[~whole, "label"])),
     }
     return [f"{what}: {told}" for what, told in lines.items() if told]
 

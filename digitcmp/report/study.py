@@ -68,7 +68,8 @@ def study(
     different_data: compare what has other data. Without it, runs that were not begun together need the same training and test pairs; a
     sweep may vary both, but those of its configurations that have other test pairs than the baseline are not compared with it.
 
-    Raises RunError for folders without runs, for other data, for an unknown baseline, and for a metric that no round has.
+    Raises RunError for folders without runs, for other data, for a baseline that is unknown or lacks the metric, and for a metric that no
+    round has.
     """
     sweep, known, called = read(folders, metric, names, different_data)
     rounds = labelled(sweep.rounds, sweep, known)
@@ -81,11 +82,16 @@ def study(
     decided = verdicts(plans if metric == TEST_ACCURACY else [], known, rounds)
     keys, measured_on = pairs_of(metric.column)
     apart = [] if different_data else on_other_pairs(known, base, keys)
-    comparisons = without_tests(compare(rounds[~rounds["label"].isin(apart)], base, metric, apart), shared)
+    unmeasured = list(table.loc[lacking, "label"])  # no digit head, no validation pairs
+    if base in unmeasured:
+        there = ", ".join(repr(str(label)) for label in table.loc[~lacking, "label"])
+        raise RunError(f"baseline {base!r}: it has no {metric.title} on record, with which to compare others; choose one of {there}")
+    left_out = {*apart, *unmeasured}  # whose failed rounds would else be pairs
+    comparisons = without_tests(compare(rounds[~rounds["label"].isin(left_out)], base, metric, left_out), shared)
     distances = labelled(sweep.distances if metric.on_pairs else sweep.distances[:0], sweep, known)
     told_of = {
         f"not compared with {base}, as they have other {measured_on}": apart,
-        f"no {metric.title} on record": list(table.loc[lacking, "label"]),  # no digit head, no validation pairs
+        f"no {metric.title} on record": unmeasured,
         CHOSEN: with_best_weights(known) if metric.column == "val_accuracy" else [],
     }
     swept = find_swept(table, known, list(known.columns[3:]))  # behind label, hash and parameters

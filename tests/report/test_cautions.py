@@ -175,6 +175,36 @@ def test_collapsed_rounds(tmp_path: Path) -> None:
     ]
 
 
+def test_failed_rounds_decide_by_rank(tmp_path: Path) -> None:
+    """The mean leaves them out, and is better for that: no few rounds of it are to blame."""
+    write_run(tmp_path / "a", {seed: 0.8 + (seed * 7 % 5) / 500 for seed in range(12)})
+    better = {seed: None if seed < 8 else 0.9 + seed / 1000 for seed in range(12)}
+    write_run(tmp_path / "b", better, configuration(model__name="net2"), status="failed")
+    assert warnings(tmp_path) == [
+        "failed rounds lose every comparison, and means leave them out: net2 (8 rounds)",
+        "without the failed rounds, which lose by rank, the mean has the opposite sign of the rank difference: net2",
+    ]
+
+
+def test_configurations_without_the_metric_are_no_comparisons(tmp_path: Path) -> None:
+    """Also where a round of theirs failed, which would be a pair; nothing is compared with one of them."""
+    digits = METRICS["digit_accuracy"]
+    write_run(tmp_path / "a", SEEDS, others=0.1)
+    write_run(tmp_path / "b", OTHERS, configuration(model__name="net2"), others=0.1)
+    write_run(tmp_path / "c", OTHERS | {6: None}, configuration(model__name="net3"), status="failed")
+    write_run(tmp_path / "d", {seed + 50: 0.9 for seed in SEEDS}, configuration(model__name="net4"), others=0.1)
+    found = study([tmp_path], metric=digits)
+    assert found.comparisons["label"].tolist() == ["net2", "net4"]
+    assert found.comparisons["p_holm"].iloc[0] == found.comparisons["p"].iloc[0]  # one that can be tested
+    assert found.warnings == [
+        "failed rounds lose every comparison, and means leave them out: net3 (1 round)",
+        "fewer than 6 pairs that differ, too few for a corrected p below 0.05 in 1 comparison: net4 (0 pairs)",
+        "no digit accuracy on record: net3",
+    ]
+    with pytest.raises(RunError, match=r"baseline 'net3': it has no digit accuracy on record, .*choose one of 'net1', 'net2', 'net4'"):
+        study([tmp_path], "net3", digits)
+
+
 def test_machines_are_told_apart_by_what_differs(tmp_path: Path) -> None:
     """Other builds of torch and other instructions; runs of earlier versions do not say."""
     machine = {"torch_build": "cpu 1", "cpu_capability": "AVX512", "threads": 1}
