@@ -55,7 +55,7 @@ def write_best(
         *won_lines(final),
         f"validation accuracy {best.value:.4f}, mean over {counted(len(seeds), 'round')} (seeds {seeds[0]} to {seeds[-1]}) "
         f"with {spec.base.data.val_pairs} of {spec.base.data.train_pairs} training pairs held out. Not tested.",
-        *filter(None, [picked_lines(counts.complete, final)]),
+        *filter(None, [picked_lines(counts.complete, final, spec.settings.confirm)]),
         f"Made by: {command}",
         f"{now()}, digitcmp {used['digitcmp']}" + (f", commit {used['git_commit']}" if "git_commit" in used else ""),
         f"Use: copy it to conf/experiment/NAME.yaml, then +experiment=NAME{where_it_is(spec.folder)}",
@@ -88,12 +88,18 @@ def won_lines(final: Final | None) -> list[str]:
     return [f"the winner of {len(final.finalists)} finalists, {told}; before that,"]
 
 
-def picked_lines(complete: int, final: Final | None) -> str:
-    """A sentence on what the best one owes to being picked; empty where there was only one trial to pick."""
+def picked_lines(complete: int, final: Final | None, confirm: int) -> str:
+    """A sentence on what the best one owes to being picked; empty where there was only one trial to pick. confirm: the rounds of its
+    confirmation, 0 where none was asked for."""
     if final is None and complete < 2:
         return ""
     among, shown = ("its fresh rounds", "their mean") if final else (f"these rounds out of {complete} complete trials", "its accuracy")
-    return f"Picked by {among}, so that {shown} is too good on average; {CONFIRM} a fair estimate."
+    return f"Picked by {among}, so that {shown} is too good on average; {fairer(confirm)} a fair estimate."
+
+
+def fairer(confirm: int) -> str:
+    """What gives a fair estimate: the confirmation of so many rounds that was asked for, or that could be."""
+    return f"the confirmation (hydra.sweeper.confirm={confirm}), once all trials are through, gives" if confirm else CONFIRM
 
 
 def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config: DictConfig) -> str:

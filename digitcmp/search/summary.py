@@ -52,7 +52,7 @@ def write_summary(
     begun = next((trial for trial in shared.study.get_trials(deepcopy=False) if trial.params == spec.start and trial.values), None)
     dashboard = shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])  # which wants a path there
     sections = [header_lines(spec, shared, command), counts, best_lines(spec, best, begun, final)]
-    picked = picked_lines(shared.counts().complete, final)
+    picked = picked_lines(shared.counts().complete, final, spec.settings.confirm)
     if picked and not (final or confirmed):  # a final has its own words for it
         sections.append(f"{picked}\n")
     if final:
