@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from digitcmp.counting import counted
+from digitcmp.experiment.folders import is_preview
 from digitcmp.files import write_whole
 from digitcmp.inert import line
 from digitcmp.report.cautions import about_runs
@@ -66,7 +67,8 @@ def print_list(sweep: Sweep, frame: pd.DataFrame, metric: Metric, path: Path, co
     for row in frame.head(MOST).to_dict("records"):
         where.print()
         rounds = f"{row['rounds']} of {counted(row['seeds'], 'round')}"
-        where.print(Text.assemble((measured(row, metric), "bold"), f"  {rounds}  "), end="")
+        shortened = ", a preview, which is no result" if is_preview(Path(row["folder"])) else ""
+        where.print(Text.assemble((measured(row, metric), "bold"), f"  {rounds}{shortened}  "), end="")
         say(where, line(str(row["name"])))
         say(where, str(row["command"]), "  ")
         say(where, str(row["folder"]), "  ")

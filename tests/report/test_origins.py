@@ -1,6 +1,7 @@
 """What was typed, what was begun together, and what is compared only when that is asked for."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -110,6 +111,16 @@ def test_an_unnamed_sweep_is_called_by_what_was_swept(tmp_path: Path) -> None:
         assert study([tmp_path / name]).name == expected
     (tmp_path / "10-30-00" / "multirun.yaml").unlink()
     assert study([tmp_path / "10-30-00"]).name == "10-30-00"
+
+
+def test_a_preview_in_a_list_is_marked(main: Callable[..., Ended], tmp_path: Path) -> None:
+    """It stands beside results, and is none."""
+    write_run(tmp_path / "a", {0: 0.8}, jobs=[])
+    write_run(tmp_path / "b-preview" / "b", {0: 0.9}, configuration(epochs=2), jobs=[])
+    (tmp_path / "b-preview" / "preview.json").write_text("{}")
+    out = main(tmp_path).out
+    assert re.search(r"^80.00 %  1 of 1 round  \S", out, re.MULTILINE)
+    assert re.search(r"^90.00 %  1 of 1 round, a preview, which is no result  \S", out, re.MULTILINE)
 
 
 def test_every_run_of_a_list_has_its_own_rounds(main: Callable[..., Ended], tmp_path: Path) -> None:
