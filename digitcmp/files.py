@@ -87,10 +87,10 @@ def remove(temporary: Path) -> None:
         return  # its folder is not even a folder
 
 
-def append(path: Path, line: bytes, sync: bool) -> None:
+def append(path: Path, line: bytes, sync: bool, kept: str = "what was written before is kept") -> None:
     """Append a line, and see the file onto the disk where that is asked for; where it does not fit, nothing of it stays.
 
-    Raises RunError.
+    Raises RunError, which ends with what is kept then.
     """
     try:
         path.parent.mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ def append(path: Path, line: bytes, sync: bool) -> None:
         finally:
             os.close(file)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}; its round is not on record, those before it are kept") from error
+        raise RunError(f"cannot write {path}: {error.strerror}; {kept}") from error
 
 
 class NoLocksError(RunError):

@@ -32,6 +32,7 @@ from digitcmp.train.results import RoundResult, RoundRow
 
 Status = Literal["running", "done", "failed", "interrupted", "pruned"]
 SYNC_INTERVAL = 1.0  # seconds; a power cut may cost the rounds of the last one, a process that is killed costs none
+LOST = "its round is not on record, those before it are kept"  # of a log that cannot be written
 VIEW_INTERVAL = 5.0  # seconds from one writing of the views to the next, at least
 VIEW_GROWTH = 1.5  # times as many rounds as the last time, so that all writings together are at most 3 times as long as the last one
 
@@ -153,7 +154,7 @@ class Store:
         finished = now("microseconds", after=before.finished if before else "")
         record, line = to_record(result, self.configuration_hash, finished, self.log)
         sync = time.monotonic() >= self.next_sync
-        append(self.directory / FOLDER / self.log, line, sync)
+        append(self.directory / FOLDER / self.log, line, sync, LOST)
         self.records.add(record)
         self.added = True
         self.checkpoints.remove([seed])
@@ -183,7 +184,7 @@ class Store:
         self.checkpoints.clean([seed for seed, row in self.rows.items() if row.status == "done" or not self.claims.path(seed).exists()])
         try:
             if self.added:
-                append(self.directory / FOLDER / self.log, b"", sync=True)
+                append(self.directory / FOLDER / self.log, b"", sync=True, kept=LOST)
             if self.added or not are_current(self.directory, self.records):
                 self.write_views()
         finally:

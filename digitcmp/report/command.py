@@ -33,4 +33,9 @@ def exit_codes(interrupted: str = "no run was touched", failed: int = 1) -> Iter
 
 def told(error: OSError) -> str:
     """What went wrong, in words."""
-    return f"cannot read or write {'standard output' if error.filename is None else shortened(error.filename)}: {error.strerror}"
+    if error.filename is None:  # of a file that is open already, or of a library
+        from digitcmp.terminal import writable
+
+        what = "a file" if writable(sys.stdout) else "standard output"
+        return f"cannot read or write {what}: {error.strerror or error}"
+    return f"cannot read or write {shortened(error.filename)}: {error.strerror}"

@@ -1,6 +1,7 @@
 """What is on disk already, for other programs: trackers, each with the same file that follows training, and Parquet."""
 
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.progress import track
 from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.folders import find_runs
+from digitcmp.files import write_whole
 from digitcmp.inert import line
 from digitcmp.passwords import without_passwords
 from digitcmp.terminal import takes_back, tell
@@ -52,10 +54,10 @@ def write_parquet(folder: Path, out: Path, console: Console) -> None:
     from digitcmp.report.frames import load_epochs, load_rounds
 
     for name, frame in (("rounds", load_rounds(folder)), ("epochs", load_epochs(folder))):
-        path = out / f"{name}.parquet"
+        made = BytesIO()  # a file that cannot be written is then told as all are, and half of it stays nowhere
         try:
-            out.mkdir(parents=True, exist_ok=True)
-            frame.to_parquet(path, index=False)
+            frame.to_parquet(made, index=False)
         except ImportError as error:
             raise RunError("--to parquet needs the extra parquet: pip install 'digitcmp[parquet]'") from error
+        path = write_whole(out / f"{name}.parquet", made.getvalue())
         console.print(f"{path}: {counted(len(frame), 'row')}", soft_wrap=True)

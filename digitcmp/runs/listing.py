@@ -12,9 +12,9 @@ from digitcmp.inert import line, shortened
 from digitcmp.report.metrics import unknown
 from digitcmp.runs.facts import FILTER, Facts, check_key, chosen, ordered, read_facts
 from digitcmp.runs.found import seen_from
-from digitcmp.runs.status import State
+from digitcmp.runs.status import VALIDATED, State
 
-ACCURACIES = ("test_accuracy", "val_accuracy")
+ACCURACIES = {"test_accuracy": "", "val_accuracy": VALIDATED}  # and how they are marked
 WIDEST = 30  # characters of a value of a key that was asked for
 
 
@@ -46,7 +46,7 @@ def print_runs(runs: Sequence[Facts], folder: Path, keys: Sequence[str]) -> None
     """A line a run: how it stands, rounds that are done, its accuracy, these keys, its folder, its tags and notes."""
     rows = [("status", "done", "accuracy", *map(line, keys), "run")]
     for run in runs:
-        value = next((f"{100 * run[name]:.2f} %" for name in ACCURACIES if name in run), "")
+        value = next((f"{100 * run[name]:.2f} %{mark}" for name, mark in ACCURACIES.items() if name in run), "")
         values = (shortened(line(shown(run.get(key))), WIDEST) for key in keys)
         rows.append(
             (

@@ -17,6 +17,7 @@ from digitcmp.runs.found import is_below, look
 from digitcmp.train.results import RoundRow, accuracy_of
 
 State = Literal["done", "failed", "pruned", "interrupted", "running", "waiting", "dead", "damaged"]
+VALIDATED = " val"  # behind an accuracy on validation pairs, in a column of those on test pairs
 KINDS = ("done", "running", "failed", "missing", "dead")  # of rounds
 AGAIN = ("finalists", "confirm")  # folders of a search, of trials that are trained again
 

@@ -14,7 +14,7 @@ from digitcmp.counting import counted
 from digitcmp.inert import line, visible
 from digitcmp.runs.found import seen_from
 from digitcmp.runs.names import cut, short_names
-from digitcmp.runs.status import KINDS, ActiveRound, FolderStatus, RunStatus, State
+from digitcmp.runs.status import KINDS, VALIDATED, ActiveRound, FolderStatus, RunStatus, State
 from digitcmp.terminal import takes_back, words
 
 ORDER: list[State] = ["running", "dead", "damaged", "failed", "interrupted", "waiting", "pruned", "done"]  # what one looks for first
@@ -131,7 +131,8 @@ def rows_of(status: FolderStatus, most: int) -> list[Row]:
     """The texts of the rows: COLUMNS."""
     rows = list[Row]()
     for run in sorted(status.runs, key=lambda run: ORDER.index(run.state))[:most]:
-        total, accuracy = sum(run.counts.values()), "" if run.accuracy is None else f"{100 * run.accuracy:.2f} %"
+        mark, total = VALIDATED if run.measured == "val" else "", sum(run.counts.values())
+        accuracy = "" if run.accuracy is None else f"{100 * run.accuracy:.2f} %{mark}"
         name, done = visible(seen_from(run.folder, status.folder)), f"{run.done}/{total}" if total else ""
         rows.append((name, run.state, done, line(at_work(run)), accuracy))
     return rows

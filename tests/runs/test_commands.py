@@ -229,6 +229,47 @@ def test_diff_of_runs_without_the_metric(tmp_path: Path, run_main: Main) -> None
     assert "Hodges" not in told(a, b) + told(tested, b) + told(tested, tmp_path / "far")
 
 
+def test_accuracies_on_validation_pairs_are_marked(tmp_path: Path, run_main: Main) -> None:
+    """In every column of accuracies: a trial of a search is not to be taken for what was tested."""
+    write_run(tmp_path / "tested", {0: 0.9}, others=0.2)
+    write_run(tmp_path / "trial", {0: 0.8}, configuration(test=False), tested=False)
+    for command in ("ls", "status"):
+        out = run_main(cli.main, command, tmp_path).out
+        assert re.search(r"tested.* 90\.00 % *$|90\.00 %  *tested", out, re.MULTILINE), out
+        assert re.search(r"trial.* 80\.00 % val *$|80\.00 % val  trial", out, re.MULTILINE), out
+    assert '"val_accuracy": 0.8' in run_main(cli.main, "ls", tmp_path, "--json").out
+
+
+def test_what_cannot_be_written_is_named(runs: Path, run_main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notes and exported tables, with what is kept: no round, and no standard output."""
+    before = {path: path.read_bytes() for path in (runs / "a").rglob("*") if path.is_file()}
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    kept = "No space left on device; what was written before is kept\n"
+    ended = run_main(cli.main, "note", runs / "a", "mine")
+    assert (ended.code, ended.err) == (1, f"digitcmp: cannot write {runs / 'a' / 'notes.txt'}: {kept}")
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "fsync", full)
+    (runs / "a" / "rounds.parquet").write_text("of before")
+    ended = run_main(cli.main, "export", runs / "a", "--to", "parquet")
+    assert (ended.code, ended.err) == (1, f"digitcmp: cannot write {runs / 'a' / 'rounds.parquet'}: {kept}")
+    assert (runs / "a" / "rounds.parquet").read_text() == "of before"
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_an_error_of_the_system_without_a_file(run_main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is not taken for one of standard output, which is written on."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(cli.COMMANDS, "ls", full)
+    assert run_main(cli.main, "ls").err == "digitcmp: cannot read or write a file: No space left on device\n"
+
+
 def test_tail(runs: Path, run_main: Main) -> None:
     """The last lines of a log, as text."""
     (runs / "a" / "digitcmp.log").write_bytes(b"one\ntwo\n\x1b[31mthree\xff\n")
