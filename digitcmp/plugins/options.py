@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,15 +46,25 @@ def given(arguments: list[str]) -> list[str]:
     if len(screens) > 1:
         asked = " ".join(f"--help-{name.partition('=')[2]}" for name in screens)
         raise ConfigError(f"{asked}: these are screens of their own; ask for one at a time")
-    if parsed.help_keys and (words := [text for text in parsed.overrides if re.fullmatch(r"[\w.]+", text)]):
-        if unknown := [word for word in words if word not in KEY_GROUPS]:
-            raise ConfigError(f"--help-keys {unknown[0]}: there is no such group of keys; choose one of {', '.join(KEY_GROUPS)}")
+    if screens and (words := [text for text in parsed.overrides if re.fullmatch(r"[\w.]+", text)]):
+        check_words(screens[0].partition("=")[2], words)
         values = [index + 1 for index, argument in enumerate(arguments) if argument in SOURCES]  # a folder may have the name of a group
         arguments = [argument for index, argument in enumerate(arguments) if argument not in words or index in values]
         screens.append(f"hydra.help.footer='{' '.join(words)}'")  # as that screen has none of its own
     # what callbacks take is theirs to know, so that their keys need no plus sign
     arguments = [f"++{argument}" if re.match(r"callbacks\.\w+[.\w]*=", argument) else argument for argument in arguments]
     return [argument for argument in arguments if not argument.startswith("--help-")] + (["--help", *screens] if screens else [])
+
+
+def check_words(screen: str, words: list[str]) -> None:
+    """Raise ConfigError for a name behind a screen of help that takes none, and for what is no group of keys."""
+    if screen != "keys":
+        of_group = f"; the keys of that group: --help-keys {words[0]}" if words[0] in KEY_GROUPS else ""
+        raise ConfigError(f"--help-{screen} {words[0]}: this screen lists all {screen}, and takes no name; leave it out{of_group}")
+    if unknown := [word for word in words if word not in KEY_GROUPS]:
+        close = get_close_matches(unknown[0], KEY_GROUPS, n=1)
+        nearest = f" (did you mean {close[0]}?)" if close else ""
+        raise ConfigError(f"--help-keys {unknown[0]}: there is no such group of keys{nearest}; choose one of {', '.join(KEY_GROUPS)}")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -15,7 +15,7 @@ from digitcmp.inert import line, visible
 from digitcmp.runs.found import seen_from
 from digitcmp.runs.names import cut, short_names
 from digitcmp.runs.status import KINDS, VALIDATED, ActiveRound, FolderStatus, RunStatus, State
-from digitcmp.terminal import takes_back, words
+from digitcmp.terminal import Name, takes_back, words
 
 ORDER: list[State] = ["running", "dead", "damaged", "failed", "interrupted", "waiting", "pruned", "done"]  # what one looks for first
 STYLES: dict[str, str] = {"running": "green", "dead": "red", "damaged": "red", "failed": "red", "interrupted": "yellow"}
@@ -114,7 +114,8 @@ def table(status: FolderStatus, most: int, width: int | None) -> Table:
         shown.add_column(column, justify="right" if right else "left", no_wrap=not long, overflow=fold)
     for name, state, done, now, accuracy in rows if width is None else narrowed(rows, width):
         one_line = width is not None
-        shown.add_row(Text(name, no_wrap=one_line), Text(state, STYLES.get(state, "")), done, Text(now, no_wrap=one_line), accuracy)
+        named = Text(name, no_wrap=True) if one_line else Name(name)
+        shown.add_row(named, Text(state, STYLES.get(state, "")), done, Text(now, no_wrap=one_line), accuracy)
     return shown
 
 

@@ -67,6 +67,21 @@ def test_help_fits_one_screen(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, col
     assert len([line for line in lines if re.match(r"  python -m digitcmp($| )", line)]) == 5
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--help-sweeps table1", "--help-sweeps table1: this screen lists all sweeps, and takes no name; leave it out"),
+        ("table1 --help-sweeps", "--help-sweeps table1: this screen lists all sweeps, and takes no name; leave it out"),
+        ("--help-choices net1", "--help-choices net1: this screen lists all choices, and takes no name; leave it out"),
+        ("--help-choices model", "--help-choices model: this screen lists all choices, and takes no name; leave it out; KEYS model"),
+    ],
+)
+def test_screens_that_take_no_name(run_cli: Cli, arguments: str, told: str) -> None:
+    """Say so, whatever would be wrong with it as an override."""
+    ended = run_cli(*arguments.split())
+    assert (ended.code, ended.err) == (1, f"digitcmp: {told.replace('KEYS', 'the keys of that group: --help-keys')}\n")
+
+
 @pytest.mark.parametrize("screen", ["--help", "--help-keys", "--help-choices", "--help-sweeps"])
 @pytest.mark.parametrize("columns", [20, 80])
 def test_no_line_is_longer_than_the_terminal(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, screen: str, columns: int) -> None:
@@ -122,7 +137,8 @@ def test_keys_of_some_groups(run_cli: Cli, tmp_path: Path) -> None:
     assert len(shown.splitlines()) < 60
     ended = run_cli("--help-keys", "optimiser")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
-    assert "--help-keys optimiser: there is no such group of keys; choose one of auto, ray, slurm, model, optimizer, " in ended.err
+    assert "--help-keys optimiser: there is no such group of keys (did you mean optimizer?); choose one of auto, ray, slurm, " in ended.err
+    assert "--help-keys xyz: there is no such group of keys; choose one of auto, " in run_cli("--help-keys", "xyz").err
 
 
 def test_every_block_is_explained(run_cli: Cli) -> None:

@@ -347,6 +347,17 @@ def test_long_names(tmp_path: Path) -> None:
         assert apart == (["…model.dropout=0", "…model.dropout=0.25"] if now else [])
 
 
+def test_long_names_break_after_a_comma(tmp_path: Path, run_main: Main) -> None:
+    """In a listing: no key of theirs is in two lines."""
+    for model in ("net1", "net2"):
+        write_run(tmp_path / f"model={model},data=digits,data.train_pairs=100,data.test_pairs=200,epochs=1", {0: 0.8})
+    rows = run_main(cli.main, "status", tmp_path).out.partition("run ")[2].splitlines()[1:]
+    ends = [row.partition(" ")[0] for row in rows]
+    assert ends == [
+        one for model in ("net1", "net2") for one in (f"model={model},data=digits,data.train_pairs=100,", "data.test_pairs=200,epochs=1")
+    ]
+
+
 @settings(max_examples=100)
 @given(st.lists(st.text("ab,=/é", min_size=1, max_size=60), max_size=12), st.integers(8, 40))
 def test_short_names_are_told_apart(names: list[str], most: int) -> None:
