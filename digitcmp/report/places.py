@@ -12,8 +12,9 @@ SWEEPS = (FILE, planned.FILE)  # one of them is in the folder of each sweep and 
 
 
 def check_place(option: str, target: Path, folders: Sequence[Path], summaries: bool = False) -> None:
-    """Raise RunError for a target, given by this option, that is the folder of a run or of a sweep, lies in that of a run, or in or around
-    one of the folders that are reported on. summaries: whether summary/ of one is none of that."""
+    """Raise RunError for a target, given by this option, that is the folder of a run or of a sweep, lies in that of a run, or is one of the
+    folders that are reported on. summaries: whether it is for a summary alone, which may lie in summary/ of a run, too; else it is for runs
+    that are read from there, and lies neither in nor around those folders."""
     place = target.resolve()
     above = [place, *place.parents]
     if summaries:
@@ -23,7 +24,7 @@ def check_place(option: str, target: Path, folders: Sequence[Path], summaries: b
     if runs := [one for one in above if (one / "run.json").exists()]:
         raise RunError(f"{option} {target}: this lies in the folder of a run ({runs[0]}); choose another folder")
     for folder in map(Path.resolve, folders):
-        if folder.is_relative_to(place) or folder in above:
+        if place == folder or (not summaries and (folder.is_relative_to(place) or folder in above)):
             raise RunError(f"{option} {target}: the runs themselves are there ({folder}); choose another folder")
     if any((place / name).exists() for name in SWEEPS):
         raise RunError(f"{option} {target}: this is the folder of a sweep; choose another folder")

@@ -104,7 +104,7 @@ def test_a_run_is_no_target(publish: Publish, sweep: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("listed", [False, True])
 def test_a_report_goes_nowhere_among_runs(publish: Publish, sweep: Path, tmp_path: Path, listed: bool) -> None:
     """With --out, a list as well as a comparison, as with --publish: where files of the same names are of runs, or would be taken for
-    theirs. The summary of any folder is none of that."""
+    theirs. The summary of any folder is none of that, nor is a folder beside runs."""
     other = write_run(tmp_path / "other" / "run", {0: 0.8})
     (tmp_path / "other" / "multirun.yaml").touch()
     given = [sweep]
@@ -118,14 +118,12 @@ def test_a_report_goes_nowhere_among_runs(publish: Publish, sweep: Path, tmp_pat
         other / "figures": f"this lies in the folder of a run ({other})",
         other.parent: "this is the folder of a sweep",
         given[0]: f"the runs themselves are there ({given[0]})",
-        given[0] / "report": f"the runs themselves are there ({given[0]})",
-        tmp_path: f"the runs themselves are there ({given[0]})",
     }
     for target, why in told.items():
         ended = publish(*given, "--out", target)
         assert (ended.code, ended.err) == (1, f"digitcmp: --out {target}: {why}; choose another folder\n")
     assert files(tmp_path) == before
-    for target in (given[0] / "summary", given[0] / "summary" / "mine", other / "summary", tmp_path / "new"):
+    for target in (given[0] / "summary", given[0] / "summary" / "mine", other / "summary", tmp_path / "new", given[0] / "mine"):
         assert publish(*given, "--out", target).code == 0
         assert (target / ("runs.csv" if listed else "report.html")).is_file()
 

@@ -127,7 +127,7 @@ def test_out_and_warnings(tmp_path: Path, main: Callable[..., tuple[int, str, st
     """The folder that is asked for; warnings in the terminal and above the table; one table where nothing was tried."""
     rung(tmp_path / "runs", "01_net1")
     rung(tmp_path / "runs", "02_weight_sharing", [None, *BASE[:7]])
-    code, out, err = main(tmp_path / "runs", "--out", tmp_path)
+    code, out, err = main(tmp_path / "runs", "--out", tmp_path / "runs")
     assert (code, "the runs themselves are there" in err) == (1, True)
     code, out, _ = main(tmp_path / "runs", "--out", tmp_path / "out")
     assert code == 0
