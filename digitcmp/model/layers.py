@@ -11,13 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from digitcmp.config.blocks import Block, Shape, pair
+from digitcmp.config.blocks import BLOCKS, OWN, Block, Shape, pair
 from digitcmp.config.graph import Part
 from digitcmp.config.registry import load
+from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.kernels.operations import BatchNorm2d, GroupNorm, max_pool2d
+from digitcmp.promises import untouched
 from digitcmp.seeding import uniform
 
 Step = tuple[Callable[..., Tensor], bool]  # what is done, and whether it takes noise
+# Classes of ours. With an activation behind them they give a new tensor, which no backward pass of theirs needs, and they leave what comes
+# in as it is. Nobody knows that of a block of others, which may well give what came in, or a view of it.
+OURS = frozenset(block.module for block in OWN.values())
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
@@ -102,16 +107,39 @@ def surrounding_norm(block: Block, layer: Any, part: Part) -> nn.Module:
 
 
 def make_core(block: Block, layer: Any, inputs: Shape) -> nn.Module:
-    """The core of a layer, for what comes in."""
-    core: nn.Module = load(block.module)(layer, inputs)
+    """The core of a layer, for what comes in. Raises ConfigError for a class of others that cannot be made, or is no module."""
+    kind = load(block.module)
+    try:
+        core: nn.Module = kind(layer, inputs)
+    except DigitcmpError:
+        raise
+    except Exception as error:
+        if block.module in OURS:
+            raise
+        raise ConfigError(f"{named(layer)}: it cannot be made ({type(error).__name__}: {error})") from error
+    if not isinstance(core, nn.Module):
+        raise ConfigError(f"{named(layer)}: it makes no torch.nn.Module but a {type(core).__name__}")
     return core
 
 
-def activation(layer: Any, first: bool) -> Callable[[Tensor], Tensor] | None:
-    """What the layer's key names. first: it stands before the core, so that what comes in is somebody else's."""
+def named(layer: Any) -> str:
+    """The block of a layer, and whose it is."""
+    package = BLOCKS.package_of(layer.kind)
+    return f"kind={layer.kind}" + (f" of {package}" if package else "")
+
+
+def watched(part: str, core: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """What a core of others makes of x. Raises ConfigError where it changes that in place: it may be the stored images themselves, or what
+    another layer has still to read."""
+    with untouched(part, x):
+        return core(x)
+
+
+def activation(layer: Any, new: bool) -> Callable[[Tensor], Tensor] | None:
+    """What the layer's key names. new: what comes to it is a tensor that nobody else reads, neither another layer nor a backward pass."""
     name = layer.activation if getattr(layer, "relu", True) else "none"
-    if name == "relu" and not first:
-        return F.relu_  # nothing before it needs its own output again
+    if name == "relu" and new:
+        return F.relu_  # in place: as fast as a ReLU can be
     return ACTIVATIONS.get(name)
 
 
@@ -132,23 +160,25 @@ def steps_of(block: Block, layer: Any, core: Callable[..., Tensor], norm: nn.Mod
 
     Functions, modules and bound methods, no closures: those would still belong to the network after it has been copied.
     """
-    order = [name for name in layer.order if name == "layer" or name in block.steps]
+    order, ours = [name for name in layer.order if name == "layer" or name in block.steps], block.module in OURS
     steps: list[Step] = []
-    for place, name in enumerate(order):
-        first = "layer" not in order[:place]
+    new = False
+    for name in order:
         found: Callable[..., Tensor] | None = None
         if name == "layer":
-            found = core
+            found = core if ours else partial(watched, named(layer), core)
+            new = ours
         elif name == "norm" and not isinstance(norm, nn.Identity):
             found = norm
         elif name == "pool":
             found = pooling(layer)
         elif name == "activation":
-            found = activation(layer, first)
+            found = activation(layer, new)
         elif name == "drop" and layer.drop > 0:
             found = drop
         if found is not None:
             steps.append((found, name == "drop"))
+            new |= name in ("norm", "pool")  # not "drop", which gives what came in where nothing is left out
     return steps
 
 
