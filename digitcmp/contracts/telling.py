@@ -10,6 +10,7 @@ import pytest
 from digitcmp.config.blocks import BLOCKS
 from digitcmp.config.network import layers
 from digitcmp.config.schema import Config
+from digitcmp.errors import DigitcmpError
 from digitcmp.inert import line
 
 Promise = Callable[[Config], None]
@@ -47,6 +48,8 @@ def said(error: Exception) -> str:
     first = (str(error).splitlines() or [""])[0]
     if isinstance(error, AssertionError) and first:
         return first
+    if isinstance(error, DigitcmpError):
+        return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if "torch" not in Path(frame.filename).parts and AT not in Path(frame.filename).parents]
     place = f" at {theirs[-1].filename}:{theirs[-1].lineno}" if theirs else ""

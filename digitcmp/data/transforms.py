@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from digitcmp.config.registry import Registry, thing
 from digitcmp.errors import ConfigError
+from digitcmp.promises import check_apart, untouched
 from digitcmp.seeding import uniform
 
 Augmentation = Callable[[Tensor, Tensor], Tensor]
@@ -30,6 +31,7 @@ Column = Callable[[Tensor], Tensor]
 WIDTH, HEIGHT, SIDE = 2.0, 2.75, 14
 STRENGTH = 0.7  # 1: all digits get this size; below: what is wide stays a little wider (a one is no thin eight)
 WIDTHS, HEIGHTS = (0.6, 1.4), (0.7, 1.35)  # by how much at most
+FEW = 8  # pairs of each round that are looked at
 SLANT = 1.0  # at most, horizontal pixels per vertical pixel
 
 
@@ -78,12 +80,37 @@ AUGMENTATIONS = Registry[Callable[..., Tensor]]("augmentations", {"shift": shift
 
 
 def make_augmentation(kind: str, options: dict[str, Any]) -> Augmentation | None:
-    """The augmentation of this name with its options; None for "none". Raises ConfigError for an unknown name."""
+    """The augmentation of this name with its options; None for "none". Raises ConfigError for an unknown name.
+
+    One of another package raises ConfigError when it is called, where it does not give images like those that it is given.
+    """
     if kind == "none":
         return None
     if kind not in AUGMENTATIONS:
         raise ConfigError(f"augment.kind={kind}: choose one of none, {', '.join(AUGMENTATIONS)}")
-    return partial(AUGMENTATIONS[kind], **options)
+    found = partial(AUGMENTATIONS[kind], **options)
+    package = AUGMENTATIONS.package_of(kind)
+    return found if package is None else watched(f"augment.kind={kind} of {package}", found)
+
+
+def watched(part: str, augmentation: Augmentation) -> Augmentation:
+    """An augmentation of others that raises ConfigError, with this name, where it gives anything but new images, or each round's depend on
+    those of the rounds beside it (which is looked at once, with a few pairs)."""
+    looked = False
+
+    def images_of(images: Tensor, keys: Tensor) -> Tensor:
+        nonlocal looked
+        with untouched(part, images, keys, whole=not looked):
+            found = augmentation(images, keys)
+        if not isinstance(found, Tensor) or (found.shape, found.dtype, found.device) != (images.shape, images.dtype, images.device):
+            made = f"{found.dtype} {[*found.shape]} on {found.device}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+            raise ConfigError(f"{part}: it gives {made}; it is to give images like those that come in, here {[*images.shape]}")
+        if not looked:
+            looked = True
+            check_apart(part, augmentation, images[:, :FEW], keys)
+        return found
+
+    return images_of
 
 
 def moved(images: Tensor, x: float, y: float) -> Tensor:

@@ -12,6 +12,7 @@ from digitcmp.config.registry import LOSSES, load
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 from digitcmp.model.network import Outputs
+from digitcmp.promises import check_apart, untouched
 
 Term = Callable[[Tensor, Tensor, float], Tensor]  # embeddings [S, B, 2, F], digits [S, B, 2] and a margin to a loss [S]
 
@@ -86,24 +87,38 @@ PLAIN = Extras()
 
 
 def checked(name: str, term: Term) -> Term:
-    """A term that raises ConfigError where it gives anything but a loss for each of S rounds: one number for all of them would be taken for
-    that of each, and rounds that are trained beside each other would learn from each other's digits."""
+    """A term of others that raises ConfigError, with this name, where it gives anything but a loss for each of S rounds, of its own digits
+    alone (which is looked at in the first step): rounds that are trained beside each other would learn from each other's digits. Or where
+    it changes what it is given, which is what the data set has."""
+    looked, part = False, f"loss.terms: {name}"
 
     def loss(embeddings: Tensor, digits: Tensor, margin: float) -> Tensor:
-        losses = term(embeddings, digits, margin)
+        nonlocal looked
+        with untouched(part, embeddings, digits, whole=not looked):
+            losses = term(embeddings, digits, margin)
         if not isinstance(losses, Tensor) or losses.shape != embeddings.shape[:1]:
             made = f"a tensor {[*losses.shape]}" if isinstance(losses, Tensor) else type(losses).__name__
             wanted = f"a loss for each of S rounds, here [{len(embeddings)}], from embeddings [S, B, 2, F], here {[*embeddings.shape]}"
-            raise ConfigError(f"loss.terms: {name} gives {made}; it is to give {wanted}")
+            raise ConfigError(f"{part} gives {made}; it is to give {wanted}")
+        if not looked:
+            looked = True
+            check_apart(part, lambda some, read: term(some, read, margin), embeddings, digits)
         return losses
 
     return loss
 
 
+def found(name: str) -> Term:
+    """The term of this name; one of another package is watched while it is called."""
+    term: Term = load(LOSSES[name])
+    package = LOSSES.package_of(name)
+    return term if package is None else checked(f"{name} of {package}", term)
+
+
 def extras_of(config: Config) -> Extras:
     """Those of a configuration."""
     loss = config.loss
-    terms = [(checked(term.loss, load(LOSSES[term.loss])), term.weight) for term in loss.terms]
+    terms = [(found(term.loss), term.weight) for term in loss.terms]
     return Extras(loss.comparison, [head.weight for head in config.model.aux_heads], terms, loss.margin, loss.combine)
 
 
