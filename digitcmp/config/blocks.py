@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from digitcmp.config.made import object_of
 from digitcmp.config.offered import Offer
 from digitcmp.config.registry import Registry
 from digitcmp.config.schema import ConvLayer, DenseLayer
@@ -237,9 +238,10 @@ def options_of(layer: Layer, path: str = "") -> Any:
     block = BLOCKS.get(layer.kind)
     if block is None or block.options is None or not isinstance(layer.options, dict):
         return layer.options
+    name = f"kind={layer.kind}: options={layer.options}"
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(block.options), layer.options))
+        return object_of(f"{path}: {name}" if path else name, OmegaConf.merge(OmegaConf.structured(block.options), layer.options))
     except OmegaConfBaseException as error:
         known = ", ".join(item.name for item in fields(block.options))
-        told = f"kind={layer.kind}: options={layer.options}: {str(error).splitlines()[0].rstrip('?')}; it has {known}"
+        told = f"{name}: {str(error).splitlines()[0].rstrip('?')}; it has {known}"
         raise ConfigError(f"{path}: {told}" if path else told) from error

@@ -15,6 +15,7 @@ from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.blocks import options_of
 from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.known import check_one_choice
+from digitcmp.config.made import object_of
 from digitcmp.config.messages import unknown_key
 from digitcmp.config.network import layers
 from digitcmp.config.overrides import overrides_of
@@ -145,16 +146,15 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
 def unchecked(composed: DictConfig) -> Config:
     """As `from_composed`, for a tree that need not make sense as a whole; folds say how many pairs are held out. Raises ConfigError when a
     required key has no value, and for a key that there is not."""
-    tree = (
-        composed if OmegaConf.get_type(composed) is Config else OmegaConf.merge(empty(), *untyped(composed), composed)
-    )  # Hydra's trees have it as their type
+    whole = OmegaConf.get_type(composed) is Config  # as Hydra's trees are
+    tree = composed if whole else OmegaConf.merge(empty(), *untyped(composed), composed)
     assert isinstance(tree, DictConfig)
     missing, values = [], dict[str, Any]()
     for name in [str(name) for name in tree if name != "hydra"]:
         value = None
         try:
             value = tree[name]
-            values[name] = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+            values[name] = object_of(name, value) if OmegaConf.is_config(value) else value
         except MissingMandatoryValue:
             missing += [name] if value is None else sorted(OmegaConf.missing_keys(value)) or [name]
     if missing:

@@ -6,13 +6,14 @@ The one place where shapes are inferred: networks are built, counted, and refuse
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from typing import Any
 
-from digitcmp.config.blocks import STEPS, Block, Layer, Shape, find_block, norm_parameters, options_of, pair, windows
+from digitcmp.config.blocks import STEPS, Block, Core, Layer, Shape, find_block, norm_parameters, options_of, pair, windows
 from digitcmp.config.comparators import CLASSES, READINGS
 from digitcmp.config.schema import SIZE, AuxHead, Comparator, ConvLayer, DenseLayer, DigitHead, ModelConfig
 from digitcmp.counting import counted
-from digitcmp.errors import ConfigError
+from digitcmp.errors import ConfigError, DigitcmpError
 
 IMAGES, ANSWER, DIGITS = "images", "the answer", "the digit loss"  # where everything comes from, and what trains and tests a network
 
@@ -145,7 +146,7 @@ def one_layer(name: str, reads: str, inputs: Shape, layer: Any) -> Part:
     try:
         for step in layer.order:
             if step == "layer":
-                core = block.core(layer, shape)
+                core = core_of(block, layer, shape)
                 shape, parameters, multiplied = core.outputs, core.parameters, core.multiplied
                 numbers = math.prod(shape)
             elif step == "norm" and step in block.steps:
@@ -156,6 +157,24 @@ def one_layer(name: str, reads: str, inputs: Shape, layer: Any) -> Part:
     except ValueError as error:
         raise ConfigError(f"{name}: {error} ({told(inputs)} come to it)") from error
     return Part(name, (reads,), inputs, shape, parameters + norm, multiplied, numbers, norm)
+
+
+def core_of(block: Block, layer: Any, inputs: Shape) -> Core:
+    """What the core of a block makes of a shape. Raises ValueError where it does not fit, or a block of others does not say."""
+    try:
+        core = block.core(layer, inputs)
+    except (ValueError, DigitcmpError):
+        raise
+    except Exception as error:
+        raise ValueError(f"kind={layer.kind}: its core function fails ({type(error).__name__}: {error})") from error
+    if not isinstance(core, Core):
+        raise ValueError(f"kind={layer.kind}: its core function gives a {type(core).__name__}; it is to give a digitcmp.config.blocks.Core")
+    shape = core.outputs
+    sides: Sequence[Any] = shape if isinstance(shape, tuple | list) else ()
+    if len(sides) != len(inputs) or not all(isinstance(side, Integral) and int(side) > 0 for side in sides):
+        wanted = "(channels, height, width)" if len(inputs) == 3 else "(features,)"
+        raise ValueError(f"kind={layer.kind}: its core function gives outputs={shape!r}; they are to be {wanted}, whole numbers above 0")
+    return core
 
 
 def check_keys(name: str, layer: Any, block: Block) -> None:

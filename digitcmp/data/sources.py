@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from importlib.metadata import version
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -141,14 +142,16 @@ def read(source: str, root: str | None) -> Source:
         raise ConfigError(f"data.source={source}: choose one of {', '.join(SOURCES)} (docs/adding.md says how to add others)")
     try:
         found = SOURCES[source](root)
-    except DigitcmpError:
+    except (DigitcmpError, KeyboardInterrupt):
         raise
     except OSError as error:
         raise DataError(
             f"data.source={source}, data.root={root}: cannot read {error.filename or 'it'}: {error.strerror or error}"
         ) from error
-    except Exception as error:  # of whatever it reads with: damaged files make libraries raise anything
+    except BaseException as error:  # damaged files make libraries raise anything; `sys.exit()` would end the program as if all were done
         raise DataError(f"data.source={source}, data.root={root}: cannot be read ({type(error).__name__}: {error})") from error
+    if fault := form_of(found):
+        raise DataError(f"data.source={source}, data.root={root}: {fault}")
     for name, split in (("train", found.train), ("test", found.test)):
         if fault := fault_of(split):
             raise DataError(f"data.source={source}, data.root={root}: the {name} {fault}")
@@ -156,6 +159,26 @@ def read(source: str, root: str | None) -> Source:
     if sides[0] != sides[1]:
         raise DataError(f"data.source={source}, data.root={root}: train images have a side of {sides[0]} pixels, test images of {sides[1]}")
     return found
+
+
+def form_of(found: Any) -> str:
+    """What is wrong with what a source of others gives, in words, before anything is known of its arrays; empty when nothing is."""
+    if not isinstance(found, Source):
+        return f"it gives a {type(found).__name__}; it is to give a digitcmp.data.sources.Source"
+    given: list[tuple[str, Any]] = [("repeat", found.repeat), ("train", found.train), ("test", found.test)]
+    if not isinstance(given[0][1], bool):
+        return f"its repeat is {given[0][1]!r}; it must be True or False"
+    for name, split in given[1:]:
+        if not isinstance(split, Split):
+            return f"its {name} is a {type(split).__name__}; it must be a digitcmp.data.sources.Split"
+        arrays: list[tuple[str, Any]] = [("images", split.images), ("labels", split.labels)]
+        for part, array in arrays:
+            if not isinstance(array, Tensor):
+                return f"the {name} {part} are a {type(array).__name__}; they must be a torch.Tensor, as torch.from_numpy makes one"
+            if array.requires_grad or array.layout is not torch.strided or array.device.type != "cpu":
+                kind = "want gradients" if array.requires_grad else f"are {array.layout} on {array.device}"
+                return f"the {name} {part} {kind}; they must be ordinary tensors on the CPU, as {part}.detach().cpu() is one"
+    return ""
 
 
 def fault_of(split: Split) -> str:

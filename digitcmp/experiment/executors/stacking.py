@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from digitcmp.config.schema import Config
-from digitcmp.errors import ConfigError
+from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.model.network import build
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.losses import extras_of, total_loss
@@ -45,13 +45,17 @@ def round_memory(config: Config) -> int:
     Raises ConfigError when the network cannot be stacked.
     """
     data = config.data
-    networks = [build(config.model, generator(0, Stream.WEIGHTS), torch.device("cpu"), data.size) for _ in range(PROBE)]
-    program = StackedProgram(networks)
-    program.train(True)
     try:
+        networks = [build(config.model, generator(0, Stream.WEIGHTS), torch.device("cpu"), data.size) for _ in range(PROBE)]
+        program = StackedProgram(networks)
+        program.train(True)
         saved = saved_for(config, program, config.batch_size)
-    except (RuntimeError, ValueError, TypeError) as error:
+    except DigitcmpError:
+        raise
+    except Exception as error:  # a block or a loss of others may raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if not isinstance(error, RuntimeError | ValueError | TypeError):  # whose text may be as little as a name
+            reason = f"{type(error).__name__}: {reason}"
         raise ConfigError(
             f"engine=stacked: {config.model.name} cannot be stacked ({reason}); use engine=serial or engine=processes"
         ) from error

@@ -1,0 +1,201 @@
+"""Whatever code of somebody's own raises or gives, wherever it is called: one line says what and whose it is, and never a traceback."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from digitcmp.config.allowed import ALLOWED
+from tests.conftest import Ended
+
+Cli = Callable[..., Ended]
+FILE = """
+import sys
+import torch
+from dataclasses import dataclass
+from torch import nn
+from digitcmp.config.blocks import Block, Core
+from digitcmp.config.registry import Component
+from digitcmp.config.schema import AugmentConfig, OptimizerConfig, SchedulerConfig, key
+from digitcmp.data.sources import Source, Split, load
+
+def fail(*given, **named):
+    raise KeyError("k")
+
+class Plain(nn.Module):
+    def __init__(self, layer, inputs):
+        super().__init__()
+    def forward(self, x):
+        return x
+
+class Made(Plain):
+    def __init__(self, layer, inputs):
+        fail()
+class Begun(Plain):
+    initialise = fail
+class Forward(Plain):
+    forward = fail
+class Leaves(Plain):
+    def forward(self, x):
+        sys.exit()
+
+@dataclass
+class Options:
+    ratio: int = 2
+    __post_init__ = fail
+
+def block(kind=Plain, core=lambda layer, inputs: Core(inputs), **more):
+    return Block(kind, of="images", core=core, **more)
+
+blocks = {
+    "made": block(Made), "none": block(lambda *_: None), "begun": block(Begun), "forward": block(Forward), "leaves": block(Leaves),
+    "core": block(core=fail), "coreless": block(core=lambda *_: None), "shape": block(core=lambda *_: Core((3,))),
+    "sides": block(core=lambda *_: Core((3, 0, 2.5))), "options": block(options=Options),
+}
+
+@dataclass
+class Keys(AugmentConfig):
+    kind: str = key("raises", help="nothing")
+@dataclass
+class Begin(AugmentConfig):
+    kind: str = key("begins", help="nothing")
+    __post_init__ = fail
+
+augmentations = {"raises": Component(fail, Keys), "begins": Component(lambda images, keys: images, Begin)}
+losses = {"raises": fail, "none": lambda *_: None}
+
+class Constructed(torch.optim.SGD):
+    __init__ = fail
+class Stepping(torch.optim.SGD):
+    step = fail
+@dataclass
+class First(OptimizerConfig):
+    algorithm: str = key("constructed", help="x")
+    lr: float = key(0.1, help="x")
+@dataclass
+class Second(First):
+    algorithm: str = key("stepping", help="x")
+optimizers = {"constructed": Component(Constructed, First), "stepping": Component(Stepping, Second)}
+
+@dataclass
+class Shape(SchedulerConfig):
+    shape: str = key("raises", help="x")
+@dataclass
+class Nothing(SchedulerConfig):
+    shape: str = key("nothing", help="x")
+schedules = {"raises": Component(fail, Shape), "nothing": Component(lambda progress: None, Nothing)}
+
+def source(change):
+    def found(root):
+        digits = load("digits", None)
+        return change(digits.train, digits.test)
+    return found
+
+data = {
+    "nothing": lambda root: None,
+    "leaves": lambda root: sys.exit(),
+    "raises": fail,
+    "splits": source(lambda train, test: Source("x", (train.images, train.labels), test, True)),
+    "numpy": source(lambda train, test: Source("x", Split(train.images.numpy(), train.labels), test, True)),
+    "lists": source(lambda train, test: Source("x", train, Split(test.images, test.labels.tolist()), True)),
+    "gradients": source(lambda train, test: Source("x", Split(train.images.clone().requires_grad_(), train.labels), test, True)),
+    "sparse": source(lambda train, test: Source("x", Split(train.images.to_sparse(), train.labels), test, True)),
+    "elsewhere": source(lambda train, test: Source("x", Split(train.images.to("meta"), train.labels), test, True)),
+    "maybe": source(lambda train, test: Source("x", train, test, None)),
+}
+"""
+
+
+def tower(kind: str) -> list[str]:
+    """A network with this block."""
+    return [f"model.tower=[{{channels: 4, pool: 3}}, {{kind: {kind}}}]"]
+
+
+REFUSED: dict[str, tuple[list[str], str]] = {  # before anything is trained, or as soon as it is called
+    "block, made": (tower("made"), r"kind=made of my/plugins.py \w+: it cannot be made \(KeyError: 'k'\)"),
+    "block, none": (tower("none"), r"kind=none of my/plugins.py \w+: it makes no torch.nn.Module but a NoneType"),
+    "block, core": (tower("core"), r"model.tower\[1\]: kind=core: its core function fails \(KeyError: 'k'\)"),
+    "block, no core": (tower("coreless"), r"model.tower\[1\]: kind=coreless: its core function gives a NoneType; it is to give a"),
+    "block, shape": (tower("shape"), r"model.tower\[1\]: kind=shape: its core function gives outputs=\(3,\); they are to be \(channels, h"),
+    "block, sides": (tower("sides"), r"model.tower\[1\]: kind=sides: its core function gives outputs=\(3, 0, 2.5\)"),
+    "block, options": (tower("options"), r"model.tower\[1\]: kind=options: options={}: its keys cannot be taken \(KeyError: 'k'"),
+    "augmentation, keys": (["augment=begins"], r"augment: its keys cannot be taken \(KeyError: 'k'\)"),
+    "loss, none": (["loss.terms=[{loss: none}]"], "loss.terms: none of my/plugins.py .* gives NoneType; it is to give a loss"),
+    "data, none": (
+        ["data=nothing"],
+        "data.source=nothing, data.root=None: it gives a NoneType; it is to give a digitcmp",
+    ),
+    "data, leaves": (["data=leaves"], r"data.source=leaves, data.root=None: cannot be read \(SystemExit: \)"),
+    "data, raises": (["data=raises"], r"data.source=raises, data.root=None: cannot be read \(KeyError: 'k'\)"),
+    "data, splits": (["data=splits"], "data.source=splits.*: its train is a tuple; it must be a digitcmp.data.sources.Split"),
+    "data, NumPy": (["data=numpy"], "data.source=numpy.*: the train images are a ndarray; they must be a torch.Tensor"),
+    "data, lists": (["data=lists"], "data.source=lists.*: the test labels are a list; they must be a torch.Tensor"),
+    "data, gradients": (["data=gradients"], "data.source=gradients.*: the train images want gradients; they must be ordinary tensors"),
+    "data, sparse": (["data=sparse"], "data.source=sparse.*: the train images are torch.sparse_coo on cpu; they must be ordinary"),
+    "data, elsewhere": (["data=elsewhere"], "data.source=elsewhere.*: the train images are torch.strided on meta; they must be"),
+    "data, maybe": (["data=maybe"], "data.source=maybe.*: its repeat is None; it must be True or False"),
+}
+FAILED: dict[str, tuple[list[str], str]] = {  # each round by itself, which is on record with its trace
+    "block, begun": (tower("begun"), "KeyError: 'k'"),
+    "block, forward": (tower("forward"), "KeyError: 'k'"),
+    "block, leaves": (tower("leaves"), "kind=leaves of my/plugins.py"),
+    "augmentation": (["augment=raises"], "KeyError: 'k'"),
+    "loss": (["loss.terms=[{loss: raises}]"], "KeyError: 'k'"),
+    "optimizer, made": (["optimizer=constructed"], "KeyError: 'k'"),
+    "optimizer, step": (["optimizer=stepping"], "KeyError: 'k'"),
+    "schedule": (["scheduler=raises"], "KeyError: 'k'"),
+    "schedule, none": (["scheduler=nothing"], "TypeError: "),
+}
+UNSTACKABLE = {"block, begun", "block, forward", "block, leaves", "loss"}  # which is seen before a stack is trained
+SIZES = ("data.train_pairs=40", "data.test_pairs=40", "batch_size=20", "epochs=1", "rounds=2", "hydra.run.dir=run")
+
+
+@pytest.fixture
+def train(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """What trains with the file."""
+    monkeypatch.setenv(ALLOWED, "")
+    monkeypatch.chdir(tmp_path)
+    Path("my").mkdir()
+    Path("my/plugins.py").write_text(FILE)
+
+    def run(*overrides: str) -> Ended:
+        data = [] if any(one.startswith("data=") for one in overrides) else ["data=digits"]
+        ended = run_cli("--config-dir", "my", "--allow-code", "my/plugins.py", *SIZES, *data, *overrides)
+        assert "Traceback" not in ended.err
+        assert ended.code == 1
+        return ended
+
+    return run
+
+
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str, engine: str, train: Cli) -> None:
+    """The last line of what is said, whatever is trained with; nothing is told to be there."""
+    overrides, words = REFUSED[name]
+    ended = train(*overrides, f"engine={engine}")
+    assert re.match(f"digitcmp: {words}", ended.err.strip().splitlines()[-1])
+
+
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+@pytest.mark.parametrize("name", FAILED)
+def test_failed(name: str, engine: str, train: Cli) -> None:
+    """A round that fails says why; what cannot be stacked at all is refused with the reason."""
+    overrides, words = FAILED[name]
+    ended = train(*overrides, f"engine={engine}")
+    if engine == "stacked" and name in UNSTACKABLE:
+        assert re.fullmatch(f"digitcmp: engine=stacked: .* cannot be stacked \\({words}.*", ended.err.strip().splitlines()[-1])
+        return
+    rows = Path("run/rounds.csv").read_text().splitlines()[1:]
+    assert len(rows) == 2
+    assert all(",failed," in row and words in row for row in rows)
+
+
+@pytest.mark.parametrize("name", ["block, made", "block, forward", "block, leaves", "augmentation", "loss, none"])
+def test_worker_processes(name: str, train: Cli) -> None:
+    """What comes back from them is the same."""
+    overrides, words = {**REFUSED, **FAILED}[name]
+    ended = train(*overrides, "engine=processes", "workers=1")
+    rows = Path("run/rounds.csv")
+    assert re.match(f"digitcmp: {words}", ended.err.strip().splitlines()[-1]) if name in REFUSED else words in rows.read_text()
