@@ -25,12 +25,9 @@ def written(tensor: Tensor) -> int:
 def untouched(part: str, *given: Tensor, whole: bool = False) -> Iterator[None]:
     """Raise ConfigError, which names this part of somebody's own, where these tensors are others behind the block. Nothing is read for
     that: torch counts what is written. whole: their numbers are compared, too, as torch does not count what NumPy writes, nor what goes by
-    way of `.data`; that takes a copy of them. Raises RuntimeError where the block would end the program."""
+    way of `.data`; that takes a copy of them."""
     before = [(written(tensor), tensor.detach().clone() if whole else None) for tensor in given]
-    try:
-        yield
-    except SystemExit as error:  # an error as any other: it would end the program as if all were done
-        raise RuntimeError(f"{part}: it ends the program (sys.exit)") from error
+    yield
     for tensor, (writes, was) in zip(given, before, strict=True):
         if written(tensor) != writes or not (was is None or torch.allclose(tensor, was, rtol=0, atol=0, equal_nan=True)):
             raise ConfigError(

@@ -142,13 +142,13 @@ def read(source: str, root: str | None) -> Source:
         raise ConfigError(f"data.source={source}: choose one of {', '.join(SOURCES)} (docs/adding.md says how to add others)")
     try:
         found = SOURCES[source](root)
-    except (DigitcmpError, KeyboardInterrupt):
+    except DigitcmpError:
         raise
     except OSError as error:
         raise DataError(
             f"data.source={source}, data.root={root}: cannot read {error.filename or 'it'}: {error.strerror or error}"
         ) from error
-    except BaseException as error:  # damaged files make libraries raise anything; `sys.exit()` would end the program as if all were done
+    except Exception as error:  # of whatever it reads with: damaged files make libraries raise anything
         raise DataError(f"data.source={source}, data.root={root}: cannot be read ({type(error).__name__}: {error})") from error
     if fault := form_of(found):
         raise DataError(f"data.source={source}, data.root={root}: {fault}")
