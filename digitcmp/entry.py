@@ -5,6 +5,7 @@ import os
 import sys
 
 from digitcmp.notice import notice, takes_back
+from digitcmp.room import address_space, guard_memory
 
 TYPE_CHECKING = False  # as in `typing`, which a file of the working folder could be
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def command(module: str, loads: str) -> "NoReturn":
     """
     forget_working_folder()
     open_streams()
+    guard_memory()
     os.environ["MPLBACKEND"] = "agg"  # figures go into files; another one, of a notebook or a mistyped one, may not be there to be loaded
     if works(sys.argv[1:]):
         notice.show(f"loading {loads} …")
@@ -50,6 +52,11 @@ def command(module: str, loads: str) -> "NoReturn":
             code = 1
     except BrokenPipeError:
         code = 141  # as shells have it for a program that a closed pipe ends: whoever read has gone (`| head`)
+    except (MemoryError, ImportError) as error:
+        if isinstance(error, ImportError) and address_space() is None:
+            raise
+        what = str(error).partition("\n")[0]
+        print(f"digitcmp: {what or 'memory'}: there is too little memory for it (ulimit -v); allow more", file=sys.stderr)
     except BaseException as error:
         # a library that is being imported makes something else of an interrupt
         if not interrupts.seen and not isinstance(error, KeyboardInterrupt):

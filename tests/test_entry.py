@@ -106,6 +106,25 @@ def test_too_little_memory_for_a_library(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(("kilobytes", "told"), [(100_000, "102 MB"), (250_000, "256 MB"), (600_000, "614 MB")])
+@pytest.mark.parametrize("command", ["report", "runs diff", "draw"])
+def test_too_little_memory_for_any_command(command: str, kilobytes: int, told: str, sweep: Path) -> None:
+    """One line before NumPy is there: with so little, its libraries abort, or try for ever."""
+    name, *words = command.split()
+    given = {"draw": ["model=net2"], "runs": [*words, ".", "."]}.get(name, ["."])
+    done = shell(sweep, f'ulimit -v {kilobytes}; exec timeout 60 "$@"', sys.executable, "-m", f"digitcmp.{name}", *given)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert f"{told} of memory are too few for NumPy" in done.stderr
+
+
+def test_too_little_memory_for_torch(tmp_path: Path) -> None:
+    """Where it is what a command begins with."""
+    begin = "from digitcmp.entry import command; command('torch', 'torch')"
+    done = shell(tmp_path, 'ulimit -v 1000000; exec "$@"', sys.executable, "-c", begin)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.endswith("there is too little memory for it (ulimit -v); allow more\n")
+
+
 def test_a_narrow_and_a_dumb_terminal(sweep: Path) -> None:
     """Twenty columns: fewer of the table, and a line that says so. No home either, so that matplotlib has no folder for its cache; and
     the shell of somebody who has chosen a backend that is not there."""
