@@ -1,6 +1,7 @@
 """Registries: what a configuration names, and where it is. Nothing is imported before it is used; other packages add entries under names
 of their own (`digitcmp.config.offered`)."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, is_dataclass
 from difflib import get_close_matches
@@ -137,7 +138,7 @@ def schema(offer: Offer, base: type, chosen: str) -> type:
 
     try:
         known, hints = get_type_hints(base), get_type_hints(found)
-        OmegaConf.structured(found)
+        json.dumps(OmegaConf.to_container(OmegaConf.structured(found)))  # as it goes on record
     except Exception as error:  # what it is made of is code of others
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"{offer}: its schema {found.__name__} cannot be read ({said})") from error

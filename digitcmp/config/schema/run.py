@@ -157,6 +157,18 @@ class Config:
         """The seeds of the rounds: seed … seed + rounds - 1; with rounds=auto, those of the first batch."""
         return list(range(self.seed, self.seed + (self.auto.batch if isinstance(self.rounds, str) else self.rounds)))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process: keys of choices that packages offer as plain values."""
+        from digitcmp.config.made import plain  # with OmegaConf, whose import takes a while
+
+        return vars(self) | {group: plain(GROUP_SCHEMAS[group], key, getattr(self, group)) for group, key in CHOSEN_BY.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What has come from one. Raises ConfigError where a package is not there, or fails."""
+        from digitcmp.config.made import rebuilt
+
+        vars(self).update(state | {group: rebuilt(group, GROUP_SCHEMAS[group], state[group]) for group in CHOSEN_BY})
+
 
 CHOSEN_BY = {"optimizer": "algorithm", "scheduler": "shape", "augment": "kind"}  # the key that tells a group's choices apart
 # Choices of a group that bring keys of their own; a YAML file takes one with `defaults: [/schema/GROUP/NAME@_here_]`.

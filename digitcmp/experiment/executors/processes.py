@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from itertools import count
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
+from pickle import PicklingError
 
 import torch
 
+from digitcmp.errors import ConfigError
 from digitcmp.experiment.executors import server
 from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
 from digitcmp.experiment.executors.worker import Assignment, Beat, Note, Stop
@@ -50,9 +52,14 @@ class Worker:
         return True
 
     def send(self, message: Assignment | Stop) -> None:
-        """Send something. A worker that has died meanwhile is noticed when it is heard."""
-        with suppress(BrokenPipeError):
-            self.connection.send(message)
+        """Send something. A worker that has died meanwhile is noticed when it is heard. Raises ConfigError for a task with something of
+        somebody's own that cannot be sent: nothing of it is then."""
+        try:
+            with suppress(BrokenPipeError):
+                self.connection.send(message)
+        except (PicklingError, AttributeError, TypeError) as error:  # which of them it is depends on what cannot be
+            told = f"a part of one's own cannot be sent to worker processes ({error})"
+            raise ConfigError(f"engine=processes: {told}; define its class at the top of a module, or use engine=serial") from error
 
     def hear(self) -> Message | str:
         """What comes next: a sign of life, an epoch, checkpoints, the results, an error, or in words how the process ended."""

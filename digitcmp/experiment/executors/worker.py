@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from digitcmp.config.allowed import ended_by_others
-from digitcmp.errors import RunError
+from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.executors.base import Task
 from digitcmp.experiment.executors.server import wait_for_end
 from digitcmp.experiment.executors.stacked import StackedExecutor
@@ -71,8 +71,13 @@ def serve(connection: Connection, device: str, beat: float) -> None:
     threading.Thread(target=send_beats, args=(send, working, beat), daemon=True).start()
     trainer = StackedExecutor(torch.device(device), note)  # a stack of one is a round alone
     while True:
-        with ends_when_closed():
-            assigned: Assignment | Stop = connection.recv()
+        try:
+            with ends_when_closed():
+                assigned: Assignment | Stop = connection.recv()
+        except Exception as error:  # of somebody's own class, which is made anew here
+            told = f"a part of one's own cannot be made anew in a worker process ({type(error).__name__}: {error})"
+            send(ConfigError(f"engine=processes: {told}; use engine=serial"))
+            continue
         if isinstance(assigned, Stop):
             continue  # it came after the last epoch of its round
         task, on_epoch = assigned.task, reporter(send, connection, assigned.number)
