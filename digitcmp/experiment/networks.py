@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from digitcmp.config.composed import from_record
 from digitcmp.config.identity import configuration
 from digitcmp.config.schema import Config
-from digitcmp.config.taken import OTHERWISE, other_code
+from digitcmp.config.taken import OTHERWISE, other_code, plugins_of
 from digitcmp.config.targets import TARGETS
 from digitcmp.data.transforms import find_columns
-from digitcmp.errors import ConfigError, DataError, RunError
+from digitcmp.errors import ConfigError, DataError, DigitcmpError, RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.store import kept_seed, network_path
 from digitcmp.files import is_special
@@ -44,6 +44,7 @@ class TrainedNetwork(nn.Module):
         self.size: int = configuration["data"]["size"]  # of its digits, in pixels
         self.test_batch: int = configuration["test_batch"] or BATCH  # pairs at a time in its test
         self.mean, self.std = nn.Buffer(mean), nn.Buffer(std)
+        self.packages = [f"{name} {version}" for name, version in plugins_of({"model": configuration["model"]}).items()]  # of its blocks
         program, columns = make_program(networks, together=False), find_columns(configuration["columns"])
         self.predictor = make_predictor(program, len(networks), configuration["tta_shift"], columns)
         members = [MemberSeed(seed, member) for member in range(len(networks))]
@@ -58,8 +59,16 @@ class TrainedNetwork(nn.Module):
 
     def forward_normalized(self, images: Tensor, batch: int = 0) -> Outputs:
         """As `forward`, for images as a round's test pairs have them: normalised, unless data.normalize_test=false. batch: which one of the
-        test, counted from 0; it matters to model.test_dropout=true alone."""
-        comparison, digits, *_ = self.predictor(images[None], None if self.noise is None else self.noise[batch])
+        test, counted from 0; it matters to model.test_dropout=true alone. Raises RunError where a block of another package fails."""
+        try:
+            comparison, digits, *_ = self.predictor(images[None], None if self.noise is None else self.noise[batch])
+        except (DigitcmpError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            if not self.packages:
+                raise
+            whose = " and ".join(self.packages)
+            raise RunError(f"a network with blocks of {whose} cannot answer ({type(error).__name__}: {first_line(error)})") from error
         return Outputs(comparison[0], None if digits is None else digits[0])
 
     @torch.no_grad()

@@ -1,12 +1,15 @@
 """Whatever code of somebody's own raises or gives, wherever it is called: one line says what and whose it is, and never a traceback."""
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from digitcmp.config.allowed import ALLOWED
+from digitcmp.config import offered
+from digitcmp.config.allowed import ALLOWED, OWN
+from digitcmp.mistakes import cli as mistakes
 from tests.conftest import Ended
 
 Cli = Callable[..., Ended]
@@ -199,3 +202,21 @@ def test_worker_processes(name: str, train: Cli) -> None:
     ended = train(*overrides, "engine=processes", "workers=1")
     rows = Path("run/rounds.csv")
     assert re.match(f"digitcmp: {words}", ended.err.strip().splitlines()[-1]) if name in REFUSED else words in rows.read_text()
+
+
+def test_a_kept_network_that_fails(run_cli: Cli, run_main: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is asked, as its block is another one now: by a command in one line, which has warned of the other code."""
+    monkeypatch.chdir(tmp_path)
+    Path("my").mkdir()
+    Path("my/plugins.py").write_text(FILE.replace("forward = fail", "pass"))
+    monkeypatch.setenv(ALLOWED, "my/plugins.py")
+    assert run_cli(*SIZES, "data=digits", *tower("forward"), "engine=serial", "save_model=true").code == 0
+    Path("my/plugins.py").write_text(FILE)
+    offered.read.cache_clear()
+    for module in [name for name in sys.modules if name.startswith(OWN)]:
+        del sys.modules[module]
+    ended = run_main(mistakes.main, "run")
+    assert ended.code == 1
+    assert "Traceback" not in ended.err
+    told = r"a network with blocks of my/plugins.py \w+ cannot answer \(KeyError: 'k'\)"
+    assert re.search(told, ended.err), ended.err
