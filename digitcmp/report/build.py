@@ -1,7 +1,7 @@
 """All files of a report, from the folders of runs to the folder of the summary: tables, figures, and a page that needs nothing else."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from digitcmp import inert
-from digitcmp.errors import RunError
 from digitcmp.files import remove_leftovers, write_whole
 from digitcmp.report import effects, lines, manuscript, rows, swept
 from digitcmp.report.cautions import with_best_weights
@@ -30,12 +29,11 @@ MOST_CURVES = 100  # runs whose curves are drawn unasked: a few seconds
 
 @dataclass(frozen=True)
 class Report:
-    """A report that was written: its page, what it says, and a line for each table of a paper that is too wide for one, and for each run
-    whose own curves could not be written."""
+    """A report that was written: its page, what it says, and a line for each table of a paper that is too wide for one."""
 
     path: Path
     study: Study
-    of_files: Sequence[str] = ()
+    wide: Sequence[str] = ()
 
 
 def make_report(
@@ -67,21 +65,12 @@ def make_report(
     for picture in pictures.values():
         for kind, content in picture.files.items():
             write_whole(target / f"{picture.name}.{kind}", content)
-    written = write_whole(target / "report.html", page(results, pictures, target))
+    report = Report(write_whole(target / "report.html", page(results, pictures, target)), results, manuscript.told_wide(texts))
     directories = [Path(directory) for directory in results.sweep.runs["directory"]]
-    undrawn = list(curves_beside(directories)) if len(directories) <= MOST_CURVES else []
-    return Report(written, results, [*manuscript.told_wide(texts), *undrawn])
-
-
-def curves_beside(directories: Sequence[Path]) -> Iterator[str]:
-    """Draw the curves of runs that have none, or outdated ones; a line for each that cannot be written, as on a full disk: the report,
-    which may be elsewhere, is none the worse for it."""
-    for directory in directories:
-        if os.access(directory, os.W_OK):  # a folder that others may only read has the curves that it has
-            try:
-                draw_outdated([directory])
-            except RunError as error:
-                yield str(error)
+    if len(directories) <= MOST_CURVES:
+        # a folder that others may only read has the curves that it has
+        draw_outdated(directory for directory in directories if os.access(directory, os.W_OK))
+    return report
 
 
 def live_page(folders: Sequence[Path], baseline: str | None, metric: Metric, names: Names, different_data: bool, version: int) -> str:

@@ -49,7 +49,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
         where.print("\n" + line(verdict_heading(results.verdicts)), markup=False, highlight=False)
         gone["verdicts.md"] = print_table(results.verdicts, verdict_columns(results.verdicts), VERDICTS_SPARE, where)
     where.print()
-    print_warnings([*results.warnings, *report.of_files], where)
+    print_warnings([*results.warnings, *report.wide], where)
     typed = commands(results.sweep.runs)
     for folder, command in typed[:MOST_COMMANDS]:
         say(where, command, "command ")

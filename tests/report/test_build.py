@@ -6,22 +6,18 @@ import re
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
-from io import StringIO
 from pathlib import Path
-from typing import cast
 from urllib.parse import unquote
 
 import pytest
 
 from digitcmp.errors import RunError
-from digitcmp.report import build, curves
+from digitcmp.report import build
 from digitcmp.report import cli as command
 from digitcmp.report.build import make_report, tables
 from digitcmp.report.metrics import METRICS, Metric
 from digitcmp.report.study import study
 from digitcmp.report.tables import typeset
-from digitcmp.report.terminal import print_report
-from digitcmp.terminal import Terminal
 from tests.report.made import configuration, write_run
 
 FIGURES = ("curves", "distribution", "differences", "swept", "distances")
@@ -260,27 +256,6 @@ def test_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
         make_report([tmp_path])
     assert page.read_bytes() == before
     assert not list(page.parent.glob(".*"))
-
-
-def test_a_full_disk_of_runs_is_no_fault_of_a_report_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is written and shown, and says whose curves are missing."""
-    write_sweep(tmp_path / "s")
-    (run, *_) = sorted(path.parent for path in (tmp_path / "s").glob("*/run.json"))
-    whole = curves.write_whole
-
-    def full(path: Path, content: bytes) -> Path:
-        if path.parent == run:
-            raise RunError(f"cannot write {path}: No space left on device; what was written before is kept")
-        return whole(path, content)
-
-    monkeypatch.setattr(curves, "write_whole", full)
-    report = make_report([tmp_path / "s"], out=tmp_path / "out")
-    assert report.path.is_file()
-    assert list(report.of_files) == [f"cannot write {run / 'curves.png'}: No space left on device; what was written before is kept"]
-    assert len(list((tmp_path / "s").glob("*/curves.png"))) == len(list((tmp_path / "s").glob("*/run.json"))) - 1
-    shown = Terminal(file=StringIO(), width=300)
-    print_report(report, shown)
-    assert f"warning: {report.of_files[0]}" in cast(StringIO, shown.file).getvalue()
 
 
 @pytest.mark.parametrize("key", ["platform", "parameters", "resumed", "jobs", "engine", "command", "data_root"])
