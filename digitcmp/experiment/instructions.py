@@ -30,12 +30,12 @@ def limit(recorded: Iterable[object]) -> str:
     """Have this process, and those that it starts, compute with the instructions that all of these records were made with, where this
     processor has newer ones; returns them, or nothing where nothing is limited: also where torch is there already, which reads the
     variables when it is imported, or one of them was set by somebody else. recorded: as `used` says it."""
-    kinds = set(recorded)
-    wanted = LIMITS.get(str(kinds.pop())) if len(kinds) == 1 else None
-    if wanted is None or "torch" in sys.modules or any(os.environ.get(name) for name in VARIABLES) or not has(NEWER):
+    kinds = set(map(str, recorded))
+    kind = kinds.pop() if len(kinds) == 1 else ""
+    if kind not in LIMITS or "torch" in sys.modules or any(os.environ.get(name) for name in VARIABLES) or not has(NEWER):
         return ""
-    os.environ.update(wanted)
-    return next(name for name, variables in LIMITS.items() if variables is wanted)
+    os.environ.update(LIMITS[kind])
+    return kind
 
 
 def has(flag: str) -> bool:

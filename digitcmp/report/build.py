@@ -18,7 +18,7 @@ from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.origins import summary_of
 from digitcmp.report.page.html import CHARTS, page, plain_note
 from digitcmp.report.page.pictures import Picture
-from digitcmp.report.places import check_apart
+from digitcmp.report.places import check_report_folder
 from digitcmp.report.renaming import Names
 from digitcmp.report.study import Study, study
 from digitcmp.report.tables import comparison_columns, show, table_columns, to_csv, to_latex, to_markdown
@@ -54,7 +54,7 @@ def make_report(
     metric, for an `out` among the runs, and when nothing can be written.
     """
     if out is not None:
-        check_apart("--out", out, [Path(folder) for folder in folders], summaries=True)
+        check_report_folder("--out", out, [Path(folder) for folder in folders], summaries=True)
     results = study(folders, baseline, metric, names, different_data)
     texts = tables(results, manuscript_columns)  # first: nothing is written where there is no such column
     target = out or summary_of(folders, metric)

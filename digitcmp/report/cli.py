@@ -116,14 +116,14 @@ def print_runs(arguments: argparse.Namespace, metric: Metric) -> None:
     from digitcmp.report.frames import read_sweep
     from digitcmp.report.listing import print_list, runs_listed, write_list
     from digitcmp.report.origins import summary_of
-    from digitcmp.report.places import check_apart
+    from digitcmp.report.places import check_report_folder
 
     if arguments.publish:
         raise RunError(f"--publish {arguments.publish}: these runs were not begun together; add --compare to publish them all the same")
     sweep = read_sweep(arguments.folders, columns=(), for_report=True, distinct=False)  # a list is of runs
     frame = runs_listed(sweep, metric)
     if arguments.out:
-        check_apart("--out", arguments.out, arguments.folders, summaries=True)
+        check_report_folder("--out", arguments.out, arguments.folders, summaries=True)
     print_list(sweep, frame, metric, write_list(frame, metric, arguments.out or summary_of(arguments.folders, TEST_ACCURACY)))
 
 

@@ -11,7 +11,7 @@ SUMMARY = "summary"  # where no runs are looked for: a report may be there in an
 SWEEPS = (FILE, planned.FILE)  # one of them is in the folder of each sweep and search
 
 
-def check_apart(option: str, target: Path, folders: Sequence[Path], summaries: bool = False) -> None:
+def check_report_folder(option: str, target: Path, folders: Sequence[Path], summaries: bool = False) -> None:
     """Raise RunError for a target, given by this option, that is the folder of a run or of a sweep, lies in that of a run, or is one of the
     folders that are reported on. summaries: whether it is for a summary alone, which may lie in summary/ of a run, too; else it is for runs
     that are read from there, and lies neither in nor around those folders."""

@@ -13,7 +13,7 @@ from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
 from digitcmp.report.build import Report, drawings, tables
 from digitcmp.report.manuscript import told_wide
-from digitcmp.report.places import check_apart
+from digitcmp.report.places import check_report_folder
 from digitcmp.report.rendering import render
 from digitcmp.report.study import Study
 from digitcmp.report.verdicts import plan_paths
@@ -47,7 +47,7 @@ def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_co
 
 def check_target(target: Path, folders: Sequence[Path], runs: set[str]) -> None:
     """Raise RunError where something else than these runs would be in the target, or they would be found twice."""
-    check_apart("--publish", target, folders)
+    check_report_folder("--publish", target, folders)
     there = {path.parent.relative_to(target / FOLDER).as_posix() for path in (target / FOLDER).rglob("run.json")}
     if others := sorted(there - runs):
         raise RunError(f"--publish {target}: its {FOLDER}/ holds other runs ({some(others)}); remove them, or choose another folder")

@@ -83,9 +83,7 @@ def study(
     keys, measured_on = pairs_of(metric.column)
     apart = [] if different_data else on_other_pairs(known, base, keys)
     unmeasured = list(table.loc[lacking, "label"])  # no digit head, no validation pairs
-    if base in unmeasured:
-        there = ", ".join(repr(str(label)) for label in table.loc[~lacking, "label"])
-        raise RunError(f"baseline {base!r}: it has no {metric.title} on record, with which to compare others; choose one of {there}")
+    check_measured(base, [str(label) for label in table.loc[~lacking, "label"]], metric)
     left_out = {*apart, *unmeasured}  # whose failed rounds would else be pairs
     comparisons = without_tests(compare(rounds[~rounds["label"].isin(left_out)], base, metric, left_out), shared)
     distances = labelled(sweep.distances if metric.on_pairs else sweep.distances[:0], sweep, known)
@@ -176,6 +174,13 @@ def choose_baseline(plans: Sequence[Plan], sweep: Sweep, known: pd.DataFrame, la
     there = set(known.loc[~lacking, "configuration_hash"])
     asked = [*(plan.baseline for plan in plans[:1]), *sweep.runs["configuration_hash"]]
     return find_baseline(known, next(name for name in asked if name in there))
+
+
+def check_measured(baseline: str, measured: Sequence[str], metric: Metric) -> None:
+    """Raise RunError for a baseline without the metric. measured: the labels of those that have it."""
+    if baseline not in measured:
+        there = ", ".join(map(repr, measured))
+        raise RunError(f"baseline {baseline!r}: it has no {metric.title} on record, with which to compare others; choose one of {there}")
 
 
 def on_other_pairs(known: pd.DataFrame, baseline: str, keys: Sequence[str]) -> list[str]:

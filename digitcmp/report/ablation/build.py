@@ -13,7 +13,7 @@ from digitcmp.report.build import document
 from digitcmp.report.cautions import with_best_weights
 from digitcmp.report.methods import about_differences, about_pool, about_table
 from digitcmp.report.metrics import NONE, TEST_ACCURACY
-from digitcmp.report.places import SUMMARY, check_apart
+from digitcmp.report.places import SUMMARY, check_report_folder
 from digitcmp.report.rendering import files
 from digitcmp.report.tables import Column, number, p_value, percent, show, table_columns, to_csv, to_markdown
 from digitcmp.report.terminal import print_gone, print_table, print_warnings
@@ -34,7 +34,7 @@ def write_ladder(folder: Path, out: Path | None = None) -> tuple[Ladder, Path]:
     Raises RunError as `read_ladder` does, for an `out` among the runs, and when nothing can be written.
     """
     if out is not None:
-        check_apart("--out", out, [folder], summaries=True)
+        check_report_folder("--out", out, [folder], summaries=True)
     results, target = read_ladder(folder), out or folder / SUMMARY
     remove_leftovers(target)
     write_whole(target / "ladder.csv", to_csv(results.table, columns(False)))
