@@ -177,10 +177,13 @@ def along(key: str, names: list[str]) -> str:
 
 
 def enlarged(ends: pd.DataFrame) -> tuple[float, float] | None:
-    """Where an axis ends on which the half of these intervals that is nearest to zero can be seen; None where it can on one that has all.
+    """Where an axis ends on which the half of these intervals that is nearest to zero can be seen; None where it can on one that has all, and
+    where there is no interval.
 
     ends: mean, low and high; NaN where there is none.
     """
+    if (ends := ends.dropna()).empty:
+        return None
     values, reach = ends.to_numpy(dtype="float64"), ends.abs().max(axis=1)
     near = values[(reach <= reach.median()).to_numpy()]
     whole, part = (np.append(one[np.isfinite(one)], 0.0) for one in (values, near))

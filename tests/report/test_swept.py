@@ -155,6 +155,9 @@ def test_what_is_too_small_to_be_seen_is_enlarged() -> None:
     assert enlarged(spans((-np.inf, np.inf), (-np.inf, 3), (2, 5))) is None
     assert enlarged(spans((np.nan, np.nan), (np.nan, np.nan))) is None
     assert enlarged(spans((0, 0), (0, 0))) is None
+    points = spans((20, 20), (0.2, 0.2), (0.4, 0.4), (9, 9))
+    assert enlarged(points) is not None
+    assert enlarged(points.assign(low=np.nan, high=np.nan)) is None
     rounds, curve = two_lines()
     found = line_differences(rounds, curve, "net1 500").assign(difference_low=[-0.4, 0.001, -0.002], difference_high=[0.3, 0.03, 0.01])
     figure = draw_differences(found)
