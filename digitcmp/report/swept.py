@@ -177,8 +177,8 @@ def along(key: str, names: list[str]) -> str:
 
 
 def enlarged(ends: pd.DataFrame) -> tuple[float, float] | None:
-    """Where an axis ends on which the half of these intervals that is nearest to zero can be seen; None where it can on one that has all, and
-    where there is no interval.
+    """Where an axis ends on which the half of these intervals that is nearest to zero can be seen; None where it can on one that has all,
+    and where there is no interval.
 
     ends: mean, low and high; NaN where there is none.
     """
