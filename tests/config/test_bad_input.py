@@ -154,7 +154,7 @@ ALONE: dict[str, tuple[list[str], str]] = {
         "max_batch_size=0: must be a whole number, at least 1",
     ),
     "no key": (["=3"], "=3: "),
-    "no folder": (["hydra.searchpath=[/nowhere]"], "hydra.searchpath: there is no folder /nowhere"),
+    "no folder": (["hydra.searchpath=[/proc/nowhere]"], "hydra.searchpath: there is no folder /proc/nowhere"),
     "itself": (["seed=${seed}"], "Recursive interpolation detected"),
     "no cluster": (["ray.cpus=2"], "ray.cpus=2: this is for engine=ray; add it, or leave this out"),
     "no cluster for a sweep": (["--multirun", "engine=serial,processes", "ray.gpus=1"], "ray.gpus=1: this is for engine=ray"),

@@ -207,7 +207,7 @@ def test_a_system_that_is_short_of_everything(tmp_path: Path) -> None:
     script = f"""
         mkdir {"x" * 200}; export TMPDIR="$PWD/{"x" * 200}"; unset HOME XDG_CACHE_HOME; ulimit -n 16
         for name in selectors socket torch random; do echo 1/0 >$name.py; done
-        "$@" hydra.run.dir=one && rmdir "$TMPDIR" && TMPDIR=/nowhere "$@" hydra.run.dir=one rounds=4
+        "$@" hydra.run.dir=one && rmdir "$TMPDIR" && TMPDIR=/proc/nowhere "$@" hydra.run.dir=one rounds=4
     """
     command = [sys.executable, "-m", "digitcmp", *TINY]
     done = subprocess.run(["bash", "-c", script, "bash", *command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)

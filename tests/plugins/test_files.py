@@ -76,7 +76,7 @@ def test_what_is_neither_a_module_nor_a_file(text: str, run_cli: Cli, tmp_path: 
 BROKEN = {
     "syntax": (b"def\n", "cannot be imported (SyntaxError: invalid syntax (plugins.py, line 1))"),
     "not UTF-8": (b"x = '\xff'\n", "cannot be imported (SyntaxError: (unicode error) 'utf-8' codec can't decode byte 0xff"),
-    "NUL": (b"x = '\0'\n", "cannot be imported (SyntaxError: source code string cannot contain null bytes"),
+    "NUL": (b"x = '\0'\n", "Error: source code string cannot contain null bytes)"),
     "exit": (b"import sys\nsys.exit()\n", "cannot be imported (SystemExit: )"),
     "exit code": (b"raise SystemExit(3)\n", "cannot be imported (SystemExit: 3)"),
     "stranger": (b"class Own(BaseException): pass\nraise Own('a\\nb\\x1b[31m')\n", "cannot be imported (Own: a)"),

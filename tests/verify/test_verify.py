@@ -358,7 +358,7 @@ def no_data(run: Path) -> None:
 def data_gone(run: Path) -> None:
     """The data set is not where it was."""
     change_configuration(run, lambda configuration: configuration["data"].update(source="npz"))
-    change_about(run, data_root="/nowhere/mine.npz")
+    change_about(run, data_root="/proc/nowhere/mine.npz")
 
 
 def bad_engine(run: Path) -> None:
@@ -376,7 +376,7 @@ UNTRAINABLE: dict[Change, str] = {
     other_schema: f"{CANNOT} (model.depth: Key 'depth' not in 'ModelConfig'); use the one that made it",
     other_choice: f"{CANNOT} (columns[0]=outline: choose one of plain, moments)",
     no_data: "data.source=letters",
-    data_gone: "/nowhere/mine.npz, the data that this run was trained on, is not there any more; say where it is now with --root",
+    data_gone: "/proc/nowhere/mine.npz, the data that this run was trained on, is not there any more; say where it is now with --root",
     bad_engine: f"{CANNOT} (engine=abacus: choose one of auto, serial, processes, stacked, ray)",
 }
 
