@@ -9,6 +9,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from digitcmp.config.registry import Registry, thing
+from digitcmp.config.schema import OptimizerConfig
 from digitcmp.errors import ConfigError
+from digitcmp.promises import NEAR
 from digitcmp.train.program import Program
 
 Shape = Callable[[float], float]
@@ -28,6 +31,7 @@ Follower = Callable[[Sequence[float]], float]
 # Those that work element by element and so treat stacked rounds as independent; LBFGS or Adafactor look at whole tensors.
 FUSED = ("SGD", "Adam", "AdamW", "Adagrad")  # all parameters in one kernel: a quarter of the time of a step per parameter
 ALGORITHMS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax")
+ROUNDS, STEPS, TRIED = 3, 3, ((4, 5), (6,), (2, 3, 3, 3))  # an algorithm of others is tried with: dense weights, biases, a convolution
 OPTIMIZERS = Registry[type[Optimizer]]("optimizers", {name: getattr(torch.optim, name) for name in ALGORITHMS}, thing)
 
 
@@ -72,6 +76,49 @@ def make_optimizer(
         return uncompiled(found)(groups, lr=lr, **means, **options)  # type: ignore[call-arg]
     except TypeError as error:
         raise ConfigError(f"optimizer.algorithm={algorithm}: {error}") from error
+
+
+def own_options(optimizer: OptimizerConfig) -> dict[str, Any]:
+    """The keys that are the algorithm's own."""
+    ours = ("algorithm", "lr", "comparator_lr", "groups", "clip")
+    return {name: value for name, value in asdict(optimizer).items() if name not in ours}
+
+
+def check_stackable(optimizer: OptimizerConfig) -> None:
+    """Raise ConfigError where an algorithm of others steps rounds that are stacked otherwise than each by itself: they would learn from
+    each other's gradients."""
+    name = optimizer.algorithm
+    package = OPTIMIZERS.package_of(name)
+    if package is None:
+        return
+    algorithm = uncompiled(find_algorithm(name))
+    if not works_by_element(lambda parameters: algorithm(parameters, lr=optimizer.lr, **own_options(optimizer))):  # type: ignore[call-arg]
+        raise ConfigError(
+            f"engine=stacked: optimizer.algorithm={name} of {package} steps a round otherwise beside others than by itself; let it work "
+            "element by element (no norms or means of tensors, nothing random), or use engine=serial or engine=processes"
+        )
+
+
+def works_by_element(make: Callable[[list[Tensor]], Optimizer]) -> bool:
+    """Whether the optimiser that this makes of parameters steps each of several rounds as if it were alone."""
+    random = torch.Generator().manual_seed(0)
+
+    def drawn() -> list[Tensor]:
+        return [torch.randn(ROUNDS, *shape, generator=random) for shape in TRIED]
+
+    def stepped(weights: list[Tensor], steps: list[list[Tensor]]) -> list[Tensor]:
+        parameters: list[Tensor] = [torch.nn.Parameter(tensor.clone()) for tensor in weights]
+        optimizer = make(parameters)
+        for gradients in steps:
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient.clone()
+            optimizer.step()
+        return [parameter.detach() for parameter in parameters]
+
+    weights, steps = drawn(), [drawn() for _ in range(STEPS)]
+    beside = stepped(weights, steps)
+    alone = [stepped([one[index] for one in weights], [[one[index] for one in step] for step in steps]) for index in range(ROUNDS)]
+    return all(torch.allclose(beside[n], torch.stack([own[n] for own in alone]), equal_nan=True, **NEAR) for n in range(len(TRIED)))
 
 
 def on_device(algorithm: type[Optimizer], name: str, device: torch.device) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from digitcmp.model.network import PairNetwork, build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.evaluate import Scores, by_distance, confusion
 from digitcmp.train.loop import Training, TrainSpec
-from digitcmp.train.optimizer import find_algorithm, make_follower, make_optimizer, make_shape
+from digitcmp.train.optimizer import find_algorithm, make_follower, make_optimizer, make_shape, own_options
 from digitcmp.train.program import Program, StackedProgram, make_program, snapshot
 from digitcmp.train.progress import OnCheckpoint, OnEpoch, RoundProgress, read
 from digitcmp.train.results import Checkpoint, ConfusionRow, DistanceRow, EpochRow, RoundResult, RoundRow
@@ -190,16 +190,15 @@ def round_pairs(data: DataConfig, seed: int, device: torch.device = CPU) -> Roun
 
 def train_spec(config: Config) -> TrainSpec:
     """How the configuration trains, with the functions that it names. Raises ConfigError for one that is unknown."""
-    data, options, shape, augment = config.data, asdict(config.optimizer), asdict(config.scheduler), asdict(config.augment)
-    algorithm, lr, comparator_lr, apart = (options.pop(name) for name in ("algorithm", "lr", "comparator_lr", "groups"))
-    del options["clip"]  # the training's own
-    find_algorithm(algorithm)
+    data, optimizer, shape, augment = config.data, config.optimizer, asdict(config.scheduler), asdict(config.augment)
+    options, apart = own_options(optimizer), [asdict(group) for group in optimizer.groups]
+    find_algorithm(optimizer.algorithm)
     name = shape.pop("shape")
     return TrainSpec(
         config=config,
         columns=find_columns(config.columns),
         sampler=PairSampler(data.target, data.shuffle, data.repair, data.swap, make_augmentation(augment.pop("kind"), augment)),
-        optimizer=lambda program: make_optimizer(program, algorithm, lr, comparator_lr, options, apart),
+        optimizer=lambda program: make_optimizer(program, optimizer.algorithm, optimizer.lr, optimizer.comparator_lr, options, apart),
         shape=make_shape(name, shape),
         follower=make_follower(name, shape),
     )

@@ -72,6 +72,15 @@ class Constructed(torch.optim.SGD):
     __init__ = fail
 class Stepping(torch.optim.SGD):
     step = fail
+class Leaving(torch.optim.SGD):
+    def step(self, closure=None):
+        sys.exit()
+class Coupled(torch.optim.SGD):
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for one in group["params"]:
+                one.grad /= one.grad.norm() + 1
+        super().step()
 @dataclass
 class First(OptimizerConfig):
     algorithm: str = key("constructed", help="x")
@@ -79,7 +88,16 @@ class First(OptimizerConfig):
 @dataclass
 class Second(First):
     algorithm: str = key("stepping", help="x")
-optimizers = {"constructed": Component(Constructed, First), "stepping": Component(Stepping, Second)}
+@dataclass
+class Third(First):
+    algorithm: str = key("leaving", help="x")
+@dataclass
+class Fourth(First):
+    algorithm: str = key("coupled", help="x")
+optimizers = {
+    "constructed": Component(Constructed, First), "stepping": Component(Stepping, Second), "leaving": Component(Leaving, Third),
+    "coupled": Component(Coupled, Fourth),
+}
 
 @dataclass
 class Shape(SchedulerConfig):
@@ -87,7 +105,13 @@ class Shape(SchedulerConfig):
 @dataclass
 class Nothing(SchedulerConfig):
     shape: str = key("nothing", help="x")
-schedules = {"raises": Component(fail, Shape), "nothing": Component(lambda progress: None, Nothing)}
+@dataclass
+class Leaves(SchedulerConfig):
+    shape: str = key("leaves", help="x")
+schedules = {
+    "raises": Component(fail, Shape), "nothing": Component(lambda progress: None, Nothing),
+    "leaves": Component(lambda progress: sys.exit(), Leaves),
+}
 
 def source(change):
     def found(root):
@@ -130,6 +154,8 @@ REFUSED: dict[str, tuple[list[str], str]] = {  # before anything is trained, or 
         "data.source=nothing, data.root=None: it gives a NoneType; it is to give a digitcmp",
     ),
     "block, leaves": (tower("leaves"), r"a part that is not digitcmp's own has ended the program \(sys.exit in forward of my/plugins.py\)"),
+    "optimizer, leaves": (["optimizer=leaving"], r"a part that is not digitcmp's own has ended the program \(sys.exit in step of "),
+    "schedule, leaves": (["scheduler=leaves"], r"a part that is not digitcmp's own has ended the program \(sys.exit in <lambda> of "),
     "data, leaves": (["data=leaves"], r"a part that is not digitcmp's own has ended the program \(sys.exit in <lambda> of "),
     "data, raises": (["data=raises"], r"data.source=raises, data.root=None: cannot be read \(KeyError: 'k'\)"),
     "data, splits": (["data=splits"], "data.source=splits.*: its train is a tuple; it must be a digitcmp.data.sources.Split"),
@@ -150,7 +176,7 @@ FAILED: dict[str, tuple[list[str], str]] = {  # each round by itself, which is o
     "schedule": (["scheduler=raises"], "KeyError: 'k'"),
     "schedule, none": (["scheduler=nothing"], "TypeError: "),
 }
-UNSTACKABLE = {"block, begun", "block, forward", "loss"}  # which is seen before a stack is trained
+UNSTACKABLE = {"block, begun", "block, forward", "loss", "optimizer, made", "optimizer, step"}  # which is seen before a stack is trained
 SIZES = ("data.train_pairs=40", "data.test_pairs=40", "batch_size=20", "epochs=1", "rounds=2", "hydra.run.dir=run")
 
 
@@ -195,7 +221,16 @@ def test_failed(name: str, engine: str, train: Cli) -> None:
     assert all(",failed," in row and words in row for row in rows)
 
 
-@pytest.mark.parametrize("name", ["block, made", "block, forward", "block, leaves", "augmentation", "loss, none"])
+def test_an_optimizer_that_couples_rounds(train: Cli) -> None:
+    """Stacked rounds would learn from each other: it is refused there, by name."""
+    told = train("optimizer=coupled", "engine=stacked").err.strip().splitlines()[-1]
+    assert re.match(r"digitcmp: engine=stacked: optimizer.algorithm=coupled of my/plugins.py \w+ steps a round otherwise beside", told)
+
+
+IN_WORKERS = ["block, made", "block, forward", "block, leaves", "optimizer, leaves", "schedule, leaves", "augmentation", "loss, none"]
+
+
+@pytest.mark.parametrize("name", IN_WORKERS)
 def test_worker_processes(name: str, train: Cli) -> None:
     """What comes back from them is the same."""
     overrides, words = {**REFUSED, **FAILED}[name]

@@ -8,6 +8,7 @@ from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.model.network import build
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.losses import extras_of, total_loss
+from digitcmp.train.optimizer import check_stackable
 from digitcmp.train.program import StackedProgram
 
 SHARE = 0.8  # of a GPU's free memory is used
@@ -42,7 +43,7 @@ def round_memory(config: Config) -> int:
     """Bytes that one round of a stack takes while it trains: what a step keeps for the backward pass is added up, and the backward pass
     takes about as much again.
 
-    Raises ConfigError when the network cannot be stacked.
+    Raises ConfigError when the network cannot be stacked, or an optimiser of others.
     """
     data = config.data
     try:
@@ -50,6 +51,7 @@ def round_memory(config: Config) -> int:
         program = StackedProgram(networks)
         program.train(True)
         saved = saved_for(config, program, config.batch_size)
+        check_stackable(config.optimizer)
     except DigitcmpError:
         raise
     except Exception as error:  # a block or a loss of others may raise anything
