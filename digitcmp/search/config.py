@@ -25,6 +25,7 @@ INSTEAD = {
 }
 WARMUP = "epochs at the beginning of each round in which nothing is pruned"
 MOST_FINALISTS = 1000
+MOST_TRIALS = 100_000  # more than a sampler that models them can take in
 RESOURCE = "epochs, counted over the rounds, before the first look"
 TARGET = "digitcmp.plugins.sweeper.DigitcmpOptunaSweeper"
 
@@ -146,7 +147,9 @@ class SearchConfig:
     storage: str | None = key(
         None, text="url", help="sqlite:///FILE, journal:///FILE, postgresql://USER:PASSWORD@HOST/NAME; null: study.db in the sweep's folder"
     )
-    n_trials: int = key(20, at_least=1, help="complete and pruned trials in all, those of earlier and other processes included")
+    n_trials: int = key(
+        20, at_least=1, at_most=MOST_TRIALS, help="complete and pruned trials in all, those of earlier and other processes included"
+    )
     timeout: float | None = key(None, above=0, help="seconds after which no trial is begun; those that are running finish")
     max_failed: int | None = key(None, at_least=1, help="the search gives up after so many failed trials; null: n_trials")
     n_jobs: int = key(

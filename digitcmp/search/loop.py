@@ -123,7 +123,9 @@ class Search(Callback):
         ending: Ending = "failed" if reason else "pruned" if value is None else "complete"
         on_record = sum(record.row.epochs for record in self.finished(number))  # all of a complete trial, whoever has trained them
         epochs = on_record if ending == "complete" else running.epochs
-        if not self.shared.end(running.trial.number, ending, value, epochs, reason, self.notes(number, running)):
+        notes = self.notes(number, running)
+        reached = notes["mean"] if ending == "pruned" and self.spec.trial.by_round else value  # its last report is of one round
+        if not self.shared.end(running.trial.number, ending, reached, epochs, reason, notes):
             self.console.print(f"{self.spec.noun} {number}: another process has taken it over")
             return
         words = f"pruned after {counted(running.epochs, 'epoch')}" if value is None else f"validation accuracy {value:.2%}"

@@ -54,7 +54,7 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
     console, whole = Terminal(), spec
     if whole.base.preview:
         spec = few_of(whole)
-        settings = spec.settings
+    settings = spec.settings
     away = launcher if isinstance(launcher, SlurmLauncher) else None
     if spec.base.dry_run:
         show_space(spec, console, away)
@@ -130,6 +130,11 @@ def conclude(
     reason = failed[-1].user_attrs.get("reason", "for a reason that is not on record") if failed else ""
     if not counts.complete and failed:
         raise SearchError(f"failed: all of {counted(len(failed), 'trial')}, so there is no best one: {reason}")
+    if not counts.complete and counts.pruned >= settings.n_trials:
+        raise SearchError(
+            f"all of {counted(counts.pruned, 'trial')} were pruned, so there is no best one; the same command goes on with "
+            f"hydra.sweeper.n_trials={2 * counts.pruned} and hydra.sweeper.pruner=none"
+        )
     if not counts.complete:
         raise SearchError("no trial is complete yet, so there is no best one; the same command goes on")
     command = shlex.join(["python", "-m", "digitcmp", *map(without_passwords, sys.argv[1:])])

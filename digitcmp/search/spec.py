@@ -1,7 +1,7 @@
 """What all trials of a search share, found out before the first one: that everything composes, and what is the same in each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -74,6 +74,8 @@ def make_spec(settings: SearchConfig, space: Space, context: HydraContext, confi
     for point in settings.enqueue:
         space.check_point(point)
     start = space.complete(settings.enqueue[0] if settings.enqueue else {})
+    if settings.enqueue:  # the first one is tried as it is compared; what others leave out is the sampler's
+        settings = replace(settings, enqueue=[start, *settings.enqueue[1:]])
     compose = partial(context.config_loader.load_sweep_config, config)
     composed = compose([*space.overrides(start), "test=false"])
     check_validated(unchecked(composed))

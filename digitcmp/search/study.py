@@ -146,7 +146,8 @@ class SharedStudy:
     ) -> bool:
         """Put on record how a trial of this process ended; False when another process has taken it over meanwhile.
 
-        epochs: how many were trained, over all rounds; reason: why it failed; notes: other attributes.
+        value: the objective; of a pruned trial what it has reached, where that is not what was reported last, which Optuna takes. epochs:
+        how many were trained, over all rounds; reason: why it failed; notes: other attributes.
         """
         trial_id = self.held[number]
         with self.storage.lock():
@@ -158,6 +159,9 @@ class SharedStudy:
             for name, said in told.items():
                 if said not in (None, ""):
                     self.storage.backend.set_trial_user_attr(trial_id, name, said)
+            if ending == "pruned" and value is not None:
+                self.storage.backend.set_trial_intermediate_value(trial_id, max(trial.intermediate_values, default=-1) + 1, value)
+                value = None
             state = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[ending]
             self.study.tell(number, value, state=state)
         del self.held[number]  # not before: an interrupt in between releases it
@@ -178,7 +182,8 @@ def open_study(
 ) -> Study:
     """The study of this name, made if there is none. identity: its space, configuration, seeds and steps (`SearchSpec.identity`).
 
-    Raises SearchError when it has another direction or identity, or was not made by this sweeper.
+    Raises SearchError when it has another direction or identity, several objectives, or was not made by this sweeper: nothing is written
+    to it then.
     """
     wanted = json.loads(json.dumps(identity))  # as it is read back
     with storage.lock():
@@ -190,12 +195,11 @@ def open_study(
             sampler=sampler,
             pruner=pruner,
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # of naming what is measured, since 2023
-            study.set_metric_names([METRIC])
         where, advice = f"the study {name} in {storage.name}", "choose another hydra.sweep.dir"
         if settings.study_name:
             advice = "choose another hydra.sweeper.study_name, and another hydra.sweep.dir where that is given"
+        if len(study.directions) > 1:
+            raise SearchError(f"{where} has {len(study.directions)} objectives; {advice}")
         if (direction := study.direction.name.lower()) != settings.direction:
             raise SearchError(f"hydra.sweeper.direction={settings.direction}: {where} is to {direction}; {advice}")
         if IDENTITY not in (known := study.user_attrs):
@@ -206,6 +210,9 @@ def open_study(
             kind = next(kind for kind in OTHER if before.get(kind) != wanted[kind])
             was, is_ = (part[kind] if isinstance(part[kind], dict) else {kind: part[kind]} for part in (before, wanted))
             raise SearchError(f"{where} has {OTHER[kind]} ({differences(was, is_)}); {advice}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # of naming what is measured, since 2023
+            study.set_metric_names([METRIC])
         for point in settings.enqueue:
             study.enqueue_trial(point, skip_if_exists=True)
     return study

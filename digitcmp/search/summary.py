@@ -82,7 +82,7 @@ def trials(study: Study, steps: int) -> pd.DataFrame:
     """One row a trial: COLUMNS, then the parameters under their names. steps: the epochs of a complete trial, over all rounds, where
     that is not on record.
 
-    state: complete, pruned, failed, running, waiting. value: the objective; of a pruned trial, its last intermediate value.
+    state: complete, pruned, failed, running, waiting. value: the objective; of a pruned trial, the mean of its rounds so far.
     best: the best objective of the complete trials so far. seconds: from its last beginning to its end (`seconds`).
     """
     rows = [

@@ -27,6 +27,7 @@ from digitcmp.config.identity import differences
 from digitcmp.errors import SearchError
 from digitcmp.experiment.about import read_about
 from digitcmp.files import shipped
+from digitcmp.report.frames import load_rounds
 from digitcmp.runs.status import read_status
 from digitcmp.search.best import where_it_is
 from digitcmp.search.search import check_folder
@@ -256,6 +257,50 @@ def test_when_all_trials_fail_there_is_no_best(run_cli: Cli) -> None:
     assert not Path("out/best.yaml").exists()
 
 
+def test_when_all_trials_are_pruned_there_is_no_best(run_cli: Cli) -> None:
+    """It says so, and with what the same command goes on; it does."""
+    halving = ["hydra.sweeper.pruner=successive_halving", "hydra.sweeper.pruners.successive_halving.min_resource=1"]
+    search = [*OURS, SPACE, *halving, "hydra.sweeper.pruners.successive_halving.bootstrap_count=9", "report=false"]
+    ended = run_cli(*search, few(2))
+    assert ended.code == 1
+    told = re.fullmatch(
+        "digitcmp: all of 2 trials were pruned, so there is no best one; the same command goes on with (.*) and (.*)",
+        ended.err.splitlines()[-1],
+    )
+    assert told, ended.err
+    assert states() == ["PRUNED", "PRUNED"]
+    assert run_cli(*search, *told.groups()).code == 0
+    assert states() == ["PRUNED", "PRUNED", "COMPLETE", "COMPLETE"]
+
+
+def test_what_wilcoxon_prunes_is_listed_with_the_mean_of_its_rounds(run_cli: Cli) -> None:
+    """Not with its last round alone, which is what Optuna was told last."""
+    wilcoxon = ["hydra.sweeper.pruner=wilcoxon", "hydra.sweeper.pruners.wilcoxon.p_threshold=1", "hydra.sweeper.seed=2"]
+    more = ["rounds=4", "report=false", "hydra.sweeper.enqueue=[{optimizer.lr:0.05},{optimizer.lr:0.001}]"]
+    assert run_cli(*OURS, "optimizer=sgd", "optimizer.lr=interval(0.0001,0.1)", *wilcoxon, *more, few(5)).code == 0
+    table = pd.read_csv("out/summary/trials.csv")
+    pruned = table[table["state"] == "pruned"]
+    assert len(pruned) > 0
+    on_record = {number: load_rounds(Path(f"out/trial_{number:04d}"))["val_accuracy"] for number in pruned["trial"]}
+    assert all(len(values.dropna()) >= 2 for values in on_record.values())
+    assert pruned["value"].tolist() == pytest.approx([values.mean() for values in on_record.values()], abs=1e-6)
+
+
+def test_a_starting_point_that_leaves_something_out(run_cli: Cli) -> None:
+    """The first one is tried as it is compared: with the lowest values of what it leaves out. It is in the final, then."""
+    space = [
+        SPACE,
+        "optimizer.momentum=interval(0.5,0.9)",
+        "optimizer=sgd",
+        "hydra.sweeper.enqueue=[{optimizer.lr:0.0123},{optimizer.lr:0.02}]",
+    ]
+    assert run_cli(*OURS, *space, few(4), "hydra.sweeper.finalists=2", "hydra.sweeper.finalist_rounds=1", "report=false").code == 0
+    first, second, *_ = study().trials
+    assert first.params == {"optimizer.lr": 0.0123, "optimizer.momentum": 0.5}
+    assert second.params["optimizer.lr"] == 0.02
+    assert json.loads(Path("out/finalists/final.json").read_text())["trials"][0] == 0
+
+
 def test_a_time_budget(run_cli: Cli) -> None:
     """No trial is begun after it; what there is is reported, and the same command goes on."""
     ended = run_cli(*OURS, SPACE, few(1000), "hydra.sweeper.timeout=1.5", "report=false")
@@ -351,6 +396,7 @@ WRONG = [
     (["epochs=range(2,5)"], "epochs: trials of different length cannot be compared epoch by epoch, as pruner=median does"),
     ([SPACE, "test=true"], "test=true: a search never looks at the test pairs"),
     ([SPACE, few(0)], "hydra.sweeper.n_trials=0: must be a whole number, at least 1"),
+    ([SPACE, few(10**12)], "hydra.sweeper.n_trials=1000000000000: must be a whole number, at least 1, at most 100,000"),
     ([SPACE, "hydra.sweeper.finalists=30"], "hydra.sweeper.finalists=30: there are n_trials=20 to choose them from; use at most as many"),
     ([SPACE, "hydra.sweeper.finalists=2", f"seed={2**53}"], f"seed={2**53}: the finalists' seeds begin 2,000,000 further"),
     (
@@ -415,6 +461,19 @@ def test_a_study_made_by_something_else(run_cli: Cli) -> None:
     ended = run_cli(*OURS, SPACE)
     assert ended.code == 1
     assert "the study out in sqlite:///out/study.db was not made by hydra/sweeper=digitcmp_optuna" in ended.err
+    assert study().metric_names is None  # nothing is written to it
+
+
+def test_a_study_of_several_objectives(run_cli: Cli) -> None:
+    """Of somebody else's, under the name of ours."""
+    Path("out").mkdir()
+    with open_storage("sqlite:///out/study.db") as storage:
+        optuna.create_study(study_name="out", storage=storage.backend, directions=["maximize", "minimize"])
+    ended = run_cli(*OURS, SPACE)
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1] == (
+        "digitcmp: the study out in sqlite:///out/study.db has 2 objectives; choose another hydra.sweep.dir"
+    )
 
 
 @pytest.mark.parametrize(("version", "words"), [("v3.0.0.d", "optuna storage upgrade"), ("v99", "install a newer Optuna")])
