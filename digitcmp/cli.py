@@ -21,6 +21,7 @@ from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
 from digitcmp.config.identity import execution_keys
 from digitcmp.config.overrides import overrides_of
 from digitcmp.config.sizes import check_jobs
+from digitcmp.config.unread import raised_by_reading
 from digitcmp.counting import counted
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment import preview
@@ -240,6 +241,6 @@ def mendable(error: BaseException, arguments: list[str]) -> str | None:
     if isinstance(error.__cause__, OSError) and isinstance(error, ValueError):  # Hydra's log cannot be written
         error = error.__cause__
     known = isinstance(error, DigitcmpError | HydraException | OmegaConfBaseException | OSError | UnicodeDecodeError | yaml.YAMLError)
-    if not (known or messages.raised_by_reading(error) or messages.raised_by_a_library(error)):
+    if not (known or raised_by_reading(error) or messages.raised_by_a_library(error)):
         return None
     return messages.one_line(error, arguments)

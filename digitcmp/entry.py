@@ -65,6 +65,9 @@ def command(module: str, loads: str) -> "NoReturn":
     finally:
         interrupts.end()
         notice.clear()
+    # Python ends by SIGINT itself, whatever the exit code, where an interrupt went through code that a library has Python run from a
+    # string; the next such code takes that back
+    exec("")
     sys.exit(flushed(code))
 
 

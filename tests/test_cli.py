@@ -619,6 +619,29 @@ def test_a_yaml_file_that_is_no_text(run_cli: Cli, tmp_path: Path) -> None:
     assert (ended.code, ended.err) == (1, f"digitcmp: {folder / 'bad.yaml'}: this is not UTF-8 text (invalid start byte)\n")
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("!!int x", ", line 2: a value cannot be read (invalid literal for int"),
+        ("!!timestamp 2020-99-01", ", line 2: a value cannot be read (month must be in 1..12)"),
+        ("9" * 5000, ", line 2: a value cannot be read (Exceeds the limit"),
+        ("[" * 900 + "]" * 900, ": a value has more lists or keys within each other than can be read"),
+        ("{a: " * 120 + "1" + "}" * 120, ": a value has more lists or keys within each other than can be read"),
+        ("[" * 5000 + "]" * 5000, ", line 2: this is not YAML (exceeded maximum nesting depth)"),
+    ],
+    ids=["int", "time", "digits", "lists", "keys", "many"],
+)
+def test_a_yaml_file_whose_values_cannot_be_read(run_cli: Cli, tmp_path: Path, value: str, told: str) -> None:
+    """One line that names it, and no loop of defaults."""
+    folder = tmp_path / "mine" / "model"
+    folder.mkdir(parents=True)
+    (folder / "bad.yaml").write_text(f"defaults: [net2]\ntower: {value}\n")
+    ended = run_cli("--config-dir", "mine", "model=bad")
+    assert ended.code == 1
+    assert ended.err.startswith(f"digitcmp: {folder / 'bad.yaml'}{told}")
+    assert ended.err.count("\n") == 1
+
+
 class Stopped(datetime):
     """A clock that stands."""
 

@@ -279,6 +279,16 @@ def test_an_interrupt_that_python_ignores_comes_again(tmp_path: Path) -> None:
     assert ended.stderr.strip() == "digitcmp: interrupted; finished rounds are kept"
 
 
+def test_an_interrupt_while_a_library_runs_code_from_a_string(tmp_path: Path) -> None:
+    """Python would end by SIGINT then, whatever was interrupted: here SIGTERM, whose exit code is 143."""
+    (tmp_path / "within.py").write_text("def main():\n    exec('import os, signal; os.kill(os.getpid(), signal.SIGTERM)')\n")
+    (tmp_path / "begins.py").write_text("from digitcmp.entry import command\ncommand('within', 'torch')\n")
+    command = [sys.executable, "-m", "begins"]  # a module: the flag of a script is its own
+    paths = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=paths)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGTERM, "\ndigitcmp: interrupted (SIGTERM); finished rounds are kept\n")
+
+
 SILENT = r"""
 import sys
 from types import ModuleType

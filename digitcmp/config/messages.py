@@ -7,11 +7,8 @@ from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from traceback import walk_tb
-from types import FrameType
 from typing import Any, get_args, get_origin, get_type_hints
 
-import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException, ValidationError
 
@@ -19,6 +16,7 @@ from digitcmp.config.known import ADDED, known_text, within_list
 from digitcmp.config.meant import apart, blank, colon, comma, word
 from digitcmp.config.references import reference
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
+from digitcmp.config.unread import first, frames_of, unreadable
 from digitcmp.errors import DigitcmpError, shortened
 from digitcmp.inert import line
 from digitcmp.names import UNREAD, UNREADABLE
@@ -46,18 +44,13 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         plus = "+" if group in ADDED else ""
         which = f"{suggestion(choice, options)}; choose one of {', '.join(options)}"
         return f"{plus}{group}={choice}: there is no such choice{of_ones_own(group, choice) or which}"
+    if text := unreadable(error, arguments):
+        return text
     if isinstance(error, OSError) and error.filename is not None:
         path = shortened(error.filename)
         return f"cannot write or read {path}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
-    if isinstance(error, yaml.reader.ReaderError) or "Invalid loaded object type" in str(error):
-        return f"{read_last(error)}: this is not YAML of KEY: VALUE lines ({first(str(error))})"
     if isinstance(error, OSError):
         return (known_text(str(error), arguments) if isinstance(error, MissingConfigException) else "") or first(str(error))
-    if isinstance(error, UnicodeDecodeError):
-        return f"{read_last(error)}: this is not UTF-8 text ({error.reason})"
-    if isinstance(error, RecursionError) and raised_by_reading(error):
-        *_, opened = (frame.f_locals["path"] for frame, _ in walk_tb(error.__traceback__) if is_reader(frame, "path"))
-        return f"{opened}.yaml: its defaults lead back to itself"
     if isinstance(error, ImportError | MemoryError):
         return f"{first(str(error))}: a library is damaged, or there is too little memory for it (ulimit -v)"
     return (
@@ -83,12 +76,6 @@ def of_ones_own(group: str, choice: str) -> str:
             found = path.relative_to(Path.cwd())
             return f" here, but {found} is one: add {shlex.join(['--config-dir', found.parts[0]])}"
     return ""
-
-
-def read_last(error: BaseException) -> str:
-    """The YAML file that Hydra was reading."""
-    opened = [str(frame.f_locals["full_path"]) for frame, _ in walk_tb(error.__traceback__) if "full_path" in frame.f_locals]
-    return opened[-1] if opened else "a YAML file"
 
 
 def missing(error: BaseException) -> str:
@@ -120,8 +107,6 @@ def source_of(error: BaseException) -> OmegaConfBaseException | None:
 def by_class(error: BaseException) -> str:
     """Errors that are known by their class, or by that of the OmegaConf error behind them; empty for any other."""
     source = source_of(error)
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: this is not YAML ({error.problem})"
     if isinstance(error, OverrideParseException) and (found := re.search(r"while evaluating '(?:.*)': (.*)", str(error))):
         return f"{error.override}: {found[1]}"
     if isinstance(error, OverrideParseException) and not error.override.isascii() and UNREAD.search(error.override):
@@ -135,32 +120,9 @@ def by_class(error: BaseException) -> str:
     return wrong_type(source) if isinstance(source, ValidationError) else ""
 
 
-def first(text: str) -> str:
-    """The first line that says something."""
-    return next((part.strip() for part in text.splitlines() if part.strip()), "an error without a text")
-
-
-# where ordinary exceptions mean wrong input: Hydra, the official Optuna sweeper, and what they call
-READERS = ("hydra.", "hydra_plugins.hydra_optuna_sweeper", "omegaconf.", "optuna.", "sqlalchemy.")
-
-
-def raised_by_reading(error: BaseException) -> bool:
-    """Whether an error comes out of code in which ordinary exceptions mean wrong input."""
-    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-    if isinstance(error, RecursionError):  # it comes wherever the stack ends
-        return any(is_reader(frame, "path") for frame in frames)
-    return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith(READERS)
-
-
-def is_reader(frame: FrameType, name: str) -> bool:
-    """Whether a frame is one of Hydra's reading of defaults, and has a variable of this name."""
-    return frame.f_globals.get("__name__") == "hydra._internal.defaults_list" and name in frame.f_locals
-
-
 def raised_by_a_library(error: BaseException) -> bool:
     """Whether a library could not be imported, or had too little memory, which is no fault of this program."""
-    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-    return isinstance(error, ImportError | MemoryError) and not str(frames[-1].f_globals.get("__name__")).startswith("digitcmp")
+    return isinstance(error, ImportError | MemoryError) and not str(frames_of(error)[-1].f_globals.get("__name__")).startswith("digitcmp")
 
 
 def wrong_type(error: ValidationError) -> str:

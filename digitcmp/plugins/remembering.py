@@ -6,6 +6,7 @@ rest is merged key by key (`digitcmp.plugins.merging`).
 """
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,8 +20,10 @@ from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig
 
+from digitcmp.errors import ConfigError
 from digitcmp.plugins.merging import FIRST, Known, Merge, merge_by_key
 
+DEEP, LONG = 20, 1000  # brackets within each other; digits of a number
 COMMON = ("hydra/", "schema/config")  # files that come before what jobs choose
 parse = OverridesParser.parse_rule
 RULE = "override"
@@ -98,9 +101,24 @@ def compose(
     return merge([whole, *rest], Prefixed(files, memory.first[name]))  # type: ignore[arg-type]
 
 
+def check_meant(text: str) -> None:
+    """Raise ConfigError for an override with more brackets within each other, or digits in a row, than its parser can take: it ends in
+    errors that do not say where."""
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    key = text.partition("=")[0]
+    if deepest > DEEP:
+        raise ConfigError(f"{key}: {deepest} brackets within each other; at most {DEEP} are read")
+    if digits := re.search(rf"\d{{{LONG + 1},}}", text):
+        raise ConfigError(f"{key}: a number of {len(digits[0])} digits; at most {LONG} are read")
+
+
 @lru_cache(maxsize=4096)
 def parsed(text: str) -> Override:
-    """An override, not to be changed. Raises what Hydra raises for a text that is none."""
+    """An override, not to be changed. Raises what Hydra raises for a text that is none, and ConfigError for what nobody can mean."""
+    check_meant(text)
     override: Override = parse(OverridesParser.create(), text, RULE)
     return override
 
