@@ -17,6 +17,8 @@ from digitcmp.errors import RunError
 
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")  # the name of a file that is being written, or was
+TEXTS = (".json", ".yaml", ".log")  # which are written in place, or read, by us and by Hydra
+NO_FILE = "this is a pipe or a device, and no file"
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -79,6 +81,23 @@ def is_special(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
+def read_text(path: Path) -> str:
+    """The text of a file, in UTF-8. Raises OSError, also for what `is_special`."""
+    if is_special(path):
+        raise OSError(errno.EINVAL, NO_FILE, str(path))
+    return path.read_text(encoding="utf-8")
+
+
+def check_ordinary(folder: Path) -> None:
+    """Raise RunError where something else than a file has the name of one that is going to be read or written in a folder, or in its
+    .hydra/: whoever opens a pipe waits for ever."""
+    for place in (folder, folder / ".hydra"):
+        with suppress(OSError, ValueError), os.scandir(place) as entries:  # there is no such folder yet, or none that can be read
+            for entry in entries:
+                if entry.name.endswith(TEXTS) and is_special(Path(entry.path)):
+                    raise RunError(f"{entry.path}: {NO_FILE}; remove it, or choose another folder")
+
+
 def remove(temporary: Path) -> None:
     """Remove what was half written, where there is anything."""
     try:
@@ -94,6 +113,8 @@ def append(path: Path, line: bytes, sync: bool, kept: str = "what was written be
     """
     try:
         path.parent.mkdir(exist_ok=True)
+        if is_special(path):
+            raise OSError(errno.EINVAL, NO_FILE)
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             size = os.fstat(file).st_size

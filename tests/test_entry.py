@@ -281,7 +281,9 @@ def test_an_interrupt_that_python_ignores_comes_again(tmp_path: Path) -> None:
 
 def test_an_interrupt_while_a_library_runs_code_from_a_string(tmp_path: Path) -> None:
     """Python would end by SIGINT then, whatever was interrupted: here SIGTERM, whose exit code is 143."""
-    (tmp_path / "within.py").write_text("def main():\n    exec('import os, signal; os.kill(os.getpid(), signal.SIGTERM)')\n")
+    interrupted = "exec('import os, signal; os.kill(os.getpid(), signal.SIGTERM)')"
+    # what tells of it is there already: the import of a dataclass would take the flag back
+    (tmp_path / "within.py").write_text(f"import digitcmp.inert, digitcmp.screen\ndef main():\n    {interrupted}\n")
     (tmp_path / "begins.py").write_text("from digitcmp.entry import command\ncommand('within', 'torch')\n")
     command = [sys.executable, "-m", "begins"]  # a module: the flag of a script is its own
     paths = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}

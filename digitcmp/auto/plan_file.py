@@ -11,7 +11,7 @@ from digitcmp.config.identity import differences
 from digitcmp.config.schema import Auto
 from digitcmp.errors import DAMAGED, ConfigError, RunError
 from digitcmp.experiment.provenance import now
-from digitcmp.files import write_whole
+from digitcmp.files import read_text, write_whole
 
 if TYPE_CHECKING:
     from digitcmp.experiment.run import Run  # which imports hydra; reports only read the plan
@@ -64,7 +64,7 @@ def describe(plan: Plan) -> dict[str, Any]:
 def read(path: Path) -> Plan:
     """The plan on record. Raises RunError when it is damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_text(path))
         runs = {str(one["configuration_hash"]): str(one["run"]) for one in found["runs"]}
         return Plan(runs, int(found["seed"]), Auto(**found["auto"]), 1 - float(found["level_of_each_interval"]))
     except (OSError, *DAMAGED) as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 from digitcmp.config.offered import offers
 from digitcmp.errors import DAMAGED, RunError
-from digitcmp.files import write_whole
+from digitcmp.files import read_text, write_whole
 
 PINNED = {"digits", "mnist"}
 CODE = Path(__file__).parent
@@ -46,7 +46,8 @@ def state_of(source: str, root: str | None) -> list[list[Any]]:
         return []
     others = [offer.package.code for offer in offers()["data"].get(source, []) if offer.package.code is not None]
     code = [*CODE.glob("*.py"), *(path for place in others for path in ([place] if place.is_file() else place.rglob("*.py")))]
-    paths = [*sorted(files_of(Path(root).expanduser())), *sorted(code)]
+    place = Path(os.path.expanduser(root))  # noqa: PTH111 (pathlib's raises where no user has the name, of which whoever reads it tells)
+    paths = [*sorted(files_of(place)), *sorted(code)]
     found = [(str(path.absolute()), path.stat()) for path in paths]
     return [[name, one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino] for name, one in found]
 
@@ -72,7 +73,7 @@ def memory_of(source: str, root: str | None) -> Path | None:
 def recall(memory: Path) -> dict[str, Any] | None:
     """What is remembered, None where there is nothing that can be read."""
     try:
-        known = json.loads(memory.read_text(encoding="utf-8"))
+        known = json.loads(read_text(memory))
     except (OSError, *DAMAGED):
         return None
     return known if isinstance(known, dict) and {"state", "fingerprint"} <= set(known) else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitcmp.errors import DAMAGED, RunError
-from digitcmp.files import locked, write_whole
+from digitcmp.files import locked, read_text, write_whole
 
 if TYPE_CHECKING:
     from digitcmp.experiment.run import Run
@@ -75,7 +75,7 @@ def spans(seeds: list[int]) -> list[list[int]]:
 def read(folder: Path) -> Planned:
     """What was planned in this folder; nothing where nobody knows, as where the file is damaged."""
     with suppress(OSError, *DAMAGED):
-        told = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        told = json.loads(read_text(folder / FILE))
         runs = {}
         for name, one in told["runs"].items():
             if any(last < first for first, last in one["seeds"]) or sum(last - first for first, last in one["seeds"]) > MOST:

@@ -24,7 +24,7 @@ from digitcmp.experiment.pace import Pace, measure
 from digitcmp.experiment.plan import in_all
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.store import network_path, read_run_records
-from digitcmp.files import write_whole
+from digitcmp.files import read_text, write_whole
 from digitcmp.passwords import without_passwords
 
 SUFFIX = "-preview"
@@ -104,7 +104,7 @@ def write(whole: Whole, folder: Path) -> None:
 
 def read(folder: Path) -> Whole:
     """What is on record there."""
-    found: dict[str, Any] = json.loads((folder / PREVIEW).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(read_text(folder / PREVIEW))
     return Whole(**{**found, "parts": [Part(**part) for part in found["parts"]]})
 
 

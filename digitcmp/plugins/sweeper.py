@@ -21,7 +21,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.errors import RunError
-from digitcmp.files import write_whole
+from digitcmp.files import read_text, write_whole
 from digitcmp.inert import line
 from digitcmp.plugins.checking import check_jobs, compose_jobs
 from digitcmp.plugins.composing import TemplateLoader
@@ -130,6 +130,6 @@ def print_found(directory: Path) -> None:
     """Print what a search of the official sweeper has found, where it has left its results in this folder."""
     results = directory / "optimization_results.yaml"
     if results.exists():
-        found = yaml.safe_load(results.read_text(encoding="utf-8"))
+        found = yaml.safe_load(read_text(results))
         values = " ".join(f"{name}={value}" for name, value in found.get("best_params", {}).items())
         print(line(f"best validation accuracy {found.get('best_value', float('nan')):.2%}: {values}; see {results}"))

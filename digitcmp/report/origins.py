@@ -14,6 +14,7 @@ from digitcmp import inert
 from digitcmp.arguments import sources
 from digitcmp.errors import DAMAGED, RunError
 from digitcmp.experiment.published import is_published
+from digitcmp.files import read_text
 from digitcmp.passwords import without_passwords
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.texts import TEXT
@@ -62,7 +63,7 @@ def last_begun(about: dict[str, Any]) -> int:
 def read_typed(folder: Path) -> Typed | None:
     """What the sweep in this folder was told; None where that cannot be read."""
     try:
-        read = yaml.load((folder / FILE).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        read = yaml.load(read_text(folder / FILE), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         told, sweeper = read["hydra"]["overrides"], read["hydra"]["sweeper"]
         overrides = [str(one) for one in [*told["hydra"], *told["task"]] if not str(one).startswith(UNTYPED)]
         places = (read["hydra"].get("runtime") or {}).get("config_sources") or []

@@ -10,7 +10,7 @@ from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.published import write_published
 from digitcmp.experiment.store import read_run_records
-from digitcmp.files import write_whole
+from digitcmp.files import read_text, write_whole
 from digitcmp.report.build import Report, drawings, tables
 from digitcmp.report.manuscript import told_wide
 from digitcmp.report.places import check_report_folder
@@ -41,7 +41,7 @@ def publish(results: Study, folders: Sequence[Path], target: Path, manuscript_co
         for plan in plan_paths([directory]):
             inside = target / FOLDER / name
             place = inside if plan.parent == directory else inside.parent if Path(name).parent.name else target
-            write_whole(place / plan.name, plan.read_text(encoding="utf-8"))
+            write_whole(place / plan.name, read_text(plan))
     return Report(target, results, told_wide(texts))
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from digitcmp.counting import counted
 from digitcmp.errors import DAMAGED
+from digitcmp.files import read_text
 from digitcmp.report.metrics import DECIMALS
 from digitcmp.report.origins import Typed, read_typed, sweep_of
 from digitcmp.report.runs import read_frames, was_tested
@@ -79,7 +80,7 @@ def in_final(folder: Path, found: list[tuple[Path, dict[str, Any]]], typed: Type
     """Those of the present final, on its seeds: a search that goes on, or has other keys, holds another one, and runs of earlier ones stay.
     In the order in which they met. All of them where nobody knows, as in a search of an earlier version."""
     try:
-        told = json.loads((folder / FINALISTS / FINAL).read_text(encoding="utf-8"))
+        told = json.loads(read_text(folder / FINALISTS / FINAL))
         numbers, seeds = [int(number) for number in told["trials"]], [int(seed) for seed in told["seeds"]]
     except (OSError, *DAMAGED):
         return [read_trial(directory, about, typed) for directory, about in found]

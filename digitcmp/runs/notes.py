@@ -6,7 +6,7 @@ from pathlib import Path
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.provenance import now
-from digitcmp.files import append
+from digitcmp.files import append, is_special
 from digitcmp.inert import visible
 
 FILE = "notes.txt"
@@ -25,6 +25,8 @@ def write_note(directory: Path, text: str) -> Path:
 
 def read_notes(directory: Path) -> list[str]:
     """The notes of a run, the oldest first, without their times."""
+    if is_special(directory / FILE):
+        return []
     with suppress(OSError), (directory / FILE).open(encoding="utf-8", errors="replace") as file:
         return [line.partition(" ")[2].strip() for line in file.read(LARGEST).splitlines() if line.strip()]
     return []

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from digitcmp.files import locked, write_whole
+from digitcmp.files import locked, read_text, write_whole
 from digitcmp.passwords import without_passwords
 from digitcmp.trackers.tracker import TrackedRun, Tracker, means, measured
 from digitcmp.train.results import EpochRow, RoundRow
@@ -76,7 +76,7 @@ class MLflow(Tracker):
 
     def show_run(self, run: TrackedRun) -> bool:
         path, key = run.directory / FILE, without_passwords(f"{self.uri} {self.experiment}")
-        known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        known: dict[str, Any] = json.loads(read_text(path)) if path.exists() else {}
         known = {without_passwords(place): parent for place, parent in known.items()}  # earlier versions kept them
         if before := known.get(key):
             if self.has(str(before)):

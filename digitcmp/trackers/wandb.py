@@ -14,7 +14,7 @@ from pathlib import Path
 
 import wandb
 
-from digitcmp.files import write_whole
+from digitcmp.files import read_text, write_whole
 from digitcmp.trackers.tracker import TrackedRun, Tracker, means, measured
 from digitcmp.train.results import EpochRow, RoundRow
 
@@ -61,7 +61,7 @@ def root_of(directory: Path) -> str:
     """What the ids of a run are made of: the path that it had when it was first shown, which its folder keeps."""
     path = directory / FILE
     if path.exists():
-        return str(json.loads(path.read_text())["root"])
+        return str(json.loads(read_text(path))["root"])
     root = str(directory)
     write_whole(path, json.dumps({"root": root}))
     return root

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits as bundled
 from torch.nn.functional import interpolate
 
 from digitcmp.contracts.data import PROMISES
+from digitcmp.data.fingerprint import PINNED, fingerprint_of
 from digitcmp.data.published import PUBLISHED
 from digitcmp.data.sources import SOURCES, Source, Split, load, read
 from digitcmp.errors import ConfigError, DataError
@@ -107,6 +108,9 @@ def test_the_home_of_nobody(name: str) -> None:
     """One line."""
     with pytest.raises(DataError, match=r"^data\.root=~nobody_of_that_name/x: there is no such user"):
         load(name, "~nobody_of_that_name/x")
+    if name not in PINNED:
+        with pytest.raises(DataError, match=r"^data\.root=~nobody_of_that_name/x: there is no such user"):
+            fingerprint_of(name, "~nobody_of_that_name/x")
 
 
 def labelled(*splits: Split) -> list[tuple[int, bytes]]:

@@ -28,6 +28,7 @@ from digitcmp.experiment.store import Store, network_path
 from digitcmp.experiment.views import FILES
 from digitcmp.files import write_whole
 from digitcmp.report.frames import load_rounds
+from digitcmp.runs.notes import read_notes, write_note
 from digitcmp.train.results import DistanceRow, RoundResult, RoundRow
 from tests.conftest import ROOT
 from tests.experiment.made import (
@@ -281,6 +282,37 @@ def test_a_pipe_instead_of_a_file_keeps_nobody_waiting(tmp_path: Path, name: str
     os.mkfifo(tmp_path / name)
     with pytest.raises(RunError, match="it is no file"):
         Store(tmp_path, {})
+
+
+NAMES = ["digitcmp.log", ".hydra/config.yaml", ".hydra/overrides.yaml"]
+OF_SWEEPS = ["jobs.json", "sweep.json", "multirun.yaml", "auto.json", "preview.json", "begun.json"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, *OF_SWEEPS, "net2/digitcmp.log", "net2/.hydra/hydra.yaml"])
+def test_a_pipe_where_a_command_writes_or_reads(tmp_path: Path, name: str) -> None:
+    """Of a run or a sweep, Hydra's files among them: it is refused before anything is trained, and reports do without it."""
+    folder = tmp_path / "out"
+    (folder / name).parent.mkdir(parents=True)
+    os.mkfifo(folder / name)
+    tiny = ["model=net2", "epochs=1", "data=digits", "data.train_pairs=40", "data.test_pairs=40", "batch_size=20", "engine=serial"]
+    alone = name in NAMES
+    sweep = [f"hydra.run.dir={folder}"] if alone else ["--multirun", f"hydra.sweep.dir={folder}", "hydra.sweep.subdir='${model.name}'"]
+    command = [sys.executable, "-m", "digitcmp"]
+    ended = subprocess.run([*command, *tiny, *sweep], capture_output=True, text=True, check=False, timeout=100, cwd=ROOT)
+    told = f"digitcmp: {folder / name}: this is a pipe or a device, and no file; remove it, or choose another folder"
+    assert (ended.returncode, ended.stderr.strip().splitlines()[-1]) == (1, told)
+    assert not [*folder.rglob("rounds.csv")]
+    for reading in (["digitcmp.report"], ["digitcmp.runs", "status"], ["digitcmp.runs", "ls"]):
+        subprocess.run([sys.executable, "-m", *reading, folder], capture_output=True, check=False, timeout=60, cwd=ROOT)
+
+
+def test_a_note_into_a_pipe(tmp_path: Path) -> None:
+    """Nobody reads it; nor is anything read from it."""
+    write_run(tmp_path, [result(0)])
+    os.mkfifo(tmp_path / "notes.txt")
+    assert read_notes(tmp_path) == []
+    with pytest.raises(RunError, match="this is a pipe or a device"):
+        write_note(tmp_path, "x")
 
 
 def test_a_binary_log_is_one_line(tmp_path: Path) -> None:
