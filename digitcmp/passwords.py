@@ -28,10 +28,11 @@ def without_passwords(text: str) -> str:
 
 
 def holds_password(url: str) -> bool:
-    """Whether there is a password in a URL, however mistyped. The path of a file may hold anything."""
+    """Whether there is a password in a URL, however mistyped, also without its scheme. The path of a file may hold anything else."""
     if url.startswith(("sqlite:///", "journal:///")):
-        return False
-    return re.match(r".*:.*@", SCHEME.sub("", url, count=1), re.DOTALL) is not None or QUERY.search(url) is not None
+        return QUERY.search(url) is not None
+    rest = SCHEME.sub("", url, count=1) if "://" in url else url
+    return re.match(r".*:.*@", rest, re.DOTALL) is not None or QUERY.search(url) is not None
 
 
 def into_environment(arguments: Sequence[str], environment: MutableMapping[str, str]) -> list[str]:
@@ -62,7 +63,7 @@ def check_storage(key: str, value: object) -> None:
     if isinstance(value, dict):
         for name, part in value.items():
             check_storage(f"{key}.{name}", part)
-    elif isinstance(value, str) and "://" in value and not value.startswith("${") and holds_password(value):
+    elif isinstance(value, str) and ("://" in value or KEY.fullmatch(key)) and not value.startswith("${") and holds_password(value):
         raise ConfigError(
             f"{key}: a password in a file is copied into the folder of every run; put the URL into the environment, and write "
             f"{key}: ${{oc.env:NAME}}"

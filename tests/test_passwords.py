@@ -13,6 +13,7 @@ from digitcmp.search.storage import parse
 from tests.conftest import Ended
 from tests.nasty import TEXTS, at_most_refused
 
+Cli = Callable[..., Ended]
 SECRET = "s3cr3t"
 WITH_PASSWORD = [
     f"postgresql://me:{SECRET}@db/studies",
@@ -33,6 +34,10 @@ WITH_PASSWORD = [
     f"postgresql://me:{SECRET}@db:port/studies",
     f"postgresql://me/x:{SECRET}@db/studies",
     f"postgresql://me:'{SECRET}@db/studies",
+    f"me:{SECRET}@db/studies",
+    f":{SECRET}@db",
+    f"sqlite:///study.db?password={SECRET}",
+    f"sqlite:///study.db?x=1&passwd={SECRET}",
 ]
 WITHOUT = [
     "postgresql://me@db/studies",
@@ -83,7 +88,26 @@ def test_a_file_must_not_hold_a_password() -> None:
     assert SECRET not in str(caught.value)
     with pytest.raises(ConfigError, match=r"hydra.sweeper.storage.url: a password"):
         check_storage("hydra.sweeper", {"storage": {"url": WITH_PASSWORD[0]}})
+    with pytest.raises(ConfigError, match=r"hydra.sweeper.storage: a password"):
+        check_storage("hydra.sweeper", {"storage": f"me:{SECRET}@db"})
     check_storage("hydra.sweeper", {"storage": "${oc.env:STUDY_URL}"})
+
+
+@pytest.mark.parametrize("text", [f"{SECRET}@host/db", f"psql me:{SECRET} host", f"host=db password {SECRET}"])
+def test_what_is_no_url_is_not_shown_where_it_may_hold_a_password(text: str) -> None:
+    """The line still says what would be right."""
+    with pytest.raises(SearchError, match=r"^storage=\(not shown, .*\): use sqlite:///FILE, ") as caught:
+        parse(text)
+    assert SECRET not in str(caught.value)
+
+
+def test_the_reason_is_not_taken_for_a_password(run_cli: Cli) -> None:
+    """What follows a URL with `?password=` in a message is still there."""
+    search = ["--multirun", "hydra/sweeper=digitcmp_optuna", "data=digits", "data.val_pairs=20", "optimizer.lr=interval(0.01,0.1)"]
+    ended = run_cli(*search, f"hydra.sweeper.storage='sqlite:///pw.db?password={SECRET}'")
+    assert ended.code == 1
+    assert "use sqlite:///FILE" in ended.err
+    assert SECRET not in ended.err
 
 
 def test_masking_is_idempotent_and_keeps_the_rest() -> None:

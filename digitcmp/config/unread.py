@@ -1,6 +1,7 @@
 """Errors in one line: YAML files that cannot be read, and how they are told from faults of the program."""
 
 import errno
+import re
 from collections.abc import Sequence
 from traceback import walk_tb
 from types import FrameType
@@ -10,7 +11,7 @@ import yaml
 from digitcmp.errors import shortened
 
 # where ordinary exceptions mean wrong input: Hydra, the official Optuna sweeper, and what they call
-READERS = ("hydra.", "hydra_plugins.hydra_optuna_sweeper", "omegaconf.", "optuna.", "sqlalchemy.", "yaml.")
+READERS = ("hydra.", "hydra_plugins.hydra_optuna_sweeper", "omegaconf.", "optuna.", "sqlalchemy.", "psycopg.", "yaml.")
 MANY = 50  # frames at the end of a stack without an end: one of what goes round in it is among them
 
 
@@ -41,6 +42,9 @@ def unreadable(error: BaseException, arguments: Sequence[str]) -> str:
         if len({*opened}) < len(opened):
             return f"{opened[-1]}.yaml: its defaults lead back to itself"
         return f"{read_last(error)}: a value has more lists or keys within each other than can be read"
+    if type(error).__module__.startswith("sqlalchemy."):  # of the official sweeper; ours has its own words (`search.storage`)
+        said = re.sub(r"^connection failed: ", "", first(str(getattr(error, "orig", None) or error)))
+        return f"hydra.sweeper.storage: {said}; is it there, and may it be written?"
     return too_long(error, arguments) if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG else ""
 
 

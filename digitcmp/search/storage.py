@@ -132,7 +132,8 @@ def parse(url: str) -> sqlalchemy.URL:
         plain = driver == "sqlite" and not parsed.query and parsed.database != ":memory:"
         if plain or (driver in POSTGRES and "@" not in rest):  # such an @ belongs to a password
             return parsed
-    told = "(not shown, as it may hold a password; there, @ is written %40)" if holds_password(url) else url
+    hidden = holds_password(url) or ("://" not in url and re.search(r"[:@\s]", url))  # what is no URL may hold one anywhere
+    told = "(not shown, as it may hold a password; there, @ is written %40)" if hidden else url
     raise SearchError(f"storage={told}: use sqlite:///FILE, journal:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
 
 

@@ -72,6 +72,19 @@ def test_the_official_sweeper_works_as_it_is(run_cli: Cli) -> None:
         gc.collect()  # the official sweeper leaves its database open, which Python 3.13 tells
 
 
+def test_the_official_sweeper_without_its_storage(run_cli: Cli, tmp_path: Path) -> None:
+    """A server that is not there, and a file that is no database: one line each."""
+    (tmp_path / "file.db").write_text("no database, but long enough to be taken for one " * 40)
+    official = ["--multirun", "hydra/sweeper=optuna", "hydra.sweep.dir=out", *TINY, SPACE, "hydra.sweeper.n_trials=1"]
+    for url, told in (("postgresql://me:secret@127.0.0.1:1/x", "Connection refused"), (f"sqlite:///{tmp_path}/file.db", "not a database")):
+        ended = run_cli(*official, f"hydra.sweeper.storage='{url}'")
+        assert ended.code == 1
+        assert ended.err.splitlines()[-1].startswith("digitcmp: hydra.sweeper.storage: ")
+        assert told in ended.err
+        assert "Traceback" not in ended.err + ended.out
+        assert "secret" not in ended.err + ended.out
+
+
 @pytest.mark.parametrize("sweeper", ["optuna", "digitcmp_optuna"])
 def test_a_search_needs_validation_pairs(run_cli: Cli, sweeper: str) -> None:
     """And says which key."""
