@@ -82,10 +82,11 @@ def is_special(path: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, in UTF-8. Raises OSError, also for what `is_special`."""
+    """The text of a file, in UTF-8, with the mark in front that some programs write, or without. Raises OSError, also for what
+    `is_special`."""
     if is_special(path):
         raise OSError(errno.EINVAL, NO_FILE, str(path))
-    return path.read_text(encoding="utf-8")
+    return path.read_text(encoding="utf-8-sig")
 
 
 def check_ordinary(folder: Path) -> None:

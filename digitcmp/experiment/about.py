@@ -38,7 +38,7 @@ def read_about(directory: Path, hashed: bool = True, networks: bool = False) -> 
             raise OSError("it is no file")
         if path.stat().st_size > LARGEST_ABOUT:
             raise OSError(f"it is larger than {LARGEST_ABOUT:,} bytes")
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise RunError(f"{directory} holds no run (there is no run.json in it){near(directory, networks)}") from error
     except (OSError, ValueError, RecursionError) as error:

@@ -83,7 +83,7 @@ def text_of(path: Path) -> str:
             data = file.read(LARGEST + 1)
         if len(data) > LARGEST:
             raise OSError(f"it is larger than {LARGEST:,} bytes")
-        return data.decode()
+        return data.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise RunError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

@@ -14,6 +14,7 @@ and never read, but where a run is published without its logs (`digitcmp.experim
 import json
 import re
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import repeat
@@ -164,7 +165,8 @@ def holds_whole(data: bytes) -> bool:
 
 def damage(data: bytes, begin: int, end: int, log: str, lines_before: int) -> list[str]:
     """A text for each line in a stretch without records; one for all of them where there are many."""
-    if not (stretch := data[begin:end]).strip():
+    stretch = data[begin:end].removeprefix(b"" if begin or lines_before else BOM_UTF8)  # which an editor has put in front
+    if not stretch.strip():
         return []
     before = lines_before + data.count(b"\n", 0, begin)
     lines = [number for number, line in enumerate(stretch.split(b"\n"), before + 1) if line.strip()]

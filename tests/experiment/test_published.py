@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,14 @@ def test_damage_is_told_in_one_line(told: str, folder: Path) -> None:
         read_run_records(folder)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["run.json", "rounds.csv", "distances.csv"])
+def test_a_mark_in_front_of_a_file_changes_nothing(name: str, folder: Path) -> None:
+    """As spreadsheets and editors of some systems write it, with line ends of their own."""
+    before = list(map(contents, records_of(folder)))
+    (folder / name).write_bytes(BOM_UTF8 + (folder / name).read_bytes().replace(b"\n", b"\r\n"))
+    assert list(map(contents, records_of(folder))) == before
 
 
 def test_a_published_run_is_not_gone_on_with(folder: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from codecs import BOM_UTF8
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -313,6 +314,17 @@ def test_a_note_into_a_pipe(tmp_path: Path) -> None:
     assert read_notes(tmp_path) == []
     with pytest.raises(RunError, match="this is a pipe or a device"):
         write_note(tmp_path, "x")
+
+
+def test_a_mark_in_front_of_a_log_is_no_damage(tmp_path: Path) -> None:
+    """Nor are other line ends, or both in front of run.json: all rounds are there, and nothing is said to be left out."""
+    write_run(tmp_path, [result(0), result(1)], configuration={"epochs": 1})
+    (log,) = (tmp_path / "records").glob("*.jsonl")
+    for path in (log, tmp_path / "run.json"):
+        path.write_bytes(BOM_UTF8 + path.read_bytes().replace(b"\n", b"\r\n"))
+    records = Store(tmp_path, {"epochs": 1}).records
+    assert [*records.rounds] == [0, 1]
+    assert not records.damaged
 
 
 def test_a_binary_log_is_one_line(tmp_path: Path) -> None:
