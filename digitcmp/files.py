@@ -89,9 +89,17 @@ def read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8-sig")
 
 
-def check_ordinary(folder: Path) -> None:
-    """Raise RunError where something else than a file has the name of one that is going to be read or written in a folder, or in its
-    .hydra/: whoever opens a pipe waits for ever."""
+def check_place(folder: Path) -> None:
+    """Raise RunError where a folder of results cannot be made, or where something else than a file has the name of one that is going to be
+    read or written in it, or in its .hydra/: whoever opens a pipe waits for ever."""
+    above = next((path for path in folder.absolute().parents if os.path.lexists(path)), folder)
+    refused = errno.ENOTDIR if not (folder if os.path.lexists(folder) else above).is_dir() else 0
+    if not refused and not folder.exists() and not os.access(above, os.W_OK | os.X_OK):
+        refused = errno.EACCES
+    if refused:
+        raise RunError(
+            f"cannot write or read {folder}: {os.strerror(refused)}; choose another folder with hydra.run.dir or hydra.sweep.dir"
+        )
     for place in (folder, folder / ".hydra"):
         with suppress(OSError, ValueError), os.scandir(place) as entries:  # there is no such folder yet, or none that can be read
             for entry in entries:

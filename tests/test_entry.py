@@ -106,6 +106,13 @@ def test_too_little_memory_for_a_library(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_files_that_may_have_no_bytes(tmp_path: Path) -> None:
+    """The one that was being written is named, though the system does not."""
+    done = shell(tmp_path, 'ulimit -f 0; exec "$@" | cat', *PYTHON, *QUICK, "hydra.run.dir=here")
+    told = f"cannot write or read {tmp_path}/here/.hydra/config.yaml: File too large; choose another folder"
+    assert told in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize(("kilobytes", "told"), [(100_000, "102 MB"), (250_000, "256 MB"), (600_000, "614 MB")])
 @pytest.mark.parametrize("command", ["report", "runs diff", "draw"])
 def test_too_little_memory_for_any_command(command: str, kilobytes: int, told: str, sweep: Path) -> None:

@@ -16,7 +16,7 @@ from digitcmp.config.known import ADDED, known_text, within_list
 from digitcmp.config.meant import apart, blank, colon, comma, word
 from digitcmp.config.references import reference
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
-from digitcmp.config.unread import first, frames_of, unreadable
+from digitcmp.config.unread import first, frames_of, unreadable, written_last
 from digitcmp.errors import DigitcmpError, shortened
 from digitcmp.inert import line
 from digitcmp.names import UNREAD, UNREADABLE
@@ -46,8 +46,8 @@ def told(error: BaseException, arguments: Sequence[str]) -> str:
         return f"{plus}{group}={choice}: there is no such choice{of_ones_own(group, choice) or which}"
     if text := unreadable(error, arguments):
         return text
-    if isinstance(error, OSError) and error.filename is not None:
-        path = shortened(error.filename)
+    if isinstance(error, OSError) and (name := error.filename or written_last(error)):
+        path = shortened(name)
         return f"cannot write or read {path}: {error.strerror}; choose another folder with hydra.run.dir or hydra.sweep.dir"
     if isinstance(error, OSError):
         return (known_text(str(error), arguments) if isinstance(error, MissingConfigException) else "") or first(str(error))

@@ -3,6 +3,7 @@
 import errno
 import re
 from collections.abc import Sequence
+from io import IOBase
 from traceback import walk_tb
 from types import FrameType
 
@@ -57,6 +58,12 @@ def read_last(error: BaseException) -> str:
     """The YAML file that Hydra was reading."""
     opened = [str(frame.f_locals["full_path"]) for frame in frames_of(error) if "full_path" in frame.f_locals]
     return opened[-1] if opened else "a YAML file"
+
+
+def written_last(error: OSError) -> str:
+    """The file that was being written when the system refused more, which it does not name; empty where nobody knows."""
+    files = [file for frame in frames_of(error) if isinstance(file := frame.f_locals.get("file"), IOBase)]
+    return str(getattr(files[-1], "name", "")) if files else ""
 
 
 def node_of(frame: FrameType) -> yaml.Node | None:

@@ -114,14 +114,14 @@ def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: 
     def compose() -> DictConfig:
         # what many jobs share is composed for this one again, so that a long sweep need not keep a copy for each
         own = composed if isinstance(found, DictConfig) else loader.compose(sweep, overrides)
-        if job.moved:
+        if job.moved or job.directory != folder / below:
             own.hydra.sweep.subdir = os.path.relpath(job.directory, str(own.hydra.sweep.dir))
         return numbered(own, number)
 
     with hydra_config(numbered(composed, number)):
         folder, below = Path(str(composed.hydra.sweep.dir)).absolute(), str(composed.hydra.sweep.subdir)
-        directory = folder / below
-        if not Path(os.path.normpath(directory)).is_relative_to(os.path.normpath(folder)):
+        directory = Path(os.path.normpath(folder / below))  # one folder has one name, so that jobs that share it are seen
+        if not directory.is_relative_to(os.path.normpath(folder)):
             raise RunError(f"hydra.sweep.subdir={below}: this leads out of the sweep's folder, whose report would be without it")
         job = Job(number, list(overrides), compose, command_of(composed.hydra), directory)
         try:

@@ -104,11 +104,30 @@ def test_a_dry_run_refuses_what_a_run_refuses(run_cli: Cli) -> None:
             assert single.code == 1
             lines.append(single.err)
         assert len(set(lines)) == 1, lines
+    Path("file").touch()
+    for folder in ("file", "file/x"):
+        told = f"digitcmp: cannot write or read {folder}: Not a directory; choose another folder with hydra.run.dir or hydra.sweep.dir\n"
+        for dry in ("true", "false"):
+            assert run_cli(*TINY[1:5], f"hydra.run.dir={folder}", f"dry_run={dry}").err == told
+            assert run_cli(*TINY[:5], "seed=0,1", f"hydra.sweep.dir={folder}", f"dry_run={dry}").err == told
     mixed = run_cli(*TINY, "dry_run=true,false")
     assert (mixed.code, mixed.err) == (
         1,
         "digitcmp: dry_run=true,false: this is for a whole sweep; give it one value, as in dry_run=true\n",
     )
+
+
+def test_a_folder_spelt_in_several_ways_is_one(run_cli: Cli, tmp_path: Path) -> None:
+    """Jobs that share it are refused before anything is trained; where each has its own, that is where it is."""
+    sweep = [*TINY, "optimizer.lr=0.01,0.02"]
+    for dry in ("true", "false"):
+        ended = run_cli(*sweep, "hydra.sweep.subdir=x/../${optimizer.lr}/..", f"dry_run={dry}")
+        assert ended.code == 1
+        assert "sweep: two jobs of this sweep would share this folder, though they differ (optimizer.lr 0.01 -> 0.02)" in ended.err
+    assert not [*tmp_path.rglob("rounds.csv")]
+    assert run_cli(*sweep, "hydra.sweep.subdir=x/../${optimizer.lr}").code == 0
+    assert sorted(path.parent.name for path in (tmp_path / "sweep").rglob("rounds.csv")) == ["0.01", "0.02"]
+    assert "subdir: '0.01'" in (tmp_path / "sweep" / "0.01" / ".hydra" / "hydra.yaml").read_text()
 
 
 @pytest.mark.parametrize("launcher", ["digitcmp", "basic"])
