@@ -15,7 +15,7 @@ from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.blocks import options_of
 from digitcmp.config.identity import choice, completed, execution_keys, primary
 from digitcmp.config.known import check_one_choice
-from digitcmp.config.made import object_of
+from digitcmp.config.made import in_order, object_of
 from digitcmp.config.messages import unknown_key
 from digitcmp.config.network import layers
 from digitcmp.config.overrides import overrides_of
@@ -163,7 +163,7 @@ def unchecked(composed: DictConfig) -> Config:
         raise ConfigError(f"{chosen or first} has no value; give it one, as in {chosen or first}={'CHOICE' if chosen else 'VALUE'}")
     for unknown in sorted(set(values) - {item.name for item in fields(Config)}):
         raise ConfigError(unknown_key(unknown, f"={values[unknown]}", Config))
-    config = Config(**values)
+    config = in_order(Config(**values))
     for layer in layers(config.model):
         if layer.norm == "none":
             layer.norm = False  # one configuration, however it is spelt

@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.config.registry import Registry
+from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError, DigitcmpError
 
 
@@ -45,3 +46,11 @@ def rebuilt(group: str, registry: Registry[type], keys: Any) -> Any:
     if keys.choice not in registry:
         raise ConfigError(f"{group}={keys.choice}: what offers it is not there in the process that it was sent to")
     return object_of(group, OmegaConf.merge(OmegaConf.structured(registry[keys.choice]), keys.values))
+
+
+def in_order(config: Config) -> Config:
+    """The configuration itself, with lists whose order means nothing in one order: however they were written, it is one configuration, of
+    which every number is the same."""
+    config.optimizer.groups.sort(key=lambda group: group.part)
+    config.loss.terms.sort(key=lambda term: (term.loss, term.weight))
+    return config

@@ -14,6 +14,7 @@ Values = dict[str, Any]  # dotted key to a plain value, None where the configura
 # keys whose value stands for all that comes with it: net4 is enough, its layers need not be told
 HEADS = ("model.name", "optimizer.algorithm", "scheduler.shape", "data.source")
 LONGEST = 32  # longer texts (lists of layers) are not shown
+SAYING = ("units", "channels", "part", "loss", "kind")  # the first of them that a part of a list has says most of it
 PLAIN = "plain"  # nothing of what differs is switched on
 
 
@@ -30,7 +31,8 @@ def configurations(sweep: Sweep) -> pd.DataFrame:
     frame = first.set_index("configuration_hash", drop=False).loc[hashes, ["configuration_hash", "parameters"]].reset_index(drop=True)
     values = into_lists([flat(sweep.configurations[name]) for name in frame["configuration_hash"]])
     columns = {key: typed([one.get(key) for one in values]) for key in dict.fromkeys(key for one in values for key in one)}
-    labels = label_all(dict(zip(frame["configuration_hash"], values, strict=True)))
+    told = in_few_words(values, [flat(sweep.configurations[name]) for name in frame["configuration_hash"]])
+    labels = label_all(dict(zip(frame["configuration_hash"], told, strict=True)))
     frame.insert(0, "label", [storable(label) for label in labels.values()])
     return pd.concat([frame, pd.DataFrame(columns)], axis=1)
 
@@ -64,6 +66,31 @@ def into_lists(values: list[Values]) -> list[Values]:
                 paths[key] = as_text(value)
         found.append(paths)
     return found
+
+
+def in_few_words(values: list[Values], whole: list[Values]) -> list[Values]:
+    """The values (`into_lists`) for labels: lists of parts as their units, channels or names, of long texts the end, where that tells all
+    of them apart that differ. whole: the configurations themselves."""
+    found = [dict(one) for one in values]
+    for key in dict.fromkeys(key for one in values for key in one):
+        texts = [one.get(key) for one in values]
+        lists = [one.get(key) for one in whole]
+        brief = texts
+        if any(map(is_layers, lists)):
+            brief = [briefly_told(value) if isinstance(value, list) else text for value, text in zip(lists, texts, strict=True)]
+        elif any(isinstance(text, str) and len(text) > LONGEST and text[0] not in "[{" for text in texts):
+            brief = [f"…{text[1 - LONGEST :]}" if isinstance(text, str) and len(text) > LONGEST else text for text in texts]
+        if len({*map(str, brief)}) == len({*map(str, texts)}):
+            for one, text in zip(found, brief, strict=True):
+                if key in one:
+                    one[key] = text
+    return found
+
+
+def briefly_told(parts: list[Any]) -> str | None:
+    """A list of layers or other parts as what says most of each: 100-50, tower-comparator; None for an empty one."""
+    said = [next((shown(part[name]) for name in SAYING if part.get(name) is not None), "") for part in parts if isinstance(part, dict)]
+    return "-".join(said) or None
 
 
 def is_layers(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from copy import deepcopy
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import field, fields, is_dataclass, make_dataclass
+from itertools import permutations
 from typing import Any, get_type_hints
 
 import pytest
@@ -144,6 +145,19 @@ def test_choices_are_never_taken_for_each_other() -> None:
 def test_one_configuration_spelt_in_two_ways(one: str, other: str) -> None:
     """A default written out, another notation of a number, the other zero, another word: one run."""
     assert hash_of("model=wsn", "aux_weight=0", one) == hash_of("model=wsn", "aux_weight=0", other)
+
+
+@pytest.mark.parametrize(
+    ("key", "parts"),
+    [
+        ("optimizer.groups", ["{part: tower, lr: 0.01}", "{part: comparator, lr: 0.02}", "{part: digit_head, lr: 0.3}"]),
+        ("loss.terms", ["{loss: triplet, weight: 0.5}", "{loss: contrastive, weight: 0.1}"]),
+    ],
+)
+def test_lists_whose_order_means_nothing(key: str, parts: list[str]) -> None:
+    """In any order they are one configuration, and the same object: what is trained has the same last digits, too."""
+    one, *others = (compose_config("model=wsn", f"{key}=[{', '.join(order)}]") for order in permutations(parts))
+    assert all(other == one for other in others)
 
 
 def test_the_17th_digit_tells_apart() -> None:

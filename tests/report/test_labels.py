@@ -142,6 +142,27 @@ def test_layers_are_named_by_their_path(tmp_path: Path) -> None:
     assert study([tmp_path]).swept is None
 
 
+DENSE = [{"units": 10, "relu": True}]
+GROUPS = [{"part": "comparator", "lr": 0.02, "weight_decay": None}, {"part": "tower", "lr": 0.01, "weight_decay": None}]
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "labels"),
+    [
+        ("model__digit_dense", [DENSE, [*DENSE, {"units": 5, "relu": True}], []], ["digit_dense=10", "digit_dense=10-5", "plain"]),
+        ("optimizer__groups", [GROUPS, []], ["groups=comparator-tower", "plain"]),
+        ("data__root", [f"/{'long/' * 20}{name}.npz" for name in "ab"], [f"root=…/{'long/' * 5}{name}.npz" for name in "ab"]),
+        ("model__digit_dense", [[{"units": 10, "relu": False}, *DENSE], [*DENSE, *DENSE], []], None),
+    ],
+)
+def test_lists_and_long_texts_are_told_briefly(tmp_path: Path, key: str, values: list[Any], labels: list[str] | None) -> None:
+    """By units, channels or parts, and by the end of a long text, where that tells them apart; else by their hashes."""
+    for number, value in enumerate(values):
+        write_run(tmp_path / f"{number}", {0: 0.8, 1: 0.9}, configuration(**{key: value}))
+    found = study([tmp_path]).configurations["label"].tolist()
+    assert found == labels or (labels is None and all(label.startswith(("plain (", "digit_dense=[]")) for label in found))
+
+
 def test_the_17th_digit_is_told(tmp_path: Path) -> None:
     """Numbers that differ at all have different labels, without hashes."""
     for name, rate in (("a", 0.3), ("b", 0.30000000000000004), ("c", 0.1)):
