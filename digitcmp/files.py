@@ -89,7 +89,7 @@ def read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8-sig")
 
 
-def check_place(folder: Path) -> None:
+def check_results_folder(folder: Path) -> None:
     """Raise RunError where a folder of results cannot be made, or where something else than a file has the name of one that is going to be
     read or written in it, or in its .hydra/: whoever opens a pipe waits for ever."""
     above = next((path for path in folder.absolute().parents if os.path.lexists(path)), folder)

@@ -9,11 +9,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.arguments import Arguments
 from digitcmp.config.allowed import let_in
-from digitcmp.config.composed import check_value, unchecked, walk
+from digitcmp.config.composed import unchecked
 from digitcmp.config.known import check_one_choice
 from digitcmp.config.meant import of_one
 from digitcmp.config.messages import one_line
 from digitcmp.config.schema import ModelConfig
+from digitcmp.config.values import check_value, walk
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.files import shipped, write_whole
 from digitcmp.plugins import resolvers

@@ -14,7 +14,7 @@ from digitcmp.experiment.failed import failed_rounds
 from digitcmp.experiment.provenance import allocation, machine, versions
 from digitcmp.experiment.store import Status, Store, network_path
 from digitcmp.experiment.surroundings import surroundings, write_changes
-from digitcmp.files import check_place
+from digitcmp.files import check_results_folder
 from digitcmp.names import check_folder
 from digitcmp.train.results import RoundResult, RoundRow
 
@@ -29,7 +29,7 @@ class Run:
         folder should have.
         """
         check_folder("a run's folder", directory)
-        check_place(directory)
+        check_results_folder(directory)
         self.config, self.directory, self.command = config, directory, command
         self.store = Store(directory, configuration(config), job)
         self.seeds = config.seeds

@@ -18,7 +18,7 @@ from digitcmp.counting import counted
 from digitcmp.data.fingerprint import PINNED
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.plan import run_folders
-from digitcmp.files import check_place
+from digitcmp.files import check_results_folder
 from digitcmp.names import check_folder, check_name
 from digitcmp.plugins.composing import key_of
 from digitcmp.search.config import INSTEAD, TARGET
@@ -114,7 +114,7 @@ def check_names(config: DictConfig, folder: str) -> None:
             "hydra.job.chdir=true: relative paths, as of data, would lead elsewhere; leave it out: a run's files are in its folder anyway"
         )
     check_folder("hydra.run.dir" if folder == config.hydra.run.dir else "hydra.sweep.dir", folder)
-    check_place(Path(folder))
+    check_results_folder(Path(folder))
 
 
 def check_single(config: DictConfig) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from digitcmp.config.composed import check_value, walk
 from digitcmp.config.identity import TESTED, VALIDATED
 from digitcmp.config.schema import MOST_ROUNDS
 from digitcmp.config.schema.key import key
+from digitcmp.config.values import check_value, walk
 from digitcmp.errors import ConfigError
 
 # what a search cannot vary, and what to do instead: of what makes the pairs that trials are compared by, the easiest would win

@@ -62,6 +62,8 @@ SIZES: dict[str, tuple[list[str], str]] = {
     "100 brackets": (["model.tower=" + "[" * 100 + "]" * 100], "model.tower: 100 brackets within each other; at most 20 are read"),
     "2000 braces": (["++x=" + "{a:" * 2000 + "1" + "}" * 2000], "++x: 2000 brackets within each other; at most 20 are read"),
     "2000 parentheses": (["x=" + "sort(" * 2000 + ")" * 2000], "x: 2000 brackets within each other; at most 20 are read"),
+    "3000 layers": (["model.tower=[" + ",".join(["{channels: 1}"] * 3000) + "]"], "model.tower: a list of 3,000; at most 1,000 are read"),
+    "10000 columns": (["columns=[" + ",".join(["plain"] * 10_000) + "]"], "columns: a list of 10,000; at most 1,000 are read"),
     "choice of 5000 characters": (["optimizer=" + "x" * 5000], "there is no such choice: no file has a name of 5000 characters"),
     "experiment of 5000 characters": (["+experiment=" + "x" * 5000], "no such choice: no file has a name of 5000 characters"),
     "file of 300 characters": (["--config-name", "x" * 300], "xxx.yaml: File name too long"),
