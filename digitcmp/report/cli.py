@@ -112,14 +112,16 @@ def is_list(arguments: argparse.Namespace, abouts: list[tuple[Path, dict[str, An
 
 
 def print_runs(arguments: argparse.Namespace, metric: Metric) -> None:
-    """List the runs, which nobody has begun together. Raises RunError where they were to be published."""
+    """List the runs, which nobody has begun together. Raises RunError where something was asked for that comparisons have alone."""
     from digitcmp.report.frames import read_sweep
     from digitcmp.report.listing import print_list, runs_listed, write_list
     from digitcmp.report.origins import summary_of
     from digitcmp.report.places import check_report_folder
 
-    if arguments.publish:
-        raise RunError(f"--publish {arguments.publish}: these runs were not begun together; add --compare to publish them all the same")
+    given = {name: getattr(arguments, name) for name in ("publish", "baseline", "rename", "columns") if getattr(arguments, name)}
+    for name, value in given.items():
+        told, what = (value[0] if isinstance(value, list) else value), "publish" if name == "publish" else "compare"
+        raise RunError(f"--{name} {told}: these runs were not begun together; add --compare to {what} them all the same")
     sweep = read_sweep(arguments.folders, columns=(), for_report=True, distinct=False)  # a list is of runs
     frame = runs_listed(sweep, metric)
     if arguments.out:

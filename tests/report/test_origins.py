@@ -98,9 +98,10 @@ def test_unrelated_runs_are_a_list(main: Callable[..., Ended], tmp_path: Path) -
     assert written.read_text().startswith("name,rounds,seeds,test_accuracy_percent,std_percent,command,folder\nnet1,6,6,82.5,1.87")
     assert "compared with net1" in main(tmp_path / "day", "--compare").out
     assert "compared with net1" in main(tmp_path / "day" / "10_net1", tmp_path / "day" / "10_net2").out
-    refused = main(tmp_path / "day", "--publish", tmp_path / "p")
-    assert (refused.code, refused.err.count("\n")) == (1, 1)
-    assert "add --compare" in refused.err
+    for option in (["--publish", str(tmp_path / "p")], ["--rename", "net1=Model 1"], ["--baseline", "net2"], ["--columns", "mean"]):
+        refused = main(tmp_path / "day", *option)
+        assert (refused.code, refused.err.count("\n")) == (1, 1)
+        assert f"{' '.join(option)}: these runs were not begun together; add --compare" in refused.err
 
 
 def test_an_unnamed_sweep_is_called_by_what_was_swept(tmp_path: Path) -> None:
