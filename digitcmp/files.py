@@ -92,9 +92,11 @@ def read_text(path: Path) -> str:
 def check_results_folder(folder: Path) -> None:
     """Raise RunError where a folder of results cannot be made, or where something else than a file has the name of one that is going to be
     read or written in it, or in its .hydra/: whoever opens a pipe waits for ever."""
-    above = next((path for path in folder.absolute().parents if os.path.lexists(path)), folder)
-    refused = errno.ENOTDIR if not (folder if os.path.lexists(folder) else above).is_dir() else 0
-    if not refused and not folder.exists() and not os.access(above, os.W_OK | os.X_OK):
+    place = next((path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path)), folder)
+    refused = 0
+    if not os.path.isdir(place):  # noqa: PTH112 (pathlib's raises where a folder above may not be entered)
+        refused = errno.ENOTDIR
+    elif place != folder.absolute() and not os.access(place, os.W_OK | os.X_OK):
         refused = errno.EACCES
     if refused:
         raise RunError(
