@@ -220,7 +220,8 @@ def hold(spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Con
                 study.enqueue_trial(trial.params, user_attrs={NUMBER: trial.number})
     write_whole(spec.folder.absolute() / FOLDER / FINAL, json.dumps({"trials": [trial.number for trial in chosen], "seeds": seeds}) + "\n")
     folders = [spec.folder.absolute() / final.trial_folder(trial.number) for trial in chosen]
-    planned.write(spec.folder.absolute(), planned.Planned(dict.fromkeys(folders, (seeds, final.base.epochs))))
+    lengths = [(seeds, spec.trial.length_of(trial)) for trial in chosen]
+    planned.write(spec.folder.absolute(), planned.Planned(dict(zip(folders, lengths, strict=True))))
     with race.join():
         Search(final, race, launcher, console).run()
     met = {trial.user_attrs[NUMBER]: trial for trial in study.get_trials(deepcopy=False)}

@@ -25,7 +25,7 @@ from digitcmp.plugins.private import error_of
 from digitcmp.search.space import in_words
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.study import VALUES, Ending, SharedStudy
-from digitcmp.search.trial import RunningTrial
+from digitcmp.search.trial import LENGTH, RunningTrial
 from digitcmp.system import advice
 from digitcmp.terminal import say, tell
 from digitcmp.train.results import EpochRow
@@ -97,13 +97,15 @@ class Search(Callback):
         return [records[seed] for seed in seeds if seed in records and records[seed].row.status == "done"]
 
     def on_epoch(self, run: Run, row: EpochRow) -> None:
-        if not self.running[run.name].on_epoch(row, run.config.stopping.patience):
+        if not self.running[run.name].on_epoch(row, run.config.stopping.patience, run.config.epochs):
             ended = Broken if self.running[run.name].failure else Pruned
             raise ended(f"{run.name} is given up in epoch {row.epoch} of seed {row.seed}")
 
     def on_job_end(self, number: int, ended: JobReturn) -> None:
         """Tell Optuna how a trial ended."""
         running, error = self.running.pop(self.directory(number).name), error_of(ended)
+        if ended.cfg is not None:  # known also where no epoch was told: by other launchers, and where all rounds are on record
+            running.length = int(ended.cfg.epochs)
         if running.failure:
             self.tell(number, running, None, running.failure)
         elif isinstance(error, Pruned):
@@ -133,10 +135,17 @@ class Search(Callback):
         say(self.console, f"{self.spec.noun} {number}  {words}  {in_words(running.trial.params)}")
 
     def notes(self, number: int, running: RunningTrial) -> dict[str, Any]:
-        """What dashboards show of a trial: its folder; validation accuracies of its finished rounds by seed, their mean and std."""
+        """What dashboards show of a trial: its folder; validation accuracies of its finished rounds by seed, their mean and std; how many
+        epochs each round has."""
         rows = [record.row for record in self.finished(number)]
         on_record = {row.seed: row.val_accuracy for row in rows if row.val_accuracy is not None}
         values = dict(sorted({**on_record, **running.values}.items()))
         shown = {str(seed): accuracy for seed, accuracy in values.items()}  # JSON has no other keys
         mean, spread = (fmean(values.values()) if values else None), (stdev(values.values()) if len(values) > 1 else None)
-        return {"folder": str(self.directory(number)), "mean": mean, "std": spread, VALUES: shown or None}
+        return {
+            "folder": str(self.directory(number)),
+            "mean": mean,
+            "std": spread,
+            VALUES: shown or None,
+            LENGTH: running.length,
+        }

@@ -79,12 +79,13 @@ def make_spec(settings: SearchConfig, space: Space, context: HydraContext, confi
     compose = partial(context.config_loader.load_sweep_config, config)
     composed = compose([*space.overrides(start), "test=false"])
     check_validated(unchecked(composed))
-    for point in [*space.samples(), *map(space.complete, settings.enqueue)]:
-        compose(space.overrides(point))
+    points = [*space.samples(), *map(space.complete, settings.enqueue)]
+    lengths = {composed.epochs, *(compose(space.overrides(point)).epochs for point in points)}
     spec = SearchSpec(settings, space, start, typed(composed), Path(str(config.hydra.sweep.dir)))
     if settings.finalists:
         check_fresh(spec)
-    if "epochs" in {dimension.name for dimension in space.searched} and settings.pruner != "none" and not spec.trial.by_round:
+    varies = len(lengths) > 1 or "epochs" in {dimension.name for dimension in space.searched}  # of a range, samples have one value
+    if varies and settings.pruner != "none" and not spec.trial.by_round:
         raise ConfigError(
             f"epochs: trials of different length cannot be compared epoch by epoch, as pruner={settings.pruner} does; "
             "use hydra.sweeper.pruner=none or wilcoxon"

@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from rich.console import Console
 
 from digitcmp import inert
@@ -20,14 +18,12 @@ from digitcmp.search import figures
 from digitcmp.search.best import FOLDER, Confirmed, picked_lines
 from digitcmp.search.final_page import final_lines
 from digitcmp.search.finalists import Final
+from digitcmp.search.frames import ENDED, full_epochs, lengths, slices, trials, with_final
 from digitcmp.search.importance import importance_lines, importances
-from digitcmp.search.space import as_text, in_words, short
+from digitcmp.search.space import in_words, short
 from digitcmp.search.spec import SearchSpec
 from digitcmp.search.study import SharedStudy
 from digitcmp.terminal import say
-
-COLUMNS = ["trial", "state", "value", "best", "epochs", "seconds", "reason"]
-ENDED = ["complete", "pruned"]  # the states of trials that count
 
 
 def write_summary(
@@ -43,7 +39,7 @@ def write_summary(
 
     With report=false only search.md and trials.csv.
     """
-    folder, table = spec.folder / "summary", with_final(trials(shared.study, spec.trial.steps), final)
+    folder, table = spec.folder / "summary", with_final(trials(shared.study, spec.trial), final)
     importance = importances(shared.study)
     remove_leftovers(folder)
     write_whole(folder / "trials.csv", csv_text(table))
@@ -78,66 +74,6 @@ def write_summary(
     return path
 
 
-def trials(study: Study, steps: int) -> pd.DataFrame:
-    """One row a trial: COLUMNS, then the parameters under their names. steps: the epochs of a complete trial, over all rounds, where
-    that is not on record.
-
-    state: complete, pruned, failed, running, waiting. value: the objective; of a pruned trial, the mean of its rounds so far.
-    best: the best objective of the complete trials so far. seconds: from its last beginning to its end (`seconds`).
-    """
-    rows = [
-        {
-            "trial": trial.number,
-            "state": "failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
-            "value": trial.value,
-            "epochs": trial.user_attrs.get("epochs", steps if trial.state == TrialState.COMPLETE else None),
-            "seconds": seconds(trial),
-            "reason": trial.user_attrs.get("reason", ""),
-            **trial.params,
-        }
-        for trial in study.get_trials(deepcopy=False)
-    ]
-    frame = pd.DataFrame(rows)
-    finished = frame["value"].where(frame["state"] == "complete").astype("float64")
-    frame["best"] = (finished.cummax() if study.direction.name == "MAXIMIZE" else finished.cummin()).ffill()
-    return frame[[*COLUMNS, *(name for name in frame if name not in COLUMNS)]]
-
-
-def seconds(trial: FrozenTrial) -> float | None:
-    """How long a trial took, where it has ended and that can be told: not where a clock was set back meanwhile, or that of the command
-    which ended it is behind that of the one which began it."""
-    passed = None if trial.duration is None else trial.duration.total_seconds()
-    return None if passed is None or passed < 0 else passed
-
-
-def with_final(table: pd.DataFrame, final: Final | None) -> pd.DataFrame:
-    """The trials with what became of them in the final: final (picked, complete, dropped, failed), final_value (their mean there); as they
-    are without one."""
-    if final is None:
-        return table
-    met = {one.trial.number: "picked" if one is final.winner else one.state for one in final.finalists}
-    means = {one.trial.number: one.mean for one in final.finalists}
-    found = table.assign(final=table["trial"].map(met).astype("string"), final_value=table["trial"].map(means).astype("float64"))
-    return found[[*COLUMNS, "final", "final_value", *(name for name in table if name not in COLUMNS)]]
-
-
-def slices(table: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Values against parameters, one row a (trial, parameter): parameter, at, text, log, value, state, trial.
-
-    at: the number, or for a choice its index among the choices; text: the choice, empty for a number; log: a logarithmic axis.
-    """
-    ended = table[table["state"].isin(ENDED) & table["value"].notna()]
-    distributions = {name: made for trial in study.get_trials(deepcopy=False) for name, made in trial.distributions.items()}
-    rows = []
-    for name, made in distributions.items():
-        choices = list(made.choices) if isinstance(made, CategoricalDistribution) else []
-        log = isinstance(made, FloatDistribution | IntDistribution) and made.log
-        for row in ended[ended[name].notna()].to_dict("records"):
-            at, text = (choices.index(row[name]), as_text(row[name])) if choices else (row[name], "")
-            rows.append([name, float(at), text, log, row["value"], row["state"], row["trial"]])
-    return pd.DataFrame(rows, columns=["parameter", "at", "text", "log", "value", "state", "trial"])
-
-
 def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, folder: Path) -> list[str]:
     """Draw what there is to draw, as PDF, PNG and SVG; the names of the figures."""
     made = {"history": figures.history(table)}
@@ -157,10 +93,11 @@ def header_lines(spec: SearchSpec, shared: SharedStudy, command: str) -> str:
     trial, data, settings = spec.trial, spec.base.data, spec.settings
     kind = "round" if trial.by_round else "epoch"
     pairs = f"{data.train_pairs - data.val_pairs} training and {data.val_pairs} validation pairs"
+    fewest, *most = lengths(shared.study, trial)
     return (
         f"# Search {inert.markdown(shared.study.study_name)}\n\n```bash\n{inert.visible(command)}\n```\n\n"
         f"Each trial: {counted(len(trial.seeds), 'round')} (seeds {trial.seeds[0]} to {trial.seeds[-1]}) of "
-        f"{counted(trial.epochs, 'epoch')} on {inert.markdown(data.source)}, {pairs}, never tested. "
+        f"{f'{fewest} to {most[0]} epochs' if most else counted(fewest, 'epoch')} on {inert.markdown(data.source)}, {pairs}, never tested. "
         f"Sampler {settings.sampler}, pruner {settings.pruner}, asked after each {kind}.\n"
     )
 
@@ -169,7 +106,7 @@ def count_lines(spec: SearchSpec, shared: SharedStudy, table: pd.DataFrame) -> s
     """Trials by state and epochs."""
     counts, epochs = shared.counts(), table["epochs"].astype("float64").fillna(0)
     trained, failed = (int(epochs[table["state"].isin(states)].sum()) for states in (ENDED, ["failed"]))
-    full = counts.counted * spec.trial.steps
+    full = full_epochs(shared.study, spec.trial)
     otherwise = "without pruning" + (" and stopping.patience" if spec.base.stopping.patience else "")
     return (
         f"- Trials: {counts.counted} of {spec.settings.n_trials}: {counts.complete} complete, {counts.pruned} pruned; "

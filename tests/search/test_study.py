@@ -14,17 +14,20 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from digitcmp.errors import SearchError
 from digitcmp.plugins.private import trial_id_of
 from digitcmp.search.algorithms import make_sampler
 from digitcmp.search.config import SearchConfig
+from digitcmp.search.finalists import Final, Finalist
+from digitcmp.search.frames import COLUMNS, OF_FINAL, column_of, full_epochs, lengths, slices, trials, with_final
 from digitcmp.search.grammar import make_space
 from digitcmp.search.heartbeat import Beat, HeartbeatMonitor
 from digitcmp.search.storage import open_storage, storage_url
 from digitcmp.search.study import METRIC, OWNER, VALUES, open_study
-from digitcmp.search.summary import trials
+from digitcmp.search.trial import LENGTH, TrialSpec
 from digitcmp.system import host_id, is_stopped, start_time
 from tests.search.crashes import check_kills, check_restarts
 from tests.search.made import IDENTITY, PARAMS, open_shared
@@ -285,6 +288,38 @@ def test_killed_and_started_again(url: str, tmp_path: Path) -> None:
     check_restarts(url, tmp_path)
 
 
+def test_a_parameter_called_as_a_column_has_one_of_its_own() -> None:
+    """What is the trial's and what was suggested are both there, and the figures have what was suggested."""
+    names = [*COLUMNS, *OF_FINAL, "optimizer.lr"]
+    given = {name: 10.0 + place for place, name in enumerate(names)}
+    study, spec = optuna.create_study(), TrialSpec([0], 3, by_round=False, warmup=0)
+    space = {name: FloatDistribution(0, 100) for name in names}
+    study.add_trial(create_trial(value=0.5, params=given, distributions=space, user_attrs={"epochs": 3, "reason": "none"}))
+    table = with_final(trials(study, spec), Final([7], [Finalist(study.trials[0], "complete", {7: 0.25})], 1))
+    known = {"trial": 0, "state": "complete", "value": 0.5, "best": 0.5, "epochs": 3, "reason": "none", "final": "picked"}
+    assert table[[*known]].iloc[0].to_dict() == known
+    assert table["final_value"][0] == 0.25
+    assert {name: table[column_of(name)][0] for name in names} == given
+    assert table.columns.is_unique
+    assert column_of("optimizer.lr") == "optimizer.lr"
+    drawn = slices(table, study)
+    assert dict(zip(drawn["parameter"], drawn["at"], strict=True)) == given
+
+
+def test_epochs_by_the_configuration_of_each_trial() -> None:
+    """Those on record; of trials of an earlier version, those that were suggested, or else those of the start. What failed counts for
+    nothing."""
+    study, spec = optuna.create_study(), TrialSpec([0, 1], 4, by_round=False, warmup=0)
+    assert lengths(study, spec) == [4]
+    study.add_trial(create_trial(value=0.5, user_attrs={LENGTH: 30}))
+    study.add_trial(create_trial(value=0.5, params={"epochs": 7}, distributions={"epochs": IntDistribution(1, 50)}))
+    study.add_trial(create_trial(value=0.5))
+    study.add_trial(create_trial(state=TrialState.FAIL, user_attrs={LENGTH: 50}))
+    assert lengths(study, spec) == [4, 30]
+    assert full_epochs(study, spec) == 2 * (30 + 7 + 4)
+    assert trials(study, spec)["epochs"].tolist()[:3] == [60, 14, 8]
+
+
 def test_a_trial_whose_clock_was_set_back() -> None:
     """Takes no negative time: none that is known."""
     study, trial = optuna.create_study(), create_trial(value=0.5)
@@ -292,4 +327,4 @@ def test_a_trial_whose_clock_was_set_back() -> None:
     study.add_trial(trial)
     trial.datetime_start = trial.datetime_complete + timedelta(hours=1)
     study.add_trial(trial)
-    assert trials(study, steps=3)["seconds"].isna().tolist() == [False, True]
+    assert trials(study, TrialSpec([0], 3, by_round=False, warmup=0))["seconds"].isna().tolist() == [False, True]

@@ -299,6 +299,43 @@ def test_what_wilcoxon_prunes_is_listed_with_the_mean_of_its_rounds(run_cli: Cli
     assert pruned["value"].tolist() == pytest.approx([values.mean() for values in on_record.values()], abs=1e-6)
 
 
+LENGTHS = ["epochs=choice(2,5,1)", "hydra.sweeper.enqueue=[{epochs:2},{epochs:5},{epochs:1}]", "rounds=3", "report=false"]
+
+
+@pytest.mark.parametrize("pruner", ["none", "wilcoxon"])
+def test_epochs_that_are_searched(run_cli: Cli, pruner: str) -> None:
+    """Rounds are compared by their last epochs, in the trials as in the final, also where these are more or fewer than the start has; the
+    table has the epochs that were trained, and those that were suggested; what pruning saved is counted by each trial's own."""
+    final = ["hydra.sweeper.finalists=3", "hydra.sweeper.finalist_rounds=2"]
+    assert run_cli(*OURS, *LENGTHS, few(3), *final, f"hydra.sweeper.pruner={pruner}").code == 0
+    met = study_in("sqlite:///out/study.db", "out-final-2").trials
+    judged = [(Path(f"out/finalists/trial_{one.user_attrs['trial']:04d}"), one) for one in met]
+    if pruner == "wilcoxon":
+        judged += [(Path(f"out/trial_{one.number:04d}"), one) for one in study().trials]
+    for folder, one in judged:
+        accuracies = load_rounds(folder)["val_accuracy"].tolist()
+        assert len(pd.read_csv(folder / "epochs.csv")) == one.params["epochs"] * len(accuracies)
+        assert [one.intermediate_values[step] for step in range(len(accuracies))] == pytest.approx(accuracies)
+        assert [*one.user_attrs["values"].values()] == pytest.approx(accuracies)
+    table = pd.read_csv("out/summary/trials.csv")
+    assert table["params_epochs"].tolist() == [2, 5, 1]
+    assert table["epochs"].tolist() == [6, 15, 3]
+    page = Path("out/summary/search.md").read_text()
+    assert "Epochs: 24 trained instead of 24 without pruning: 0.0% saved" in page
+    assert "3 rounds (seeds 0 to 2) of 1 to 5 epochs" in page
+
+
+def test_recipes_of_different_length(run_cli: Cli) -> None:
+    """Are epochs that are searched, whatever the key is called."""
+    whole = [argument for argument in OURS if not argument.startswith("epochs=")]
+    ended = run_cli(*whole, "+experiment=choice(net2,wsn)", few(2))
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        1,
+        "digitcmp: epochs: trials of different length cannot be compared epoch by epoch, as pruner=median does; "
+        "use hydra.sweeper.pruner=none or wilcoxon",
+    )
+
+
 def test_a_starting_point_that_leaves_something_out(run_cli: Cli) -> None:
     """The first one is tried as it is compared: with the lowest values of what it leaves out. It is in the final, then."""
     space = [

@@ -117,6 +117,29 @@ def test_rounds_that_end_early_are_compared_by_round() -> None:
     assert study.trials[0].intermediate_values == {0: pytest.approx(0.77)}
 
 
+@pytest.mark.parametrize("length", [EPOCHS - 3, EPOCHS + 5])
+def test_rounds_have_the_epochs_of_their_own_trial(length: int) -> None:
+    """Where the length is searched, a round is judged by its last epoch, whether it has fewer than the start or more; by epoch, the last
+    step is the objective too. One that waited long enough ends before that."""
+    curves = [[0.1 * seed + 0.01 * epoch for epoch in range(1, length + 1)] for seed in range(3)]
+    for pruner, steps in (("wilcoxon", [0, 1, 2]), ("none", [length, 2 * length, 3 * length])):
+        study, spec = make_study(pruner, 3)
+        running = begin(study, spec)
+        for epoch in range(1, length + 1):  # side by side
+            for seed, curve in enumerate(curves):
+                assert running.values == {one: curves[one][-1] for one in range(seed) if epoch == length}
+                assert running.on_epoch(row(seed, epoch, curve[epoch - 1]), epochs=length)
+        reported = study.trials[0].intermediate_values
+        ends = [curve[-1] for curve in curves]
+        known = ends if pruner == "wilcoxon" else [sum(ends[: number + 1]) / (number + 1) for number in range(3)]
+        assert [reported[step] for step in steps] == pytest.approx(known)
+        assert len(reported) == (3 if pruner == "wilcoxon" else 3 * length)
+    early = begin(study, spec)
+    for epoch, accuracy in enumerate((0.8, 0.7, 0.6), 1):
+        early.on_epoch(row(0, epoch, accuracy), patience=2, epochs=length + 1)
+    assert early.values == {0: 0.6}
+
+
 def test_median() -> None:
     """Below the median after the warm-up: ended. Above it: not. Before enough trials are complete: nobody."""
     study, spec = make_study("median", warmup=2, n_startup_trials=3)
