@@ -15,12 +15,12 @@ from rich.table import Table
 from scipy import stats
 
 from digitcmp.auto import plan_file
-from digitcmp.auto.sequential import POINT, Plan, Scores, differences, follow, least_rounds, scores
+from digitcmp.auto.sequential import POINT, Plan, Scores, follow, least_rounds, scores
 from digitcmp.auto.words import rule_lines, run_names
 from digitcmp.experiment.pace import Paces
 from digitcmp.experiment.plan import in_all
 from digitcmp.experiment.run import Run
-from digitcmp.report.ranks import Values, hodges_lehmann
+from digitcmp.report.ranks import Values, hodges_lehmann, paired_differences
 from digitcmp.terminal import tell
 
 WALKS = 2000
@@ -64,7 +64,7 @@ def expect(plan: Plan, found: Mapping[str, Scores], configuration: str) -> Expec
     """What a comparison is expected to come to by its rounds on record, or has come to; None where these are too few to say."""
     both = [seed for seed in range(plan.seed, plan.seed + plan.auto.max) if seed in found[configuration] and seed in found[plan.baseline]]
     own, base = (np.array([found[name][seed] for seed in both]) for name in (configuration, plan.baseline))
-    values = own if len(plan.runs) == 1 else differences(own, base)
+    values = own if len(plan.runs) == 1 else paired_differences(own, base)
     values = values[np.isfinite(values)]  # of rounds that did not fail
     sd = spread(values) if len(values) >= LEAST else 0.0
     if decided := [one for one in follow(plan, found) if one.configuration == configuration and one.verdict]:

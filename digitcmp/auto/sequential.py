@@ -29,11 +29,10 @@ import numpy as np
 from digitcmp.auto.boundary import nominal_level
 from digitcmp.config.schema import Auto
 from digitcmp.errors import ConfigError
-from digitcmp.report.ranks import Estimate, Values, hodges_lehmann, median_interval
+from digitcmp.report.ranks import NEAR, Estimate, hodges_lehmann, median_interval, paired_differences
 from digitcmp.train.results import RoundRow
 
 POINT = 0.01  # accuracies are fractions, margins are points
-DIGITS = 9  # ends of intervals that agree so far with zero or the margin are there
 Scores = Mapping[int, float]  # test accuracy by seed, -inf for a round that failed
 
 
@@ -112,30 +111,23 @@ def look_at(plan: Plan, found: Mapping[str, Scores], configuration: str, rounds:
     if len(plan.runs) == 1:
         estimate, judge = median_interval(own, 1 - plan.nominal), is_narrow
     else:
-        estimate, judge = hodges_lehmann(differences(own, base), 1 - plan.nominal), compared
+        estimate, judge = hodges_lehmann(paired_differences(own, base), 1 - plan.nominal), compared
     verdict = judge(estimate, plan.margin) or ("undecided" if rounds == plan.looks[-1] else "")
     return Look(configuration, rounds, estimate, verdict)
 
 
-def differences(here: Values, there: Values) -> Values:
-    """here - there [n]; infinite where only one side failed, zero where both did."""
-    tied = np.isinf(here) & np.isinf(there)
-    return np.where(tied, 0.0, here - np.where(tied, 0.0, there))
-
-
 def compared(estimate: Estimate, margin: float) -> str:
-    """The verdict on a difference, empty where there is none yet."""
-    low, high = round(estimate.low, DIGITS), round(estimate.high, DIGITS)
-    if low > 0:
+    """The verdict on a difference, empty where there is none yet. Ends at zero or the margin but for rounding are there."""
+    if estimate.low > NEAR:
         return "better"
-    if high < 0:
+    if estimate.high < -NEAR:
         return "worse"
-    return "equivalent" if -margin <= low and high <= margin else ""
+    return "equivalent" if -estimate.low <= margin + NEAR and estimate.high <= margin + NEAR else ""
 
 
 def is_narrow(estimate: Estimate, margin: float) -> str:
     """The verdict on a median, empty where there is none yet."""
-    return "narrow" if round(estimate.high - estimate.low, DIGITS) < margin else ""
+    return "narrow" if estimate.high - estimate.low < margin - NEAR else ""
 
 
 def follow(plan: Plan, found: Mapping[str, Scores]) -> list[Look]:

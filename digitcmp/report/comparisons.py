@@ -8,7 +8,16 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
 from digitcmp.report.metrics import DECIMALS, TEST_ACCURACY, Metric, unknown
-from digitcmp.report.ranks import LEVEL, Values, hodges_lehmann, probability_better, signed_rank_p
+from digitcmp.report.ranks import (
+    LEVEL,
+    Values,
+    clipped,
+    doubled_ranks,
+    hodges_lehmann,
+    paired_differences,
+    probability_better,
+    signed_rank_p,
+)
 from digitcmp.report.statistics import half_width, ranked
 
 
@@ -61,9 +70,7 @@ def paired(here: "pd.Series[float]", there: "pd.Series[float]", metric: Metric =
     rounds below the baseline's are won, and rank_biserial is 1 when all are.
     """
     both = here.notna() & there.notna()
-    equal = here[both] == there[both]  # two that failed: their difference would be no number
-    # rounded, so that 0.9 - 0.8 and 0.8 - 0.7 tie as they should
-    differences = (here[both] - there[both]).mask(equal, 0.0).round(DECIMALS).to_numpy(dtype="float64")
+    differences = paired_differences(here[both].to_numpy(dtype="float64"), there[both].to_numpy(dtype="float64"))
     better = differences if metric.higher_is_better else -differences
     won, lost = int((better > 0).sum()), int((better < 0).sum())
     few = len(differences) < 2
@@ -102,7 +109,7 @@ def rank_biserial(differences: Values) -> float:
     if len(differences) < 2:
         return np.nan
     some = differences[differences != 0]
-    ranks = stats.rankdata(np.abs(some))
+    ranks = doubled_ranks(clipped(np.abs(some))[0])
     return float((ranks * np.sign(some)).sum() / ranks.sum()) if len(some) else 0.0
 
 

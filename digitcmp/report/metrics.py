@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NONE = "–"  # where there is no value
 UNTRAINED = 0.03  # a round that is no further above always giving the more frequent answer has learnt nothing
-DECIMALS = 7  # records have 8 significant digits: differences are equal when they agree this far
+DECIMALS = 7  # records have 8 significant digits: figures are equal when they agree this far; differences, see `ranks.NEAR`
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from digitcmp.files import write_whole
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.report.comparisons import paired
 from digitcmp.report.metrics import DECIMALS, METRICS
-from digitcmp.report.ranks import below_zero_p
+from digitcmp.report.ranks import NEAR, below_zero_p, paired_differences
 from digitcmp.report.searching import FINAL, FINALISTS
 from digitcmp.search.algorithms import make_sampler
 from digitcmp.search.loop import Search
@@ -167,8 +167,11 @@ def seed_values(trial: FrozenTrial) -> dict[int, float]:
 def loses(mine: Mapping[int, float], theirs: Mapping[int, float], sign: int = 1) -> bool:
     """Whether the first clearly loses, on the seeds that both have: from the fifth on, one-sided signed-rank p of at most 5 %, and a worse
     mean, by which finalists are picked: one collapse can turn it against the ranks."""
-    differences = sign * np.array([mine[seed] - theirs[seed] for seed in mine if seed in theirs]).round(DECIMALS)
-    return len(differences) >= FIRST_TEST and bool(differences.mean() < 0) and below_zero_p(differences) <= LEVEL
+    both = [(mine[seed], theirs[seed]) for seed in mine if seed in theirs]
+    if len(both) < FIRST_TEST:
+        return False
+    differences = sign * paired_differences(*np.array(both).T)
+    return bool(differences.mean() < -NEAR) and below_zero_p(differences) <= LEVEL
 
 
 def choose(spec: SearchSpec, shared: SharedStudy) -> list[FrozenTrial]:

@@ -9,7 +9,7 @@ from scipy import stats
 
 from digitcmp.report.comparisons import holm
 from digitcmp.report.metrics import DECIMALS, UNTRAINED
-from digitcmp.report.ranks import Values, hodges_lehmann, signed_rank_p
+from digitcmp.report.ranks import Values, hodges_lehmann, paired_differences, signed_rank_p
 from digitcmp.verify.draw import FIGURES, Drawn, equal
 from digitcmp.verify.retrain import Again
 
@@ -88,7 +88,7 @@ def accuracy(row: dict[Any, Any]) -> float:
 
 def gain(then: float, now: float) -> float:
     """The difference of accuracies; 0 where both rounds failed."""
-    return 0.0 if then == now else round(now - then, DECIMALS)
+    return float(paired_differences(np.array([now]), np.array([then]))[0])
 
 
 def is_lost(row: dict[Any, Any]) -> bool:

@@ -1,16 +1,21 @@
 """Verdicts of rounds=auto: how often they are wrong, what a look sees, and that what is on record says it all."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from benchmarks.sequential import AUTO, Case, draw, naive, plan_of, simulate
-from digitcmp.auto.sequential import Plan, Scores, compared, differences, follow, is_narrow, look_at, looks, make_plan, scores
+from digitcmp.auto.sequential import Plan, Scores, compared, follow, is_narrow, look_at, looks, make_plan, scores
 from digitcmp.config.schema import Auto
 from digitcmp.errors import ConfigError
-from digitcmp.report.ranks import Estimate
+from digitcmp.experiment.records import DIGITS
+from digitcmp.report.comparisons import paired
+from digitcmp.report.ranks import Estimate, hodges_lehmann, median_interval, paired_differences
 from digitcmp.report.runs import RoundRow
 from tests.experiment.made import ROUND
 
@@ -96,7 +101,7 @@ def test_a_median_is_narrow_below_the_margin() -> None:
 def test_a_round_that_failed_loses() -> None:
     """Against any that did not; two that failed are tied."""
     failed = -np.inf
-    assert differences(np.array([0.9, failed, 0.1, failed]), np.array([0.8, 0.1, failed, failed])).tolist() == [
+    assert paired_differences(np.array([0.9, failed, 0.1, failed]), np.array([0.8, 0.1, failed, failed])).tolist() == [
         pytest.approx(0.1),
         -np.inf,
         np.inf,
@@ -108,6 +113,59 @@ def test_a_round_that_failed_loses() -> None:
     assert look_at(plan, {"0": base, "1": lost}, "1", 10).verdict == "worse"
     (look,) = follow(plan, {"0": lost, "1": base})
     assert (look.verdict, look.rounds) == ("better", 10)
+
+
+def written(counts: Sequence[int], pairs: int) -> dict[int, float]:
+    """What records have of rounds with so many right answers of so many pairs, by seed."""
+    return {seed: float(format(count / pairs, DIGITS)) for seed, count in enumerate(counts)}
+
+
+def test_what_records_leave_out_decides_nothing() -> None:
+    """Ten rounds of 30 pairs whose differences are 4, 4, 1, 6, 1, 1, 1, -2, 1 and 5: the interval of 97.06 % begins at half a pair below
+    zero (where p is 0.0332), and not above it; ten of 300 whose interval begins at zero, in verdicts as in reports."""
+    plan = make_plan({"0": "net1", "1": "wsn"}, 0, Auto(0.5, 10, 20, 0.05))
+    cases = [
+        (30, [13, 12, 17, 16, 20, 19, 19, 15, 20, 14], [17, 16, 18, 22, 21, 20, 20, 13, 21, 19], (2.5, -0.5, 4.5)),
+        (300, [187, 178, 195, 170, 167, 160, 205, 155, 176, 173], [219, 199, 179, 207, 223, 176, 205, 188, 176, 209], (21, 0, 37)),
+    ]
+    for pairs, base, own, known in cases:
+        look = look_at(plan, {"0": written(base, pairs), "1": written(own, pairs)}, "1", 10)
+        assert [pairs * value for value in look.estimate] == pytest.approx(known, abs=1e-5)
+        assert look.verdict == ""
+        row = paired(pd.Series(written(own, pairs)), pd.Series(written(base, pairs)), level=1 - plan.nominal)
+        assert tuple(look.estimate) == (row["difference"], row["difference_low"], row["difference_high"])
+    assert look.estimate.low == 0
+
+
+PAIRS = [7, 30, 60, 90, 97, 300, 600, 700, 999, 1000, 9000]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(PAIRS), st.integers(0, 2**32 - 1), st.integers(8, 24), st.floats(0, 0.03), st.sampled_from([0, 1, 2, 5, 30]))
+def test_verdicts_are_those_of_exact_fractions(pairs: int, seed: int, rounds: int, shift: float, spread: int) -> None:
+    """Of numbers of right answers, which are whole, and of accuracies in the digits of records: the same intervals, verdicts, ties and p;
+    the margin is a whole number of pairs, so that ends may lie there."""
+    random = np.random.default_rng(seed)
+    base = random.integers(0, pairs + 1, rounds) if spread > 5 else random.integers(pairs // 3, pairs // 2 + 1, rounds)
+    own = np.clip(base + np.round(random.normal(shift * pairs, spread, rounds)).astype(int), 0, pairs)
+    margin = int(random.integers(1, 4)) * 100 / pairs  # points
+    plan = make_plan({"0": "a", "1": "b"}, 0, Auto(margin, rounds, rounds, 0.05))
+    look = look_at(plan, {"0": written(base.tolist(), pairs), "1": written(own.tolist(), pairs)}, "1", rounds)
+    exact = hodges_lehmann((own - base).astype("float64"), 1 - plan.nominal)
+    assert [pairs * value for value in look.estimate] == pytest.approx(list(exact), abs=1e-3)
+    assert [np.sign(value) for value in look.estimate] == [np.sign(value) for value in exact]
+    wanted = round(margin * pairs / 100)
+    within = "equivalent" if max(-exact.low, exact.high) <= wanted else "undecided"
+    assert look.verdict == ("better" if exact.low > 0 else "worse" if exact.high < 0 else within)
+    row = paired(*(pd.Series(written(counts.tolist(), pairs)) for counts in (own, base)))
+    whole = paired(pd.Series(own, dtype="float64"), pd.Series(base, dtype="float64"))
+    told = ("p", "won", "tied", "lost", "better")
+    assert [row[name] for name in told] == [whole[name] for name in told]
+    assert row["rank_biserial"] == pytest.approx(whole["rank_biserial"])
+    alone = make_plan({"0": "a"}, 0, Auto(margin, rounds, rounds, 0.05))
+    median = median_interval(base.astype("float64"), 1 - alone.nominal)
+    narrow = "narrow" if median.high - median.low < wanted else "undecided"
+    assert look_at(alone, {"0": written(base.tolist(), pairs)}, "0", rounds).verdict == narrow
 
 
 def test_scores() -> None:
