@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite, isnan
+from math import isfinite, isnan
 from types import TracebackType
 
 from rich.console import Console, RenderableType
@@ -77,7 +77,8 @@ class ProgressDisplay(Callback):
     line per epoch of a single round, a line per finished round of several.
 
     rounds, epochs: how many are expected in all, None where nobody knows. several: whether there are several runs. trials: of a
-    search, in place of rounds and epochs: how many there are to be; finished: how many of them there are already, best: their best.
+    search, in place of rounds and epochs: how many there are to be; finished: how many of them there are already, best: their best,
+    which is the least where less is better.
     """
 
     def __init__(
@@ -89,10 +90,11 @@ class ProgressDisplay(Callback):
         console: Console,
         trials: int | None = None,
         finished: int = 0,
-        best: float = -inf,
+        best: float | None = None,
+        less: bool = False,
     ) -> None:
         self.title, self.rounds, self.epochs, self.several, self.console = line(title), rounds, epochs, several, console
-        self.trials, self.finished, self.best = trials, finished, best
+        self.trials, self.finished, self.best, self.better = trials, finished, best, min if less else max
         self.live, self.begun = takes_back(console) or in_notebook(), False
         self.last: dict[tuple[Run, int], EpochRow] = {}  # of the rounds in flight
         self.through: Counter[Run] = Counter()  # epochs of the trials in flight
@@ -109,9 +111,12 @@ class ProgressDisplay(Callback):
         return cls(title, sum(len(run.missing) for run in missing), epochs, len(runs) > 1, console)
 
     @classmethod
-    def of_search(cls, title: str, trials: int, finished: int, best: float | None, console: Console) -> "ProgressDisplay":
-        """The display of a search, of which so many trials are finished. best: their best validation accuracy, if there is any."""
-        return cls(title, None, None, True, console, trials, finished, -inf if best is None else best)
+    def of_search(
+        cls, title: str, trials: int, finished: int, best: float | None, console: Console, less: bool = False
+    ) -> "ProgressDisplay":
+        """The display of a search, of which so many trials are finished. best: their best validation accuracy, if there is any; less:
+        whether less is better."""
+        return cls(title, None, None, True, console, trials, finished, best, less)
 
     def __enter__(self) -> "ProgressDisplay":
         return self
@@ -138,7 +143,8 @@ class ProgressDisplay(Callback):
             self.through.pop(run, None)
             if not run.pruned and not run.failed:
                 value = objective(run.rows)
-                self.best = self.best if isnan(value) else max(self.best, value)
+                if isfinite(value):
+                    self.best = value if self.best is None else self.better(self.best, value)
             self.show()
 
     def on_epoch(self, run: Run, row: EpochRow) -> None:
@@ -156,7 +162,7 @@ class ProgressDisplay(Callback):
         """Bring the line up to date."""
         if self.trials:
             trials = counted(self.trials, "trial")
-            figures = f"best so far {self.best:.2%}" if isfinite(self.best) else "no trial complete yet"
+            figures = "no trial complete yet" if self.best is None else f"best so far {self.best:.2%}"
             partly = sum(min(1.0, epochs / (run.config.epochs * len(run.seeds))) for run, epochs in self.through.items())
             self.bar.update(self.task, completed=self.finished + partly, count=f"{self.finished} of {trials}", figures=figures)
             return

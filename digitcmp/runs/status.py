@@ -115,12 +115,13 @@ class FolderStatus:
 
     @cached_property
     def ranked(self) -> list[RunStatus]:
-        """The runs that have come to an accuracy, the highest first. No previews, which are no results; no runs with failed rounds: these
-        lose, and the mean is without them; no pruned trials, which are none in their search either; of a search, its trials alone, and
-        not what its final and its confirmation train with other seeds and pairs."""
+        """The runs that have come to an accuracy, the highest first, or the lowest where searches want that. No previews, which are no
+        results; no runs with failed rounds: these lose, and the mean is without them; no pruned trials, which are none in their search
+        either; of a search, its trials alone, and not what its final and its confirmation train with other seeds and pairs."""
         own = [run for run in self.runs if run.folder.parent == self.folder or run.folder.parent.name not in AGAIN]
         whole = [run for run in own if run.accuracy is not None and not run.failed and run.state != "pruned"]
-        return sorted((run for run in whole if not is_preview(run.folder)), key=lambda run: run.accuracy or 0.0, reverse=True)
+        rated = [run for run in whole if not is_preview(run.folder)]
+        return sorted(rated, key=lambda run: run.accuracy or 0.0, reverse=not minimise(rated))
 
     @cached_property
     def unlike(self) -> list[str]:
@@ -133,8 +134,18 @@ class FolderStatus:
 
     @property
     def best(self) -> RunStatus | None:
-        """The run with the highest accuracy so far; None before any, and where they are not of the same data."""
+        """The first of these so far; None before any, and where they are not of the same data."""
         return self.ranked[0] if self.ranked and not self.unlike else None
+
+
+def minimise(runs: list[RunStatus]) -> bool:
+    """Whether all of these are of searches for the lowest accuracy."""
+    if not runs or any(run.measured != "val" for run in runs):
+        return False
+    from digitcmp.report.origins import read_typed, sweep_of  # imports pandas, which few need
+
+    told = [read_typed(sweep) for sweep in {sweep_of(run.folder, run.about) for run in runs}]
+    return all(typed is not None and typed.sweeper.get("direction") == "minimize" for typed in told)
 
 
 def read_status(folder: Path) -> FolderStatus:

@@ -33,8 +33,9 @@ SPREAD = 0.5  # how wide the trials of a choice are spread, in distances between
 
 
 @styled
-def history(table: pd.DataFrame) -> Figure:
-    """Validation accuracy by trial, and the best so far. table: trial, state, value, best, and final where there was one."""
+def history(table: pd.DataFrame, less: bool = False) -> Figure:
+    """Validation accuracy by trial, and the best so far. table: trial, state, value, best, and final where there was one; less: whether
+    less is better."""
     figure = column_figure(2.1)
     axes = figure.subplots()
     scatter(axes, table, table["trial"])
@@ -43,12 +44,12 @@ def history(table: pd.DataFrame) -> Figure:
     if "final" in table:
         ring(axes, table)
     dress(axes, ACCURACY)
-    below = frame_complete(axes, table)
+    beyond = frame_complete(axes, table, less)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="trial", ylabel=ACCURACY.title)
     tidy(axes, "both")
     legend_below(figure, axes)
-    entitle(figure, "Validation accuracy of every trial", below)
+    entitle(figure, "Validation accuracy of every trial", beyond)
     return figure
 
 
@@ -67,16 +68,18 @@ def scatter(axes: Axes, table: pd.DataFrame, across: "pd.Series[float]") -> None
     axes.scatter(across[complete], table["value"][complete], s=11, color=COLOURS[0], alpha=0.75, linewidth=0, label="complete", zorder=2)
 
 
-def frame_complete(axes: Axes, table: pd.DataFrame) -> str:
-    """Show the upper part of what there is where hopeless trials would squeeze it: from a little below the worse half. Returns the note
-    that says so."""
-    values = table["value"].dropna()
+def frame_complete(axes: Axes, table: pd.DataFrame, less: bool) -> str:
+    """Show the better part of what there is where hopeless trials would squeeze it: up to a little beyond the worse half. Returns the note
+    that says so. less: whether less is better."""
+    sign = -1 if less else 1
+    values = sign * table["value"].dropna()
     upper = max(values.max() - values.median(), 0.01) if len(values) else 0.0
     if not len(values) or values.median() - values.min() <= 3 * upper:
         return ""
-    low = values.median() - 3 * upper
-    axes.set_ylim(low, min(values.max() + 0.1 * (values.max() - low), 1.0))
-    return f"below the axis: {counted(int((values < low).sum()), 'trial')}"
+    worst = values.median() - 3 * upper
+    best = sign * (values.max() + 0.1 * (values.max() - worst))
+    axes.set_ylim(*sorted([sign * worst, min(max(best, 0.0), 1.0)]))
+    return f"{'above' if less else 'below'} the axis: {counted(int((values < worst).sum()), 'trial')}"
 
 
 @styled
@@ -92,8 +95,9 @@ def importances(frame: pd.DataFrame) -> Figure:
 
 
 @styled
-def slices(frame: pd.DataFrame) -> Figure:
-    """Validation accuracy against each parameter, a panel a parameter. frame: parameter, at, text, log, value, state.
+def slices(frame: pd.DataFrame, less: bool = False) -> Figure:
+    """Validation accuracy against each parameter, a panel a parameter. frame: parameter, at, text, log, value, state;
+    less: whether less is better.
 
     The trials of a choice lie beside each other, so that they can be counted.
     """
@@ -114,11 +118,11 @@ def slices(frame: pd.DataFrame) -> Figure:
             axes.set_xlim(choices["at"].min() - 0.6, choices["at"].max() + 0.6)
             axes.grid(visible=False, axis="x")
     dress(panels[0], ACCURACY)
-    below = frame_complete(panels[0], frame.drop_duplicates("trial"))
+    beyond = frame_complete(panels[0], frame.drop_duplicates("trial"), less)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     figure.supylabel(ACCURACY.title)
     figure.align_xlabels()
     legend_below(figure, panels[0])
-    entitle(figure, "Validation accuracy by parameter", "each point a trial", below)
+    entitle(figure, "Validation accuracy by parameter", "each point a trial", beyond)
     return figure

@@ -137,7 +137,8 @@ class Final:
         for one in self.ranking:
             row = {"trial": one.trial.number, "state": one.state, "rounds": len(one.values), "mean": one.mean}
             values = pd.DataFrame({"winner": self.winner.values, "other": one.values}, dtype="float64")
-            compared = {} if one is self.winner else paired(values["winner"], values["other"], METRICS["val_accuracy"])
+            metric = replace(METRICS["val_accuracy"], higher_is_better=self.sign > 0)
+            compared = {} if one is self.winner else paired(values["winner"], values["other"], metric)
             rows.append({**compared, **row, "search": one.trial.value, "reason": one.reason})  # the mean is its own
         return pd.DataFrame(rows)
 
@@ -199,7 +200,7 @@ def badness(mean: float, sign: int) -> float:
 
 def sign_of(spec: SearchSpec) -> int:
     """-1 where less is better."""
-    return 1 if spec.settings.direction == "maximize" else -1
+    return -1 if spec.less_is_better else 1
 
 
 def hold(spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Console) -> Final | None:

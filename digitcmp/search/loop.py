@@ -66,9 +66,10 @@ class Search(Callback):
         if isinstance(self.launcher, DigitcmpLauncher):
             rounds = self.shared.settings.n_trials * len(self.spec.trial.seeds)
             complete = self.shared.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            best = max((trial.value for trial in complete if trial.value is not None), default=None)
+            less, values = self.spec.less_is_better, [trial.value for trial in complete if trial.value is not None]
+            best = (min if less else max)(values, default=None)
             trials, counted = self.shared.settings.n_trials, self.shared.counts().counted
-            with ProgressDisplay.of_search(self.spec.title, trials, counted, best, self.console) as display:
+            with ProgressDisplay.of_search(self.spec.title, trials, counted, best, self.console, less) as display:
                 self.launcher.stream(self.jobs(), [display, self], self.on_job_end, rounds)
             return
         while batch := [job for _, job in zip(range(self.spec.settings.n_jobs), self.jobs(), strict=False)]:

@@ -41,6 +41,11 @@ class SearchSpec:
         warmup = getattr(getattr(self.settings.pruners, pruner), "warmup", 0)
         return TrialSpec(self.base.seeds, self.base.epochs, pruner == BY_ROUND, warmup)
 
+    @property
+    def less_is_better(self) -> bool:
+        """Whether the lowest validation accuracy is the best."""
+        return self.settings.direction == "minimize"
+
     def identity(self) -> dict[str, Any]:
         """What must be the same for trials to be compared: space, seeds, steps, and the configuration but for what is searched."""
         searched = [dimension.name for dimension in self.space.searched]

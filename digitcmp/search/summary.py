@@ -43,7 +43,7 @@ def write_summary(
     importance = importances(shared.study)
     remove_leftovers(folder)
     write_whole(folder / "trials.csv", csv_text(table))
-    drawn = draw(shared, table, importance, folder) if spec.base.report else []
+    drawn = draw(shared, table, importance, folder, spec.less_is_better) if spec.base.report else []
     counts = count_lines(spec, shared, table)
     begun = next((trial for trial in shared.study.get_trials(deepcopy=False) if trial.params == spec.start and trial.values), None)
     dashboard = shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])  # which wants a path there
@@ -74,14 +74,14 @@ def write_summary(
     return path
 
 
-def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, folder: Path) -> list[str]:
-    """Draw what there is to draw, as PDF, PNG and SVG; the names of the figures."""
-    made = {"history": figures.history(table)}
+def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, folder: Path, less: bool) -> list[str]:
+    """Draw what there is to draw, as PDF, PNG and SVG; the names of the figures. less: whether less is better."""
+    made = {"history": figures.history(table, less)}
     points = slices(table, shared.study)
     if len(importance):
         made["importances"] = figures.importances(importance.dropna(subset="importance"))
     if len(points):
-        made["slices"] = figures.slices(points)
+        made["slices"] = figures.slices(points, less)
     for name, figure in made.items():
         for kind, content in files(figure).items():
             write_whole(folder / f"{name}.{kind}", content)

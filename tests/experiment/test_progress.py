@@ -63,6 +63,23 @@ def test_the_line_fits(columns: int, tmp_path: Path) -> None:
     assert not terminal.lines()
 
 
+@pytest.mark.parametrize(("less", "best"), [(False, "best so far 90.00%"), (True, "best so far 40.00%")])
+def test_the_best_of_a_search_is_that_of_its_direction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, less: bool, best: str) -> None:
+    """The highest, or the lowest where less is better, of the trials of earlier commands and those of this one."""
+    terminal = Emulated(80)
+    run = Run(compose_config("epochs=2"), tmp_path / "trial_0007", "test")
+    for given, values in ((None, [0.6, 0.4, 0.9, 0.5]), (0.4, [0.6, 0.9]), (0.9, [0.6, 0.4])):
+        with ProgressDisplay.of_search("search", 60, 6, given, terminal.console, less) as display:
+            display.on_run_begin(run)
+            display.bar.refresh()
+            assert ("no trial complete yet" in terminal.lines()[0]) == (given is None)
+            for value in values:
+                monkeypatch.setattr(Run, "rows", [replace(ROUND, val_accuracy=value)])
+                display.on_run_end(run)
+            display.bar.refresh()
+            assert best in terminal.lines()[0]
+
+
 def test_the_line_of_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How many trials there are already, how good the best is, and the time left, at 80 columns; pruned and failed trials count and are no
     best."""

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.text import Text
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from scipy import stats
@@ -126,6 +127,30 @@ def test_the_table_compares_by_seed() -> None:
     assert list(table["pairs"][1:]) == [3, 2]
     assert list(table["won"][1:]) == [3, 2]
     assert table["difference"][1] == pytest.approx(0.1, abs=0.026)
+
+
+def test_the_lower_accuracy_wins_where_less_is_better() -> None:
+    """Its rounds won are those in which it is lower."""
+    table = Final([0, 1, 2], [finalist(0, [0.8, 0.9, 0.7]), finalist(3, [0.7, 0.85, 0.71])], 2, sign=-1).table()
+    assert list(table["trial"]) == [3, 0]
+    assert table[["won", "tied", "lost"]].iloc[1].tolist() == [2, 0, 1]
+    assert table["difference"][1] < 0
+
+
+def test_figures_show_the_better_trials() -> None:
+    """Of many close ones and a hopeless one, whichever way is better; and say what is beyond."""
+    values = [*(0.8 + 0.001 * number for number in range(9)), 0.1]
+    table = pd.DataFrame({"trial": range(10), "state": "complete", "value": values, "best": values, "parameter": "x", "at": values})
+    table = table.assign(text="", log=False)
+    low, high = table, table.assign(value=1 - table["value"], best=1 - table["value"])
+    for draw in (figures.history, figures.slices):
+        for frame, less, hidden, told in ((low, False, 0.1, "below the axis: 1 trial"), (high, True, 0.9, "above the axis: 1 trial")):
+            figure = draw(frame, less)
+            bottom, top = figure.axes[0].get_ylim()
+            assert not bottom <= hidden <= top
+            assert all(bottom <= value <= top for value in frame["value"][:9])
+            assert told in " ".join(text.get_text() for text in figure.findobj(Text))
+        assert draw(high, False).axes[0].get_ylim()[1] > 0.9  # there, it is the best one
 
 
 def test_the_winners_luck_is_told() -> None:

@@ -26,6 +26,7 @@ from optuna.trial import TrialState
 from digitcmp.config.identity import differences
 from digitcmp.errors import SearchError
 from digitcmp.experiment.about import read_about
+from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.files import shipped
 from digitcmp.report.frames import load_rounds
 from digitcmp.runs.status import read_status
@@ -297,6 +298,32 @@ def test_what_wilcoxon_prunes_is_listed_with_the_mean_of_its_rounds(run_cli: Cli
     on_record = {number: load_rounds(Path(f"out/trial_{number:04d}"))["val_accuracy"] for number in pruned["trial"]}
     assert all(len(values.dropna()) >= 2 for values in on_record.values())
     assert pruned["value"].tolist() == pytest.approx([values.mean() for values in on_record.values()], abs=1e-6)
+
+
+def test_a_search_that_minimises(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its best is the lowest wherever there is one: in the live line, which goes on from what there was, in the final, in best.yaml, in the
+    table, and in what another terminal shows."""
+    seen: list[tuple[float | None, bool]] = []
+    of_search = ProgressDisplay.of_search
+
+    def told(*arguments: Any) -> ProgressDisplay:
+        seen.append((arguments[3], arguments[5]))
+        return of_search(*arguments)
+
+    monkeypatch.setattr(ProgressDisplay, "of_search", told)
+    options = [*OURS, SPACE, "optimizer=sgd", "hydra.sweeper.direction=minimize", "hydra.sweeper.pruner=none", "report=false"]
+    assert run_cli(*options, few(3)).code == 0
+    values = [trial.value for trial in study().trials]
+    lowest = values.index(min(values))
+    assert len(set(values)) > 1
+    found = read_status(Path("out")).best
+    assert found is not None
+    assert found.folder.name == f"trial_{lowest:04d}"
+    assert f"# Trial {lowest} of 3" in Path("out/best.yaml").read_text()
+    assert pd.read_csv("out/summary/trials.csv")["best"].iloc[-1] == min(values)
+    assert run_cli(*options, few(4), "hydra.sweeper.finalists=2", "hydra.sweeper.finalist_rounds=1").code == 0
+    assert seen[:2] == [(None, True), (min(values), True)]
+    assert all(less for _, less in seen)
 
 
 LENGTHS = ["epochs=choice(2,5,1)", "hydra.sweeper.enqueue=[{epochs:2},{epochs:5},{epochs:1}]", "rounds=3", "report=false"]
