@@ -32,7 +32,7 @@ from digitcmp.search.preview import few_of, whole_of
 from digitcmp.search.space import shown
 from digitcmp.search.spec import SearchSpec, make_spec
 from digitcmp.search.storage import open_storage, storage_url
-from digitcmp.search.study import SharedStudy, open_study
+from digitcmp.search.study import Counts, SharedStudy, open_study
 from digitcmp.terminal import Terminal, say, tell
 
 FINALISTS = "finalists"  # the study's attribute: how many it was to have when it was first given any
@@ -128,15 +128,8 @@ def conclude(
     counts, settings = shared.counts(), spec.settings
     failed = shared.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
     reason = failed[-1].user_attrs.get("reason", "for a reason that is not on record") if failed else ""
-    if not counts.complete and failed:
-        raise SearchError(f"failed: all of {counted(len(failed), 'trial')}, so there is no best one: {reason}")
-    if not counts.complete and counts.pruned >= settings.n_trials:
-        raise SearchError(
-            f"all of {counted(counts.pruned, 'trial')} were pruned, so there is no best one; the same command goes on with "
-            f"hydra.sweeper.n_trials={2 * counts.pruned} and hydra.sweeper.pruner=none"
-        )
     if not counts.complete:
-        raise SearchError("no trial is complete yet, so there is no best one; the same command goes on")
+        raise SearchError(without_best(counts, shared, reason))
     command = shlex.join(["python", "-m", "digitcmp", *map(without_passwords, sys.argv[1:])])
     finished = counts.counted >= settings.n_trials
     if finished:  # also where folders of trials have been removed
@@ -151,6 +144,23 @@ def conclude(
             f"{counted(len(failed), 'trial')} failed, so the search was given up before n_trials={settings.n_trials}: "
             f"{reason}; the same command goes on with hydra.sweeper.max_failed={2 * shared.max_failed}"
         )
+
+
+def without_best(counts: Counts, shared: SharedStudy, reason: str) -> str:
+    """Why there is no best trial, and what helps. reason: why the last trial that failed did."""
+    settings, more = shared.settings, "so there is no best one; the same command goes on with"
+    if counts.pruned >= settings.n_trials or (counts.pruned and counts.failed >= shared.max_failed):
+        helps = [f"hydra.sweeper.n_trials={2 * counts.pruned}"] * (counts.pruned >= settings.n_trials)
+        helps += [f"hydra.sweeper.max_failed={2 * counts.failed}"] * (counts.failed >= shared.max_failed)
+        *others, last = [*helps, "hydra.sweeper.pruner=none"]
+        if not counts.failed:
+            return f"all of {counted(counts.pruned, 'trial')} were pruned, {more} {', '.join(others)} and {last}"
+        told = f"none of {counted(counts.pruned + counts.failed, 'trial')} is complete, {counts.pruned} pruned and {counts.failed} failed"
+        return f"{told}, {more} {', '.join(others)} and {last}; the last one failed: {reason}"
+    if counts.failed and not counts.pruned:
+        return f"failed: all of {counted(counts.failed, 'trial')}, so there is no best one: {reason}"
+    some = f" ({counts.pruned} pruned, {counts.failed} failed: {reason})" if counts.failed else ""
+    return f"no trial is complete yet{some}, so there is no best one; the same command goes on"
 
 
 def show_space(spec: SearchSpec, console: Console, away: SlurmLauncher | None) -> None:

@@ -14,7 +14,8 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import optuna
 import pandas as pd
@@ -31,8 +32,9 @@ from digitcmp.files import shipped
 from digitcmp.report.frames import load_rounds
 from digitcmp.runs.status import read_status
 from digitcmp.search.best import where_it_is
-from digitcmp.search.search import check_folder
+from digitcmp.search.search import check_folder, without_best
 from digitcmp.search.storage import open_storage
+from digitcmp.search.study import Counts
 from tests.conftest import ROOT, Ended
 from tests.search.made import study_in
 
@@ -285,6 +287,42 @@ def test_when_all_trials_are_pruned_there_is_no_best(run_cli: Cli) -> None:
     assert states() == ["PRUNED", "PRUNED"]
     assert run_cli(*search, *told.groups()).code == 0
     assert states() == ["PRUNED", "PRUNED", "COMPLETE", "COMPLETE"]
+
+
+def test_when_trials_failed_or_were_pruned_there_is_no_best(run_cli: Cli) -> None:
+    """How many of each, and with what the same command goes on; it does."""
+    halving = ["hydra.sweeper.pruner=successive_halving", "hydra.sweeper.pruners.successive_halving.min_resource=1"]
+    points = "hydra.sweeper.enqueue=[{optimizer.lr:0.01},{optimizer.lr:1e30},{optimizer.lr:0.02}]"
+    search = [*OURS, "optimizer=sgd", "optimizer.lr=choice(0.01,1e30,0.02)", points, *halving, few(2), "report=false"]
+    search += ["hydra.sweeper.pruners.successive_halving.bootstrap_count=9"]
+    ended = run_cli(*search, "hydra.sweeper.max_failed=1")
+    assert ended.code == 1
+    told = re.fullmatch(
+        "digitcmp: none of 2 trials is complete, 1 pruned and 1 failed, so there is no best one; the same command goes on with "
+        "(.*) and (.*); the last one failed: seed 0: the loss became nan in epoch 1",
+        ended.err.splitlines()[-1],
+    )
+    assert told, ended.err
+    assert run_cli(*search, *told.groups()).code == 0
+    assert states() == ["PRUNED", "FAIL", "COMPLETE"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "max_failed", "said"),
+    [
+        ((0, 2, 3), 9, "none of 5 trials is complete, 2 pruned and 3 failed, {}n_trials=4 and hydra.sweeper.pruner=none; the last one"),
+        ((0, 2, 3), 3, "none of 5 trials is complete, 2 pruned and 3 failed, {}n_trials=4, hydra.sweeper.max_failed=6 and hydra.sweeper."),
+        ((0, 2, 0), 3, "all of 2 trials were pruned, {}n_trials=4 and hydra.sweeper.pruner=none"),
+        ((0, 0, 3), 3, "failed: all of 3 trials, so there is no best one: because"),
+        ((0, 1, 1), 3, "no trial is complete yet (1 pruned, 1 failed: because), so there is no best one; the same command goes on"),
+        ((0, 1, 0), 3, "no trial is complete yet, so there is no best one; the same command goes on"),
+    ],
+)
+def test_why_there_is_no_best(counts: tuple[int, int, int], max_failed: int, said: str) -> None:
+    """And what helps, of a search for two trials: only what is needed for it to go on."""
+    settings = SimpleNamespace(n_trials=2)
+    found = without_best(Counts(*counts, 0, 0, 0), cast(Any, SimpleNamespace(settings=settings, max_failed=max_failed)), "because")
+    assert found.startswith(said.format("so there is no best one; the same command goes on with hydra.sweeper."))
 
 
 def test_what_wilcoxon_prunes_is_listed_with_the_mean_of_its_rounds(run_cli: Cli) -> None:
