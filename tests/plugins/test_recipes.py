@@ -2,13 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
 from digitcmp.plugins import recipes
-from tests.conftest import Ended, choices, compose_config
+from tests.conftest import CONF, Ended, choices, compose_config, compose_tree
 
-EXPERIMENTS = choices("experiment")
+RECIPES = [
+    f"{group}={path.relative_to(CONF / group).with_suffix('')}"
+    for group in ("experiment", "ladder")
+    for path in sorted((CONF / group).rglob("*.yaml"))
+]
+ALONE = cache(compose_tree)  # choices by themselves
 
 
 @pytest.mark.parametrize(
@@ -44,10 +52,77 @@ def test_what_is_given_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert not capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_recipe_takes_another_optimiser(name: str) -> None:
-    """Without an error about keys of the one that it had."""
-    assert compose_config(f"+experiment={name}", "optimizer=adam").optimizer == compose_config("optimizer=adam").optimizer
+def part(tree: DictConfig, group: str) -> object:
+    """What was composed of a group, as it stands there."""
+    return OmegaConf.to_container(tree[group], resolve=False)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_nothing_of_a_recipe_outlives_its_choice(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every recipe with every group chosen otherwise, also where its network is its own (`override /model: null`): what is composed is
+    the choice as it is by itself, and a line says so where the recipe has said something."""
+    recipes.tell.cache_clear()
+    files = built_on(recipe)
+    others = {group: next(one for one in choices(group) if one not in chosen_in(files, group)) for group in recipes.GROUPS}
+    mixed = compose_tree(f"+{recipe}", *(f"{group}={choice}" for group, choice in others.items()))
+    told = capsys.readouterr().err
+    for group, choice in others.items():
+        assert part(mixed, group) == part(ALONE(f"{group}={choice}"), group), choice
+        assert (f"{group}={choice}: what +" in told) == any(group in file for file in files)
+
+
+def built_on(recipe: str) -> list[DictConfig]:
+    """The file of a recipe, and those that it is built on."""
+    group, _, name = recipe.partition("=")
+    found = OmegaConf.load(CONF / group / f"{name}.yaml")
+    assert isinstance(found, DictConfig)
+    bases = [one.split("@")[0] for one in found.get("defaults", []) if isinstance(one, str) and one != "_self_"]
+    below = [one.strip("/").replace("/", "=", 1) if one.startswith("/") else f"{group}={Path(name).parent / one}" for one in bases]
+    return [found, *(file for one in below for file in built_on(one))]
+
+
+def chosen_in(files: list[DictConfig], group: str) -> list[str]:
+    """The choices of a group that these files make."""
+    key = f"override /{group}"
+    return [entry[key] for file in files for entry in file.get("defaults", []) if isinstance(entry, DictConfig) and key in entry]
+
+
+MINE = {
+    "adam": "defaults: [/experiment/net1, override /optimizer: adam]\noptimizer: {lr: 0.05}\n",
+    "more": "defaults: [adam, _self_]\noptimizer: {weight_decay: 0.5}\n",  # chooses nothing: of what adam has chosen
+    "values": "optimizer: {lr: 0.7}\n",  # of whatever is chosen
+    "wide": "defaults: [/experiment/course/mlp, override /model: wsn]\nmodel: {dropout: 0.3}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "value", "left_out"),
+    [
+        (["+experiment=adam"], "optimizer.lr", 0.05, []),
+        (["+experiment=adam", "optimizer=sgd"], "optimizer.lr", 0.4, ["adam"]),
+        (["+experiment=adam", "optimizer=adamw"], "optimizer.lr", 0.001, ["net1", "adam"]),
+        (["+experiment=more"], "optimizer.weight_decay", 0.5, []),
+        (["+experiment=more", "optimizer=sgd"], "optimizer.weight_decay", 0.0, ["adam", "more"]),
+        (["+experiment=more", "optimizer=sgd"], "optimizer.lr", 0.4, ["adam", "more"]),
+        (["+experiment=values", "optimizer=sgd"], "optimizer.lr", 0.7, []),
+        (["+experiment=wide"], "model.joint", False, ["course/mlp"]),
+        (["+experiment=wide"], "model.dropout", 0.3, ["course/mlp"]),
+        (["+experiment=wide", "model=net1"], "model.dropout", 0.0, ["course/mlp", "wide"]),
+    ],
+    ids=str,
+)
+def test_recipes_that_build_on_others(
+    run_cli: Callable[..., Ended], tmp_path: Path, overrides: list[str], key: str, value: object, left_out: list[str]
+) -> None:
+    """The values of each belong to its own choice, or, where it makes none, to the one that stands."""
+    (tmp_path / "mc" / "experiment").mkdir(parents=True)
+    for name, text in MINE.items():
+        (tmp_path / "mc" / "experiment" / f"{name}.yaml").write_text(f"# @package _global_\n{text}")
+    recipes.tell.cache_clear()
+    ended = run_cli("--config-dir", "mc", *overrides, "--cfg", "job")
+    assert ended.code == 0, ended.err
+    assert OmegaConf.select(OmegaConf.create(ended.out), key) == value
+    assert [line.partition("what +experiment=")[2].split()[0] for line in ended.err.splitlines()] == left_out
 
 
 def test_the_command_line_says_so_in_one_line(run_cli: Callable[..., Ended]) -> None:
