@@ -35,6 +35,7 @@ from digitcmp.files import shipped
 from digitcmp.notice import notice
 from digitcmp.passwords import check_storage, into_environment
 from digitcmp.plugins import named, options, previews, resolvers, slurm, sweeper, sweeps, unnamed
+from digitcmp.plugins.changed import changes
 from digitcmp.plugins.failing import Failing
 from digitcmp.plugins.jobs import command_of, job_of
 from digitcmp.plugins.refused import carried_out, error_of
@@ -103,7 +104,7 @@ class Hooks(Failing):
             sweeps.check_ours(config, "dry_run=true", ("digitcmp", "slurm"))
         sweeps.check_official(config)
         unnamed.claim(config, "sweep")
-        if folder := sweeps.give_folder(config, run_name("-", sweeps.changes(config), execution_keys())):
+        if folder := sweeps.give_folder(config, lambda: run_name("-", changes(config), execution_keys())):
             tell(Terminal(), f"the sweep is changed, so that it goes into a folder of its own: {folder}")
         if config.preview:
             previews.give_folder(config, single=False)

@@ -2,20 +2,19 @@
 
 import re
 import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, ListConfig, open_dict, read_write
 
 from digitcmp.config.composed import OFFICIAL
-from digitcmp.config.identity import execution_keys, schema_key
 from digitcmp.config.meant import for_many
 from digitcmp.config.overrides import overrides_of
 from digitcmp.counting import counted
-from digitcmp.data.fingerprint import PINNED
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.plan import run_folders
 from digitcmp.files import check_results_folder
@@ -28,17 +27,17 @@ WHOLE = ("preview", "dry_run")  # keys that are for all jobs of a sweep
 BESIDE = {"ray": ("engine", "ray"), "auto": ("rounds", "auto")}  # groups of keys, and what they mean something beside
 
 
-def give_folder(config: DictConfig, what: str) -> str:
+def give_folder(config: DictConfig, changed: Callable[[], str]) -> str:
     """Give a named sweep whose configurations were changed on the command line, and a study that was given a name, a folder of its own:
     the sweep's own folder, its report and its tests stay those of the sweep. Returns the folder, empty where nothing was changed.
 
-    what: the end of its name, which says what was changed; empty where nothing was. A sweep that was told where to go goes there.
+    changed: gives the end of its name, which says what was changed; empty where nothing was. A sweep that was told where to go goes there.
     """
     hydra = config.hydra
     given = overrides_of(hydra, "hydra")
     if not hydra.runtime.choices.get("sweeps") or any(key_of(text) in (DIR, "hydra.sweep", "hydra") for text in given):
         return ""
-    searching = hydra.sweeper._target_ == TARGET
+    searching, what = hydra.sweeper._target_ == TARGET, changed()
     if searching and hydra.sweeper.study_name:
         what = "-" + re.sub(r"[^\w-]", "-", str(hydra.sweeper.study_name), flags=re.ASCII)
     elif searching and what:  # the folder's name is also the study's, and part of a command in best.yaml
@@ -152,15 +151,6 @@ def check_ours(config: DictConfig, what: str, launchers: tuple[str, ...]) -> Non
         if (chosen := config.hydra.runtime.choices.get(f"hydra/{part}")) not in known:
             use = f"hydra/{part}={known[0] if part == 'launcher' else known[-1]}"
             raise ConfigError(f"{what} with hydra/{part}={chosen}: it trains everything that it is given; use {use}")
-
-
-def changes(config: DictConfig) -> list[str]:
-    """The overrides that change configurations of a named sweep: not rounds and seeds, which only add to what it has, unless it is a
-    search, whose trials all have the same; nor where and how they are trained."""
-    searching, pinned = config.hydra.sweeper._target_ == TARGET, OmegaConf.select(config, "data.source") in PINNED
-    same = {"sweeps", "seed", *execution_keys()} - ({"seed", "rounds"} if searching else set()) - (set() if pinned else {"data.root"})
-    swept = [text for text in overrides_of(config.hydra, "hydra", resolve=True) if key_of(text).startswith("hydra.sweeper.params")]
-    return [text for text in overrides_of(config.hydra, resolve=True) if schema_key(key_of(text)) not in same] + swept
 
 
 def check_official(config: DictConfig) -> None:

@@ -44,6 +44,33 @@ def test_more_rounds_stay_in_the_folder_and_a_given_folder_is_taken(run_cli: Cli
     assert not Path("here").exists()
 
 
+@pytest.mark.parametrize("sweep", ["smoke", "search_smoke"])
+def test_what_changes_nothing_leaves_the_sweep_in_its_folder(run_cli: Cli, sweep: str) -> None:
+    """Configurations are compared, not texts: the sweep's own values, defaults, and the same choices in another order or spelling, alone,
+    together, and beside a change, which alone names the folder."""
+
+    def own(*more: str) -> list[str]:
+        """The folder of its own that a sweep gets."""
+        planned = run_cli("--multirun", f"+sweeps={sweep}", "dry_run=true", *more)
+        assert planned.code == 0, planned.err
+        return re.findall(r"a folder of its own: (\S+)", planned.out)
+
+    same = {
+        "smoke": ["epochs=15", "optimizer.lr=0.001", "augment=none", "model=wsn,net2,net1", "optimizer.lr=1e-3", "model.dropout=0,0.0"],
+        "search_smoke": ["epochs=6", "rounds=2", "aux_weight=interval(0.0,2.0)", "optimizer=adam,sgd", "model=wsn", "seed=0"],
+    }
+    changed = {
+        "smoke": ["model=net1", "epochs=15,16", "augment=shift"],
+        "search_smoke": ["epochs=7", "rounds=3", "aux_weight=interval(0,3)"],
+    }
+    for text in same[sweep]:
+        assert not own(text), text
+    assert not own(*same[sweep][:4])
+    for text in changed[sweep]:
+        assert own(text), text
+        assert own(text, same[sweep][-1]) == own(text)
+
+
 def test_studies_have_folders_of_their_own(run_cli: Cli) -> None:
     """The first two commands of docs/searching.md: another name is another folder, and the first one's files stay as they are."""
     page = (ROOT / "docs" / "searching.md").read_text()
