@@ -1,20 +1,27 @@
 """Whether all jobs of a sweep can be trained, which is known before the first round of any. Imports neither torch nor a model."""
 
 import gc
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig
+from rich.console import Console
 from rich.progress import track
 
 from digitcmp.config.messages import one_line
+from digitcmp.config.schema import Config
 from digitcmp.counting import counted, some
 from digitcmp.errors import ConfigError
-from digitcmp.plugins.composing import TemplateLoader
-from digitcmp.plugins.jobs import Job, make_job
-from digitcmp.terminal import Terminal, takes_back
+from digitcmp.experiment.run import Run
+from digitcmp.plugins.composing import SUBDIR, TemplateLoader
+from digitcmp.plugins.jobs import Homes, Job, check_shared, make_job
+from digitcmp.terminal import Terminal, takes_back, tell
 
+EMPTY = "the sweep is empty: a range or a choice has no values, so there is nothing to run"
 SELDOM = 100_000  # new objects between two looks for cycles: what some ten jobs make
 
 
@@ -50,3 +57,27 @@ def check_jobs(jobs: Sequence[Job]) -> None:
         raise refused[0].error
     told = [f"{reason} ({some(names)})" for reason, names in reasons.items()]
     raise ConfigError(f"{len(refused)} of {counted(len(jobs), 'job')} cannot be trained, so that none was: {some(told, '; ')}")
+
+
+def place_jobs(jobs: Sequence[Job], sweep: Path) -> None:
+    """Give each job its folder, as `digitcmp.plugins.runner` does, for launchers that train each job by itself. Raises RunError for a
+    folder that holds another configuration, or would be shared by two.
+
+    sweep: the sweep's folder. One that is moved is told so by an override of its own.
+    """
+    homes, having = Homes(sweep), dict[Path, Config]()
+    for job in jobs:
+        assert job.config is not None
+        if (home := homes.find(job.directory, job.config)) != job.directory:
+            job.directory, job.moved = home, True
+            below = QuotedString(os.path.relpath(home, sweep), Quote.single).with_quotes()
+            job.overrides.append(f"{SUBDIR}={below}")
+        check_shared(job, having.setdefault(job.directory, job.config))
+        Run(job.config, job.directory, "")  # looks whether the folder is one for it
+
+
+def print_moved(jobs: Sequence[Job], console: Console) -> None:
+    """Say how many jobs share a folder."""
+    if moved := [job for job in jobs if job.moved]:
+        shared = f"{counted(len(moved), 'job')} of the same configuration as another one, or as a run of this folder, with common seeds"
+        tell(console, f"{shared}: trained together, in one folder")

@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from digitcmp.arguments import sources
 from digitcmp.config.allowed import allowed
 from digitcmp.config.composed import typed
-from digitcmp.config.identity import configuration, configuration_hash, flat
+from digitcmp.config.identity import configuration, configuration_hash, differences, flat
 from digitcmp.config.overrides import overrides_of
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.counting import counted
@@ -103,6 +103,16 @@ class Homes:
             home = directory
         folders.setdefault(home, set()).update(seeds)
         return home
+
+
+def check_shared(job: Job, other: Config) -> None:
+    """Raise RunError where another job of the same sweep, with this configuration, has the job's folder, and they differ."""
+    assert job.config is not None
+    if told := differences(configuration(other), configuration(job.config)):
+        raise RunError(
+            f"{job.directory}: two jobs of this sweep would share this folder, though they differ ({told}); give each its own, "
+            "as hydra.sweep.subdir does by default"
+        )
 
 
 def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Job:

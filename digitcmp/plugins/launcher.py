@@ -21,7 +21,6 @@ from omegaconf import DictConfig
 
 from digitcmp.config.composed import official
 from digitcmp.config.rules import auto_together
-from digitcmp.counting import counted
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import planned, preview
 from digitcmp.experiment.callbacks import Callback
@@ -31,7 +30,7 @@ from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
 from digitcmp.notice import notice
-from digitcmp.plugins.checking import check_jobs, compose_jobs
+from digitcmp.plugins.checking import EMPTY, check_jobs, compose_jobs, print_moved
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.hydra_job import conclude, is_plain, raise_quietly, resolve_unions
 from digitcmp.plugins.jobs import Homes, Job, job_of
@@ -39,7 +38,7 @@ from digitcmp.plugins.named import print_borrowed
 from digitcmp.plugins.previews import few_of, whole_of
 from digitcmp.plugins.runner import JobRunner, OnJobEnd
 from digitcmp.search.config import TARGET as SEARCHING
-from digitcmp.terminal import Terminal, tell
+from digitcmp.terminal import Terminal
 
 
 @dataclass
@@ -68,7 +67,7 @@ class DigitcmpLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         if not job_overrides:
-            raise RunError("the sweep is empty: a range or a choice has no values, so there is nothing to run")
+            raise RunError(EMPTY)
         self.prepare()
         console, alone = Terminal(), official(self.config.hydra)  # its trials fail by themselves
         jobs = compose_jobs(self.loader, self.config, job_overrides, initial_job_idx)
@@ -91,9 +90,7 @@ class DigitcmpLauncher(Launcher):
         print_borrowed((job.borrowed for job in jobs), console)
         print_untrained(runs, console)
         print_resumed(runs, console)
-        if moved := [job for job in jobs if job.moved]:
-            shared = f"{counted(len(moved), 'job')} of the same configuration as another one, or as a run of this folder, with common seeds"
-            tell(console, f"{shared}: trained together, in one folder")
+        print_moved(jobs, console)
         if dry:
             return self.show_plan(runs)
         self.begin(runs, initial_job_idx == 0)

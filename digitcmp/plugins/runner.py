@@ -8,13 +8,12 @@ from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config.identity import configuration, differences
 from digitcmp.config.schema import Config
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
 from digitcmp.plugins.hydra_job import is_plain, log_kept, write_early
-from digitcmp.plugins.jobs import Homes, Job, job_of, make_job
+from digitcmp.plugins.jobs import Homes, Job, check_shared, job_of, make_job
 from digitcmp.trackers import load as trackers
 
 if TYPE_CHECKING:
@@ -55,11 +54,7 @@ class JobRunner(Callback):
     def join(self, job: Job, run: Run, jobs: list[Job]) -> None:
         """Let a job share the run that is trained in its folder anyway. Raises RunError when that is of another configuration."""
         assert job.config is not None
-        if told := differences(configuration(run.config), configuration(job.config)):
-            raise RunError(
-                f"{job.directory}: two jobs of this sweep would share this folder, though they differ ({told}); give each its own, "
-                "as hydra.sweep.subdir does by default"
-            )
+        check_shared(job, run.config)
         if not run.begun:
             run.join(job.config.seeds)
         # one with other seeds than those that are being trained trains what it lacks when they are through

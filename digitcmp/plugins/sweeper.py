@@ -23,17 +23,18 @@ from omegaconf import DictConfig, OmegaConf
 from digitcmp.errors import RunError
 from digitcmp.files import read_text, write_whole
 from digitcmp.inert import line
-from digitcmp.plugins.checking import check_jobs, compose_jobs
+from digitcmp.plugins.checking import EMPTY, check_jobs, compose_jobs, place_jobs, print_moved
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.search.config import SearchConfig, check_settings
+from digitcmp.terminal import Terminal
 
 TYPED = "DIGITCMP_TYPED"  # the variable in which a task of an array finds what the command that has submitted it was given
 
 
 class JobSweeper(BasicSweeper):
-    """Hydra's own sweeper. With our launchers, it leaves to them what it does before their part: composing every job once more, and making
-    the sweep's folder, which is there only when something is to be trained in it."""
+    """Hydra's own sweeper, without composing every job once more. All jobs are checked before the first one is launched: by our launchers,
+    which also make the sweep's folder when something is to be trained in it; for others, here."""
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         assert self.hydra_context is not None
@@ -41,19 +42,35 @@ class JobSweeper(BasicSweeper):
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         batches = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), self.max_batch_size)
         everything = [overrides for batch in batches for overrides in batch]
-        if not isinstance(self.launcher, DigitcmpLauncher):  # its jobs find out where they are whether there are data and a device
-            check_jobs(compose_jobs(TemplateLoader(self.hydra_context.config_loader), self.config, everything, 0))
-            return super().sweep(arguments)  # type: ignore[no-any-return]
         returns, number = list[Sequence[JobReturn]](), 0
-        self.launcher.make_folder = partial(make_folder, self.config)
-        if len(batches) > 1:
-            self.launcher.check(everything)
+        if not isinstance(self.launcher, DigitcmpLauncher):
+            self.place(everything)
+            make_folder(self.config)
+        else:
+            self.launcher.make_folder = partial(make_folder, self.config)
+            if len(batches) > 1:
+                self.launcher.check(everything)
         for batch in batches:
+            assert self.launcher is not None
             returns.append(ended := self.launcher.launch(batch, initial_job_idx=number))
             for one in ended:
                 _ = one.return_value  # raises the error of a job that has failed
             number += len(batch)
         return returns
+
+    def place(self, everything: list[list[str]]) -> None:
+        """Check jobs for a launcher that trains each by itself, and let those meet that would train the same rounds; whether there are data
+        and a device, each finds out where it is. Raises what they are refused for."""
+        assert self.hydra_context is not None
+        assert self.config is not None
+        if not everything:
+            raise RunError(EMPTY)
+        jobs = compose_jobs(TemplateLoader(self.hydra_context.config_loader), self.config, everything, 0)
+        check_jobs(jobs)
+        place_jobs(jobs, Path(str(self.config.hydra.sweep.dir)).absolute())
+        print_moved(jobs, Terminal())
+        for overrides, job in zip(everything, jobs, strict=True):
+            overrides[:] = job.overrides
 
 
 def make_folder(config: DictConfig) -> None:

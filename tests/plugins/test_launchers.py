@@ -57,6 +57,42 @@ def test_a_stock_launcher_gives_the_same_results(run_cli: Cli, tmp_path: Path, l
         assert (tmp_path / "theirs" / path.relative_to(tmp_path / "ours")).exists(), path
 
 
+SHARED = (["seed=0,1", "rounds=2"], 3)  # a sweep whose jobs have a round in common, and the rounds of both
+
+
+@pytest.mark.parametrize(
+    ("launcher", "sweep", "rounds"), [("basic", ["model.dropout=0,0.0"], 1), *((name, *SHARED) for name in STOCK)], ids=str
+)
+def test_a_stock_launcher_trains_nothing_twice(tmp_path: Path, launcher: str, sweep: list[str], rounds: int) -> None:
+    """Jobs of the same configuration meet in one folder, before the first is launched; and in that of a run that is there already."""
+    if not installed(STOCK[launcher]):
+        pytest.skip(f"needs the package {STOCK[launcher].rpartition('.')[2].replace('_', '-')}")
+    command = ["--multirun", *TINY, f"hydra/launcher={launcher}", "hydra.sweep.dir=theirs"]
+    for more in (sweep, [*sweep, "optimizer.lr=1e-3"])[: 2 if launcher == "basic" else 1]:
+        ended = subprocess.run([*PYTHON, *command, *more], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
+        assert sum(len(path.read_text().splitlines()) for path in tmp_path.rglob("records/*.jsonl")) == rounds
+    assert len(list(tmp_path.rglob("run.json"))) == 1
+
+
+def test_a_stock_launcher_is_refused_before_the_first_job(run_cli: Cli, tmp_path: Path) -> None:
+    """A folder for two configurations, and one that holds another; and a sweep of no jobs."""
+    command = ["--multirun", *TINY, "hydra/launcher=basic", "hydra.sweep.dir=out", "hydra.sweep.subdir=x"]
+    refused = run_cli(*command, "optimizer.lr=0.1,0.2")
+    told = "two jobs of this sweep would share this folder, though they differ (optimizer.lr 0.1 -> 0.2); give each its own"
+    assert refused.code == 1
+    assert told in refused.err
+    assert not list(tmp_path.iterdir())
+    assert run_cli(*command, "optimizer.lr=0.1").code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    refused = run_cli(*command[:-1], "optimizer.lr=0.2", "hydra.sweep.subdir=x", "seed=0,1")
+    assert refused.code == 1
+    assert "holds a run of another configuration" in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert "the sweep is empty" in run_cli(*command[:-1], "seed=range(0)").err
+
+
 def test_other_launchers_get_the_whole_path(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a folder that was given as it is seen from here: their jobs may run elsewhere. A sweep that leaves nothing there is an error."""
     before = BasicLauncher.launch
