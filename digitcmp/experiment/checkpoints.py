@@ -1,8 +1,9 @@
 """The checkpoints of a run: what the same command goes on from with rounds that were in flight when the last one ended.
 
 A file each in records/checkpoints/, SEED-EPOCH-ORIGIN.safetensors (`digitcmp.train.progress`). ORIGIN is a hash of the configuration and
-of the versions of all that trains it: others would go on with other numbers. The files of a stack are written one by one, and those
-before them are kept until all are there: a stack that is killed in between still has common ones.
+of the versions of all that trains it: others would go on with other numbers. Engine and size of stacks are not in it: any goes on, but
+those of a run that was not stopped are the numbers of the same ones alone, as others round otherwise. The files of a stack are written
+one by one, and those before them are kept until all are there: a stack that is killed in between still has common ones.
 """
 
 import hashlib
