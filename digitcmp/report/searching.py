@@ -89,12 +89,18 @@ def in_final(folder: Path, found: list[tuple[Path, dict[str, Any]]], typed: Type
 
 
 def read_trial(directory: Path, about: dict[str, Any], typed: Typed, seeds: Sequence[int] | None = None) -> SearchTrial:
-    """A trial from its folder; only a complete one has a value. seeds: those that count, its own by default."""
+    """A trial from its folder; only a complete one has a value. seeds: those that count, its own by default: how its run stands is then
+    told by these alone, as an earlier final may have asked for more."""
     rounds, wanted = read_frames(directory, about, ()).rounds, list(about["seeds"] if seeds is None else seeds)
-    values = rounds.loc[(rounds["status"] == "done") & rounds["seed"].isin(wanted), "val_accuracy"].dropna()
+    rounds = rounds[rounds["seed"].isin(wanted)]
+    values = rounds.loc[rounds["status"] == "done", "val_accuracy"].dropna()
     state = STATES.get(about["status"], "waiting")
     if state == "complete" and len(values) < len(wanted):
         state = "waiting"
+    if seeds is not None and state != "running" and len(values) == len(wanted):
+        state = "complete"
+    if seeds is not None and state == "waiting" and (rounds["status"] == "failed").any():
+        state = "failed"
     accuracy = float(values.mean()) if state == "complete" else None
     return SearchTrial(directory.name, state, suggested(about, typed), wanted, accuracy)
 
@@ -119,7 +125,8 @@ def print_search(search: SearchStatus, console: Console | None = None) -> None:
     say(where, f"{search.folder}: {count} ({counts['complete']} complete, {counts['pruned']} pruned){others}", "search  ", "bold")
     if search.finalists:
         met, asked = Counter(trial.state for trial in search.finalists), search.typed.sweeper.get("finalists")
-        through = f"{met['complete'] + met['pruned']} of {asked} finalists are through ({met['pruned']} of them dropped)"
+        over, failed = met["complete"] + met["pruned"] + met["failed"], f", {met['failed']} failed" if met["failed"] else ""
+        through = f"{over} of {asked} finalists are through ({met['pruned']} of them dropped{failed})"
         say(where, through, "final   ", "bold")
     finished = isinstance(wanted, int) and ended >= wanted and not (search.finalists and {"running", "waiting"} & {*met})
     lead = "best    " if finished else "best so far  "

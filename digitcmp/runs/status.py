@@ -191,9 +191,9 @@ def read_run(directory: Path, plan: tuple[list[int], int] | None) -> RunStatus:
     dead = flights(gone, taken={*rows, *(one.seed for one in running)})
     had = {*rows, *(one.seed for one in (*running, *dead))}
     done = [row for row in rows.values() if row.status == "done"]
-    # nobody trains the rest of a trial that was ended early, also where that is because a round of it has failed
-    asked = about["seeds"] if about["status"] != "failed" else ()
-    missing = sorted({*asked, *(plan[0] if plan else ())} - had) if about["status"] != "pruned" else []
+    # nobody trains the rest of a trial that was ended early, also where that is because a round of it has failed; but what came later
+    given_up = set(about["seeds"]) if about["status"] == "failed" else set()
+    missing = sorted({*about["seeds"], *(plan[0] if plan else ())} - had - given_up) if about["status"] != "pruned" else []
     state = state_of(about["status"], bool(live), bool(dead), bool(missing or dead), len(done) < len(rows))
     status = RunStatus(directory, state, epochs, len(about["seeds"]), len(done), len(rows) - len(done), running, dead, missing)
     status.accuracy, status.measured = mean_accuracy(done)

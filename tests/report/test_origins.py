@@ -263,6 +263,31 @@ def test_finalists_of_an_earlier_final_do_not_count(tmp_path: Path) -> None:
     assert best() == ("trial_0000", 0.8, 2)
 
 
+def test_finalists_by_the_rounds_of_the_present_final(main: Callable[..., Ended], tmp_path: Path) -> None:
+    """One of which a round failed is through, and said to have failed; one that an earlier, longer final has left is as far as the present
+    one asks for."""
+    write_search(tmp_path / "search")
+    told = {"params": {"model": "wsn"}, "n_trials": 3, "finalists": 4}
+    write_typed(tmp_path / "search", "aux_weight=interval(0,2)", "rounds=3", hydra=("hydra/sweeper=digitcmp_optuna",), **told)
+    kept = {
+        0: ({100: 0.8, 101: 0.7, 102: 0.9}, "interrupted"),  # as far as asked for
+        1: ({100: 0.8, 101: None}, "interrupted"),
+        2: ({100: 0.8, 101: 0.9, 102: None}, "failed"),  # beyond what is asked for
+        3: ({100: 0.8}, "pruned"),
+    }
+    for number, (seeds, status) in kept.items():
+        about = {"status": status, "seeds": [*range(100, 105)], "jobs": [[1, number]]}
+        write_run(tmp_path / "search" / FINALISTS / f"trial_{number:04d}", seeds, configuration(test=False), others=0.1, **about)
+    (tmp_path / "search" / FINALISTS / FINAL).write_text(json.dumps({"trials": [0, 1, 2, 3], "seeds": [100, 101]}))
+    (search,) = read_searches(read_abouts([tmp_path], False, []))
+    assert [one.state for one in search.finalists] == ["complete", "failed", "complete", "pruned"]
+    assert search.best is not None
+    assert search.best.name == "trial_0002"
+    lines = main(tmp_path / "search").out.splitlines()
+    assert lines[1].rstrip() == "final   4 of 4 finalists are through (1 of them dropped, 1 failed)"
+    assert lines[2].startswith("best    trial 2, ")
+
+
 def test_the_first_of_equal_ones_is_the_best(tmp_path: Path) -> None:
     """As the search itself picks: of finalists whoever met first, of trials the lowest number; the last digit of a sum decides nothing."""
     write_search(tmp_path / "search")

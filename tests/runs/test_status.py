@@ -272,6 +272,16 @@ def test_a_link_to_a_sweep_adds_nothing(tmp_path: Path) -> None:
     assert read_status(far / "a-search").counts["missing"] == 3
 
 
+def test_a_finalist_that_failed_lacks_nothing(tmp_path: Path) -> None:
+    """Nobody trains the rest of it, though its final had planned that; a final of more rounds does."""
+    finalist = tmp_path / "finalists" / "trial_0000"
+    write_run(finalist, {10: 0.8, 11: None}, seeds=[10, 11, 12, 13], status="failed")
+    planned.write(tmp_path, planned.Planned({finalist: ([10, 11, 12, 13], 3)}))
+    assert (only(read_status(tmp_path)).state, only(read_status(tmp_path)).missing) == ("failed", [])
+    planned.write(tmp_path, planned.Planned({finalist: ([10, 11, 12, 13, 14], 3)}))
+    assert (only(read_status(tmp_path)).state, only(read_status(tmp_path)).missing) == ("interrupted", [14])
+
+
 def test_planned_search(tmp_path: Path) -> None:
     """Its final and its confirmation are counted beside its trials, with which a failed one does not count; it may go on with more."""
     planned.write(tmp_path, planned.Planned(rounds=6, epochs=3))
