@@ -3,13 +3,11 @@
 import re
 import shlex
 from collections.abc import Sequence
-from typing import get_origin, get_type_hints
 
-from digitcmp.config.meant import for_many
-from digitcmp.config.schema import GROUP_SCHEMAS, Config
+from digitcmp.config.schema import GROUP_SCHEMAS
+from digitcmp.config.several import for_many, instead, is_interval, name_of, read
 from digitcmp.errors import ConfigError
 
-LISTS = [name for name, hint in get_type_hints(Config).items() if get_origin(hint) is list]  # keys whose values are lists
 ADDED = ("experiment", "ladder", "sweeps")  # groups that are chosen with a plus sign
 GROUPS = ("model", "data", *GROUP_SCHEMAS, *ADDED)
 SEVERAL = re.compile(rf"(\+*(?:{'|'.join(GROUPS)})=)\[(.*)\]")  # Hydra would compose them all into one, of which the last one counts
@@ -26,6 +24,10 @@ KNOWN = {
     r"Using config_path to specify the config name": "--config-path: this takes a folder; --config-name is a file in it, without .yaml",
     r"Cannot find primary config '(.*)'\.": "--config-name {0}: no folder of configurations has such a file",
 }
+SEVERAL_GIVEN = re.compile(  # several values where one run is meant, and where a sweep cannot have them
+    r"Ambiguous value for argument '(.*)'|Sweep parameters (.*) requires --multirun"
+    r"|Sweeping over Hydra's configuration is not supported : (.*)|Error merging override (\+*hydra\.sweeper\.params\..*)"
+)
 UNKNOWN_KEY = re.compile(
     r"In '(.*)': \w+ raised while composing config:\s+Key '(.*)' not in '(\w+)'(?:\. Did you mean(?: one of)?: (.*)\?)?"
 )
@@ -61,8 +63,11 @@ def within_list(text: str, arguments: Sequence[str]) -> str:
 
 
 def check_one_choice(overrides: Sequence[str], arguments: Sequence[str] = ()) -> None:
-    """Raise ConfigError for a list of choices where one is taken. arguments: what was typed, if a sweep of them can have been meant."""
+    """Raise ConfigError for a list of choices where one is taken, and for several named sweeps. arguments: what was typed, if a sweep of
+    them can have been meant."""
     for text in overrides:
+        if name_of(text) == "sweeps" and read(text) is not None:
+            raise ConfigError(instead(text, arguments or [text]))
         if several := SEVERAL.fullmatch(text):
             meant = [several[1] + several[2] if argument == text else argument for argument in arguments]
             raise ConfigError(f"{text}: a group takes one choice; " + (f"for a run each: {for_many(meant)}" if meant else "give it one"))
@@ -75,11 +80,9 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
     for pattern, line_of in KNOWN.items():
         if found := re.search(pattern, text):
             return line_of.format(*found.groups())
-    if found := re.search(r"Ambiguous value for argument '(.*)'|Sweep parameters (.*) requires --multirun", text):
-        given = (found[1] or found[2]).strip("'")
-        key, _, values = given.partition("=")
-        listed = f"; a list of one run is written '{key}=[{values}]'" if key in LISTS else ""
-        return f"{given}: several values are for many runs{listed}; did you mean: {for_many(arguments)}"
+    if found := SEVERAL_GIVEN.search(text):
+        given = next(filter(None, found.groups()))
+        return instead(given[1:-1] if given[0] == given[-1] == "'" else given, arguments)
     if "Config group override must be" in text or "argument of type 'int' is not iterable" in text:
         given = [one for one in arguments if (name := one.lstrip("+").partition("=")[0]) in GROUPS or "/" in name]
         if not given:
@@ -92,7 +95,7 @@ def known_text(text: str, arguments: Sequence[str]) -> str:
         )
     called = " ".join(argument for argument in arguments if "(" in argument)  # calls of Hydra's functions, such as range(2)
     if "does not support sweep type" in text:
-        return f"{called}: this is for a search; add hydra/sweeper=optuna, or list the values"
+        return instead(next((one for one in arguments if is_interval(one)), called), arguments)
     if "Unexpected type annotation: set" in text or "range()" in text:
         return f"{called}: this sweep cannot be read; write KEY=1,2,5 or KEY=range(START,STOP,STEP), not both in one"
     return ""

@@ -55,21 +55,6 @@ def apart(error: BaseException, arguments: Sequence[str]) -> str:
     return f"{what}; did you mean: {shlex.join([*COMMAND, *meant])}"
 
 
-def comma(error: BaseException, arguments: Sequence[str]) -> str:
-    """The command that was meant by `model=net2,` and `model=net1, net2`, of which a shell makes two words; empty for any other error."""
-    given = error.override if isinstance(error, OverrideParseException) else ""
-    key, _, values = given.partition("=")
-    if given not in arguments or not re.fullmatch(r"[\w.+-]*,[\w.,+-]*", values):
-        return ""
-    before, after = list(arguments[: arguments.index(given)]), list(arguments[arguments.index(given) + 1 :])
-    while after and values.endswith(",") and re.fullmatch(r"[\w.,+-]+", after[0]) and not after[0].startswith("-"):
-        values += after.pop(0)
-    whole = ",".join(filter(None, values.split(",")))
-    again = [*before, f"{key}={whole}", *after]
-    command = for_many(again) if "," in whole else shlex.join([*COMMAND, *again])
-    return f"{given}: a value is missing beside a comma; did you mean: {command}"
-
-
 def blank(error: BaseException, arguments: Sequence[str], known: Collection[str]) -> str:
     """The command that was meant by `model wsn` and `model = wsn`; empty for any other error. known: all keys."""
     given = error.override if isinstance(error, OverrideParseException) else ""
@@ -116,12 +101,6 @@ def switch(given: str, arguments: Sequence[str]) -> str:
     """The command that was meant by `--multirun=true`: an option that takes no value."""
     meant = [one.partition("=")[0] if one == given else one for one in arguments]
     return f"{given}: this option takes no value; did you mean: {shlex.join([*COMMAND, *meant])}"
-
-
-def for_many(arguments: Sequence[str]) -> str:
-    """The command of a sweep."""
-    more = [] if {"-m", "--multirun"} & {*arguments} else ["--multirun"]
-    return shlex.join([*COMMAND, *more, *arguments])
 
 
 def of_one(said: str, command: str = "") -> str:

@@ -13,9 +13,10 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException, ValidationError
 
 from digitcmp.config.known import ADDED, known_text, within_list
-from digitcmp.config.meant import apart, blank, colon, comma, word
+from digitcmp.config.meant import apart, blank, colon, word
 from digitcmp.config.references import reference
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
+from digitcmp.config.several import comma
 from digitcmp.config.unread import first, frames_of, unreadable, written_last
 from digitcmp.errors import DigitcmpError, shortened
 from digitcmp.inert import line

@@ -6,7 +6,6 @@ launcher finds on record, so that everything else is as it is without Slurm. Imp
 
 import json
 import re
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from digitcmp.config.overrides import overrides_of
 from digitcmp.config.rules import auto_together
 from digitcmp.config.schema import Slurm
+from digitcmp.config.several import for_many
 from digitcmp.counting import counted
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import slurm
@@ -140,8 +140,7 @@ def check_given(hydra: DictConfig, multirun: bool) -> None:
     chosen = hydra.runtime.choices.get("hydra/launcher") == "slurm"
     given = [text for text in overrides_of(hydra) if text.startswith("slurm.")]
     if chosen and not multirun:
-        command = shlex.join(["python", "-m", "digitcmp", "--multirun", *sys.argv[1:]])
-        raise ConfigError(f"hydra/launcher=slurm: an array is many processes; add --multirun, as in: {command}")
+        raise ConfigError(f"hydra/launcher=slurm: an array is many processes; add --multirun, as in: {for_many(sys.argv[1:])}")
     if given and not chosen:
         raise ConfigError(f"{given[0]}: this is for hydra/launcher=slurm (with --multirun); add it, or leave this out")
 

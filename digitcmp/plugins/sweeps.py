@@ -12,8 +12,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, ListConfig, open_dict, read_write
 
 from digitcmp.config.composed import OFFICIAL
-from digitcmp.config.meant import for_many
 from digitcmp.config.overrides import overrides_of
+from digitcmp.config.several import WHOLE, for_many
 from digitcmp.counting import counted
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.plan import run_folders
@@ -23,7 +23,6 @@ from digitcmp.plugins.composing import key_of
 from digitcmp.search.config import INSTEAD, TARGET
 
 DIR = "hydra.sweep.dir"
-WHOLE = ("preview", "dry_run")  # keys that are for all jobs of a sweep
 BESIDE = {"ray": ("engine", "ray"), "auto": ("rounds", "auto")}  # groups of keys, and what they mean something beside
 
 
