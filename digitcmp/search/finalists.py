@@ -215,7 +215,7 @@ def hold(spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Con
     seeds = final.trial.seeds
     tell(console, f"final: {counted(len(chosen), 'finalist')}, {counted(len(seeds), 'round')} each (seeds {seeds[0]} to {seeds[-1]})")
     pruner = RacePruner(seeds, sign) if isinstance(launcher, DigitcmpLauncher) else NopPruner()
-    study = open_study(shared.storage, study_name(spec, shared), final.settings, final.identity(), make_sampler(final.settings, 0), pruner)
+    study = open_final(final, shared, pruner, {trial.number for trial in chosen})
     race = SharedStudy(shared.storage, study, final.settings, closed=True)
     with shared.storage.lock():
         there = {trial.user_attrs[NUMBER] for trial in study.get_trials(deepcopy=False)}
@@ -235,9 +235,13 @@ def hold(spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Con
     return Final(seeds, finalists, spec.settings.finalists, sign)
 
 
-def study_name(spec: SearchSpec, shared: SharedStudy) -> str:
-    """That of the final; one of more rounds is another study, which finds the rounds of the first in their folders."""
-    return f"{shared.study.study_name}-final-{spec.settings.finalist_rounds}"
+def open_final(final: FinalSpec, shared: SharedStudy, pruner: BasePruner, numbers: set[int], again: int = 1) -> Study:
+    """The study of the final of these trials. One of more rounds, or without some of those that met before, who may have dropped others,
+    is another study, which finds the rounds of the first in their folders."""
+    name = f"{shared.study.study_name}-final-{final.base.rounds}" + f"-{again}" * (again > 1)
+    study = open_study(shared.storage, name, final.settings, final.identity(), make_sampler(final.settings, 0), pruner)
+    met = {trial.user_attrs[NUMBER] for trial in study.get_trials(deepcopy=False)}
+    return study if met <= numbers else open_final(final, shared, pruner, numbers, again + 1)
 
 
 def finalist(trial: FrozenTrial, met: FrozenTrial) -> Finalist:

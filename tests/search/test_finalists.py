@@ -1,5 +1,6 @@
 """The final of a search: who is in it, who is dropped, who is picked, and how it goes on."""
 
+import json
 import math
 import os
 import subprocess
@@ -319,6 +320,27 @@ def test_a_search_with_a_final(run_cli: Cli) -> None:
     assert all(len(pd.read_csv(folder / "rounds.csv")) == 3 for folder in folders)
     kept = pd.read_csv(folders[0] / "rounds.csv")["val_accuracy"][:2].mean()
     assert kept == means[0]
+
+
+def test_a_final_of_others_is_another_one(run_cli: Cli) -> None:
+    """Whoever is not in it any more drops nobody: fewer finalists meet in a study of their own, with the rounds on record; more of them
+    join those that have met."""
+    options = [*OURS, *SPACE, "hydra.sweeper.n_trials=4", "hydra.sweeper.finalist_rounds=2"]
+
+    def met(name: str, finalists: int) -> set[int]:
+        assert run_cli(*options, f"hydra.sweeper.finalists={finalists}").code == 0
+        final = json.loads(Path("out/finalists/final.json").read_text())
+        found = {one.user_attrs["trial"] for one in study_in("sqlite:///out/study.db", name).trials}
+        assert found == set(final["trials"])
+        return found
+
+    three, before = met("out-final-2", 3), modified()
+    two = met("out-final-2-2", 2)
+    assert two < three
+    assert modified() == before
+    assert met("out-final-2", 4) > three
+    assert before.items() <= modified().items()
+    assert met("out-final-2-2", 2) == two
 
 
 def test_an_older_study_goes_on(run_cli: Cli) -> None:
