@@ -68,7 +68,8 @@ def expect(plan: Plan, found: Mapping[str, Scores], configuration: str) -> Expec
     values = values[np.isfinite(values)]  # of rounds that did not fail
     sd = spread(values) if len(values) >= LEAST else 0.0
     if decided := [one for one in follow(plan, found) if one.configuration == configuration and one.verdict]:
-        return Expected(decided[0].estimate.value, sd, decided[0].rounds, {decided[0].verdict: 1.0})
+        difference = np.nan if len(plan.runs) == 1 else decided[0].estimate.value  # a median is none
+        return Expected(difference, sd, decided[0].rounds, {decided[0].verdict: 1.0})
     if not sd:
         return None
     return of_median(plan, sd) if len(plan.runs) == 1 else simulate(plan, hodges_lehmann(values).value, sd)

@@ -63,3 +63,13 @@ def test_a_single_configuration() -> None:
     one = expect(plan, {"a": by_seed(np.random.default_rng(0).normal(0.9, 0.002, 30))}, "a")
     assert one is not None
     assert one.sd == pytest.approx(0.002, rel=0.5)
+
+
+@pytest.mark.parametrize(("scores", "verdict"), [([0.9] * 10, "narrow"), ([-np.inf] * 10, "undecided")])
+def test_a_single_configuration_that_is_decided_has_no_difference(scores: list[float], verdict: str) -> None:
+    """There is nothing that it differs from; its median is no difference, whatever has become of its rounds."""
+    plan = make_plan({"a": "alone"}, 0, Auto(0.5, 10, 10, 0.05))
+    one = expect(plan, {"a": dict(enumerate(scores))}, "a")
+    assert one is not None
+    assert np.isnan(one.difference)
+    assert one.verdicts == {verdict: 1.0}
