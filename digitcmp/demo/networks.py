@@ -76,7 +76,7 @@ class Networks:
             seen = images if own and images is not None else torch.stack([digit_of(ink, kept.source, kept.network.size) for ink in inks])
             with self.lock:
                 (answer,) = kept.ask(seen[None])
-            told.append({"probability": answer.probability, "posteriors": answer.posteriors, "seen": seen.tolist()})
+            told.append({"probability": answer.probability, "holds": answer.holds, "posteriors": answer.posteriors, "seen": seen.tolist()})
         return told
 
 

@@ -13,7 +13,7 @@ from digitcmp.config.targets import TARGETS, Target
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.networks import TrainedNetwork, load_network
-from digitcmp.train.evaluate import probabilities
+from digitcmp.train.evaluate import decide, probabilities
 
 BATCH = 200  # pairs that are asked about at a time
 
@@ -21,15 +21,12 @@ BATCH = 200  # pairs that are asked about at a time
 @dataclass(frozen=True)
 class Answer:
     """Of one pair. probability: of what is asked, as the network holds it (of first <= second, or that both are of one class); posteriors:
-    of the ten digits for either place, two lists, None without digit head."""
+    of the ten digits for either place, two lists, None without digit head; holds: whether the network holds it to be true, as it answers in
+    its test, also where both answers are as probable."""
 
     probability: float
     posteriors: list[list[float]] | None
-
-    @property
-    def holds(self) -> bool:
-        """Whether the network holds it to be true."""
-        return self.probability >= 0.5
+    holds: bool
 
     @property
     def read(self) -> tuple[int, int] | None:
@@ -56,12 +53,16 @@ class Kept:
     @torch.no_grad()
     def ask(self, images: Tensor) -> list[Answer]:
         """Answers for pairs of grey images [N, 2, s, s] in [0, 1], in the form of its data."""
-        answers = []
+        answers: list[Answer] = []
         for batch in torch.split(images, BATCH):
             outputs = self.network(batch)
-            holds = probabilities(outputs.comparison)[:, list(self.target.means)].sum(dim=-1)
+            means = list(self.target.means)
+            sure = probabilities(outputs.comparison)[:, means].sum(dim=-1)
+            # of three answers, two that mean it may together be more probable than the one that is given
+            holds = sure > 0.5 if self.target.outputs > 2 else torch.isin(decide(outputs.comparison), torch.tensor(means))
             digits = None if outputs.digits is None else F.softmax(outputs.digits.double(), dim=-1).tolist()
-            answers += [Answer(value, None if digits is None else digits[pair]) for pair, value in enumerate(holds.tolist())]
+            posteriors = [None] * len(batch) if digits is None else digits
+            answers += map(Answer, sure.tolist(), posteriors, holds.tolist())
         return answers
 
 

@@ -87,6 +87,22 @@ def test_arrays(kept: Path, predict: Callable[..., Ended], tmp_path: Path) -> No
     assert [[int(row["first_digit"]), int(row["second_digit"])] for row in rows] == digits.tolist()
 
 
+@pytest.mark.parametrize("target", ["le", "gt", "same"])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_ties_are_answered_as_in_the_test(target: str, outputs: int, tmp_path: Path) -> None:
+    """Where both answers are as probable, as after a ReLU on the logit, one is given all the same, and it is the same everywhere."""
+    train_run(compose_config(*SMALL, "model=net2", f"data.target={target}", f"model.comparator.outputs={outputs}"), tmp_path / "run")
+    network, kept = load_model(tmp_path / "run"), load_kept(tmp_path / "run")
+    images = load("digits", None).test.images[:20].view(10, 2, 14, 14)
+    for one in (network, kept.network):
+        for parameter in (each for name, each in one.named_parameters() if "comparator" in name):
+            parameter.data.zero_()
+    held = network.compare(images)
+    told = kept.ask(images)
+    assert {one.probability for one in told} == {0.5}
+    assert torch.equal(torch.tensor([one.holds for one in told]), held if target != "gt" else ~held)
+
+
 @pytest.mark.parametrize(("target", "model"), [("le", "net2"), ("gt", "net2"), ("le", "wsmodel1"), ("three", "net2"), ("same", "net2")])
 def test_always_first_less_or_equal(target: str, model: str, tmp_path: Path) -> None:
     """What is told is P(first <= second), whatever the run's target and head are, or that of the same class."""
