@@ -33,6 +33,8 @@ from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.run import Run
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.named import borrowed_name
+from digitcmp.plugins.subdirs import check_subdir
+from digitcmp.search.config import TARGET as SEARCHING
 
 WORDS = ("true", "false", "null", "nan", "inf")  # that are no text unless they are quoted
 
@@ -117,7 +119,7 @@ def check_shared(job: Job, other: Config) -> None:
 
 def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: Sequence[str]) -> Job:
     """The job that these overrides make of the sweep's configuration. Raises what Hydra raises when they cannot be composed, and
-    RunError for a folder outside the sweep's."""
+    RunError for a folder outside the sweep's, or one that the sweep needs."""
     found = loader.template(sweep, list(overrides))
     composed = found if isinstance(found, DictConfig) else found.composed
 
@@ -131,8 +133,7 @@ def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: 
     with hydra_config(numbered(composed, number)):
         folder, below = Path(str(composed.hydra.sweep.dir)).absolute(), str(composed.hydra.sweep.subdir)
         directory = Path(os.path.normpath(folder / below))  # one folder has one name, so that jobs that share it are seen
-        if not directory.is_relative_to(os.path.normpath(folder)):
-            raise RunError(f"hydra.sweep.subdir={below}: this leads out of the sweep's folder, whose report would be without it")
+        check_subdir(folder, below, composed.hydra.sweeper._target_ == SEARCHING)
         job = Job(number, list(overrides), compose, command_of(composed.hydra), directory)
         try:
             job.whole = typed(composed) if isinstance(found, DictConfig) else found.typed()

@@ -119,14 +119,17 @@ def check_single(config: DictConfig) -> None:
     """Raise ConfigError for a single run that was given what makes a sweep (a search would even look at the test pairs), and for one in the
     folder of a sweep, whose report would have it too."""
     given = [
-        argument for argument in overrides_of(config.hydra, "hydra") if argument.lstrip("+").startswith(("hydra.sweeper", "hydra/sweeper"))
+        text
+        for text in overrides_of(config.hydra, "hydra")
+        if text.lstrip("+~").startswith(("hydra.sweep", "hydra/sweeper", "hydra/launcher"))
     ]
     if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
         return  # a job of a sweep, in its own folder
     if name := config.hydra.runtime.choices.get("sweeps"):
         given.append(f"+sweeps={name}")
     if given:
-        raise ConfigError(f"{' '.join(given)}: this is for many runs; add --multirun, as in: {for_many(sys.argv[1:])}")
+        place = next((f"; the folder of one run is hydra.run.dir={text.partition('=')[2]}" for text in given if key_of(text) == DIR), "")
+        raise ConfigError(f"{' '.join(given)}: this is for many runs{place}; add --multirun, as in: {for_many(sys.argv[1:])}")
     folder = Path(str(config.hydra.run.dir))
     if (folder / "multirun.yaml").exists() and not (folder / "run.json").exists() and (runs := run_folders(folder)):
         what = f"it is the folder of a sweep, with {counted(len(runs), 'run')} below it"

@@ -552,8 +552,8 @@ def test_missing_extra(run_cli: Main, monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     for name in [name for name in sys.modules if name.startswith(("tensorboard.", "digitcmp.trackers.tensorboard"))]:
         monkeypatch.delitem(sys.modules, name)
-    for mode in ([], ["--multirun"]):
-        ended = run_cli("+callbacks=tensorboard", "epochs=1", *mode, "hydra.run.dir=a", "hydra.sweep.dir=b")
+    for mode in (["hydra.run.dir=a"], ["--multirun", "hydra.sweep.dir=b"]):
+        ended = run_cli("+callbacks=tensorboard", "epochs=1", *mode)
         assert ended.code == 1
         assert "pip install 'digitcmp[tensorboard]'" in ended.err
         assert not list(tmp_path.glob("*/run.json"))
