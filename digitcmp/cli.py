@@ -108,6 +108,7 @@ class Hooks(Failing):
             tell(Terminal(), f"the sweep is changed, so that it goes into a folder of its own: {folder}")
         if config.preview:
             previews.give_folder(config, single=False)
+        sweeps.check_kind(config)
         sweeps.make_absolute(config)
         session.goes_to(config.hydra.sweep.dir)
 

@@ -445,6 +445,7 @@ BAD_SWEEPS = {
     "model=net1,": "model=net1,: a value is missing beside a comma; did you mean: python -m digitcmp --multirun model=net1 ",
     "model=net1,wsm": "model=wsm: there is no such choice (did you mean wsn?)",
     "aux_weight=interval(0,1)": "aux_weight=interval(0,1): this is for a search, unless its values are listed; did you mean: ",
+    "seed=0,1 hydra.mode=RUN": "hydra.mode=RUN: this is for one run, and --multirun is for many; leave one of them out",
     "+sweeps=tabel1": "+sweeps=tabel1: there is no such choice (did you mean table1?)",
     "model.stride=2,3": "model.stride=2: there is no such key (did you mean model.tower.0.stride?); model has name,",
     "hydra.sweeper.foo=1": "hydra.sweeper.foo=1: there is no such key; hydra.sweeper has max_batch_size, params",

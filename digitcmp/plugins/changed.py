@@ -1,6 +1,6 @@
 """Which overrides change the configurations of a named sweep: found by what is composed with them and without, not by their text."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from contextlib import suppress
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -57,6 +57,16 @@ def needed(name: str, given: Sequence[str], found: Sequence[str]) -> list[str]:
                     rest = without
                     kept.remove(text)
     return kept
+
+
+def own_folder(config: DictConfig, places: Collection[str]) -> str:
+    """The folder that a named sweep's file gives it; empty where that cannot be told. places: the keys that say another one."""
+    given = [text for kind in ("hydra", "task") for text in overrides_of(config.hydra, kind) if key_of(text) not in places]
+    with suppress(HydraException, OmegaConfBaseException):
+        loader = GlobalHydra.instance().config_loader()
+        name = str(config.hydra.job.config_name)
+        return str(loader.load_configuration(config_name=name, overrides=given, run_mode=RunMode.MULTIRUN).hydra.sweep.dir)
+    return ""
 
 
 def sweep_of(loader: ConfigLoader, name: str, overrides: list[str]) -> Hashable:

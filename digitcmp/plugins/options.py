@@ -41,6 +41,8 @@ def given(arguments: list[str]) -> list[str]:
     for text in parsed.overrides:
         if OWN.match(text):
             raise ConfigError(f"{text}: the program's own callback checks what is asked for; leave it as it is, and add others beside it")
+        if parsed.multirun and re.fullmatch(r"\+*hydra\.mode=RUN", text):
+            raise ConfigError(f"{text}: this is for one run, and --multirun is for many; leave one of them out")
     check_one_choice(parsed.overrides, arguments)
     screens = [f"hydra/help={name}" for name in SCREENS if getattr(parsed, f"help_{name}")]
     if len(screens) > 1:

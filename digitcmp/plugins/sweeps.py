@@ -19,10 +19,12 @@ from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.plan import run_folders
 from digitcmp.files import check_results_folder
 from digitcmp.names import check_folder, check_name
+from digitcmp.plugins.changed import own_folder
 from digitcmp.plugins.composing import key_of
 from digitcmp.search.config import INSTEAD, TARGET
 
 DIR = "hydra.sweep.dir"
+PLACES = (DIR, "hydra.sweep", "hydra")  # keys that say where a sweep goes
 BESIDE = {"ray": ("engine", "ray"), "auto": ("rounds", "auto")}  # groups of keys, and what they mean something beside
 
 
@@ -33,12 +35,16 @@ def give_folder(config: DictConfig, changed: Callable[[], str]) -> str:
     changed: gives the end of its name, which says what was changed; empty where nothing was. A sweep that was told where to go goes there.
     """
     hydra = config.hydra
-    given = overrides_of(hydra, "hydra")
-    if not hydra.runtime.choices.get("sweeps") or any(key_of(text) in (DIR, "hydra.sweep", "hydra") for text in given):
+    if not hydra.runtime.choices.get("sweeps"):
+        return ""
+    if any(key_of(text) in PLACES for text in overrides_of(hydra, "hydra")):
+        check_not_its_own(config, changed)
         return ""
     searching, what = hydra.sweeper._target_ == TARGET, changed()
     if searching and hydra.sweeper.study_name:
-        what = "-" + re.sub(r"[^\w-]", "-", str(hydra.sweeper.study_name), flags=re.ASCII)
+        name = str(hydra.sweeper.study_name)
+        plain = re.sub(r"[^\w-]", "-", name, flags=re.ASCII)
+        what = f"-{plain}" if plain == name else f"-{plain}-{sha256(name.encode()).hexdigest()[:8]}"  # w.i.d is not w-i-d
     elif searching and what:  # the folder's name is also the study's, and part of a command in best.yaml
         what = f"-{sha256(what.encode()).hexdigest()[:8]}"
     if not what:
@@ -48,6 +54,26 @@ def give_folder(config: DictConfig, changed: Callable[[], str]) -> str:
         hydra.sweep.dir = folder
         hydra.overrides.hydra.append(told(folder))
     return folder
+
+
+def check_not_its_own(config: DictConfig, changed: Callable[[], str]) -> None:
+    """Raise ConfigError for a named sweep that is changed and was told to go into the sweep's own folder, with whose runs it would be
+    reported and tested. changed: as for `give_folder`."""
+    folder, own = str(config.hydra.sweep.dir), own_folder(config, PLACES)
+    if own and Path(folder).resolve() == Path(own).resolve() and changed():
+        what = f"this is the folder of +sweeps={config.hydra.runtime.choices['sweeps']} as it is, and here it is changed"
+        raise ConfigError(f"{DIR}={folder}: {what}; leave this out, or give another folder, as in {DIR}={own}-changed")
+
+
+def check_kind(config: DictConfig) -> None:
+    """Raise ConfigError for a sweep into the folder of a search, and for a search into that of a sweep: each would take the other's file
+    for its own."""
+    folder, searching = Path(str(config.hydra.sweep.dir)), config.hydra.sweeper._target_ == TARGET
+    searched = (folder / "study.db").exists() or any(folder.glob("trial_*"))
+    if searched and not searching:
+        raise ConfigError(f"{DIR}={folder}: this is the folder of a search; choose another one for a sweep")
+    if searching and not searched and (folder / "multirun.yaml").exists() and run_folders(folder):
+        raise ConfigError(f"{DIR}={folder}: this is the folder of a sweep; choose another one for a search")
 
 
 def make_absolute(config: DictConfig) -> None:

@@ -51,8 +51,8 @@ def sweep_of(directory: Path, about: dict[str, Any]) -> Path:
         return next((parent.parent for parent in directory.parents if parent.name == "runs"), directory.parent)
     if not about.get("jobs"):
         return directory
-    # at any depth, as hydra.sweep.subdir has it
-    return next((above for above in directory.parents if (above / FILE).is_file()), directory.parent)
+    # at any depth, as hydra.sweep.subdir has it; hydra.sweep.subdir=. is the sweep's own folder
+    return next((above for above in (directory, *directory.parents) if (above / FILE).is_file()), directory.parent)
 
 
 def last_begun(about: dict[str, Any]) -> int:

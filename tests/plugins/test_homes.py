@@ -169,6 +169,8 @@ def test_runs_at_any_depth_are_reported_and_matched(run_cli: Cli, tmp_path: Path
     assert len(list(tmp_path.rglob("run.json"))) == 2
     assert run_cli(*tiny, "hydra.sweep.dir=flat", "hydra.sweep.subdir=.").code == 0
     assert (tmp_path / "flat" / "summary" / "report.html").exists()
+    ((_, command),) = commands(read_sweep([tmp_path / "flat"]).runs)
+    assert "seed=0,1" in command.split()
 
 
 def test_a_folder_may_be_called_by_the_number_of_its_job(run_cli: Cli, tmp_path: Path) -> None:

@@ -114,6 +114,46 @@ def test_what_is_advised_about_studies_works(run_cli: Cli) -> None:
     assert run_cli(*ours, space, "hydra.sweep.dir=out", "hydra.sweeper.study_name=out").code == 0  # to go on with it
 
 
+def test_a_changed_sweep_does_not_join_its_own(run_cli: Cli, tmp_path: Path) -> None:
+    """Where it was told to go into the named sweep's own folder, however that is spelt: refused, and what is advised works."""
+    sweep = ["--multirun", "+sweeps=smoke", "dry_run=true"]
+    for folder in ("outputs/smoke", "./outputs/x/../smoke", str(tmp_path / "outputs" / "smoke")):
+        refused = run_cli(*sweep, "epochs=2", f"hydra.sweep.dir={folder}")
+        assert refused.code == 1
+        assert refused.err.startswith(f"digitcmp: hydra.sweep.dir={folder}: this is the folder of +sweeps=smoke as it is")
+        assert refused.err.count("\n") == 1
+        assert run_cli(*sweep, "epochs=2", refused.err.split()[-1]).code == 0
+        assert run_cli(*sweep, "rounds=7", "epochs=15", f"hydra.sweep.dir={folder}").code == 0
+
+
+def test_studies_of_similar_names_have_folders_of_their_own(run_cli: Cli) -> None:
+    """A folder has fewer characters than a name."""
+    found = set()
+    for name in ("w.i.d", "w-i-d", "w_i_d", "w i d", "w+i+d"):
+        ended = run_cli("--multirun", "+sweeps=search_smoke", f"hydra.sweeper.study_name={name}", "dry_run=true")
+        assert ended.code == 0, ended.err
+        found |= set(re.findall(r"a folder of its own: (\S+)", ended.out))
+    assert len(found) == 5
+    assert "outputs/search_smoke-w-i-d" in found
+
+
+def test_a_sweep_and_a_search_do_not_share_a_folder(run_cli: Cli, tmp_path: Path) -> None:
+    """Each leaves what the other has left as it was; both go on in their own."""
+    sweep = ["--multirun", *TINY, "seed=0,1", "report=false"]
+    search = [*SEARCH, "hydra/sweeper=digitcmp_optuna", "optimizer.lr=interval(0.01,0.1)", "hydra.sweeper.confirm=0"]
+    assert run_cli(*sweep, "hydra.sweep.dir=a").code == 0
+    assert run_cli(*search, "hydra.sweep.dir=b").code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for command, folder, kind in ((search, "a", "sweep"), (sweep, "b", "search")):
+        refused = run_cli(*command, f"hydra.sweep.dir={folder}")
+        assert refused.code == 1
+        assert refused.err.startswith(f"digitcmp: hydra.sweep.dir={folder}: this is the folder of a {kind}; choose another one")
+        assert refused.err.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert run_cli(*sweep, "hydra.sweep.dir=a").code == 0
+    assert run_cli(*search, "hydra.sweep.dir=b").code == 0
+
+
 @pytest.mark.parametrize(
     ("argument", "line"),
     [
