@@ -59,7 +59,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     raise ConfigError(f"{len(refused)} of {counted(len(jobs), 'job')} cannot be trained, so that none was: {some(told, '; ')}")
 
 
-def place_jobs(jobs: Sequence[Job], sweep: Path) -> None:
+def give_folders(jobs: Sequence[Job], sweep: Path) -> None:
     """Give each job its folder, as `digitcmp.plugins.runner` does, for launchers that train each job by itself. Raises RunError for a
     folder that holds another configuration, or would be shared by two.
 

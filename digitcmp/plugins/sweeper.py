@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from digitcmp.errors import RunError
 from digitcmp.files import read_text, write_whole
 from digitcmp.inert import line
-from digitcmp.plugins.checking import EMPTY, check_jobs, compose_jobs, place_jobs, print_moved
+from digitcmp.plugins.checking import EMPTY, check_jobs, compose_jobs, give_folders, print_moved
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.search.config import SearchConfig, check_settings
@@ -44,7 +44,7 @@ class JobSweeper(BasicSweeper):
         everything = [overrides for batch in batches for overrides in batch]
         returns, number = list[Sequence[JobReturn]](), 0
         if not isinstance(self.launcher, DigitcmpLauncher):
-            self.place(everything)
+            self.check_all(everything)
             make_folder(self.config)
         else:
             self.launcher.make_folder = partial(make_folder, self.config)
@@ -58,7 +58,7 @@ class JobSweeper(BasicSweeper):
             number += len(batch)
         return returns
 
-    def place(self, everything: list[list[str]]) -> None:
+    def check_all(self, everything: list[list[str]]) -> None:
         """Check jobs for a launcher that trains each by itself, and let those meet that would train the same rounds; whether there are data
         and a device, each finds out where it is. Raises what they are refused for."""
         assert self.hydra_context is not None
@@ -67,7 +67,7 @@ class JobSweeper(BasicSweeper):
             raise RunError(EMPTY)
         jobs = compose_jobs(TemplateLoader(self.hydra_context.config_loader), self.config, everything, 0)
         check_jobs(jobs)
-        place_jobs(jobs, Path(str(self.config.hydra.sweep.dir)).absolute())
+        give_folders(jobs, Path(str(self.config.hydra.sweep.dir)).absolute())
         print_moved(jobs, Terminal())
         for overrides, job in zip(everything, jobs, strict=True):
             overrides[:] = job.overrides
