@@ -2,7 +2,9 @@
 
 import os
 import sys
-from contextlib import ExitStack, redirect_stdout
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -14,6 +16,8 @@ from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.given import folder_of, truth_of
 from digitcmp.plugins.borrowed import borrowed
 from digitcmp.plugins.refused import error_of
+
+BEGUN = os.getpid()  # the process that has imported this
 
 
 def run(overrides: Overrides = (), folder: str | Path | None = None, *, progress: bool = True) -> Result:
@@ -57,6 +61,7 @@ def command(overrides: Overrides, options: list[str], key: str, folder: str | Pa
     asked = session.Session(truth_of("progress", progress))
     with ExitStack() as around:
         around.enter_context(borrowed())
+        around.enter_context(one_thread_if_forked())
         if not progress:
             around.enter_context(redirect_stdout(cast(TextIO, WithoutThis(sys.stdout))))
         token = session.given.set(asked)
@@ -67,6 +72,22 @@ def command(overrides: Overrides, options: list[str], key: str, folder: str | Pa
     if asked.folder is None:
         raise ConfigError(f"{' '.join(arguments)}: nothing was run by this")
     return Result(asked.folder)
+
+
+@contextmanager
+def one_thread_if_forked() -> Iterator[None]:
+    """Within the block torch does its work in one thread, in a process that was forked from another one: the threads that it had there
+    are not there any more, and it would wait for them for ever."""
+    torch = sys.modules.get("torch")
+    if torch is None or (parent_process() is None and os.getpid() == BEGUN):
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def carry_out(arguments: list[str]) -> None:

@@ -1,7 +1,9 @@
 """`digitcmp.run` and `digitcmp.sweep` are the command line: the same folders, numbers, errors and resumption."""
 
 import json
+import os
 import shlex
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -20,7 +22,7 @@ from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.run import Run
 from digitcmp.report import terminal
 from digitcmp.train.results import RoundResult
-from tests.conftest import Ended
+from tests.conftest import ROOT, Ended
 from tests.experiment.made import seeds_of, status_of, without_seconds
 
 SMALL = {"epochs": 2, "batch_size": 20, "data": {"train_pairs": 60, "test_pairs": 60}, "engine": "serial"}
@@ -283,3 +285,31 @@ def test_config_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.rounds["model.name"].tolist() == ["mine"]
     with pytest.raises(ConfigError, match="there is no such folder"):
         digitcmp.run(["--config-dir", "yours", "model=mine"])
+
+
+FORKED = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+
+import digitcmp
+
+def accuracies(folder):
+    keys = {"data": "digits", "model": "net2", "epochs": 1, "rounds": 2, "batch_size": 20, "data.train_pairs": 60, "data.test_pairs": 60}
+    return digitcmp.run({**keys, "engine": sys.argv[2]}, folder, progress=False).rounds.test_accuracy.tolist()
+
+if __name__ == "__main__":
+    before = accuracies("before")
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(sys.argv[1])) as pool:
+        assert [*pool.map(accuracies, ["first", "second"])] == [before, before]
+"""
+
+
+@pytest.mark.parametrize("engine", ["serial", "stacked", "processes"])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_in_a_pool_of_processes(method: str, engine: str, tmp_path: Path) -> None:
+    """Also in processes that were forked from one which has trained: torch's threads are not there any more."""
+    (tmp_path / "forked.py").write_text(FORKED)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "forked.py", method, engine]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=200)
+    assert ended.returncode == 0, ended.stderr
