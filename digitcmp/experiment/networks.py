@@ -81,7 +81,9 @@ class TrainedNetwork(nn.Module):
     def checked(self, images: Tensor | NDArray[Any]) -> Tensor:
         """Images as the network takes them. Raises DataError."""
         try:
-            given = torch.as_tensor(np.require(images, requirements=["C", "W"]) if isinstance(images, np.ndarray) else images)
+            if isinstance(images, np.ndarray):  # torch takes no other order of bytes than the machine's
+                images = np.require(images, images.dtype.newbyteorder("="), ["C", "W"])
+            given = torch.as_tensor(images)
         except (TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"images: a {type(images).__name__} is no array of pairs of images") from error
         if given.ndim != 4 or given.shape[0] == 0 or given.shape[1:] != (2, self.size, self.size):

@@ -10,6 +10,8 @@ from typing import Any
 from digitcmp.config.identity import configuration
 from digitcmp.config.schema import Config
 from digitcmp.config.taken import plugins_of
+from digitcmp.counting import counted
+from digitcmp.errors import Pruned
 from digitcmp.experiment.failed import failed_rounds
 from digitcmp.experiment.provenance import allocation, machine, versions
 from digitcmp.experiment.store import Status, Store, network_path
@@ -39,6 +41,7 @@ class Run:
         self.begun = False
         self.pruned = False  # ended early
         self.broken = False  # because a round of it fails
+        self.reason = ""  # for that, as whoever ended it has said
         self.status: Status = "running"
 
     @property
@@ -157,10 +160,15 @@ class Run:
         self.status = self.store.end(otherwise)
 
     def outcome(self, seeds: Sequence[int] | None = None) -> float:
-        """What a job that asked for these seeds (None: all) returns to Hydra (see `objective`). Raises RunError when rounds have failed."""
+        """What a job that asked for these seeds (None: all) returns to Hydra (see `objective`). Raises RunError when rounds have failed,
+        and Pruned where the run was ended early, without some of them."""
         seeds = self.seeds if seeds is None else seeds
         rows = self.rows_of(seeds)
-        if failed := [row for row in rows if row.status == "failed"]:
+        failed = [row for row in rows if row.status == "failed"]
+        if self.pruned and len(rows) < len(seeds) and not (self.broken and failed):
+            there = f"{self.name} was ended early, with {len(rows)} of {counted(len(seeds), 'round')}"
+            raise Pruned(f"{there}: {self.reason}" if self.reason else there)
+        if failed:
             raise failed_rounds([row.seed for row in failed], len(seeds), failed[0].error, self.directory)
         return objective(rows)
 

@@ -158,6 +158,7 @@ class Scheduler:
         try:
             self.callback.on_epoch(run, row)
         except Pruned as ended:
+            run.reason = str(ended)
             self.prune(run, future if isinstance(ended, Broken) else None)
 
     def on_checkpoint(self, checkpoints: Mapping[RoundFuture, Checkpoint]) -> None:

@@ -25,8 +25,7 @@ from digitcmp.config.composed import typed
 from digitcmp.config.identity import configuration, configuration_hash, differences, flat
 from digitcmp.config.overrides import overrides_of
 from digitcmp.config.schema import AUTO, Config
-from digitcmp.counting import counted
-from digitcmp.errors import DigitcmpError, Pruned, RunError
+from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.plan import run_folders
 from digitcmp.experiment.preview import shortened
@@ -76,10 +75,7 @@ class Job:
         """Take over what has become of the job's run. Where another process has the rest of it, the job itself looks again."""
         assert self.config is not None
         seeds = run.seeds if self.config.rounds == AUTO else self.config.seeds
-        if run.status == "pruned":
-            self.error = Pruned(f"{run.name} was ended early, with {len(run.rows)} of {counted(len(seeds), 'round')}")
-            self.ended = True
-        elif len(run.rows_of(seeds)) == len(seeds) or (run.broken and run.status == "failed"):
+        if run.pruned or len(run.rows_of(seeds)) == len(seeds):
             try:
                 self.value = run.outcome(seeds)
             except DigitcmpError as error:

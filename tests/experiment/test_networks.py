@@ -48,7 +48,7 @@ def test_arrays_are_images_too(kept: TrainedNetwork) -> None:
     random = np.random.default_rng(0).random((50, 2, 14, 14))
     answers = kept.compare(torch.from_numpy(random.astype("float32")))
     assert answers.dtype == torch.bool
-    for given in (random, random.astype("float32"), torch.from_numpy(random)):
+    for given in (random, random.astype("float32"), random.astype(">f4"), random.astype(">f8"), torch.from_numpy(random)):
         assert torch.equal(kept.compare(given), answers)
     fixed = random.astype("float32")
     fixed.setflags(write=False)

@@ -239,6 +239,34 @@ def test_worker_processes(name: str, train: Cli) -> None:
     assert re.match(f"digitcmp: {words}", ended.err.strip().splitlines()[-1]) if name in REFUSED else words in rows.read_text()
 
 
+@pytest.mark.parametrize("kind", ["Pruned", "Broken"])
+@pytest.mark.parametrize("mode", [[], ["--multirun"]], ids=["run", "sweep"])
+def test_a_callback_that_ends_a_run_early(
+    kind: str, mode: list[str], run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounds that were asked for are missing then: what it says is told, and the exit code is 1."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(ALLOWED, "")
+    Path("ends.py").write_text(
+        f"from digitcmp.errors import {kind}\n"
+        "from digitcmp.experiment.callbacks import Callback\n"
+        "class Ends(Callback):\n"
+        "    def on_epoch(self, run, row):\n"
+        f"        if row.seed == 1: raise {kind}('no luck with 1')\n"
+    )
+    own = [
+        "--allow-code",
+        "ends.py",
+        "callbacks.ends.target=digitcmp.own.ends:Ends",
+        "hydra.sweep.dir=sweep" if mode else "hydra.run.dir=run",
+    ]
+    ended = run_cli(*mode, *SIZES[:-2], "data=digits", "engine=serial", "epochs=2", "rounds=3", *own)
+    assert ended.code == 1
+    assert "was ended early, with " in ended.err
+    assert "no luck with 1" in ended.err
+    assert "Traceback" not in ended.err
+
+
 def test_a_kept_network_that_fails(run_cli: Cli, run_main: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When it is asked, as its block is another one now: by a command in one line, which has warned of the other code."""
     monkeypatch.chdir(tmp_path)
