@@ -87,6 +87,12 @@ class Ended:
 
 
 @pytest.fixture
+def in_their_own_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named sweeps stay in their folders, of which the pages speak, though tests shorten them."""
+    monkeypatch.setattr("digitcmp.plugins.sweeps.check_not_its_own", lambda *_: None)
+
+
+@pytest.fixture
 def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Ended]:
     """Run `digitcmp` in this process, in an empty folder, as the console script would."""
     monkeypatch.chdir(tmp_path)

@@ -10,7 +10,6 @@ import pytest
 from digitcmp.draw import cli as draw
 from digitcmp.mistakes import cli as mistakes
 from digitcmp.new import cli as new
-from digitcmp.plugins import sweeps
 from digitcmp.report import cli as report
 from digitcmp.report.ablation import cli as ablation
 from digitcmp.runs import cli as runs
@@ -75,12 +74,6 @@ def commands_of(page: str) -> Iterator[list[str]]:
             yield words[2:]
 
 
-@pytest.fixture(autouse=True)
-def in_their_own_folders(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Named sweeps stay in their folders, of which the pages speak, though they are shortened."""
-    monkeypatch.setattr(sweeps, "check_not_its_own", lambda *_: None)
-
-
 def shortened(arguments: list[str], reported: bool = False) -> list[str]:
     """A command of digitcmp with few, small rounds, in the folder that it would have. reported: whether the next one is its report."""
     if any(argument.startswith(("--help", "--cfg", "--info", "--version")) for argument in arguments):
@@ -116,6 +109,7 @@ def existing(argument: str) -> str:
 
 
 @needs_mnist
+@pytest.mark.usefixtures("in_their_own_folders")
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in ("docs/cluster.md", "docs/slurm.md")])
 def test_commands_run(
     page: str, run_cli: Callable[..., Ended], run_main: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

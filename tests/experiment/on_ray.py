@@ -157,7 +157,7 @@ def test_everything_that_is_shipped(tmp_path: Path) -> None:
 
 
 @needs_mnist
-@pytest.mark.usefixtures("nodes")
+@pytest.mark.usefixtures("nodes", "in_their_own_folders")
 def test_commands_of_the_page(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """One after the other, with fewer and smaller rounds; the dry run has said where they would go, and left nothing."""
     monkeypatch.setenv("DIGITCMP_DATA", str(Path(MNIST_ROOT).resolve()))

@@ -349,6 +349,7 @@ def test_a_ray_in_an_allocation(on: Cluster, tmp_path: Path, monkeypatch: pytest
 
 
 @needs_mnist
+@pytest.mark.usefixtures("in_their_own_folders")
 @pytest.mark.parametrize("command", [line for line in lines_of("docs/slurm.md") if "slurm" in line])
 def test_commands_of_the_page(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """Each could be submitted as it stands, with fewer and smaller rounds."""
