@@ -13,6 +13,7 @@ from rich.containers import Lines
 from rich.segment import Segment
 from rich.text import Text
 
+from digitcmp.counting import counted
 from digitcmp.inert import line, visible
 from digitcmp.screen import continued, sentence
 from digitcmp.session import in_notebook
@@ -102,7 +103,7 @@ def words(seconds: float) -> str:
     for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
+    return counted(round(seconds), "second")
 
 
 def writable(stream: TextIO) -> bool:

@@ -212,7 +212,7 @@ def test_how_long_rounds_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     paces = Paces([whole, other, tuned, digits], Terminal())
     assert [paces.seconds(one) for one in (whole, other, tuned, digits)] == [2.0, 4.0, 4.0, 2.0 + 4 * 0.5]
     assert (measured, paces.by_what()) == ([0.5], "1 short round")
-    assert [words(seconds) for seconds in (20, 150, 7200)] == ["20 seconds", "2.5 minutes", "2.0 hours"]
+    assert [words(seconds) for seconds in (0.4, 1.2, 20, 150, 7200)] == ["0 seconds", "1 second", "20 seconds", "2.5 minutes", "2.0 hours"]
     assert in_all(300.0, 2, "this preview") == "about 2.5 minutes with 2 at a time, at the pace of this preview"
 
 
