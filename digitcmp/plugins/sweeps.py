@@ -21,6 +21,7 @@ from digitcmp.files import check_results_folder
 from digitcmp.names import check_folder, check_name
 from digitcmp.plugins.changed import own_folder
 from digitcmp.plugins.composing import key_of
+from digitcmp.plugins.subdirs import SEARCHED
 from digitcmp.search.config import INSTEAD, TARGET
 
 DIR = "hydra.sweep.dir"
@@ -69,7 +70,7 @@ def check_kind(config: DictConfig) -> None:
     """Raise ConfigError for a sweep into the folder of a search, and for a search into that of a sweep: each would take the other's file
     for its own."""
     folder, searching = Path(str(config.hydra.sweep.dir)), config.hydra.sweeper._target_ == TARGET
-    searched = (folder / "study.db").exists() or any(folder.glob("trial_*"))
+    searched = (folder / "study.db").exists() or any(SEARCHED.fullmatch(path.name) for path in folder.glob("trial_*"))
     if searched and not searching:
         raise ConfigError(f"{DIR}={folder}: this is the folder of a search; choose another one for a sweep")
     if searching and not searched and (folder / "multirun.yaml").exists() and run_folders(folder):

@@ -150,6 +150,8 @@ def test_a_sweep_and_a_search_do_not_share_a_folder(run_cli: Cli, tmp_path: Path
         assert refused.err.startswith(f"digitcmp: hydra.sweep.dir={folder}: this is the folder of a {kind}; choose another one")
         assert refused.err.count("\n") == 1
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    for _ in range(2):  # a name like that of a trial makes no search of a sweep
+        assert run_cli(*sweep, "hydra.sweep.dir=c", "hydra.sweep.subdir=trial_of_${seed}").code == 0
     assert run_cli(*sweep, "hydra.sweep.dir=a").code == 0
     assert run_cli(*search, "hydra.sweep.dir=b").code == 0
 
