@@ -132,7 +132,8 @@ def check_whole(config: DictConfig) -> None:
 
 
 def check_names(config: DictConfig, folder: str) -> None:
-    """Raise ConfigError for a job's name or a folder that nobody should give, RunError for one with pipes in place of files."""
+    """Raise ConfigError for a job's name or a folder that nobody should give, RunError for a folder that cannot be made or has pipes in
+    place of files."""
     check_name("hydra.job.name", str(config.hydra.job.name))
     if config.hydra.job.chdir:
         raise ConfigError(

@@ -118,10 +118,10 @@ def print_runs(arguments: argparse.Namespace, metric: Metric) -> None:
     from digitcmp.report.origins import summary_of
     from digitcmp.report.places import check_report_folder
 
-    given = {name: getattr(arguments, name) for name in ("publish", "baseline", "rename", "columns") if getattr(arguments, name)}
-    for name, value in given.items():
-        told, what = (value[0] if isinstance(value, list) else value), "publish" if name == "publish" else "compare"
-        raise RunError(f"--{name} {told}: these runs were not begun together; add --compare to {what} them all the same")
+    for name in ("publish", "baseline", "rename", "columns"):
+        if value := getattr(arguments, name):
+            told, what = (value[0] if isinstance(value, list) else value), "publish" if name == "publish" else "compare"
+            raise RunError(f"--{name} {told}: these runs were not begun together; add --compare to {what} them all the same")
     sweep = read_sweep(arguments.folders, columns=(), for_report=True, distinct=False)  # a list is of runs
     frame = runs_listed(sweep, metric)
     if arguments.out:
