@@ -15,18 +15,21 @@ from omegaconf.errors import OmegaConfBaseException
 from digitcmp.config.identity import configuration, configuration_hash, execution_keys, schema_key
 from digitcmp.config.overrides import overrides_of
 from digitcmp.data.fingerprint import PINNED
-from digitcmp.errors import DigitcmpError
+from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.plugins.checking import compose_jobs
 from digitcmp.plugins.composing import TemplateLoader, key_of
 from digitcmp.plugins.remembering import parsed
 from digitcmp.search.config import TARGET
+from digitcmp.search.space import as_text
 
+MANY = 10**15  # below it, whole numbers are written with all their digits
 MOST = 500  # jobs that are composed for a comparison; a sweep that is given more of them is changed
 
 
 def changes(config: DictConfig) -> list[str]:
     """The overrides that change configurations of a named sweep: not rounds and seeds, which only add to what it has, unless it is a
-    search, whose trials all have the same; nor where and how they are trained; nor what the sweep has without them, too."""
+    search, whose trials all have the same; nor where and how they are trained; nor what the sweep has without them, too. In one order and
+    spelling, as far as that means nothing (`spelt`)."""
     searching, pinned = config.hydra.sweeper._target_ == TARGET, OmegaConf.select(config, "data.source") in PINNED
     same = {"sweeps", "seed", *execution_keys()} - ({"seed", "rounds"} if searching else set()) - (set() if pinned else {"data.root"})
     typed, hydras = overrides_of(config.hydra), overrides_of(config.hydra, "hydra")
@@ -38,7 +41,20 @@ def changes(config: DictConfig) -> list[str]:
     known = dict(
         zip([*hydras, *typed], [*overrides_of(config.hydra, "hydra", True), *overrides_of(config.hydra, resolve=True)], strict=True)
     )
-    return [known[text] for text in found]
+    keys = [key_of(text) for text in found]
+    apart = not any(f"{one}.".startswith(f"{other}.") for one in keys for other in keys if one is not other)
+    return [spelt(known[text]) for text in (sorted(found, key=key_of) if apart else found)]
+
+
+def spelt(text: str) -> str:
+    """An override as all spellings of its numbers are written: 2e-1 and 0.20 as 0.2, 1.0 as 1. What is no number stays as it was typed."""
+    with suppress(ConfigError, HydraException):
+        one = parsed(text)
+        values = list(one.sweep_iterator()) if one.is_choice_sweep() else [one.value()]
+        if all(isinstance(value, float | int) for value in values):
+            whole = [int(value) if isinstance(value, float) and value == int(value) < MANY else value for value in values]
+            return f"{one.get_key_element()}={','.join(map(as_text, whole))}"
+    return text
 
 
 def needed(name: str, given: Sequence[str], found: Sequence[str]) -> list[str]:

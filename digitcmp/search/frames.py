@@ -30,9 +30,7 @@ def trials(study: Study, spec: TrialSpec) -> pd.DataFrame:
             "trial": trial.number,
             "state": "failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
             "value": trial.value,
-            "epochs": trial.user_attrs.get(
-                "epochs", len(spec.seeds) * spec.length_of(trial) if trial.state == TrialState.COMPLETE else None
-            ),
+            "epochs": trial.user_attrs.get("epochs", whole(trial)),
             "seconds": seconds(trial),
             "reason": trial.user_attrs.get("reason", ""),
             **{column_of(name): value for name, value in trial.params.items()},

@@ -25,7 +25,7 @@ def test_a_changed_sweep_goes_elsewhere(run_cli: Cli) -> None:
         planned = run_cli(*sweep, *more, "dry_run=true")
         assert planned.code == 0, planned.err
         (said,) = re.findall(r"a folder of its own: (\S+)", planned.out)
-        assert said.startswith("outputs/smoke-epochs=1,data.train_pairs=100")
+        assert said.startswith("outputs/smoke-data.train_pairs=100,epochs=1")
         assert "dry_run" not in said
     ended = run_cli(*sweep, *more)
     assert ended.code == 0, ended.err
@@ -69,6 +69,27 @@ def test_what_changes_nothing_leaves_the_sweep_in_its_folder(run_cli: Cli, sweep
     for text in changed[sweep]:
         assert own(text), text
         assert own(text, same[sweep][-1]) == own(text)
+
+
+@pytest.mark.parametrize("sweep", ["smoke", "search_smoke"])
+def test_one_change_in_several_spellings_has_one_folder(run_cli: Cli, sweep: str) -> None:
+    """Numbers and their order are compared, not texts; another change has another folder, and of overrides of which the last one counts,
+    the order is part of the change."""
+
+    def own(*more: str) -> str:
+        """The folder of its own that a sweep gets."""
+        planned = run_cli("--multirun", f"+sweeps={sweep}", "dry_run=true", "batch_size=50", *more)
+        assert planned.code == 0, planned.err
+        (found,) = re.findall(r"a folder of its own: (\S+)", planned.out)
+        return found
+
+    first = own("model.dropout=0.2", "epochs=3")
+    for more in (["epochs=3", "model.dropout=2e-1"], ["++model.dropout=.2", "epochs=3"], ["model.dropout=0.20", "epochs=3"]):
+        assert own(*more) == first
+    assert own("model.dropout=0", "epochs=3") == own("model.dropout=0.0", "epochs=3") != first
+    assert own("model.dropout=0.1,0.2") == own("model.dropout=1e-1,2e-1") != own("model.dropout=0.1,0.3")
+    assert own("model.dropout=0.2", "epochs=4") != first
+    assert own("model.dropout=0.1", "model={dropout:0.2}") != own("model={dropout:0.2}", "model.dropout=0.1")
 
 
 def test_studies_have_folders_of_their_own(run_cli: Cli) -> None:
