@@ -152,13 +152,14 @@ def tidy(axes: Axes, along: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def legend_below(figure: Figure, axes: Axes) -> None:
+def legend_below(figure: Figure, *panels: Axes) -> None:
     """Make a figure higher by the legend of these axes, under all of them, in as many columns as their names leave room for."""
-    handles, labels = axes.get_legend_handles_labels()
+    named = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    labels = list(named)
     longest = max(extent(line) for label in labels for line in label.split("\n"))
     room = figure.get_figwidth() * 72 / (0.58 * SMALL)
     rows = math.ceil(len(labels) / max(1, int(room / (longest + 7))))
-    figure.legend(handles, labels, loc="outside lower center", ncols=math.ceil(len(labels) / rows))
+    figure.legend(named.values(), labels, loc="outside lower center", ncols=math.ceil(len(labels) / rows))
     lines = sum(sorted((1 + label.count("\n") for label in labels), reverse=True)[:rows])
     figure.set_figheight(figure.get_figheight() + (1.45 * SMALL * lines + 8) / 72)
 

@@ -62,9 +62,12 @@ def ring(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def scatter(axes: Axes, table: pd.DataFrame, across: "pd.Series[float]") -> None:
-    """Complete trials as points, pruned ones as crosses at their last value. across: where each row of the table is."""
+    """Complete trials as points, pruned ones, where there are any, as crosses at their last value. across: where each row of the table
+    is."""
     complete, pruned = table["state"] == "complete", table["state"] == "pruned"
-    axes.scatter(across[pruned], table["value"][pruned], s=9, marker="x", color=GREY, linewidth=0.7, alpha=0.7, label="pruned (last value)")
+    if pruned.any():
+        there, values = across[pruned], table["value"][pruned]
+        axes.scatter(there, values, s=9, marker="x", color=GREY, linewidth=0.7, alpha=0.7, label="pruned (last value)")
     axes.scatter(across[complete], table["value"][complete], s=11, color=COLOURS[0], alpha=0.75, linewidth=0, label="complete", zorder=2)
 
 
@@ -123,6 +126,6 @@ def slices(frame: pd.DataFrame, less: bool = False) -> Figure:
         axes.set_visible(False)
     figure.supylabel(ACCURACY.title)
     figure.align_xlabels()
-    legend_below(figure, panels[0])
+    legend_below(figure, *panels)
     entitle(figure, "Validation accuracy by parameter", "each point a trial", beyond)
     return figure

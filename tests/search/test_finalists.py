@@ -210,6 +210,25 @@ def test_the_history_marks_finalists() -> None:
     assert (drawn["finalist"], drawn["picked in the final"]) == ([[1.0, 0.9]], [[0.0, 0.8]])
 
 
+def test_legends_name_what_is_drawn() -> None:
+    """No pruned trials where there are none; where only a panel behind the first one has them, the legend of all panels names them."""
+    table = pd.DataFrame({"trial": [0, 1, 2], "state": "complete", "value": [0.8, 0.9, 0.85], "best": [0.8, 0.9, 0.9]})
+    states = [["complete"] * 4, ["complete"] * 2 + ["pruned"] * 2]
+    panels = pd.DataFrame(
+        {"parameter": ["a", "a", "b", "b"], "at": [1.0, 2] * 2, "text": "", "log": False, "value": 0.9, "trial": [0, 1, 2, 3]}
+    )
+    drawn = [figures.history(table), *(figures.slices(panels.assign(state=state)) for state in states)]
+    drawn.append(figures.history(table.assign(state=["pruned", "complete", "complete"])))
+    named = [[text.get_text() for text in figure.legends[0].get_texts()] for figure in drawn]
+    pruned = "pruned (last value)"
+    assert [sorted(one) for one in named] == [
+        ["best so far", "complete"],
+        ["complete"],
+        ["complete", pruned],
+        ["best so far", "complete", pruned],
+    ]
+
+
 def spec_of(finalists: int, start: float | None) -> SearchSpec:
     """A search over learning rates."""
     enqueue = [] if start is None else [{"optimizer.lr": start}]
