@@ -1,10 +1,11 @@
-"""Where the jobs of a sweep may go: below its folder, and not where the sweep, its report, or a search has something of its own."""
+"""Where the jobs of a sweep may go: below its folder, and not where the sweep, its report, or a search has something of its own; and
+where no run of others may go."""
 
 import os
 import re
 from pathlib import Path, PurePath
 
-from digitcmp.errors import RunError
+from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.folders import SKIPPED
 
 FOLDERS = ("summary", "finalists", "confirm", "slurm", "records")  # at the top of a sweep's or of a search's folder
@@ -32,3 +33,19 @@ def check_subdir(folder: Path, below: str, searching: bool) -> None:
         raise RunError(
             f"hydra.sweep.subdir={below}: {name} is for the sweep itself, as are {', '.join(FOLDERS)} and trial_0; choose another name"
         )
+
+
+def check_outside(given: str, folder: Path) -> None:
+    """Raise ConfigError for a folder of something new within that of a search, which would no longer be reported as the search that it is.
+
+    given: the key that says the folder.
+    """
+    for parent in folder.resolve().parents:
+        if is_searched(parent):
+            what = f"this is within {os.path.relpath(parent)}, the folder of a search, whose report is about its trials alone"
+            raise ConfigError(f"{given}={folder}: {what}; choose a folder outside it")
+
+
+def is_searched(folder: Path) -> bool:
+    """Whether a search has this folder."""
+    return (folder / "study.db").exists() or any(SEARCHED.fullmatch(path.name) for path in folder.glob("trial_*"))

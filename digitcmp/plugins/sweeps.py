@@ -21,7 +21,7 @@ from digitcmp.files import check_results_folder
 from digitcmp.names import check_folder, check_name
 from digitcmp.plugins.changed import own_folder
 from digitcmp.plugins.composing import key_of
-from digitcmp.plugins.subdirs import SEARCHED
+from digitcmp.plugins.subdirs import check_outside, is_searched
 from digitcmp.search.config import INSTEAD, TARGET
 
 DIR = "hydra.sweep.dir"
@@ -67,13 +67,16 @@ def check_not_its_own(config: DictConfig, changed: Callable[[], str]) -> None:
 
 
 def check_kind(config: DictConfig) -> None:
-    """Raise ConfigError for a sweep into the folder of a search, and for a search into that of a sweep: each would take the other's file
-    for its own."""
+    """Raise ConfigError for a sweep into the folder of a search, or below it, for a search into that of a sweep, and for either into that
+    of a run: each would take the other's file for its own."""
     folder, searching = Path(str(config.hydra.sweep.dir)), config.hydra.sweeper._target_ == TARGET
-    searched = (folder / "study.db").exists() or any(SEARCHED.fullmatch(path.name) for path in folder.glob("trial_*"))
+    check_outside(DIR, folder)
+    searched, swept = is_searched(folder), (folder / "multirun.yaml").exists()
+    if (folder / "run.json").exists() and not swept:
+        raise ConfigError(f"{DIR}={folder}: this is the folder of a run; choose another one for many")
     if searched and not searching:
         raise ConfigError(f"{DIR}={folder}: this is the folder of a search; choose another one for a sweep")
-    if searching and not searched and (folder / "multirun.yaml").exists() and run_folders(folder):
+    if searching and not searched and swept and run_folders(folder):
         raise ConfigError(f"{DIR}={folder}: this is the folder of a sweep; choose another one for a search")
 
 
@@ -159,7 +162,10 @@ def check_single(config: DictConfig) -> None:
         place = next((f"; the folder of one run is hydra.run.dir={text.partition('=')[2]}" for text in given if key_of(text) == DIR), "")
         raise ConfigError(f"{' '.join(given)}: this is for many runs{place}; add --multirun, as in: {for_many(sys.argv[1:])}")
     folder = Path(str(config.hydra.run.dir))
-    if (folder / "multirun.yaml").exists() and not (folder / "run.json").exists() and (runs := run_folders(folder)):
+    if (folder / "run.json").exists():  # also that of a trial, which goes on
+        return
+    check_outside("hydra.run.dir", folder)
+    if (folder / "multirun.yaml").exists() and (runs := run_folders(folder)):
         what = f"it is the folder of a sweep, with {counted(len(runs), 'run')} below it"
         raise ConfigError(f"hydra.run.dir={folder}: {what}; choose another folder, which the sweep's report is without")
 

@@ -1,6 +1,8 @@
 """A named sweep's folder belongs to that sweep, a study's folder to that study; what the official sweeper must not search."""
 
+import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,6 +177,45 @@ def test_a_sweep_and_a_search_do_not_share_a_folder(run_cli: Cli, tmp_path: Path
         assert run_cli(*sweep, "hydra.sweep.dir=c", "hydra.sweep.subdir=trial_of_${seed}").code == 0
     assert run_cli(*sweep, "hydra.sweep.dir=a").code == 0
     assert run_cli(*search, "hydra.sweep.dir=b").code == 0
+
+
+def test_nothing_else_goes_into_the_folder_of_a_search(run_cli: Cli, tmp_path: Path) -> None:
+    """Not below it either, where its report, which is about its trials, would have it; a trial may be trained in its own folder again."""
+    search = [*SEARCH, "hydra/sweeper=digitcmp_optuna", "optimizer.lr=interval(0.01,0.1)", "hydra.sweeper.confirm=0", "hydra.sweep.dir=b"]
+    assert run_cli(*search).code == 0
+    Path("link").symlink_to("b")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for below in ("b/trial_0000", "b/finalists", "b/mine/deeper", "link/mine"):
+        given = f"hydra.sweep.dir={below}"
+        for command in (["--multirun", *TINY, "seed=0,1", given], [*search, given]):
+            assert_refused(run_cli(*command), f"{given}: this is within b, the folder of a search")
+    for below in ("b/finalists", "link/mine"):
+        given = f"hydra.run.dir={below}"
+        assert_refused(run_cli(*TINY, given), f"{given}: this is within b, the folder of a search")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    again = Path("b/trial_0000/run.json")
+    command = shlex.split(json.loads(again.read_text())["command"])[3:]
+    ended = run_cli(*command, f"hydra.run.dir={again.parent}")
+    assert (ended.code, ended.err) == (0, "")
+    assert "1 round is finished already, 0 to train" in ended.out
+
+
+def test_many_runs_do_not_go_into_the_folder_of_one(run_cli: Cli) -> None:
+    """But for those of a sweep that has all its seeds in its own."""
+    assert run_cli(*TINY, "report=false", "hydra.run.dir=one").code == 0
+    search = [*SEARCH, "hydra/sweeper=digitcmp_optuna", "optimizer.lr=interval(0.01,0.1)"]
+    for command in (["--multirun", *TINY, "seed=0,1"], search):
+        assert_refused(run_cli(*command, "hydra.sweep.dir=one"), "hydra.sweep.dir=one: this is the folder of a run")
+    for _ in range(2):
+        ended = run_cli("--multirun", *TINY, "seed=0,1", "report=false", "hydra.sweep.dir=own", "hydra.sweep.subdir=.")
+        assert ended.code == 0, ended.err
+
+
+def assert_refused(ended: Ended, line: str) -> None:
+    """That a command ended with one line, which begins so."""
+    assert ended.code == 1
+    assert ended.err.startswith(f"digitcmp: {line}")
+    assert ended.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
