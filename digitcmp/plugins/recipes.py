@@ -1,10 +1,11 @@
 """What a recipe (an experiment, a rung of a ladder, a sweep's file) says about a choice belongs to that choice: where the command line
 chooses otherwise, `+experiment=net1 optimizer=adam`, the recipe's learning rate for SGD is left out, and a line says so.
 
-Of recipes that build on others, each has the choices that it makes itself; where it makes none, the one that stands when all of them are
-composed. So `optimizer=sgd` on a recipe that makes Adam of `net1` is the SGD of `net1`. As long as the command line chooses nothing else,
-what a recipe says goes on in those that are built on it, whatever they choose (`best_small` has the dropout of `best`) - but for a network
-of its own (`override /model: null`), which is nothing but what its file says.
+Of recipes that build on others, each has the choices that it makes itself, or those that it builds on make; where there are none, what
+stands when all of them are composed. So `optimizer=sgd` on a recipe that makes Adam of `net1` is the SGD of `net1`, and a recipe that makes
+Adam of `net1` has Adam's own learning rate. What a recipe says of networks, data and augmentation goes on in those that are built on it,
+whatever they choose (`best_small` has the dropout of `best`), as long as the command line chooses nothing else - but for a network of its
+own (`override /model: null`), which is nothing but what its file says.
 """
 
 import copy
@@ -23,6 +24,7 @@ from digitcmp.plugins import remembering
 from digitcmp.screen import complain
 
 GROUPS = ("model", *GROUP_SCHEMAS)  # those whose choices bring keys of their own
+TUNED = ("optimizer", "scheduler")  # those whose numbers are nothing for another choice, whoever makes it
 compose = ConfigLoaderImpl._compose_config_from_defaults_list
 
 
@@ -37,10 +39,12 @@ class Recipes:
         recipes = [one for one in whole if not str(one.config_path).startswith(("schema/", "hydra/"))]
         self.recipes = [str(one.config_path) for one in recipes]
         self.own = {path: choices_of(files.load_config(path)) for path in self.recipes}
+        self.parents = {str(one.config_path): str(one.parent) for one in recipes}
         self.standing: dict[str, str | None] = {}  # what they choose together
-        for path in last_first({str(one.config_path): str(one.parent) for one in recipes}):
+        for path in last_first(self.parents):
             self.standing = {**self.own[path], **self.standing}
         self.left_out = {path: self.strangers(path) for path in self.recipes}
+        self.tell_left_out()
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is as it was."""
@@ -57,21 +61,32 @@ class Recipes:
                 del found.config[group]
         return found
 
-    def strangers(self, path: str) -> list[str]:
-        """The groups of which a recipe says something about a choice that was not made."""
-        found, strange = self.files.load_config(path), list[str]()
-        if found is None or not isinstance(found.config, DictConfig):
-            return strange
+    def strangers(self, path: str) -> dict[str, str | None]:
+        """The groups of which a recipe says something about a choice that was not made, and these choices."""
+        strange: dict[str, str | None] = {}
         for group, standing in self.standing.items():
-            chosen, own = self.chosen.get(group), self.own[path].get(group, standing)
-            said = found.config.get(group)
-            kept = chosen == own or (chosen == standing and None not in (chosen, own))
-            if not kept and isinstance(said, DictConfig) and len(said):
-                keys = ", ".join(f"{group}.{name}" for name in map(str, said))
-                what = f"what +{path.replace('/', '=', 1)} says for {group}={own or 'null'} is left out ({keys})"
-                tell(f"{group}={chosen or 'null'}: {what}")
-                strange.append(group)
+            made = (self.own[one][group] for one in built_on(path, self.parents) if group in self.own[one])
+            chosen, own = self.chosen.get(group), next(made, standing)
+            kept = chosen == own or (chosen == standing and group not in TUNED and None not in (chosen, own))
+            if not kept and self.said(path, group):
+                strange[group] = own
         return strange
+
+    def tell_left_out(self) -> None:
+        """Say what is left out, but for keys of which a recipe behind it says something that stands."""
+        for place, (path, strange) in enumerate(self.left_out.items()):
+            for group, own in strange.items():
+                others = [other for other in self.recipes[place:] if group not in self.left_out[other]]
+                stands = {key for other in others for key in self.said(other, group)}
+                if keys := [f"{group}.{key}" for key in self.said(path, group) if key not in stands]:
+                    what = f"what +{path.replace('/', '=', 1)} says for {group}={own or 'null'} is left out ({', '.join(keys)})"
+                    tell(f"{group}={self.chosen.get(group) or 'null'}: {what}")
+
+    def said(self, path: str, group: str) -> list[str]:
+        """The keys of a group of which a recipe says something."""
+        found = self.files.load_config(path)
+        values = found.config.get(group) if found is not None and isinstance(found.config, DictConfig) else None
+        return list(map(str, values)) if isinstance(values, DictConfig) else []
 
 
 def group_of(default: ResultDefault) -> str:
@@ -95,14 +110,14 @@ def last_first(parents: Mapping[str, str]) -> list[str]:
 
     parents: where each is built on, in the order of merging.
     """
-    below = {path: [one for one in parents if parents[one] == path] for path in parents}
+    return [one for path in reversed(list(parents)) if parents[path] not in parents for one in built_on(path, parents)]
 
-    def walk(path: str) -> Iterator[str]:
-        yield path
-        for one in reversed(below[path]):
-            yield from walk(one)
 
-    return [one for path in reversed(list(parents)) if parents[path] not in parents for one in walk(path)]
+def built_on(path: str, parents: Mapping[str, str]) -> Iterator[str]:
+    """A recipe and those that it builds on, in the order of `last_first`."""
+    yield path
+    for one in reversed([other for other in parents if parents[other] == path]):
+        yield from built_on(one, parents)
 
 
 @cache

@@ -90,6 +90,9 @@ def chosen_in(files: list[DictConfig], group: str) -> list[str]:
 MINE = {
     "adam": "defaults: [/experiment/net1, override /optimizer: adam]\noptimizer: {lr: 0.05}\n",
     "more": "defaults: [adam, _self_]\noptimizer: {weight_decay: 0.5}\n",  # chooses nothing: of what adam has chosen
+    "fast": "defaults: [/experiment/net1, override /optimizer: adam, _self_]\n",  # has not the learning rate of SGD
+    "faster": "defaults: [fast, override /scheduler: cosine, _self_]\noptimizer: {weight_decay: 0.1}\n",
+    "best_adam": "defaults: [/experiment/best, override /optimizer: adam, override /model: wsn]\n",
     "values": "optimizer: {lr: 0.7}\n",  # of whatever is chosen
     "wide": "defaults: [/experiment/course/mlp, override /model: wsn]\nmodel: {dropout: 0.3}\n",
 }
@@ -104,6 +107,14 @@ MINE = {
         (["+experiment=more"], "optimizer.weight_decay", 0.5, []),
         (["+experiment=more", "optimizer=sgd"], "optimizer.weight_decay", 0.0, ["adam", "more"]),
         (["+experiment=more", "optimizer=sgd"], "optimizer.lr", 0.4, ["adam", "more"]),
+        (["+experiment=fast"], "optimizer.lr", 0.001, ["net1"]),
+        (["+experiment=fast", "optimizer=adam"], "optimizer.lr", 0.001, ["net1"]),
+        (["+experiment=fast", "optimizer=sgd"], "optimizer.lr", 0.4, []),
+        (["+experiment=fast", "optimizer.lr=0.3"], "optimizer.lr", 0.3, ["net1"]),
+        (["+experiment=faster"], "optimizer.weight_decay", 0.1, ["net1"]),
+        (["+experiment=faster", "optimizer=sgd"], "optimizer.weight_decay", 0.0, ["faster"]),
+        (["+experiment=best_adam"], "optimizer.lr", 0.001, ["best"]),
+        (["+experiment=best_adam"], "model.dropout", 0.3, ["best"]),
         (["+experiment=values", "optimizer=sgd"], "optimizer.lr", 0.7, []),
         (["+experiment=wide"], "model.joint", False, ["course/mlp"]),
         (["+experiment=wide"], "model.dropout", 0.3, ["course/mlp"]),
