@@ -1,5 +1,6 @@
-"""What code of others is to keep while it is called, looked at where that costs next to nothing: what it is given stays what it was, and
-rounds that are stacked have nothing to do with each other. (The contract tests look at more: docs/adding.md.)"""
+"""What code of others is to keep while it is called, looked at where that costs next to nothing: what it is given stays what it was,
+nothing is random but from a round's seed, and rounds that are stacked have nothing to do with each other. (The contract tests look at more:
+docs/adding.md.)"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor  # to
 
 from digitcmp.errors import ConfigError
 
+OFTEN = 16  # calls
 LOOKED = 2  # rounds of a stack: one of them may have what the whole stack goes by, its largest number say
 NEAR = {"rtol": 1e-4, "atol": 1e-6}  # the same operations on tensors of the same shape: a GPU may add up in another order
 
@@ -21,13 +23,44 @@ def written(tensor: Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version  # those of torch.inference_mode() are not counted
 
 
+def is_looked_at(calls: int) -> bool:
+    """Whether to look at what comes after so many calls: at many of the first ones, then now and then, as some code (a warm-up, a clipped
+    norm) begins late to be what it must not. Never while a GPU records, which cannot be asked for numbers then."""
+    return (calls < 4 or calls % OFTEN == 0) and not is_recording()
+
+
+def is_recording() -> bool:
+    """Whether what is done on a GPU now is not done, but recorded."""
+    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()  # type: ignore[no-untyped-call]
+
+
+def generators(*given: Tensor) -> list[Tensor]:
+    """How far torch's own generators are that these tensors would be drawn from."""
+    devices = {tensor.device for tensor in given if tensor.device.type == "cuda"}
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in devices if not is_recording())]
+
+
+@contextmanager
+def seeded(part: str, *given: Tensor) -> Iterator[None]:
+    """Raise ConfigError, which names this part of somebody's own, where the block draws from torch's own generators, which no seed of a
+    round has set. given: tensors on the devices that it may draw on."""
+    before = generators(*given)
+    yield
+    if not all(map(torch.equal, before, generators(*given))):
+        raise ConfigError(
+            f"{part}: it draws random numbers that are not from a round's seed, so that no round could be trained again as it was; draw "
+            "none, or from the keys that it is given"
+        )
+
+
 @contextmanager
 def untouched(part: str, *given: Tensor, whole: bool = False) -> Iterator[None]:
-    """Raise ConfigError, which names this part of somebody's own, where these tensors are others behind the block. Nothing is read for
-    that: torch counts what is written. whole: their numbers are compared, too, as torch does not count what NumPy writes, nor what goes by
-    way of `.data`; that takes a copy of them."""
+    """Raise ConfigError, which names this part of somebody's own, where these tensors are others behind the block, or it draws random
+    numbers (`seeded`). Nothing is read for that: torch counts what is written. whole: the tensors' numbers are compared, too, as torch does
+    not count what NumPy writes, nor what goes by way of `.data`; that takes a copy of them."""
     before = [(written(tensor), tensor.detach().clone() if whole else None) for tensor in given]
-    yield
+    with seeded(part, *given):
+        yield
     for tensor, (writes, was) in zip(given, before, strict=True):
         if written(tensor) != writes or not (was is None or torch.allclose(tensor, was, rtol=0, atol=0, equal_nan=True)):
             raise ConfigError(

@@ -119,8 +119,8 @@ STEPS: dict[str, list[tuple[str, str | None, str]]] = {
         ("digitcmp/config/schema/run.py", '"cosine": Cosine,', '"cosine": Cosine, "linear": Linear,'),
         ("digitcmp/config/schema/run.py", "    OneCycle,\n", "    Linear,\n    OneCycle,\n    Rms,\n"),
         ("conf/optimizer/rms.yaml", None, "# RMSprop.\ndefaults: [/schema/optimizer/rms@_here_, _self_]\nlr: 0.001\n"),
-        ("digitcmp/train/optimizer.py", "SHAPES = ", SHAPE),
-        ("digitcmp/train/optimizer.py", '"cosine": cosine,', '"cosine": cosine, "linear": linear,'),
+        ("digitcmp/train/schedules.py", "SHAPES = ", SHAPE),
+        ("digitcmp/train/schedules.py", '"cosine": cosine,', '"cosine": cosine, "linear": linear,'),
         ("conf/scheduler/linear.yaml", None, "# Along a line.\ndefaults: [/schema/scheduler/linear@_here_, _self_]\n"),
     ],
     "An augmentation": [

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from digitcmp.config.registry import Registry, thing
 from digitcmp.errors import ConfigError
-from digitcmp.promises import check_apart, untouched
+from digitcmp.promises import check_apart, is_looked_at, untouched
 from digitcmp.seeding import uniform
 
 Augmentation = Callable[[Tensor, Tensor], Tensor]
@@ -95,18 +95,19 @@ def make_augmentation(kind: str, options: dict[str, Any]) -> Augmentation | None
 
 def watched(part: str, augmentation: Augmentation) -> Augmentation:
     """An augmentation of others that raises ConfigError, with this name, where it gives anything but new images, or each round's depend on
-    those of the rounds beside it (which is looked at once, with a few pairs)."""
-    looked = False
+    those of the rounds beside it (`is_looked_at`, with a few pairs)."""
+    calls = 0
 
     def images_of(images: Tensor, keys: Tensor) -> Tensor:
-        nonlocal looked
-        with untouched(part, images, keys, whole=not looked):
+        nonlocal calls
+        looked = is_looked_at(calls)
+        calls += 1
+        with untouched(part, images, keys, whole=looked):
             found = augmentation(images, keys)
         if not isinstance(found, Tensor) or (found.shape, found.dtype, found.device) != (images.shape, images.dtype, images.device):
             made = f"{found.dtype} {[*found.shape]} on {found.device}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
             raise ConfigError(f"{part}: it gives {made}; it is to give images like those that come in, here {[*images.shape]}")
-        if not looked:
-            looked = True
+        if looked:
             check_apart(part, augmentation, images[:, :FEW], keys)
         return found
 

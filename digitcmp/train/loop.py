@@ -17,8 +17,10 @@ from digitcmp.seeding import MemberSeed, Stream, step_keys
 from digitcmp.train.evaluate import Evaluation, Scores, decide, dropout_keys, make_predictor
 from digitcmp.train.graphs import Recorded
 from digitcmp.train.objective import Objective
-from digitcmp.train.optimizer import Follower, Shape, WeightAverage, schedule
-from digitcmp.train.program import Program
+from digitcmp.train.optimizer import WeightAverage
+from digitcmp.train.own_optimizer import watched
+from digitcmp.train.program import Program, StackedProgram
+from digitcmp.train.schedules import Follower, Shape, schedule
 from digitcmp.train.state import History, State, capture, put_back
 from digitcmp.train.stopping import Stopping, clip, slowed
 
@@ -130,6 +132,8 @@ class Trainer:
         epochs, steps = spec.config.epochs, -(-pairs.target.shape[1] // spec.config.batch_size)
         self.optimizer = spec.optimizer(program)
         self.scheduler = schedule(self.optimizer, spec.shape, epochs * steps)
+        stacked = len(member_seeds) if isinstance(program, StackedProgram) else 1
+        self.watched = watched(self.optimizer, spec.config.optimizer.algorithm, stacked)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self.average = WeightAverage(program, spec.config.ema)
         self.stopping = Stopping(program, spec.config.stopping, history, spec.config.ensemble)
@@ -172,13 +176,18 @@ class Trainer:
             clip(self.program, self.config.optimizer.clip)
         slow = self.factors is not None and min(self.factors) < 1
         before = self.program.of_each(lambda tensor: tensor.detach().clone() if tensor.requires_grad else None) if slow else []
-        self.optimizer.step()
+        if self.watched is None:
+            self.optimizer.step()
+        else:
+            self.watched.step()
         if slow and self.factors is not None:
             slowed(self.program, before, self.factors, self.config.ensemble)
         return losses.detach(), (decide(outputs.comparison.detach()) == target).sum(dim=1)
 
     def state(self, epoch: int) -> State:
-        """What goes on after so many epochs."""
+        """What goes on after so many epochs. Raises ConfigError where an optimiser of others remembers what it cannot have."""
+        if self.watched is not None:
+            self.watched.check_kept()
         return capture(epoch, self.program, self.optimizer, self.average, self.stopping)
 
     def restore(self, start: State) -> None:

@@ -12,7 +12,7 @@ from digitcmp.config.registry import LOSSES, load
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 from digitcmp.model.network import Outputs
-from digitcmp.promises import check_apart, untouched
+from digitcmp.promises import check_apart, is_looked_at, untouched
 
 Term = Callable[[Tensor, Tensor, float], Tensor]  # embeddings [S, B, 2, F], digits [S, B, 2] and a margin to a loss [S]
 
@@ -88,20 +88,21 @@ PLAIN = Extras()
 
 def checked(name: str, term: Term) -> Term:
     """A term of others that raises ConfigError, with this name, where it gives anything but a loss for each of S rounds, of its own digits
-    alone (which is looked at in the first step): rounds that are trained beside each other would learn from each other's digits. Or where
+    alone (`is_looked_at`): rounds that are trained beside each other would learn from each other's digits. Or where
     it changes what it is given, which is what the data set has."""
-    looked, part = False, f"loss.terms: {name}"
+    calls, part = 0, f"loss.terms: {name}"
 
     def loss(embeddings: Tensor, digits: Tensor, margin: float) -> Tensor:
-        nonlocal looked
-        with untouched(part, embeddings, digits, whole=not looked):
+        nonlocal calls
+        looked = is_looked_at(calls)
+        calls += 1
+        with untouched(part, embeddings, digits, whole=looked):
             losses = term(embeddings, digits, margin)
         if not isinstance(losses, Tensor) or losses.shape != embeddings.shape[:1]:
             made = f"a tensor {[*losses.shape]}" if isinstance(losses, Tensor) else type(losses).__name__
             wanted = f"a loss for each of S rounds, here [{len(embeddings)}], from embeddings [S, B, 2, F], here {[*embeddings.shape]}"
             raise ConfigError(f"{part} gives {made}; it is to give {wanted}")
-        if not looked:
-            looked = True
+        if looked:
             check_apart(part, lambda some, read: term(some, read, margin), embeddings, digits)
         return losses
 

@@ -19,11 +19,12 @@ from digitcmp.model.network import PairNetwork, build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.evaluate import Scores, by_distance, confusion
 from digitcmp.train.loop import Training, TrainSpec
-from digitcmp.train.optimizer import find_algorithm, make_follower, make_optimizer, make_shape, own_options
+from digitcmp.train.optimizer import find_algorithm, make_optimizer, own_options
 from digitcmp.train.program import Program, StackedProgram, make_program, snapshot
 from digitcmp.train.progress import OnCheckpoint, OnEpoch, RoundProgress, read
 from digitcmp.train.results import Checkpoint, ConfusionRow, DistanceRow, EpochRow, RoundResult, RoundRow
 from digitcmp.train.saved import pack
+from digitcmp.train.schedules import make_follower, make_shape
 from digitcmp.train.state import State
 
 CPU = torch.device("cpu")

@@ -35,8 +35,8 @@ def kinds(program: Program, optimizer: Optimizer, average: WeightAverage, stoppi
     averages = dict(zip(program.tensors(), average.averages, strict=True)) if average.averages else {}
 
     def remembered(name: str, tensor: Tensor) -> Tensor | None:
-        memory: Tensor | None = optimizer.state.get(tensor, {}).get(name)
-        return memory
+        memory: Tensor | float | None = optimizer.state.get(tensor, {}).get(name)
+        return memory if memory is None or isinstance(memory, Tensor) else as_tensor(memory)
 
     names = sorted({name for memory in optimizer.state.values() for name in memory})
     return {
@@ -70,6 +70,10 @@ def put_back(state: State, program: Program, optimizer: Optimizer, average: Weig
         for name in remembered & set(learned):
             learned[name].grad = torch.zeros_like(learned[name])
     optimizer.step()  # gives it a memory for what has a gradient; the numbers that come of it are all replaced
+    complete(state, program, optimizer)
+    plain = [(memory, name) for memory in optimizer.state.values() for name, value in memory.items() if not isinstance(value, Tensor)]
+    for memory, name in plain:  # numbers of an optimiser of others, to be copied into as tensors are
+        memory[name] = as_tensor(memory[name])
     left = [dict(saved) for saved in state.networks]
     for kind, find in kinds(program, optimizer, average, stopping).items():
         for own, saved in zip(program.of_each(find), left, strict=True):
@@ -78,5 +82,24 @@ def put_back(state: State, program: Program, optimizer: Optimizer, average: Weig
                 if value is None or value.shape != tensor.shape or value.dtype != tensor.dtype:
                     raise ValueError(f"the state to go on from is of another network ({kind} of {name})")
                 tensor.copy_(value)
+    for memory, name in plain:
+        number = memory[name].item()
+        memory[name] = int(number) if number.is_integer() else number
     if any(left):
         raise ValueError(f"the state to go on from is of another network (it has {next(iter(next(filter(None, left))))})")
+
+
+def complete(state: State, program: Program, optimizer: Optimizer) -> None:
+    """Give an optimiser of others what it remembers only after more steps than one."""
+    for learned, saved in zip(program.learned, state.networks, strict=False):  # a stack has one for all of them
+        for name, tensor in learned.items():
+            for key in [key for key in saved if key.startswith(OPTIMIZER) and key.partition("/")[2] == name]:
+                kind, value = key.removeprefix(OPTIMIZER).partition("/")[0], saved[key]
+                if kind not in optimizer.state[tensor]:
+                    own = value.shape == saved[f"learned/{name}"].shape
+                    optimizer.state[tensor][kind] = torch.zeros_like(tensor) if own else torch.zeros_like(value)
+
+
+def as_tensor(number: float) -> Tensor:
+    """A number that an optimiser remembers."""
+    return torch.tensor(number, dtype=torch.float64)

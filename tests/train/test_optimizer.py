@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from digitcmp.errors import ConfigError
 from digitcmp.model.network import build
 from digitcmp.seeding import Stream, generator
-from digitcmp.train.optimizer import ALGORITHMS, make_optimizer, uncompiled, works_by_element
+from digitcmp.train.optimizer import ALGORITHMS, make_optimizer, uncompiled
 from digitcmp.train.program import SingleProgram
 from digitcmp.train.round import train_spec
 from tests.conftest import ROOT, choices, compose_config
@@ -102,45 +101,3 @@ def test_an_uncompiled_optimizer_steps_as_torchs_own(name: str) -> None:
     assert torch.equal(first, theirs)
     assert torch.equal(second, theirs)
     assert (steps.count(ours), steps.count(algorithm), len(steps)) == (3, 3, 9)
-
-
-class Coupled(torch.optim.SGD):
-    """SGD, of gradients that something has been done to."""
-
-    def __init__(self, parameters: list[Tensor], change: Callable[[list[Tensor]], None]) -> None:
-        super().__init__(parameters, lr=0.1)
-        self.change = change
-
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        self.change([parameter.grad for group in self.param_groups for parameter in group["params"]])
-        super().step(closure)
-
-
-def divide(gradients: list[Tensor], by: Callable[[Tensor], Tensor]) -> None:
-    """In place."""
-    for gradient in gradients:
-        gradient /= by(gradient)
-
-
-COUPLED: dict[str, Callable[[list[Tensor]], None]] = {
-    "norm of a tensor": lambda gradients: divide(gradients, lambda one: one.norm()),
-    "norm of all": lambda gradients: divide(gradients, lambda _: torch.cat([one.flatten() for one in gradients]).norm()),
-    "norms of columns": lambda gradients: divide(gradients, lambda one: one.norm(dim=0, keepdim=True)),
-    "largest": lambda gradients: divide(gradients, lambda one: one.abs().max()),
-    "biases only": lambda gradients: divide([one for one in gradients if one.dim() == 2], lambda one: one.norm()),
-    "random": lambda gradients: divide(gradients, lambda one: 1 + torch.rand_like(one)),
-}
-
-
-@pytest.mark.parametrize("name", COUPLED)
-def test_an_optimizer_that_couples_rounds_is_found(name: str) -> None:
-    """Whatever of another round, or of another element, a step depends on."""
-    assert not works_by_element(lambda parameters: Coupled(parameters, COUPLED[name]))
-
-
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_torchs_own_work_by_element(name: str) -> None:
-    """All that are offered; LBFGS and Adafactor, which are not, do not."""
-    assert works_by_element(lambda parameters: uncompiled(getattr(torch.optim, name))(parameters, lr=0.1))
-    assert works_by_element(lambda parameters: Coupled(parameters, lambda gradients: divide(gradients, lambda one: one.abs() + 1)))
-    assert not works_by_element(lambda parameters: torch.optim.Adafactor(parameters, lr=0.1))

@@ -11,8 +11,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from digitcmp.config.schema import GROUP_SCHEMAS
 from digitcmp.errors import ConfigError
-from digitcmp.train.optimizer import Shape, constant, cosine, make_shape, onecycle, schedule
 from digitcmp.train.round import train_spec
+from digitcmp.train.schedules import Shape, constant, cosine, make_shape, onecycle, schedule
 from tests.conftest import choices, compose_config
 
 ONECYCLE = {"start": 0.04, "warmup": 0.25, "final": 0.01}

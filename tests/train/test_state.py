@@ -97,6 +97,32 @@ def test_every_optimiser_goes_on(algorithm: str) -> None:
         assert all(torch.equal(tensor, others[name]) for name, tensor in ones.items())
 
 
+class Counting(torch.optim.SGD):
+    """SGD that remembers numbers, and more of them after some steps than after one."""
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Smaller and smaller ones, then along an average."""
+        for parameter in self.param_groups[0]["params"]:
+            memory = self.state[parameter]
+            memory["count"], memory["share"] = memory.get("count", 0) + 1, memory.get("share", 1.0) * 0.9
+            parameter.grad *= memory["share"] / memory["count"]
+            if memory["count"] > 2:
+                memory["before"] = 0.5 * memory.get("before", 0) + parameter.grad
+                memory["longest"] = torch.tensor(memory["count"])
+                parameter.grad = memory["before"] / memory["longest"]
+        super().step(closure)
+
+
+@pytest.mark.parametrize("seeds", [(3,), (3, 5)], ids=["alone", "stacked"])
+def test_an_optimiser_of_others_goes_on(seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With numbers that are no tensors, and what it remembers only later, from whichever epoch."""
+    monkeypatch.setattr(rounds, "make_optimizer", lambda program, *_: Counting([p for part in program.parameters() for p in part], lr=0.1))
+    config = compose_config(*TINY, "batch_size=60")
+    whole, checkpoints = kept(config, seeds)
+    for start in checkpoints.values():
+        assert_equal(kept(config, seeds, start)[0], whole)
+
+
 @pytest.mark.parametrize("change", ["another network", "less", "more"])
 def test_the_state_of_another_network_is_refused(change: str) -> None:
     """And none of it is left aside."""

@@ -12,11 +12,12 @@ from digitcmp.data.pairs import Pairs
 from digitcmp.model.network import PairNetwork, build
 from digitcmp.seeding import MemberSeed, Stream, generator
 from digitcmp.train.objective import Mixup, mixed, partners
-from digitcmp.train.optimizer import exponential, make_optimizer, plateau, restarts, step
+from digitcmp.train.optimizer import make_optimizer
 from digitcmp.train.program import Program, SequentialProgram, StackedProgram, part_of
 from digitcmp.train.results import Checkpoint, RoundResult
 from digitcmp.train.round import train_rounds
 from digitcmp.train.saved import unpack
+from digitcmp.train.schedules import exponential, plateau, restarts, step
 from digitcmp.train.stopping import Stopping, clip, slowed
 from tests.conftest import MODELS, compose_config
 

@@ -54,7 +54,7 @@ class AdamW(Adam):
 
 @dataclass
 class SchedulerConfig:
-    """How the learning rate moves over the steps of a round; `shape` names a function of digitcmp.train.optimizer."""
+    """How the learning rate moves over the steps of a round; `shape` names a function of digitcmp.train.schedules."""
 
     shape: str = key(MISSING, help=SHAPE)
 

@@ -17,7 +17,9 @@ from digitcmp.experiment.executors.serial import SerialExecutor
 from digitcmp.experiment.executors.stacked import StackedExecutor
 from digitcmp.experiment.executors.stacking import round_memory
 from digitcmp.system import cpu_count
+from digitcmp.train.own_optimizer import check_own
 from digitcmp.train.round import round_pairs, train_spec
+from digitcmp.train.schedules import check_shape
 
 if TYPE_CHECKING:
     from digitcmp.experiment.executors.ray import RayExecutor
@@ -121,7 +123,9 @@ def check_means(config: Config) -> None:
     if config.workers is not None and config.workers > CROWD * cores and config.engine != "ray":
         limit = f"use at most {CROWD * cores}, or leave it null for one per core"
         raise ConfigError(f"workers={config.workers}: there {are(cores)} {counted(cores, 'core')}; {limit}")
-    train_spec(config)
+    check_shape(config.scheduler.shape, train_spec(config).shape)
+    if config.checkpoint_every:
+        check_own(config.optimizer, stacked=False, kept=True)
     if choose(config, len(config.seeds))[0] == "stacked" or (config.engine == "ray" and (config.ray.gpus or config.stack_size)):
         round_memory(config)
 

@@ -1,0 +1,161 @@
+"""Optimisers of others, watched while they step: rounds that are stacked have nothing to do with each other, and what an optimiser
+remembers is where checkpoints find it."""
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from digitcmp.config.schema import OptimizerConfig
+from digitcmp.errors import ConfigError
+from digitcmp.promises import NEAR, is_looked_at, seeded
+from digitcmp.train.optimizer import OPTIMIZERS, find_algorithm, own_options, uncompiled
+
+ROUNDS, STEPS, TRIED = 3, 3, ((4, 5), (6,), (2, 3, 3, 3))  # what one is tried with: dense weights, biases, a convolution
+EQUAL = {"rtol": 0.0, "atol": 0.0}
+MOVED = ("params", "lr", "initial_lr")  # what a schedule has of a group
+
+
+class Watched:
+    """The steps of an optimiser of others, called `part` in errors.
+
+    rounds: how many are stacked along the first axis of its parameters; 1 where they are not. In some of the steps (`is_looked_at`) one
+    round takes the same step alone, from copies of all that there is of it.
+    """
+
+    def __init__(self, optimizer: Optimizer, part: str, rounds: int) -> None:
+        self.optimizer, self.part, self.rounds = optimizer, part, rounds
+        self.calls, self.looks = 0, 0
+        self.begun = outside(optimizer)
+
+    def step(self) -> None:
+        """Take a step. Raises ConfigError where it is random, or a round beside others comes to something else than alone."""
+        looked, index = is_looked_at(self.calls), self.looks % self.rounds
+        alone = self.alone(index) if looked and self.rounds > 1 else None
+        self.calls += 1
+        with seeded(self.part, *parameters_of(self.optimizer)) if looked else nullcontext():
+            self.optimizer.step()
+        if alone is not None:
+            self.looks += 1
+            if not alike(parts_of(self.optimizer), parts_of(alone), index):
+                raise ConfigError(
+                    f"engine=stacked: {self.part} steps a round otherwise beside others than by itself; let it work "
+                    "element by element (no norms or means of tensors, nothing random), or use engine=serial or engine=processes"
+                )
+
+    @torch.no_grad()
+    def alone(self, index: int) -> Optimizer:
+        """A copy of the optimiser that has one of the rounds alone, when it has taken its step. Raises ConfigError where it cannot be
+        copied."""
+        twin = object.__new__(type(self.optimizer))
+        known: dict[int, Any] = {id(self.optimizer): twin}
+        for parameter in parameters_of(self.optimizer):
+            own = known[id(parameter)] = torch.nn.Parameter(parameter[index].clone(), parameter.requires_grad)
+            own.grad = None if parameter.grad is None else parameter.grad[index].clone()
+            memory = self.optimizer.state.get(parameter, {})
+            shaped = [one for one in memory.values() if isinstance(one, Tensor) and one.shape == parameter.shape]
+            known |= {id(one): one[index].clone() for one in shaped}
+        try:
+            # without the step that a schedule has wrapped, which is that of the whole stack
+            twin.__dict__ = copy.deepcopy({name: value for name, value in vars(self.optimizer).items() if name != "step"}, known)
+            twin.step()
+        except Exception as error:
+            raise ConfigError(f"engine=stacked: {self.part} cannot step a round by itself ({type(error).__name__}: {error})") from error
+        return twin
+
+    def check_kept(self) -> None:
+        """Raise ConfigError where the optimiser remembers what no checkpoint would have."""
+        changed = [
+            name for name, value in outside(self.optimizer).items() if not alike(value, self.begun.get(name), near={"rtol": 0, "atol": 0})
+        ]
+        strange = {str(name) for memory in self.optimizer.state.values() for name, value in memory.items() if not is_kept(value)}
+        if lost := [*changed, *sorted(strange)]:
+            raise ConfigError(
+                f"checkpoint_every: {self.part} remembers {', '.join(lost)}, which a checkpoint does not have; keep it in "
+                "self.state[parameter], as a tensor or a number, or leave checkpoint_every out"
+            )
+
+
+def watched(optimizer: Optimizer, name: str, rounds: int) -> Watched | None:
+    """The optimiser of this name, watched; None for one of torch's. rounds: as for `Watched`."""
+    package = OPTIMIZERS.package_of(name)
+    return None if package is None else Watched(optimizer, f"optimizer.algorithm={name} of {package}", rounds)
+
+
+def check_own(optimizer: OptimizerConfig, stacked: bool, kept: bool = False) -> None:
+    """Raise ConfigError for an algorithm of others that some steps show not to be what it must, and whatever it raises itself. stacked: one
+    that is to step stacked rounds; kept: whose memory checkpoints are to have."""
+    if OPTIMIZERS.package_of(optimizer.algorithm) is None:
+        return
+    random = torch.Generator().manual_seed(0)
+    shapes = [(ROUNDS, *shape) for shape in TRIED] if stacked else TRIED
+    parameters = [torch.nn.Parameter(torch.randn(*shape, generator=random)) for shape in shapes]
+    algorithm = uncompiled(find_algorithm(optimizer.algorithm))
+    made = algorithm(parameters, lr=optimizer.lr, **own_options(optimizer))  # type: ignore[call-arg]
+    own = watched(made, optimizer.algorithm, ROUNDS if stacked else 1)
+    assert own is not None
+    for _ in range(STEPS):
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=random)
+        own.step()
+    if kept:
+        own.check_kept()
+
+
+def parameters_of(optimizer: Optimizer) -> Iterator[Tensor]:
+    """All of them."""
+    return (parameter for group in optimizer.param_groups for parameter in group["params"])
+
+
+def parts_of(optimizer: Optimizer) -> list[Any]:
+    """What a step may change: the parameters, what is remembered of each, and the rest."""
+    memory = [numbers(optimizer.state.get(parameter, {})) for parameter in parameters_of(optimizer)]
+    return [[*parameters_of(optimizer)], memory, outside(optimizer)]
+
+
+def outside(optimizer: Optimizer) -> dict[str, Any]:
+    """Copies of the numbers that an optimiser has beside its state: attributes of its own, and values of its groups, by name."""
+    standard = {*vars(torch.optim.SGD([torch.zeros(1)])), "step", "_opt_called"}
+    found = {f"self.{name}": value for name, value in vars(optimizer).items() if name not in standard}
+    for number, group in enumerate(optimizer.param_groups):
+        found |= {f"param_groups[{number}][{name!r}]": value for name, value in group.items() if name not in MOVED}
+    return {name: copied for name, value in found.items() if (copied := numbers(value)) is not None}
+
+
+def numbers(value: Any) -> Any:
+    """A copy of a value as far as it is numbers, or lists and dictionaries of them, or gives random ones; None where it is nothing of the
+    kind."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {index if isinstance(name, Tensor) else str(name): numbers(one) for index, (name, one) in enumerate(value.items())}
+    if isinstance(value, list | tuple):
+        return [numbers(one) for one in value]
+    if isinstance(value, torch.Generator):
+        return value.get_state()
+    return value if isinstance(value, int | float | str) else None
+
+
+def alike(beside: Any, alone: Any, index: int = 0, near: Mapping[str, float] = NEAR) -> bool:
+    """Whether what one of the stacked rounds has, the one at this index, is what it has alone. near: as for
+    `torch.allclose`."""
+    if isinstance(beside, Tensor) and isinstance(alone, Tensor):
+        own = beside[index] if beside.dim() and beside.shape[1:] == alone.shape else beside
+        return own.shape == alone.shape and torch.allclose(own.detach().double(), alone.detach().double(), equal_nan=True, **near)
+    if isinstance(beside, dict) and isinstance(alone, dict):
+        return beside.keys() == alone.keys() and all(alike(value, alone[name], index, near) for name, value in beside.items())
+    if isinstance(beside, list) and isinstance(alone, list):
+        return len(beside) == len(alone) and all(alike(one, other, index, near) for one, other in zip(beside, alone, strict=True))
+    if isinstance(beside, int | float) and isinstance(alone, int | float):
+        return math.isclose(beside, alone, rel_tol=near["rtol"]) or (math.isnan(beside) and math.isnan(alone))
+    return bool(beside == alone)
+
+
+def is_kept(value: Any) -> bool:
+    """Whether a checkpoint can have this value of a parameter's state."""
+    return isinstance(value, Tensor) or (isinstance(value, int | float) and not isinstance(value, bool))

@@ -1,0 +1,156 @@
+"""Optimisers of others while they step: what couples stacked rounds, is random, or cannot go on from a checkpoint is refused by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from digitcmp.errors import ConfigError
+from digitcmp.train.optimizer import ALGORITHMS, uncompiled
+from digitcmp.train.own_optimizer import Watched
+
+SHAPES = (4, 5), (6,), (2, 3, 3, 3)
+LATE = 10  # steps before some begin to do what they must not
+
+
+@dataclass
+class At:
+    """Where a step is: the optimiser, a gradient, and what is remembered of its parameter."""
+
+    own: "Own"
+    gradient: Tensor
+    memory: dict[str, Any]
+
+
+Change = Callable[[At], object]
+
+
+class Own(torch.optim.SGD):
+    """SGD along gradients that are changed before."""
+
+    def __init__(self, parameters: list[Tensor], change: Change) -> None:
+        super().__init__(parameters, lr=0.1)
+        self.change = change
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step."""
+        for parameter in self.param_groups[0]["params"]:
+            memory = self.state[parameter]
+            memory["count"] = memory.get("count", 0) + 1
+            self.change(At(self, parameter.grad, memory))
+        super().step(closure)
+
+
+def stepped(make: Callable[[list[Tensor]], Optimizer], steps: int = 3, rounds: int = 3) -> Watched:
+    """An optimiser of stacked rounds, watched, after some steps along gradients as they come. Raises ConfigError where it is refused."""
+    random = torch.Generator().manual_seed(0)
+    parameters: list[Tensor] = [torch.nn.Parameter(torch.randn(rounds, *shape, generator=random)) for shape in SHAPES]
+    own = Watched(make(parameters), "optimizer.algorithm=own of plugins.py", rounds)
+    for _ in range(steps):
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=random)
+        own.step()
+    return own
+
+
+def norm_before(at: At, norm: Any) -> None:
+    """Divide by the norm of the step before."""
+    at.gradient /= at.memory.get("norm", 1)
+    at.memory["norm"] = norm
+
+
+def of_all(at: At) -> None:
+    """Divide by the norm of all gradients of the step before, which is an attribute."""
+    at.gradient /= vars(at.own).get("norm", 1)
+    every = at.own.param_groups[0]["params"]
+    if at.memory is at.own.state[every[-1]]:
+        vars(at.own)["norm"] = float(torch.cat([one.grad.flatten() for one in every]).norm())
+
+
+COUPLED: dict[str, Change] = {
+    "norm of a tensor": lambda at: at.gradient.div_(at.gradient.norm()),
+    "norms of columns": lambda at: at.gradient.div_(at.gradient.norm(dim=0, keepdim=True)),
+    "largest": lambda at: at.gradient.div_(at.gradient.abs().max()),
+    "biases only": lambda at: at.gradient.div_(at.gradient.norm() if at.gradient.dim() == 2 else 1),
+    "after a warm-up": lambda at: at.gradient.div_(at.gradient.norm() if at.memory["count"] > LATE else 1),
+    "now and then": lambda at: at.gradient.div_(at.gradient.norm().clamp(min=7.7) if at.memory["count"] > LATE else 1),
+    "a number in its memory": lambda at: norm_before(at, at.gradient.norm().item()),
+    "a tensor in its memory": lambda at: norm_before(at, at.gradient.norm()),
+    "a tensor of elements in its memory": lambda at: norm_before(at, at.gradient.norm().expand_as(at.gradient)),
+    "norm of all, in an attribute": of_all,
+    "its own generator": lambda at: at.gradient.mul_(
+        torch.rand(at.gradient.shape, generator=vars(at.own).setdefault("random", torch.Generator()))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COUPLED)
+def test_what_couples_rounds_is_refused(name: str) -> None:
+    """Whatever of another round, or of another element, a step depends on, and whenever it begins to; a round alone may have it all."""
+    with pytest.raises(ConfigError, match=r"engine=stacked: optimizer\.algorithm=own of plugins\.py steps a round otherwise beside others"):
+        stepped(lambda parameters: Own(parameters, COUPLED[name]), steps=40)
+    stepped(lambda parameters: Own(parameters, COUPLED[name]), rounds=1)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_torchs_own_work_by_element(name: str) -> None:
+    """All that are offered; LBFGS and Adafactor, which are not, do not."""
+    stepped(lambda parameters: uncompiled(getattr(torch.optim, name))(parameters, lr=0.1)).check_kept()
+
+
+def test_what_works_by_element_is_taken() -> None:
+    """Whatever is remembered of each, and whatever hooks and schedules are around a step."""
+
+    def momentum(at: At) -> None:
+        if at.memory["count"] > LATE:
+            at.memory["before"] = at.memory.get("before", torch.zeros_like(at.gradient)) * 0.9 + at.gradient
+            at.gradient.copy_(at.memory["before"] / (at.gradient.abs() + 1))
+
+    def scheduled(parameters: list[Tensor]) -> Optimizer:
+        optimizer = Own(parameters, momentum)
+        optimizer.register_step_pre_hook(lambda *_: None)
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 0.5)  # which wraps the step
+        return optimizer
+
+    stepped(scheduled, steps=40).check_kept()
+    with pytest.raises(ConfigError, match="steps a round otherwise"):
+        stepped(lambda parameters: torch.optim.Adafactor(parameters, lr=0.1))
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_what_is_random_is_refused(rounds: int) -> None:
+    """With torch's own generator, which no seed has set: no round would come out again."""
+    with pytest.raises(ConfigError, match=r"own of plugins\.py: it draws random numbers that are not from a round's seed"):
+        stepped(lambda parameters: Own(parameters, lambda at: at.gradient.mul_(torch.rand_like(at.gradient))), rounds=rounds)
+
+
+def test_what_cannot_be_copied_is_refused() -> None:
+    """As it cannot be seen whether rounds are apart."""
+
+    def opened(at: At) -> None:
+        vars(at.own).setdefault("numbers", (number for number in range(3)))
+
+    with pytest.raises(ConfigError, match=r"of plugins\.py cannot step a round by itself \(TypeError: cannot pickle 'generator' object"):
+        stepped(lambda parameters: Own(parameters, opened))
+
+
+REMEMBERED: dict[str, tuple[Change, str]] = {
+    "a count of its own": (lambda at: vars(at.own).update(count=vars(at.own).get("count", 0) + 1), "self.count"),
+    "a value of its groups": (lambda at: at.own.param_groups[0].update(k=at.memory["count"]), r"param_groups\[0\]\['k'\]"),
+    "a list": (lambda at: vars(at.own).setdefault("losses", []).append(1.0), "self.losses"),
+    "what is no number": (lambda at: at.memory.update(mode="fast"), "mode"),
+    "a generator": (lambda at: vars(at.own).setdefault("random", torch.Generator().manual_seed(3)).seed(), "self.random"),
+}
+
+
+@pytest.mark.parametrize("name", REMEMBERED)
+def test_what_a_checkpoint_would_not_have_is_refused(name: str) -> None:
+    """Rounds that go on from it would come to other numbers."""
+    change, told = REMEMBERED[name]
+    own = stepped(lambda parameters: Own(parameters, change), rounds=1)
+    with pytest.raises(ConfigError, match=rf"own of plugins\.py remembers {told}, which a checkpoint does"):
+        own.check_kept()
