@@ -16,10 +16,16 @@ LOOKED = 2  # rounds of a stack: one of them may have what the whole stack goes 
 NEAR = {"rtol": 1e-4, "atol": 1e-6}  # the same operations on tensors of the same shape: a GPU may add up in another order
 
 
+def unwrapped(tensor: Tensor) -> Tensor:
+    """The tensor of all rounds that is within one of vmap's; any other one as it is."""
+    while is_functorch_wrapped_tensor(tensor):
+        tensor = get_unwrapped(tensor)
+    return tensor
+
+
 def written(tensor: Tensor) -> int:
     """How often something has been written into a tensor, or into the memory that it shares with others."""
-    while is_functorch_wrapped_tensor(tensor):  # within vmap, what is written into is inside
-        tensor = get_unwrapped(tensor)
+    tensor = unwrapped(tensor)  # within vmap, what is written into is inside
     return 0 if tensor.is_inference() else tensor._version  # those of torch.inference_mode() are not counted
 
 

@@ -16,6 +16,7 @@ from digitcmp.data.transforms import Column
 from digitcmp.seeding import MemberSeed, Stream, step_keys
 from digitcmp.train.evaluate import Evaluation, Scores, decide, dropout_keys, make_predictor
 from digitcmp.train.graphs import Recorded
+from digitcmp.train.memory import NetworkMemory
 from digitcmp.train.objective import Objective
 from digitcmp.train.optimizer import WeightAverage
 from digitcmp.train.own_optimizer import watched
@@ -134,6 +135,7 @@ class Trainer:
         self.scheduler = schedule(self.optimizer, spec.shape, epochs * steps)
         stacked = len(member_seeds) if isinstance(program, StackedProgram) else 1
         self.watched = watched(self.optimizer, spec.config.optimizer.algorithm, stacked)
+        self.memory = NetworkMemory(program.networks)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self.average = WeightAverage(program, spec.config.ema)
         self.stopping = Stopping(program, spec.config.stopping, history, spec.config.ensemble)
@@ -185,7 +187,8 @@ class Trainer:
         return losses.detach(), (decide(outputs.comparison.detach()) == target).sum(dim=1)
 
     def state(self, epoch: int) -> State:
-        """What goes on after so many epochs. Raises ConfigError where an optimiser of others remembers what it cannot have."""
+        """What goes on after so many epochs. Raises ConfigError where a part of others remembers what it cannot have."""
+        self.memory.check_kept()
         if self.watched is not None:
             self.watched.check_kept()
         return capture(epoch, self.program, self.optimizer, self.average, self.stopping)

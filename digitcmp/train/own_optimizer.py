@@ -2,8 +2,7 @@
 remembers is where checkpoints find it."""
 
 import copy
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,11 +12,11 @@ from torch.optim import Optimizer
 
 from digitcmp.config.schema import OptimizerConfig
 from digitcmp.errors import ConfigError
-from digitcmp.promises import NEAR, is_looked_at, seeded
+from digitcmp.promises import is_looked_at, seeded
+from digitcmp.train.memory import alike, numbers
 from digitcmp.train.optimizer import OPTIMIZERS, find_algorithm, own_options, uncompiled
 
 ROUNDS, STEPS, TRIED = 3, 3, ((4, 5), (6,), (2, 3, 3, 3))  # what one is tried with: dense weights, biases, a convolution
-EQUAL = {"rtol": 0.0, "atol": 0.0}
 MOVED = ("params", "lr", "initial_lr")  # what a schedule has of a group
 
 
@@ -125,35 +124,6 @@ def outside(optimizer: Optimizer) -> dict[str, Any]:
     for number, group in enumerate(optimizer.param_groups):
         found |= {f"param_groups[{number}][{name!r}]": value for name, value in group.items() if name not in MOVED}
     return {name: copied for name, value in found.items() if (copied := numbers(value)) is not None}
-
-
-def numbers(value: Any) -> Any:
-    """A copy of a value as far as it is numbers, or lists and dictionaries of them, or gives random ones; None where it is nothing of the
-    kind."""
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {index if isinstance(name, Tensor) else str(name): numbers(one) for index, (name, one) in enumerate(value.items())}
-    if isinstance(value, list | tuple):
-        return [numbers(one) for one in value]
-    if isinstance(value, torch.Generator):
-        return value.get_state()
-    return value if isinstance(value, int | float | str) else None
-
-
-def alike(beside: Any, alone: Any, index: int = 0, near: Mapping[str, float] = NEAR) -> bool:
-    """Whether what one of the stacked rounds has, the one at this index, is what it has alone. near: as for
-    `torch.allclose`."""
-    if isinstance(beside, Tensor) and isinstance(alone, Tensor):
-        own = beside[index] if beside.dim() and beside.shape[1:] == alone.shape else beside
-        return own.shape == alone.shape and torch.allclose(own.detach().double(), alone.detach().double(), equal_nan=True, **near)
-    if isinstance(beside, dict) and isinstance(alone, dict):
-        return beside.keys() == alone.keys() and all(alike(value, alone[name], index, near) for name, value in beside.items())
-    if isinstance(beside, list) and isinstance(alone, list):
-        return len(beside) == len(alone) and all(alike(one, other, index, near) for one, other in zip(beside, alone, strict=True))
-    if isinstance(beside, int | float) and isinstance(alone, int | float):
-        return math.isclose(beside, alone, rel_tol=near["rtol"]) or (math.isnan(beside) and math.isnan(alone))
-    return bool(beside == alone)
 
 
 def is_kept(value: Any) -> bool:

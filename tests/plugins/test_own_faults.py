@@ -43,6 +43,25 @@ class Leaves(Plain):
     def forward(self, x):
         sys.exit()
 
+class Counts(Plain):
+    calls = 0
+    def forward(self, x):
+        self.calls += 1
+        return x / self.calls
+class Averages(Plain):
+    mean = None
+    def forward(self, x):
+        self.mean = x.detach().mean(dim=0) if self.mean is None else 0.9 * self.mean
+        return x - self.mean
+class Buffers(Plain):
+    def __init__(self, layer, inputs):
+        super().__init__(layer, inputs)
+        self.register_buffer("scale", torch.ones(1))
+        self.steps = [1, 2]
+    def initialise(self, random):
+        torch.nn.init.ones_(self.scale)
+    def forward(self, x):
+        return x * self.scale / self.steps[0]
 class Random(Plain):
     def forward(self, x):
         return torch.nn.functional.dropout(x, 0.5)
@@ -58,7 +77,8 @@ def block(kind=Plain, core=lambda layer, inputs: Core(inputs), **more):
 blocks = {
     "made": block(Made), "none": block(lambda *_: None), "begun": block(Begun), "forward": block(Forward), "leaves": block(Leaves),
     "core": block(core=fail), "coreless": block(core=lambda *_: None), "shape": block(core=lambda *_: Core((3,))),
-    "sides": block(core=lambda *_: Core((3, 0, 2.5))), "random": block(Random), "options": block(options=Options),
+    "sides": block(core=lambda *_: Core((3, 0, 2.5))), "random": block(Random),
+    "counts": block(Counts), "averages": block(Averages), "buffers": block(Buffers), "options": block(options=Options),
 }
 
 @dataclass
@@ -248,11 +268,11 @@ def train(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     Path("my").mkdir()
     Path("my/plugins.py").write_text(FILE)
 
-    def run(*overrides: str) -> Ended:
+    def run(*overrides: str, code: int = 1) -> Ended:
         data = [] if any(one.startswith("data=") for one in overrides) else ["data=digits"]
         ended = run_cli("--config-dir", "my", "--allow-code", "my/plugins.py", *SIZES, *data, *overrides)
         assert "Traceback" not in ended.err
-        assert ended.code == 1
+        assert ended.code == code, ended.err
         return ended
 
     return run
@@ -286,6 +306,22 @@ def test_an_optimizer_that_couples_rounds(train: Cli) -> None:
     """Stacked rounds would learn from each other: it is refused there, by name."""
     told = train("optimizer=coupled", "engine=stacked").err.strip().splitlines()[-1]
     assert re.match(r"digitcmp: engine=stacked: optimizer.algorithm=coupled of my/plugins.py \w+ steps a round otherwise beside", told)
+
+
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("counts", "digitcmp.own.plugins:Counts remembers self.calls"),
+        ("averages", "digitcmp.own.plugins:Averages remembers self.mean"),
+        ("buffers", ""),
+    ],
+)
+def test_blocks_that_remember(kind: str, told: str, engine: str, train: Cli) -> None:
+    """What a checkpoint would not have is refused with one; in a buffer, it is the block's own affair."""
+    ended = train(*tower(kind), f"engine={engine}", "epochs=3", "checkpoint_every=1", code=1 if told else 0)
+    if told:
+        assert ended.err.startswith(f"digitcmp: checkpoint_every: {told}, which a checkpoint does not have; keep it in a buffer")
 
 
 IN_WORKERS = ["block, made", "block, forward", "block, leaves", "optimizer, leaves", "schedule, leaves", "augmentation", "loss, none"]
