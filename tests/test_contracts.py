@@ -52,10 +52,10 @@ BLOCK_FAULTS: dict[str, tuple[Callable[[Broken, Tensor], Tensor], str]] = {
         "reader.branch.tower.layers.1.conv.unused.weight, reader.branch.tower.layers.1.conv.unused.bias get none; use it in forward",
     ),
     "parameters_are_counted": (lambda _, x: x, "66,593 are told and 66,595 are built; correct the parameters in the Core"),
-    "nothing_is_drawn_from_the_global_generator": (lambda _, x: x + 0 * torch.rand(1), "something is drawn from it; weights are drawn"),
+    "nothing_is_drawn_from_the_global_generator": (lambda _, x: x + 0 * torch.rand(1), "it draws random numbers that are not from a round"),
     "outputs_have_their_shapes": (lambda _, x: x[:1], "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
     "a_stack_computes_what_each_does_alone": (by_values, "RuntimeError at "),
-    "a_round_goes_on_from_its_checkpoint": (remembers, "its epochs are not those of one that nobody stopped; whatever changes"),
+    "a_round_goes_on_from_its_checkpoint": (remembers, "Fault remembers self.seen, which a checkpoint does not have; keep it in a"),
     "training_lowers_the_loss": (lambda _, x: x * torch.inf, "it goes from nan to nan in 8 steps of Adam; look for what stops"),
 }
 
@@ -91,6 +91,14 @@ def test_blocks(promise: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if words.endswith(" at "):
         assert f"at {__file__}:" in line
         assert line.endswith("; HYDRA_FULL_ERROR=1 shows all of it")
+
+
+def test_a_memory_that_nobody_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is found by what comes of it."""
+    steps = iter(range(10**6))
+    elsewhere = (lambda _, x: x * (1 + 0.1 * next(steps)), "its epochs are not those of one that nobody stopped; whatever changes")
+    monkeypatch.setitem(BLOCK_FAULTS, "a_round_goes_on_from_its_checkpoint", elsewhere)
+    test_blocks("a_round_goes_on_from_its_checkpoint", monkeypatch)
 
 
 def test_digits_that_are_added(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,12 +33,12 @@ class NetworkMemory:
 
 def attributes(networks: Sequence[nn.Module]) -> dict[str, tuple[str, dict[str, Any]]]:
     """The class of each of others' modules, and the numbers in its attributes, by where it is."""
-    found = {}
+    found, standard = {}, vars(nn.Module())
     for place, network in enumerate(networks):
         for name, module in network.named_modules():
             whose, kind = f"{type(module).__module__}.", f"{type(module).__module__}:{type(module).__name__}"
             if whose.startswith(OWN) or not whose.startswith(OURS):
-                values = {key: numbers(value) for key, value in vars(module).items() if key != "training" and not key.startswith("_")}
+                values = {key: numbers(value) for key, value in vars(module).items() if key not in standard}
                 found[f"{place}.{name}"] = kind, {key: value for key, value in values.items() if value is not None}
     return found
 

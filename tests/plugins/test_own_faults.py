@@ -49,10 +49,10 @@ class Counts(Plain):
         self.calls += 1
         return x / self.calls
 class Averages(Plain):
-    mean = None
+    _mean = None
     def forward(self, x):
-        self.mean = x.detach().mean(dim=0) if self.mean is None else 0.9 * self.mean
-        return x - self.mean
+        self._mean = x.detach().mean(dim=0) if self._mean is None else 0.9 * self._mean
+        return x - self._mean
 class Buffers(Plain):
     def __init__(self, layer, inputs):
         super().__init__(layer, inputs)
@@ -313,7 +313,7 @@ def test_an_optimizer_that_couples_rounds(train: Cli) -> None:
     ("kind", "told"),
     [
         ("counts", "digitcmp.own.plugins:Counts remembers self.calls"),
-        ("averages", "digitcmp.own.plugins:Averages remembers self.mean"),
+        ("averages", "digitcmp.own.plugins:Averages remembers self._mean"),
         ("buffers", ""),
     ],
 )
