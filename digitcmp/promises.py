@@ -76,12 +76,16 @@ def untouched(part: str, *given: Tensor, whole: bool = False) -> Iterator[None]:
 
 @torch.no_grad()
 def check_apart(part: str, function: Callable[..., Tensor], *given: Tensor) -> None:
-    """Raise ConfigError, which names this part of somebody's own, where it gives a round something else beside others than beside copies of
-    itself. function: from tensors with an axis [S] of rounds in front, of any S, to one."""
-    if len(given[0]) < 2:
-        return
-    beside = function(*(tensor.detach().clone() for tensor in given))
-    for index in range(LOOKED):
+    """Raise ConfigError, which names this part of somebody's own, where it gives something else when it is asked again, or gives a round
+    something else beside others than beside copies of itself. function: from tensors with an axis [S] of rounds in front, of any S, to
+    one."""
+    beside, again = (function(*(tensor.detach().clone() for tensor in given)) for _ in range(2))
+    if not torch.allclose(beside, again, equal_nan=True, **NEAR):
+        raise ConfigError(
+            f"{part}: it gives something else when it is asked again for the same; let it depend on what it is given alone, as no round "
+            "must go by what was made of another"
+        )
+    for index in range(LOOKED if len(given[0]) > 1 else 0):
         copies = [tensor.detach().clone() for tensor in given]
         for tensor in copies:
             tensor[:] = tensor[index].clone()

@@ -93,13 +93,26 @@ class Begin(AugmentConfig):
 class Noise(AugmentConfig):
     kind: str = key("random", help="nothing")
 
+class Centred:
+    centre = 0
+    def __call__(self, embeddings, digits, margin):
+        self.centre = 0.9 * self.centre + embeddings.detach().mean(dim=(1, 2))
+        return (embeddings - self.centre[:, None, None]).square().mean(dim=(1, 2, 3))
+
+def sliding(images, keys, before=[]):
+    before.append(images.mean())
+    return images - before[-2] if len(before) > 1 else images
+@dataclass
+class Slides(AugmentConfig):
+    kind: str = key("sliding", help="nothing")
+
 augmentations = {
     "raises": Component(fail, Keys), "begins": Component(lambda images, keys: images, Begin),
-    "random": Component(lambda images, keys: images + torch.randn_like(images), Noise),
+    "random": Component(lambda images, keys: images + torch.randn_like(images), Noise), "sliding": Component(sliding, Slides),
 }
 losses = {
     "raises": fail, "none": lambda *_: None,
-    "random": lambda embeddings, digits, margin: embeddings.mean(dim=(1, 2, 3)) * torch.rand(len(embeddings)),
+    "centred": Centred(), "random": lambda embeddings, digits, margin: embeddings.mean(dim=(1, 2, 3)) * torch.rand(len(embeddings)),
 }
 
 class Constructed(torch.optim.SGD):
@@ -233,6 +246,11 @@ REFUSED: dict[str, tuple[list[str], str]] = {  # before anything is trained, or 
     ),
     "loss, random": (["loss.terms=[{loss: random}]"], r"loss.terms: random of my/plugins.py \w+: it draws random numbers that are not"),
     "augmentation, random": (["augment=random"], r"augment.kind=random of my/plugins.py \w+: it draws random numbers that are not from a"),
+    "loss, remembers": (["loss.terms=[{loss: centred}]"], r"loss.terms: centred of my/plugins.py \w+: it gives something else when it is"),
+    "augmentation, remembers": (
+        ["augment=sliding"],
+        r"augment.kind=sliding of my/plugins.py \w+: it gives something else when it is asked",
+    ),
     "optimizer, random": (["optimizer=random"], r"optimizer.algorithm=random of my/plugins.py \w+: it draws random numbers that are not"),
     "optimizer, checkpoints": (
         ["optimizer=counting", "checkpoint_every=1"],
