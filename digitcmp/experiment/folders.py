@@ -1,5 +1,6 @@
 """Where runs are."""
 
+import json
 import os
 import re
 from contextlib import suppress
@@ -7,16 +8,19 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from digitcmp.counting import counted
-from digitcmp.errors import RunError, shortened
+from digitcmp.errors import DAMAGED, RunError, shortened
 from digitcmp.experiment.records import FOLDER
+from digitcmp.files import read_text
 
 SKIPPED = {"summary", ".hydra"}  # folders that hold no runs
 PREVIEW = "preview.json"  # in the folder of one, which is of a run or of a sweep (digitcmp.experiment.preview)
+CONFIRMED = "confirm"  # the folder of the runs of a search's confirmation
+PRESENT = "confirm.json"  # there: which runs are of the present one; those of earlier ones stay
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Every folder at or below `folder` that holds a run.json, behind symbolic links too, in natural order. Raises RunError when there
-    is none."""
+    """Every folder at or below `folder` that holds a run.json, behind symbolic links too, in natural order, but for those of earlier
+    confirmations of a search. Raises RunError when there is none."""
     return runs_and_others(folder)[0]
 
 
@@ -31,7 +35,7 @@ def runs_and_others(folder: Path) -> tuple[list[Path], list[Path]]:
     for top, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if name not in SKIPPED and not is_loop(Path(top, name), seen)]
         if "run.json" in files:
-            found.append(Path(top))
+            found += [] if is_superseded(Path(top), folder) else [Path(top)]
         elif {"rounds.csv", "distances.csv"} <= {*files}:  # the first alone may be somebody's own table
             others.append(Path(top))
     if not found:
@@ -80,6 +84,18 @@ def is_loop(folder: Path, seen: set[Path]) -> bool:
         return True
     seen.add(target)
     return False
+
+
+def is_superseded(run: Path, asked: Path) -> bool:
+    """Whether a run is of an earlier confirmation of its search, that of another best or start: it says nothing about the present one.
+    asked: the folder that was asked about; a run that was asked about itself is what is wanted."""
+    place = run.absolute().parent
+    if place.name != CONFIRMED or run == asked:
+        return False
+    try:
+        return run.absolute().name not in json.loads(read_text(place / PRESENT))["runs"]
+    except (OSError, *DAMAGED):  # nobody knows, as in a search of an earlier version
+        return False
 
 
 def is_preview(run: Path) -> bool:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
-from digitcmp.experiment.folders import SKIPPED, each_once, is_loop, near
+from digitcmp.experiment.folders import SKIPPED, each_once, is_loop, is_superseded, near
 
 
 def look(folder: Path) -> tuple[list[Path], dict[Path, planned.Planned]]:
-    """The folders of runs at or below this one, and the plans, by the folders of their sweeps. Raises RunError where there is no folder."""
+    """The folders of runs at or below this one, and the plans, by the folders of their sweeps, but for earlier confirmations of a search.
+    Raises RunError where there is no folder."""
     if not folder.is_dir():
         raise RunError(f"{folder}: there is no such folder{near(folder)}")
     found, sweeps, seen = list[Path](), list[Path](), {folder.resolve()}
@@ -17,9 +18,12 @@ def look(folder: Path) -> tuple[list[Path], dict[Path, planned.Planned]]:
         inner = "run.json" in files
         skipped = {*SKIPPED, "records", ".claims"} if inner else SKIPPED
         folders[:] = [name for name in folders if name not in skipped and not is_loop(Path(top, name), seen)]
-        found += [Path(top)] if inner else []
+        found += [Path(top)] if inner and not is_superseded(Path(top), folder) else []
         sweeps += [Path(top)] if planned.FILE in files else []
-    return each_once(found), {sweep: planned.read(sweep) for sweep in each_once(sweeps)}
+    plans = {sweep: planned.read(sweep) for sweep in each_once(sweeps)}
+    for plan in plans.values():
+        plan.runs = {run: one for run, one in plan.runs.items() if not is_superseded(run, folder)}
+    return each_once(found), plans
 
 
 def is_below(directory: Path, folder: Path) -> bool:

@@ -1,6 +1,7 @@
 """The best configuration of a search: as an `experiment` file, best.yaml, and against the one that the search began with, on seeds
 that no trial has seen (the winner's luck)."""
 
+import json
 import shlex
 import time
 from contextlib import suppress
@@ -15,14 +16,16 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
 from digitcmp.config.composed import typed, unchecked, without_hydra
-from digitcmp.config.identity import configuration, configuration_hash, flat
+from digitcmp.config.identity import completed, configuration, configuration_hash, flat
 from digitcmp.config.known import GROUPS as CHOSEN
 from digitcmp.config.messages import one_line
 from digitcmp.config.rules import by_validation
 from digitcmp.config.schema import Config
 from digitcmp.counting import counted
-from digitcmp.errors import ConfigError, SearchError
+from digitcmp.errors import ConfigError, RunError, SearchError
+from digitcmp.experiment.about import read_about
 from digitcmp.experiment.claims import in_use
+from digitcmp.experiment.folders import CONFIRMED, PRESENT
 from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.provenance import now, versions
 from digitcmp.experiment.store import read_run_records
@@ -35,7 +38,7 @@ from digitcmp.search.grammar import parse
 from digitcmp.search.spec import SearchSpec, under
 from digitcmp.search.study import SharedStudy
 
-FOLDER = "confirm"
+FOLDER = CONFIRMED
 CONFIRM = "hydra.sweeper.confirm=N gives"
 GROUPS = (*CHOSEN, "callbacks", "hydra")  # of the configuration
 POLL = 0.5  # seconds between looks at what other processes are doing
@@ -150,10 +153,12 @@ def confirm(spec: SearchSpec, best: FrozenTrial, context: HydraContext, config: 
     held_out = any(by_validation(typed(compose(config, spec.space.overrides(values)))) for values in points.values())
     recipe = [*([] if held_out else [f"{key}={value}" for key, value in VALIDATED.items()]), f"seed={first}", f"rounds={rounds}"]
     jobs = {name: [*spec.space.overrides(values), *recipe] for name, values in points.items()}
-    hashes = {name: configuration_hash(configuration(shortened(typed(compose(config, overrides))))) for name, overrides in jobs.items()}
+    found = {name: configuration(shortened(typed(compose(config, overrides)))) for name, overrides in jobs.items()}
+    hashes = {name: configuration_hash(one) for name, one in found.items()}
     names = [name for name in jobs if name == "start" or hashes[name] != hashes["start"]]
-    given = [[*jobs[name], f"hydra.sweep.subdir={FOLDER}/{name}"] for name in names]
-    folders = [spec.folder / FOLDER / name for name in names]
+    folders = [folder_of(name, found[name], spec.folder / FOLDER) for name in names]
+    given = [[*jobs[name], f"hydra.sweep.subdir={FOLDER}/{folder.name}"] for name, folder in zip(names, folders, strict=True)]
+    write_whole(spec.folder.absolute() / FOLDER / PRESENT, json.dumps({"runs": [folder.name for folder in folders]}) + "\n")
     returns = launcher.launch(given, initial_job_idx=0)
     while any(map(in_use, folders)):  # another process has rounds of them
         while any(map(in_use, folders)):
@@ -162,9 +167,23 @@ def confirm(spec: SearchSpec, best: FrozenTrial, context: HydraContext, config: 
     for folder, ended in zip(folders, returns, strict=True):
         if (error := error_of(ended)) is not None and not read_run_records(folder).rounds:
             raise SearchError(f"{folder} could not be trained: {one_line(error)}")
+    hashes |= {name: read_about(folder)["configuration_hash"] for name, folder in zip(names, folders, strict=True)}  # as on record
     report = make_report(folders, hashes["start"], spec.folder / FOLDER / "summary")
     rows = {row["configuration_hash"]: row for row in report.study.table.to_dict("records")}
     comparisons = report.study.comparisons.to_dict("records")
     seeds = sorted({seed for folder in folders for seed in read_run_records(folder).rounds})  # also those of an earlier, longer one
     best_row, start_row, pairs_of = rows[hashes[names[0]]], rows[hashes["start"]], spec.base.data.seed
     return Confirmed(seeds, held_out, pairs_of, best_row, start_row, comparisons[0] if comparisons else None, len(names) == 1)
+
+
+def folder_of(name: str, found: dict[str, Any], place: Path) -> Path:
+    """Where a configuration is confirmed below this folder: where it has been, else under its name, or, where that has another one, under
+    its name and hash. A search that goes on may have another best or start, or train the same ones otherwise."""
+    own, others = configuration_hash(found), False
+    for folder in [place / name, *sorted(path.parent for path in place.glob("*/run.json"))]:
+        with suppress(RunError):  # what is damaged, or no run yet
+            about = read_about(folder)
+            if about["configuration_hash"] == own or completed(about["configuration"]) == completed(found):
+                return folder
+            others = others or folder.name == name
+    return place / (f"{name}-{own[:8]}" if others else name)

@@ -120,10 +120,10 @@ def check_folder(folder: Path, name: str) -> None:
 def conclude(
     spec: SearchSpec, shared: SharedStudy, context: HydraContext, config: DictConfig, launcher: Launcher, console: Console
 ) -> None:
-    """Hold the final, write best.yaml, confirm, summarise. Raises SearchError when there is no best, or too many trials have failed."""
+    """Hold the final, write best.yaml, summarise, confirm. Raises SearchError when there is no best, or too many trials have failed."""
     from digitcmp.search.best import confirm, write_best
     from digitcmp.search.finalists import complete_trials, hold
-    from digitcmp.search.summary import write_summary
+    from digitcmp.search.summary import Summary
 
     counts, settings = shared.counts(), spec.settings
     failed = shared.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
@@ -137,8 +137,12 @@ def conclude(
     final = hold(spec, shared, launcher, console) if finished else None
     best = final.winner.trial if final else complete_trials(spec, shared)[0]
     write_best(spec, shared, best, final, context, config, command)
-    confirmed = confirm(spec, best, context, config, launcher) if finished and settings.confirm else None
-    write_summary(spec, shared, best, final, command, confirmed, console)
+    summary, confirmed = Summary(spec, shared, best, final, command), None
+    path = summary.write(confirmed)  # of the same best as best.yaml, also where the confirmation fails
+    if finished and settings.confirm:
+        confirmed = confirm(spec, best, context, config, launcher)
+        path = summary.write(confirmed)
+    summary.show(confirmed, path, console)
     if len(failed) >= shared.max_failed and not finished:
         raise SearchError(
             f"{counted(len(failed), 'trial')} failed, so the search was given up before n_trials={settings.n_trials}: "

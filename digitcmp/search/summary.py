@@ -26,52 +26,55 @@ from digitcmp.search.study import SharedStudy
 from digitcmp.terminal import say
 
 
-def write_summary(
-    spec: SearchSpec,
-    shared: SharedStudy,
-    best: FrozenTrial,
-    final: Final | None,
-    command: str,
-    confirmed: Confirmed | None,
-    console: Console,
-) -> Path:
-    """Write all files of the summary and print its essence. Returns search.md. Raises RunError when nothing can be written.
+class Summary:
+    """What a search leaves in its summary/, written before its confirmation, which may fail, and once more with that."""
 
-    With report=false only search.md and trials.csv.
-    """
-    folder, table = spec.folder / "summary", with_final(trials(shared.study, spec.trial), final)
-    importance = importances(shared.study)
-    remove_leftovers(folder)
-    write_whole(folder / "trials.csv", csv_text(table))
-    drawn = draw(shared, table, importance, folder, spec.less_is_better) if spec.base.report else []
-    counts = count_lines(spec, shared, table)
-    begun = next((trial for trial in shared.study.get_trials(deepcopy=False) if trial.params == spec.start and trial.values), None)
-    dashboard = shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])  # which wants a path there
-    sections = [header_lines(spec, shared, command), counts, best_lines(spec, best, begun, final)]
-    picked = picked_lines(shared.counts().complete, final, spec.settings.confirm)
-    if picked and not (final or confirmed):  # a final has its own words for it
-        sections.append(f"{picked}\n")
-    if final:
-        sections.append(final_lines(final, begun.number if begun else None, confirmed is not None))
-    if confirmed:
-        sections.append(confirmed_lines(best, confirmed))
-    if len(importance):
-        sections.append(importance_lines(importance))
-    if drawn:
-        sections.append("## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in drawn) + "\n")
-    installed = "pip install 'digitcmp[dashboard]'"
-    sections.append(f"## Look closer\n\n```bash\n{installed}\n{inert.visible(dashboard)}\n```\n")
-    path = write_whole(folder / "search.md", "\n".join(sections))
-    console.print(counts.strip(), soft_wrap=True)
-    reached = f"{best.value:.2%}" + (f", and {final.winner.mean:.2%} in the final" if final else "")
-    say(console, f"- Best: trial {best.number}, validation accuracy {reached}: {in_words(best.params)}")
-    if picked and not confirmed:
-        say(console, f"- {picked}")
-    if confirmed and (row := confirmed.comparison):
-        console.print(f"- {gained(row)}", soft_wrap=True)
-    say(console, str(path), "summary  ")
-    say(console, dashboard, "look     ")
-    return path
+    def __init__(self, spec: SearchSpec, shared: SharedStudy, best: FrozenTrial, final: Final | None, command: str) -> None:
+        """Write trials.csv and, unless report=false, the figures. Raises RunError when nothing can be written."""
+        self.spec, self.shared, self.best, self.final, self.command = spec, shared, best, final, command
+        self.folder, self.table = spec.folder / "summary", with_final(trials(shared.study, spec.trial), final)
+        self.importance = importances(shared.study)
+        remove_leftovers(self.folder)
+        write_whole(self.folder / "trials.csv", csv_text(self.table))
+        self.drawn = draw(shared, self.table, self.importance, self.folder, spec.less_is_better) if spec.base.report else []
+        self.counts, self.picked = (
+            count_lines(spec, shared, self.table),
+            picked_lines(shared.counts().complete, final, spec.settings.confirm),
+        )
+        # which wants a path for a journal
+        self.dashboard = shlex.join(["optuna-dashboard", shared.storage.name.removeprefix("journal:///")])
+
+    def write(self, confirmed: Confirmed | None) -> Path:
+        """Write search.md. Raises RunError when it cannot be written."""
+        spec, shared, best, final = self.spec, self.shared, self.best, self.final
+        begun = next((trial for trial in shared.study.get_trials(deepcopy=False) if trial.params == spec.start and trial.values), None)
+        sections = [header_lines(spec, shared, self.command), self.counts, best_lines(spec, best, begun, final)]
+        if self.picked and not (final or confirmed):  # a final has its own words for it
+            sections.append(f"{self.picked}\n")
+        if final:
+            sections.append(final_lines(final, begun.number if begun else None, confirmed is not None))
+        if confirmed:
+            sections.append(confirmed_lines(best, confirmed))
+        if len(self.importance):
+            sections.append(importance_lines(self.importance))
+        if self.drawn:
+            sections.append("## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in self.drawn) + "\n")
+        installed = "pip install 'digitcmp[dashboard]'"
+        sections.append(f"## Look closer\n\n```bash\n{installed}\n{inert.visible(self.dashboard)}\n```\n")
+        return write_whole(self.folder / "search.md", "\n".join(sections))
+
+    def show(self, confirmed: Confirmed | None, path: Path, console: Console) -> None:
+        """Print its essence. path: of search.md."""
+        best, final = self.best, self.final
+        console.print(self.counts.strip(), soft_wrap=True)
+        reached = f"{best.value:.2%}" + (f", and {final.winner.mean:.2%} in the final" if final else "")
+        say(console, f"- Best: trial {best.number}, validation accuracy {reached}: {in_words(best.params)}")
+        if self.picked and not confirmed:
+            say(console, f"- {self.picked}")
+        if confirmed and (row := confirmed.comparison):
+            console.print(f"- {gained(row)}", soft_wrap=True)
+        say(console, str(path), "summary  ")
+        say(console, self.dashboard, "look     ")
 
 
 def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, folder: Path, less: bool) -> list[str]:
