@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.common import make_console, make_parser, make_table, print_table, run, whole, write
 from benchmarks.machine import describe_machine, in_words
-from digitcmp.search.finalists import FIRST_TEST, loses
+from digitcmp.search.race import FIRST_TEST, loses
 
 PAIRS, OWN = 1.2, 2.0  # points: what the pairs of a seed do to all alike, and to one configuration
 STEP = 0.5  # points: one of 200 validation pairs

@@ -9,7 +9,8 @@ from digitcmp.counting import counted
 from digitcmp.report.metrics import METRICS, NONE
 from digitcmp.report.tables import percent, to_markdown
 from digitcmp.search.best import CONFIRM
-from digitcmp.search.finalists import FIRST_TEST, FOLDER, Final
+from digitcmp.search.finalists import FOLDER, Final
+from digitcmp.search.race import FIRST_TEST
 
 ACCURACY = METRICS["val_accuracy"]
 

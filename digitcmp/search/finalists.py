@@ -19,13 +19,11 @@ in the sweep's folder, `finalists/trial_NNNN`; `finalists/final.json` says whose
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from hydra.plugins.launcher import Launcher
 from optuna.pruners import BasePruner, NopPruner
@@ -40,20 +38,19 @@ from digitcmp.files import write_whole
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.report.comparisons import paired
 from digitcmp.report.metrics import DECIMALS, METRICS
-from digitcmp.report.ranks import NEAR, below_zero_p, paired_differences
 from digitcmp.report.searching import FINAL, FINALISTS
 from digitcmp.search.algorithms import make_sampler
 from digitcmp.search.loop import Search
+from digitcmp.search.race import RacePruner, seed_values
 from digitcmp.search.space import Values
 from digitcmp.search.spec import BEYOND, SearchSpec
-from digitcmp.search.study import VALUES, SharedStudy, open_study
+from digitcmp.search.study import AGAIN, SharedStudy, open_study
 from digitcmp.search.trial import TrialSpec
 from digitcmp.terminal import tell
 
 FOLDER = FINALISTS
 NUMBER = "trial"  # the attribute of a finalist that says which trial of the search it is
-FIRST_TEST = 5  # rounds (irace's firstTest)
-LEVEL = 0.05  # one-sided, on the side of the loser
+RETRY = "the same command with retry_failed=true trains their failed rounds again"
 State = Literal["complete", "dropped", "failed"]
 STATES: dict[TrialState, State] = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "dropped", TrialState.FAIL: "failed"}
 
@@ -143,38 +140,6 @@ class Final:
         return pd.DataFrame(rows)
 
 
-class RacePruner(BasePruner):
-    """Gives a finalist up that clearly loses against another one, of those that are not given up themselves."""
-
-    def __init__(self, seeds: list[int], sign: int) -> None:
-        self.seeds, self.sign = seeds, sign
-
-    def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        mine = self.values(trial)
-        others = study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.COMPLETE))
-        return any(loses(mine, self.values(other), self.sign) for other in others if other.number != trial.number)
-
-    def values(self, trial: FrozenTrial) -> dict[int, float]:
-        """The accuracies of a finalist so far, by seed: those on record at its end, else those that were reported."""
-        reported = {self.seeds[index]: value for index, value in trial.intermediate_values.items()}
-        return reported | seed_values(trial)
-
-
-def seed_values(trial: FrozenTrial) -> dict[int, float]:
-    """The accuracies of the rounds of a trial that has ended, by seed."""
-    return {int(seed): value for seed, value in trial.user_attrs.get(VALUES, {}).items()}
-
-
-def loses(mine: Mapping[int, float], theirs: Mapping[int, float], sign: int = 1) -> bool:
-    """Whether the first clearly loses, on the seeds that both have: from the fifth on, one-sided signed-rank p of at most 5 %, and a worse
-    mean, by which finalists are picked: one collapse can turn it against the ranks."""
-    both = [(mine[seed], theirs[seed]) for seed in mine if seed in theirs]
-    if len(both) < FIRST_TEST:
-        return False
-    differences = sign * paired_differences(*np.array(both).T)
-    return bool(differences.mean() < -NEAR) and below_zero_p(differences) <= LEVEL
-
-
 def choose(spec: SearchSpec, shared: SharedStudy) -> list[FrozenTrial]:
     """The finalists: the first starting point, where there is one that did not fail, and the best complete trials, different ones."""
     trials = shared.study.get_trials(deepcopy=False)
@@ -217,22 +182,35 @@ def hold(spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Con
     pruner = RacePruner(seeds, sign) if isinstance(launcher, DigitcmpLauncher) else NopPruner()
     study = open_final(final, shared, pruner, {trial.number for trial in chosen})
     race = SharedStudy(shared.storage, study, final.settings, closed=True)
-    with shared.storage.lock():
-        there = {trial.user_attrs[NUMBER] for trial in study.get_trials(deepcopy=False)}
-        for trial in chosen:
-            if trial.number not in there:
-                study.enqueue_trial(trial.params, user_attrs={NUMBER: trial.number})
+    if retried := queue(race, chosen, spec.base.retry_failed):
+        tell(console, f"{counted(retried, 'finalist')} that failed {'is' if retried == 1 else 'are'} trained again")
     write_whole(spec.folder.absolute() / FOLDER / FINAL, json.dumps({"trials": [trial.number for trial in chosen], "seeds": seeds}) + "\n")
     folders = [spec.folder.absolute() / final.trial_folder(trial.number) for trial in chosen]
     lengths = [(seeds, spec.trial.length_of(trial)) for trial in chosen]
     planned.write(spec.folder.absolute(), planned.Planned(dict(zip(folders, lengths, strict=True))))
     with race.join():
         Search(final, race, launcher, console).run()
-    met = {trial.user_attrs[NUMBER]: trial for trial in study.get_trials(deepcopy=False)}
+    met = {trial.user_attrs[NUMBER]: trial for trial in study.get_trials(deepcopy=False, states=tuple(STATES))}  # the last one of each
     finalists = [finalist(trial, met[trial.number]) for trial in chosen]
-    if all(one.state == "failed" for one in finalists):
-        raise SearchError(f"all {len(finalists)} finalists failed, so none is picked: {finalists[0].reason}")
+    failed = [one for one in finalists if one.state == "failed"]
+    if len(failed) == len(finalists):
+        raise SearchError(f"all {len(failed)} finalists failed, so none is picked: {failed[0].reason}; {RETRY}")
+    if failed:
+        tell(console, f"{len(failed)} of {len(finalists)} finalists failed; {RETRY}")
     return Final(seeds, finalists, spec.settings.finalists, sign)
+
+
+def queue(race: SharedStudy, chosen: list[FrozenTrial], retry: bool) -> int:
+    """Let the finalists meet that have not, and with retry those that failed once more. Gives how many these are."""
+    with race.storage.lock():
+        met = {trial.user_attrs[NUMBER]: trial for trial in race.study.get_trials(deepcopy=False)}  # the last one of each
+        failed = {number: trial.number for number, trial in met.items() if retry and trial.state == TrialState.FAIL}
+        for trial in chosen:
+            if trial.number not in met or trial.number in failed:
+                # also one that is new to this study may have failed rounds, of an earlier final
+                again = {AGAIN: failed.get(trial.number)} if retry else {}
+                race.study.enqueue_trial(trial.params, user_attrs={NUMBER: trial.number, **again})
+        return sum(trial.number in failed for trial in chosen)
 
 
 def open_final(final: FinalSpec, shared: SharedStudy, pruner: BasePruner, numbers: set[int], again: int = 1) -> Study:

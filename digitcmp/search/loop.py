@@ -24,7 +24,7 @@ from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.private import error_of
 from digitcmp.search.space import in_words
 from digitcmp.search.spec import SearchSpec
-from digitcmp.search.study import VALUES, Ending, SharedStudy
+from digitcmp.search.study import AGAIN, VALUES, Ending, SharedStudy
 from digitcmp.search.trial import LENGTH, RunningTrial
 from digitcmp.system import advice
 from digitcmp.terminal import say, tell
@@ -86,7 +86,9 @@ class Search(Callback):
             running = RunningTrial(self.shared.study, trial, self.spec.trial, stored)
             running.restore(row for record in self.finished(number) for row in record.epochs)
             self.running[self.directory(number).name] = running
-            yield number, [*self.spec.overrides(values), f"hydra.sweep.subdir={self.spec.trial_folder(number)}"]
+            # whichever process has it, also one that was not told to
+            retried = ["retry_failed=true"] if AGAIN in trial.user_attrs else []
+            yield number, [*self.spec.overrides(values), *retried, f"hydra.sweep.subdir={self.spec.trial_folder(number)}"]
 
     def directory(self, number: int) -> Path:
         """The folder of a trial."""

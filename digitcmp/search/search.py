@@ -35,6 +35,7 @@ from digitcmp.search.storage import open_storage, storage_url
 from digitcmp.search.study import Counts, SharedStudy, open_study
 from digitcmp.terminal import Terminal, say, tell
 
+RETRY = "the same command with retry_failed=true tries their points again"
 FINALISTS = "finalists"  # the study's attribute: how many it was to have when it was first given any
 
 
@@ -77,6 +78,7 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
             away.search_elsewhere()
         with shared.join() as before:
             note_finalists(shared, console)
+            retry(spec, shared, console)
             if before:  # the same seed again would give the points that it gave before
                 seed = int(np.random.SeedSequence((settings.seed, before)).generate_state(1)[0])
                 shared.study.sampler = make_sampler(settings, seed)
@@ -95,6 +97,17 @@ def note_finalists(shared: SharedStudy, console: Console) -> None:
         if any(trial.state != TrialState.WAITING for trial in shared.study.get_trials(deepcopy=False)):
             name = shared.study.study_name
             tell(console, f"the study {name} was begun without finalists; its trials stay, and its final is held when they are through")
+
+
+def retry(spec: SearchSpec, shared: SharedStudy, console: Console) -> None:
+    """With retry_failed=true, try the points of failed trials again, and say so; or why not."""
+    queued, failed = shared.retry() if spec.base.retry_failed else (0, 0)
+    if queued:
+        tell(console, f"{counted(queued, 'failed trial')} tried again, under {'a new number' if queued == 1 else 'new numbers'}")
+    if left := failed - queued:
+        counts = shared.counts()
+        wanted = counts.counted + counts.running + counts.waiting + left
+        tell(console, f"{counted(left, 'failed trial')} not tried again, as others take up n_trials; hydra.sweeper.n_trials={wanted} does")
 
 
 def check_folder(folder: Path, name: str) -> None:
@@ -143,28 +156,33 @@ def conclude(
         confirmed = confirm(spec, best, context, config, launcher)
         path = summary.write(confirmed)
     summary.show(confirmed, path, console)
-    if len(failed) >= shared.max_failed and not finished:
+    if counts.lost >= shared.max_failed and not finished:
         raise SearchError(
-            f"{counted(len(failed), 'trial')} failed, so the search was given up before n_trials={settings.n_trials}: "
-            f"{reason}; the same command goes on with hydra.sweeper.max_failed={2 * shared.max_failed}"
+            f"{counted(counts.lost, 'trial')} failed, so the search was given up before n_trials={settings.n_trials}: "
+            f"{reason}; {RETRY}, {more_of(shared)}"
         )
 
 
 def without_best(counts: Counts, shared: SharedStudy, reason: str) -> str:
     """Why there is no best trial, and what helps. reason: why the last trial that failed did."""
     settings, more = shared.settings, "so there is no best one; the same command goes on with"
-    if counts.pruned >= settings.n_trials or (counts.pruned and counts.failed >= shared.max_failed):
+    if counts.pruned >= settings.n_trials or (counts.pruned and counts.lost >= shared.max_failed):
         helps = [f"hydra.sweeper.n_trials={2 * counts.pruned}"] * (counts.pruned >= settings.n_trials)
-        helps += [f"hydra.sweeper.max_failed={2 * counts.failed}"] * (counts.failed >= shared.max_failed)
+        helps += [f"hydra.sweeper.max_failed={2 * counts.lost}"] * (counts.lost >= shared.max_failed)
         *others, last = [*helps, "hydra.sweeper.pruner=none"]
         if not counts.failed:
             return f"all of {counted(counts.pruned, 'trial')} were pruned, {more} {', '.join(others)} and {last}"
         told = f"none of {counted(counts.pruned + counts.failed, 'trial')} is complete, {counts.pruned} pruned and {counts.failed} failed"
         return f"{told}, {more} {', '.join(others)} and {last}; the last one failed: {reason}"
     if counts.failed and not counts.pruned:
-        return f"failed: all of {counted(counts.failed, 'trial')}, so there is no best one: {reason}"
+        return f"failed: all of {counted(counts.failed, 'trial')}, so there is no best one: {reason}; {RETRY}, {more_of(shared)}"
     some = f" ({counts.pruned} pruned, {counts.failed} failed: {reason})" if counts.failed else ""
     return f"no trial is complete yet{some}, so there is no best one; the same command goes on"
+
+
+def more_of(shared: SharedStudy) -> str:
+    """How a search goes on that has as many failed trials as it may have."""
+    return f"with hydra.sweeper.max_failed={2 * shared.max_failed} others"
 
 
 def show_space(spec: SearchSpec, console: Console, away: SlurmLauncher | None) -> None:

@@ -34,13 +34,15 @@ OTHER = {"space": "another search space", "configuration": "another configuratio
 HEARTBEAT = "digitcmp heartbeat "  # an attribute that dashboards do not show, followed by the id of a process: its last beat
 VALUES = "values"  # the trial's attribute with the validation accuracies of its rounds, by seed
 OWNER = "digitcmp owner"  # the trial's attribute, one of those, that says which process has it
+AGAIN = "tried again"  # the attribute of a trial that tries the point of a failed one again: the number of that
 METRIC = "validation accuracy"  # what dashboards call the objective
 Ending = Literal["complete", "pruned", "failed"]
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Trials by state; `waiting`: in the queue; `others`: running in another process, as far as anybody knows."""
+    """Trials by state; `waiting`: in the queue; `others`: running in another process, as far as anybody knows; `retried`: failed ones whose
+    points were tried again, or will be."""
 
     complete: int
     pruned: int
@@ -48,11 +50,17 @@ class Counts:
     running: int
     waiting: int
     others: int
+    retried: int = 0
 
     @property
     def counted(self) -> int:
         """Trials that count towards n_trials."""
         return self.complete + self.pruned
+
+    @property
+    def lost(self) -> int:
+        """Trials that count towards max_failed."""
+        return self.failed - self.retried
 
 
 class SharedStudy:
@@ -103,13 +111,13 @@ class SharedStudy:
         """Whether a trial may begin."""
         if self.closed:
             return counts.waiting > 0
-        return counts.counted + counts.running < self.settings.n_trials and counts.failed < self.max_failed
+        return counts.counted + counts.running < self.settings.n_trials and counts.lost < self.max_failed
 
     def is_over(self, counts: Counts) -> bool:
         """Whether none will begin any more, whatever becomes of those that run."""
         if self.closed:
             return counts.waiting + counts.running == 0
-        return counts.counted >= self.settings.n_trials or counts.failed >= self.max_failed
+        return counts.counted >= self.settings.n_trials or counts.lost >= self.max_failed
 
     def requeue(self, trials: list[FrozenTrial]) -> None:
         """Put the trials of dead processes back into the queue. Under the lock."""
@@ -139,7 +147,24 @@ class SharedStudy:
             states[TrialState.RUNNING],
             states[TrialState.WAITING],
             others,
+            states[TrialState.FAIL] - len(self.not_retried()),
         )
+
+    def not_retried(self) -> list[FrozenTrial]:
+        """The failed trials whose points were not tried again."""
+        trials = self.study.get_trials(deepcopy=False)
+        tried = {trial.user_attrs.get(AGAIN) for trial in trials}
+        return [trial for trial in trials if trial.state == TrialState.FAIL and trial.number not in tried]
+
+    def retry(self) -> tuple[int, int]:
+        """Queue the points of failed trials once more, as trials of their own, since none that has ended begins again: as many as n_trials
+        has room for, those that failed first in front. Gives how many these are, and of how many."""
+        with self.storage.lock():
+            failed, counts = self.not_retried(), self.counts()
+            room = max(0, self.settings.n_trials - counts.counted - counts.running - counts.waiting)
+            for trial in failed[:room]:
+                self.study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
+        return len(failed[:room]), len(failed)
 
     def end(
         self, number: int, ending: Ending, value: float | None, epochs: int, reason: str = "", notes: Mapping[str, Any] | None = None

@@ -24,8 +24,9 @@ from digitcmp.search import figures
 from digitcmp.search.best import Confirmed, picked_lines
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.final_page import final_lines
-from digitcmp.search.finalists import FIRST_TEST, Final, Finalist, RacePruner, choose, complete_trials, loses
+from digitcmp.search.finalists import Final, Finalist, choose, complete_trials
 from digitcmp.search.grammar import make_space
+from digitcmp.search.race import FIRST_TEST, RacePruner, loses
 from digitcmp.search.spec import BEYOND, SearchSpec
 from digitcmp.search.storage import open_storage
 from digitcmp.search.study import SharedStudy
