@@ -31,6 +31,8 @@ SEVERAL_GIVEN = re.compile(  # several values where one run is meant, and where 
 UNKNOWN_KEY = re.compile(
     r"In '(.*)': \w+ raised while composing config:\s+Key '(.*)' not in '(\w+)'(?:\. Did you mean(?: one of)?: (.*)\?)?"
 )
+NO_NULL = re.compile(r"while evaluating '(\w+)\((.*)\)': mismatch type argument .*: NoneType is incompatible")
+LISTING = ("choice", "shuffle", "sort")  # functions of the values that they list
 PARTS = {  # of a configuration, by the dataclasses that these texts name; of others there is one in a file
     "ConvLayer": "a layer of images",
     "DenseLayer": "a layer of features",
@@ -50,6 +52,15 @@ def unknown_in_file(text: str) -> str:
         return ""
     meant = f" (did you mean {found[4]}?)".replace("'", "").replace(", ", " or ") if found[4] else ""
     return f"{found[1]}.yaml: {found[2]}: there is no such key in {PARTS.get(found[3], 'this file')}{meant}"
+
+
+def no_null(override: str, text: str) -> str:
+    """The error of a function of Hydra's that was given null, which a list of values may have; empty for any other. override: as typed."""
+    if not (found := NO_NULL.search(text)):
+        return ""
+    key, name, values = override.partition("=")[0], found[1], re.sub(r",\s*\w+\s*=[^,]*", "", found[2])
+    listed = f"; write {key}={values}" if name in LISTING and "," in values and not set(values) & {*"()"} else ""
+    return f"{override}: {name}() takes no null{listed}"
 
 
 def within_list(text: str, arguments: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException, ValidationError
 
-from digitcmp.config.known import ADDED, known_text, within_list
+from digitcmp.config.known import ADDED, known_text, no_null, within_list
 from digitcmp.config.meant import apart, blank, colon, word
 from digitcmp.config.references import reference
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
@@ -108,6 +108,8 @@ def source_of(error: BaseException) -> OmegaConfBaseException | None:
 def by_class(error: BaseException) -> str:
     """Errors that are known by their class, or by that of the OmegaConf error behind them; empty for any other."""
     source = source_of(error)
+    if isinstance(error, OverrideParseException) and (text := no_null(error.override, str(error))):
+        return text
     if isinstance(error, OverrideParseException) and (found := re.search(r"while evaluating '(?:.*)': (.*)", str(error))):
         return f"{error.override}: {found[1]}"
     if isinstance(error, OverrideParseException) and not error.override.isascii() and UNREAD.search(error.override):

@@ -62,6 +62,11 @@ def choice_of(element: Any) -> str | int | float | bool:
     return element if same else QuotedString(element, Quote.single).with_quotes()
 
 
+def value_of_choice(choice: str | int | float | bool | None) -> Any:
+    """What an override gives a key with this choice, as `choice_of` has made it: a text, null, a list or a mapping is written as text."""
+    return OverridesParser.create().parse_override(f"key={choice}").value() if isinstance(choice, str) else choice
+
+
 def study_id_of(study: Study) -> int:
     """A study's id in its storage."""
     # as below: what dashboards do not show goes through the storage, which takes ids

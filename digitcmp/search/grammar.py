@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, Sweep
 from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from digitcmp.config.known import no_null
 from digitcmp.errors import ConfigError
 from digitcmp.plugins.private import choice_of, distribution_of
 from digitcmp.search.config import INSTEAD
@@ -59,6 +60,8 @@ def parse(text: str) -> Override:
     try:
         return OverridesParser.create().parse_override(text)
     except (HydraException, *UNREADABLE) as error:
+        if told := no_null(text, str(error)):
+            raise ConfigError(told) from error
         reasons = [line.split(": ", 1)[-1] for line in str(error).splitlines() if "while evaluating" in line]
         reason = reasons[0] if reasons else "it cannot be read"
         raise ConfigError(f"{text}: this is neither a space nor a value ({reason}); write it as docs/searching.md shows") from error

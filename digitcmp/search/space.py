@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import Trial, create_trial
 
 from digitcmp.errors import ConfigError
+from digitcmp.plugins.private import value_of_choice
 
 Values = dict[str, Any]
 
@@ -95,16 +96,19 @@ class Space:
                 found[parent.name] = next(choice for choice in parent.distribution.choices if as_text(choice) in condition.values)
         return found
 
-    def check_point(self, point: Mapping[str, Any]) -> None:
-        """Raise ConfigError unless a starting point has only searched keys, with values of the space."""
+    def point(self, given: Mapping[str, Any]) -> Values:
+        """A starting point as its trial has it. Raises ConfigError unless it has only searched keys, with values of the space."""
         known = {dimension.name: dimension.distribution for dimension in self.searched}
-        for name, value in point.items():
+        found: Values = {}
+        for name, value in given.items():
             if (distribution := known.get(name)) is None:
-                raise ConfigError(f"enqueue {name}={value}: this key is not searched; searched are {', '.join(known)}")
+                raise ConfigError(f"enqueue {name}={as_text(value)}: this key is not searched; searched are {', '.join(known)}")
             try:
-                create_trial(value=0.0, params={name: value}, distributions={name: distribution})  # which checks its parameters
+                found[name] = value_of(value, distribution)
+                create_trial(value=0.0, params={name: found[name]}, distributions={name: distribution})  # which checks its parameters
             except (ValueError, TypeError) as error:
-                raise ConfigError(f"enqueue {name}={value}: this is outside its space, {shown(distribution)}") from error
+                raise ConfigError(f"enqueue {name}={as_text(value)}: this is outside its space, {shown(distribution)}") from error
+        return found
 
     def describe(self) -> dict[str, Any]:
         """What makes the space itself, as plain values."""
@@ -124,6 +128,31 @@ def suggest(trial: Trial, dimension: Dimension) -> Any:
         return trial.suggest_int(dimension.name, made.low, made.high, step=made.step, log=made.log)
     assert isinstance(made, CategoricalDistribution)
     return trial.suggest_categorical(dimension.name, made.choices)
+
+
+def value_of(given: Any, distribution: BaseDistribution) -> Any:
+    """What a file or a command line says, as a value of a dimension: null, true, a list, a text as the choice that is the same; also the
+    text of a choice or of a number. Raises ValueError or TypeError for what is none; 1 is not true."""
+    if not isinstance(distribution, CategoricalDistribution):
+        if isinstance(given, bool):
+            raise TypeError(given)
+        number = float(given)
+        whole = isinstance(distribution, IntDistribution) and number.is_integer()
+        return int(number) if whole else number if isinstance(given, str) else given
+    for choice in distribution.choices:
+        if is_same(given, value_of_choice(choice)):
+            return given if isinstance(given, float) else choice
+    for choice in distribution.choices:
+        if given == as_text(choice):
+            return choice
+    raise ValueError(given)
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two plain values are the same: null, truth values, numbers, texts, lists, mappings. 1 and 1.0 are, 1 and true are not."""
+    if isinstance(one, float) or isinstance(other, float):
+        return not isinstance(one, bool) and not isinstance(other, bool) and bool(one == other)
+    return json.dumps(one) == json.dumps(other)
 
 
 def first(distribution: BaseDistribution | None) -> Any:

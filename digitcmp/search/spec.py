@@ -76,8 +76,7 @@ def make_spec(settings: SearchConfig, space: Space, context: HydraContext, confi
 
     Raises what composing raises for a key or choice that does not exist, and ConfigError for what makes no sense.
     """
-    for point in settings.enqueue:
-        space.check_point(point)
+    settings = replace(settings, enqueue=[space.point(given) for given in settings.enqueue])
     start = space.complete(settings.enqueue[0] if settings.enqueue else {})
     if settings.enqueue:  # the first one is tried as it is compared; what others leave out is the sampler's
         settings = replace(settings, enqueue=[start, *settings.enqueue[1:]])

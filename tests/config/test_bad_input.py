@@ -143,6 +143,12 @@ SPACES: dict[str, tuple[list[str], str]] = {
     "endless range": ([*SEARCH, "epochs=range(1,1e400)"], "cannot be searched"),
     "listed range": ([*SEARCH, "seed=1", f"epochs=float(range({LARGE}))"], "at most 10,000 can be listed"),
     "nan": ([*SEARCH, "aux_weight=choice(nan,1)"], "nan is no choice"),
+    "null in a call": (["--multirun", "stopping.patience=choice(null,3)"], "choice() takes no null; write stopping.patience=null,3"),
+    "null in a sorted list": (
+        ["--multirun", "stopping.patience=sort(3,null,reverse=true)"],
+        "sort() takes no null; write stopping.patience=3,",
+    ),
+    "null as an end": (["--multirun", "aux_weight=range(null,3)"], "aux_weight=range(null,3): range() takes no null"),
     "empty range": ([*SEARCH, "epochs=range(5,1)"], "cannot be searched"),
     "nothing": ([*SEARCH, "epochs=3"], "there is nothing to search"),
     "unreadable": ([*SEARCH, "epochs=interval(1"], "epochs=interval(1"),

@@ -108,6 +108,9 @@ WRONG = [
     ({"a": "tag(log,interval(0,1))"}, "a=tag(log,interval(0,1)): this space cannot be searched (`low > 0` must hold"),
     ({"a": "range(3,0)"}, "a=range(3,0): this space cannot be searched"),
     ({"a": "wibble(1)"}, "Unknown function 'wibble'"),
+    ({"a": "choice(null,3)"}, "a=choice(null,3): choice() takes no null; write a=null,3"),
+    ({"a": {"space": "choice(null,3)", "when": "b=1"}, "b": "1,2"}, "a=choice(null,3): choice() takes no null; write a=null,3"),
+    ({"a": "interval(null,3)"}, "a=interval(null,3): interval() takes no null"),
     ({"a": 1}, "there is nothing to search"),
     ({"seed": "range(0,5)", "a": "1,2"}, "seed=range(0,5): every trial is trained on the same seeds; rounds=R"),
     ({"rounds": "1,2"}, "rounds=1,2: every trial is trained on the same seeds; give their number once"),
@@ -136,13 +139,74 @@ def test_what_makes_no_sense_is_refused(params: dict[str, Any], words: str) -> N
         ({"lr": 0.1}, "enqueue lr=0.1: this key is not searched; searched are optimizer, optimizer.lr, optimizer.momentum"),
         ({"optimizer.lr": 5}, "enqueue optimizer.lr=5: this is outside its space, 0.001 to 1, logarithmic"),
         ({"optimizer": "rmsprop"}, "enqueue optimizer=rmsprop: this is outside its space, sgd, adam"),
+        ({"optimizer": None}, "enqueue optimizer=null: this is outside its space, sgd, adam"),
+        ({"optimizer.lr": None}, "enqueue optimizer.lr=null: this is outside its space, 0.001 to 1, logarithmic"),
+        ({"optimizer.lr": True}, "enqueue optimizer.lr=true: this is outside its space, 0.001 to 1, logarithmic"),
+        ({"optimizer.lr": "small"}, "enqueue optimizer.lr=small: this is outside its space, 0.001 to 1, logarithmic"),
+        ({"lr": None}, "enqueue lr=null: this key is not searched; searched are optimizer, optimizer.lr, optimizer.momentum"),
     ],
 )
 def test_starting_points_lie_in_the_space(point: dict[str, Any], words: str) -> None:
     """One line that quotes the point."""
     with pytest.raises(ConfigError) as caught:
-        make_space(PARAMS, []).check_point(point)
+        make_space(PARAMS, []).point(point)
     assert words == str(caught.value)
+
+
+ALIKE = [  # a space, what a starting point says, and what its trial has; None: nothing of the space
+    ("null,3", None, "a=null"),
+    ("null,3", "null", "a=null"),
+    ("null,3", 3, "a=3"),
+    ("null,3", 3.0, "a=3.0"),
+    ("null,3", "3", "a=3"),
+    ("null,'null'", None, "a=null"),
+    ("null,'null'", "null", "a='null'"),
+    ("true,false", True, "a=true"),
+    ("true,false", False, "a=false"),
+    ("true,false", "true", "a=true"),
+    ("true,false", 1, None),
+    ("0,1", False, None),
+    ("0,0.5", 0, "a=0"),
+    ("0,0.5", 0.5, "a=0.5"),
+    ("'0.1',0.1", "0.1", "a='0.1'"),
+    ("'0.1',0.1", 0.1, "a=0.1"),
+    ("'0.1',x", "'0.1'", "a='0.1'"),
+    ("choice('a,b',c)", "a,b", "a='a,b'"),
+    ("choice([null,1],[2])", [None, 1], "a=[null,1]"),
+    ("choice([null,1],[2])", [2], "a=[2]"),
+    ("choice(['0.1','x y'],[0.1])", ["0.1", "x y"], "a=['0.1','x y']"),
+    ("choice(['0.1','x y'],[0.1])", [0.1], "a=[0.1]"),
+    ("choice([1],[true])", [True], "a=[True]"),
+    ("choice({x:null},{x:1})", {"x": None}, "a={x:null}"),
+    ("choice({x:null},{x:1})", {"x": 2}, None),
+    ("sgd,adam", "adam", "a=adam"),
+    ("sgd,adam", None, None),
+    ("interval(0,1)", 0.5, "a=0.5"),
+    ("interval(0,1)", "0.5", "a=0.5"),
+    ("interval(0,1)", True, None),
+    ("interval(0,1)", None, None),
+    ("interval(0,1)", [0.5], None),
+    ("range(1,5)", 2, "a=2"),
+    ("range(1,5)", 2.0, "a=2"),
+    ("range(1,5)", "2", "a=2"),
+    ("range(1,5)", 2.5, None),
+    ("range(1,5)", True, None),
+]
+
+
+@pytest.mark.parametrize(("space", "given", "override"), ALIKE, ids=[f"{space}: {given!r}" for space, given, _ in ALIKE])
+def test_what_a_starting_point_says_is_the_value_that_is_the_same(space: str, given: Any, override: str | None) -> None:
+    """Whatever kind of value it is; true is not 1, and a text is not what it looks like where there is that text, too."""
+    made = make_space({}, [f"a={space}"])
+    if override is None:
+        with pytest.raises(ConfigError, match="this is outside its space"):
+            made.point({"a": given})
+        return
+    point = made.point({"a": given})
+    assert made.overrides(point) == [override]
+    study = optuna.create_study()
+    study.enqueue_trial(point)
+    assert made.suggest(study.ask()) == point
 
 
 QUOTED = [

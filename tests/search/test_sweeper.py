@@ -416,6 +416,44 @@ def test_a_starting_point_that_leaves_something_out(run_cli: Cli) -> None:
     assert json.loads(Path("out/finalists/final.json").read_text())["trials"][0] == 0
 
 
+SWEEP = """# @package _global_
+# python -m digitcmp --config-dir my --multirun +sweeps=search_mine
+# A start that says null and true.
+defaults: [override /hydra/sweeper: digitcmp_optuna]
+hydra:
+  sweep: {dir: elsewhere}
+  sweeper:
+    n_trials: 2
+    params: {stopping.patience: "null,3", stopping.best: "false,true"}
+    enqueue:
+      - {stopping.patience: null, stopping.best: true}
+      - {stopping.patience: 3}
+"""
+TYPED = [*OURS, "stopping.patience=null,3", "stopping.best=false,true", few(2)]
+TYPED += ["hydra.sweeper.enqueue=[{stopping.patience: null, stopping.best: true},{stopping.patience: 3}]"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [TYPED, ["--config-dir", "my", "--multirun", "+sweeps=search_mine", "hydra.sweep.dir=out", *TINY]],
+    ids=["typed", "in a file"],
+)
+def test_null_and_true_as_starting_points(run_cli: Cli, command: list[str]) -> None:
+    """They are the values that they are, in the trial and in the recipe of the best one."""
+    Path("my/sweeps").mkdir(parents=True)
+    Path("my/sweeps/search_mine.yaml").write_text(SWEEP)
+    ended = run_cli(*command, "report=false")
+    assert ended.code == 0, ended.err
+    stopping = [read_about(Path(f"out/trial_000{number}"))["configuration"]["stopping"] for number in (0, 1)]
+    assert (stopping[0]["patience"], stopping[0]["best"], stopping[1]["patience"]) == (None, True, 3)
+    told = [line for line in Path("out/summary/search.md").read_text().splitlines() if line.startswith("| stopping.patience")]
+    assert [line.split("|")[3].strip() for line in told] == ["null"]
+    (best,) = {number for number in (0, 1) if f"# Trial {number} of" in Path("out/best.yaml").read_text()}
+    composed = run_cli("--config-dir", ".", "+out=best", "--cfg", "job", "--package", "stopping")
+    assert composed.code == 0, composed.err
+    assert f"patience: {'null' if best == 0 else 3}\n" in composed.out
+
+
 def test_a_time_budget(run_cli: Cli) -> None:
     """No trial is begun after it; what there is is reported, and the same command goes on."""
     ended = run_cli(*OURS, SPACE, few(1000), "hydra.sweeper.timeout=1.5", "report=false")
@@ -504,6 +542,7 @@ WRONG = [
     (["hydra.sweeper.pruner=hyperband", SPACE], "hydra.sweeper.pruners.hyperband.min_resource=5: a trial has 2 steps"),
     (["optimizer.lr=interval(1,0)"], "optimizer.lr=interval(1,0): this space cannot be searched (`low <= high` must hold"),
     (["optimizer.lr=choice()"], "optimizer.lr=choice()"),
+    (["stopping.patience=choice(null,3)"], "stopping.patience=choice(null,3): choice() takes no null; write stopping.patience=null,3"),
     (["optimizer.learning=interval(0,1)"], "optimizer.learning"),
     (["optimizer=sgd,adma"], "optimizer=adma: there is no such choice (did you mean adam?)"),
     (["optimizer.momentum=interval(0,1)", "optimizer=adam"], "optimizer.momentum"),
