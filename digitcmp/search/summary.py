@@ -22,7 +22,7 @@ from digitcmp.search.frames import ENDED, full_epochs, lengths, slices, trials, 
 from digitcmp.search.importance import importance_lines, importances
 from digitcmp.search.space import in_words, short
 from digitcmp.search.spec import SearchSpec
-from digitcmp.search.study import SharedStudy
+from digitcmp.search.study import Counts, SharedStudy
 from digitcmp.terminal import say
 
 
@@ -113,10 +113,18 @@ def count_lines(spec: SearchSpec, shared: SharedStudy, table: pd.DataFrame) -> s
     otherwise = "without pruning" + (" and stopping.patience" if spec.base.stopping.patience else "")
     return (
         f"- Trials: {counts.counted} of {spec.settings.n_trials}: {counts.complete} complete, {counts.pruned} pruned; "
-        f"{counts.failed} failed, {counts.running} running.\n"
+        f"{counts.failed} failed, {counts.running} running{waiting_words(counts, spec.settings.n_trials)}.\n"
         f"- Epochs: {trained:,} trained instead of {full:,} {otherwise}: {1 - trained / full if full else 0:.1%} saved; "
         f"{failed:,} more in failed trials.\n"
     )
+
+
+def waiting_words(counts: Counts, n_trials: int) -> str:
+    """How many trials are in the queue, as starting points are that came late, and what begins them; nothing where there are none."""
+    if not counts.waiting:
+        return ""
+    more = f", which hydra.sweeper.n_trials={counts.counted + counts.waiting} begins" if counts.counted >= n_trials else ""
+    return f", {counts.waiting} waiting{more}"
 
 
 def best_lines(spec: SearchSpec, best: FrozenTrial, begun: FrozenTrial | None, final: Final | None) -> str:

@@ -175,6 +175,23 @@ def test_n_trials_is_the_total(run_cli: Cli) -> None:
     assert len(set(values)) == 5
 
 
+def test_starting_points_that_came_late_are_told(run_cli: Cli) -> None:
+    """They wait where n_trials is reached already, and the number that is told begins them; so do those that time has left no room for."""
+    points = [f"{{optimizer.lr: {rate}}}" for rate in (0.01, 0.02, 0.03)]
+    search = [*OURS, SPACE, "report=false", "hydra.sweeper.pruner=none"]
+    enqueued = [f"hydra.sweeper.enqueue=[{','.join(points[:number])}]" for number in range(4)]
+    ended = run_cli(*search, enqueued[1], few(2))
+    assert "Trials: 2 of 2: 2 complete, 0 pruned; 0 failed, 0 running.\n" in ended.out
+    told = "Trials: 2 of 1: 2 complete, 0 pruned; 0 failed, 0 running, 2 waiting, which hydra.sweeper.n_trials=4 begins.\n"
+    ended = run_cli(*search, enqueued[3], few(1))
+    assert told in ended.out
+    assert told in Path("out/summary/search.md").read_text()
+    assert "0 running, 2 waiting.\n" in run_cli(*search, enqueued[3], few(5), "hydra.sweeper.timeout=0.000001").out
+    ended = run_cli(*search, enqueued[3], few(4))
+    assert "Trials: 4 of 4: 4 complete, 0 pruned; 0 failed, 0 running.\n" in ended.out
+    assert [trial.params["optimizer.lr"] for trial in study().trials][2:] == [0.02, 0.03]
+
+
 def test_starting_points_come_first_and_are_confirmed_on_fresh_seeds(run_cli: Cli) -> None:
     """The best and the first starting point, tested on seeds that no trial has seen, with all training pairs."""
     options = ["rounds=2", few(3), "hydra.sweeper.confirm=3", "hydra.sweeper.enqueue=[{optimizer.lr:0.0005},{optimizer.lr:0.05}]"]
