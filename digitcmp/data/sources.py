@@ -17,6 +17,7 @@ from torch import Tensor
 from digitcmp.config.offered import Offer
 from digitcmp.config.registry import Registry
 from digitcmp.config.schema import SIZE
+from digitcmp.data.fingerprint import forget
 from digitcmp.data.images import resized
 from digitcmp.data.published import PUBLISHED, read_published
 from digitcmp.errors import ConfigError, DataError, DigitcmpError
@@ -123,8 +124,11 @@ def load(source: str, root: str | None, fingerprint: str | None = None, size: in
     if given := GIVEN.get((source, root, fingerprint, size)):
         return given
     found = read(source, root)
-    if fingerprint not in (None, found.fingerprint):
-        raise DataError(f"data.root={root}: these are other data (fingerprint {found.fingerprint}) than those of the run ({fingerprint})")
+    if fingerprint is not None and fingerprint != found.fingerprint:
+        now = f"data.root={root}: these are other data (fingerprint {found.fingerprint}) than"
+        if helps := forget(source, root, fingerprint):
+            raise DataError(f"{now} they were when they were last read ({fingerprint}); {helps}")
+        raise DataError(f"{now} those that are asked for ({fingerprint})")
     return replace(found, train=found.train.at(size), test=found.test.at(size))
 
 

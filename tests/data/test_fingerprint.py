@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from digitcmp.data import fingerprint, sources
 from digitcmp.data.fingerprint import fingerprint_of
-from digitcmp.data.sources import Source, Split, load
+from digitcmp.data.sources import SOURCES, Source, Split, load
 from digitcmp.errors import ConfigError, DataError
 from digitcmp.mistakes.cli import main as mistakes
 from digitcmp.verify.cli import main as verify
 from tests.conftest import Ended
+from tests.data.made import drawn, save_pictures
 
 TINY = ["epochs=1", "batch_size=20", "data.train_pairs=60", "data.test_pairs=20", "engine=serial"]
 
@@ -151,8 +153,117 @@ def test_rounds_refuse_data_that_change_under_them(mine: list[str], tmp_path: Pa
     known = fingerprint_of("mine", str(tmp_path / "a.npz"))
     assert load("mine", str(tmp_path / "a.npz"), known).fingerprint == known
     write(tmp_path / "a.npz", 9)
-    with pytest.raises(DataError, match=r"these are other data \(fingerprint \w+\) than those of the run"):
+    load.cache_clear()
+    with pytest.raises(DataError, match=rf"other data \(fingerprint \w+\) than they were when they were last read \({known}\); the same"):
+        load("mine", str(tmp_path / "a.npz"), known)
+    with pytest.raises(DataError, match=r"these are other data \(fingerprint \w+\) than those that are asked for \(0{12}\)$"):
         load("mine", str(tmp_path / "a.npz"), "0" * 12)
+
+
+def change(path: Path) -> None:
+    """Another picture of the same size in pixels."""
+    Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+
+
+def linked(place: str, tmp_path: Path) -> tuple[str, Path]:
+    """Pictures of one's own with links in this place: their root, and one of the pictures, where it really is."""
+    real, mine = tmp_path / "real", tmp_path / "mine"
+    for part in ("train", "test"):
+        save_pictures(real / part, *drawn(8)[0])
+    picture = real / "train" / "3" / "003.png"
+    if place == "the root":
+        mine.symlink_to("real")
+    elif place == "a part":
+        mine.mkdir()
+        for part in ("train", "test"):
+            (mine / part).symlink_to(real / part)
+    else:
+        for path in sorted(real.glob("*/*" if place == "classes" else "*/*/*")):
+            link = mine / path.relative_to(real)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path)
+    return str(mine), picture
+
+
+@pytest.mark.parametrize("place", ["the root", "a part", "classes", "pictures"])
+def test_what_is_reached_by_links_is_a_part_of_it(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As whoever reads it follows them: a picture that changes, goes, or is another one, and a folder more, are noticed there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root, picture = linked(place, tmp_path)
+    (picture.parent / "loop").symlink_to(tmp_path / "mine")
+    (picture.parent / "self").symlink_to("self")
+    seen = [fingerprint_of("folder", root)]
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "read", lambda *_: 1 / 0)
+        assert fingerprint_of("folder", root) == seen[0]
+    change(picture)
+    seen.append(fingerprint_of("folder", root))
+    if place != "pictures":
+        picture.unlink()
+        seen.append(fingerprint_of("folder", root))
+    assert len(set(seen)) == len(seen)
+    assert seen[-1] == sources.read("folder", root).fingerprint
+
+
+def test_a_link_that_leads_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To files of the same names, sizes, times, and even the same numbers: their place is another one, so that they are read again."""
+    read = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "read", lambda _, root: read.append(root) or Source("mine", *[Split(IMAGES, LABELS)] * 2, repeat=True))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "one" / "a").write_text("a")
+    (tmp_path / "two" / "a").hardlink_to(tmp_path / "one" / "a")
+    for name in ("one", "one", "two", "two"):
+        (tmp_path / "deep" / "er" / "and").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "deep" / "er" / "and" / "deeper").unlink(missing_ok=True)
+        (tmp_path / "deep" / "er" / "and" / "deeper").symlink_to(tmp_path / name)
+        fingerprint_of("mine", str(tmp_path / "deep"))
+    assert len(read) == 2
+    (tmp_path / "two" / "a").write_text("b")
+    fingerprint_of("mine", str(tmp_path / "deep"))
+    assert len(read) == 3
+
+
+def test_an_empty_folder_may_be_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It moves the numbers of those that follow by name, though no file is another one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    images, labels = drawn(8)[0]
+    save_pictures(tmp_path / "mine", images[labels < 2], labels[labels < 2])
+    for number, name in enumerate(("ant", "cat")):
+        (tmp_path / "mine" / str(number)).rename(tmp_path / "mine" / name)
+    first = fingerprint_of("folder", str(tmp_path / "mine"))
+    (tmp_path / "mine" / "bee").mkdir()
+    assert fingerprint_of("folder", str(tmp_path / "mine")) not in (None, first)
+
+
+def test_folders_far_below_are_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where ours have no files, as there may be very many: another data set in the same place, or all that a link leads to."""
+    entered = list[str]()
+    monkeypatch.setattr(fingerprint, "entries_of", lambda folder, known=fingerprint.entries_of: entered.append(folder) or known(folder))
+    (tmp_path / "train" / "3" / "n01" / "n02").mkdir(parents=True)
+    (tmp_path / "train" / "3" / "all").symlink_to("/")
+    fingerprint.state_of("folder", str(tmp_path))
+    assert entered == [str(tmp_path / place) for place in (".", "train", "train/3")]
+    assert set(SOURCES) >= fingerprint.SHALLOW
+
+
+def test_a_wrong_memory_is_forgotten(run_cli: Callable[..., Ended], mine: list[str], tmp_path: Path) -> None:
+    """Other content of the same size and times: told once, with what helps, before there is a run; then it is a run like any other."""
+    assert run_cli(*mine, "data.root=a.npz", "hydra.run.dir=a").code == 0
+    (memory,) = (tmp_path / "cache").rglob("*.json")
+    known = json.loads(memory.read_text())
+    memory.write_text(json.dumps({**known, "fingerprint": "0" * 12}))
+    load.cache_clear()
+    again = [*mine, "data.root=a.npz", "hydra.run.dir=b"]
+    refused = run_cli(*again)
+    assert (refused.code, refused.err.count("\n"), (tmp_path / "b").exists()) == (1, 1, False)
+    assert refused.err == (
+        f"digitcmp: data.root=a.npz: these are other data (fingerprint {known['fingerprint']}) than they were when they were last read "
+        "(000000000000); the same command goes by what is there now\n"
+    )
+    assert run_cli(*again).code == 0
+    assert json.loads(memory.read_text()) == known
 
 
 IMAGES, LABELS = torch.rand(8, 14, 14, generator=torch.Generator().manual_seed(0)), torch.arange(8)
