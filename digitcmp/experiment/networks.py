@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from digitcmp.config.composed import from_record
 from digitcmp.config.identity import configuration
-from digitcmp.config.schema import Config
+from digitcmp.config.network import batch_norm, drops
+from digitcmp.config.schema import Config, ModelConfig
 from digitcmp.config.taken import OTHERWISE, other_code, plugins_of
 from digitcmp.config.targets import TARGETS
 from digitcmp.data.transforms import find_columns
@@ -37,27 +38,31 @@ class TrainedNetwork(nn.Module):
     It answers as it was tested: averaged over its networks, each of which sees its own column, and over shifted views.
     """
 
-    def __init__(self, networks: Sequence[PairNetwork], mean: Tensor, std: Tensor, seed: int, configuration: dict[str, Any]) -> None:
-        """configuration: that of the run, complete."""
+    def __init__(self, networks: Sequence[PairNetwork], mean: Tensor, std: Tensor, seed: int, config: Config) -> None:
+        """config: that of the run."""
         super().__init__()
-        self.networks, self.seed, self.target = nn.ModuleList(networks), seed, configuration["data"]["target"]
-        self.size: int = configuration["data"]["size"]  # of its digits, in pixels
-        self.test_batch: int = configuration["test_batch"] or BATCH  # pairs at a time in its test
-        self.mean, self.std = nn.Buffer(mean), nn.Buffer(std)
-        self.packages = [f"{name} {version}" for name, version in plugins_of({"model": configuration["model"]}).items()]  # of its blocks
-        program, columns = make_program(networks, together=False), find_columns(configuration["columns"])
-        self.predictor = make_predictor(program, len(networks), configuration["tta_shift"], columns)
+        self.networks, self.seed, self.target = nn.ModuleList(networks), seed, config.data.target
+        self.size = config.data.size  # of its digits, in pixels
+        self.test_batch = config.test_batch or BATCH  # pairs at a time in its test
+        self.mean, self.std, self.normalized = nn.Buffer(mean), nn.Buffer(std), config.data.normalize_test
+        self.packages = [f"{name} {version}" for name, version in plugins_of({"model": configuration(config)["model"]}).items()]
+        self.batchwise = batchwise(config.model)
+        program, columns = make_program(networks, together=False), find_columns(config.columns)
+        self.predictor = make_predictor(program, len(networks), config.tta_shift, columns)
         members = [MemberSeed(seed, member) for member in range(len(networks))]
-        tested = max(configuration["data"][name] for name in ("test_pairs", "val_pairs"))
-        noise = dropout_keys(configuration["model"]["test_dropout"], members, program.dropouts, tested, self.test_batch)
+        tested = max(config.data.test_pairs, config.data.val_pairs)
+        noise = dropout_keys(config.model.test_dropout, members, program.dropouts, tested, self.test_batch)
         self.noise = None if noise is None else nn.Buffer(noise)
         self.eval()
 
     def forward(self, images: Tensor) -> Outputs:
-        """Grey images [B, 2, s, s] in [0, 1], not normalised -> comparison logits [B, 1 to 3], digit logits [B, 2, 10] or None."""
-        return self.forward_normalized((images - self.mean) / self.std)
+        """Grey images [B, 2, s, s] in [0, 1], not normalised -> comparison logits [B, 1 to 3], digit logits [B, 2, 10] or None. They are
+        normalised where those of its test were. Raises RunError for a network that has no answer for a pair alone (see `batchwise`)."""
+        if self.batchwise:
+            raise RunError(self.batchwise)
+        return self.forward_tested((images - self.mean) / self.std if self.normalized else images)
 
-    def forward_normalized(self, images: Tensor, batch: int = 0) -> Outputs:
+    def forward_tested(self, images: Tensor, batch: int = 0) -> Outputs:
         """As `forward`, for images as a round's test pairs have them: normalised, unless data.normalize_test=false. batch: which one of the
         test, counted from 0; it matters to model.test_dropout=true alone. Raises RunError where a block of another package fails."""
         try:
@@ -74,7 +79,8 @@ class TrainedNetwork(nn.Module):
     @torch.no_grad()
     def compare(self, images: Tensor | NDArray[Any]) -> Tensor:
         """Whether first <= second (for target gt first > second, for same whether both are of one class): bool [B] for grey images
-        [B, 2, s, s] in [0, 1]; for target three, 0 (first < second), 1 or 2: int64 [B]. Raises DataError for what is none of these."""
+        [B, 2, s, s] in [0, 1]; for target three, 0 (first < second), 1 or 2: int64 [B]. Raises DataError for what is none of these, and
+        RunError as `forward` does."""
         answers = decide(self(self.checked(images)).comparison)
         return answers if TARGETS[self.target].outputs > 2 else answers.bool()
 
@@ -148,4 +154,15 @@ def restore(config: Config, state: dict[str, Tensor], seed: int) -> TrainedNetwo
         network.load_state_dict(own, assign=True)
     if state:
         raise ValueError(f"it has tensors of no network: {', '.join(sorted(state)[:3])}")
-    return TrainedNetwork(networks, mean, std, seed, configuration(config))
+    return TrainedNetwork(networks, mean, std, seed, config)
+
+
+def batchwise(model: ModelConfig) -> str:
+    """Why a network has no answer for a pair alone, in words: batch norm or dropout was on in its test. Empty where it has one."""
+    quirks = {"batch_statistics": model.batch_statistics and batch_norm(model), "test_dropout": model.test_dropout and drops(model)}
+    for quirk in (name for name, there in quirks.items() if there):
+        return (
+            f"with model.{quirk}=true a network's answer depends on the place of a pair among those of the test, so that it has none for "
+            "a pair alone; ask one that was trained without"
+        )
+    return ""

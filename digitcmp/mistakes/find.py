@@ -77,7 +77,7 @@ def ask_round(directory: Path, data: DataConfig, row: RoundRow) -> RoundFindings
 def ask(network: TrainedNetwork, images: Tensor) -> Outputs:
     """What a network says about the images [N, 2, s, s] of its test, in the batches of its test: batch norm and dropout may depend on
     them."""
-    answers = [network.forward_normalized(batch, number) for number, batch in enumerate(torch.split(images, network.test_batch))]
+    answers = [network.forward_tested(batch, number) for number, batch in enumerate(torch.split(images, network.test_batch))]
     digits = [answer.digits for answer in answers if answer.digits is not None]
     return Outputs(torch.cat([answer.comparison for answer in answers]), torch.cat(digits) if digits else None)
 

@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitcmp.config.composed import from_record
-from digitcmp.config.network import batch_norm, drops
 from digitcmp.config.targets import TARGETS, Target
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
@@ -69,14 +67,7 @@ class Kept:
 def load_kept(folder: Path, seed: int | None = None) -> Kept:
     """The network of a run's folder. seed: of which round; None for the first. Raises RunError where there is none, and for one whose
     batch norm or dropout was on in its test: it has no answer for a pair alone."""
-    network, config = load_network(folder, seed), from_record(read_about(folder)["configuration"])
-    quirks = {
-        "batch_statistics": config.model.batch_statistics and batch_norm(config.model),
-        "test_dropout": config.model.test_dropout and drops(config.model),
-    }
-    for quirk in (name for name, there in quirks.items() if there):
-        raise RunError(
-            f"{folder}: with model.{quirk}=true a network's answer depends on the place of a pair among those of the test, so that it has "
-            "none for a pair alone; ask one that was trained without"
-        )
-    return Kept(folder, config.data.source, network)
+    network = load_network(folder, seed)
+    if network.batchwise:
+        raise RunError(f"{folder}: {network.batchwise}")
+    return Kept(folder, read_about(folder)["configuration"]["data"]["source"], network)

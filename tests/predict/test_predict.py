@@ -119,16 +119,6 @@ def test_always_first_less_or_equal(target: str, model: str, tmp_path: Path) -> 
         assert torch.equal(torch.tensor([one.holds for one in told]), held if target != "gt" else ~held)
 
 
-@pytest.mark.parametrize(
-    "quirk", [["model=net4", "model.batch_statistics=true", "test_batch=30"], ["model=wsn", "model.dropout=0.5", "model.test_dropout=true"]]
-)
-def test_no_answer_for_a_pair_alone(predict: Callable[..., Ended], seven: Path, tmp_path: Path, quirk: list[str]) -> None:
-    """A network whose batch norm looks at a batch, or whose dropout is on in the test, has none, and says so."""
-    train_run(compose_config(*SMALL, *quirk, "aux_weight=1"), tmp_path / "run")
-    ended = predict(tmp_path / "run", seven, seven)
-    assert (ended.code, "it has none for a pair alone" in ended.err) == (1, True)
-
-
 def npz(path: Path, **arrays: object) -> Path:
     """An .npz file."""
     np.savez(path, allow_pickle=True, **arrays)  # type: ignore[arg-type]
