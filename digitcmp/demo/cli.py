@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from digitcmp.arguments import Arguments
-from digitcmp.experiment.store import kept_seed
+from digitcmp.experiment.kept import kept_seed
 from digitcmp.experiment.warned import warn_of_code
 from digitcmp.localhost import add_options, check_port, serve
 from digitcmp.report.command import exit_codes

@@ -63,7 +63,7 @@ def near(folder: Path, networks: bool = False) -> str:
         keeping = [run for run in below if networks and any(Path(run, FOLDER, "networks").glob("*.safetensors"))]
         what = f"; it is a folder of {counted(len(below), 'run')}"
         if networks and not keeping:
-            return f"{what}, and none has kept its networks: save_model=true keeps them, where they are trained in a new folder"
+            return f"{what}, and none has kept its networks: save_model=true keeps those of finished rounds, in a new folder"
         return f"{what}: name one of them, {[*keeping, *below][0]} for example"
     if folder.exists() or not folder.parent.is_dir():
         return ""

@@ -20,7 +20,8 @@ from digitcmp.config.targets import TARGETS
 from digitcmp.data.transforms import find_columns
 from digitcmp.errors import ConfigError, DataError, DigitcmpError, RunError
 from digitcmp.experiment.about import read_about
-from digitcmp.experiment.store import kept_seed, network_path
+from digitcmp.experiment.kept import kept_seed
+from digitcmp.experiment.store import network_path
 from digitcmp.files import is_special
 from digitcmp.given import folder_of, whole_of
 from digitcmp.inert import line

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from digitcmp.config.identity import completed, configuration_hash, differences
-from digitcmp.counting import plural, seeds_of
 from digitcmp.errors import RunError
 from digitcmp.experiment import beats
 from digitcmp.experiment.about import joined, read_about, with_job
@@ -218,27 +217,6 @@ class Store:
 def network_path(directory: Path, seed: int) -> Path:
     """Where the trained network of this seed is kept."""
     return directory / FOLDER / "networks" / f"{seed}.safetensors"
-
-
-def saved_seeds(directory: Path) -> list[int]:
-    """The seeds whose trained networks are kept, in their order."""
-    return sorted(int(path.stem) for path in network_path(directory, 0).parent.glob("*.safetensors") if path.stem.isdecimal())
-
-
-def kept_seed(directory: Path, seed: int | None = None) -> int:
-    """A seed whose trained network is kept: this one, or the first. Raises RunError where there is no run, no network, or none of this
-    seed."""
-    read_about(directory)
-    seeds = saved_seeds(directory)
-    if not seeds:
-        why = (
-            "it was trained without save_model=true (a sweep keeps none unasked), or they have been removed; its command on record with "
-            "save_model=true and another folder keeps them"
-        )
-        raise RunError(f"{directory} holds no trained networks: {why}")
-    if seed is not None and seed not in seeds:
-        raise RunError(f"seed={seed}: {directory} holds the {plural(len(seeds), 'network')} of {seeds_of(seeds)}")
-    return seeds[0] if seed is None else seed
 
 
 def read_run_records(directory: Path) -> Records:

@@ -15,6 +15,7 @@ from digitcmp.config.targets import TARGETS
 from digitcmp.data.pairs import Pairs
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.about import data_root, read_about
+from digitcmp.experiment.kept import nothing_done
 from digitcmp.experiment.networks import TrainedNetwork, load_network
 from digitcmp.experiment.store import read_run_records
 from digitcmp.mistakes.findings import KINDS, Findings, Mistake, MistakeRow, RoundFindings
@@ -36,7 +37,7 @@ def find(directory: Path, rounds: int, root: str | None) -> Findings:
     records = read_run_records(directory)
     done = [record.row for record in records.rounds.values() if record.row.status == "done"][:rounds]
     if not done:
-        raise RunError(f"{directory} holds no finished round; there is nothing to ask")
+        raise RunError(nothing_done(directory, records))
     data = data_of(directory, about, root)
     target = TARGETS[data.target]
     if target.outputs > 2:

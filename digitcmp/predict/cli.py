@@ -8,7 +8,7 @@ from digitcmp.arguments import Arguments
 from digitcmp.counting import counted
 from digitcmp.data.pictures import read_picture
 from digitcmp.errors import RunError
-from digitcmp.experiment.store import kept_seed
+from digitcmp.experiment.kept import kept_seed
 from digitcmp.experiment.warned import warn_of_code
 from digitcmp.report.command import exit_codes
 

@@ -245,7 +245,7 @@ def test_a_folder_of_runs_is_no_run(tmp_path: Path) -> None:
     for name in ("run=10", "run=9"):
         write_run(tmp_path / "sweep" / name, [result(0)])
     told = r"run\.json in it\); it is a folder of 2 runs: name one of them, {}/sweep/{} for example$"
-    none = r"2 runs, and none has kept its networks: save_model=true keeps them, where they are trained in a new folder$"
+    none = r"2 runs, and none has kept its networks: save_model=true keeps those of finished rounds, in a new folder$"
     with pytest.raises(RunError, match=none):
         read_about(tmp_path / "sweep", networks=True)
     with pytest.raises(RunError, match=told.format(tmp_path, "run=9")):

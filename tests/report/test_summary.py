@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from digitcmp.experiment.store import saved_seeds
+from digitcmp.experiment.kept import saved_seeds
 from digitcmp.mistakes.cli import main as mistakes
 from tests.conftest import Ended
 
