@@ -27,7 +27,7 @@ from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment import preview
 from digitcmp.experiment.claims import in_use
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import print_resumed, print_untrained, run_folders, show_plan
+from digitcmp.experiment.plan import note_left_out, print_left_out, print_resumed, print_unused, run_folders, show_plan
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -81,7 +81,7 @@ class Hooks(Failing):
 
             preflight(checked)
         if checked.dry_run:
-            print_untrained([run], Terminal())
+            print_unused([run], Terminal())
             show_plan([run], run.directory, Terminal())
             raise SystemExit(0)
 
@@ -156,12 +156,13 @@ def job(composed: DictConfig) -> float:
     number = None if alone else job_of(Path(settings.sweep.dir), int(settings.job.num))
     run = Run(config, Path(settings.runtime.output_dir), command_of(settings, alone), number)
     if alone:
-        print_untrained([run], console)
+        print_unused([run], console)
         print_resumed([run], console)
         if whole.preview:
             part = preview.Part(["."], 1, preview.rounds_of(whole), whole.epochs)
             preview.write(preview.make_whole(preview.typed_command(sys.argv[1:]), [whole], [part]), run.directory)
-    elif not run.complete:
+    elif not run.complete:  # of a launcher that is not ours
+        print_left_out(note_left_out([run]), console, {str(config.data.root)} if settings.job.num else set())
         from digitcmp.experiment.executors.choose import preflight
 
         preflight(run.config)

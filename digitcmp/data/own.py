@@ -9,17 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from digitcmp.data.classes import CLASSES, PARTS, TEST, class_numbers, is_divided, pictures_of
 from digitcmp.data.images import grey_of
-from digitcmp.data.pictures import FORMATS, read_picture
+from digitcmp.data.pictures import KINDS, read_picture
 from digitcmp.data.published import Arrays
 from digitcmp.errors import ConfigError, DataError, shortened
 from digitcmp.files import is_special
 
 MOST_BYTES = 4_000_000_000  # of all arrays of a file, and of all pictures of a folder
-CLASSES = 10
 ONE, TWO = ("images", "labels"), ("train_images", "train_labels", "test_images", "test_labels")
-SUFFIXES = {".png", ".jpg", ".jpeg"}  # of FORMATS
-TEST = 3  # every third image of a class, of a set that is not divided, is for the test
 
 
 def read_npz(root: str | None) -> list[Arrays]:
@@ -111,8 +109,8 @@ def read_folder(root: str | None) -> list[Arrays]:
     base = given("folder", "a folder", "FOLDER", root)
     if not base.is_dir():
         raise DataError(f"data.root={shortened(base)}: there is no such folder")
-    parts = [base / "train", base / "test"]
-    if not any(part.is_dir() for part in parts):
+    parts = [base / part for part in PARTS]
+    if not is_divided(base):
         return divided(*read_classes(base, class_numbers(base)))
     for part in parts:
         if not part.is_dir():
@@ -123,28 +121,12 @@ def read_folder(root: str | None) -> list[Arrays]:
     return [read_classes(part, numbered) for part in parts]
 
 
-def class_numbers(folder: Path) -> dict[str, int]:
-    """The classes of a folder by their folders' names: their numbers where all are digits, else in the order of their names. Raises
-    DataError for none, or too many."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not 0 < len(names) <= CLASSES:
-        raise DataError(f"{folder}: it has {len(names)} class folders; there must be from 2 to {CLASSES}")
-    digits = all(name.isascii() and name.isdecimal() and len(name) == 1 for name in names)
-    return {name: int(name) if digits else number for number, name in enumerate(names)}
-
-
 def read_classes(folder: Path, numbered: dict[str, int]) -> Arrays:
     """The pictures of a folder's class folders, in grey, class after class in the order of names. Raises DataError for none, for one that
     cannot be read, and for one of another size than the first."""
-    paths = [
-        (path, number)
-        for name, number in numbered.items()
-        if (folder / name).is_dir()
-        for path in sorted((folder / name).iterdir())
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    ]
+    paths = [(path, number) for name, number in numbered.items() for path in pictures_of(folder / name)]
     if not paths:
-        raise DataError(f"{folder}: its class folders have no pictures ({' or '.join(FORMATS)} files)")
+        raise DataError(f"{folder}: its class folders have no pictures ({KINDS} files)")
     images: list[np.ndarray] = []
     for path, _ in paths:
         picture = read_picture(path)

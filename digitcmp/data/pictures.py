@@ -1,4 +1,4 @@
-"""Pictures from files: PNG or JPEG, of a size that memory can hold."""
+"""Pictures from files: PNG, JPEG or BMP, of a size that memory can hold."""
 
 import io
 import warnings
@@ -9,7 +9,8 @@ from PIL import Image, ImageOps
 from digitcmp.errors import DataError
 from digitcmp.files import is_special
 
-FORMATS = ("PNG", "JPEG")
+FORMATS = ("PNG", "JPEG", "BMP")
+KINDS = "PNG, JPEG or BMP"
 MOST_PIXELS = 50_000_000  # of a picture: a large camera's
 MOST_BYTES = 100_000_000  # of its file
 
@@ -41,4 +42,4 @@ def decode(content: bytes, name: str) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{name}: it has more than {MOST_PIXELS:,} pixels; make it smaller") from error
     except Exception as error:  # damaged pictures make the library raise anything
-        raise DataError(f"{name}: it is no picture that can be read; give a {' or '.join(FORMATS)} file") from error
+        raise DataError(f"{name}: it is no picture that can be read; give a {KINDS} file") from error

@@ -19,7 +19,7 @@ MAY_HAVE = dict.fromkeys(("engine", "device", "torch", "digitcmp", "python", "gi
     "plugins": dict,
 }
 OWN = ("npz", "folder")  # sources that have no usual place
-TEXTS = ("tags", "hosts", "changes")  # lists to which every command adds
+TEXTS = ("tags", "hosts", "changes", "left_out")  # lists to which every command adds
 LARGEST = 2**63 - 1  # of whole numbers in tables
 DEEPEST = 20  # values within values; a configuration has four
 MOST_VALUES = 100_000

@@ -1,6 +1,6 @@
 """What would be trained, and about how long it would take: dry_run=true; and what is on record already."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from math import isnan
 from pathlib import Path
@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from digitcmp.config.network import untrained_part
-from digitcmp.config.schema import AUTO, Config
+from digitcmp.config.schema import AUTO, Config, DataConfig
 from digitcmp.config.taken import other_code
 from digitcmp.counting import are, counted
+from digitcmp.data.classes import left_out
 from digitcmp.experiment.pace import Paces
 from digitcmp.experiment.run import Run
 from digitcmp.inert import line
@@ -69,12 +70,37 @@ def at_a_time(config: Config, rounds: int, console: Console) -> int:
     return choose(config, rounds)[1]
 
 
-def print_untrained(runs: Sequence[Run], console: Console) -> None:
-    """Say which part of the networks nothing trains: it is no fault, and should surprise nobody."""
+def print_unused(runs: Sequence[Run], console: Console, told: set[str] | None = None) -> None:
+    """Say which part of the networks nothing trains, and which files nothing reads: it is no fault, and should surprise nobody. told: see
+    `print_left_out`."""
     found = [part for run in runs if (part := untrained_part(run.config))]
     if found:
         where = f" in {len(found)} of {counted(len(runs), 'run')}" if len(runs) > 1 else ""
         tell(console, f"aux_weight=0: nothing trains {found[0]}, nor does anything read it{where}")
+    print_left_out(note_left_out(runs), console, set() if told is None else told)
+
+
+def left_out_of(data: DataConfig) -> dict[str, list[str]]:
+    """What of a folder of pictures takes no part, by its path; nothing of other data."""
+    return {data.root: left_out(data.root)} if data.source == "folder" and data.root is not None else {}
+
+
+def note_left_out(runs: Iterable[Run]) -> dict[str, list[str]]:
+    """Have runs with pictures of one's own know what of their folder takes no part; that of each folder, by its path."""
+    found = dict[str, list[str]]()
+    for run in runs:
+        if (root := run.config.data.root) not in found:
+            found |= left_out_of(run.config.data)
+        run.left_out = found.get(root, []) if root is not None and run.config.data.source == "folder" else []
+    return found
+
+
+def print_left_out(found: dict[str, list[str]], console: Console, told: set[str]) -> None:
+    """Say what of folders of pictures takes no part, a line each. told: those of which it has been said, to which these come."""
+    for root, texts in found.items():
+        if texts and root not in told:
+            tell(console, f"data.root={root}: {', '.join(texts)}")
+        told.add(root)
 
 
 def print_resumed(runs: Sequence[Run], console: Console) -> None:

@@ -42,6 +42,7 @@ class Run:
         self.pruned = False  # ended early
         self.broken = False  # because a round of it fails
         self.reason = ""  # for that, as whoever ended it has said
+        self.left_out: list[str] = []  # what takes no part of the pictures that it is trained on
         self.status: Status = "running"
 
     @property
@@ -121,6 +122,7 @@ class Run:
         how = {"engine": executor, "workers": workers, "device": device, "platform": platform or machine(device)}
         how |= surroundings(device)
         how["tags"] = list(self.config.tags)
+        how |= {"left_out": self.left_out} if self.left_out else {}
         how["data_root"] = None if self.config.data.root is None else str(Path(self.config.data.root).absolute())
         how |= {"plugins": plugins} if (plugins := plugins_of(self.store.configuration)) else {}
         if (task := allocation()) is not None:

@@ -25,7 +25,7 @@ from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment import planned, preview
 from digitcmp.experiment.callbacks import Callback
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import print_resumed, print_untrained, show_plan
+from digitcmp.experiment.plan import print_resumed, print_unused, show_plan
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train
@@ -56,6 +56,7 @@ class DigitcmpLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self.told = set[str]()  # roots of data of which it has been said what is left out
         self.loader = TemplateLoader(hydra_context.config_loader)
         # the sweeper has the same context, and so composes with this too when it looks whether its jobs can be composed
         hydra_context.config_loader = cast(ConfigLoader, self.loader)
@@ -88,7 +89,7 @@ class DigitcmpLauncher(Launcher):
         if not alone or not runs:
             check_jobs(jobs)
         print_borrowed((job.borrowed for job in jobs), console)
-        print_untrained(runs, console)
+        print_unused(runs, console, self.told)
         print_resumed(runs, console)
         print_moved(jobs, console)
         if dry:
@@ -125,7 +126,7 @@ class DigitcmpLauncher(Launcher):
         check_jobs(jobs)
         plan_file.make(runs, self.folder)  # another plan is refused before anything is written
         print_borrowed((job.borrowed for job in jobs), console := Terminal())
-        print_untrained(runs, console)
+        print_unused(runs, console, self.told)
         print_resumed(runs, console)
         self.begin(runs, first=True)
         planned.write(self.folder, planned.plan_of(runs))

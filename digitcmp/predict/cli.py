@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from digitcmp.predict.output import AnswerRow
 
 DESCRIPTION = """\
-Ask a network that a run has kept (save_model=true, and single runs of up to ten rounds) about pictures of digits: PNG or JPEG of any size,
-one digit each, dark on light or light on dark. They are brought into the form of the data that the network was trained on. Or about
+Ask a network that a run has kept (save_model=true, and single runs of up to ten rounds) about pictures of digits: PNG, JPEG or BMP of any
+size, one digit each, dark on light or light on dark. They are brought into the form of the data that the network was trained on. Or about
 the pairs of an .npz file: images [N, 2, s, s], uint8 or floats from 0 to 1, ink bright, taken as they are but for their size; and digits
 [N, 2], if they are known.
 """

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from digitcmp.counting import counted
+from digitcmp.counting import counted, some
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.folders import natural, runs_and_others
@@ -60,6 +60,7 @@ def read_sweep(
     directories, abouts = zip(*read_abouts(tops, for_report, notes), strict=True)
     frames = [read_frames(directory, about, columns) for directory, about in zip(directories, abouts, strict=True)]
     notes += [text for one in frames for text in one.damaged]
+    notes += about_pictures(directories, abouts) if for_report else []
     runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])
     rounds = stack([one.rounds for one in frames]).rename(columns={"epochs": "epochs_trained"})
     rounds = distinct_rounds(rounds, runs, notes) if distinct else rounds
@@ -109,6 +110,15 @@ def read_abouts(tops: list[Path], for_report: bool, notes: list[str]) -> list[tu
     if len(kept) < len(found):
         notes.append(f"not tested (test=false), and left out: {counted(len(found) - len(kept), 'run')}")
     return kept
+
+
+def about_pictures(directories: Sequence[Path], abouts: Sequence[dict[str, Any]]) -> list[str]:
+    """What took no part of the pictures that runs were trained and tested on, and of which runs: it changes what an accuracy means."""
+    found: dict[str, list[str]] = {}
+    for directory, about in zip(directories, abouts, strict=True):
+        if texts := about.get("left_out"):
+            found.setdefault(", ".join(texts), []).append(directory.name)
+    return [f"data=folder: {told}: {'all runs' if len(names) == len(abouts) else some(names)}" for told, names in found.items()]
 
 
 def in_order(runs: list[tuple[Path, dict[str, Any]]]) -> list[tuple[Path, dict[str, Any]]]:

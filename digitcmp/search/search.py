@@ -19,7 +19,7 @@ from digitcmp.counting import counted
 from digitcmp.errors import DAMAGED, ConfigError, SearchError
 from digitcmp.experiment import planned, preview
 from digitcmp.experiment.pace import measure
-from digitcmp.experiment.plan import at_a_time, in_all
+from digitcmp.experiment.plan import at_a_time, in_all, left_out_of, print_left_out
 from digitcmp.passwords import without_passwords
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.slurm import SlurmLauncher
@@ -56,6 +56,7 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
     if whole.base.preview:
         spec = few_of(whole)
     settings = spec.settings
+    print_left_out(left_out_of(spec.base.data), console, getattr(launcher, "told", set()))
     away = launcher if isinstance(launcher, SlurmLauncher) else None
     if spec.base.dry_run:
         show_space(spec, console, away)

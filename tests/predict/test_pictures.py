@@ -149,7 +149,7 @@ BAD = {
     "text": (b"hello", "no picture that can be read"),
     "empty": (b"", "no picture that can be read"),
     "cut off": (packed("PNG", drawn())[:200], "no picture that can be read"),
-    "another format": (packed("GIF", drawn()), "give a PNG or JPEG file"),
+    "another format": (packed("GIF", drawn()), "give a PNG, JPEG or BMP file"),
     "huge": (HUGE, "more than 50,000,000"),
     "blank": (packed("JPEG", Image.new("RGB", (50, 50), "white")), "blank"),
 }
