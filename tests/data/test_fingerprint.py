@@ -18,7 +18,7 @@ from digitcmp.errors import ConfigError, DataError
 from digitcmp.mistakes.cli import main as mistakes
 from digitcmp.verify.cli import main as verify
 from tests.conftest import Ended
-from tests.data.made import drawn, save_pictures
+from tests.data.made import drawn, make_published, save_pictures
 
 TINY = ["epochs=1", "batch_size=20", "data.train_pairs=60", "data.test_pairs=20", "engine=serial"]
 
@@ -203,6 +203,21 @@ def test_what_is_reached_by_links_is_a_part_of_it(place: str, tmp_path: Path, mo
         seen.append(fingerprint_of("folder", root))
     assert len(set(seen)) == len(seen)
     assert seen[-1] == sources.read("folder", root).fingerprint
+
+
+def test_published_files_may_be_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of a data set, or each file of it: what changes there is noticed, where no published sums say what it must be."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = make_published("emnist_digits", tmp_path / "real", monkeypatch, drawn())
+    for place in ("folder", "files"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "folder" / "EMNIST").symlink_to(tmp_path / "real" / "EMNIST")
+    for path in folder.iterdir():
+        (tmp_path / "files" / path.name).symlink_to(path)
+    roots = [str(tmp_path / place) for place in ("folder", "files")]
+    before = [fingerprint_of("emnist_digits", root) for root in roots]
+    make_published("emnist_digits", tmp_path / "real", monkeypatch, drawn()[::-1])
+    assert [fingerprint_of("emnist_digits", root) == known for root, known in zip(roots, before, strict=True)] == [False, False]
 
 
 def test_a_link_that_leads_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
