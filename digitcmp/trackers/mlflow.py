@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -25,13 +26,15 @@ for variable, seconds in PATIENCE.items():
 
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import LifecycleStage, Metric, Param  # noqa: E402
+from mlflow.entities import Run as MlflowRun  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from sqlalchemy import make_url  # noqa: E402
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table of a new database
 
 FILE = "mlflow.json"
-MOST_PARAMS, MOST_METRICS = 100, 1000  # in one request
+MARK = "digitcmp.record"  # the tag of a round that says which record it shows
+MOST_PARAMS, MOST_METRICS, MOST_RUNS = 100, 1000, 1000  # in one request
 LONGEST = 500  # characters of a value
 ENDS = {"done": "FINISHED", "failed": "FAILED", "running": "RUNNING", "interrupted": "KILLED", "pruned": "KILLED"}
 
@@ -40,6 +43,7 @@ class MLflow(Tracker):
     """uri: where (null: MLFLOW_TRACKING_URI, or mlflow.db in the working folder); experiment: in which one."""
 
     def __init__(self, uri: str | None = None, experiment: str = "digitcmp") -> None:
+        super().__init__()
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
         self.experiment = experiment
         self.parents: dict[Path, str] = {}  # the ids of the parent runs, by folder, once they are shown
@@ -78,29 +82,46 @@ class MLflow(Tracker):
         path, key = run.directory / FILE, without_passwords(f"{self.uri} {self.experiment}")
         known: dict[str, Any] = json.loads(read_text(path)) if path.exists() else {}
         known = {without_passwords(place): parent for place, parent in known.items()}  # earlier versions kept them
-        if before := known.get(key):
-            if self.has(str(before)):
-                self.parents[run.directory] = str(before)
-                return False
+        parent = self.find(str(before)) if (before := known.get(key)) else None
+        if before and parent is None:
             self.lose(run, str(before))
+        if made := parent is None:
+            parent = self.cut_off(run) or self.make(run)
+            write_whole(path, json.dumps({**known, key: parent.info.run_id}))
+        self.parents[run.directory] = str(parent.info.run_id)
+        self.bring_up(run, parent)
+        return made
+
+    def make(self, run: TrackedRun) -> MlflowRun:
+        """A parent run, by name and tags."""
         tags = {"digitcmp.folder": str(run.directory), "digitcmp.hash": str(run.about.get("configuration_hash"))}
         tags |= {f"digitcmp.{name}": str(run.about[name]) for name in ("command", "git_commit", "tags") if run.about.get(name)}
-        made = str(self.client.create_run(self.experiment_id, run_name=run.name, tags=tags).info.run_id)
-        params = [Param(key, str(value)[:LONGEST]) for key, value in run.configuration.items()]
-        for some in chunks(params, MOST_PARAMS):
-            self.client.log_batch(made, params=some)
-        write_whole(path, json.dumps({**known, key: made}))
-        self.parents[run.directory] = made
-        return True
+        return self.client.create_run(self.experiment_id, run_name=run.name, tags=tags)
 
-    def has(self, parent: str) -> bool:
-        """Whether MLflow has this run: not where it was deleted, nor where another database is at this place by now."""
+    def bring_up(self, run: TrackedRun, parent: MlflowRun) -> None:
+        """Give a parent run the parameters that it may lack, as where a process was killed in the middle, and say that a run goes on."""
+        if len(parent.data.params) < len(run.configuration):
+            params = [Param(key, str(value)[:LONGEST]) for key, value in run.configuration.items()]
+            for some in chunks(params, MOST_PARAMS):
+                self.client.log_batch(parent.info.run_id, params=some)
+        if run.about.get("status") == "running" and parent.info.status != "RUNNING":
+            self.client.update_run(parent.info.run_id, "RUNNING")
+
+    def find(self, parent: str) -> MlflowRun | None:
+        """The run of this id; None where it was deleted, or where another database is at this place by now."""
         try:
-            return str(self.client.get_run(parent).info.lifecycle_stage) == LifecycleStage.ACTIVE
+            found = self.client.get_run(parent)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            return False
+            return None
+        return found if found.info.lifecycle_stage == LifecycleStage.ACTIVE else None
+
+    def cut_off(self, run: TrackedRun) -> MlflowRun | None:
+        """The parent run that a process has made which was killed before it could say so in the run's folder: it has no parameters yet."""
+        query = f"tags.`digitcmp.hash` = '{run.about.get('configuration_hash')}'"
+        alike = self.client.search_runs([self.experiment_id], query)
+        return next((one for one in alike if not one.data.params and one.data.tags.get("digitcmp.folder") == str(run.directory)), None)
 
     def lose(self, run: TrackedRun, parent: str) -> None:
         """Say, once for all runs, that MLflow has this parent no longer, and delete the rounds that it may have left behind."""
@@ -114,14 +135,28 @@ class MLflow(Tracker):
             for one in left:
                 self.client.delete_run(one.info.run_id)
 
-    def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow]) -> None:
+    def held(self, run: TrackedRun) -> dict[int, str]:
+        query = f"tags.`mlflow.parentRunId` = '{self.parents[run.directory]}'"
+        found: list[tuple[int, str]] = []
+        more: str | None = ""
+        while more is not None:
+            page = self.client.search_runs([self.experiment_id], query, max_results=MOST_RUNS, page_token=more or None)
+            found += [(int(one.data.tags.get("digitcmp.seed", -1)), mark_in(one)) for one in page]
+            more = page.token or None
+        once = Counter(seed for seed, _ in found)
+        return {seed: mark for seed, mark in found if mark and once[seed] == 1}
+
+    def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow], mark: str) -> None:
         parent = self.parents[run.directory]
         query = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`digitcmp.seed` = '{row.seed}'"
-        for known in self.client.search_runs([self.experiment_id], query):
-            if known.info.status == ENDS[row.status]:
-                return
-            self.client.delete_run(known.info.run_id)  # cut off in the middle, or trained again after a failure
-        tags = {"mlflow.parentRunId": parent, "digitcmp.seed": str(row.seed), "digitcmp.error": row.error[:LONGEST]}
+        known = self.client.search_runs([self.experiment_id], query)
+        whole = next((one for one in known if mark_in(one) in (mark, row.status)), None)
+        for one in known:
+            if one is not whole:
+                self.client.delete_run(one.info.run_id)  # cut off in the middle, or trained again after a failure
+        if whole:
+            return
+        tags = {"mlflow.parentRunId": parent, "digitcmp.seed": str(row.seed), "digitcmp.error": row.error[:LONGEST], MARK: mark}
         made = self.client.create_run(self.experiment_id, run_name=f"seed={row.seed}", tags=tags).info.run_id
         now = int(1000 * time.time())
         metrics = [Metric(name, value, now, epoch.epoch) for epoch in epochs for name, value in measured(epoch).items()]
@@ -136,6 +171,12 @@ class MLflow(Tracker):
             self.client.update_run(parent, status)
         else:
             self.client.set_terminated(parent, status)
+
+
+def mark_in(run: MlflowRun) -> str:
+    """The mark of a round that is there and whole, its status where an earlier version has shown it; empty for one that is cut off."""
+    status = {"FINISHED": "done", "FAILED": "failed"}.get(run.info.status, "")
+    return run.data.tags.get(MARK, status) if status else ""
 
 
 def chunks(items: list[Any], size: int) -> Iterator[list[Any]]:

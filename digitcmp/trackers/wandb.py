@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import wandb
@@ -18,30 +19,53 @@ from digitcmp.files import read_text, write_whole
 from digitcmp.trackers.tracker import TrackedRun, Tracker, means, measured
 from digitcmp.train.results import EpochRow, RoundRow
 
-FILE = "wandb.json"
+FILE, SHOWN = "wandb.json", "wandb/shown.json"
 
 
 class WandB(Tracker):
-    """mode: offline or online; project, entity: where."""
+    """mode: offline or online; project, entity: where. Which rounds it has been given is kept beside them (`wandb/shown.json`), by where:
+    a folder that was sent to the server and cleared away is not to be made again by each resume."""
+
+    quick = False  # each round takes a process of its own
 
     def __init__(self, mode: str = "offline", project: str = "digitcmp", entity: str | None = None) -> None:
+        super().__init__()
         self.mode, self.project, self.entity = mode, project, entity
 
     def show_run(self, run: TrackedRun) -> bool:
         """What there is to say is said of each of its rounds."""
         return not (run.directory / "wandb").exists()
 
-    def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow]) -> None:
+    @property
+    def where(self) -> str:
+        """Where, in one word."""
+        return f"{self.mode} {self.entity or ''}/{self.project}"
+
+    def held(self, run: TrackedRun) -> dict[int, str]:
+        return {int(seed): mark for seed, mark in shown_in(run.directory).get(self.where, {}).items()}
+
+    def show_round(self, run: TrackedRun, row: RoundRow, epochs: list[EpochRow], mark: str) -> None:
+        name = f"seed={row.seed}"
+        there = self.mode != "offline" or self.written(run, name)
+        if there and self.held(run).get(row.seed) == mark:
+            return
         config = {**run.configuration, "seed": row.seed, "status": row.status, "error": row.error}
-        self.show(run, f"seed={row.seed}", config, [(epoch.epoch, measured(epoch)) for epoch in epochs], row.status == "failed")
+        self.show(run, name, config, [(epoch.epoch, measured(epoch)) for epoch in epochs], row.status == "failed")
+        shown = shown_in(run.directory)
+        shown[self.where] = {**shown.get(self.where, {}), str(row.seed): mark}
+        write_whole(run.directory / SHOWN, json.dumps(shown))
 
     def show_end(self, run: TrackedRun, rows: list[RoundRow]) -> None:
         self.show(run, "means", {**run.configuration, "status": run.about.get("status")}, [(len(rows), means(rows))], False)
 
+    def written(self, run: TrackedRun, name: str) -> list[Path]:
+        """The folders of one run of W&B, offline."""
+        return list((run.directory / "wandb").glob(f"offline-run-*-{id_of(root_of(run.directory), name)}"))
+
     def show(self, run: TrackedRun, name: str, config: dict[str, object], steps: list[tuple[int, dict[str, float]]], failed: bool) -> None:
         """Write one run of W&B, in place of what was written of it before. Raises what wandb raises."""
         key = id_of(root_of(run.directory), name)
-        for before in (run.directory / "wandb").glob(f"offline-run-*-{key}"):
+        for before in self.written(run, name):
             shutil.rmtree(before)
         ends = sys.exit, sys.excepthook
         try:
@@ -55,6 +79,13 @@ class WandB(Tracker):
             shown.finish(exit_code=int(failed))
         finally:
             sys.exit, sys.excepthook = ends  # which wandb replaces by its own, run by run, and leaves so
+
+
+def shown_in(directory: Path) -> dict[str, dict[str, str]]:
+    """The marks of the rounds that W&B has of a run: by where, and by seed. Nothing where nobody knows."""
+    with suppress(OSError, ValueError):
+        return dict(json.loads(read_text(directory / SHOWN)))
+    return {}
 
 
 def root_of(directory: Path) -> str:

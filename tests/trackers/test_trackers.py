@@ -27,7 +27,7 @@ from digitcmp.trackers import load
 from digitcmp.trackers.tracker import Tracker, measured, show_folder
 from digitcmp.train.results import EpochRow
 from tests.conftest import Ended, compose_config
-from tests.experiment.made import epochs_of, records_of, train_run
+from tests.experiment.made import change_records, epochs_of, records_of, train_run
 from tests.report.made import write_run
 
 TINY = ["epochs=3", "data.train_pairs=100", "data.test_pairs=100"]
@@ -219,6 +219,141 @@ def test_what_a_folder_has_lost(tmp_path: Path, name: str) -> None:
     assert found == (single(on_record(tmp_path / "a")) if name == "tensorboard" else on_record(tmp_path / "a"))
 
 
+def options_of(name: str, folder: Path) -> dict[str, str]:
+    """Those of a tracker, whose database is in this folder."""
+    pytest.importorskip(name)
+    return {"uri": f"sqlite:///{folder}/mlflow.db"} if name == "mlflow" else {}
+
+
+def seeds_in(name: str, folder: Path) -> Counter[int]:
+    """How often a tracker has each round of the run a in this folder, all of them with their figures."""
+    if name == "mlflow":
+        client = pytest.importorskip("mlflow").MlflowClient(options_of(name, folder)["uri"])
+        (experiment,) = client.search_experiments(filter_string="name = 'digitcmp'")
+        runs = client.search_runs([experiment.experiment_id])
+        (parent,) = [run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags]
+        nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent]
+        assert len(nested) == len(runs) - 1
+        assert all(run.info.status == "FINISHED" and run.data.metrics for run in nested), [run.info for run in nested]
+        return Counter(int(run.data.tags["digitcmp.seed"]) for run in nested)
+    if name == "wandb":
+        found, names = in_wandb(folder / "a")
+        assert found == on_record(folder / "a")
+        return Counter({int(text.partition(" seed=")[2]): count for text, count in names.items() if " seed=" in text})
+    assert in_tensorboard(folder / "a") == single(on_record(folder / "a"))
+    return Counter(seed for seed in {seed for seed, _ in in_tensorboard(folder / "a")})
+
+
+def cut_off(name: str, seed: int, folder: Path) -> None:
+    """Leave what a process leaves that is killed while it shows this round."""
+    if name == "mlflow":
+        client = pytest.importorskip("mlflow").MlflowClient(options_of(name, folder)["uri"])
+        (parent,) = json.loads((folder / "a" / "mlflow.json").read_text()).values()
+        experiment = client.get_experiment_by_name("digitcmp").experiment_id
+        client.create_run(experiment, run_name=f"seed={seed}", tags={"mlflow.parentRunId": parent, "digitcmp.seed": str(seed)})
+        return
+    if name == "tensorboard":
+        (folder / "a" / name / f"seed={seed}").mkdir()
+        (folder / "a" / name / f"seed={seed}" / "events.out.tfevents.1").write_bytes(b"\x18\0\0")
+        return
+    tracker = load.make_one(name, {})
+    assert isinstance(tracker, Tracker)
+    show_folder(tracker, folder / "a")
+    shown = json.loads((folder / "a" / SHOWN).read_text())
+    (folder / "a" / SHOWN).write_text(json.dumps({place: {"0": marks["0"]} for place, marks in shown.items()}))
+
+
+SHOWN = "wandb/shown.json"
+OF_MLFLOW = ("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning")
+TRACKERS = ["tensorboard", "mlflow", "wandb"]
+
+
+@pytest.mark.filterwarnings(*OF_MLFLOW)
+@pytest.mark.parametrize("begun", [False, True], ids=["on record", "cut off"])
+@pytest.mark.parametrize("name", TRACKERS)
+def test_what_a_killed_process_has_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, begun: bool) -> None:
+    """A round goes on record before it is shown: whoever goes on with the run shows it, also where a part of it is there, and where nothing
+    is left to be trained; once, and not again by those who come later."""
+    asked = {name: options_of(name, tmp_path)}
+    train_run(config(1, asked), tmp_path / "a")
+    train_run(config(2, {}), tmp_path / "a")
+    if begun:
+        cut_off(name, 1, tmp_path)
+    train_run(config(2, asked), tmp_path / "a")
+    assert seeds_in(name, tmp_path) == {0: 1, 1: 1}
+    train_run(config(3, {}), tmp_path / "a")
+    if begun and name == "mlflow":
+        cut_off(name, 3, tmp_path)  # whose record is lost: it is trained again
+    train_run(config(4, asked), tmp_path / "a")
+    assert seeds_in(name, tmp_path) == dict.fromkeys(range(4), 1)
+    kind: Any = type(load.make_one(name, options_of(name, tmp_path)))
+    monkeypatch.setattr(kind, "show_round", kill)
+    train_run(config(4, asked), tmp_path / "a")
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+@pytest.mark.filterwarnings(*OF_MLFLOW)
+def test_another_record_of_a_round(tmp_path: Path, name: str) -> None:
+    """Is shown by whoever goes on, as of a round that has failed twice; once."""
+    asked = {name: options_of(name, tmp_path)}
+    train_run(config(2, asked), tmp_path / "a")
+    change_records(tmp_path / "a", lambda one: one)
+    shown: list[int] = []
+    show_round = (kind := type(load.make_one(name, options_of(name, tmp_path)))).show_round
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "show_round", lambda tracker, run, row, *rest: (shown.append(row.seed), show_round(tracker, run, row, *rest)))
+        for _ in range(2):
+            train_run(config(2, asked), tmp_path / "a")
+    assert shown == [0, 1]
+    assert seeds_in(name, tmp_path) == {0: 1, 1: 1}
+
+
+@pytest.mark.filterwarnings(*OF_MLFLOW)
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
+def test_an_interrupted_process_shows_what_is_on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Before it ends, where that is quick; and the next one says that the run goes on."""
+    asked = {name: options_of(name, tmp_path)}
+    kind: Any = type(load.make_one(name, options_of(name, tmp_path)))
+    show_round, stopped = kind.show_round, [True]
+
+    def interrupted(tracker: Tracker, run: Any, row: Any, *rest: Any) -> None:
+        if row.seed == 1 and stopped and stopped.pop():
+            raise KeyboardInterrupt
+        show_round(tracker, run, row, *rest)
+
+    monkeypatch.setattr(kind, "show_round", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(config(3, asked), tmp_path / "a")
+    assert len(records_of(tmp_path / "a")) == 2
+    assert seeds_in(name, tmp_path) == {0: 1, 1: 1}
+
+
+@pytest.mark.filterwarnings(*OF_MLFLOW)
+def test_mlflow_of_a_run_that_was_cut_off_at_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent run that a killed process has made is gone on with, whether its id is in the run's folder or not, and has all its
+    parameters in the end; its status says when it goes on."""
+    client = pytest.importorskip("mlflow").MlflowClient(uri := options_of("mlflow", tmp_path)["uri"])
+    tracker: Any = load.make_one("mlflow", {"uri": uri})
+    for place, name in ((sys.modules[type(tracker).__module__], "write_whole"), (type(tracker), "bring_up")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, kill)
+            with pytest.raises(KeyboardInterrupt):
+                train_run(config(1, {"mlflow": {"uri": uri}}), tmp_path / "a")
+    train_run(config(1, {"mlflow": {"uri": uri}}), tmp_path / "a")
+    assert seeds_in("mlflow", tmp_path) == {0: 1}
+    (parent,) = json.loads((tmp_path / "a" / "mlflow.json").read_text()).values()
+    assert client.get_run(parent).data.params["model.name"] == "net2"
+    statuses: list[str] = []
+    monkeypatch.setattr(type(tracker), "show_end", lambda *_: statuses.append(client.get_run(parent).info.status))
+    train_run(config(2, {"mlflow": {"uri": uri}}), tmp_path / "a")
+    assert statuses == ["RUNNING"]
+
+
+def kill(*_: Any) -> None:
+    """What a signal does."""
+    raise KeyboardInterrupt
+
+
 class Prunes(Callback):
     """Ends a run in the second epoch of its second round, as a search does with a hopeless trial."""
 
@@ -350,16 +485,25 @@ def meet(barrier: Any) -> None:
     together = barrier
 
 
+def resumed(name: str, options: dict[str, str], directory: Path, times: int) -> None:
+    """What a command does that finds a run complete, several times, when the other processes are about to do so, too."""
+    together.wait()
+    for _ in range(times):
+        train_run(config(2, {name: options}), directory)
+
+
+@pytest.mark.parametrize("how", [exported, resumed])
 @pytest.mark.parametrize(("name", "times"), [("tensorboard", 20), ("mlflow", 2), ("wandb", 1)])
-def test_exports_at_a_time(tmp_path: Path, name: str, times: int) -> None:
-    """All end well, also into a database that is not there yet and through a link, and what they show is there once."""
+def test_many_at_a_time(tmp_path: Path, name: str, times: int, how: Callable[..., None]) -> None:
+    """Exports, and processes that find what no tracker has: all end well, also into a database that is not there yet and through a link,
+    and what they show is there once."""
     pytest.importorskip(name)
-    write_run(tmp_path / "a", {0: 0.5, 1: 0.75})
+    train_run(config(2, {}), tmp_path / "a")
     (tmp_path / "b").symlink_to(tmp_path / "a")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, context, meet, (context.Barrier(2),)) as pool:
-        ends = [pool.submit(exported, name, {"uri": uri} if name == "mlflow" else {}, tmp_path / place, times) for place in "ab"]
+        ends = [pool.submit(how, name, {"uri": uri} if name == "mlflow" else {}, tmp_path / place, times) for place in "ab"]
         for end in ends:
             end.result()
     if name == "tensorboard":
