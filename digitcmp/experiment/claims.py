@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from digitcmp.experiment.beats import is_dead, read_beats
 from digitcmp.files import file_lock
 from digitcmp.system import holders, is_stopped
 
@@ -80,3 +81,8 @@ def in_use(directory: Path) -> bool:
         except Timeout:
             return True
     return False
+
+
+def at_work(directory: Path) -> bool:
+    """Whether a process, of this machine or another one, trains the run in this folder: between rounds, too."""
+    return in_use(directory) or any(not is_dead(path, beat) for path, beat in read_beats(directory).items())

@@ -160,9 +160,10 @@ def main() -> None:
         return
     if arguments.publish:
         from digitcmp.report.publish import publish
+        from digitcmp.report.snapshot import Snapshot
         from digitcmp.report.study import study
 
-        results = study(arguments.folders, arguments.baseline, metric, names, arguments.different_data)
-        print_report(publish(results, arguments.folders, arguments.publish, columns))
+        results = study(arguments.folders, arguments.baseline, metric, names, arguments.different_data, snapshot := Snapshot())
+        print_report(publish(results, snapshot, arguments.folders, arguments.publish, columns))
         return
     print_report(make_report(arguments.folders, arguments.baseline, arguments.out, metric, names, columns, arguments.different_data))

@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from digitcmp.counting import counted, some
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.folders import natural, runs_and_others
+from digitcmp.experiment.published import read_records
 from digitcmp.given import folder_of
 from digitcmp.inert import line
 from digitcmp.report.origins import last_begun, sweep_of
 from digitcmp.report.runs import EPOCH_COLUMNS, flatten, read_frames, typed, was_tested
+from digitcmp.report.snapshot import Snapshot
 from digitcmp.report.texts import TEXT
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
@@ -47,18 +50,24 @@ class Sweep:
 
 
 def read_sweep(
-    folders: Iterable[str | Path], columns: Sequence[str] = EPOCH_COLUMNS, for_report: bool = False, distinct: bool = True
+    folders: Iterable[str | Path],
+    columns: Sequence[str] = EPOCH_COLUMNS,
+    for_report: bool = False,
+    distinct: bool = True,
+    snapshot: Snapshot | None = None,
 ) -> Sweep:
     """Read all runs at or below the folders.
 
     columns: those of the epochs that are wanted; none: neither epochs nor distances. for_report: leave out runs that were not tested
-    (test=false), and the epochs of rounds that failed. distinct: leave out rounds that another run has, too. Damaged runs and records are
-    left out and named in `warnings`. Raises RunError when there is no readable run.
+    (test=false), and the epochs of rounds that failed. distinct: leave out rounds that another run has, too. snapshot: where what is read
+    is kept, and what is there is not read again. Damaged runs and records are left out and named in `warnings`. Raises RunError when there
+    is no readable run.
     """
     tops = [folder_of(folder) for folder in folders]
     notes: list[str] = []
-    directories, abouts = zip(*read_abouts(tops, for_report, notes), strict=True)
-    frames = [read_frames(directory, about, columns) for directory, about in zip(directories, abouts, strict=True)]
+    read, records = partial(read_abouts, tops, for_report), snapshot.records_of if snapshot else read_records
+    directories, abouts = zip(*(snapshot.runs_of(notes, read) if snapshot else read(notes)), strict=True)
+    frames = [read_frames(directory, about, columns, records) for directory, about in zip(directories, abouts, strict=True)]
     notes += [text for one in frames for text in one.damaged]
     notes += about_pictures(directories, abouts) if for_report else []
     runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])

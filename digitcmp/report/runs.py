@@ -1,7 +1,7 @@
 """The records of runs as frames."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -35,13 +35,16 @@ class RunFrames:
     damaged: list[str]
 
 
-def read_frames(directory: Path, about: dict[str, Any], columns: Sequence[str] = EPOCH_COLUMNS) -> RunFrames:
+def read_frames(
+    directory: Path, about: dict[str, Any], columns: Sequence[str] = EPOCH_COLUMNS, read: Callable[..., Records] = read_records
+) -> RunFrames:
     """The records of a run as typed frames: float64, int64 (Int64 for best_epoch), string.
 
-    columns: those of the epochs; none: neither epochs nor distances. A run that cannot be read is one that is damaged as a whole.
+    columns: those of the epochs; none: neither epochs nor distances. read: what reads the records. A run that cannot be read is one that
+    is damaged as a whole.
     """
     try:
-        records = read_records(directory, about)
+        records = read(directory, about)
         damaged = [f"{directory}: {line}" for line in records.damaged]
     except RunError as error:
         records, damaged = Records(), [f"{error}; its rounds are left out"]

@@ -21,6 +21,7 @@ from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric
 from digitcmp.report.origins import check_data, name_of
 from digitcmp.report.renaming import Names, names_among, renamed
 from digitcmp.report.shares import about_shares, effects_without_tests, sharing, without_tests
+from digitcmp.report.snapshot import Snapshot
 from digitcmp.report.swept import find_swept, line_differences
 from digitcmp.report.texts import TEXT
 from digitcmp.report.verdicts import CAUTION, read_plans, verdicts
@@ -61,6 +62,7 @@ def study(
     metric: Metric = TEST_ACCURACY,
     names: Names = (),
     different_data: bool = False,
+    snapshot: Snapshot | None = None,
 ) -> Study:
     """Read the folders and work everything out. baseline: by default that of rounds=auto, or the first one with the metric that a command
     has asked for. names: other names of configurations, by their labels or as LABEL=NAME.
@@ -68,14 +70,16 @@ def study(
     different_data: compare what has other data. Without it, runs that were not begun together need the same training and test pairs; a
     sweep may vary both, but those of its configurations that have other test pairs than the baseline are not compared with it.
 
+    snapshot: where all that is read is kept, for whoever publishes it.
+
     Raises RunError for folders without runs, for other data, for a baseline that is unknown or lacks the metric, and for a metric that no
     round has.
     """
-    sweep, known, called = read(folders, metric, names, different_data)
+    sweep, known, called = read(folders, metric, names, different_data, snapshot)
     rounds = labelled(sweep.rounds, sweep, known)
     curves = statistics.curve_means(labelled(sweep.epochs, sweep, known), metric)
     shared = sharing(rounds, metric)
-    table = without_tests(whole_table(folders, known, rounds, curves, metric), shared)
+    table = without_tests(whole_table(folders, known, rounds, curves, metric, snapshot), shared)
     lacking = without(metric, table, rounds)
     plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
     base = choose_baseline(plans, sweep, known, lacking) if baseline is None else find_baseline(known, baseline, called)
@@ -119,10 +123,12 @@ def study(
     )
 
 
-def read(folders: Sequence[str | Path], metric: Metric, names: Names, different_data: bool) -> tuple[Sweep, pd.DataFrame, dict[str, str]]:
+def read(
+    folders: Sequence[str | Path], metric: Metric, names: Names, different_data: bool, snapshot: Snapshot | None
+) -> tuple[Sweep, pd.DataFrame, dict[str, str]]:
     """What is on disk, the configurations with the labels that they are to have, and these by those that they had. Raises RunError as
     `study`."""
-    sweep = pooled(read_sweep(folders, ["epoch", metric.column], for_report=True))
+    sweep = pooled(read_sweep(folders, ["epoch", metric.column], for_report=True, snapshot=snapshot))
     if not different_data:
         check_data(sweep.runs["sweep"], data_keys(sweep.runs, list(dict.fromkeys([*TESTED, *TRAINED]))))
     known = configurations(sweep)
@@ -133,14 +139,19 @@ def read(folders: Sequence[str | Path], metric: Metric, names: Names, different_
 
 
 def whole_table(
-    folders: Sequence[str | Path], known: pd.DataFrame, rounds: pd.DataFrame, curves: pd.DataFrame, metric: Metric
+    folders: Sequence[str | Path],
+    known: pd.DataFrame,
+    rounds: pd.DataFrame,
+    curves: pd.DataFrame,
+    metric: Metric,
+    snapshot: Snapshot | None,
 ) -> pd.DataFrame:
     """`statistics.summarise`, and what curves and losses add to it where they say something."""
     table = statistics.summarise(rounds, known, metric)
     if metric.unit == "%":
         table["saturated"] = table["label"].map(statistics.saturation(curves)).astype("Int64")
     # where nothing is averaged, the losses say more
-    return table.join(first_and_last(folders, known), on="label") if (table["all"] == 1).all() else table
+    return table.join(first_and_last(folders, known, snapshot), on="label") if (table["all"] == 1).all() else table
 
 
 def further_cautions(told_of: Mapping[str, Sequence[str]], plans: Sequence[Plan], configured: int) -> list[str]:
@@ -152,9 +163,9 @@ def further_cautions(told_of: Mapping[str, Sequence[str]], plans: Sequence[Plan]
     )
 
 
-def first_and_last(folders: Sequence[str | Path], known: pd.DataFrame) -> pd.DataFrame:
+def first_and_last(folders: Sequence[str | Path], known: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFrame:
     """The training loss of a configuration's only round in its first and in its last epoch: first_loss, last_loss, a row a label."""
-    sweep = pooled(read_sweep(folders, ["epoch", "train_loss"], for_report=True))
+    sweep = pooled(read_sweep(folders, ["epoch", "train_loss"], for_report=True, snapshot=snapshot))
     losses = labelled(sweep.epochs, sweep, known).sort_values("epoch").groupby("label", observed=False)["train_loss"]
     return pd.DataFrame({"first_loss": losses.first(), "last_loss": losses.last()})
 

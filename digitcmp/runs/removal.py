@@ -15,8 +15,8 @@ from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
 from digitcmp.experiment.about import is_damaged, read_about
-from digitcmp.experiment.beats import age, is_dead, read_beats
-from digitcmp.experiment.claims import in_use
+from digitcmp.experiment.beats import age
+from digitcmp.experiment.claims import at_work
 from digitcmp.experiment.folders import SKIPPED, near
 from digitcmp.experiment.published import is_published
 from digitcmp.experiment.records import holds_whole, log_paths, read_from
@@ -43,7 +43,7 @@ class Removable:
 
 def check_free(folder: Path) -> None:
     """Raise RunError for a run that a process is at work on, or that is published."""
-    if in_use(folder) or any(not is_dead(path, beat) for path, beat in read_beats(folder).items()):
+    if at_work(folder):
         raise RunError(f"{folder}: a process is training rounds of it; end it first, or wait")
     if (folder / "run.json").is_file() and is_readable(folder) and is_published(read_about(folder)):
         raise RunError(f"{folder} holds a published run, which is to stay as it is")

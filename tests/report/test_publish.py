@@ -5,15 +5,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 import digitcmp
 from digitcmp.experiment.about import read_about
+from digitcmp.experiment.claims import Claims
 from digitcmp.report import cli as command
+from digitcmp.report import publish as publication
+from digitcmp.report import statistics
 from digitcmp.report.build import make_report
 from digitcmp.report.publish import without_paths
+from digitcmp.report.study import Study
 from tests.conftest import Ended
 from tests.experiment.made import change_records
 from tests.report.made import configuration, write_run
@@ -63,6 +69,55 @@ def test_published_is_what_the_report_says(publish: Publish, sweep: Path, tmp_pa
     make_report([tmp_path / "published"], out=tmp_path / "again")
     assert (tmp_path / "again" / "table.csv").read_bytes() == report["table.csv"]
     assert read_about(tmp_path / "published" / "runs" / "a")["configuration"] == read_about(sweep / "a")["configuration"]
+
+
+def test_rounds_that_come_meanwhile(publish: Publish, sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are not published, nor are runs, nor the rounds that are trained again after a failure: tables and rounds are of one time."""
+    drawn = publication.drawings
+
+    def late(results: Study) -> dict[str, Callable[[], Figure]]:
+        change_records(sweep / "b", lambda one: replace(one, row=replace(one.row, status="done", test_accuracy=0.5, error="")))
+        write_run(sweep / "a", {seed: 0.9 + seed / 1000 for seed in range(7)}, right=[90] * 10)
+        write_run(sweep / "c", {0: 0.1}, configuration(aux_weight=0.5))
+        return drawn(results)
+
+    before = digitcmp.load_rounds(sweep)
+    monkeypatch.setattr(publication, "drawings", late)
+    assert publish(sweep, "--publish", tmp_path / "published").code == 0
+    assert len(digitcmp.load_rounds(sweep)) == 13
+    one, other = (frame.drop(columns=["run", "error"]) for frame in (before, digitcmp.load_rounds(tmp_path / "published")))
+    pd.testing.assert_frame_equal(one, other)
+    make_report([tmp_path / "published"], out=tmp_path / "again")
+    assert (tmp_path / "again" / "table.csv").read_bytes() == (tmp_path / "published" / "table.csv").read_bytes()
+
+
+def test_rounds_that_come_while_it_reads(publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor are they in tables alone: where each configuration has one round, its losses are of that one, too."""
+    write_run(tmp_path / "sweep" / "a", {0: 0.9})
+    write_run(tmp_path / "sweep" / "b", {0: 0.8}, configuration(aux_weight=1.0))
+    assert publish(tmp_path / "sweep", "--publish", tmp_path / "before").code == 0
+    summarise = statistics.summarise
+
+    def late(*given: Any) -> pd.DataFrame:
+        write_run(tmp_path / "sweep" / "a", {0: 0.9, 1: None})
+        change_records(tmp_path / "sweep" / "b", lambda one: replace(one, epochs=[replace(row, train_loss=9.0) for row in one.epochs]))
+        return summarise(*given)
+
+    monkeypatch.setattr(statistics, "summarise", late)
+    assert publish(tmp_path / "sweep", "--publish", tmp_path / "published").code == 0
+    assert files(tmp_path / "published") == files(tmp_path / "before")
+
+
+def test_runs_that_are_being_trained(publish: Publish, sweep: Path, tmp_path: Path) -> None:
+    """Are refused, in a line that names them, and nothing is written."""
+    claims = Claims(sweep / "b")
+    assert claims.take(7)
+    ended = publish(sweep, "--publish", tmp_path / "published")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert f"a process is training rounds of {sweep / 'b'}; publish them when it has ended" in ended.err
+    assert not (tmp_path / "published").exists()
+    claims.release(7)
+    assert publish(sweep, "--publish", tmp_path / "published").code == 0
 
 
 def test_no_path_of_the_machine_is_published(publish: Publish, sweep: Path, tmp_path: Path) -> None:

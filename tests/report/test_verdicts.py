@@ -17,6 +17,7 @@ from digitcmp.config.schema import Auto
 from digitcmp.report.build import make_report
 from digitcmp.report.metrics import METRICS
 from digitcmp.report.publish import publish
+from digitcmp.report.snapshot import Snapshot
 from digitcmp.report.study import study
 from digitcmp.report.tables import show
 from digitcmp.report.terminal import print_report
@@ -115,9 +116,9 @@ def test_against_several(sweep: Path, tmp_path: Path) -> None:
 
 def test_verdicts_go_where_the_rounds_go(sweep: Path, tmp_path: Path) -> None:
     """Reported from the folder above, run by run, or as published: the verdicts and the caution are the same."""
-    own = study([sweep])
+    own = study([sweep], snapshot=(snapshot := Snapshot()))
     target = tmp_path.parent / f"{tmp_path.name}-published"
-    publish(own, [sweep], target)
+    publish(own, snapshot, [sweep], target)
     (above := tmp_path.parent / f"{tmp_path.name}-above").mkdir()
     shutil.copytree(sweep, above / "sweep")
     for folders in ([target], [above], [sweep / name for name in NETWORKS]):
