@@ -19,7 +19,7 @@ from digitcmp.experiment.folders import natural, runs_and_others
 from digitcmp.experiment.published import read_records
 from digitcmp.given import folder_of
 from digitcmp.inert import line
-from digitcmp.report.origins import last_begun, sweep_of
+from digitcmp.report.origins import last_begun, not_begun, sweep_of
 from digitcmp.report.runs import EPOCH_COLUMNS, flatten, read_frames, typed, was_tested
 from digitcmp.report.snapshot import Snapshot
 from digitcmp.report.texts import TEXT
@@ -71,6 +71,7 @@ def read_sweep(
     notes += [text for one in frames for text in one.damaged]
     notes += about_pictures(directories, abouts) if for_report else []
     runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])
+    notes += not_begun(map(Path, runs["sweep"]), tops) if for_report else []
     rounds = stack([one.rounds for one in frames]).rename(columns={"epochs": "epochs_trained"})
     rounds = distinct_rounds(rounds, runs, notes) if distinct else rounds
     finished = rounds[rounds["status"] == "done"] if for_report else rounds

@@ -1,8 +1,9 @@
 """Where runs come from: which of them were begun together, by one command or by several of one sweep, and what was typed."""
 
+import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import yaml
 
 from digitcmp import inert
 from digitcmp.arguments import sources
+from digitcmp.counting import are, part_of, some
 from digitcmp.errors import DAMAGED, RunError
+from digitcmp.experiment import planned
 from digitcmp.experiment.published import is_published
 from digitcmp.files import read_text
 from digitcmp.passwords import without_passwords
@@ -121,6 +124,18 @@ def check_data(sweeps: "pd.Series[str]", data: pd.DataFrame) -> None:
                 f"not compared, as {key} differs ({named}): accuracies on other data say nothing about each other; "
                 "add --different-data to compare them all the same"
             )
+
+
+def not_begun(sweeps: Iterable[Path], tops: Sequence[Path]) -> list[str]:
+    """A line for each of these sweeps, at or below the folders that are reported on, of which planned runs are not there."""
+    lines = []
+    for sweep in dict.fromkeys(sweeps):
+        plan = planned.read(sweep) if any(sweep.resolve().is_relative_to(top.resolve()) for top in tops) else planned.Planned()
+        gone = [os.path.relpath(run, sweep) for run in plan.runs if not (run / "run.json").is_file()]
+        if gone and plan.rounds is None:  # of a search, nobody knows which of its trials go on
+            count = part_of(len(gone), len(plan.runs), "planned run")
+            lines.append(f"{count} of {sweep} {are(len(gone))} not there (not begun, or removed): {some(gone)}")
+    return lines
 
 
 def summary_of(folders: Sequence[str | Path], metric: Metric) -> Path:

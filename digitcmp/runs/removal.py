@@ -27,6 +27,7 @@ from digitcmp.terminal import say
 KINDS = ("empty", "damaged", "pruned")
 SIGNS = (".hydra", ".claims", "multirun.yaml", planned.FILE)  # by which a folder is known as one of ours
 WHOLE = ("run.json", "multirun.yaml", planned.FILE)  # one of these is in the folder of each run, sweep and search
+LAST = (".hydra", ".claims", "records", *WHOLE)  # what tells what a folder is, in the order in which it goes
 OURS = {*SIGNS, ".lock", "digitcmp.log", "records", "summary"}
 BY_TIME = re.compile(r"/\d{4}-\d\d-\d\d(/\d\d-\d\d-\d\d)?$")  # the folders that Hydra makes for commands
 YOUNG = 3600.0  # seconds; what is younger may be a run that is being begun
@@ -85,7 +86,8 @@ def check_ours(folder: Path) -> None:
         raise RunError(f"{folder} is a link; remove what it leads to, or the link itself")
     if not folder.is_dir():
         raise RunError(f"{folder}: there is no such folder{near(folder)}")
-    if not (log_paths(folder) or any((folder / name).is_file() for name in WHOLE)):
+    removed = all(path.name == ".lock" for path in folder.iterdir())  # but for the folder itself
+    if not (removed or log_paths(folder) or any((folder / name).is_file() for name in WHOLE)):
         raise RunError(f"{folder} is no run and no sweep (it has none of {', '.join(WHOLE)}); name the runs or the sweeps in it")
     if Path.cwd().is_relative_to(folder.resolve()) or (folder / ".git").exists():
         raise RunError(f"{folder} holds more than runs (the working folder, or a repository); name the runs or the sweeps in it")
@@ -154,11 +156,21 @@ def remove(found: Sequence[Removable], ask: Callable[[str], bool], console: Cons
             for folder in {one.folder, *(path.parent for path in one.folder.rglob("run.json"))}:
                 check_free(folder)
             with locked(one.folder / ".lock"):
-                shutil.rmtree(one.folder)
+                remove_folder(one.folder)
             gone += 1
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{gone} of {len(found)} folders were removed, the next perhaps in part") from None
     console.print(f"removed {len(found)}")
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it, what tells what it is last: where that is cut off, the same command goes on."""
+    for path in sorted(folder.iterdir(), key=lambda path: LAST.index(path.name) if path.name in LAST else -1):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    folder.rmdir()
 
 
 def asked(text: str) -> bool:

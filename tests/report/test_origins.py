@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from digitcmp.errors import RunError
+from digitcmp.experiment import planned
 from digitcmp.report import cli as command
 from digitcmp.report.frames import read_abouts, read_sweep
 from digitcmp.report.origins import Typed, are_unrelated, commands
@@ -53,6 +54,20 @@ def test_a_sweep_is_one_command(tmp_path: Path) -> None:
     ]
     (tmp_path / "s" / "multirun.yaml").write_text("hydra: [")
     assert len(commands(read_sweep([tmp_path]).runs)) == 4
+
+
+def test_runs_that_are_planned_and_not_there(tmp_path: Path) -> None:
+    """Are told of, as in a sweep that was removed in part; not where some of its runs alone are reported on, nor of a search."""
+    for number, name in enumerate(("net1", "net2")):
+        write_run(tmp_path / "s" / name, SEEDS, configuration(model__name=name), jobs=[[1, number]])
+    write_typed(tmp_path / "s", "model=net1,net2,net3")
+    runs = {tmp_path / "s" / name: ([0, 1], 3) for name in ("net1", "net2", "net3")}
+    planned.write(tmp_path / "s", planned.Planned(runs))
+    told = [f"1 of 3 planned runs of {tmp_path / 's'} is not there (not begun, or removed): net3"]
+    for folders, lines in (([tmp_path / "s"], told), ([tmp_path], told), ([tmp_path / "s" / "net1", tmp_path / "s" / "net2"], [])):
+        assert [line for line in study(folders).warnings if "planned" in line] == lines
+    planned.write(tmp_path / "s", planned.Planned(rounds=4, epochs=3))
+    assert not [line for line in study([tmp_path / "s"]).warnings if "planned" in line]
 
 
 def test_a_sweep_has_its_runs_at_any_depth(tmp_path: Path) -> None:

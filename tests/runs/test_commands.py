@@ -5,8 +5,10 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -343,14 +345,14 @@ def test_only_ours_is_removed(runs: Path, run_main: Main, monkeypatch: pytest.Mo
 
 def test_interrupted(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was done by then is told, not that no run was touched."""
-    whole = removal.shutil.rmtree
+    whole = removal.remove_folder
 
     def interrupted(folder: Path) -> None:
         whole(folder)
         if folder.name == "b":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(removal.shutil, "rmtree", interrupted)
+    monkeypatch.setattr(removal, "remove_folder", interrupted)
     monkeypatch.setattr("sys.argv", ["runs", "rm", *(str(runs / name) for name in "abc"), "--yes"])
     with pytest.raises(KeyboardInterrupt, match="1 of 3 folders were removed"):
         cli.main()
@@ -359,6 +361,42 @@ def test_interrupted(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (runs / "b").mkdir()
     with pytest.raises(KeyboardInterrupt, match="no run was touched"):
         cli.main()
+
+
+@pytest.mark.parametrize("kind", ["sweep", "run"])
+def test_a_removal_that_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_main: Main, kind: str) -> None:
+    """Wherever that was: the same command removes the rest."""
+    place, left = tmp_path / kind, [0]
+    monkeypatch.setattr("sys.argv", ["runs", "rm", str(place), "--yes"])
+
+    def counted(remove: Callable[..., None]) -> Callable[..., None]:
+        def instead(*given: Any, **options: Any) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            remove(*given, **options)
+
+        return instead
+
+    for steps in range(100):
+        if kind == "sweep":
+            for name in "ab":
+                write_run(place / name, {0: 0.5})
+            (place / "multirun.yaml").touch()
+            (place / "planned.json").touch()
+        else:
+            write_run(place, {0: 0.5})
+        left[0] = steps
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "unlink", counted(os.unlink))
+            patch.setattr(os, "rmdir", counted(os.rmdir))
+            with suppress(KeyboardInterrupt):
+                cli.main()
+                break
+        ended = run_main(cli.main, "rm", place, "--yes")
+        assert (ended.code, place.exists()) == (0, False), (steps, ended.err)
+    assert 5 < steps < 99
+    assert not place.exists()
 
 
 def test_leftovers(runs: Path, run_main: Main) -> None:
