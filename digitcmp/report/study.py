@@ -14,7 +14,7 @@ from digitcmp.report import statistics
 from digitcmp.report.cautions import CHOSEN, DRAWN, cautions, data_keys, with_best_weights
 from digitcmp.report.comparisons import compare, find_baseline
 from digitcmp.report.factorial import Effects, find_design, find_effects
-from digitcmp.report.folds import pooled
+from digitcmp.report.folds import missing_folds, pooled
 from digitcmp.report.frames import Sweep, read_sweep
 from digitcmp.report.labels import configurations
 from digitcmp.report.metrics import METRICS, TEST_ACCURACY, Metric
@@ -99,6 +99,7 @@ def study(
     swept = find_swept(table, known, list(known.columns[3:]))  # behind label, hash and parameters
     beside = pd.DataFrame() if swept is None or apart else line_differences(rounds, swept, base, metric)
     warnings = cautions(sweep, rounds, known, table, comparisons) + about_shares(shared) + further_cautions(told_of, plans, len(table))
+    warnings += missing_folds(sweep, rounds)
     if (failed := statistics.without_done(rounds)) and find_design(known):
         warnings.append(f"no effects of what was switched, as every round failed: {some(failed)}")
     return Study(

@@ -1,22 +1,28 @@
 """Folds of a cross-validation: one configuration, whose folds are its rounds, compared fold by fold."""
 
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 
-from digitcmp.report.build import tables
+from digitcmp.report.build import make_report, tables
+from digitcmp.report.folds import folds_of
 from digitcmp.report.metrics import METRICS
 from digitcmp.report.study import study
+from digitcmp.report.terminal import print_report
+from tests.experiment.made import change_records
 from tests.report.made import configuration, write_run
 
 FOLDS = 5
 CAUTION = "each of the 5 folds (data.fold) of a seed counts as a round, numbered seed × 5 + fold"
 
 
-def write_folds(folder: Path, network: str, better: float, seeds: int = 2, folds: int = FOLDS) -> None:
-    """The runs of a network: in each fold, another accuracy, so much better."""
+def write_folds(folder: Path, network: str, better: float, seeds: int = 2, folds: int = FOLDS, given: int | None = FOLDS) -> None:
+    """The runs of a network: in each fold, another accuracy, so much better. given: data.folds."""
     for fold in range(folds):
-        keys = {"model__name": network, "data__folds": FOLDS, "data__val_pairs": 200, "data__fold": fold}
+        keys = {"model__name": network, "data__folds": given, "data__val_pairs": 200, "data__fold": fold}
         accuracies: dict[int, float | None] = {seed: 0.7 + fold / 50 + seed / 100 + better for seed in range(seeds)}
         write_run(folder / f"{network}-{fold}", accuracies, configuration(**keys), others=0.1)
 
@@ -45,6 +51,40 @@ def test_a_fold_that_is_missing_is_left_out_of_the_pairs(tmp_path: Path) -> None
     assert results.table["rounds"].tolist() == [2 * FOLDS, 2 * (FOLDS - 1)]
     (compared,) = results.comparisons.to_dict("records")
     assert (compared["pairs"], compared["only_baseline"]) == (2 * (FOLDS - 1), 2)
+
+
+@pytest.mark.parametrize("given", [FOLDS, None], ids=["data.folds", "data.val_pairs"])
+def test_folds_that_are_missing(tmp_path: Path, given: int | None) -> None:
+    """Are told by their numbers, with the configurations that lack them, on the page and in the terminal; also the last ones of all, by
+    which rounds are numbered all the same, and those of single seeds. Of a whole cross-validation, nothing is said."""
+    for network, folds in (("net1", FOLDS - 2), ("net2", FOLDS - 2), ("net3", 1)):
+        write_folds(tmp_path, network, 0.0, folds=folds, given=given)
+    (told,) = [line for line in study([tmp_path]).warnings if "data.fold=3,4" in line]
+    assert told == f"no whole cross-validation, as no round has data.fold=3,4 (of {FOLDS} folds): net1, net2"
+    report = make_report([tmp_path])
+    assert f"as no round has data.fold=1,2,3,4 (of {FOLDS} folds): net3" in report.path.read_text()
+    console = Console(width=400, record=True, file=StringIO())
+    print_report(report, console)
+    assert told in console.export_text()
+    assert any(CAUTION in line for line in report.study.warnings)
+    assert sorted(report.study.rounds.loc[report.study.rounds["label"] == "net1", "seed"]) == [0, 1, 2, FOLDS, FOLDS + 1, FOLDS + 2]
+
+
+@pytest.mark.parametrize("data", [None, {}, {"folds": "3", "train_pairs": 2.5}, {"folds": 2**62}, {"train_pairs": 2**62, "val_pairs": 1}])
+def test_folds_in_a_damaged_configuration(data: Any) -> None:
+    """Are no more than anybody can have meant."""
+    assert 1 <= folds_of({"data": data}) <= 1_000_000
+    assert folds_of({}) == 1
+
+
+def test_seeds_without_all_folds(tmp_path: Path) -> None:
+    """Are counted; a whole cross-validation is told of nothing."""
+    write_folds(tmp_path, "net1", 0.0)
+    write_folds(tmp_path, "net2", 0.0)
+    assert not [line for line in study([tmp_path]).warnings if "no whole" in line or "without all folds" in line]
+    change_records(tmp_path / "net2-3", lambda one: None if one.row.seed == 1 else one)
+    (told,) = [line for line in study([tmp_path]).warnings if "no whole" in line or "without all folds" in line]
+    assert told == "seeds without all folds that others have: net2 (1 seed)"
 
 
 def test_one_fold_each_is_told_as_it_is(tmp_path: Path) -> None:
