@@ -3,16 +3,20 @@ where no run of others may go."""
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path, PurePath
 
-from digitcmp.errors import ConfigError, RunError
+from digitcmp.errors import DAMAGED, ConfigError, RunError
 from digitcmp.experiment.folders import SKIPPED
+from digitcmp.files import read_text
+from digitcmp.search.config import TARGET
 
 FOLDERS = ("summary", "finalists", "confirm", "slurm", "records")  # at the top of a sweep's or of a search's folder
 FILES = (
     *("multirun.yaml", "planned.json", "preview.json", "auto.json", "run.json", "best.yaml"),
     *("notes.txt", "digitcmp.log", ".lock", ".claims", ".submitit", "optimization_results.yaml"),
 )
+SWEEPER = re.compile(r"^  sweeper:\n(?: {4}.*\n)*? {4}_target_: (\S+)$", re.MULTILINE)
 SEARCHED = re.compile(r"trial_\d+|study\..*")  # of a search
 
 
@@ -41,11 +45,20 @@ def check_outside(given: str, folder: Path) -> None:
     given: the key that says the folder.
     """
     for parent in folder.resolve().parents:
-        if is_searched(parent):
+        if sweeper_of(parent) == TARGET:
             what = f"this is within {os.path.relpath(parent)}, the folder of a search, whose report is about its trials alone"
             raise ConfigError(f"{given}={folder}: {what}; choose a folder outside it")
 
 
 def is_searched(folder: Path) -> bool:
-    """Whether a search has this folder."""
-    return (folder / "study.db").exists() or any(SEARCHED.fullmatch(path.name) for path in folder.glob("trial_*"))
+    """Whether a search has this folder: as its file says or, where that is lost or damaged, as there are a study and its trials."""
+    trials = (path for path in folder.glob("trial_*/run.json") if SEARCHED.fullmatch(path.parent.name))
+    return (told := sweeper_of(folder)) == TARGET or (not told and (folder / "study.db").exists() and any(trials))
+
+
+def sweeper_of(folder: Path) -> str:
+    """The class of the sweeper that a folder's multirun.yaml names; empty where there is none, or it cannot be read."""
+    with suppress(OSError, *DAMAGED):
+        found = SWEEPER.search(read_text(folder / "multirun.yaml"))
+        return found[1] if found else ""
+    return ""

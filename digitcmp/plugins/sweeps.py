@@ -21,7 +21,7 @@ from digitcmp.files import check_results_folder
 from digitcmp.names import check_folder, check_name
 from digitcmp.plugins.changed import own_folder
 from digitcmp.plugins.composing import key_of
-from digitcmp.plugins.subdirs import check_outside, is_searched
+from digitcmp.plugins.subdirs import check_outside, is_searched, sweeper_of
 from digitcmp.search.config import INSTEAD, TARGET
 
 DIR = "hydra.sweep.dir"
@@ -67,17 +67,17 @@ def check_not_its_own(config: DictConfig, changed: Callable[[], str]) -> None:
 
 
 def check_kind(config: DictConfig) -> None:
-    """Raise ConfigError for a sweep into the folder of a search, or below it, for a search into that of a sweep, and for either into that
-    of a run: each would take the other's file for its own."""
+    """Raise ConfigError for a sweep into the folder of a search, or below it, for a search into that of a sweep or above other runs, and
+    for either into that of a run: each would take the other's file for its own."""
     folder, searching = Path(str(config.hydra.sweep.dir)), config.hydra.sweeper._target_ == TARGET
     check_outside(DIR, folder)
-    searched, swept = is_searched(folder), (folder / "multirun.yaml").exists()
-    if (folder / "run.json").exists() and not swept:
+    if (folder / "run.json").exists() and not (folder / "multirun.yaml").exists():
         raise ConfigError(f"{DIR}={folder}: this is the folder of a run; choose another one for many")
-    if searched and not searching:
+    if not searching and is_searched(folder):
         raise ConfigError(f"{DIR}={folder}: this is the folder of a search; choose another one for a sweep")
-    if searching and not searched and swept and run_folders(folder):
-        raise ConfigError(f"{DIR}={folder}: this is the folder of a sweep; choose another one for a search")
+    if searching and not is_searched(folder) and run_folders(folder):
+        what = "this is the folder of a sweep" if sweeper_of(folder) else "there are runs of others below this folder"
+        raise ConfigError(f"{DIR}={folder}: {what}; choose another one for a search")
 
 
 def make_absolute(config: DictConfig) -> None:

@@ -200,6 +200,25 @@ def test_nothing_else_goes_into_the_folder_of_a_search(run_cli: Cli, tmp_path: P
     assert "1 round is finished already, 0 to train" in ended.out
 
 
+def test_what_only_looks_like_a_search_is_none(run_cli: Cli) -> None:
+    """A study, or folders called like trials, where other things are, too: above, beside and in the folder of something new."""
+    search = [*SEARCH, "hydra/sweeper=digitcmp_optuna", "optimizer.lr=interval(0.01,0.1)", "hydra.sweeper.confirm=0"]
+    here = [*search, "hydra.sweeper.storage=sqlite:///study.db", "hydra.sweep.dir=outputs/se"]
+    for more in ("hydra.sweeper.n_trials=1", "hydra.sweeper.n_trials=2"):
+        assert run_cli(*here, more).code == 0
+    Path("trial_1").mkdir()
+    assert run_cli(*TINY, "report=false", "hydra.run.dir=outputs/trial_1").code == 0
+    for given in (
+        ["hydra.run.dir=trial_1/new"],
+        ["hydra.run.dir=outputs/two"],
+        ["--multirun", "seed=0,1", "hydra.sweep.dir=outputs/three"],
+    ):
+        ended = run_cli(*TINY, "report=false", *given)
+        assert ended.code == 0, ended.err
+    assert run_cli(*search, "hydra.sweep.dir=outputs/four").code == 0
+    assert_refused(run_cli(*search, "hydra.sweep.dir=outputs"), "hydra.sweep.dir=outputs: there are runs of others below this folder")
+
+
 def test_many_runs_do_not_go_into_the_folder_of_one(run_cli: Cli) -> None:
     """But for those of a sweep that has all its seeds in its own."""
     assert run_cli(*TINY, "report=false", "hydra.run.dir=one").code == 0
