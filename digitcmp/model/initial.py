@@ -65,4 +65,8 @@ def check_known(module: nn.Module, known: set[str]) -> None:
     for name, _ in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
         if name not in known:
             where = f"{type(module).__module__}:{type(module).__name__}"
-            raise ConfigError(f"{where} has {name}, which nothing sets; give the class a method initialise(self, random) that does")
+            torchs_own = where.startswith("torch.")  # which nobody can give a method
+            whose = "a class of your own below it, in its place," if torchs_own else "the class"
+            if torchs_own and ".parametrize:" in where:
+                raise ConfigError(f"{where} has {name}, which nothing sets: torch's parametrisations are not taken; work it out in forward")
+            raise ConfigError(f"{where} has {name}, which nothing sets; give {whose} a method initialise(self, random) that does")

@@ -1,9 +1,13 @@
-"""What parts of others remember, as far as it is numbers: for comparison with what it was, and with what it would be elsewhere."""
+"""What parts of others remember outside of what checkpoints have: for comparison with what it was, and with what it would be elsewhere."""
 
 import math
-from collections.abc import Mapping, Sequence
+import random
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -11,11 +15,21 @@ from digitcmp.errors import ConfigError
 from digitcmp.promises import NEAR, unwrapped
 
 EQUAL = {"rtol": 0.0, "atol": 0.0}
-OURS, OWN = ("digitcmp.", "torch."), "digitcmp.own."  # how the names of modules begin
+OURS, OWN = ("digitcmp.", "torch.", "builtins."), "digitcmp.own."  # how the names of modules begin
+CODE = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType)
+STATES: dict[type, Callable[[Any], Any]] = {
+    np.ndarray: np.ndarray.tolist,
+    np.generic: np.generic.tolist,
+    torch.Generator: torch.Generator.get_state,
+    random.Random: random.Random.getstate,
+    torch.optim.Optimizer: lambda optimizer: [optimizer.state, optimizer.param_groups],  # one within another
+    np.random.Generator: lambda generator: generator.bit_generator.state,
+}
+MANY = (list, tuple, set, frozenset, deque)
 
 
 class NetworkMemory:
-    """What blocks of others have in attributes, which is no part of a network's state: numbers that they count, say."""
+    """What blocks of others have in attributes, of their own or of their class, which are no part of a network's state: counts, say."""
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         self.networks, self.begun = networks, attributes(networks)
@@ -24,7 +38,7 @@ class NetworkMemory:
         """Raise ConfigError where something of that is not what it was when the training began: no checkpoint has it."""
         for name, (kind, values) in attributes(self.networks).items():
             _, before = self.begun.get(name, (kind, {}))
-            if lost := [f"self.{key}" for key, value in values.items() if not alike(value, before.get(key), near=EQUAL)]:
+            if lost := changed(values, before):
                 raise ConfigError(
                     f"checkpoint_every: {kind} remembers {', '.join(lost)}, which a checkpoint does not have; keep it in a buffer "
                     "(register_buffer), or leave checkpoint_every out"
@@ -32,29 +46,80 @@ class NetworkMemory:
 
 
 def attributes(networks: Sequence[nn.Module]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The class of each of others' modules, and the numbers in its attributes, by where it is."""
+    """The class of each of others' modules, and what is in its attributes, by where it is."""
     found, standard = {}, vars(nn.Module())
     for place, network in enumerate(networks):
+        parts = [*network.modules(), *network.parameters(), *network.buffers()]
         for name, module in network.named_modules():
-            whose, kind = f"{type(module).__module__}.", f"{type(module).__module__}:{type(module).__name__}"
-            if whose.startswith(OWN) or not whose.startswith(OURS):
-                values = {key: numbers(value) for key, value in vars(module).items() if key not in standard}
-                found[f"{place}.{name}"] = kind, {key: value for key, value in values.items() if value is not None}
+            if is_own(type(module)):
+                values = {f"self.{key}": value for key, value in vars(module).items() if key not in standard} | of_class(type(module))
+                found[f"{place}.{name}"] = f"{type(module).__module__}:{type(module).__name__}", remembered(values, parts)
     return found
 
 
-def numbers(value: Any) -> Any:
-    """A copy of a value as far as it is numbers, or lists and dictionaries of them, or gives random ones; None where it is nothing of the
-    kind."""
+def is_own(kind: type) -> bool:
+    """Whether a class is of others than torch and digitcmp."""
+    whose = f"{kind.__module__}."
+    return whose.startswith(OWN) or not whose.startswith(OURS)
+
+
+def of_class(kind: type) -> dict[str, Any]:
+    """The attributes of a class, and of those below which it is, that are of others."""
+    return {
+        f"{one.__name__}.{name}": value
+        for one in filter(is_own, kind.__mro__)
+        for name, value in vars(one).items()
+        if not name.startswith("__") and not name.startswith("_abc_")
+    }
+
+
+def remembered(values: Mapping[str, Any], known: Collection[Any]) -> dict[str, Any]:
+    """Copies of these values, by name, as far as there is anything in them (`plain`). known: what is looked at elsewhere."""
+    seen = frozenset(map(id, known))
+    copies = {name: plain(value, seen) for name, value in values.items()}
+    return {name: copied for name, copied in copies.items() if copied is not None and (not isinstance(copied, dict | list) or copied)}
+
+
+def changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """The names of those that are not what they were."""
+    return [name for name in {**before, **now} if not alike(now.get(name), before.get(name), near=EQUAL)]
+
+
+def plain(value: Any, seen: frozenset[int] = frozenset()) -> Any:
+    """A copy of a value in tensors, numbers, texts, and lists and dictionaries of them, whatever objects they are in; None for code, and
+    for what was seen, as in a circle. Of an object without attributes (a count of itertools'), what it says of itself."""
+    if value is None or id(value) in seen or isinstance(value, CODE):
+        return None
     if isinstance(value, Tensor):
         return unwrapped(value).detach().clone()
-    if isinstance(value, dict):
-        return {index if isinstance(name, Tensor) else str(name): numbers(one) for index, (name, one) in enumerate(value.items())}
-    if isinstance(value, list | tuple):
-        return [numbers(one) for one in value]
-    if isinstance(value, torch.Generator):
-        return value.get_state()
-    return value if isinstance(value, int | float | str) else None
+    if isinstance(value, int | float | str | bytes):
+        return value
+    seen |= {id(value)}
+    if isinstance(value, Mapping):
+        items = ((index if isinstance(name, Tensor) else str(name), plain(one, seen)) for index, (name, one) in enumerate(value.items()))
+        return {name: one for name, one in items if one is not None}
+    if isinstance(value, MANY):
+        return [plain(one, seen) for one in (sorted(value, key=repr) if isinstance(value, set | frozenset) else value)]
+    for kind, state_of in STATES.items():
+        if isinstance(value, kind):
+            return plain(state_of(value), seen)
+    if hasattr(value, "__dict__"):
+        return plain(vars(value), seen)
+    said = repr(value)
+    return None if " at 0x" in said else said
+
+
+def tensors_in(value: Any, seen: set[int]) -> Iterator[Tensor]:
+    """All tensors in a value, whatever objects they are in. seen: what was looked at, and is not looked at again."""
+    if id(value) in seen or isinstance(value, CODE):
+        return
+    seen.add(id(value))
+    if isinstance(value, Tensor):
+        yield value
+        return
+    inner = vars(value) if hasattr(value, "__dict__") and not isinstance(value, Mapping) else value
+    for one in inner.values() if isinstance(inner, Mapping) else inner if isinstance(inner, MANY) else ():
+        yield from tensors_in(one, seen)
 
 
 def alike(beside: Any, alone: Any, index: int = 0, near: Mapping[str, float] = NEAR) -> bool:

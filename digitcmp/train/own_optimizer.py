@@ -2,7 +2,7 @@
 remembers is where checkpoints find it."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from digitcmp.config.schema import OptimizerConfig
-from digitcmp.errors import ConfigError
+from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.promises import is_looked_at, seeded
-from digitcmp.train.memory import alike, numbers
+from digitcmp.train.memory import alike, changed, of_class, plain, remembered, tensors_in
 from digitcmp.train.optimizer import OPTIMIZERS, find_algorithm, own_options, uncompiled
 
 ROUNDS, STEPS, TRIED = 3, 3, ((4, 5), (6,), (2, 3, 3, 3))  # what one is tried with: dense weights, biases, a convolution
@@ -56,9 +56,9 @@ class Watched:
         for parameter in parameters_of(self.optimizer):
             own = known[id(parameter)] = torch.nn.Parameter(parameter[index].clone(), parameter.requires_grad)
             own.grad = None if parameter.grad is None else parameter.grad[index].clone()
-            memory = self.optimizer.state.get(parameter, {})
-            shaped = [one for one in memory.values() if isinstance(one, Tensor) and one.shape == parameter.shape]
-            known |= {id(one): one[index].clone() for one in shaped}
+        shapes = {parameter.shape for parameter in parameters_of(self.optimizer)}
+        # what is shaped like a parameter is of its elements, wherever it is kept
+        known |= {id(one): one[index].clone() for one in tensors_in(vars(self.optimizer), {*known}) if one.shape in shapes}
         try:
             # without the step that a schedule has wrapped, which is that of the whole stack
             twin.__dict__ = copy.deepcopy({name: value for name, value in vars(self.optimizer).items() if name != "step"}, known)
@@ -69,11 +69,10 @@ class Watched:
 
     def check_kept(self) -> None:
         """Raise ConfigError where the optimiser remembers what no checkpoint would have."""
-        changed = [
-            name for name, value in outside(self.optimizer).items() if not alike(value, self.begun.get(name), near={"rtol": 0, "atol": 0})
-        ]
-        strange = {str(name) for memory in self.optimizer.state.values() for name, value in memory.items() if not is_kept(value)}
-        if lost := [*changed, *sorted(strange)]:
+        lost = changed(outside(self.optimizer), self.begun)
+        memories = [self.optimizer.state.get(parameter, {}) for parameter in parameters_of(self.optimizer)]
+        lost += sorted({str(name) for memory in memories for name, value in memory.items() if not is_kept(value)})
+        if lost:
             raise ConfigError(
                 f"checkpoint_every: {self.part} remembers {', '.join(lost)}, which a checkpoint does not have; keep it in "
                 "self.state[parameter], as a tensor or a number, or leave checkpoint_every out"
@@ -86,24 +85,38 @@ def watched(optimizer: Optimizer, name: str, rounds: int) -> Watched | None:
     return None if package is None else Watched(optimizer, f"optimizer.algorithm={name} of {package}", rounds)
 
 
-def check_own(optimizer: OptimizerConfig, stacked: bool, kept: bool = False) -> None:
-    """Raise ConfigError for an algorithm of others that some steps show not to be what it must, and whatever it raises itself. stacked: one
-    that is to step stacked rounds; kept: whose memory checkpoints are to have."""
-    if OPTIMIZERS.package_of(optimizer.algorithm) is None:
+def check_stackable(optimizer: OptimizerConfig) -> None:
+    """Raise ConfigError for an algorithm of others that steps stacked rounds otherwise than each by itself, and whatever it raises."""
+    try_out(optimizer, [(ROUNDS, *shape) for shape in TRIED], ROUNDS)
+
+
+def check_kept(optimizer: OptimizerConfig) -> None:
+    """Raise ConfigError for an algorithm of others that remembers in its first steps what no checkpoint would have. What it raises itself
+    is left to the rounds, which say of what they fail."""
+    try:
+        own = try_out(optimizer, TRIED, 1)
+    except DigitcmpError:
+        raise
+    except Exception:
         return
+    if own is not None:
+        own.check_kept()
+
+
+def try_out(optimizer: OptimizerConfig, shapes: Sequence[tuple[int, ...]], rounds: int) -> Watched | None:
+    """An algorithm of others after some steps of parameters of these shapes; None for one of torch's. Raises what it raises."""
+    if OPTIMIZERS.package_of(optimizer.algorithm) is None:
+        return None
     random = torch.Generator().manual_seed(0)
-    shapes = [(ROUNDS, *shape) for shape in TRIED] if stacked else TRIED
     parameters = [torch.nn.Parameter(torch.randn(*shape, generator=random)) for shape in shapes]
     algorithm = uncompiled(find_algorithm(optimizer.algorithm))
-    made = algorithm(parameters, lr=optimizer.lr, **own_options(optimizer))  # type: ignore[call-arg]
-    own = watched(made, optimizer.algorithm, ROUNDS if stacked else 1)
+    own = watched(algorithm(parameters, lr=optimizer.lr, **own_options(optimizer)), optimizer.algorithm, rounds)  # type: ignore[call-arg]
     assert own is not None
     for _ in range(STEPS):
         for parameter in parameters:
             parameter.grad = torch.randn(parameter.shape, generator=random)
         own.step()
-    if kept:
-        own.check_kept()
+    return own
 
 
 def parameters_of(optimizer: Optimizer) -> Iterator[Tensor]:
@@ -113,17 +126,20 @@ def parameters_of(optimizer: Optimizer) -> Iterator[Tensor]:
 
 def parts_of(optimizer: Optimizer) -> list[Any]:
     """What a step may change: the parameters, what is remembered of each, and the rest."""
-    memory = [numbers(optimizer.state.get(parameter, {})) for parameter in parameters_of(optimizer)]
+    memory = [plain(optimizer.state.get(parameter, {})) for parameter in parameters_of(optimizer)]
     return [[*parameters_of(optimizer)], memory, outside(optimizer)]
 
 
 def outside(optimizer: Optimizer) -> dict[str, Any]:
-    """Copies of the numbers that an optimiser has beside its state: attributes of its own, and values of its groups, by name."""
+    """Copies of what an optimiser has beside the state of its parameters: attributes, of its own and of its class, other entries of its
+    state, and values of its groups, by name."""
     standard = {*vars(torch.optim.SGD([torch.zeros(1)])), "step", "_opt_called"}
-    found = {f"self.{name}": value for name, value in vars(optimizer).items() if name not in standard}
+    parameters = [*parameters_of(optimizer)]
+    found = {f"self.{name}": value for name, value in vars(optimizer).items() if name not in standard} | of_class(type(optimizer))
+    found |= {f"self.state[{name!r}]": value for name, value in optimizer.state.items() if not isinstance(name, Tensor)}
     for number, group in enumerate(optimizer.param_groups):
         found |= {f"param_groups[{number}][{name!r}]": value for name, value in group.items() if name not in MOVED}
-    return {name: copied for name, value in found.items() if (copied := numbers(value)) is not None}
+    return remembered(found, [optimizer, *parameters])
 
 
 def is_kept(value: Any) -> bool:

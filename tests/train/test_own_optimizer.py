@@ -1,15 +1,21 @@
 """Optimisers of others while they step: what couples stacked rounds, is random, or cannot go on from a checkpoint is refused by name."""
 
+import itertools
+import random
+from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from digitcmp.errors import ConfigError
+from digitcmp.train.memory import NetworkMemory
 from digitcmp.train.optimizer import ALGORITHMS, uncompiled
 from digitcmp.train.own_optimizer import Watched
 
@@ -47,12 +53,12 @@ class Own(torch.optim.SGD):
 
 def stepped(make: Callable[[list[Tensor]], Optimizer], steps: int = 3, rounds: int = 3) -> Watched:
     """An optimiser of stacked rounds, watched, after some steps along gradients as they come. Raises ConfigError where it is refused."""
-    random = torch.Generator().manual_seed(0)
-    parameters: list[Tensor] = [torch.nn.Parameter(torch.randn(rounds, *shape, generator=random)) for shape in SHAPES]
+    drawn = torch.Generator().manual_seed(0)
+    parameters: list[Tensor] = [torch.nn.Parameter(torch.randn(rounds, *shape, generator=drawn)) for shape in SHAPES]
     own = Watched(make(parameters), "optimizer.algorithm=own of plugins.py", rounds)
     for _ in range(steps):
         for parameter in parameters:
-            parameter.grad = torch.randn(parameter.shape, generator=random)
+            parameter.grad = torch.randn(parameter.shape, generator=drawn)
         own.step()
     return own
 
@@ -110,6 +116,16 @@ def test_what_works_by_element_is_taken() -> None:
             at.memory["before"] = at.memory.get("before", torch.zeros_like(at.gradient)) * 0.9 + at.gradient
             at.gradient.copy_(at.memory["before"] / (at.gradient.abs() + 1))
 
+    def within(at: At) -> None:
+        number = next(index for index, one in enumerate(at.own.param_groups[0]["params"]) if one.grad is at.gradient)
+        if number == 0:
+            inner_of(at).step()
+        memory = kept(at, "before", dict)
+        memory[number] = at.gradient + memory.get(number, 0)
+        at.gradient.copy_(memory[number])
+
+    stepped(lambda parameters: Own(parameters, within), steps=20)
+
     def scheduled(parameters: list[Tensor]) -> Optimizer:
         optimizer = Own(parameters, momentum)
         optimizer.register_step_pre_hook(lambda *_: None)
@@ -138,19 +154,88 @@ def test_what_cannot_be_copied_is_refused() -> None:
         stepped(lambda parameters: Own(parameters, opened))
 
 
+class Helper:
+    """Something that counts."""
+
+    count = 0
+
+    def add(self) -> None:
+        """One more."""
+        self.count += 1
+
+
+def kept(at: At, name: str, made: Callable[[], Any]) -> Any:
+    """An attribute that is made when it is first asked for."""
+    return vars(at.own).setdefault(name, made())
+
+
 REMEMBERED: dict[str, tuple[Change, str]] = {
     "a count of its own": (lambda at: vars(at.own).update(count=vars(at.own).get("count", 0) + 1), "self.count"),
     "a value of its groups": (lambda at: at.own.param_groups[0].update(k=at.memory["count"]), r"param_groups\[0\]\['k'\]"),
-    "a list": (lambda at: vars(at.own).setdefault("losses", []).append(1.0), "self.losses"),
+    "an entry of its state": (lambda at: at.own.state.update({"all": {"k": at.memory["count"]}}), r"self.state\['all'\]"),
+    "a number there": (lambda at: at.own.state.update(all=at.memory["count"]), r"self.state\['all'\]"),
+    "a list": (lambda at: kept(at, "losses", list).append(1.0), "self.losses"),
+    "a deque": (lambda at: kept(at, "losses", lambda: deque(maxlen=3)).append(at.memory["count"]), "self.losses"),
+    "an array": (lambda at: vars(at.own).update(array=np.full(3, at.memory["count"])), "self.array"),
+    "a count of a library's": (lambda at: next(kept(at, "counter", itertools.count)), "self.counter"),
+    "a helper": (lambda at: kept(at, "helper", Helper).add(), "self.helper"),
     "what is no number": (lambda at: at.memory.update(mode="fast"), "mode"),
-    "a generator": (lambda at: vars(at.own).setdefault("random", torch.Generator().manual_seed(3)).seed(), "self.random"),
+    "a generator": (lambda at: kept(at, "random", torch.Generator).seed(), "self.random"),
+    "Python's generator": (lambda at: kept(at, "random", random.Random).random(), "self.random"),
+    "NumPy's generator": (lambda at: kept(at, "random", np.random.default_rng).random(), "self.random"),
+    "an optimiser within": (lambda at: inner_of(at).step(), "self.inner"),
+    "a count of its class": (lambda at: setattr(type(at.own), "counted", at.memory["count"]), "Own.counted"),
 }
 
 
+def inner_of(at: At) -> Optimizer:
+    """Adam, of the same parameters."""
+    found: Optimizer = kept(at, "inner", lambda: torch.optim.Adam(at.own.param_groups[0]["params"]))
+    return found
+
+
 @pytest.mark.parametrize("name", REMEMBERED)
-def test_what_a_checkpoint_would_not_have_is_refused(name: str) -> None:
+def test_what_a_checkpoint_would_not_have_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds that go on from it would come to other numbers."""
     change, told = REMEMBERED[name]
+    monkeypatch.setattr(Own, "counted", 0, raising=False)
     own = stepped(lambda parameters: Own(parameters, change), rounds=1)
     with pytest.raises(ConfigError, match=rf"own of plugins\.py remembers {told}, which a checkpoint does"):
         own.check_kept()
+
+
+class Block(nn.Module):
+    """Does something when it is called."""
+
+    calls = 0
+
+    def __init__(self, does: Callable[["Block"], object]) -> None:
+        super().__init__()
+        self.does, self.linear = does, nn.Linear(1, 1)
+        self.register_buffer("count", torch.zeros(()))
+        self.helper, self.last, self.counter = Helper(), deque([1], maxlen=2), itertools.count()
+
+
+BLOCKS: dict[str, tuple[Callable[[Block], object], str]] = {
+    "attribute": (lambda block: vars(block).update(seen=1), "self.seen"),
+    "helper": (lambda block: block.helper.add(), "self.helper"),
+    "deque": (lambda block: block.last.append(2), "self.last"),
+    "library": (lambda block: next(block.counter), "self.counter"),
+    "class": (lambda block: setattr(type(block), "calls", 3), "Block.calls"),
+    "gone": (lambda block: block.last.clear(), "self.last"),
+    "buffer": (lambda block: block.count.add_(1), ""),
+    "weights": (lambda block: block.linear.weight.data.add_(1), ""),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_what_blocks_remember(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but buffers and weights is told."""
+    does, told = BLOCKS[name]
+    monkeypatch.setattr(Block, "calls", 0)
+    block = Block(does)
+    memory = NetworkMemory([nn.Sequential(block)])
+    memory.check_kept()
+    block.does(block)
+    with pytest.raises(ConfigError, match=f"Block remembers {told}, which a checkpoint does not have") if told else nullcontext():
+        memory.check_kept()

@@ -17,7 +17,7 @@ from digitcmp.experiment.executors.serial import SerialExecutor
 from digitcmp.experiment.executors.stacked import StackedExecutor
 from digitcmp.experiment.executors.stacking import round_memory
 from digitcmp.system import cpu_count
-from digitcmp.train.own_optimizer import check_own
+from digitcmp.train.own_optimizer import check_kept
 from digitcmp.train.round import round_pairs, train_spec
 from digitcmp.train.schedules import check_shape
 
@@ -125,7 +125,7 @@ def check_means(config: Config) -> None:
         raise ConfigError(f"workers={config.workers}: there {are(cores)} {counted(cores, 'core')}; {limit}")
     check_shape(config.scheduler.shape, train_spec(config).shape)
     if config.checkpoint_every:
-        check_own(config.optimizer, stacked=False, kept=True)
+        check_kept(config.optimizer)
     if choose(config, len(config.seeds))[0] == "stacked" or (config.engine == "ray" and (config.ray.gpus or config.stack_size)):
         round_memory(config)
 

@@ -8,7 +8,7 @@ from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.model.network import build
 from digitcmp.seeding import Stream, generator
 from digitcmp.train.losses import extras_of, total_loss
-from digitcmp.train.own_optimizer import check_own
+from digitcmp.train.own_optimizer import check_stackable
 from digitcmp.train.program import StackedProgram
 
 SHARE = 0.8  # of a GPU's free memory is used
@@ -51,7 +51,7 @@ def round_memory(config: Config) -> int:
         program = StackedProgram(networks)
         program.train(True)
         saved = saved_for(config, program, config.batch_size)
-        check_own(config.optimizer, stacked=True)
+        check_stackable(config.optimizer)
     except DigitcmpError:
         raise
     except Exception as error:  # a block or a loss of others may raise anything
