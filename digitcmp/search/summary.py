@@ -55,8 +55,8 @@ class Summary:
             sections.append(final_lines(final, begun.number if begun else None, confirmed is not None))
         if confirmed:
             sections.append(confirmed_lines(best, confirmed))
-        if len(self.importance):
-            sections.append(importance_lines(self.importance))
+        if told := importance_lines(self.importance, shared.counts().complete):
+            sections.append(told)
         if self.drawn:
             sections.append("## Figures\n\n" + "\n".join(f"![{name}]({name}.png)" for name in self.drawn) + "\n")
         installed = "pip install 'digitcmp[dashboard]'"
@@ -81,8 +81,8 @@ def draw(shared: SharedStudy, table: pd.DataFrame, importance: pd.DataFrame, fol
     """Draw what there is to draw, as PDF, PNG and SVG; the names of the figures. less: whether less is better."""
     made = {"history": figures.history(table, less)}
     points = slices(table, shared.study)
-    if len(importance):
-        made["importances"] = figures.importances(importance.dropna(subset="importance"))
+    if len(explained := importance.dropna(subset="importance")):
+        made["importances"] = figures.importances(explained)
     if len(points):
         made["slices"] = figures.slices(points, less)
     for name, figure in made.items():
