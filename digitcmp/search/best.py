@@ -5,7 +5,7 @@ import json
 import shlex
 import time
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from digitcmp.search.study import SharedStudy
 FOLDER = CONFIRMED
 CONFIRM = "hydra.sweeper.confirm=N gives"
 GROUPS = (*CHOSEN, "callbacks", "hydra")  # of the configuration
+RETRY = "the same command with retry_failed=true trains them again"
 POLL = 0.5  # seconds between looks at what other processes are doing
 VALIDATED = {"data.val_pairs": "0", "data.folds": "null", "data.fold": "0"}  # what is held out, and what says that nothing is
 HELD_OUT = ("test", "data.fingerprint")  # what belongs to a search, and not to a recipe
@@ -126,10 +127,11 @@ def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config
 
 @dataclass(frozen=True)
 class Confirmed:
-    """Rows as `digitcmp.report` has them; comparison: None where best and start are the same, and where they have other test pairs, as
-    recipes that a search chooses from may have. same: whether they are. seeds: of all rounds of either that are on record; held_out:
-    whether validation pairs were held out of the training pairs, as in the trials; pairs_of: the seed of the pairs of all rounds
-    (data.seed), None where each has its own."""
+    """Rows as `digitcmp.report` has them; comparison: None where best and start are the same, where one has no finished round, and where
+    they have other test pairs, as recipes that a search chooses from may have. same: whether they are. seeds: of all rounds of either
+    that are on record; held_out: whether validation pairs were held out of the training pairs, as in the trials; pairs_of: the seed of the
+    pairs of all rounds (data.seed), None where each has its own. failed: which of the two have no finished round; error: what the first
+    of them that lacks rounds has come to, in a line, empty where both have all."""
 
     seeds: list[int]
     held_out: bool
@@ -138,13 +140,15 @@ class Confirmed:
     start: dict[Any, Any]
     comparison: dict[Any, Any] | None
     same: bool
+    failed: list[str] = field(default_factory=list)
+    error: str = ""
 
 
 def confirm(spec: SearchSpec, best: FrozenTrial, context: HydraContext, config: DictConfig, launcher: Launcher) -> Confirmed:
     """Train both on all training pairs over fresh rounds, test them, and compare them by seed. Where one of them goes by its validation
     accuracy, both are trained as the trials were.
 
-    Raises SearchError when no round of one of them was finished.
+    Raises SearchError where one of them has no round on record, not even a failed one.
     """
     rounds = spec.settings.confirm
     first = max(spec.trial.seeds) + 1
@@ -164,16 +168,29 @@ def confirm(spec: SearchSpec, best: FrozenTrial, context: HydraContext, config: 
         while any(map(in_use, folders)):
             time.sleep(POLL)
         returns = launcher.launch(given, initial_job_idx=0)
-    for folder, ended in zip(folders, returns, strict=True):
-        if (error := error_of(ended)) is not None and not read_run_records(folder).rounds:
-            raise SearchError(f"{folder} could not be trained: {one_line(error)}")
+    error = check_confirmed(folders, list(map(error_of, returns)))
     hashes |= {name: read_about(folder)["configuration_hash"] for name, folder in zip(names, folders, strict=True)}  # as on record
     report = make_report(folders, hashes["start"], spec.folder / FOLDER / "summary")
     rows = {row["configuration_hash"]: row for row in report.study.table.to_dict("records")}
     comparisons = report.study.comparisons.to_dict("records")
     seeds = sorted({seed for folder in folders for seed in read_run_records(folder).rounds})  # also those of an earlier, longer one
     best_row, start_row, pairs_of = rows[hashes[names[0]]], rows[hashes["start"]], spec.base.data.seed
-    return Confirmed(seeds, held_out, pairs_of, best_row, start_row, comparisons[0] if comparisons else None, len(names) == 1)
+    failed = [name for name, row in (("best", best_row), ("start", start_row)) if not row["rounds"]]
+    comparison = comparisons[0] if comparisons and not failed else None
+    return Confirmed(seeds, held_out, pairs_of, best_row, start_row, comparison, len(names) == 1, failed, error)
+
+
+def check_confirmed(folders: list[Path], errors: list[Any]) -> str:
+    """What the first of these runs that lacks rounds has come to, as a sweep ends with it, and what helps; empty where none does. errors:
+    of their jobs. Raises SearchError where one has no round on record."""
+    told = list[str]()
+    for folder, error in zip(folders, errors, strict=True):
+        rounds = read_run_records(folder).rounds.values()
+        if error is not None and not rounds:
+            raise SearchError(f"{folder} could not be trained: {one_line(error)}")
+        if error is not None:
+            told.append(one_line(error) + f"; {RETRY}" * any(record.row.status == "failed" for record in rounds))
+    return told[0] if told else ""
 
 
 def folder_of(name: str, found: dict[str, Any], place: Path) -> Path:

@@ -134,7 +134,8 @@ def check_folder(folder: Path, name: str) -> None:
 def conclude(
     spec: SearchSpec, shared: SharedStudy, context: HydraContext, config: DictConfig, launcher: Launcher, console: Console
 ) -> None:
-    """Hold the final, write best.yaml, summarise, confirm. Raises SearchError when there is no best, or too many trials have failed."""
+    """Hold the final, write best.yaml, summarise, confirm. Raises SearchError when there is no best, too many trials have failed, or rounds
+    of the confirmation have."""
     from digitcmp.search.best import confirm, write_best
     from digitcmp.search.finalists import complete_trials, hold
     from digitcmp.search.summary import Summary
@@ -157,6 +158,8 @@ def conclude(
         confirmed = confirm(spec, best, context, config, launcher)
         path = summary.write(confirmed)
     summary.show(confirmed, path, console)
+    if confirmed and confirmed.error:
+        raise SearchError(confirmed.error)
     if counts.lost >= shared.max_failed and not finished:
         raise SearchError(
             f"{counted(counts.lost, 'trial')} failed, so the search was given up before n_trials={settings.n_trials}: "

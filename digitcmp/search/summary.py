@@ -165,6 +165,8 @@ def confirmed_lines(best: FrozenTrial, confirmed: Confirmed) -> str:
         )
     if confirmed.same:
         lines.append("The best configuration is the one that the search began with.\n")
+    elif confirmed.failed:
+        lines.append(f"They are not compared, as all rounds of {' and '.join(f'the {name}' for name in confirmed.failed)} failed.\n")
     elif row is None:
         lines.append("They are not compared, as they have other test pairs.\n")
     rows = [

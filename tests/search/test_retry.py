@@ -38,8 +38,10 @@ class Flaky(torch.optim.SGD):
 
     def step(self, closure=None):
         super().step(closure)
-        told = Path("broken")  # from which learning rate on
-        if told.exists() and any(group["lr"] >= float(told.read_text()) for group in self.param_groups) and self.number % 2 == 0:
+        told = Path("broken")  # from which learning rate on, up to which one, and which rounds: every so many
+        words = told.read_text().split() if told.exists() else ["inf"]
+        low, high, every = map(float, words + ["inf", "2"][len(words) - 1 :])
+        if any(low <= group["lr"] < high for group in self.param_groups) and self.number % every == 0:
             for group in self.param_groups:
                 for parameter in group["params"]:
                     parameter.data.fill_(float("nan"))
@@ -171,6 +173,58 @@ def test_the_point_of_a_failed_trial_is_tried_again(run_cli: Cli) -> None:
     ]
     assert "Trials: 2 of 2: 2 complete, 0 pruned; 1 failed" in Path("out/summary/search.md").read_text()
     assert "tried again" not in run_cli(*search, "retry_failed=true").out
+
+
+CONFIRM = [*SEARCH[:-1], "optimizer.lr=0.0001,0.1"]
+LOW_FIRST = ["hydra.sweeper.enqueue=[{optimizer.lr: 0.0001},{optimizer.lr: 0.1}]", "hydra.sweeper.n_trials=2"]
+
+
+def confirmed() -> dict[str, list[str]]:
+    """How the rounds of a confirmation stand, by the name of the run."""
+    folders = sorted(path.parent for path in Path("out/confirm").glob("*/run.json"))
+    return {folder.name: [record.row.status for record in read_run_records(folder).rounds.values()] for folder in folders}
+
+
+@pytest.mark.parametrize(
+    ("points", "broken", "rounds", "failed", "said"),
+    [
+        pytest.param(
+            [LOW_FIRST[0], "hydra.sweeper.n_trials=1"],
+            "0 inf 1",
+            1,
+            "start: 1 of 1 round failed",
+            "is the one that",
+            id="the same",
+        ),
+        pytest.param(LOW_FIRST, "0 0.01 1", 2, "start: 2 of 2 rounds failed", "of the start failed", id="the start"),
+        pytest.param(LOW_FIRST, "0.01 inf 1", 2, "trial_0001: 2 of 2 rounds failed", "of the best failed", id="the best"),
+        pytest.param(LOW_FIRST, "0 inf 1", 2, "trial_0001: 2 of 2 rounds failed", "of the best and the start failed", id="both"),
+        pytest.param(LOW_FIRST, "0 0.01 4", 2, "start: 1 of 2 rounds failed", "Paired difference", id="one round"),
+    ],
+)
+def test_rounds_of_a_confirmation_that_failed(run_cli: Cli, points: list[str], broken: str, rounds: int, failed: str, said: str) -> None:
+    """Are an error, as those of a sweep are, behind a summary with what there is; and are trained again."""
+    assert run_cli(*CONFIRM, *points).code == 0
+    Path("broken").write_text(broken)
+    asked = [*CONFIRM, *points, f"hydra.sweeper.confirm={rounds}"]
+    name, _, words = failed.partition(": ")
+    for _ in range(2):  # once more, as they are on record
+        ended = run_cli(*asked)
+        assert ended.code == 1
+        (line,) = [line for line in ended.err.splitlines() if line.startswith("digitcmp: ")]
+        assert line.startswith(f"digitcmp: {words} (seed")
+        assert f"confirm/{name}/digitcmp.log" in line
+        assert line.endswith("; the same command with retry_failed=true trains them again")
+        page = Path("out/summary/search.md").read_text()
+        assert "## Confirmed" in page
+        assert said in page
+        assert ("points over the start" in ended.out) == ("Paired difference" in page) == (said == "Paired difference")
+    Path("broken").unlink()
+    done = [run for run, states in confirmed().items() if states == ["done"] * rounds]
+    ended = run_cli(*asked, "retry_failed=true")
+    assert ended.code == 0, ended.err
+    assert {*done} < {*confirmed()}
+    assert {state for states in confirmed().values() for state in states} == {"done"}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
