@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from digitcmp import terminal
+from digitcmp.config.allowed import code_let_in
 from digitcmp.config.composed import from_record
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.counting import counted, in_bytes
@@ -70,10 +71,11 @@ class Size:
 
 
 def typed_command(arguments: Sequence[str]) -> str:
-    """The command of the whole: the one that was typed, without what makes it a preview, and without passwords."""
+    """The command of the whole: the one that was typed, without what makes it a preview, and without passwords; with
+    the code that was let in, of which the arguments that Hydra gets say nothing."""
     kept = [one for one in arguments if one.partition("=")[0].lstrip("+") != "preview"]
     more = [] if len(kept) < len(arguments) else ["preview=false"]  # where a file says so
-    return shlex.join(["python", "-m", "digitcmp", *map(without_passwords, kept), *more])
+    return shlex.join(["python", "-m", "digitcmp", *code_let_in(), *map(without_passwords, kept), *more])
 
 
 def shortened(config: Config) -> Config:

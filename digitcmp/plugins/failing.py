@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from digitcmp.config.allowed import code_let_in
 from digitcmp.config.meant import COMMAND
 from digitcmp.config.schema import MOST_ROUNDS
 from digitcmp.counting import NAMED, counted
@@ -20,7 +21,6 @@ from digitcmp.experiment.plan import run_folders
 from digitcmp.experiment.published import read_records
 from digitcmp.inert import line, visible
 from digitcmp.plugins.composing import key_of
-from digitcmp.plugins.jobs import code_let_in
 from digitcmp.screen import complain
 
 DIR = "hydra.sweep.dir"

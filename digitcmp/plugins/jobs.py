@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.arguments import sources
-from digitcmp.config.allowed import allowed
+from digitcmp.config.allowed import code_let_in
 from digitcmp.config.composed import typed
 from digitcmp.config.identity import configuration, configuration_hash, differences, flat
 from digitcmp.config.overrides import overrides_of
@@ -167,7 +167,7 @@ def job_of(sweep: Path, number: int) -> list[int]:
 
 
 def command_of(hydra: Any, alone: bool = False) -> str:
-    """The command that runs the same job again, with the seeds and choices it had, the folder of its YAML files, and the code that was let
+    """The command that runs the same job again, with the seeds and choices it had, the folders of its YAML files, and the code that was let
     in.
 
     hydra: Hydra's part of the job's configuration, as `overrides_of` takes it. A file of sweeps is for many runs: what it gives to this
@@ -180,12 +180,12 @@ def command_of(hydra: Any, alone: bool = False) -> str:
     keys = {override.lstrip("+").split("=")[0] for override in own}
     given = [part for override in overrides if override not in own for part in settings_of(override.partition("=")[2], folder)]
     kept = [part for part in given if part.lstrip("+").split("=")[0] not in keys]
-    return shlex.join(["python", "-m", "digitcmp", *folder, *code_let_in(), *kept, *own, *place])
+    return shlex.join(["python", "-m", "digitcmp", *folder, *code_let_in(), *kept, *own, *paths_of(hydra), *place])
 
 
-def code_let_in() -> list[str]:
-    """The options that let in the code that was let in, of which Hydra is not told."""
-    return [part for name in allowed() for part in ("--allow-code", os.path.relpath(name) if name.endswith(".py") else name)]
+def paths_of(hydra: Any) -> list[str]:
+    """The overrides that add folders of YAML files (hydra.searchpath). hydra: as `command_of` takes it."""
+    return [override for override in overrides_of(hydra, "hydra") if override.lstrip("+").startswith("hydra.searchpath=")]
 
 
 def settings_of(sweep: str, folder: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 that no trial has seen (the winner's luck)."""
 
 import json
-import shlex
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -15,14 +15,14 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
+from digitcmp.arguments import sources
 from digitcmp.config.composed import typed, unchecked, without_hydra
 from digitcmp.config.identity import completed, configuration, configuration_hash, flat
-from digitcmp.config.known import GROUPS as CHOSEN
 from digitcmp.config.messages import one_line
 from digitcmp.config.rules import by_validation
 from digitcmp.config.schema import Config
 from digitcmp.counting import counted
-from digitcmp.errors import ConfigError, RunError, SearchError
+from digitcmp.errors import RunError, SearchError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.claims import in_use
 from digitcmp.experiment.folders import CONFIRMED, PRESENT
@@ -31,16 +31,16 @@ from digitcmp.experiment.provenance import now, versions
 from digitcmp.experiment.store import read_run_records
 from digitcmp.files import write_whole
 from digitcmp.inert import visible
+from digitcmp.plugins.jobs import paths_of
 from digitcmp.plugins.private import error_of
 from digitcmp.report.build import make_report
 from digitcmp.search.finalists import Final
-from digitcmp.search.grammar import parse
 from digitcmp.search.spec import SearchSpec, under
 from digitcmp.search.study import SharedStudy
+from digitcmp.search.use import how_to_use
 
 FOLDER = CONFIRMED
 CONFIRM = "hydra.sweeper.confirm=N gives"
-GROUPS = (*CHOSEN, "callbacks", "hydra")  # of the configuration
 RETRY = "the same command with retry_failed=true trains them again"
 POLL = 0.5  # seconds between looks at what other processes are doing
 VALIDATED = {"data.val_pairs": "0", "data.folds": "null", "data.fold": "0"}  # what is held out, and what says that nothing is
@@ -62,23 +62,11 @@ def write_best(
         *filter(None, [picked_lines(counts.complete, final, spec.settings.confirm)]),
         f"Made by: {command}",
         f"{now()}, digitcmp {used['digitcmp']}" + (f", commit {used['git_commit']}" if "git_commit" in used else ""),
-        f"Use: copy it to conf/experiment/NAME.yaml, then +experiment=NAME{where_it_is(spec.folder)}",
+        how_to_use(spec.folder, sources(sys.argv[1:]), [str(one) for one in config.hydra.searchpath]),
     ]
     comments = "".join(f"# {visible(line)}\n" for line in lines)
     # the first line makes it an experiment
     return write_whole(spec.folder / "best.yaml", "# @package _global_\n" + comments + recipe(spec, composed, context, config))
-
-
-def where_it_is(folder: Path) -> str:
-    """How best.yaml is used where it is; nothing where Hydra takes the folder's name for no group's, as one that begins with a digit, or
-    for that of a group of ours, whose choices are other files."""
-    override = f"+{folder.name}=best"
-    if folder.name in GROUPS:
-        return ""
-    with suppress(ConfigError):
-        if (found := parse(override)).key_or_group == folder.name and found.value() == "best":
-            return f"; or {shlex.join(['--config-dir', str(folder.parent), override])}"
-    return ""
 
 
 def won_lines(final: Final | None) -> list[str]:
@@ -111,7 +99,7 @@ def recipe(spec: SearchSpec, composed: DictConfig, context: HydraContext, config
     chosen_from = composed.hydra.runtime.choices
     choices = {item.name: str(chosen_from[item.name]) for item in fields(Config) if item.name in chosen_from}  # of the groups
     chosen = [f"{group}={choice}" for group, choice in choices.items()]
-    plain = context.config_loader.load_configuration(config.hydra.job.config_name, chosen, run_mode=RunMode.RUN)
+    plain = context.config_loader.load_configuration(config.hydra.job.config_name, [*chosen, *paths_of(config.hydra)], run_mode=RunMode.RUN)
     # the choices alone need not make a recipe: decoder, for one, wants a weight for its digit loss
     found = typed(composed)
     before, after = flat(configuration(unchecked(without_hydra(plain)))), flat(configuration(found))

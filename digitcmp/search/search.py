@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from yaml import YAMLError
 
+from digitcmp.config.allowed import code_let_in
 from digitcmp.counting import counted
 from digitcmp.errors import DAMAGED, ConfigError, SearchError
 from digitcmp.experiment import planned, preview
@@ -145,7 +146,7 @@ def conclude(
     reason = failed[-1].user_attrs.get("reason", "for a reason that is not on record") if failed else ""
     if not counts.complete:
         raise SearchError(without_best(counts, shared, reason))
-    command = shlex.join(["python", "-m", "digitcmp", *map(without_passwords, sys.argv[1:])])
+    command = shlex.join(["python", "-m", "digitcmp", *code_let_in(), *map(without_passwords, sys.argv[1:])])
     finished = counts.counted >= settings.n_trials
     if finished:  # also where folders of trials have been removed
         planned.write(spec.folder.absolute(), planned.Planned(rounds=0, epochs=spec.base.epochs))

@@ -61,5 +61,5 @@ def test_commands_for_some_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     for unknown in ("unknown", None, "python -m 'digitcmp", "make all"):
         assert not again({**about, "command": unknown}, [0], Path("x"))
     assert typed_again(["-m", "retry_failed=false", "a=1"], Path("x")) == "python -m digitcmp -m a=1 retry_failed=true hydra.sweep.dir=x"
-    monkeypatch.setattr("digitcmp.plugins.jobs.allowed", lambda: ["heads"])
+    monkeypatch.setattr("digitcmp.config.allowed.allowed", lambda: ["heads"])
     assert typed_again(["-m"], Path("x")) == "python -m digitcmp --allow-code heads -m retry_failed=true hydra.sweep.dir=x"

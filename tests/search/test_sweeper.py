@@ -31,10 +31,10 @@ from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.files import shipped
 from digitcmp.report.frames import load_rounds
 from digitcmp.runs.status import read_status
-from digitcmp.search.best import where_it_is
 from digitcmp.search.search import check_folder, without_best
 from digitcmp.search.storage import open_storage
 from digitcmp.search.study import Counts
+from digitcmp.search.use import where_it_is
 from tests.conftest import ROOT, Ended
 from tests.search.made import study_in
 
@@ -140,7 +140,7 @@ def test_how_best_yaml_is_used_where_it_is(run_cli: Cli, tmp_path: Path, name: s
     folder = tmp_path / "with blanks" / name
     folder.mkdir(parents=True)
     (folder / "best.yaml").write_text("# @package _global_\nepochs: 7\n")
-    said = shlex.split(where_it_is(folder).removeprefix("; or "))
+    said = shlex.split(where_it_is(folder))
     ended = run_cli(*(said or ["--config-dir", str(folder.parent), f"+{name}=best"]), "--cfg", "job")
     assert (ended.code == 0 and "epochs: 7" in ended.out) == bool(said), ended.err
 
