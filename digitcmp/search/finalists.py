@@ -39,12 +39,13 @@ from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.report.comparisons import paired
 from digitcmp.report.metrics import DECIMALS, METRICS
 from digitcmp.report.searching import FINAL, FINALISTS
+from digitcmp.search.again import AGAIN
 from digitcmp.search.algorithms import make_sampler
 from digitcmp.search.loop import Search
 from digitcmp.search.race import RacePruner, seed_values
 from digitcmp.search.space import Values
 from digitcmp.search.spec import BEYOND, SearchSpec
-from digitcmp.search.study import AGAIN, SharedStudy, open_study
+from digitcmp.search.study import SharedStudy, open_study
 from digitcmp.search.trial import TrialSpec
 from digitcmp.terminal import tell
 

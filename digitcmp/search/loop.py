@@ -22,9 +22,10 @@ from digitcmp.experiment.run import Run
 from digitcmp.experiment.store import read_run_records
 from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.private import error_of
+from digitcmp.search.again import AGAIN
 from digitcmp.search.space import in_words
 from digitcmp.search.spec import SearchSpec
-from digitcmp.search.study import AGAIN, VALUES, Ending, SharedStudy
+from digitcmp.search.study import VALUES, Ending, SharedStudy
 from digitcmp.search.trial import LENGTH, RunningTrial
 from digitcmp.system import advice
 from digitcmp.terminal import say, tell

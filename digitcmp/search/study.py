@@ -25,6 +25,7 @@ from digitcmp.config.identity import defaults, differences, flat
 from digitcmp.config.schema import Config
 from digitcmp.errors import SearchError
 from digitcmp.plugins.private import study_id_of, trial_id_of
+from digitcmp.search.again import AGAIN, different, not_retried
 from digitcmp.search.config import SearchConfig
 from digitcmp.search.heartbeat import Heartbeat, HeartbeatMonitor
 from digitcmp.search.storage import StudyStorage
@@ -34,7 +35,6 @@ OTHER = {"space": "another search space", "configuration": "another configuratio
 HEARTBEAT = "digitcmp heartbeat "  # an attribute that dashboards do not show, followed by the id of a process: its last beat
 VALUES = "values"  # the trial's attribute with the validation accuracies of its rounds, by seed
 OWNER = "digitcmp owner"  # the trial's attribute, one of those, that says which process has it
-AGAIN = "tried again"  # the attribute of a trial that tries the point of a failed one again: the number of that
 METRIC = "validation accuracy"  # what dashboards call the objective
 Ending = Literal["complete", "pruned", "failed"]
 
@@ -147,20 +147,14 @@ class SharedStudy:
             states[TrialState.RUNNING],
             states[TrialState.WAITING],
             others,
-            states[TrialState.FAIL] - len(self.not_retried()),
+            states[TrialState.FAIL] - len(not_retried(trials)),
         )
-
-    def not_retried(self) -> list[FrozenTrial]:
-        """The failed trials whose points were not tried again."""
-        trials = self.study.get_trials(deepcopy=False)
-        tried = {trial.user_attrs.get(AGAIN) for trial in trials}
-        return [trial for trial in trials if trial.state == TrialState.FAIL and trial.number not in tried]
 
     def retry(self) -> tuple[int, int]:
         """Queue the points of failed trials once more, as trials of their own, since none that has ended begins again: as many as n_trials
-        has room for, those that failed first in front. Gives how many these are, and of how many."""
+        has room for, those that failed first in front; each point once. Gives how many these are, and of how many points."""
         with self.storage.lock():
-            failed, counts = self.not_retried(), self.counts()
+            failed, counts = different(not_retried(self.study.get_trials(deepcopy=False))), self.counts()
             room = max(0, self.settings.n_trials - counts.counted - counts.running - counts.waiting)
             for trial in failed[:room]:
                 self.study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})

@@ -10,9 +10,9 @@ from optuna.trial import TrialState
 
 from digitcmp.config.allowed import ALLOWED
 from digitcmp.experiment.store import read_run_records
+from digitcmp.search.again import AGAIN
 from digitcmp.search.finalists import NUMBER
 from digitcmp.search.storage import open_storage
-from digitcmp.search.study import AGAIN
 from tests.conftest import Ended
 from tests.search.made import open_shared, study_in
 
@@ -251,3 +251,29 @@ def test_as_many_points_as_there_is_room_for(kind: str, tmp_path: Path) -> None:
         shared.end(claimed[0].number, "failed", None, 1, "because")
         assert shared.counts().lost == 2
         assert shared.retry() == (1, 2)
+
+
+def test_a_point_is_tried_again_once(tmp_path: Path) -> None:
+    """However many trials of it have failed, which count no more then; failed once more, it counts as one, and may be tried again."""
+    with open_shared(f"sqlite:///{tmp_path}/study", 4) as shared:
+
+        def fail(rate: float | None = None) -> float:
+            if rate is not None:
+                shared.study.enqueue_trial({"optimizer.lr": rate})
+            claimed = shared.claim()
+            assert claimed is not None
+            found = claimed[0].suggest_float("optimizer.lr", 0.1, 1.0)
+            shared.end(claimed[0].number, "failed", None, 1, "because")
+            return found
+
+        for rate in (0.5, 0.7, 0.5):
+            fail(rate)
+        assert (shared.counts().failed, shared.counts().lost) == (3, 3)
+        assert shared.retry() == (2, 2)
+        assert (shared.counts().waiting, shared.counts().retried, shared.counts().lost) == (2, 3, 0)
+        assert shared.retry() == (0, 0)
+        assert [fail(), fail()] == [0.5, 0.7]
+        assert (shared.counts().retried, shared.counts().lost) == (3, 2)
+        fail(0.5)
+        assert shared.retry() == (2, 2)
+        assert (shared.counts().retried, shared.counts().lost) == (6, 0)
