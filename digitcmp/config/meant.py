@@ -8,6 +8,7 @@ from typing import get_type_hints
 
 from hydra.errors import OverrideParseException
 
+from digitcmp.config.allowed import code_let_in
 from digitcmp.config.schema import Config
 
 SWITCHES = [name for name, hint in get_type_hints(Config).items() if hint is bool]  # keys that are true or false
@@ -52,7 +53,7 @@ def apart(error: BaseException, arguments: Sequence[str]) -> str:
         what, meant = f"{given}: one equals sign is enough", [*before, f"{doubled[1]}={doubled[2]}", *after]
     else:
         return ""
-    return f"{what}; did you mean: {shlex.join([*COMMAND, *meant])}"
+    return f"{what}; did you mean: {whole(meant)}"
 
 
 def blank(error: BaseException, arguments: Sequence[str], known: Collection[str]) -> str:
@@ -67,7 +68,7 @@ def blank(error: BaseException, arguments: Sequence[str], known: Collection[str]
     value = value.removeprefix("=")
     if not value or "=" in value:
         return f"{given}: a key needs a value, as in {given}={'true' if given in SWITCHES else 'VALUE'}"
-    return f"{given}: a key and its value are one word; did you mean: {shlex.join([*COMMAND, *before, f'{given}={value}', *after])}"
+    return f"{given}: a key and its value are one word; did you mean: {whole([*before, f'{given}={value}', *after])}"
 
 
 def colon(error: BaseException, arguments: Sequence[str], known: Collection[str]) -> str:
@@ -77,7 +78,7 @@ def colon(error: BaseException, arguments: Sequence[str], known: Collection[str]
     if given not in arguments or key.lstrip("+") not in known or not value or "=" in value:
         return ""
     meant = [f"{key}={value}" if one == given else one for one in arguments]
-    return f"{given}: a key and its value have an equals sign between them; did you mean: {shlex.join([*COMMAND, *meant])}"
+    return f"{given}: a key and its value have an equals sign between them; did you mean: {whole(meant)}"
 
 
 def option(wrong: str, arguments: Sequence[str], options: Collection[str], known: Collection[str]) -> str:
@@ -90,17 +91,22 @@ def option(wrong: str, arguments: Sequence[str], options: Collection[str], known
         if not value and after and not after[0].startswith(("-", "+")) and "=" not in after[0]:
             value = after.pop(0)
         meant = f"{key}={value or ('true' if key in SWITCHES else 'VALUE')}"
-        return f"{name}: a key is written without dashes; did you mean: {shlex.join([*COMMAND, *before, meant, *after])}"
+        return f"{name}: a key is written without dashes; did you mean: {whole([*before, meant, *after])}"
     if close := get_close_matches(f"--{name.lstrip('-')}", options, n=1):
         nearest = close[0] + wrong.removeprefix(name)
-        return f"{name}: there is no such option; did you mean: {shlex.join([*COMMAND, *before, nearest, *after])}"
+        return f"{name}: there is no such option; did you mean: {whole([*before, nearest, *after])}"
     return f"{name}: there is no such option; choose one of {', '.join(sorted(options))}"
 
 
 def switch(given: str, arguments: Sequence[str]) -> str:
     """The command that was meant by `--multirun=true`: an option that takes no value."""
     meant = [one.partition("=")[0] if one == given else one for one in arguments]
-    return f"{given}: this option takes no value; did you mean: {shlex.join([*COMMAND, *meant])}"
+    return f"{given}: this option takes no value; did you mean: {whole(meant)}"
+
+
+def whole(words: Sequence[str]) -> str:
+    """A command with these arguments, as a shell takes it, with the code of one's own that was let in."""
+    return shlex.join([*COMMAND, *words, *code_let_in()])
 
 
 def of_one(said: str, command: str = "") -> str:

@@ -1,7 +1,6 @@
 """Several values where one is taken, or more than one run: the command that was meant by them, which is taken as it stands."""
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
@@ -10,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override
 from hydra.errors import HydraException, OverrideParseException
 
-from digitcmp.config.meant import COMMAND
+from digitcmp.config.meant import whole
 from digitcmp.config.schema import GROUP_SCHEMAS, Config
 
 WHOLE = ("preview", "dry_run")  # keys that are for all jobs of a sweep
@@ -47,9 +46,9 @@ def instead(given: str, arguments: Sequence[str]) -> str:
 def command(arguments: Sequence[str]) -> str:
     """The command that was meant: of many runs only where something in it is for many."""
     if any(one in SHOWN or one.startswith("--cfg=") for one in arguments):
-        return shlex.join([*COMMAND, *(first_of(meant(one)) for one in arguments)])
+        return whole([*(first_of(meant(one)) for one in arguments)])
     many = any(read(meant(one)) is not None or name_of(one).startswith(MANY) for one in arguments)
-    return for_many(arguments) if many or {"-m", "--multirun"} & {*arguments} else shlex.join([*COMMAND, *map(meant, arguments)])
+    return for_many(arguments) if many or {"-m", "--multirun"} & {*arguments} else whole([*map(meant, arguments)])
 
 
 def for_many(arguments: Sequence[str]) -> str:
@@ -61,7 +60,7 @@ def for_many(arguments: Sequence[str]) -> str:
         pairs = [int(one.partition("=")[2]) for one in kept if re.fullmatch(r"data\.train_pairs=\d+", one)]
         last += [] if "hydra/sweeper" in names else [SEARCHER]
         last += [] if "data.val_pairs" in names else [f"data.val_pairs={pairs[-1] // 5 if pairs else HELD_OUT}"]
-    return shlex.join([*COMMAND, *first, *kept, *last])
+    return whole([*first, *kept, *last])
 
 
 def meant(argument: str) -> str:

@@ -3,9 +3,11 @@
 import re
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.several import is_list
 from tests.conftest import Ended
 
@@ -48,6 +50,23 @@ GIVEN = [
 @pytest.mark.parametrize("given", GIVEN, ids=str)
 def test_what_is_advised_works(run_cli: Cli, given: list[str]) -> None:
     """One line that quotes what was typed, and ends with a command, which says what will be trained."""
+    follow(run_cli, given)
+
+
+OWN = [["model=net1,net2"], ["+sweeps=smoke"], ["model=net2", "tags=a,b"], ["--cfg", "job", "seed=0,1"]]
+
+
+@pytest.mark.parametrize("given", OWN, ids=str)
+def test_code_of_ones_own_is_let_in_again(run_cli: Cli, given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the command that is advised, too."""
+    Path("my").mkdir()
+    Path("my/plugins.py").write_text('losses = {"mine": lambda embeddings, digits, margin: embeddings.mean(dim=(1, 2, 3))}\n')
+    own = ["--config-dir", "my", "--allow-code", "my/plugins.py", "loss.terms=[{loss: mine}]"]
+    follow(run_cli, [*own, *given], lambda: monkeypatch.setenv(ALLOWED, ""))
+
+
+def follow(run_cli: Cli, given: list[str], forget: Callable[[], None] = lambda: None) -> None:
+    """Give a wrong command, and the one that is advised. forget: what is done between them."""
     ended = run_cli(*given)
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 1
@@ -55,6 +74,7 @@ def test_what_is_advised_works(run_cli: Cli, given: list[str]) -> None:
     found = re.search(r"(?:did you mean|as in|for a run each): python -m digitcmp (.*)\n", ended.err)
     assert found, ended.err
     advised = shlex.split(found[1])
+    forget()
     more = [] if {"--cfg", "dry_run=true"} & {*advised} else ["dry_run=true"]
     followed = run_cli(*advised, *more)
     assert (followed.code, followed.err) == (0, "")
