@@ -18,9 +18,9 @@ from digitcmp.data.fingerprint import PINNED
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.plugins.checking import compose_jobs
 from digitcmp.plugins.composing import TemplateLoader, key_of
+from digitcmp.plugins.jobs import as_text
 from digitcmp.plugins.remembering import parsed
 from digitcmp.search.config import TARGET
-from digitcmp.search.space import as_text
 
 MANY = 10**15  # below it, whole numbers are written with all their digits
 MOST = 500  # jobs that are composed for a comparison; a sweep that is given more of them is changed

@@ -31,7 +31,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from rich.console import Console
 
-from digitcmp.counting import counted
+from digitcmp.counting import are, counted
 from digitcmp.errors import SearchError
 from digitcmp.experiment import planned
 from digitcmp.files import write_whole
@@ -184,7 +184,7 @@ def hold(spec: SearchSpec, shared: SharedStudy, launcher: Launcher, console: Con
     study = open_final(final, shared, pruner, {trial.number for trial in chosen})
     race = SharedStudy(shared.storage, study, final.settings, closed=True)
     if retried := queue(race, chosen, spec.base.retry_failed):
-        tell(console, f"{counted(retried, 'finalist')} that failed {'is' if retried == 1 else 'are'} trained again")
+        tell(console, f"{counted(retried, 'finalist')} that failed {are(retried)} trained again")
     write_whole(spec.folder.absolute() / FOLDER / FINAL, json.dumps({"trials": [trial.number for trial in chosen], "seeds": seeds}) + "\n")
     folders = [spec.folder.absolute() / final.trial_folder(trial.number) for trial in chosen]
     lengths = [(seeds, spec.trial.length_of(trial)) for trial in chosen]
