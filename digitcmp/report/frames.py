@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from digitcmp.counting import counted, some
+from digitcmp.counting import counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.folders import natural, runs_and_others
-from digitcmp.experiment.published import read_records
 from digitcmp.given import folder_of
 from digitcmp.inert import line
 from digitcmp.report.origins import last_begun, not_begun, sweep_of
-from digitcmp.report.runs import EPOCH_COLUMNS, flatten, read_frames, typed, was_tested
+from digitcmp.report.runs import EPOCH_COLUMNS, about_pictures, flatten, read_frames, typed, was_tested
 from digitcmp.report.snapshot import Snapshot
 from digitcmp.report.texts import TEXT
 
@@ -65,9 +64,9 @@ def read_sweep(
     """
     tops = [folder_of(folder) for folder in folders]
     notes: list[str] = []
-    read, records = partial(read_abouts, tops, for_report), snapshot.records_of if snapshot else read_records
-    directories, abouts = zip(*(snapshot.runs_of(notes, read) if snapshot else read(notes)), strict=True)
-    frames = [read_frames(directory, about, columns, records) for directory, about in zip(directories, abouts, strict=True)]
+    kept = snapshot or Snapshot()
+    directories, abouts = zip(*kept.runs_of(notes, partial(read_abouts, tops, for_report)), strict=True)
+    frames = [read_frames(directory, about, columns, kept.records_of) for directory, about in zip(directories, abouts, strict=True)]
     notes += [text for one in frames for text in one.damaged]
     notes += about_pictures(directories, abouts) if for_report else []
     runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])
@@ -120,15 +119,6 @@ def read_abouts(tops: list[Path], for_report: bool, notes: list[str]) -> list[tu
     if len(kept) < len(found):
         notes.append(f"not tested (test=false), and left out: {counted(len(found) - len(kept), 'run')}")
     return kept
-
-
-def about_pictures(directories: Sequence[Path], abouts: Sequence[dict[str, Any]]) -> list[str]:
-    """What took no part of the pictures that runs were trained and tested on, and of which runs: it changes what an accuracy means."""
-    found: dict[str, list[str]] = {}
-    for directory, about in zip(directories, abouts, strict=True):
-        if texts := about.get("left_out"):
-            found.setdefault(", ".join(texts), []).append(directory.name)
-    return [f"data=folder: {told}: {'all runs' if len(names) == len(abouts) else some(names)}" for told, names in found.items()]
 
 
 def in_order(runs: list[tuple[Path, dict[str, Any]]]) -> list[tuple[Path, dict[str, Any]]]:

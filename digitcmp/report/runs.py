@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from digitcmp.config.identity import flat
-from digitcmp.counting import seeds_of
+from digitcmp.counting import seeds_of, some
 from digitcmp.errors import DAMAGED, RunError
 from digitcmp.experiment.published import read_records
 from digitcmp.experiment.records import Record, Records
@@ -104,3 +104,12 @@ def typed(values: list[Any]) -> "pd.Series[Any]":
     if kinds <= {int, float}:
         return pd.Series(values, dtype="float64")
     return pd.Series([value if value is None else storable(str(value)) for value in values], dtype="string")
+
+
+def about_pictures(directories: Sequence[Path], abouts: Sequence[dict[str, Any]]) -> list[str]:
+    """What took no part of the pictures that runs were trained and tested on, and of which runs: it changes what an accuracy means."""
+    found: dict[str, list[str]] = {}
+    for directory, about in zip(directories, abouts, strict=True):
+        if texts := about.get("left_out"):
+            found.setdefault(", ".join(texts), []).append(directory.name)
+    return [f"data=folder: {told}: {'all runs' if len(names) == len(abouts) else some(names)}" for told, names in found.items()]

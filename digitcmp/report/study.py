@@ -70,10 +70,8 @@ def study(
     different_data: compare what has other data. Without it, runs that were not begun together need the same training and test pairs; a
     sweep may vary both, but those of its configurations that have other test pairs than the baseline are not compared with it.
 
-    snapshot: where all that is read is kept, for whoever publishes it.
-
-    Raises RunError for folders without runs, for other data, for a baseline that is unknown or lacks the metric, and for a metric that no
-    round has.
+    snapshot: where all that is read is kept, for whoever publishes it. Raises RunError for folders without runs, for other data, for a
+    baseline that is unknown or lacks the metric, and for a metric that no round has.
     """
     sweep, known, called = read(folders, metric, names, different_data, snapshot)
     rounds = labelled(sweep.rounds, sweep, known)
@@ -99,9 +97,7 @@ def study(
     swept = find_swept(table, known, list(known.columns[3:]))  # behind label, hash and parameters
     beside = pd.DataFrame() if swept is None or apart else line_differences(rounds, swept, base, metric)
     warnings = cautions(sweep, rounds, known, table, comparisons) + about_shares(shared) + further_cautions(told_of, plans, len(table))
-    warnings += missing_folds(sweep, rounds)
-    if (failed := statistics.without_done(rounds)) and find_design(known):
-        warnings.append(f"no effects of what was switched, as every round failed: {some(failed)}")
+    warnings += missing_folds(sweep, rounds) + without_effects(rounds, known)
     return Study(
         name=", ".join(name_of(Path(folder)) for folder in folders),
         metric=metric,
@@ -153,6 +149,12 @@ def whole_table(
         table["saturated"] = table["label"].map(statistics.saturation(curves)).astype("Int64")
     # where nothing is averaged, the losses say more
     return table.join(first_and_last(folders, known, snapshot), on="label") if (table["all"] == 1).all() else table
+
+
+def without_effects(rounds: pd.DataFrame, known: pd.DataFrame) -> list[str]:
+    """The warning of a design that has configurations without a finished round."""
+    failed = statistics.without_done(rounds)
+    return [f"no effects of what was switched, as every round failed: {some(failed)}"] if failed and find_design(known) else []
 
 
 def further_cautions(told_of: Mapping[str, Sequence[str]], plans: Sequence[Plan], configured: int) -> list[str]:
