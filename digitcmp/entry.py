@@ -5,7 +5,7 @@ import os
 import sys
 
 from digitcmp.notice import notice, takes_back
-from digitcmp.room import address_space, guard_memory
+from digitcmp.room import guard_memory, is_cause, told
 
 TYPE_CHECKING = False  # as in `typing`, which a file of the working folder could be
 if TYPE_CHECKING:
@@ -52,16 +52,14 @@ def command(module: str, loads: str) -> "NoReturn":
             code = 1
     except BrokenPipeError:
         code = 141  # as shells have it for a program that a closed pipe ends: whoever read has gone (`| head`)
-    except (MemoryError, ImportError) as error:
-        if isinstance(error, ImportError) and address_space() is None:
-            raise
-        what = str(error).partition("\n")[0]
-        print(f"digitcmp: {what or 'memory'}: there is too little memory for it (ulimit -v); allow more", file=sys.stderr)
     except BaseException as error:
         # a library that is being imported makes something else of an interrupt
-        if not interrupts.seen and not isinstance(error, KeyboardInterrupt):
+        if interrupts.seen or isinstance(error, KeyboardInterrupt):
+            code = interrupts.told(error)
+        elif is_cause(error):
+            print(f"digitcmp: {told(error)}", file=sys.stderr)
+        else:
             raise
-        code = interrupts.told(error)
     finally:
         interrupts.end()
         notice.clear()

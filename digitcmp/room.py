@@ -1,8 +1,10 @@
 """How much memory this process may take (`ulimit -v`): libraries that get too little of it abort, fail by any error, or try for ever."""
 
+import errno
 import sys
 
 LEAST = 900 * 2**20  # bytes of address space for NumPy, SciPy, pandas and matplotlib; torch itself says what it lacks
+BEGIN = 128 * 2**20  # bytes below which Python's own modules fail while they are imported, by any error, and tell of it in pages
 
 
 class Room:
@@ -15,13 +17,38 @@ class Room:
     def find_spec(self, name: str, *_: object) -> None:
         """Called by importlib for each module that is not loaded yet."""
         if name == "numpy":
-            allowed, needed = (f"{number / 1e6:,.0f} MB" for number in (self.limit, LEAST))
-            sys.exit(f"digitcmp: {allowed} of memory are too few for NumPy and what needs it, which take {needed} (ulimit -v); allow more")
+            sys.exit(f"digitcmp: {too_few(self.limit)}")
+
+
+def too_few(limit: int) -> str:
+    """That so little address space does not do, in a line. limit: bytes."""
+    allowed, needed = (f"{number / 1e6:,.0f} MB" for number in (limit, LEAST))
+    return f"{allowed} of memory are too few for NumPy and what needs it, which take {needed} (ulimit -v); allow more"
+
+
+def is_cause(error: BaseException) -> bool:
+    """Whether too little memory is what an error comes from: under a limit, Python's and the loader's other words for it, too."""
+    if address_space() is None:
+        return isinstance(error, MemoryError)
+    return isinstance(error, MemoryError | ImportError | SystemError) or getattr(error, "errno", None) == errno.ENOMEM
+
+
+def told(error: BaseException) -> str:
+    """A line for an error that too little memory has made, wherever it was: also before NumPy, where very little is allowed."""
+    if (limit := address_space()) is not None and limit < LEAST:
+        return too_few(limit)
+    return f"{str(error).partition(chr(10))[0] or 'memory'}: there is too little memory for it (ulimit -v); allow more"
 
 
 def guard_memory() -> None:
-    """Where the address space is limited to less than is needed, say so before it is needed."""
-    if (limit := address_space()) is not None and limit < LEAST:
+    """Where the address space is limited to less than is needed, say so before it is needed.
+
+    Raises SystemExit where it is too little for anything.
+    """
+    limit = address_space()
+    if limit is not None and limit < BEGIN:
+        sys.exit(f"digitcmp: {too_few(limit)}")
+    if limit is not None and limit < LEAST:
         sys.meta_path.insert(0, Room(limit))
 
 

@@ -113,10 +113,12 @@ def test_files_that_may_have_no_bytes(tmp_path: Path) -> None:
     assert told in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize(("kilobytes", "told"), [(100_000, "102 MB"), (250_000, "256 MB"), (600_000, "614 MB")])
+@pytest.mark.parametrize(
+    ("kilobytes", "told"), [(28_000, "29 MB"), (100_000, "102 MB"), (140_000, "143 MB"), (250_000, "256 MB"), (600_000, "614 MB")]
+)
 @pytest.mark.parametrize("command", ["report", "runs diff", "draw"])
 def test_too_little_memory_for_any_command(command: str, kilobytes: int, told: str, sweep: Path) -> None:
-    """One line before NumPy is there: with so little, its libraries abort, or try for ever."""
+    """One line, and the same one: before NumPy is there, with which libraries abort or try for ever, and before anything else is."""
     name, *words = command.split()
     given = {"draw": ["model=net2"], "runs": [*words, ".", "."]}.get(name, ["."])
     done = shell(sweep, f'ulimit -v {kilobytes}; exec timeout 60 "$@"', sys.executable, "-m", f"digitcmp.{name}", *given)
