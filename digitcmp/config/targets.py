@@ -8,17 +8,28 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked of a pair. answer: from the first and second classes, tensors of whole numbers, to the answers (`outputs` of them).
+    """What is asked of a pair. answer: from the first and second classes, tensors of whole numbers, to the answers 0, 1 (and 2).
 
-    relation: what an answer of 1 says of them, as a sign. asked: the signs of what a person asks a network about, and of its opposite;
-    means: the answers that mean the former.
+    signs: what each answer says of them. asked: the signs as a person is told of them; of two, first the one that is asked about.
     """
 
     answer: Callable[[Any, Any], Any]
-    relation: str
-    outputs: int = 2
-    asked: tuple[str, str] = ("≤", ">")
-    means: tuple[int, ...] = (1,)
+    signs: tuple[str, ...]
+    asked: tuple[str, ...]
+
+    @property
+    def outputs(self) -> int:
+        """How many answers there are."""
+        return len(self.signs)
+
+    @property
+    def relation(self) -> str:
+        """The sign of an answer of 1."""
+        return self.signs[1]
+
+    def number(self, sign: str) -> int:
+        """A sign in a table: of two, 1 for what is asked about and 0 for its opposite; of three, the answer itself."""
+        return self.signs.index(sign) if self.outputs > 2 else 1 - self.asked.index(sign)
 
 
 def in_order(first: Any, second: Any) -> Any:
@@ -27,8 +38,8 @@ def in_order(first: Any, second: Any) -> Any:
 
 
 TARGETS: dict[str, Target] = {
-    "le": Target(operator.le, "≤"),
-    "gt": Target(operator.gt, ">", means=(0,)),
-    "same": Target(operator.eq, "=", asked=("=", "≠")),
-    "three": Target(in_order, "=", outputs=3, means=(0, 1)),
+    "le": Target(operator.le, (">", "≤"), ("≤", ">")),
+    "gt": Target(operator.gt, ("≤", ">"), ("≤", ">")),
+    "same": Target(operator.eq, ("≠", "="), ("=", "≠")),
+    "three": Target(in_order, ("<", "=", ">"), ("<", "=", ">")),
 }

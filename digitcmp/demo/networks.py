@@ -4,6 +4,7 @@ import base64
 import binascii
 import random
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -76,7 +77,7 @@ class Networks:
             seen = images if own and images is not None else torch.stack([digit_of(ink, kept.source, kept.network.size) for ink in inks])
             with self.lock:
                 (answer,) = kept.ask(seen[None])
-            told.append({"probability": answer.probability, "holds": answer.holds, "posteriors": answer.posteriors, "seen": seen.tolist()})
+            told.append({**asdict(answer), "seen": seen.tolist()})
         return told
 
 

@@ -18,13 +18,12 @@ BATCH = 200  # pairs that are asked about at a time
 
 @dataclass(frozen=True)
 class Answer:
-    """Of one pair. probability: of what is asked, as the network holds it (of first <= second, or that both are of one class); posteriors:
-    of the ten digits for either place, two lists, None without digit head; holds: whether the network holds it to be true, as it answers in
-    its test, also where both answers are as probable."""
+    """Of one pair. probabilities: of what may be answered, by its sign, as the network holds it; posteriors: of the ten digits for either
+    place, two lists, None without digit head; sign: what the network answers in its test, also where another answer is as probable."""
 
-    probability: float
+    probabilities: dict[str, float]
     posteriors: list[list[float]] | None
-    holds: bool
+    sign: str
 
     @property
     def read(self) -> tuple[int, int] | None:
@@ -54,13 +53,11 @@ class Kept:
         answers: list[Answer] = []
         for batch in torch.split(images, BATCH):
             outputs = self.network(batch)
-            means = list(self.target.means)
-            sure = probabilities(outputs.comparison)[:, means].sum(dim=-1)
-            # of three answers, two that mean it may together be more probable than the one that is given
-            holds = sure > 0.5 if self.target.outputs > 2 else torch.isin(decide(outputs.comparison), torch.tensor(means))
+            sure = [dict(zip(self.target.signs, one, strict=True)) for one in probabilities(outputs.comparison).tolist()]
             digits = None if outputs.digits is None else F.softmax(outputs.digits.double(), dim=-1).tolist()
             posteriors = [None] * len(batch) if digits is None else digits
-            answers += map(Answer, sure.tolist(), posteriors, holds.tolist())
+            signs = [self.target.signs[answer] for answer in decide(outputs.comparison).tolist()]
+            answers += map(Answer, sure, posteriors, signs)
         return answers
 
 

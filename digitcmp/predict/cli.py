@@ -74,7 +74,8 @@ def of_pictures(kept: "Kept", paths: list[Path]) -> "list[AnswerRow]":
 
     digits = torch.stack([read_digit(path, kept.source, kept.network.size) for path in paths])
     answers = kept.ask(digits.view(-1, 2, *digits.shape[1:]))
-    return [row_of(str(first), str(second), answer) for first, second, answer in zip(paths[::2], paths[1::2], answers, strict=True)]
+    told = zip(paths[::2], paths[1::2], answers, strict=True)
+    return [row_of(str(first), str(second), answer, kept.target) for first, second, answer in told]
 
 
 def of_array(kept: "Kept", path: Path) -> "list[AnswerRow]":
@@ -85,4 +86,4 @@ def of_array(kept: "Kept", path: Path) -> "list[AnswerRow]":
     pairs = read_pairs(path, kept.network.size)
     known = [None] * len(pairs.images) if pairs.digits is None else [(first, second) for first, second in pairs.digits.tolist()]
     answers = enumerate(zip(kept.ask(pairs.images), known, strict=True))
-    return [row_of(f"{path.name}[{pair}, 0]", f"{path.name}[{pair}, 1]", *found) for pair, found in answers]
+    return [row_of(f"{path.name}[{pair}, 0]", f"{path.name}[{pair}, 1]", answer, kept.target, digits) for pair, (answer, digits) in answers]

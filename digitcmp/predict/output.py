@@ -18,8 +18,9 @@ MOST = 20  # pairs that are shown on the screen
 @dataclass(frozen=True)
 class AnswerRow:
     """A row of the CSV. first, second: the pictures, or the number of the pair in its file. answer: 1 where the network holds to be true
-    what is asked (first <= second, or that both are of one class); probability: of that. *_read: the digit that it finds most probable,
-    and its *_probability; empty without digit head. *_digit: the true ones, where the file tells them."""
+    what is asked (first <= second, or that both are of one class), and probability: of that. Of three answers: 0 for first < second, 1 for
+    the same, 2 for more, and the probability of the one that is given. *_read: the digit that it finds most probable, and its
+    *_probability; empty without digit head. *_digit: the true ones, where the file tells them."""
 
     first: str
     second: str
@@ -36,16 +37,22 @@ class AnswerRow:
         """Whether the answer is true; None where nobody knows."""
         if self.first_digit is None or self.second_digit is None:
             return None
-        return bool(self.answer) == (target.answer(self.first_digit, self.second_digit) in target.means)
+        return self.answer == target.number(target.signs[int(target.answer(self.first_digit, self.second_digit))])
 
 
-def row_of(first: str, second: str, answer: Answer, digits: tuple[int, int] | None = None) -> AnswerRow:
+def row_of(first: str, second: str, answer: Answer, target: Target, digits: tuple[int, int] | None = None) -> AnswerRow:
     """The row of a pair. digits: the true ones."""
     known = digits or (None, None)
+    told = target.number(answer.sign), answer.probabilities[asked_of(answer.sign, target)]
     if answer.posteriors is None or answer.read is None:
-        return AnswerRow(first, second, int(answer.holds), answer.probability, first_digit=known[0], second_digit=known[1])
+        return AnswerRow(first, second, *told, first_digit=known[0], second_digit=known[1])
     sure = max(answer.posteriors[0]), max(answer.posteriors[1])
-    return AnswerRow(first, second, int(answer.holds), answer.probability, *answer.read, *sure, *known)
+    return AnswerRow(first, second, *told, *answer.read, *sure, *known)
+
+
+def asked_of(sign: str, target: Target) -> str:
+    """The sign whose probability is told with an answer: of two, that of what is asked about; of three, its own."""
+    return sign if target.outputs > 2 else target.asked[0]
 
 
 def csv_of(rows: Sequence[AnswerRow]) -> str:
@@ -59,13 +66,12 @@ def show(rows: Sequence[AnswerRow], target: Target, console: Console) -> None:
     table.add_column("first", overflow="fold")
     table.add_column("second", overflow="fold")
     table.add_column("answer", no_wrap=True)
-    asked, opposite = (f"first {sign} second" for sign in target.asked)
-    table.add_column(f"P({asked})", justify="right", no_wrap=True)
+    table.add_column("P" if target.outputs > 2 else f"P(first {target.asked[0]} second)", justify="right", no_wrap=True)
     table.add_column("read", no_wrap=True)
+    signs = {target.number(sign): sign for sign in target.signs}
     for row in rows[:MOST]:
-        answer = asked if row.answer else opposite
         read = "" if row.first_read is None else f"{row.first_read} and {row.second_read}"
-        table.add_row(visible(row.first), visible(row.second), answer, f"{row.probability:.3f}", read)
+        table.add_row(visible(row.first), visible(row.second), f"first {signs[row.answer]} second", f"{row.probability:.3f}", read)
     console.print(table)
     if len(rows) > MOST:
         console.print(f"and {len(rows) - MOST:,} more (--csv has all)", style="dim")

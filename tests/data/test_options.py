@@ -107,5 +107,8 @@ def test_what_is_asked_is_told_of_numbers_and_tensors_alike(target: str) -> None
     assert {*given.flatten().tolist()} == {*range(asked.outputs)}
     for one, other, answer in zip(first.flatten().tolist(), second.flatten().tolist(), given.flatten().tolist(), strict=True):
         assert asked.answer(one, other) == answer
-        assert (answer in asked.means) == {"≤": one <= other, "=": one == other}[asked.asked[0]]
-        assert (answer == 1) == {"≤": one <= other, ">": one > other, "=": one == other}[asked.relation]
+        signs = {"≤": one <= other, ">": one > other, "=": one == other, "≠": one != other, "<": one < other}
+        assert signs[asked.signs[answer]]
+        assert (answer == 1) == signs[asked.relation]
+        told = {asked.number(sign) for sign in asked.asked if signs[sign]}
+        assert told == ({answer} if target == "three" else {int(signs[asked.asked[0]])})

@@ -57,7 +57,8 @@ def test_answers(server: LocalServer) -> None:
     assert np.shape(reads["seen"]) == (2, 14, 14)
     assert reads["seen"][0] == reads["seen"][1]
     assert compares["posteriors"] is None
-    assert 0 <= compares["probability"] <= 1
+    assert sum(compares["probabilities"].values()) == pytest.approx(1)
+    assert compares["sign"] == max(compares["probabilities"], key=compares["probabilities"].get)
 
 
 def test_other_sizes_and_questions(runs: list[Path], tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_random_pairs(server: LocalServer, runs: list[Path]) -> None:
     images = torch.tensor(found["images"])
     for run, answer in zip(runs, found["answers"], strict=True):
         (alone,) = load_kept(run).ask(images[None])
-        assert answer["probability"] == pytest.approx(alone.probability, abs=1e-6)
+        assert answer["probabilities"] == pytest.approx(alone.probabilities, abs=1e-6)
     assert (status, len(found["digits"])) == (200, 2)
 
 
@@ -159,3 +160,15 @@ def test_in_a_browser(server: LocalServer, scheme: Any, width: int) -> None:
         expect(told).to_contain_text("test images of a")
         page.click("#clear-first")
         expect(told).to_contain_text("draw the first")  # and the second, where the test image is too faint a drawing
+
+
+@needs_chromium
+def test_three_answers_in_a_browser(tmp_path: Path) -> None:
+    """The one that is given, and its probability; with one network it is what the page says."""
+    train_run(compose_config(*SMALL, "model=net2", "data.target=three", "model.comparator.outputs=3"), tmp_path / "three")
+    with serving(Server(Networks([tmp_path / "three"], None), 0)) as server, browsing(server.url, 1100) as (page, expect):
+        page.click("#random")
+        relation = page.locator("#relation")
+        expect(relation).to_have_text(re.compile("^[<=>]$"))
+        sign = relation.text_content()
+        expect(page.locator("article .answer")).to_contain_text(re.compile(f"^first {sign} second.*P.first {sign} second. = [0-9.]+"))

@@ -70,9 +70,11 @@ def test_the_accuracy_on_record(name: str, run_main: Callable[..., Ended], tmp_p
         ended = run_main(cli.main, tmp_path / "run", tmp_path / "pairs.npz", "--seed", row.seed, "--csv")
         rows = list(csv.DictReader(io.StringIO(ended.out)))
         assert [[int(one["first_digit"]), int(one["second_digit"])] for one in rows] == grey.digits.tolist()
-        if config.data.target != "three":  # of which it is told whether the first is less or the same
-            meant = torch.isin(grey.target, torch.tensor(TARGETS[config.data.target].means))
-            assert torch.equal(torch.tensor([one["answer"] == "1" for one in rows]) == meant, right)
+        target = TARGETS[config.data.target]
+        meant = torch.tensor([target.number(target.signs[answer]) for answer in grey.target.tolist()])
+        assert torch.equal(torch.tensor([int(one["answer"]) for one in rows]) == meant, right)
+        ended = run_main(cli.main, tmp_path / "run", tmp_path / "pairs.npz", "--seed", row.seed)
+        assert f"{int(right.sum()):,} of {len(right)} pairs answered rightly" in ended.out
         if row.digit_accuracy is not None:
             read = torch.tensor([[int(one["first_read"]), int(one["second_read"])] for one in rows])
             assert (read == grey.digits).double().mean().item() == pytest.approx(row.digit_accuracy, abs=1e-9)
@@ -87,7 +89,7 @@ def test_the_page_answers_as_the_test(tmp_path: Path) -> None:
     assert 0 <= tested.min() <= tested.max() <= 1
     network = digitcmp.load_model(tmp_path / "run")
     (probability,) = network.forward_tested(torch.tensor(shown["images"])[None]).comparison.double().sigmoid().flatten().tolist()
-    assert shown["answers"][0]["probability"] == pytest.approx(probability, abs=1e-6)
+    assert shown["answers"][0]["probabilities"]["≤"] == pytest.approx(probability, abs=1e-6)
 
 
 @pytest.mark.parametrize(

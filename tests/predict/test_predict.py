@@ -12,10 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
+from digitcmp.config.targets import TARGETS
 from digitcmp.data.sources import load
 from digitcmp.experiment.networks import load_model
 from digitcmp.predict import cli
 from digitcmp.predict.answers import load_kept
+from digitcmp.predict.output import row_of
 from tests.conftest import MNIST_ROOT, Ended, compose_config, needs_mnist
 from tests.experiment.made import train_run
 from tests.predict.test_pictures import drawn, raw_mnist
@@ -62,7 +64,9 @@ def test_pictures_are_answered_as_the_data(predict: Callable[..., Ended], tmp_pa
     assert data > 0.8
     assert abs(pictures - data) < 0.03
     held = known[:, 0] <= known[:, 1]
-    told = [np.mean(np.array(said) == held) for said in ([answer.holds for answer in answers], [row["answer"] == "1" for row in rows])]
+    told = [
+        np.mean(np.array(said) == held) for said in ([answer.sign == "≤" for answer in answers], [row["answer"] == "1" for row in rows])
+    ]
     assert min(told) > 0.8
     assert abs(told[0] - told[1]) < 0.05  # five of a hundred pairs
 
@@ -99,24 +103,27 @@ def test_ties_are_answered_as_in_the_test(target: str, outputs: int, tmp_path: P
             parameter.data.zero_()
     held = network.compare(images)
     told = kept.ask(images)
-    assert {one.probability for one in told} == {0.5}
-    assert torch.equal(torch.tensor([one.holds for one in told]), held if target != "gt" else ~held)
+    assert {share for one in told for share in one.probabilities.values()} == {0.5}
+    assert [one.sign for one in told] == [TARGETS[target].signs[answer] for answer in held.tolist()]
 
 
 @pytest.mark.parametrize(("target", "model"), [("le", "net2"), ("gt", "net2"), ("le", "wsmodel1"), ("three", "net2"), ("same", "net2")])
 def test_always_first_less_or_equal(target: str, model: str, tmp_path: Path) -> None:
-    """What is told is P(first <= second), whatever the run's target and head are, or that of the same class."""
+    """What is told is P(first <= second), whatever the run's target and head are, or that of the same class; all three of three."""
     answers = ["model.comparator.outputs=3"] if target == "three" else []
     train_run(compose_config(*SMALL, f"model={model}", f"data.target={target}", *answers), tmp_path / "run")
     images = load("digits", None).test.images[:60].view(30, 2, 14, 14)
-    held, told = load_model(tmp_path / "run").compare(images), load_kept(tmp_path / "run").ask(images)
-    if target == "three":  # 0 and 1 are less and the same: together they may be more probable than greater
-        assert all(one.holds for one, answer in zip(told, held.tolist(), strict=True) if answer != 2)
-        logits = load_model(tmp_path / "run")(images).comparison.double()
-        expected = (1 - logits.softmax(dim=-1)[:, 2]).tolist()
-        assert [one.probability for one in told] == pytest.approx(expected)
-    else:
-        assert torch.equal(torch.tensor([one.holds for one in told]), held if target != "gt" else ~held)
+    held, told = load_model(tmp_path / "run").compare(images).long().tolist(), load_kept(tmp_path / "run").ask(images)
+    logits = load_model(tmp_path / "run")(images).comparison.double()
+    shares = logits.softmax(dim=-1) if logits.shape[-1] > 1 else torch.cat([1 - logits.sigmoid(), logits.sigmoid()], dim=-1)
+    signs = {"le": ">≤", "gt": "≤>", "same": "≠=", "three": "<=>"}[target]
+    assert [one.sign for one in told] == [signs[answer] for answer in held]
+    for one, share in zip(told, shares.tolist(), strict=True):
+        assert one.probabilities == pytest.approx(dict(zip(signs, share, strict=True)))
+        row = row_of("a", "b", one, TARGETS[target])
+        asked = {"le": "≤", "gt": "≤", "same": "="}.get(target, one.sign)
+        number = "<=>".index(one.sign) if target == "three" else int(one.sign == asked)
+        assert (row.answer, row.probability) == (number, pytest.approx(dict(zip(signs, share, strict=True))[asked]))
 
 
 def npz(path: Path, **arrays: object) -> Path:
