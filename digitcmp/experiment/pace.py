@@ -11,6 +11,7 @@ from rich.progress import track
 
 from digitcmp.config.schema import Config
 from digitcmp.counting import counted
+from digitcmp.errors import RunError
 from digitcmp.experiment.run import Run
 from digitcmp.train.results import EpochRow, RoundRow
 
@@ -36,9 +37,13 @@ def pace_of(rows: Iterable[RoundRow]) -> Pace | None:
     return Pace(0.0, median(done)) if done else None
 
 
-def measure(config: Config, rounds: int) -> Pace | None:
-    """Train one short round of this configuration, or one short stack where its rounds are stacked; None when that fails, as the
-    rounds themselves then will. Raises DigitcmpError as training does.
+class ShortRoundError(RunError):
+    """A short round fails, as the rounds themselves then will: how it does."""
+
+
+def measure(config: Config, rounds: int) -> Pace:
+    """Train one short round of this configuration, or one short stack where its rounds are stacked. Raises ShortRoundError where that
+    fails, and DigitcmpError as training does.
 
     rounds: how many it is to be measured for, since a GPU is shared by those of a stack.
     """
@@ -65,8 +70,8 @@ def measure(config: Config, rounds: int) -> Pace | None:
         result = train_rounds(short, list(seeds), device, heard)[0]
     finally:
         torch.set_num_threads(threads)
-    if not epochs:
-        return None
+    if result and result.row.status == "failed":
+        raise ShortRoundError(result.row.error)
     whole = result.row.seconds if result else epochs[0].seconds
     return Pace(max(0.0, whole - sum(row.seconds for row in epochs)), epochs[-1].seconds)
 
@@ -82,17 +87,22 @@ def effort(config: Config) -> Any:
 class Paces:
     """The pace of runs, some of which have no finished round.
 
-    measured: how many short rounds were trained to know it; None in place of a pace where nothing is known.
+    measured: how many short rounds were trained to know it; why: how one of them failed; None in place of a pace where nothing is known.
     """
 
     def __init__(self, runs: Sequence[Run], console: Console) -> None:
-        self.measured = 0
+        self.measured, self.why = 0, ""
         known = {effort(run.config): pace for run in runs if (pace := pace_of(run.store.rows.values()))}
-        unknown = {effort(run.config): run for run in runs if run.missing and effort(run.config) not in known}
+        unknown = [run for run in runs if run.missing and effort(run.config) not in known]
         begun = time.monotonic()
-        for key, run in track(unknown.items(), "training short rounds", console=console, transient=True, disable=not console.is_terminal):
-            if time.monotonic() - begun < MOST_SECONDS and (pace := measure(run.config, len(run.missing))):
-                known[key], self.measured = pace, self.measured + 1
+        for run in track(unknown, "training short rounds", console=console, transient=True, disable=not console.is_terminal):
+            if effort(run.config) in known or time.monotonic() - begun > MOST_SECONDS:
+                continue
+            try:
+                known[effort(run.config)] = measure(run.config, len(run.missing))
+                self.measured += 1
+            except ShortRoundError as error:  # another one that is as much work may not fail
+                self.why = self.why or str(error)
         self.known = known
         self.usual = (
             Pace(*(median(values) for values in zip(*((one.beside, one.epoch) for one in known.values()), strict=True))) if known else None

@@ -21,11 +21,11 @@ from digitcmp.inert import line
 from digitcmp.terminal import Name, tell, words
 
 
-def in_all(seconds: float, workers: int, by_what: str) -> str:
-    """How long it takes, in words. seconds: of work, NaN where nobody knows; by_what: the rounds whose pace it is."""
+def in_all(seconds: float, workers: int, by_what: str, why: str = "") -> str:
+    """How long it takes, in words. seconds: of work, NaN where nobody knows; by_what: rounds with its pace; why: how some failed."""
     if isnan(seconds):
-        return "for how long cannot be told: short rounds of it fail"
-    return f"about {words(seconds / workers)} with {workers} at a time, at the pace of {by_what}"
+        return f"for how long cannot be told: short rounds of it fail{why and f' ({why})'}"
+    return f"about {words(seconds / workers)} with {workers} at a time, at the pace of {by_what}{why and f'; some fail ({why})'}"
 
 
 def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
@@ -39,7 +39,7 @@ def print_plan(runs: Sequence[Run], workers: int, console: Console) -> None:
         table.add_row(Name(run.name), *(f"{count:,}" for count in counts))
     console.print(table)
     paces = Paces(runs, console)
-    time = in_all(sum(len(run.missing) * paces.seconds(run) for run in runs if run.missing), workers, paces.by_what())
+    time = in_all(sum(len(run.missing) * paces.seconds(run) for run in runs if run.missing), workers, paces.by_what(), paces.why)
     missing = counted(sum(len(run.missing) for run in runs), "round")
     console.print(f"{missing} to train, {time}; nothing was trained (dry_run=true)", highlight=False)
 

@@ -6,6 +6,7 @@ preview.json, in that folder, says what the whole is. It is written before the f
 import json
 import shlex
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from math import nan
 from pathlib import Path
@@ -21,7 +22,7 @@ from digitcmp.config.schema import AUTO, Config
 from digitcmp.counting import counted, in_bytes
 from digitcmp.experiment.about import read_about
 from digitcmp.experiment.folders import PREVIEW
-from digitcmp.experiment.pace import Pace, measure
+from digitcmp.experiment.pace import Pace, ShortRoundError, measure
 from digitcmp.experiment.plan import in_all
 from digitcmp.experiment.records import Record
 from digitcmp.experiment.store import network_path, read_run_records
@@ -144,7 +145,9 @@ def pace_of(records: dict[Path, list[Record]], part: Part) -> Pace | None:
         return None
     about = read_about(next(iter(records)))
     if about["engine"] == "stacked":
-        return measure(from_record(about["configuration"], {"engine": "stacked", "device": about["device"]}), part.rounds)
+        with suppress(ShortRoundError):
+            return measure(from_record(about["configuration"], {"engine": "stacked", "device": about["device"]}), part.rounds)
+        return None
     spent = [(record.row.seconds, [row.seconds for row in record.epochs]) for record in done]
     return Pace(median(max(0.0, seconds - sum(epochs)) for seconds, epochs in spent), median(epochs[-1] for _, epochs in spent))
 

@@ -19,7 +19,7 @@ from digitcmp.config.allowed import code_let_in
 from digitcmp.counting import counted
 from digitcmp.errors import DAMAGED, ConfigError, SearchError
 from digitcmp.experiment import planned, preview
-from digitcmp.experiment.pace import measure
+from digitcmp.experiment.pace import ShortRoundError, measure
 from digitcmp.experiment.plan import at_a_time, in_all, left_out_of, print_left_out
 from digitcmp.passwords import without_passwords
 from digitcmp.plugins.launcher import DigitcmpLauncher
@@ -203,9 +203,13 @@ def show_space(spec: SearchSpec, console: Console, away: SlurmLauncher | None) -
     size = f"{counted(settings.n_trials, 'trial')} of {len(trial.seeds)} × {epochs} ({seeds})"
     rounds = settings.n_trials * len(trial.seeds) + settings.finalists * settings.finalist_rounds + 2 * settings.confirm
     workers = away.side_by_side(rounds) if away else at_a_time(spec.base, rounds, console)
+    seconds, why = math.nan, ""
     with console.status("training a short round"):
-        pace = measure(spec.base, rounds)
-    time = in_all(rounds * pace.seconds(trial.epochs) if pace else math.nan, workers, "a short round of its start")
+        try:
+            seconds = rounds * measure(spec.base, rounds).seconds(trial.epochs)
+        except ShortRoundError as error:
+            why = str(error)
+    time = in_all(seconds, workers, "a short round of its start", why)
     final = f", {counted(settings.finalists, 'finalist')} × {counted(settings.finalist_rounds, 'round')}" if settings.finalists else ""
     pruned = ", less what is pruned" if settings.pruner != "none" else ""
     confirmed = f", {settings.confirm} × 2 rounds to confirm" if settings.confirm else ""

@@ -229,12 +229,10 @@ def test_a_short_round_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("digitcmp.train.round.train_rounds", trained)
     pace = measure(compose_config("epochs=60", "seed=5", "save_model=true", "device=cpu"), 100)
-    assert pace is not None
     assert (pace.beside, pace.epoch, pace.seconds(60)) == pytest.approx((1.8, 0.7, 43.8))
     ((config, seeds),) = asked
     assert (config.epochs, config.save_model, seeds) == (2, False, [5])
-    stacked = measure(compose_config("epochs=1", "engine=stacked", "stack_size=4", "device=cpu"), 3)
-    assert stacked is not None
+    measure(compose_config("epochs=1", "engine=stacked", "stack_size=4", "device=cpu"), 3)
     assert asked[-1][1] == [0, 1, 2]
 
 
@@ -331,3 +329,27 @@ def test_a_finished_run_imports_no_torch(tmp_path: Path) -> None:
         again = subprocess.run([sys.executable, "-c", code, *command], cwd=tmp_path, check=False, capture_output=True, text=True)
         assert again.returncode == 0, again.stderr
         assert "1 round is finished already, 0 to train" in again.stdout
+
+
+FAILS = r"\(the loss became nan in epoch 1; a smaller optimizer.lr may help\)"
+UNTOLD = f"for how long cannot be told: short rounds of it fail {FAILS}"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["optimizer.lr=1e30"], UNTOLD),
+        (["-m", "optimizer.lr=1e30,1e29"], UNTOLD),
+        (["-m", "optimizer.lr=1e30,0.1"], f"at a time, at the pace of 1 short round; some fail {FAILS}"),
+        (
+            ["-m", "hydra/sweeper=digitcmp_optuna", "optimizer.lr=1e30", "aux_weight=interval(0,1)", "model=wsn", "data.val_pairs=40"],
+            UNTOLD,
+        ),
+    ],
+)
+def test_a_dry_run_says_how_short_rounds_fail(command: list[str], told: str, run_cli: Cli) -> None:
+    """In a plain run, a sweep and a search; nothing is trained."""
+    small = ["rounds=2", "epochs=3", "data.train_pairs=200", "data.test_pairs=50", "engine=serial"]
+    ended = run_cli(*command, *small, "dry_run=true")
+    assert ended.code == 0, ended.err
+    assert re.search(told, " ".join(ended.out.split()))
