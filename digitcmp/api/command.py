@@ -58,6 +58,8 @@ def command(overrides: Overrides, options: list[str], key: str, folder: str | Pa
     Raises DigitcmpError."""
     arguments = arguments_of(overrides, several=bool(options))
     place = [] if folder is None else [f"{key}={quoted(folder_of(folder))}"]
+    if place and (twice := next((one for one in arguments if one.lstrip("+").partition("=")[0] == key), "")):
+        raise ConfigError(f"{twice}: folder={str(folder)!r} says where it goes; give one of them")
     asked = session.Session(truth_of("progress", progress))
     with ExitStack() as around:
         around.enter_context(borrowed())

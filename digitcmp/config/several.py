@@ -17,6 +17,7 @@ PARAMS = re.compile(r"\+*hydra\.sweeper\.params\.([^=]+)=(.*)")
 QUOTED, QUOTED_TEXT = re.compile(r"^([\"'])(.*)\1$"), r"\2"
 ALONE, SHOWN = ("--run", "-r"), ("--cfg", "-c", "--info", "-i")  # options of one run, and of one configuration
 MANY = ("sweeps", "hydra.sweep", "hydra/sweeper", "hydra/launcher")  # how keys begin that are for many runs
+PLACES = ("hydra.run.dir", "hydra.sweep.dir")  # keys of the folder of one run, and of that of many
 SEARCHER = "hydra/sweeper=digitcmp_optuna"
 HELD_OUT = 200  # validation pairs of a search, or a fifth of the training pairs
 
@@ -53,7 +54,7 @@ def command(arguments: Sequence[str]) -> str:
 
 def for_many(arguments: Sequence[str]) -> str:
     """The command of a sweep; of a search, where there is an interval."""
-    kept = [meant(one) for one in arguments if one not in ALONE]
+    kept = [meant(one) for one in of_many(arguments) if one not in ALONE]
     first = [] if {"-m", "--multirun"} & {*kept} else ["--multirun"]
     names, last = [name_of(one) for one in kept], list[str]()
     if any(map(is_interval, kept)) and "sweeps" not in names:
@@ -61,6 +62,13 @@ def for_many(arguments: Sequence[str]) -> str:
         last += [] if "hydra/sweeper" in names else [SEARCHER]
         last += [] if "data.val_pairs" in names else [f"data.val_pairs={pairs[-1] // 5 if pairs else HELD_OUT}"]
     return whole([*first, *kept, *last])
+
+
+def of_many(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the folder of one run as that of many, unless that is there, too."""
+    if any(name_of(one) == PLACES[1] for one in arguments):
+        return [one for one in arguments if name_of(one) != PLACES[0]]
+    return [one.replace(*PLACES, 1) if name_of(one) == PLACES[0] else one for one in arguments]
 
 
 def meant(argument: str) -> str:

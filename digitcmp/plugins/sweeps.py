@@ -24,7 +24,7 @@ from digitcmp.plugins.composing import key_of
 from digitcmp.plugins.subdirs import check_outside, is_searched, sweeper_of
 from digitcmp.search.config import INSTEAD, TARGET
 
-DIR = "hydra.sweep.dir"
+DIR, OF_ONE = "hydra.sweep.dir", "hydra.run.dir"
 PLACES = (DIR, "hydra.sweep", "hydra")  # keys that say where a sweep goes
 BESIDE = {"ray": ("engine", "ray"), "auto": ("rounds", "auto")}  # groups of keys, and what they mean something beside
 
@@ -64,6 +64,12 @@ def check_not_its_own(config: DictConfig, changed: Callable[[], str]) -> None:
     if own and Path(folder).resolve() == Path(own).resolve() and changed():
         what = f"this is the folder of +sweeps={config.hydra.runtime.choices['sweeps']} as it is, and here it is changed"
         raise ConfigError(f"{DIR}={folder}: {what}; leave this out, or give another folder, as in {DIR}={own}-changed")
+
+
+def check_many(config: DictConfig) -> None:
+    """Raise ConfigError for many runs that were told the folder of one, where nothing of them would go."""
+    if given := next((text for text in overrides_of(config.hydra, "hydra") if key_of(text) == OF_ONE), ""):
+        raise ConfigError(f"{given}: this is the folder of one run; did you mean: {for_many(sys.argv[1:])}")
 
 
 def check_kind(config: DictConfig) -> None:
@@ -142,7 +148,7 @@ def check_names(config: DictConfig, folder: str) -> None:
         raise ConfigError(
             "hydra.job.chdir=true: relative paths, as of data, would lead elsewhere; leave it out: a run's files are in its folder anyway"
         )
-    check_folder("hydra.run.dir" if folder == config.hydra.run.dir else "hydra.sweep.dir", folder)
+    check_folder(OF_ONE if folder == config.hydra.run.dir else DIR, folder)
     check_results_folder(Path(folder))
 
 
@@ -159,15 +165,15 @@ def check_single(config: DictConfig) -> None:
     if name := config.hydra.runtime.choices.get("sweeps"):
         given.append(f"+sweeps={name}")
     if given:
-        place = next((f"; the folder of one run is hydra.run.dir={text.partition('=')[2]}" for text in given if key_of(text) == DIR), "")
+        place = next((f"; the folder of one run is {OF_ONE}={text.partition('=')[2]}" for text in given if key_of(text) == DIR), "")
         raise ConfigError(f"{' '.join(given)}: this is for many runs{place}; add --multirun, as in: {for_many(sys.argv[1:])}")
     folder = Path(str(config.hydra.run.dir))
     if (folder / "run.json").exists():  # also that of a trial, which goes on
         return
-    check_outside("hydra.run.dir", folder)
+    check_outside(OF_ONE, folder)
     if (folder / "multirun.yaml").exists() and (runs := run_folders(folder)):
         what = f"it is the folder of a sweep, with {counted(len(runs), 'run')} below it"
-        raise ConfigError(f"hydra.run.dir={folder}: {what}; choose another folder, which the sweep's report is without")
+        raise ConfigError(f"{OF_ONE}={folder}: {what}; choose another folder, which the sweep's report is without")
 
 
 def check_beside(config: DictConfig) -> None:

@@ -221,6 +221,23 @@ def test_mistakes(overrides: dict[str, Any], many: bool, run_cli: Cli) -> None:
     assert not list(Path().glob("outputs/*/*"))
 
 
+@pytest.mark.parametrize("call", [digitcmp.run, digitcmp.sweep])
+@pytest.mark.parametrize("spelt", ["hydra.run.dir", "++hydra.run.dir", "hydra.sweep.dir"])
+@pytest.mark.parametrize("folder", [None, "given"])
+def test_one_folder(call: Callable[..., digitcmp.Result], spelt: str, folder: str | None, tmp_path: Path) -> None:
+    """It is that of what is trained, and given once: no other one is left out without a word."""
+    own = {digitcmp.run: "hydra.run.dir", digitcmp.sweep: "hydra.sweep.dir"}[call]
+    overrides, folder = {**SMALL, "model": "net1", "rounds": 1, spelt: str(tmp_path / "typed")}, folder and str(tmp_path / folder)
+    if spelt.lstrip("+") == own and folder is None:
+        assert call(overrides, progress=False).folder == tmp_path / "typed"
+        return
+    twice = "says where it goes; give one of them" if spelt.lstrip("+") == own else "this is (for many runs|the folder of one run)"
+    with pytest.raises(ConfigError, match=twice) as raised:
+        call(overrides, folder, progress=False)
+    assert str(raised.value).startswith(f"{spelt}={tmp_path}/typed: ")
+    assert not list(tmp_path.iterdir())
+
+
 def test_failed_rounds(tmp_path: Path) -> None:
     """End a call with an error; what was done is there."""
     with pytest.raises(RunError, match="failed"):

@@ -44,6 +44,12 @@ GIVEN = [
     ["--cfg", "job", "seed=0,1"],
     ["model=net1,"],
     ["optimizer.lr=0.1,0.2"],
+    ["seed=0,1", "hydra.run.dir=a"],
+    ["model=[net1,net2]", "hydra.run.dir='a b'"],
+    ["-m", "seed=0,1", "++hydra.run.dir=a"],
+    ["-m", "hydra.run.dir=a", "hydra.sweep.dir=b", "seed=0,1"],
+    ["+sweeps=smoke", "hydra.run.dir=a"],
+    ["hydra.sweep.dir=b", "hydra.run.dir=a"],
 ]
 
 
@@ -78,6 +84,7 @@ def follow(run_cli: Cli, given: list[str], forget: Callable[[], None] = lambda: 
     more = [] if {"--cfg", "dry_run=true"} & {*advised} else ["dry_run=true"]
     followed = run_cli(*advised, *more)
     assert (followed.code, followed.err) == (0, "")
+    assert "--multirun" not in advised or not any(word.lstrip("+").startswith("hydra.run.dir=") for word in advised)
     assert ("nothing was trained" in followed.out) or "--cfg" in given
 
 
