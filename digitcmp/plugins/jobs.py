@@ -175,12 +175,19 @@ def command_of(hydra: Any, alone: bool = False) -> str:
     """
     overrides, hydras = overrides_of(hydra), overrides_of(hydra, "hydra")
     place = [override for override in hydras if alone and override.lstrip("+").startswith("hydra.run.dir=")]
-    folder = sources(sys.argv[1:])
+    folder = sources(sys.argv[1:]) or folders_of(hydra)
     own = [override for override in overrides if not override.startswith("+sweeps=")]
     keys = {override.lstrip("+").split("=")[0] for override in own}
     given = [part for override in overrides if override not in own for part in settings_of(override.partition("=")[2], folder)]
     kept = [part for part in given if part.lstrip("+").split("=")[0] not in keys]
     return shlex.join(["python", "-m", "digitcmp", *folder, *code_let_in(), *kept, *own, *paths_of(hydra), *place])
+
+
+def folders_of(hydra: Any) -> list[str]:
+    """The option of the command line that adds a folder of YAML files, with its whole path, as Hydra has it on record: a job that another
+    launcher has in a process of its own has not been typed. hydra: as `command_of` takes it."""
+    found = [str(one.path) for one in hydra.runtime.config_sources if one.provider == "command-line"]
+    return [part for one in found for part in ("--config-dir", one)]
 
 
 def paths_of(hydra: Any) -> list[str]:

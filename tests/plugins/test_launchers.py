@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -73,6 +74,31 @@ def test_a_stock_launcher_trains_nothing_twice(tmp_path: Path, launcher: str, sw
         assert ended.returncode == 0, ended.stderr
         assert sum(len(path.read_text().splitlines()) for path in tmp_path.rglob("records/*.jsonl")) == rounds
     assert len(list(tmp_path.rglob("run.json"))) == 1
+
+
+@pytest.mark.parametrize("launcher", ["digitcmp", *STOCK])
+def test_commands_on_record_work_with_every_launcher(launcher: str, run_cli: Cli, tmp_path: Path) -> None:
+    """Those of jobs that were trained in processes of others, too: they find the YAML and the code of one's own, and add nothing."""
+    if not installed(STOCK.get(launcher, "digitcmp")):
+        pytest.skip(f"needs the package {STOCK[launcher].rpartition('.')[2].replace('_', '-')}")
+    for path, text in {
+        "my conf/plugins.py": 'losses = {"mine": lambda embeddings, digits, margin: embeddings.mean(dim=(1, 2, 3))}\n',
+        "my conf/loss/mine.yaml": "terms: [{loss: mine}]\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    own = ["--config-dir", "my conf", "--allow-code", "my conf/plugins.py", "+loss=mine", "model=net1,net2"]
+    command = [*PYTHON, "--multirun", *own, *TINY, f"hydra/launcher={launcher}", "hydra.sweep.dir=out"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    for path in tmp_path.glob("out/*/run.json"):
+        before = [log.read_text() for log in path.parent.glob("records/*.jsonl")]
+        typed = shlex.split(json.loads(path.read_text())["command"])
+        again = run_cli(*typed[3:], f"hydra.run.dir='{path.parent}'")
+        assert again.code == 0, again.err
+        assert "1 round is finished already" in again.out
+        assert [log.read_text() for log in path.parent.glob("records/*.jsonl")] == before
+    assert len(list(tmp_path.glob("out/*/run.json"))) == 2
 
 
 def test_a_stock_launcher_is_refused_before_the_first_job(run_cli: Cli, tmp_path: Path) -> None:
