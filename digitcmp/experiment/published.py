@@ -16,7 +16,8 @@ from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from digitcmp.errors import RunError
-from digitcmp.experiment.records import Record, Records, parse, read_logs, to_record
+from digitcmp.experiment.log_reader import read_logs
+from digitcmp.experiment.records import Record, Records, parse, to_record
 from digitcmp.experiment.views import views
 from digitcmp.files import is_special, write_whole
 from digitcmp.train.results import DistanceRow, EpochRow, RoundResult, RoundRow

@@ -1,4 +1,4 @@
-"""The records of a run: append-only logs, one per writing process, one line per finished round. The only reader of the logs.
+"""The records of a run: append-only logs, one per writing process, one line per finished round.
 
 A line is JSON with a checksum in front of everything else,
 
@@ -16,14 +16,12 @@ import re
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from itertools import repeat
-from pathlib import Path
 from typing import Any, Literal
 
-from digitcmp.errors import DAMAGED, RunError
+from digitcmp.errors import DAMAGED
 from digitcmp.experiment.row_types import CONFUSION_KINDS, DISTANCE_KINDS, EPOCH_KINDS, ROUND_KINDS, Kinds, are_columns, is_row
-from digitcmp.files import is_special
 from digitcmp.train.results import ConfusionRow, DistanceRow, EpochRow, RoundResult, RoundRow
 
 FOLDER = "records"
@@ -186,63 +184,3 @@ def to_round(text: bytes, log: str) -> Record | None:
         return Record(front["configuration"], front["finished"], RoundRow(**front["round"]), text, log) if sound else None
     except DAMAGED:
         return None
-
-
-class LogReader:
-    """Reads what is new in the logs of a run, each time it is asked.
-
-    Every log is opened anew and read from where the last record ended: the size that a network file system reports may be old.
-    """
-
-    def __init__(self, directory: Path, configuration: str) -> None:
-        """directory: that of the run. configuration: the hash of the one whose records are wanted."""
-        self.directory, self.configuration = directory, configuration
-        self.ends: dict[str, int] = {}
-        self.others = 0  # records of other configurations
-
-    def read(self, records: Records, skip: str | None = None) -> None:
-        """Add what is new. skip: a log that need not be read; the texts are then not kept either. Raises RunError."""
-        for path in log_paths(self.directory):
-            if (name := path.name) == skip:
-                continue
-            start, seen = self.ends.get(name, 0), name in self.ends
-            new, damaged, end = parse(data := read_from(path, start), name)
-            if damaged and seen:  # what is behind the last record may still be written
-                _, damaged, _ = parse(data[:end], name, read_from(path, 0)[:start].count(b"\n"))
-            records.damaged += [line for line in damaged if line not in records.damaged]
-            self.ends[name] = start + end
-            for record in new:
-                if record.configuration == self.configuration:
-                    records.add(record if skip is None else replace(record, text=b""))
-                else:
-                    self.others += 1
-                    records.damaged.append(f"{FOLDER}/{name}: a round of another configuration ({record.configuration}) is left out")
-
-
-def log_paths(directory: Path) -> list[Path]:
-    """The logs of a run, in the order of their names, which is that of their beginnings; none where there is no run yet."""
-    try:
-        return sorted(path for path in (directory / FOLDER).iterdir() if path.suffix == ".jsonl")
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise RunError(f"{directory / FOLDER} cannot be read: {error.strerror}") from error
-
-
-def read_from(path: Path, offset: int) -> bytes:
-    """The bytes of a file from an offset on. Raises RunError when it cannot be read."""
-    try:
-        if is_special(path):
-            raise RunError(f"{path} cannot be read: it is no file")
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read()
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def read_logs(directory: Path, configuration: str) -> Records:
-    """All that is in the logs of a run's folder of the configuration with this hash, in the order of the seeds."""
-    records = Records()
-    LogReader(directory, configuration).read(records)
-    return Records(dict(sorted(records.rounds.items())), records.damaged)

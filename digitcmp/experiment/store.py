@@ -22,9 +22,10 @@ from digitcmp.experiment import beats
 from digitcmp.experiment.about import joined, read_about, with_job
 from digitcmp.experiment.checkpoints import Checkpoints
 from digitcmp.experiment.claims import Claims
+from digitcmp.experiment.log_reader import LogReader, read_logs
 from digitcmp.experiment.provenance import now
 from digitcmp.experiment.published import is_published, read_records
-from digitcmp.experiment.records import FOLDER, LogReader, Records, read_logs, to_record
+from digitcmp.experiment.records import FOLDER, Records, to_record
 from digitcmp.experiment.views import are_current, write_views
 from digitcmp.files import NoLocksError, append, locked, remove_leftovers, write_whole
 from digitcmp.train.results import RoundResult, RoundRow

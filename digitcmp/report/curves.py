@@ -23,7 +23,7 @@ from digitcmp import inert
 from digitcmp.config.identity import flat
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
-from digitcmp.experiment.records import log_paths, read_from
+from digitcmp.experiment.log_reader import log_paths, read_from
 from digitcmp.files import is_special, remove_leftovers, write_whole
 from digitcmp.report.chance import chance_in_words, chance_line, is_far
 from digitcmp.report.drawing import (

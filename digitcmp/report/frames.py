@@ -25,7 +25,7 @@ from digitcmp.report.texts import TEXT
 
 VERSIONS = ["digitcmp", "torch", "python", "git_commit", "git_dirty"]
 ABOUT = ["configuration_hash", "parameters", "engine", "device", "platform", "plugins", *VERSIONS]
-RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "recorded", "started", "command", "sweep", "begun"]
+RUN_COLUMNS = ["run", "directory", "run_status", "resumed", "seeds", "recorded", "damaged", "started", "command", "sweep", "begun"]
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,10 @@ class Sweep:
     """What is on record below some folders. Rows of the frames point to their run by its position, in the column `run_index`.
 
     runs: one row a run, in the order in which they were asked for: RUN_COLUMNS (run: path relative to the folder; resumed: as in
-    run.json, as JSON; seeds, recorded: how many it has, and has rounds of; sweep, begun: as `origins.sweep_of`, `origins.last_begun`),
-    ABOUT, and the configuration as dotted columns, named in `keys`. rounds: the columns of `RoundRow` (`epochs` as `epochs_trained`),
-    each (configuration, seed) once unless all were asked for. epochs, distances: rows of the same rounds.
+    run.json, as JSON; seeds, recorded: how many it has, and has rounds of; damaged: what of it cannot be read; sweep, begun: as
+    `origins.sweep_of`, `origins.last_begun`), ABOUT, and the configuration as dotted columns, named in `keys`. rounds: the columns of
+    `RoundRow` (`epochs` as `epochs_trained`), each (configuration, seed) once unless all were asked for. epochs, distances: rows of the
+    same rounds.
     warnings: a line each. configurations: nested, by hash.
     """
 
@@ -69,7 +70,8 @@ def read_sweep(
     frames = [read_frames(directory, about, columns, kept.records_of) for directory, about in zip(directories, abouts, strict=True)]
     notes += [text for one in frames for text in one.damaged]
     notes += about_pictures(directories, abouts) if for_report else []
-    runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames])
+    damaged = ["; ".join(text.removeprefix(f"{path}: ") for text in one.damaged) for path, one in zip(directories, frames, strict=True)]
+    runs = run_frame(tops, directories, abouts).assign(recorded=[len(one.rounds) for one in frames], damaged=damaged)
     notes += not_begun(map(Path, runs["sweep"]), tops) if for_report else []
     rounds = stack([one.rounds for one in frames]).rename(columns={"epochs": "epochs_trained"})
     rounds = distinct_rounds(rounds, runs, notes) if distinct else rounds

@@ -18,8 +18,9 @@ from digitcmp.experiment.about import is_damaged, read_about
 from digitcmp.experiment.beats import age
 from digitcmp.experiment.claims import at_work
 from digitcmp.experiment.folders import SKIPPED, near
+from digitcmp.experiment.log_reader import log_paths, read_from
 from digitcmp.experiment.published import is_published
-from digitcmp.experiment.records import holds_whole, log_paths, read_from
+from digitcmp.experiment.records import holds_whole
 from digitcmp.files import locked
 from digitcmp.inert import line
 from digitcmp.terminal import say

@@ -27,8 +27,8 @@ class Drawn:
     rounds: those drawn, with the columns of `Sweep.rounds` and their label; epochs: theirs. counts: a row a configuration, with its
     label, and how many of its rounds are on record, broken (before their first epoch, so that there is nothing to compare), drawn.
     contradictions: of rounds, drawn or not, with their own epochs and with what is published of them, as in `contradictions`,
-    `tables.table_contradictions` and `reported.reported_contradictions`. seed: of the draw. reasons: by label, why rounds that were
-    drawn cannot be trained again here; where there are some, they are not in rounds, epochs and counts["drawn"] any more.
+    `tables.table_contradictions` and `reported.reported_contradictions`. seed: of the draw. reasons: by label, why rounds cannot be read,
+    or cannot be trained again here though they were drawn; these are not in rounds, epochs and counts["drawn"] any more.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class Drawn:
         rounds = self.rounds[~out].reset_index(drop=True)
         drawn = self.counts["label"].map(rounds["label"].astype(str).value_counts()).fillna(0).astype("int64")
         epochs = self.epochs[~self.epochs["run_index"].isin(reasons)].reset_index(drop=True)
-        return replace(self, rounds=rounds, epochs=epochs, counts=self.counts.assign(drawn=drawn), reasons=lost)
+        return replace(self, rounds=rounds, epochs=epochs, counts=self.counts.assign(drawn=drawn), reasons=self.reasons | lost)
 
     def about(self, run: int) -> dict[str, Any]:
         """run.json of the run at this position of `sweep.runs`."""
@@ -94,17 +94,27 @@ def draw(folder: Path, count: int, seed: int) -> Drawn:
     counts = counts[known["configuration_hash"].isin(ended) | (counts[["recorded", "broken"]].sum(axis=1) > 0)].reset_index(drop=True)
     published = {**table_contradictions(folder, rounds, known), **reported_contradictions(folder, known)}
     wrong = {**lacking(sweep, known), **published, **contradictions(begun, sweep.epochs)}
-    return Drawn(folder, sweep, drawn, epochs, counts, wrong, seed)
+    return Drawn(folder, sweep, drawn, epochs, counts, wrong, seed, unreadable(sweep, known))
 
 
 def lacking(sweep: Sweep, known: pd.DataFrame) -> dict[str, str]:
     """By label, what its ended runs lack of the rounds that their run.json names, in words: whoever publishes may not leave any out."""
+    runs = incomplete(sweep, known)
+    return {run["label"]: run["told"] for run in runs[runs["damaged"] == ""].to_dict("records")}
+
+
+def unreadable(sweep: Sweep, known: pd.DataFrame) -> dict[str, str]:
+    """By label, which rounds of its ended runs cannot be read, in words: none of them can be verified, and none is known to differ."""
+    runs = incomplete(sweep, known)
+    return {run["label"]: f"{run['told']}; {run['damaged']}" for run in runs[runs["damaged"] != ""].to_dict("records")}
+
+
+def incomplete(sweep: Sweep, known: pd.DataFrame) -> pd.DataFrame:
+    """The ended runs without a record of each of their seeds, with label, and told: how many there are, in words."""
     runs = sweep.runs[sweep.runs["run_status"].isin(["done", "failed"]) & (sweep.runs["recorded"] < sweep.runs["seeds"])]
+    told = [f"{recorded} of {counted(seeds, 'round')} on record" for recorded, seeds in zip(runs["recorded"], runs["seeds"], strict=True)]
     labels = dict(zip(known["configuration_hash"], known["label"].astype(str), strict=True))
-    return {
-        labels[run["configuration_hash"]]: f"{run['recorded']} of {counted(run['seeds'], 'round')} on record"
-        for run in runs.to_dict("records")
-    }
+    return runs.assign(label=runs["configuration_hash"].map(labels), told=told)
 
 
 def contradictions(rounds: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, str]:

@@ -23,8 +23,9 @@ from digitcmp.experiment import about as module
 from digitcmp.experiment import provenance
 from digitcmp.experiment.about import data_root, read_about
 from digitcmp.experiment.folders import near
+from digitcmp.experiment.log_reader import LogReader, read_logs
 from digitcmp.experiment.provenance import versions
-from digitcmp.experiment.records import LogReader, Records, read_logs, to_record
+from digitcmp.experiment.records import Records, to_record
 from digitcmp.experiment.store import Store, network_path
 from digitcmp.experiment.views import FILES
 from digitcmp.files import write_whole

@@ -173,11 +173,14 @@ def test_damage_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
     (foreign,) = logs_of(write_run(tmp_path / "elsewhere", {8: 0.8}, configuration(epochs=9)))
     foreign.replace(tmp_path / "good" / "records" / "z.jsonl")
     sweep = read_sweep([tmp_path])
-    assert sweep.rounds["seed"].tolist() == [0, 5, 7]
-    assert sweep.epochs["seed"].tolist() == [0, 0, 0, 5, 5, 5, 7, 7, 7]
+    assert sweep.rounds["seed"].tolist() == [0, 5, 7, 4]
+    assert sweep.epochs["seed"].tolist() == [0, 0, 0, 5, 5, 5, 7, 7, 7, 4, 4, 4]
     assert len(sweep.warnings) == 6
-    for name in ("half holds no run", "nohash holds no run", "other: records/", "a.jsonl cannot be read", "good: records/z.jsonl"):
+    unread = "unreadable: records/a.jsonl cannot be read"
+    for name in ("half holds no run", "nohash holds no run", "other: records/", unread, "good: records/z.jsonl: 1 round of another"):
         assert len([note for note in sweep.warnings if f"/{name}" in note and "left out" in note]) == 1, name
+    damage = dict(zip(sweep.runs["run"].map(lambda run: Path(run).name), sweep.runs["damaged"], strict=True))
+    assert {name for name, text in damage.items() if text} == {"good", "other", "unreadable", "percent"}
     assert any(note.startswith(f"{tmp_path}/percent: records/") and ", line 2, is damaged" in note for note in sweep.warnings)
 
 

@@ -169,14 +169,16 @@ def test_a_round_that_contradicts_its_epochs(verify: Verify, sweep: Path) -> Non
 
 
 def test_a_best_that_no_epoch_has(sweep: Path) -> None:
-    """Is found, drawn or not; a status that there is not makes its line a damaged one, and the round one that is missing."""
+    """Is found, drawn or not; a status that there is not makes its line a damaged one, and its round one that cannot be read."""
     assert draw(sweep / "b", 1, 0).contradictions == {}
     change_records(sweep / "b", lambda one: replace(one, row=replace(one.row, best_accuracy=0.99)) if one.row.seed == 2 else one)
     (told,) = draw(sweep / "b", 1, 0).contradictions.values()
     assert told.startswith("seed 2: its record says best_accuracy 0.99, the best of its epochs 0.")
     change_records(sweep / "b", lambda one: replace(one, row=replace(one.row, status="well")) if one.row.seed == 2 else one)  # type: ignore[arg-type]
-    (told,) = draw(sweep / "b", 1, 0).contradictions.values()
-    assert re.fullmatch(r"\d+ of \d+ rounds on record", told)
+    drawn = draw(sweep / "b", 1, 0)
+    assert not drawn.contradictions
+    (told,) = drawn.reasons.values()
+    assert re.fullmatch(r"\d+ of \d+ rounds on record; records/.*, line \d+, is damaged; its round is left out", told)
 
 
 def test_a_run_without_its_file(trained: Path, tmp_path: Path) -> None:
@@ -264,6 +266,45 @@ def test_a_run_that_cannot_be_read_is_not_verified(verify: Verify, sweep: Path) 
     assert ended.code == 2
     assert "reproduced" in said(ended)
     assert "it is left out" in said(ended)
+
+
+def no_log(log: Path) -> None:
+    """A folder in its place."""
+    log.unlink()
+    log.mkdir()
+
+
+def short_log(log: Path) -> None:
+    """The end of its last line is missing."""
+    log.write_bytes(log.read_bytes()[:-50])
+
+
+def another_log(log: Path) -> None:
+    """Something that is no log beside it: nothing is missing."""
+    log.with_name("20000101T000000-aaaaaaaa.jsonl").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "told"),
+    [
+        (no_log, 2, ["not trained", "0 of 3 rounds on record; records/", "cannot be read: Is a directory", "reproduced"]),
+        (short_log, 2, ["reproduced", "others not trained: 2 of 3 rounds on record; records/", "line 3, is not whole"]),
+        (another_log, 0, ["reproduced", "cannot be read: Is a directory"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_rounds_that_cannot_be_read_differ_from_nothing(
+    spoil: Callable[[Path], None], code: int, told: list[str], verify: Verify, sweep: Path
+) -> None:
+    """They are not verified, which is said, with the reason; the others get their verdicts."""
+    (log,) = (sweep / "a" / "records").glob("*.jsonl")
+    spoil(log)
+    ended = verify(sweep, "--rounds", "3")
+    assert ended.code == code, ended.out + ended.err
+    assert "different" not in said(ended)
+    everything = "".join((ended.out + ended.err).split())
+    for part in told:
+        assert "".join(part.split()) in everything, (part, ended.out, ended.err)
 
 
 def test_nothing_of_conf_is_needed(verify: Verify, sweep: Path) -> None:
