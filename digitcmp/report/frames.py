@@ -221,6 +221,7 @@ def load_rounds(folder: str | Path, *more: str | Path) -> pd.DataFrame:
     What is damaged or on record twice is left out and told in a UserWarning. Raises RunError when there is no run.
     """
     sweep = read_sweep([folder, *more], columns=())
+    warn(sweep)
     return tidy(sweep, sweep.rounds)
 
 
@@ -231,14 +232,24 @@ def load_epochs(folder: str | Path, *more: str | Path) -> pd.DataFrame:
     `seconds` (float64, of the epoch's training); `status` (string, of the round).
     """
     sweep = read_sweep([folder, *more])
+    warn(sweep)
+    return tidy_epochs(sweep)
+
+
+def warn(sweep: Sweep) -> None:
+    """What was noted while reading, as warnings to whoever has called a function of this module."""
+    for note in sweep.warnings:
+        warnings.warn(line(note), UserWarning, stacklevel=3)
+
+
+def tidy_epochs(sweep: Sweep) -> pd.DataFrame:
+    """The epochs, with the status of their round, as `load_epochs` gives them."""
     status = sweep.rounds[["run_index", "seed", "status"]]
     return tidy(sweep, sweep.epochs.merge(status, on=["run_index", "seed"], how="left"))
 
 
 def tidy(sweep: Sweep, rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows between the columns of their runs, those that differ in front; what was noted while reading becomes warnings."""
-    for note in sweep.warnings:
-        warnings.warn(line(note), UserWarning, stacklevel=3)
+    """Rows between the columns of their runs, those that differ in front."""
     about = sweep.runs[["run", *sweep.keys, *ABOUT]].iloc[rows["run_index"].to_numpy()].reset_index(drop=True)
     differing = ["run", *(key for key in sweep.keys if sweep.runs[key].nunique(dropna=False) > 1)]
     return pd.concat([about[differing], rows.drop(columns="run_index").reset_index(drop=True), about.drop(columns=differing)], axis=1)

@@ -51,9 +51,12 @@ def export(folder: Path, to: str, options: dict[str, str], out: Path | None, con
 
 def write_parquet(folder: Path, out: Path, console: Console) -> None:
     """Write rounds.parquet and epochs.parquet, typed as `digitcmp.load_rounds` and `load_epochs` give them. Raises RunError."""
-    from digitcmp.report.frames import load_epochs, load_rounds
+    from digitcmp.report.frames import read_sweep, tidy, tidy_epochs
 
-    for name, frame in (("rounds", load_rounds(folder)), ("epochs", load_epochs(folder))):
+    sweep = read_sweep([folder])
+    for text in sweep.warnings:
+        tell(console, text, "warning: ")
+    for name, frame in (("rounds", tidy(sweep, sweep.rounds)), ("epochs", tidy_epochs(sweep))):
         made = BytesIO()  # a file that cannot be written is then told as all are, and half of it stays nowhere
         try:
             frame.to_parquet(made, index=False)

@@ -145,9 +145,12 @@ def tracked(run: "Run") -> TrackedRun:
 
 
 def show_folder(tracker: Tracker, directory: Path) -> int:
-    """Show a run that is on disk, all its rounds; how many there are. Raises RunError where there is none."""
+    """Show a run that is on disk, all its rounds, and tell of what is damaged; how many there are. Raises RunError where there is none."""
     run = TrackedRun(directory.absolute(), read_about(directory))
-    records = list(read_records(directory, run.about).rounds.values())
+    found = read_records(directory, run.about)
+    for text in found.damaged:
+        tracker.tell(f"warning: {directory}: {text}")
+    records = list(found.rounds.values())
     with tracker.alone(run):
         tracker.show_run(run)
     tracker.show_rounds(run, records)

@@ -527,6 +527,22 @@ def test_parquet(tmp_path: Path, run_main: Main) -> None:
         pytest.skip("needs pyarrow")
     assert "rounds.parquet: 2 rows" in ended.out
     assert "epochs.parquet: 6 rows" in ended.out
+    assert ended.err == ""
+
+
+@pytest.mark.parametrize("to", ["tensorboard", "parquet"])
+def test_what_is_damaged_is_told(to: str, tmp_path: Path, run_main: Main) -> None:
+    """A line each, once; the others are exported."""
+    (log,) = (write_run(tmp_path / "a", {0: 0.5, 1: 0.75}) / "records").glob("*.jsonl")
+    log.write_bytes(log.read_bytes()[:-50])
+    (tmp_path / "a" / "records" / "z.jsonl").mkdir()
+    ended = run_main(cli.main, "export", tmp_path / "a", "--to", to)
+    if "pip install" in ended.err:
+        pytest.skip(f"needs the extra {to}")
+    assert (ended.code, ended.err) == (0, "")
+    for text in (f"records/{log.name}, line 2, is not whole", "records/z.jsonl cannot be read: Is a directory; its rounds are left out"):
+        assert [line.startswith(f"warning: {tmp_path}/a: {text}") for line in ended.out.splitlines()].count(True) == 1, ended.out
+    assert "1 row" in ended.out or "1 run with 1 round are in tensorboard" in ended.out
 
 
 class Heard(Callback):
