@@ -16,7 +16,7 @@ from digitcmp.report.comparisons import by_seed, paired
 from digitcmp.report.labels import is_number, short_keys, shown
 from digitcmp.report.metrics import TEST_ACCURACY, Metric
 from digitcmp.report.ranks import LEVEL
-from digitcmp.report.statistics import without_done
+from digitcmp.report.statistics import ROUNDING, without_done
 
 Matrix = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Values = np.ndarray[Any, np.dtype[np.bool_]]
@@ -186,7 +186,6 @@ def off_zero(together: pd.DataFrame) -> "pd.Series[bool]":
     return certain
 
 
-ROUNDING = 1e-12
 QUARTER = 0.25  # of the rounds at either end, which an interquartile mean leaves out
 ROBUST = ("interquartile", "interquartile_low", "interquartile_high")
 

@@ -16,15 +16,18 @@ from digitcmp.report.ranks import LEVEL, interquartile_mean, is_collapsed, media
 CARRIED = "rounds that ended early keep their last values"  # what figures say of `carried_forward`
 ENOUGH = 10  # rounds whose spread says what is far below the others
 SATURATED = 0.005  # an epoch whose mean is this near to that of the last one
+ROUNDING = 1e-12  # of sums of fractions
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
 
 
 def half_width(sem: Any, count: Any) -> Any:
-    """Half of the t interval of means with these standard errors, of so many values each; NaN below 2, 0 where all are equal.
+    """Half of the t interval of means with these standard errors, of so many values each; NaN below 2 and of two that are equal: accuracies
+    are multiples of one pair, so that those of two seeds often are, which says nothing of how far others spread. 0 where more are equal.
 
-    scipy.stats.t.interval does the same, but has NaN where all values are equal.
+    scipy.stats.t.interval does the same, but has NaN wherever all values are equal.
     """
-    return sem * stats.t.ppf((1 + LEVEL) / 2, count - 1)
+    tells = (np.asarray(count) > 2) | (np.asarray(sem) > ROUNDING)
+    return np.where(tells, sem, np.nan) * stats.t.ppf((1 + LEVEL) / 2, count - 1)
 
 
 def moments(values: Any, metric: Metric = TEST_ACCURACY) -> pd.DataFrame:

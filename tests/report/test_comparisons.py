@@ -11,6 +11,7 @@ from digitcmp.errors import RunError
 from digitcmp.report.comparisons import compare, find_baseline, holm, paired
 from digitcmp.report.metrics import METRICS
 from digitcmp.report.ranks import hodges_lehmann, signed_rank_p, wilson
+from digitcmp.report.statistics import moments
 from tests.report.test_statistics import frame, known
 
 # Darwin's maize (Fisher, The Design of Experiments, 1935, section 17): height of crossed minus self-fertilised plants,
@@ -91,6 +92,15 @@ def test_ties_are_seen_through_binary_fractions() -> None:
     # |differences| 0.1 0.1 (0) 0.2: ranks 1.5 1.5 3, so (1.5 + 3 - 1.5) / 6
     assert result["rank_biserial"] == pytest.approx(0.5)
     assert (result["won"], result["tied"], result["lost"]) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(("values", "bounded"), [([0.05], False), ([0.05, 0.05], False), ([0.0, 0.0], False), ([0.05] * 3, True)])
+def test_two_equal_values_have_no_interval(values: list[float], bounded: bool) -> None:
+    """Neither their mean's, nor that of their difference from others: two seeds often tie, which says nothing of how far others spread."""
+    result = paired(pd.Series(values) + 0.5, pd.Series([0.5] * len(values)))
+    assert (result["mean"], math.isfinite(result["low"]), math.isfinite(result["high"])) == (pytest.approx(values[0]), bounded, bounded)
+    row = moments(pd.Series(values).groupby([0] * len(values))).iloc[0]
+    assert (row["mean"], math.isfinite(row["low"]), math.isfinite(row["high"])) == (pytest.approx(values[0]), bounded, bounded)
 
 
 def test_equal_differences_have_no_standardised_effect() -> None:
