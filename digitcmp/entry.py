@@ -5,7 +5,7 @@ import os
 import sys
 
 from digitcmp.notice import notice, takes_back
-from digitcmp.room import guard_memory, is_cause, told
+from digitcmp.room import TOO_MANY, guard_memory, is_cause, is_of_threads, more_threads, told
 
 TYPE_CHECKING = False  # as in `typing`, which a file of the working folder could be
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ def command(module: str, loads: str) -> "NoReturn":
     except BrokenPipeError:
         code = 141  # as shells have it for a program that a closed pipe ends: whoever read has gone (`| head`)
     except BaseException as error:
-        # a library that is being imported makes something else of an interrupt
-        if interrupts.seen or isinstance(error, KeyboardInterrupt):
+        # a library that is being imported makes something else of an interrupt; and OpenBLAS interrupts a program that may have no threads
+        if (interrupts.early and not more_threads()) or is_of_threads(error):
+            print(f"digitcmp: {TOO_MANY}", file=sys.stderr)
+        elif interrupts.seen or isinstance(error, KeyboardInterrupt):
             code = interrupts.told(error)
         elif is_cause(error):
             print(f"digitcmp: {told(error)}", file=sys.stderr)
@@ -137,7 +139,7 @@ class Interrupts:
     than what is there at any moment."""
 
     def __init__(self) -> None:
-        self.seen = self.lost = False
+        self.seen = self.lost = self.early = False  # early: while something was being imported
         self.number = 2  # of the first signal; Ctrl-C
 
     def begin(self) -> None:
@@ -158,16 +160,16 @@ class Interrupts:
             signal.signal(number, self.hear)
         try:
             threading.Thread(target=self.watch, args=(numbers,), name="digitcmp-interrupts", daemon=True).start()
-        except RuntimeError:  # no more threads are allowed here (ulimit -u)
-            return
+        except RuntimeError:
+            sys.exit(f"digitcmp: {TOO_MANY}")
 
     def hear(self, number: int, *_: object) -> None:
         """What Python calls for a signal. Raises KeyboardInterrupt; while torch is being imported, the program ends at once: an exception
         in the code that torch runs there would abort it, and nothing has been begun yet."""
         if not self.seen:
-            self.seen, self.number = True, number
-            if getattr(getattr(sys.modules.get("torch"), "__spec__", None), "_initializing", False):
-                self.leave("finished rounds are kept")
+            self.seen, self.number, self.early = True, number, any(map(is_being_imported, [*sys.modules]))
+            if is_being_imported("torch"):
+                self.leave(f"{self.cause()}; finished rounds are kept" if more_threads() else TOO_MANY)
             raise KeyboardInterrupt
 
     def ignored(self, error: "UnraisableHookArgs") -> None:
@@ -195,14 +197,14 @@ class Interrupts:
                 self.seen = self.lost = False
                 _thread.interrupt_main(signal.Signals(self.number))
         self.number = self.number if self.seen else heard[0]
-        self.leave(f"it did not end by itself within {GRACE:.0f} seconds; finished rounds are kept")
+        self.leave(f"{self.cause()}; it did not end by itself within {GRACE:.0f} seconds; finished rounds are kept")
 
     def leave(self, text: str) -> "NoReturn":
         """End the program at once, with a line."""
         notice.clear()
         lead = "\r\x1b[K\x1b[?25h" if takes_back() else "\n"  # a bar goes, and the cursor that it hides comes again
-        os.write(2, f"{lead}digitcmp: {self.cause()}; {text}\n".encode())
-        os._exit(128 + self.number)
+        os.write(2, f"{lead}digitcmp: {text}\n".encode())
+        os._exit(1 if text == TOO_MANY else 128 + self.number)
 
     def cause(self) -> str:
         """What has ended the program, in words."""
@@ -226,6 +228,11 @@ class Interrupts:
 
         for number in ending_signals():
             signal.signal(number, signal.SIG_IGN)
+
+
+def is_being_imported(name: str) -> bool:
+    """Whether a library is not there yet, and no longer to come."""
+    return getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False)
 
 
 def ending_signals() -> list[int]:

@@ -1,9 +1,11 @@
-"""How much memory this process may take (`ulimit -v`): libraries that get too little of it abort, fail by any error, or try for ever."""
+"""How much memory this process may take (`ulimit -v`), and how many threads (`ulimit -u`): libraries that get too little of either abort,
+fail by any error, try for ever, or interrupt the program."""
 
 import errno
 import sys
 
 LEAST = 900 * 2**20  # bytes of address space for NumPy, SciPy, pandas and matplotlib; torch itself says what it lacks
+TOO_MANY = "no more threads or processes are allowed here (ulimit -u); allow more"
 BEGIN = 128 * 2**20  # bytes below which Python's own modules fail while they are imported, by any error, and tell of it in pages
 
 
@@ -24,6 +26,27 @@ def too_few(limit: int) -> str:
     """That so little address space does not do, in a line. limit: bytes."""
     allowed, needed = (f"{number / 1e6:,.0f} MB" for number in (limit, LEAST))
     return f"{allowed} of memory are too few for NumPy and what needs it, which take {needed} (ulimit -v); allow more"
+
+
+def more_threads() -> bool:
+    """Whether as many threads as a library begins with can be started here: one for each processor."""
+    import os
+    import threading
+
+    over = threading.Event()
+    try:
+        for _ in range(os.cpu_count() or 1):
+            threading.Thread(target=over.wait, daemon=True).start()
+    except RuntimeError:
+        return False
+    finally:
+        over.set()
+    return True
+
+
+def is_of_threads(error: BaseException) -> bool:
+    """Whether an error says that no thread or no process can be started."""
+    return isinstance(error, BlockingIOError) or (isinstance(error, RuntimeError) and "start new thread" in str(error))
 
 
 def is_cause(error: BaseException) -> bool:

@@ -1,13 +1,16 @@
 """How every command begins and ends, wherever it is run: modules in the working folder, streams, Ctrl-C."""
 
 import contextlib
+import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import which
 
 import pyte
 import pytest
@@ -444,3 +447,33 @@ def test_runs_and_pictures_that_are_none_are_told_before_torch_is_loaded(tmp_pat
     *lines, torch = ended.stdout.splitlines()
     assert [text in line for text, line in zip(told, lines, strict=True)] == [True] * 5, lines
     assert torch == "False"
+
+
+STRANGER = str(60_000 + os.getpid() % 5000)  # a user without a process: root may have as many as it likes
+AS_STRANGER = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups"]
+READS_ALL = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]  # also an environment below /root
+
+
+@pytest.mark.parametrize("engine", [["engine=serial"], ["engine=processes", "workers=2"]], ids=["serial", "processes"])
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 5, 6, 8, 10, 40])
+def test_too_few_threads(most: int, engine: list[str], tmp_path: Path) -> None:
+    """It is trained, or the last line says what is too little: nobody has interrupted anything, no round has failed by that."""
+    if os.geteuid() or not which("setpriv") or subprocess.run([*AS_STRANGER, *READS_ALL, "true"], check=False).returncode:
+        pytest.skip("needs root, who may be somebody else")
+    for folder in (tmp_path, *tmp_path.parents[:3]):  # pytest's own are its user's alone
+        folder.chmod(0o777 if folder == tmp_path else folder.stat().st_mode | 0o11)
+    command = [*AS_STRANGER, *READS_ALL, "bash", "-c", f'ulimit -u {most}; exec "$@"', "bash", *PYTHON, *QUICK]
+    where = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    done = run(tmp_path, [*command, *engine, "hydra.run.dir=out"], **where)
+    said = done.stderr.strip().splitlines()
+    assert "Traceback" not in done.stderr
+    if done.returncode == 0:
+        assert json.loads((tmp_path / "out" / "run.json").read_text())["status"] == "done"
+        return
+    assert done.returncode == 1, done.stderr
+    few = "digitcmp: no more threads or processes are allowed here (ulimit -u); allow more"
+    libgomp = "libgomp: Thread creation failed: Resource temporarily unavailable"  # which ends the program itself
+    none = r"digitcmp: no worker process can be started \(.*\); engine=serial needs none"
+    assert said[-1] in (few, libgomp) or re.fullmatch(none, said[-1]), done.stderr
+    assert most < 40
+    assert not any(path.read_bytes() for path in tmp_path.glob("out/records/*.jsonl"))

@@ -167,12 +167,12 @@ def serve(number: int, modules: Sequence[str], beat: float) -> None:
     ignore_signals()
     hush()
     control, problem, workers = socket.socket(fileno=number), "", set[int]()
-    with beating(control, beat):
-        try:
+    try:
+        with beating(control, beat):
             for name in modules:
                 import_module(name)
-        except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
     while True:
         try:
             request, numbers, _, _ = socket.recv_fds(control, 1000, 1)

@@ -14,7 +14,7 @@ import torch
 from digitcmp.config.allowed import ended_by_others
 from digitcmp.errors import ConfigError, RunError
 from digitcmp.experiment.executors.base import Task
-from digitcmp.experiment.executors.server import wait_for_end
+from digitcmp.experiment.executors.server import cannot_start, wait_for_end
 from digitcmp.experiment.executors.stacked import StackedExecutor
 from digitcmp.train.progress import OnEpoch
 from digitcmp.train.results import EpochRow
@@ -58,7 +58,6 @@ def serve(connection: Connection, device: str, beat: float) -> None:
     beat: seconds between two signs of life. A pipe that has been closed ends this process, whatever it is doing: nobody waits for what it
     would say, of a trace least of all.
     """
-    threading.Thread(target=end_with_parent, args=(connection,), daemon=True).start()
     lock, working = threading.Lock(), threading.Event()
 
     def send(message: Any) -> None:
@@ -68,7 +67,12 @@ def serve(connection: Connection, device: str, beat: float) -> None:
     def note(text: str) -> None:
         send(Note(text))
 
-    threading.Thread(target=send_beats, args=(send, working, beat), daemon=True).start()
+    try:
+        threading.Thread(target=end_with_parent, args=(connection,), daemon=True).start()
+        threading.Thread(target=send_beats, args=(send, working, beat), daemon=True).start()
+    except RuntimeError as error:  # no more are allowed here (ulimit -u), which is no fault of a round
+        send(cannot_start(str(error)))
+        return
     trainer = StackedExecutor(torch.device(device), note)  # a stack of one is a round alone
     while True:
         try:
