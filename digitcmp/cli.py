@@ -26,8 +26,9 @@ from digitcmp.counting import counted
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment import preview
 from digitcmp.experiment.claims import in_use
+from digitcmp.experiment.folders import run_folders
 from digitcmp.experiment.log import RunLog
-from digitcmp.experiment.plan import note_left_out, print_left_out, print_resumed, print_unused, run_folders, show_plan
+from digitcmp.experiment.plan import note_left_out, print_left_out, print_resumed, print_unused, show_plan
 from digitcmp.experiment.progress import ProgressDisplay
 from digitcmp.experiment.run import Run
 from digitcmp.experiment.scheduler import train

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,7 @@ from digitcmp.experiment.records import FOLDER
 from digitcmp.files import read_text
 
 SKIPPED = {"summary", ".hydra"}  # folders that hold no runs
+OF_A_RUN = {"records", ".claims"}  # nor do these, in that of a run
 PREVIEW = "preview.json"  # in the folder of one, which is of a run or of a sweep (digitcmp.experiment.preview)
 CONFIRMED = "confirm"  # the folder of the runs of a search's confirmation
 PRESENT = "confirm.json"  # there: which runs are of the present one; those of earlier ones stay
@@ -31,29 +33,48 @@ def runs_and_others(folder: Path) -> tuple[list[Path], list[Path]]:
             raise RunError(f"{folder}: there is no such folder{near(folder)}")
     except OSError as error:  # a name that is too long, or a folder that nobody may look into
         raise RunError(f"{shortened(folder)}: {error.strerror}; give the folder of a run, or one that holds runs") from error
-    found, others, seen = [], [], {folder.resolve()}
-    for top, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if name not in SKIPPED and not is_loop(Path(top, name), seen)]
+    found, others = list[Path](), list[Path]()
+    for place, files in walk(folder):
         if "run.json" in files:
-            found += [] if is_superseded(Path(top), folder) else [Path(top)]
+            found += [] if is_superseded(place, folder) else [place]
         elif {"rounds.csv", "distances.csv"} <= {*files}:  # the first alone may be somebody's own table
-            others.append(Path(top))
+            others.append(place)
     if not found:
         raise RunError(f"{folder} holds no run (there is no run.json in it or below it)")
-    return sorted(each_once(found), key=lambda path: natural(str(path))), others
+    return sorted(found, key=lambda path: natural(str(path))), others
 
 
-def each_once(found: list[Path]) -> list[Path]:
-    """Without those that are another one by way of a link: of these, the one that goes by the fewest links."""
-    places: dict[Path, list[Path]] = {}
-    for path in found:
-        places.setdefault(path.resolve(), []).append(path)
-    return [same[0] if len(same) == 1 else min(same, key=lambda path: (links(path), natural(str(path)))) for same in places.values()]
+def run_folders(folder: Path) -> list[Path]:
+    """The folders of all runs at or below this one, in natural order: those of a sweep, as hydra.sweep.subdir has them. None where there is
+    no such folder."""
+    return sorted((place for place, files in walk(folder) if "run.json" in files), key=lambda path: natural(str(path)))
 
 
-def links(path: Path) -> int:
-    """How many links a path goes by."""
-    return sum(part.is_symlink() for part in (path, *path.parents))
+def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder at or below this one that may hold runs or what is planned, with the names of its files; behind symbolic links, too, but
+    for those that lead up. Each once, whatever links lead to it: by the name with the fewest of them, the first in natural order."""
+    seen, coming = set[Path](), [folder]
+    above = {folder.resolve(), *folder.resolve().parents}
+    while coming:
+        links = list[Path]()
+        for start in coming:
+            target = start.resolve()
+            for top, folders, files in os.walk(start):
+                place = Path(top)
+                real = target / place.relative_to(start)
+                skipped = {*SKIPPED, *OF_A_RUN} if "run.json" in files else SKIPPED
+                folders[:] = [] if real in seen else [name for name in folders if name not in skipped]
+                if real not in seen:
+                    seen.add(real)
+                    links += [link for name in folders if leads_on(link := place / name, real, above)]
+                    yield place, files
+        coming = sorted(links, key=lambda path: natural(str(path)))
+
+
+def leads_on(path: Path, inside: Path, above: set[Path]) -> bool:
+    """Whether a folder is a link that leads to anything new. inside: the real path of the folder that it is in; above: other folders that
+    hold, or are, what is looked through."""
+    return path.is_symlink() and (target := path.resolve()) not in above and target != inside and target not in inside.parents
 
 
 def near(folder: Path, networks: bool = False) -> str:
@@ -73,17 +94,6 @@ def near(folder: Path, networks: bool = False) -> str:
         for name in [*begun, *get_close_matches(folder.name, beside, n=1)]:
             return f"; did you mean {folder.parent / name}?"
     return ""
-
-
-def is_loop(folder: Path, seen: set[Path]) -> bool:
-    """Whether a folder is a link to one that has been seen, or that holds one that has been seen; one that is no link is none."""
-    if not folder.is_symlink():
-        return False
-    target = folder.resolve()
-    if any(target == one or target in one.parents for one in seen):
-        return True
-    seen.add(target)
-    return False
 
 
 def is_superseded(run: Path, asked: Path) -> bool:

@@ -130,8 +130,3 @@ def other_torch(about: dict[str, Any]) -> str:
     """That a run was begun with another version of torch, in words; empty where it was not. about: its run.json."""
     was, now = str(about.get("torch")), version("torch")  # without importing it, and so without what it was built for
     return "" if was.partition("+")[0] == now.partition("+")[0] else f"torch ({was} on record, {now} now)"
-
-
-def run_folders(sweep: Path) -> list[Path]:
-    """The folders of a sweep's runs: the sweep's own, or below it at any depth, as hydra.sweep.subdir has it; also links to others."""
-    return sorted({path.parent for pattern in ("*/run.json", "**/run.json") for path in sweep.glob(pattern)})

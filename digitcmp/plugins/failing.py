@@ -17,7 +17,7 @@ from digitcmp.config.schema import MOST_ROUNDS
 from digitcmp.counting import NAMED, counted
 from digitcmp.errors import RunError
 from digitcmp.experiment.about import read_about
-from digitcmp.experiment.plan import run_folders
+from digitcmp.experiment.folders import run_folders
 from digitcmp.experiment.published import read_records
 from digitcmp.inert import line, visible
 from digitcmp.plugins.composing import key_of

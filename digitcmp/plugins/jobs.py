@@ -27,7 +27,7 @@ from digitcmp.config.overrides import overrides_of
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.about import read_about
-from digitcmp.experiment.plan import run_folders
+from digitcmp.experiment.folders import run_folders
 from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.run import Run
 from digitcmp.plugins.composing import TemplateLoader

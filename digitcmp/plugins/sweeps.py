@@ -16,7 +16,7 @@ from digitcmp.config.overrides import overrides_of
 from digitcmp.config.several import WHOLE, for_many
 from digitcmp.counting import counted
 from digitcmp.errors import ConfigError, RunError
-from digitcmp.experiment.plan import run_folders
+from digitcmp.experiment.folders import run_folders
 from digitcmp.files import check_results_folder
 from digitcmp.names import check_folder, check_name
 from digitcmp.plugins.changed import own_folder
@@ -107,7 +107,7 @@ def check_arrived(ended: JobReturn) -> None:
 
 def check_any_arrived(hydra: DictConfig) -> None:
     """Raise RunError where another launcher's jobs have ended, and there is nothing of them in the sweep's folder."""
-    if others(hydra) and not any(Path(str(hydra.sweep.dir)).rglob("run.json")):
+    if others(hydra) and not run_folders(Path(str(hydra.sweep.dir))):
         raise nothing_of(hydra, Path(str(hydra.sweep.dir)))
 
 

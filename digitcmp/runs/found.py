@@ -5,7 +5,7 @@ from pathlib import Path
 
 from digitcmp.errors import RunError
 from digitcmp.experiment import planned
-from digitcmp.experiment.folders import SKIPPED, each_once, is_loop, is_superseded, near
+from digitcmp.experiment.folders import is_superseded, near, walk
 
 
 def look(folder: Path) -> tuple[list[Path], dict[Path, planned.Planned]]:
@@ -13,17 +13,14 @@ def look(folder: Path) -> tuple[list[Path], dict[Path, planned.Planned]]:
     Raises RunError where there is no folder."""
     if not folder.is_dir():
         raise RunError(f"{folder}: there is no such folder{near(folder)}")
-    found, sweeps, seen = list[Path](), list[Path](), {folder.resolve()}
-    for top, folders, files in os.walk(folder, followlinks=True):
-        inner = "run.json" in files
-        skipped = {*SKIPPED, "records", ".claims"} if inner else SKIPPED
-        folders[:] = [name for name in folders if name not in skipped and not is_loop(Path(top, name), seen)]
-        found += [Path(top)] if inner and not is_superseded(Path(top), folder) else []
-        sweeps += [Path(top)] if planned.FILE in files else []
-    plans = {sweep: planned.read(sweep) for sweep in each_once(sweeps)}
+    found, sweeps = list[Path](), list[Path]()
+    for place, files in walk(folder):
+        found += [place] if "run.json" in files and not is_superseded(place, folder) else []
+        sweeps += [place] if planned.FILE in files else []
+    plans = {sweep: planned.read(sweep) for sweep in sweeps}
     for plan in plans.values():
         plan.runs = {run: one for run, one in plan.runs.items() if not is_superseded(run, folder)}
-    return each_once(found), plans
+    return found, plans
 
 
 def is_below(directory: Path, folder: Path) -> bool:
