@@ -32,7 +32,7 @@ from digitcmp.experiment.preview import shortened
 from digitcmp.experiment.run import Run
 from digitcmp.plugins.composing import TemplateLoader
 from digitcmp.plugins.named import borrowed_name
-from digitcmp.plugins.subdirs import check_subdir
+from digitcmp.plugins.subdirs import check_subdir, search_around
 from digitcmp.search.config import TARGET as SEARCHING
 
 WORDS = ("true", "false", "null", "nan", "inf")  # that are no text unless they are quoted
@@ -84,11 +84,11 @@ class Job:
 
 class Homes:
     """Where the runs of a sweep are: those that are on disk, and those that its jobs are to become. Jobs of the same configuration with
-    common seeds share a folder, however they are spelt, so that nothing is trained twice."""
+    common seeds share a folder, however they are spelt, so that nothing is trained twice; the trials of a search below are its own."""
 
     def __init__(self, sweep: Path) -> None:
         self.seeds: defaultdict[str, dict[Path, set[int]]] = defaultdict(dict)  # by configuration and folder
-        for folder in run_folders(sweep):
+        for folder in (run for run in run_folders(sweep) if search_around(run, sweep) is None):
             with suppress(RunError):  # a damaged one is nobody's
                 about = read_about(folder)
                 self.seeds[about["configuration_hash"]][folder] = set(about["seeds"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, ListConfig, open_dict, read_write
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from digitcmp.config.composed import OFFICIAL
 from digitcmp.config.overrides import overrides_of
@@ -21,7 +21,7 @@ from digitcmp.files import check_results_folder
 from digitcmp.names import check_folder, check_name
 from digitcmp.plugins.changed import own_folder
 from digitcmp.plugins.composing import key_of
-from digitcmp.plugins.subdirs import check_outside, is_searched, sweeper_of
+from digitcmp.plugins.subdirs import check_into, check_outside, is_searched, literal, sweeper_of
 from digitcmp.search.config import INSTEAD, TARGET
 
 DIR, OF_ONE = "hydra.sweep.dir", "hydra.run.dir"
@@ -74,7 +74,8 @@ def check_many(config: DictConfig) -> None:
 
 def check_kind(config: DictConfig) -> None:
     """Raise ConfigError for a sweep into the folder of a search, or below it, for a search into that of a sweep or above other runs, and
-    for either into that of a run: each would take the other's file for its own."""
+    for either into that of a run: each would take the other's file for its own. Raises RunError where the jobs of a sweep would go there,
+    whoever launches them, as far as that is known before there are any."""
     folder, searching = Path(str(config.hydra.sweep.dir)), config.hydra.sweeper._target_ == TARGET
     check_outside(DIR, folder)
     if (folder / "run.json").exists() and not (folder / "multirun.yaml").exists():
@@ -84,6 +85,10 @@ def check_kind(config: DictConfig) -> None:
     if searching and not is_searched(folder) and run_folders(folder):
         what = "this is the folder of a sweep" if sweeper_of(folder) else "there are runs of others below this folder"
         raise ConfigError(f"{DIR}={folder}: {what}; choose another one for a search")
+    given = OmegaConf.to_container(config.hydra.sweep)  # unresolved: what refers to a job has no value yet
+    assert isinstance(given, dict)
+    if not searching and (begin := literal(typed := str(given["subdir"]))):
+        check_into(folder.absolute(), begin, typed)
 
 
 def make_absolute(config: DictConfig) -> None:
