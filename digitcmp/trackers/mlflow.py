@@ -16,6 +16,7 @@ from typing import Any
 
 from digitcmp.files import locked, read_text, write_whole
 from digitcmp.passwords import without_passwords
+from digitcmp.trackers.sqlite_file import file_of, is_half_made, make_whole
 from digitcmp.trackers.tracker import TrackedRun, Tracker, means, measured
 from digitcmp.train.results import EpochRow, RoundRow
 
@@ -28,7 +29,6 @@ from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import LifecycleStage, Metric, Param  # noqa: E402
 from mlflow.entities import Run as MlflowRun  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
-from sqlalchemy import make_url  # noqa: E402
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table of a new database
 
@@ -52,13 +52,20 @@ class MLflow(Tracker):
     @cached_property
     def client(self) -> MlflowClient:
         """Made when it is first needed: it makes the database, which a dry run is not to leave. Two processes cannot make the tables of
-        one at a time."""
-        url = make_url(self.uri) if self.uri.startswith("sqlite") else None
-        if url is None or not url.database or url.database == ":memory:":
+        one at a time. Raises LookupError for one that a process of an earlier version was killed over."""
+        if (path := file_of(self.uri)) is None:
             return MlflowClient(self.uri)
-        path = Path(url.database)
         with locked(path.with_name(f".{path.name}.lock")):
-            return MlflowClient(self.uri)
+            make_whole(path)
+            try:
+                return MlflowClient(self.uri)
+            except Exception as error:  # whatever its tables make mlflow raise
+                if not is_half_made(path):
+                    raise
+                raise LookupError(
+                    f"{path} is half made, as where a process was killed meanwhile, or of another program: no experiment is in it; "
+                    "move it away, and it is made anew"
+                ) from error
 
     @cached_property
     def experiment_id(self) -> str:
