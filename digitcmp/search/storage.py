@@ -1,6 +1,7 @@
 """Where a study is kept: one sqlite file, a journal, or PostgreSQL; and the lock under which one process at a time reads and writes it."""
 
 import re
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -52,7 +53,8 @@ def clear_errors(name: str) -> Iterator[None]:
         if "table schema" not in str(error):
             raise
         older = "optuna storage upgrade" in str(error)
-        advice = "run optuna storage upgrade --storage URL" if older else "install a newer Optuna: pip install -U optuna"
+        upgrade = shlex.join(["optuna", "storage", "upgrade", "--storage", name])
+        advice = f"run {upgrade}" if older else "install a newer Optuna: pip install -U optuna"
         raise SearchError(f"storage={name}: its tables are of another Optuna version, or of another program; {advice}") from error
     except (SQLAlchemyError, StorageInternalError) as error:
         raise SearchError(f"storage={name}: {reason(error)}; is it there, and may it be written?") from error

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from digitcmp.errors import DigitcmpError, Pruned
 from digitcmp.experiment.callbacks import Callback
-from digitcmp.inert import line
+from digitcmp.inert import line, visible
 from digitcmp.passwords import without_passwords
-from digitcmp.trackers.load import make
+from digitcmp.trackers.load import make, wanted
+from digitcmp.trackers.missed import later
 from digitcmp.trackers.tracker import Tracker
 from digitcmp.train.results import EpochRow, RoundResult
 
@@ -23,17 +24,19 @@ class Attached(Callback):
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.tell = tell
         self.made: dict[str, dict[str, Callback]] = {}  # by what was asked for
+        self.runs: dict[str, Run] = {}  # the one that has asked for it last
 
     def __enter__(self) -> "Attached":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for callbacks in self.made.values():
-            self.call(callbacks, lambda callback: callback.on_end())
+        for run in self.runs.values():
+            self.call(run, lambda callback: callback.on_end())
 
     def of(self, run: "Run") -> dict[str, Callback]:
         """The callbacks of a run, by their names. Raises ConfigError where they cannot be made."""
         asked = repr(run.config.callbacks)
+        self.runs[asked] = run
         if asked not in self.made:
             self.made[asked] = make(run.config.callbacks)
             for callback in self.made[asked].values():
@@ -41,8 +44,9 @@ class Attached(Callback):
                     callback.tell = self.tell
         return self.made[asked]
 
-    def call(self, callbacks: dict[str, Callback], event: Callable[[Callback], None]) -> None:
-        """Tell callbacks of something. Raises Pruned, by which one ends a run, and the problems that a user can mend."""
+    def call(self, run: "Run", event: Callable[[Callback], None]) -> None:
+        """Tell a run's callbacks of something. Raises Pruned, by which one ends a run, and the problems that a user can mend."""
+        callbacks = self.of(run)
         for name, callback in list(callbacks.items()):
             try:
                 event(callback)
@@ -51,23 +55,23 @@ class Attached(Callback):
             except Exception as error:  # whatever a library raises for a server that is down
                 del callbacks[name]
                 what = line(without_passwords(f"{type(error).__name__}: {error}"))
-                later = "; python -m digitcmp.runs export FOLDER adds what it misses" if hasattr(callback, "show_round") else ""
-                self.tell(f"callbacks.{name} is told nothing more, as it failed ({what}); training goes on{later}")
+                mended = f"; {visible(later(name, wanted(run.config.callbacks)[name], run))}" if hasattr(callback, "show_round") else ""
+                self.tell(f"callbacks.{name} is told nothing more, as it failed ({what}); training goes on{mended}")
 
     def on_run_begin(self, run: "Run") -> None:
-        self.call(self.of(run), lambda callback: callback.on_run_begin(run))
+        self.call(run, lambda callback: callback.on_run_begin(run))
 
     def on_round_begin(self, run: "Run", seed: int, epoch: int) -> None:
-        self.call(self.of(run), lambda callback: callback.on_round_begin(run, seed, epoch))
+        self.call(run, lambda callback: callback.on_round_begin(run, seed, epoch))
 
     def on_epoch(self, run: "Run", row: EpochRow) -> None:
-        self.call(self.of(run), lambda callback: callback.on_epoch(run, row))
+        self.call(run, lambda callback: callback.on_epoch(run, row))
 
     def on_round_end(self, run: "Run", result: RoundResult) -> None:
-        self.call(self.of(run), lambda callback: callback.on_round_end(run, result))
+        self.call(run, lambda callback: callback.on_round_end(run, result))
 
     def on_round_stop(self, run: "Run", seed: int) -> None:
-        self.call(self.of(run), lambda callback: callback.on_round_stop(run, seed))
+        self.call(run, lambda callback: callback.on_round_stop(run, seed))
 
     def on_run_end(self, run: "Run") -> None:
-        self.call(self.of(run), lambda callback: callback.on_run_end(run))
+        self.call(run, lambda callback: callback.on_run_end(run))

@@ -647,7 +647,10 @@ def test_a_study_of_several_objectives(run_cli: Cli) -> None:
     )
 
 
-@pytest.mark.parametrize(("version", "words"), [("v3.0.0.d", "optuna storage upgrade"), ("v99", "install a newer Optuna")])
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [("v3.0.0.d", "; run optuna storage upgrade --storage sqlite:///out/study.db\n"), ("v99", "install a newer Optuna")],
+)
 def test_a_schema_of_another_optuna(run_cli: Cli, version: str, words: str) -> None:
     """The command that upgrades it."""
     Path("out").mkdir()
