@@ -109,6 +109,16 @@ def check_results_folder(folder: Path) -> None:
                     raise RunError(f"{entry.path}: {NO_FILE}; remove it, or choose another folder")
 
 
+def misread(scheme: str, text: str) -> str:
+    """What was probably meant by a URL with a relative path that begins with a folder that there is at the root and not here, in words;
+    empty for any other. text: the path, as in sqlite:///tmp/study.db, whose scheme is sqlite."""
+    first, below, _ = text.partition("/")
+    if not below or first in ("", ".", "..") or os.path.lexists(first) or not os.path.isdir(f"/{first}"):  # noqa: PTH112
+        return ""
+    means = f"this is {Path(text).absolute()}, as three slashes begin a path from the working folder"
+    return f"{means}; for one from the root give {scheme}:////{text}, for this one {scheme}:///./{text}"
+
+
 def remove(temporary: Path) -> None:
     """Remove what was half written, where there is anything."""
     try:

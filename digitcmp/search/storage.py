@@ -18,7 +18,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from digitcmp.errors import DAMAGED, SearchError
-from digitcmp.files import is_special
+from digitcmp.files import is_special, misread
 from digitcmp.passwords import holds_password, without_passwords
 
 SQLITE_TIMEOUT = 60  # seconds that a process waits for the others to finish writing
@@ -113,13 +113,17 @@ def close(database: RDBStorage) -> None:
 
 def storage_url(given: str | None, folder: Path, shared: bool) -> str:
     """Where a study is kept: where it is told, or in a file of its search's folder; in a journal where other machines are to share it, or
-    have. Raises SearchError for sqlite, whose locks do not work between machines, where they are."""
+    have. Raises SearchError for sqlite, whose locks do not work between machines, where they are, and for a path from the working folder
+    where one from the root was probably meant."""
     kept, journal = folder / "study.db", folder.absolute() / "study.journal"
     if shared and ((given or "").startswith("sqlite") or (not given and kept.exists())):
         raise SearchError(
             f"storage={given or f'sqlite:///{kept}'}: machines cannot share sqlite; use journal:///FILE or postgresql://USER:PASSWORD@HOST/"
             "DATABASE" + ("" if given else ", and another folder (hydra.sweep.dir)")
         )
+    scheme, slashes, path = (given or "").partition(":///")
+    if slashes and scheme in ("sqlite", "journal") and (told := misread(scheme, path)):
+        raise SearchError(f"storage={given}: {told}")
     return given or (f"{JOURNAL}{journal}" if shared or journal.exists() else f"sqlite:///{kept}")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from digitcmp.files import locked, read_text, write_whole
 from digitcmp.passwords import without_passwords
-from digitcmp.trackers.sqlite_file import file_of, is_half_made, make_whole
+from digitcmp.trackers.sqlite_file import check_uri, file_of, is_half_made, make_whole
 from digitcmp.trackers.tracker import TrackedRun, Tracker, means, measured
 from digitcmp.train.results import EpochRow, RoundRow
 
@@ -40,11 +40,13 @@ ENDS = {"done": "FINISHED", "failed": "FAILED", "running": "RUNNING", "interrupt
 
 
 class MLflow(Tracker):
-    """uri: where (null: MLFLOW_TRACKING_URI, or mlflow.db in the working folder); experiment: in which one."""
+    """uri: where (null: MLFLOW_TRACKING_URI, or mlflow.db in the working folder); experiment: in which one. Raises ConfigError
+    for a file that is probably not the one that was meant."""
 
     def __init__(self, uri: str | None = None, experiment: str = "digitcmp") -> None:
         super().__init__()
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+        check_uri("callbacks.mlflow.uri" if uri else "MLFLOW_TRACKING_URI", self.uri)
         self.experiment = experiment
         self.parents: dict[Path, str] = {}  # the ids of the parent runs, by folder, once they are shown
         self.told = False

@@ -9,6 +9,10 @@ from typing import Any, cast
 
 from sqlalchemy import make_url
 
+from digitcmp.errors import ConfigError
+from digitcmp.files import misread
+from digitcmp.passwords import without_passwords
+
 
 def file_of(uri: str) -> Path | None:
     """The file that a tracking URI means, absolute, wherever links lead; None where it is none of SQLite's, and for names that SQLite has
@@ -17,6 +21,13 @@ def file_of(uri: str) -> Path | None:
     if url is None or not url.database or url.database.startswith((":memory:", "file:")):
         return None
     return Path(url.database).resolve()
+
+
+def check_uri(key: str, uri: str) -> None:
+    """Raise ConfigError for a path from the working folder where one from the root was probably meant. key: says the URI."""
+    scheme, slashes, path = uri.partition(":///")
+    if slashes and scheme.startswith("sqlite") and (told := misread(scheme, path)):
+        raise ConfigError(f"{key}={without_passwords(uri)}: {told}")
 
 
 def make_whole(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The study's accounts: how many trials may begin, what happens to those of dead processes, whose study it is."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -328,3 +329,24 @@ def test_a_trial_whose_clock_was_set_back() -> None:
     trial.datetime_start = trial.datetime_complete + timedelta(hours=1)
     study.add_trial(trial)
     assert trials(study, TrialSpec([0], 3, by_round=False, warmup=0))["seconds"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "journal"])
+def test_three_slashes_where_four_were_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """A folder that there is at the root and not here: both ways to write it are told, and work; one that there is here, or in neither
+    place, is taken as it is, as is a search's own folder."""
+    monkeypatch.chdir(tmp_path)
+    url = f"{scheme}:///{str(tmp_path)[1:]}/x/study.log"
+    with pytest.raises(SearchError) as refused:
+        storage_url(url, tmp_path, shared=False)
+    assert str(refused.value).startswith(f"storage={url}: this is {tmp_path}{tmp_path}/x/study.log, as three slashes begin a path")
+    assert "\n" not in str(refused.value)
+    root, here = re.findall(rf"{scheme}:///+\S+[^,\s]", str(refused.value).partition("; ")[2])
+    for given, place in ((root, tmp_path / "x"), (here, Path(f"{tmp_path}{tmp_path}/x"))):
+        with open_storage(storage_url(given, tmp_path, shared=False)):
+            assert (place / "study.log.lock").exists(), given
+    for given in (url, f"{scheme}:///nowhere/study.log", f"{scheme}:///tmp", f"{scheme}:///../study.log"):
+        assert storage_url(given, tmp_path, shared=False) == given
+    (tmp_path / "x").mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / "x")
+    assert storage_url(None, Path(tmp_path.parts[1], "mine"), shared=False) == f"sqlite:///{tmp_path.parts[1]}/mine/study.db"

@@ -587,6 +587,10 @@ WRONG = [
     ([], "there is nothing to search"),
     ([SPACE, "hydra.sweeper.storage=redis://localhost"], "storage=redis://localhost: use sqlite:///FILE, journal:///FILE or postgresql://"),
     ([SPACE, "hydra.sweeper.storage=study.db"], "storage=study.db: use sqlite:///FILE"),
+    (
+        [SPACE, "hydra.sweeper.storage=journal:///tmp/x/j.log"],
+        "one from the root give journal:////tmp/x/j.log, for this one journal:///./tmp",
+    ),
     ([SPACE, "hydra.sweeper.storage=sqlite:////proc/study.db"], "/proc/study.db"),
     ([SPACE, "hydra.sweeper.storage='postgresql://me:secret@127.0.0.1:1/x'"], "storage=postgresql://me:***@127.0.0.1:1/x: "),
     ([SPACE, "optimizer.lr=-1"], "there is nothing to search"),

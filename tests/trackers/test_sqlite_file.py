@@ -1,6 +1,7 @@
 """The database of MLflow on disk: whole or not there, whoever is killed over it."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -13,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from digitcmp.errors import ConfigError
 from digitcmp.runs import cli
-from digitcmp.trackers import sqlite_file
+from digitcmp.trackers import load, sqlite_file
 from digitcmp.trackers.sqlite_file import file_of, holds_tables, is_half_made, make_whole
 from tests.conftest import Ended
 from tests.experiment.made import train_run
@@ -130,3 +132,18 @@ def test_the_files_of_uris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert file_of(uri) == path, uri
     others = ["sqlite://", "sqlite:///:memory:", "sqlite:///file:a.db?uri=true", "postgresql://me@db/a", "http://localhost:5000", "mlruns"]
     assert [file_of(uri) for uri in others] == [None] * len(others)
+
+
+def test_three_slashes_where_four_were_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is trained: which file this is, and how the other one is written."""
+    pytest.importorskip("mlflow")
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path.parts[1]}/mlflow.db"
+    told = f"={uri}: this is {tmp_path}/{tmp_path.parts[1]}/mlflow.db, as three slashes"
+    with pytest.raises(ConfigError, match=re.escape(f"callbacks.mlflow.uri{told}")):
+        load.check({"mlflow": {"uri": uri}})
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ConfigError, match=re.escape(f"MLFLOW_TRACKING_URI{told}")):
+        load.check({"mlflow": True})
+    Path(tmp_path.parts[1]).mkdir()
+    load.check({"mlflow": True})
