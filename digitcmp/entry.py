@@ -68,7 +68,9 @@ def command(module: str, loads: str) -> "NoReturn":
     # Python ends by SIGINT itself, whatever the exit code, where an interrupt went through code that a library has Python run from a
     # string; the next such code takes that back
     exec("")
-    sys.exit(flushed(code))
+    code = flushed(code)
+    interrupts.code = code if isinstance(code, int) else int(code is not None)
+    sys.exit(code)
 
 
 def forget_working_folder() -> None:
@@ -141,6 +143,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.seen = self.lost = self.early = False  # early: while something was being imported
         self.number = 2  # of the first signal; Ctrl-C
+        self.code = 1  # with which the program ends, once that is known: what is cleaned up then may have to end it at once
 
     def begin(self) -> None:
         """Listen to the signals from now on, but for those that whoever started the program wants to be ignored: as `nohup` and shells

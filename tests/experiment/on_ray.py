@@ -27,7 +27,7 @@ from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.beats import read_beats
 from digitcmp.experiment.callbacks import Callback
-from digitcmp.experiment.executors import cluster, joining
+from digitcmp.experiment.executors import cluster, joining, leftovers
 from digitcmp.experiment.executors.base import RoundFuture, Task
 from digitcmp.experiment.executors.ray import RayExecutor
 from digitcmp.experiment.provenance import machine
@@ -633,7 +633,7 @@ def test_a_command_that_is_told_to_end(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert "SIGTERM received" not in err  # as Ray's library says it, before it aborts
     assert set(finished(folder).values()) == {1}
-    until(lambda: not joining.writers(Path(own)))
+    until(lambda: not leftovers.writers(Path(own)))
     if "it did not end" not in err:
         assert not list(Path(own).glob("ray/session_2*"))
     shutil.rmtree(own)
@@ -660,11 +660,11 @@ def test_a_ray_of_its_own_that_does_not_come_up(monkeypatch: pytest.MonkeyPatch)
     with tempfile.TemporaryDirectory(prefix="ray-") as name:
         folder = Path(name)
         monkeypatch.setenv("RAY_TMPDIR", name)
-        monkeypatch.setattr(joining, "STARTS", 2)
+        monkeypatch.setattr("digitcmp.experiment.executors.own.STARTS", 2)
         monkeypatch.setattr("ray._private.services.get_node", never)  # as long as its node has not said that it is there
         with pytest.raises(ConfigError) as error:
             joining.join(None)
-        assert not joining.writers(folder)  # the agents of its node among them, whose commands do not name it
+        assert not leftovers.writers(folder)  # the agents of its node among them, whose commands do not name it
         (session,) = folder.glob("ray/session_2*")
     why = "The current node timed out during startup"
     assert str(error.value) == f"engine=ray: no Ray can be started here ({why}); its logs are in {session}/logs"
@@ -715,14 +715,14 @@ def test_what_a_ray_of_its_own_needs_dies(tmp_path: Path, name: str, told: str) 
     given: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": {**os.environ, "RAY_TMPDIR": own}}
     ended = subprocess.Popen(command, text=True, **given)
     until(lambda: finished(folder))
-    for process in set(with_text(name)) & joining.writers(Path(own)):
+    for process in set(with_text(name)) & leftovers.writers(Path(own)):
         os.kill(process, signal.SIGKILL)
     out, err = ended.communicate(timeout=LIMIT)
     assert ended.returncode == 1
     assert err.strip().splitlines()[-1] == f"digitcmp: {told}; the same command goes on"
     assert "begun again" not in out
     assert set(finished(folder).values()) == {1}
-    until(lambda: not joining.writers(Path(own)))
+    until(lambda: not leftovers.writers(Path(own)))
     assert not list(Path(own).glob("ray/session_2*"))
     shutil.rmtree(own)
 
@@ -748,3 +748,67 @@ def test_what_the_command_needs_hangs_or_dies(nodes: Nodes, tmp_path: Path, numb
     assert ended.returncode == 1
     assert err.strip().splitlines()[-1] == f"digitcmp: {told}; the same command goes on"
     assert set(finished(folder).values()) == {1}
+
+
+def begun(folder: Path, own: str, *how: str) -> "subprocess.Popen[str]":
+    """A command with a Ray of its own below `own`, in the middle of its second round at least."""
+    command = [sys.executable, *how, *TINY, "epochs=40", "engine=ray", "rounds=1000", f"hydra.run.dir={folder}"]
+    given: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": {**os.environ, **SOONER, "RAY_TMPDIR": own}}
+    started = subprocess.Popen(command, text=True, **given)
+    until(lambda: finished(folder) or started.poll() is not None)
+    return started
+
+
+def signalled(number: signal.Signals, name: str, own: str) -> None:
+    """A signal to those processes of the Ray below `own` whose command has this in it."""
+    for process in set(with_text(name)) & leftovers.writers(Path(own)):
+        os.kill(process, number)
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    ("gcs_server", "the head of the Ray cluster has not answered for 4 s (timed out)"),
+    ("raylet/raylet", "Ray has given up the node on this machine, which hangs or is gone"),
+])  # fmt: skip
+def test_what_a_ray_of_its_own_needs_hangs(tmp_path: Path, name: str, told: str) -> None:
+    """One line, and the command ends, where Ray would wait for ever for its answer to a good-bye; with all that is stopped."""
+    folder, own = tmp_path / "run", tempfile.mkdtemp(prefix="ray-")
+    started = begun(folder, own, "-c", SOON)
+    signalled(signal.SIGSTOP, name, own)
+    _, err = started.communicate(timeout=LIMIT)
+    assert started.returncode == 1
+    assert err.strip().splitlines()[-1] == f"digitcmp: {told}; the same command goes on"
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    assert not leftovers.writers(Path(own))
+    assert not list(Path(own).glob("ray/session_2*"))
+    shutil.rmtree(own)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_while_a_ray_of_its_own_hangs(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """It ends the command as it does otherwise, and all that is stopped with it."""
+    folder, own = tmp_path / "run", tempfile.mkdtemp(prefix="ray-")
+    started = begun(folder, own, "-m", "digitcmp")
+    for name in ("raylet/raylet", "gcs_server", "ray::DashboardAgent"):
+        signalled(signal.SIGSTOP, name, own)
+    started.send_signal(number)
+    _, err = started.communicate(timeout=LIMIT)
+    assert started.returncode == code, err
+    until(lambda: not leftovers.writers(Path(own)))
+    if "it did not end" not in err:
+        assert not list(Path(own).glob("ray/session_2*"))
+    shutil.rmtree(own)
+
+
+@pytest.mark.parametrize("name", ["ray::DashboardAgent", "ray::RuntimeEnvAgent"])
+def test_an_agent_of_a_ray_of_its_own_hangs(tmp_path: Path, name: str) -> None:
+    """The rounds go on without it, and it ends with the command."""
+    folder, own = tmp_path / "run", tempfile.mkdtemp(prefix="ray-")
+    started = begun(folder, own, "-m", "digitcmp")
+    signalled(signal.SIGSTOP, name, own)
+    before = len(finished(folder))
+    until(lambda: len(finished(folder)) >= before + 3)
+    started.terminate()
+    _, err = started.communicate(timeout=LIMIT)
+    assert started.returncode == 143, err
+    until(lambda: not leftovers.writers(Path(own)))
+    shutil.rmtree(own)

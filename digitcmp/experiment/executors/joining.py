@@ -6,12 +6,8 @@ import os
 import re
 import shutil
 import signal
-import stat
-import sys
 import threading
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import mkdtemp
@@ -24,11 +20,10 @@ from digitcmp.config.allowed import ALLOWED, files
 from digitcmp.entry import ending_signals
 from digitcmp.errors import ConfigError
 from digitcmp.experiment.executors.head import given_up, head_silence, last_known, look_for, own_node_ended
+from digitcmp.experiment.executors.own import NotStartedError, OwnNode, begin, leave
 from digitcmp.experiment.executors.server import KEEP_MEMORY, ONE_THREAD
 from digitcmp.system import cpu_count
 
-STARTS = 3  # of a Ray of its own, at most
-REMOVES = 5.0  # seconds, at most, in which the processes of a session end after its node
 JOINS = 60.0  # seconds in which a cluster lets a machine join: one that hangs would keep it waiting for ever
 
 
@@ -48,8 +43,8 @@ def join(address: str | None, **environment: Any) -> None:
         start = {"address": "local", "num_cpus": cpu_count(), "include_dashboard": False}
     elif (known := last_known() if address == "auto" else address) != "auto":
         look_for(known, address)
-    atexit.unregister(leave)
-    atexit.register(leave)
+    atexit.unregister(say_good_bye)
+    atexit.register(say_good_bye)
     start |= {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
@@ -88,51 +83,6 @@ def copied(let_in: Sequence[Path]) -> Path:
     return folder
 
 
-class NotStartedError(Exception):
-    """A node that has not come up, with the reason. folder: of its session, where its logs are."""
-
-    def __init__(self, reason: str, folder: Path) -> None:
-        super().__init__(reason)
-        self.folder = folder
-
-
-class OwnNode(node.Node):
-    """A node as Ray begins it, which leaves nothing where it starts processes: its folder goes with this process, and those of one that
-    does not come up end at once, where Ray would let them run as long as this one does.
-
-    Raises NotStartedError.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        self.all_processes: dict[str, Any] = {}
-        try:
-            super().__init__(*arguments, **options)
-        except BaseException as error:
-            if not self.all_processes:
-                raise
-            self.kill_all_processes(check_alive=False, wait=True)
-            folder = Path(self.get_session_dir_path())  # type: ignore[no-untyped-call]
-            end_writers(folder)
-            if isinstance(error, Exception):
-                raise NotStartedError(told(error), folder) from error
-            remove(folder)  # Ctrl-C
-            raise
-        if self.all_processes:
-            atexit.register(end_with, self.get_session_dir_path())  # type: ignore[no-untyped-call]
-
-
-def begin(start: dict[str, Any]) -> None:
-    """Let Ray begin; again where a node of its own has not come up in the half a minute that Ray waits for it, as on a busy machine."""
-    for left in reversed(range(STARTS)):
-        try:
-            ray.init(**start)
-            return
-        except NotStartedError as error:
-            if not left or "timed out during startup" not in str(error):
-                raise
-            remove(error.folder)
-
-
 def in_time(start: dict[str, Any]) -> None:
     """Let Ray join a cluster, in a thread, which is left alone when it has not come back in time. Raises what Ray raises, TimeoutError."""
     ended: SimpleQueue[Exception | None] = SimpleQueue()
@@ -153,48 +103,11 @@ def in_time(start: dict[str, Any]) -> None:
         raise error
 
 
-def leave() -> None:
+def say_good_bye() -> None:
     """At the end of the program: Ray says good-bye to the head, and waits for its answer for minutes. Without a head, or the node on
-    this machine, the program ends at once, and has failed."""
+    this machine, the program ends at once."""
     if ray.is_initialized() and (own_node_ended() or head_silence() or given_up()):
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(1)
-
-
-def end_with(folder: str) -> None:
-    """End a Ray of its own, and remove its folder. Ray's own way ends this program where the node is gone."""
-    if not own_node_ended():
-        ray.shutdown()
-    remove(Path(folder))
-
-
-def remove(folder: Path) -> None:
-    """Remove the folder of a session, and before it what still writes there."""
-    end_writers(folder)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def end_writers(folder: Path) -> None:
-    """End the processes of a session whose node has ended: those that it began itself would end some time after it."""
-    ends = time.monotonic() + REMOVES
-    while (found := writers(folder)) and time.monotonic() < ends:
-        for process in found:
-            with suppress(OSError):
-                os.kill(process, signal.SIGKILL)
-        time.sleep(0.05)
-
-
-def writers(folder: Path) -> set[int]:
-    """The processes of this machine, this one apart, that have files in a folder open to write them; none where the system does not say.
-    (Their commands would not tell: Ray's agents have titles instead.)"""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):
-            if path.lstat().st_mode & stat.S_IWUSR and path.readlink().is_relative_to(folder):
-                found.add(int(path.parts[2]))
-    return found - {os.getpid()}
+        leave()
 
 
 def hear_signals() -> None:
