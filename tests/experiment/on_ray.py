@@ -707,6 +707,8 @@ cli.main()
 @pytest.mark.parametrize(("name", "told"), [
     ("gcs_server", "the head of the Ray cluster has not answered for 4 s (connection refused)"),
     ("raylet/raylet", "Ray's node on this machine has ended"),
+    ("ray::DashboardAgent", "Ray's node on this machine has ended"),
+    ("ray::RuntimeEnvAgent", "Ray's node on this machine has ended"),
 ])  # fmt: skip
 def test_what_a_ray_of_its_own_needs_dies(tmp_path: Path, name: str, told: str) -> None:
     """One line, where Ray would end the command without any; finished rounds are kept, and neither processes nor folders."""
@@ -811,4 +813,49 @@ def test_an_agent_of_a_ray_of_its_own_hangs(tmp_path: Path, name: str) -> None:
     _, err = started.communicate(timeout=LIMIT)
     assert started.returncode == 143, err
     until(lambda: not leftovers.writers(Path(own)))
+    shutil.rmtree(own)
+
+
+NOT_YET = """
+import os
+import signal
+import sys
+from ray._private import worker
+from digitcmp import cli
+number, connect = int(sys.argv.pop()), worker.connect
+def lost(node, *rest, **options):
+    os.kill(node.all_processes["raylet"][0].process.pid, number)
+    connect(node, *rest, **options)
+worker.connect = lost
+sys.argv = ["digitcmp", *sys.argv[1:]]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_ray_of_its_own_is_lost_before_it_answers(tmp_path: Path, number: signal.Signals) -> None:
+    """Ray ends the command without a word of ours; another process has it."""
+    own = tempfile.mkdtemp(prefix="ray-")
+    command = [sys.executable, "-c", NOT_YET, *TINY, "engine=ray", f"hydra.run.dir={tmp_path}/run", str(int(number))]
+    env = {**os.environ, "RAY_TMPDIR": own}
+    ended = subprocess.run(command, env=env, text=True, capture_output=True, timeout=LIMIT, check=False)
+    assert ended.returncode == 1
+    why = "its node has ended, or has not answered for 60 s"
+    assert ended.stderr.splitlines()[-1] == f"digitcmp: engine=ray: no Ray can be started here ({why})"
+    until(lambda: not leftovers.writers(Path(own)))
+    assert not list(Path(own).glob("ray/session_2*"))
+    assert not (tmp_path / "run").exists()
+    shutil.rmtree(own)
+
+
+def test_a_command_with_a_ray_of_its_own_is_killed(tmp_path: Path) -> None:
+    """It cannot clean up, and another process does; nobody speaks of Ray, which was not to blame."""
+    folder, own = tmp_path / "run", tempfile.mkdtemp(prefix="ray-")
+    started = begun(folder, own, "-m", "digitcmp")
+    signalled(signal.SIGSTOP, "ray::RuntimeEnvAgent", own)  # would stay for ever
+    started.kill()
+    _, err = started.communicate(timeout=LIMIT)
+    assert "digitcmp: " not in err
+    until(lambda: not leftovers.writers(Path(own)))
+    until(lambda: not list(Path(own).glob("ray/session_2*")))
     shutil.rmtree(own)

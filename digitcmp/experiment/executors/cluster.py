@@ -3,13 +3,14 @@
 A process has one connection at a time, from the first check of a configuration to its end; whoever asks for the same address gets it.
 """
 
+import time
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, OutOfDiskError, RayError
+from ray.exceptions import OutOfDiskError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import digitcmp
@@ -17,11 +18,13 @@ from digitcmp.config.schema import DataConfig
 from digitcmp.config.schema import Ray as Options
 from digitcmp.data.sources import load
 from digitcmp.errors import ConfigError, RunError
+from digitcmp.experiment.executors.head import own_node, own_node_is_there
 from digitcmp.experiment.executors.joining import join, told
 from digitcmp.experiment.executors.node import packed
 from digitcmp.experiment.executors.probe import About, difference, here, make_probe
 
 ANSWER = 300.0  # seconds that a node may take to import torch and to say what it is
+SLICE = 1.0  # of them, after which it is looked whether there is a node here still
 PACKAGE = Path(digitcmp.__file__).parent
 
 
@@ -51,10 +54,12 @@ class Cluster:
         that have not answered yet are left out.
 
         Raises ConfigError when there is none, when one differs from this machine, or has no GPU that torch can use; RunError for one that
-        does not answer in time.
+        does not answer in time, or where this machine's is gone.
         """
         slots = [(one["NodeID"], one["NodeManagerHostname"], fitting(one["Resources"], options)) for one in alive()]
         self.there = {id_ for id_, _, _ in slots}
+        if own_node() not in self.there:
+            raise RunError("Ray has given up the node on this machine, which hangs or is gone; the same command goes on")
         nodes = [Node(id_, host, number, self.abouts.get((id_, device_of(options)))) for id_, host, number in slots if number]
         if not nodes:
             raise nowhere(options)
@@ -82,11 +87,16 @@ class Cluster:
 
     def answer(self, node: Node, device: str, patience: float) -> "About":
         """What a node says. Raises RunError for one that cannot, or has not in time."""
+        end = time.monotonic() + patience
         try:
-            return ray.get(self.asked[node.id, device], timeout=patience)
-        except GetTimeoutError:
-            raise RunError(f"engine=ray: node {node.host} has not begun a task within {patience:.0f} s; is it busy with others'?") from None
+            while not ray.wait([self.asked[node.id, device]], timeout=min(SLICE, patience))[0]:
+                own_node_is_there()
+                if time.monotonic() >= end:
+                    why = f"has not begun a task within {patience:.0f} s; is it busy with others'?"
+                    raise RunError(f"engine=ray: node {node.host} {why}")
+            return ray.get(self.asked[node.id, device])
         except RayError as error:
+            own_node_is_there()
             raise RunError(f"engine=ray: node {node.host} cannot begin a task: {told(error)}") from error
 
     def travel(self) -> None:
@@ -122,7 +132,8 @@ def connect(address: str | None) -> Cluster:
 
 
 def alive() -> list[dict[str, Any]]:
-    """What Ray says of the nodes that it takes for alive."""
+    """What Ray says of the nodes that it takes for alive. Raises RunError where the node on this machine has ended."""
+    own_node_is_there()
     return [one for one in ray.nodes() if one["Alive"]]  # type: ignore[no-untyped-call]
 
 

@@ -10,9 +10,10 @@ from tempfile import gettempdir
 import ray
 from ray._private import worker
 
-from digitcmp.errors import ConfigError
+from digitcmp.errors import ConfigError, RunError
 
 PATIENCE = 8.0  # seconds that a head may take to answer, which is busy or far away
+ENDED = "Ray's node on this machine has ended; the same command goes on"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # of HTTP/2, with an empty frame of settings
 
 
@@ -65,8 +66,21 @@ def given_up() -> bool:
     return not any(one["NodeID"] == own_node() and one["Alive"] for one in ray.nodes())  # type: ignore[no-untyped-call]
 
 
+def own_node_is_there() -> None:
+    """Raise RunError where the node on this machine has ended: soon after, Ray would end this program without a word."""
+    if own_node_ended():
+        raise RunError(ENDED)
+
+
+def own_node_lost() -> bool:
+    """Whether something that the node of a Ray of its own needs has ended, as it is known at once."""
+    return bool(getattr(worker.global_worker.node, "lost", False))
+
+
 def own_node_ended() -> bool:
     """Whether the process of the node on this machine is gone: nobody listens where it did. One that hangs is still there."""
+    if own_node_lost():
+        return True
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1.0)
         try:

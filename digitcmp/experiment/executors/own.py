@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import select
 import signal
 import sys
 import threading
@@ -11,15 +12,19 @@ from shutil import rmtree
 from typing import Any, NoReturn
 
 import ray
-from ray._private import node
+from ray._private import node, worker
 
 from digitcmp.entry import interrupts
-from digitcmp.experiment.executors.head import own_node_ended
+from digitcmp.experiment.executors.guardian import endings, guardian
+from digitcmp.experiment.executors.head import ENDED, own_node_ended
 from digitcmp.experiment.executors.leftovers import end_writers, remove
 
 STARTS = 3  # at most
+CONNECTS = 60.0  # seconds in which it takes this program, once it is there
+LEAVES = 20.0  # seconds in which this program ends where its node has ended
 ENDS = 4.0  # seconds in which it ends by itself; then its processes are killed
 HURRY = 1.5  # the same after Ctrl-C, which ends a command within five
+SILENT = f"engine=ray: no Ray can be started here (its node has ended, or has not answered for {CONNECTS:.0f} s)"
 
 
 class NotStartedError(Exception):
@@ -37,6 +42,8 @@ class OwnNode(node.Node):
     Raises NotStartedError.
     """
 
+    lost = False  # whether its processes have ended, or will within a moment
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.all_processes: dict[str, Any] = {}
         try:
@@ -46,12 +53,30 @@ class OwnNode(node.Node):
                 raise
             self.kill_all_processes(check_alive=False, wait=True)
             end_writers(self.folder)
+            guardian.tell(self.folder, own=False, line="")
             if isinstance(error, Exception):
                 raise NotStartedError(str(error), self.folder) from error
             remove(self.folder)  # Ctrl-C
             raise
         if self.all_processes:
+            guardian.tell(self.folder, own=True, line=SILENT, seconds=CONNECTS)
+            self.vital = vital(self)
             Ending(self)
+            threading.Thread(target=self.watch, name="digitcmp-ray-node", daemon=True).start()
+
+    def start_head_processes(self) -> None:
+        """As Ray does."""
+        guardian.tell(self.folder, own=True, line=SILENT)
+        super().start_head_processes()  # type: ignore[no-untyped-call]
+
+    def watch(self) -> None:
+        """Know at once where it has ended, or one of its agents, with which it does: this program has some time to end by itself then."""
+        node_, _, *agents = self.vital
+        if watched := endings([node_, *agents]):
+            select.select(watched, [], [])
+            if ray.is_initialized() and worker.global_worker.node is self:  # it was not to end
+                self.lost = True
+                guardian.tell(self.folder, own=True, line=ENDED, seconds=LEAVES)
 
     @property
     def folder(self) -> Path:
@@ -71,6 +96,7 @@ class Ending:
 
     def end(self) -> None:
         """End it, and remove its folder. Ray's own way ends this program where the node is gone."""
+        guardian.tell(self.node.folder, own=True, line="")
         if ray.is_initialized() and own_node_ended():
             self.cut()
         self.begun.set()
@@ -100,11 +126,25 @@ def begin(start: dict[str, Any]) -> None:
     for left in reversed(range(STARTS)):
         try:
             ray.init(**start)
+            started: OwnNode = worker.global_worker.node  # type: ignore[assignment]
+            guardian.tell(started.folder, own=True, line=ENDED, vital=started.vital)
             return
         except NotStartedError as error:
             if not left or "timed out during startup" not in str(error):
                 raise
             remove(error.folder)
+
+
+def vital(started: OwnNode) -> list[int]:
+    """The processes that a Ray of its own needs to go on: its node, its head, and the node's agents, with which the node ends."""
+    node_, head = (one.process.pid for name in ("raylet", "gcs_server") for one in started.all_processes[name])
+    found = [node_, head]
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == node_ and b"agent" in b" ".join((path / "cmdline").read_bytes().split(b"\0")[:3]).lower():
+                found.append(int(path.name))
+    return found
 
 
 def leave() -> NoReturn:

@@ -20,7 +20,7 @@ from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.executors import cluster, node
 from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
 from digitcmp.experiment.executors.busy import Busy, reason
-from digitcmp.experiment.executors.head import head_silence, own_node, own_node_ended
+from digitcmp.experiment.executors.head import head_silence, own_node_is_there, own_node_lost
 from digitcmp.experiment.executors.joining import told
 from digitcmp.experiment.executors.probe import Begun, here, make_work
 from digitcmp.experiment.executors.stacking import stack_limit
@@ -168,7 +168,7 @@ class RayExecutor(Executor):
     def begin_again(self, busy: Busy, lost: str) -> list[RoundFuture]:
         """A task is gone, for this reason: those of its rounds that were not stopped are begun again, or have failed. Returns the
         futures that have a result now. Raises RunError where it went with this machine's node."""
-        self.own_node_is_there()
+        own_node_is_there()
         again = busy.again(busy.tries + 1)
         if not (seeds := again.task.seeds):
             return []
@@ -185,10 +185,10 @@ class RayExecutor(Executor):
         """Look now and then whether the head and nodes are there, this machine's among them. Returns the futures that have a result now.
         Raises RunError when they are not there, ConfigError for a new node that does not fit."""
         now = time.monotonic()
-        if now - self.looked < LOOK:
+        if now - self.looked < LOOK and not own_node_lost():
             return []
         self.looked = now
-        self.own_node_is_there()
+        own_node_is_there()
         if silent := head_silence():
             if now - self.head_seen > LOST:
                 raise RunError(f"the head of the Ray cluster has not answered for {LOST:.0f} s ({silent}); the same command goes on")
@@ -201,15 +201,8 @@ class RayExecutor(Executor):
             self.nodes = []
             if now - self.nodes_seen > EMPTY:
                 raise RunError(f"for {EMPTY:.0f} s, {error}; the same command goes on") from error
-        if own_node() not in self.cluster.there:
-            raise RunError("Ray has given up the node on this machine, which hangs or is gone; the same command goes on")
         lost, self.there = self.there - self.cluster.there, self.cluster.there
         return self.leave(lost)
-
-    def own_node_is_there(self) -> None:
-        """Raise RunError where it is not: soon after, Ray would end this program without a word."""
-        if own_node_ended():
-            raise RunError("Ray's node on this machine has ended; the same command goes on")
 
     def leave(self, lost: set[str]) -> list[RoundFuture]:
         """These nodes are gone: what they have begun is begun again, and what nobody has begun yet is asked for anew, as Ray may have
