@@ -464,6 +464,37 @@ def test_a_node_hangs_that_has_results(nodes: Nodes) -> None:
     assert all(isinstance(result := future.result(), RoundResult) and result.network for future in futures)
 
 
+def test_a_process_is_stopped(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended by its node, and its round begun again; not where this process was away itself, nor where an epoch takes long."""
+    monkeypatch.setattr("digitcmp.experiment.executors.busy.SILENCE", 15.0)
+    told, heard, last = list[str](), Counter[int](), 0
+
+    def on_epoch(_: RoundFuture, row: EpochRow) -> None:
+        nonlocal last
+        heard[row.epoch] += 1
+        last = row.epoch
+
+    with RayExecutor(config(), told.append) as executor:
+        (future,) = executor.submit(Task(config(*LONG), (1,)), on_epoch)
+        while not heard:
+            executor.listen()
+        time.sleep(20)
+        for _ in range(20):
+            executor.listen()
+        assert not told
+        (stopped,) = {process for node in nodes.all for process in node.processes(TASK)}
+        os.kill(stopped, signal.SIGSTOP)
+        end, before = time.monotonic() + LIMIT, last
+        while last <= before or not told:
+            executor.listen()
+            assert time.monotonic() < end
+        executor.cancel(future)
+    why = "its process gave no sign of life for 15 s (stopped, or hung), and was ended"
+    assert told == [f"1 round begun again (seed 1 of {config().model.name}): {why}"]
+    assert set(heard.values()) == {1}
+    until(lambda: not Path(f"/proc/{stopped}/fd").exists() or "Z" in Path(f"/proc/{stopped}/stat").read_text())
+
+
 def test_what_dies_goes_on_from_its_checkpoint(nodes: Nodes) -> None:
     """The last that has come here; its numbers are those of a round that nobody disturbed."""
     told: list[str] = []

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -188,6 +189,18 @@ def test_tasks_that_a_node_takes(cpus: int, gpus: float, has: dict[str, float], 
     from digitcmp.experiment.executors.cluster import fitting
 
     assert fitting(has, compose_config(f"ray.cpus={cpus}", f"ray.gpus={gpus}").ray) == slots
+
+
+@needs_ray
+def test_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task whose epoch takes long gives one, with the number of its process; what comes next is not kept waiting by it."""
+    from digitcmp.experiment.executors import node
+
+    monkeypatch.setattr(node, "BEAT", 0.2)
+    messages = SimpleQueue[node.Message | BaseException]()
+    assert node.gathered(messages, 0.0) == [node.Beat(os.getpid())]
+    messages.put("something")
+    assert node.gathered(messages, 0.0) == ["something"]
 
 
 def test_ray_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,11 @@
 """What a node of a Ray cluster does with a task. Imported in Ray's worker processes, which stay for the tasks that follow."""
 
+import os
 import threading
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -21,9 +23,19 @@ from digitcmp.train.results import Checkpoint, EpochRow, RoundResult
 
 CANCELLED = 0.05  # seconds from one look to the next at whether the task is cancelled
 
+BEAT = 5.0  # seconds without anything to say after which a task says that it is alive
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life of a task, however long its epochs are. process: the number of its process, on its node."""
+
+    process: int
+
+
 Results = list[RoundResult | Exception | None]  # of the rounds of a task, as `digitcmp.experiment.executors.base.settle` takes them
-# an epoch of a round, by its index; checkpoints by index; what the user should know; the end
-Message = tuple[int, EpochRow] | dict[int, Checkpoint] | str | Results
+# a sign of life; an epoch of a round, by its index; checkpoints by index; what the user should know; the end
+Message = Beat | tuple[int, EpochRow] | dict[int, Checkpoint] | str | Results
 Arrays = tuple[str, bool, list[np.ndarray[Any, Any]]]
 
 
@@ -52,6 +64,7 @@ def work(task: Task, arrays: Arrays, device: str, period: float) -> Iterator[lis
     key = (data.source, data.root, data.fingerprint, data.size)
     if key not in GIVEN:
         GIVEN[key] = unpacked(arrays)
+    yield [Beat(os.getpid())]
     messages, stopped = SimpleQueue[Message | BaseException](), threading.Event()
     thread = threading.Thread(target=train, args=(task, device, messages, stopped), daemon=True)
     thread.start()
@@ -85,13 +98,16 @@ def train(task: Task, device: str, messages: "SimpleQueue[Message | BaseExceptio
 
 
 def gathered(messages: "SimpleQueue[Message | BaseException]", period: float) -> list[Message]:
-    """What comes next, and what comes within so many seconds; at once when it is the end. Raises an error that is among it."""
+    """What comes next, and what comes within so many seconds; at once when it is the end; a sign of life where nothing comes for long.
+    Raises an error that is among it."""
     batch: list[Message] = []
-    end = float("inf")
+    end, silent = float("inf"), time.monotonic() + BEAT
     while (left := end - time.monotonic()) > 0:
         try:
             message = messages.get(timeout=min(CANCELLED, left))
         except Empty:
+            if not batch and time.monotonic() > silent:
+                return [Beat(os.getpid())]
             continue
         if isinstance(message, BaseException):
             raise message

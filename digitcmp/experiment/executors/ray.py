@@ -19,7 +19,7 @@ from digitcmp.counting import counted
 from digitcmp.errors import DigitcmpError, RunError
 from digitcmp.experiment.executors import cluster, node
 from digitcmp.experiment.executors.base import Executor, OnCheckpoint, OnEpoch, RoundFuture, Task, not_cancelled, refuse, settle
-from digitcmp.experiment.executors.busy import Busy, reason
+from digitcmp.experiment.executors.busy import Busy, end_process, reason
 from digitcmp.experiment.executors.head import head_silence, own_node_is_there, own_node_lost
 from digitcmp.experiment.executors.joining import told
 from digitcmp.experiment.executors.probe import Begun, here, make_work
@@ -112,10 +112,20 @@ class RayExecutor(Executor):
             return ended
         if not (streams := list(self.busy)):
             time.sleep(LOOK)
-        elif ray.wait(streams, timeout=LOOK)[0]:
-            come = ray.wait(streams, num_returns=len(streams), timeout=0)[0]
-            return [future for stream in come for future in self.receive(stream)]
-        return []
+            return []
+        before = time.monotonic()
+        some = ray.wait(streams, timeout=LOOK)[0]
+        waited = min(time.monotonic() - before, LOOK)  # this process may have been stopped itself
+        come = ray.wait(streams, num_returns=len(streams), timeout=0)[0] if some else []
+        self.end_silent([busy for stream, busy in self.busy.items() if stream not in come], waited)
+        return [future for stream in come for future in self.receive(stream)]
+
+    def end_silent(self, others: list[Busy], waited: float) -> None:
+        """End the processes of those tasks of which nothing was heard for too long, with these seconds more; Ray then says that they are
+        gone."""
+        for busy in others:
+            if busy.silent(waited) and busy.node is not None and busy.process is not None:
+                end_process(busy.node, busy.process)
 
     def receive(self, stream: ray.ObjectRefGenerator) -> list[RoundFuture]:
         """Something of a task has come. Returns the futures that have a result now."""
@@ -130,7 +140,8 @@ class RayExecutor(Executor):
             return self.refused(busy, error.cause if isinstance(error.cause, Exception) else error)
         except RayError as error:
             del self.busy[stream]
-            return self.begin_again(busy, reason(error))
+            return self.begin_again(busy, busy.why or reason(error))
+        busy.silence = 0.0
         for message in batch:
             if isinstance(message, list):
                 del self.busy[stream]
@@ -147,11 +158,14 @@ class RayExecutor(Executor):
             return self.begin_again(busy, f"Ray has failed it ({told(error)})")
         return refuse(busy.futures, error)
 
-    def hear(self, busy: Busy, message: Begun | tuple[int, EpochRow] | dict[int, Checkpoint] | str) -> None:
+    def hear(self, busy: Busy, message: Begun | node.Beat | tuple[int, EpochRow] | dict[int, Checkpoint] | str) -> None:
         """Where it has begun; an epoch, unless it was told before the task was begun again; checkpoints; or something that the user
         should know."""
         if isinstance(message, Begun):
             busy.node = message.node
+            return
+        if isinstance(message, node.Beat):
+            busy.process, busy.why = message.process, ""
             return
         if isinstance(message, str):
             self.on_message(message)
