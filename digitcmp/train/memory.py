@@ -64,13 +64,15 @@ def is_own(kind: type) -> bool:
 
 
 def of_class(kind: type) -> dict[str, Any]:
-    """The attributes of a class, and of those below which it is, that are of others."""
-    return {
-        f"{one.__name__}.{name}": value
-        for one in filter(is_own, kind.__mro__)
-        for name, value in vars(one).items()
-        if not name.startswith("__") and not name.startswith("_abc_")
-    }
+    """The attributes of a class, and of those below which it is, that are of others. Where two of these have one name, as the class that
+    is made of an optimiser's and its own have: all that is there under it."""
+    found: dict[str, Any] = {}
+    for one in filter(is_own, kind.__mro__):
+        for name, value in vars(one).items():
+            if not name.startswith("__") and not name.startswith("_abc_"):
+                whole = f"{one.__name__}.{name}"
+                found[whole] = (found[whole], value) if whole in found else value
+    return found
 
 
 def remembered(values: Mapping[str, Any], known: Collection[Any]) -> dict[str, Any]:

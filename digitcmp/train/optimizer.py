@@ -2,7 +2,7 @@
 the average of the weights."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +15,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from digitcmp.config.registry import Registry, thing
 from digitcmp.config.schema import OptimizerConfig
 from digitcmp.errors import ConfigError
+from digitcmp.train.memory import is_own
 from digitcmp.train.program import Program
 
 # Those that work element by element and so treat stacked rounds as independent; LBFGS or Adafactor look at whole tensors.
@@ -35,9 +36,17 @@ def uncompiled(algorithm: type[Optimizer]) -> type[Optimizer]:
 
     The wrappers import torch._dynamo when they are first called: 1 to 2.3 s of processor time and 150 MB in every process. A
     step needs no more of its wrapper than gradients switched off. A torch version that wraps otherwise imports it again, at worst.
+    The class is of the module that the algorithm is of, by which it is told whose it is; what others have wrapped around their step stays.
     """
-    methods = {"add_param_group": inspect.unwrap(algorithm.add_param_group), "step": torch.no_grad()(inspect.unwrap(algorithm.step))}
-    return type(algorithm.__name__, (algorithm,), methods)
+    methods = {"add_param_group": unwrapped(algorithm, "add_param_group"), "step": torch.no_grad()(unwrapped(algorithm, "step"))}
+    return type(algorithm.__name__, (algorithm,), {**methods, "__module__": algorithm.__module__, "__qualname__": algorithm.__qualname__})
+
+
+def unwrapped(algorithm: type[Optimizer], name: str) -> Callable[..., Any]:
+    """A method of an algorithm, without what is wrapped around it where it is torch's own."""
+    method: Callable[..., Any] = getattr(algorithm, name)
+    of = next(one for one in algorithm.__mro__ if name in vars(one))
+    return method if is_own(of) else inspect.unwrap(method)
 
 
 def make_optimizer(

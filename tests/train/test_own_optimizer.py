@@ -1,5 +1,6 @@
 """Optimisers of others while they step: what couples stacked rounds, is random, or cannot go on from a checkpoint is refused by name."""
 
+import functools
 import itertools
 import random
 from collections import deque
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from digitcmp.errors import ConfigError
-from digitcmp.train.memory import NetworkMemory
+from digitcmp.train.memory import NetworkMemory, is_own
 from digitcmp.train.optimizer import ALGORITHMS, uncompiled
 from digitcmp.train.own_optimizer import Watched
 
@@ -202,6 +203,67 @@ def test_what_a_checkpoint_would_not_have_is_refused(name: str, monkeypatch: pyt
     own = stepped(lambda parameters: Own(parameters, change), rounds=1)
     with pytest.raises(ConfigError, match=rf"own of plugins\.py remembers {told}, which a checkpoint does"):
         own.check_kept()
+
+
+class Counted(Own):
+    """Its class counts its steps."""
+
+    counted = 0
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One more."""
+        super().step(closure)
+        type(self).counted += 1
+
+
+class Named(Own):
+    """The same, by its name."""
+
+    counted = 0
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One more."""
+        super().step(closure)
+        Named.counted += 1
+
+
+@pytest.mark.parametrize("algorithm", [Counted, Named])
+def test_what_the_class_remembers_is_seen_in_the_class_that_is_trained_with(algorithm: type[Own], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is made of the other one, and is as much of others as that."""
+    monkeypatch.setattr(algorithm, "counted", 0)
+    assert is_own(uncompiled(algorithm))
+    own = stepped(lambda parameters: uncompiled(algorithm)(parameters, print), rounds=1)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=rf"own of plugins\.py remembers {algorithm.__name__}\.counted, which a checkpoint does not have"):
+        own.check_kept()
+
+
+def twice(step: Callable[..., None]) -> Callable[..., None]:
+    """A step that is taken twice."""
+
+    @functools.wraps(step)
+    def both(own: Own) -> None:
+        step(own)
+        step(own)
+
+    return both
+
+
+class Wrapped(Own):
+    """What is around its step belongs to it."""
+
+    @twice
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One of two."""
+        super().step(closure)
+
+
+def test_what_others_wrap_around_a_step_stays() -> None:
+    """Torch's own wrappers are left out, theirs are not."""
+    weight = torch.nn.Parameter(torch.ones(1))
+    weight.grad = torch.ones(1)
+    uncompiled(Wrapped)([weight], print).step()  # type: ignore[arg-type]
+    torch.testing.assert_close(weight.detach(), torch.tensor([0.8]))
+    assert type(uncompiled(torch.optim.SGD)([weight], lr=1)).__module__ == "torch.optim.sgd"  # type: ignore[call-arg]
 
 
 class Block(nn.Module):
