@@ -22,7 +22,7 @@ from digitcmp.experiment.records import FOLDER
 from digitcmp.files import is_special, remove_leftovers, write_whole
 from digitcmp.train.results import Checkpoint
 
-FORMAT = 1  # of the files
+FORMAT = 2  # of the files: since 2, numbers that an optimiser remembers have their type
 NAME = re.compile(r"(\d+)-(\d+)-([0-9a-f]{12})\.safetensors")
 
 

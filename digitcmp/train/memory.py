@@ -63,6 +63,12 @@ def is_own(kind: type) -> bool:
     return whose.startswith(OWN) or not whose.startswith(OURS)
 
 
+def is_of_elements(shape: torch.Size, parameter: torch.Size) -> bool:
+    """Whether a tensor of this shape has something of each element of a parameter: its shape, or (behind rounds and axes of its own)
+    further axes."""
+    return shape == parameter or (len(parameter) > 1 and shape[: len(parameter)] == parameter)
+
+
 def of_class(kind: type) -> dict[str, Any]:
     """The attributes of a class, and of those below which it is, that are of others. Where two of these have one name, as the class that
     is made of an optimiser's and its own have: all that is there under it."""

@@ -13,8 +13,9 @@ from torch.optim import Optimizer
 from digitcmp.config.schema import OptimizerConfig
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.promises import is_looked_at, seeded
-from digitcmp.train.memory import alike, changed, of_class, plain, remembered, tensors_in
+from digitcmp.train.memory import alike, changed, is_of_elements, of_class, plain, remembered, tensors_in
 from digitcmp.train.optimizer import OPTIMIZERS, find_algorithm, own_options, uncompiled
+from digitcmp.train.state import is_number
 
 ROUNDS, STEPS, TRIED = 3, 3, ((4, 5), (6,), (2, 3, 3, 3))  # what one is tried with: dense weights, biases, a convolution
 MOVED = ("params", "lr", "initial_lr")  # what a schedule has of a group
@@ -44,7 +45,8 @@ class Watched:
             if not alike(parts_of(self.optimizer), parts_of(alone), index):
                 raise ConfigError(
                     f"engine=stacked: {self.part} steps a round otherwise beside others than by itself; let it work "
-                    "element by element (no norms or means of tensors, nothing random), or use engine=serial or engine=processes"
+                    "element by element (no norms or means of tensors, nothing random; further axes of what it remembers of a parameter "
+                    "behind those of the parameter, as in gradient[..., None]), or use engine=serial or engine=processes"
                 )
 
     @torch.no_grad()
@@ -57,8 +59,9 @@ class Watched:
             own = known[id(parameter)] = torch.nn.Parameter(parameter[index].clone(), parameter.requires_grad)
             own.grad = None if parameter.grad is None else parameter.grad[index].clone()
         shapes = {parameter.shape for parameter in parameters_of(self.optimizer)}
-        # what is shaped like a parameter is of its elements, wherever it is kept
-        known |= {id(one): one[index].clone() for one in tensors_in(vars(self.optimizer), {*known}) if one.shape in shapes}
+        # what is shaped like a parameter, but for further axes, is of its elements, wherever it is kept
+        apart = [one for one in tensors_in(vars(self.optimizer), {*known}) if any(is_of_elements(one.shape, shape) for shape in shapes)]
+        known |= {id(one): one[index].clone() for one in apart}
         try:
             # without the step that a schedule has wrapped, which is that of the whole stack
             twin.__dict__ = copy.deepcopy({name: value for name, value in vars(self.optimizer).items() if name != "step"}, known)
@@ -71,11 +74,11 @@ class Watched:
         """Raise ConfigError where the optimiser remembers what no checkpoint would have."""
         lost = changed(outside(self.optimizer), self.begun)
         memories = [self.optimizer.state.get(parameter, {}) for parameter in parameters_of(self.optimizer)]
-        lost += sorted({str(name) for memory in memories for name, value in memory.items() if not is_kept(value)})
+        lost += sorted({shown(name, value) for memory in memories for name, value in memory.items() if not is_kept(name, value)})
         if lost:
             raise ConfigError(
                 f"checkpoint_every: {self.part} remembers {', '.join(lost)}, which a checkpoint does not have; keep it in "
-                "self.state[parameter], as a tensor or a number, or leave checkpoint_every out"
+                "self.state[parameter], as a tensor or a number of Python's of up to 64 bits, or leave checkpoint_every out"
             )
 
 
@@ -142,6 +145,12 @@ def outside(optimizer: Optimizer) -> dict[str, Any]:
     return remembered(found, [optimizer, *parameters])
 
 
-def is_kept(value: Any) -> bool:
-    """Whether a checkpoint can have this value of a parameter's state."""
-    return isinstance(value, Tensor) or (isinstance(value, int | float) and not isinstance(value, bool))
+def is_kept(name: object, value: object) -> bool:
+    """Whether a checkpoint can have this entry of a parameter's state, as it is."""
+    return isinstance(name, str) and "/" not in name and (is_number(value) or (isinstance(value, Tensor) and value.layout == torch.strided))
+
+
+def shown(name: object, value: object) -> str:
+    """An entry of a parameter's state, and of what type it is."""
+    large = " of more than 64 bits" if type(value) is int and not is_number(value) else ""
+    return f"{name} ({type(value).__name__}{large})"

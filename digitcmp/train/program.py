@@ -14,6 +14,7 @@ from torch.func import functional_call, vmap
 from digitcmp.kernels.operations import GroupNorm
 from digitcmp.model.comparators import Posterior
 from digitcmp.model.network import Outputs, PairNetwork
+from digitcmp.train.memory import is_of_elements
 
 COMPARATOR = "comparator"
 PARTS = {  # how the names of what a part of the network has learned begin, in a branch or outside
@@ -44,8 +45,8 @@ class Program(ABC):
 
     @abstractmethod
     def of_each(self, find: Callable[[Tensor], Tensor | None]) -> list[dict[str, Tensor]]:
-        """For each network, by name: what `find` gives for what it has learned, where it gives something. Of a tensor that is shaped like
-        what was learned, the part of that network; others are everybody's."""
+        """For each network, by name: what `find` gives for what it has learned, where it gives something. Of a tensor that is of its
+        elements (`is_of_elements`), the part of that network; others are everybody's."""
 
     def state(self, index: int) -> dict[str, Tensor]:
         """The learned state of one network: copies on the CPU, which do not follow it."""
@@ -151,7 +152,8 @@ class StackedProgram(Program):
         (learned,) = self.learned
         found = {name: one for name, tensor in learned.items() if (one := find(tensor)) is not None}
         return [
-            {name: one[index] if one.shape == learned[name].shape else one for name, one in found.items()} for index in range(self.size)
+            {name: one[index] if is_of_elements(one.shape, learned[name].shape) else one for name, one in found.items()}
+            for index in range(self.size)
         ]
 
 

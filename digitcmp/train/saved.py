@@ -3,6 +3,7 @@
 import json
 import zlib
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -29,5 +30,5 @@ def checksum(tensors: dict[str, Tensor], about: str) -> str:
     crc = 0
     for name, tensor in sorted(tensors.items()):
         kind = f"{name} {tensor.dtype} {tuple(tensor.shape)}"
-        crc = zlib.crc32(tensor.cpu().contiguous().numpy().tobytes(), zlib.crc32(kind.encode(), crc))
+        crc = zlib.crc32(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes(), zlib.crc32(kind.encode(), crc))
     return f"{zlib.crc32(about.encode(), crc):08x}"

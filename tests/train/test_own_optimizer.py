@@ -127,6 +127,13 @@ def test_what_works_by_element_is_taken() -> None:
 
     stepped(lambda parameters: Own(parameters, within), steps=20)
 
+    def grown(at: At) -> None:
+        last = at.gradient[..., None]
+        at.memory["last"] = torch.cat([at.memory["last"], last], dim=-1)[..., -4:] if "last" in at.memory else last.clone()
+        at.gradient.copy_(at.memory["last"].mean(dim=-1))
+
+    stepped(lambda parameters: Own(parameters, grown), steps=20).check_kept()
+
     def scheduled(parameters: list[Tensor]) -> Optimizer:
         optimizer = Own(parameters, momentum)
         optimizer.register_step_pre_hook(lambda *_: None)
@@ -143,6 +150,21 @@ def test_what_is_random_is_refused(rounds: int) -> None:
     """With torch's own generator, which no seed has set: no round would come out again."""
     with pytest.raises(ConfigError, match=r"own of plugins\.py: it draws random numbers that are not from a round's seed"):
         stepped(lambda parameters: Own(parameters, lambda at: at.gradient.mul_(torch.rand_like(at.gradient))), rounds=rounds)
+
+
+def test_further_axes_are_behind_those_of_a_parameter() -> None:
+    """In front of them, they would be where the rounds are: the line says so."""
+
+    def grown(at: At) -> None:
+        last = at.gradient[None]
+        at.memory["last"] = torch.cat([at.memory["last"], last])[-4:] if "last" in at.memory else last.clone()
+        at.gradient.copy_(at.memory["last"].mean(dim=0))
+
+    with pytest.raises(
+        ConfigError, match=r"further axes of what it remembers .* behind those of the parameter, as in gradient\[\.\.\., None\]"
+    ):
+        stepped(lambda parameters: Own(parameters, grown))
+    stepped(lambda parameters: Own(parameters, grown), rounds=1).check_kept()
 
 
 def test_what_cannot_be_copied_is_refused() -> None:
@@ -180,7 +202,12 @@ REMEMBERED: dict[str, tuple[Change, str]] = {
     "an array": (lambda at: vars(at.own).update(array=np.full(3, at.memory["count"])), "self.array"),
     "a count of a library's": (lambda at: next(kept(at, "counter", itertools.count)), "self.counter"),
     "a helper": (lambda at: kept(at, "helper", Helper).add(), "self.helper"),
-    "what is no number": (lambda at: at.memory.update(mode="fast"), "mode"),
+    "what is no number": (lambda at: at.memory.update(mode="fast"), r"mode \(str\)"),
+    "a number of many digits": (lambda at: at.memory.update(seed=2**63), r"seed \(int of more than 64 bits\)"),
+    "a number of a library's": (lambda at: at.memory.update(share=np.float64(0.5)), r"share \(float64\)"),
+    "a name with a slash": (lambda at: at.memory.update({"a/b": 1}), r"a/b \(int\)"),
+    "a name that is none": (lambda at: at.memory.update({1: 1}), r"1 \(int\)"),  # type: ignore[dict-item]
+    "a sparse tensor": (lambda at: at.memory.update(some=torch.eye(2).to_sparse()), r"some \(Tensor\)"),
     "a generator": (lambda at: kept(at, "random", torch.Generator).seed(), "self.random"),
     "Python's generator": (lambda at: kept(at, "random", random.Random).random(), "self.random"),
     "NumPy's generator": (lambda at: kept(at, "random", np.random.default_rng).random(), "self.random"),

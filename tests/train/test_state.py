@@ -113,17 +113,78 @@ class Counting(torch.optim.SGD):
         super().step(closure)
 
 
+class Mixed(torch.optim.SGD):
+    """SGD whose steps go by numbers of each of Python's types, of which some begin late."""
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Each type is asked for: one that comes back as another would be noticed."""
+        for parameter in self.param_groups[0]["params"]:
+            memory = self.state[parameter]
+            memory["drawn"] = (memory.get("drawn", 2**62 + 1) * 6364136223846793005 + 1442695040888963407) % 2**63
+            memory["whole"] = memory.get("whole", 1.0) * 2.0
+            memory["turn"] = not memory.get("turn", False)
+            if memory["whole"] > 4:
+                memory["late"] = memory.get("late", 0.0) + 1.0
+                memory["small"] = torch.full_like(parameter, memory["late"], dtype=torch.bfloat16)
+            kinds = {"drawn": int, "whole": float, "turn": bool, "late": float, "small": torch.Tensor}
+            assert all(type(value) is kinds[name] for name, value in memory.items())
+            parameter.grad *= (memory["drawn"] % 1000 + 1) / 1000 / (1 + memory["turn"] + memory.get("small", 0))
+        super().step(closure)
+
+
+class Grown(torch.optim.SGD):
+    """SGD along the mean of the last gradients, as many as there are."""
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """They lie along a last axis."""
+        for parameter in self.param_groups[0]["params"]:
+            memory, last = self.state[parameter], parameter.grad[..., None]
+            memory["last"] = torch.cat([memory["last"], last], dim=-1)[..., -3:] if "last" in memory else last.clone()
+            parameter.grad = memory["last"].sum(dim=-1)
+        super().step(closure)
+
+
+class Fading(torch.optim.SGD):
+    """SGD with momentum in its first steps, which is forgotten then."""
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Two steps with it."""
+        for parameter in self.param_groups[0]["params"]:
+            memory = self.state[parameter]
+            memory["count"] = memory.get("count", 0) + 1
+            if memory["count"] < 3:
+                memory["before"] = memory.get("before", 0) + parameter.grad
+            parameter.grad = parameter.grad + memory.pop("before") if memory["count"] == 3 else parameter.grad
+        super().step(closure)
+
+
+@pytest.mark.parametrize("kind", [Counting, Mixed, Grown, Fading])
 @pytest.mark.parametrize("seeds", [(3,), (3, 5)], ids=["alone", "stacked"])
-def test_an_optimiser_of_others_goes_on(seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """With numbers that are no tensors, and what it remembers only later, from whichever epoch."""
-    monkeypatch.setattr(rounds, "make_optimizer", lambda program, *_: Counting([p for part in program.parameters() for p in part], lr=0.1))
+def test_an_optimiser_of_others_goes_on(kind: type[torch.optim.SGD], seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With numbers that are no tensors, and what it remembers only later, or in another shape, or no longer, from whichever epoch."""
+    monkeypatch.setattr(rounds, "make_optimizer", lambda program, *_: kind([p for part in program.parameters() for p in part], lr=0.1))
     config = compose_config(*TINY, "batch_size=60")
     whole, checkpoints = kept(config, seeds)
     for start in checkpoints.values():
         assert_equal(kept(config, seeds, start)[0], whole)
 
 
-@pytest.mark.parametrize("change", ["another network", "less", "more"])
+def test_stacks_and_rounds_alone_go_on_from_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has grown is each round's own."""
+    monkeypatch.setattr(rounds, "make_optimizer", lambda program, *_: Grown([p for part in program.parameters() for p in part], lr=0.1))
+    config = compose_config(*TINY, "batch_size=60")
+    stacked = kept(config, (3, 5))[1][2]
+    alone = [kept(config, (seed,))[1][2][0] for seed in (3, 5)]
+    for one, other in zip(stacked, alone, strict=True):
+        ones, others = read(one.file)[2][0], read(other.file)[2][0]
+        assert ones.keys() == others.keys()
+        assert all(value.shape == others[name].shape for name, value in ones.items())
+    together = kept(config, (3, 5), [replace(one, stack=(3, 5)) for one in alone])[0]
+    for one, other in zip(together, kept(config, (3, 5))[0], strict=True):
+        assert one.row.train_loss == pytest.approx(other.row.train_loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("change", ["another network", "less", "more", "an optimiser's"])
 def test_the_state_of_another_network_is_refused(change: str) -> None:
     """And none of it is left aside."""
     config = compose_config(*TINY)
@@ -132,6 +193,8 @@ def test_the_state_of_another_network_is_refused(change: str) -> None:
     (own,) = state.networks
     if change == "less":
         del own["learned/comparator.linear.weight"]
+    elif change == "an optimiser's":
+        del own["optimizer.exp_avg/comparator.linear.weight"]
     elif change == "more":
         own["average/comparator.linear.weight"] = own["learned/comparator.linear.weight"]
     else:
