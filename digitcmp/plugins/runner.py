@@ -109,7 +109,7 @@ class JobRunner(Callback):
         from digitcmp.experiment.executors.choose import check_data, check_means
 
         learned = (config.augment, config.model, config.columns, config.loss, config.aux_weight, config.optimizer, config.scheduler)
-        means = (*learned, config.device, config.engine, config.workers, config.ray)
+        means = (*learned, config.device, config.engine, config.workers, config.ray, config.checkpoint_every)
         checks: list[tuple[object, Callable[[Config], None]]] = [(config.data, check_data)]
         checks.append((("callbacks", config.callbacks), lambda config: trackers.check(config.callbacks)))
         if self.launcher.here:

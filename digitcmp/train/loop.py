@@ -19,6 +19,7 @@ from digitcmp.train.graphs import Recorded
 from digitcmp.train.memory import NetworkMemory
 from digitcmp.train.objective import Objective
 from digitcmp.train.optimizer import WeightAverage
+from digitcmp.train.outside import Outside
 from digitcmp.train.own_optimizer import watched
 from digitcmp.train.program import Program, StackedProgram
 from digitcmp.train.schedules import Follower, Shape, schedule
@@ -83,6 +84,7 @@ class Training:
         if start is not None:
             self.trainer.restore(start)
             self.done = start.epoch
+        self.begun, self.outside = self.done, Outside(config, program.networks, self.trainer.optimizer)
         tested = max(part.target.shape[1] for part in (pairs.test, pairs.val) if part is not None)
         keys = config.model.test_dropout, self.member_seeds, program.dropouts, tested, config.test_batch, pairs.test.images.device
         noise = dropout_keys(*keys)
@@ -108,15 +110,22 @@ class Training:
                 tested = [config.test and (due or (now and not then)) for now, then in zip(stopping.ended, before, strict=True)]
                 test = self.test_look() if any(tested) else None
             stopping.restore()
+            if last or epoch == self.begun:
+                self.outside.check()
             loss, accuracy = figures.view(2, -1, config.ensemble).mean(dim=2).tolist()
             sound = [one if asked else True for one, asked in zip(test.finite, tested, strict=True)] if test else [True] * len(loss)
             finite = [sound] if val is None else [sound, val.finite]
             healthy = [math.isfinite(value) and all(rest) for value, *rest in zip(loss, *finite, strict=True)]
-            ended, state = [*stopping.ended], partial(trainer.state, epoch + 1)
+            ended, state = [*stopping.ended], partial(self.state, epoch + 1)
             yield Epoch(epoch + 1, loss, accuracy, test, tested, val, healthy, ended, time.perf_counter() - begun, state)
             if not any(healthy):
                 return
             begun = time.perf_counter()
+
+    def state(self, epoch: int) -> State:
+        """What goes on after so many epochs. Raises ConfigError where a part of others remembers what it cannot have."""
+        self.outside.check()
+        return self.trainer.state(epoch)
 
     def test(self) -> Scores | None:
         """Test rounds that have ended, with the weights that were best, as when they ended; None where nothing is to be tested."""

@@ -48,7 +48,7 @@ def train_rounds(
     A problem that the user can mend is raised (DigitcmpError). A single round that breaks for another reason is returned as failed,
     with the trace, so that other rounds go on; of several, it is not known which one broke, so that the error is raised.
     """
-    rounds, begun = [RoundProgress(seed) for seed in seeds], time.perf_counter()
+    rounds, begun, training = [RoundProgress(seed) for seed in seeds], time.perf_counter(), None
     try:
         load(config.data.source, config.data.root, config.data.fingerprint, config.data.size)  # once per process
         spec, begun = train_spec(config), time.perf_counter()
@@ -68,10 +68,13 @@ def train_rounds(
                 on_checkpoint(made_checkpoints(rounds, epoch.state(), time.perf_counter() - begun, config.ensemble))
         if tested is None and any(one.ended for one in rounds):  # before the checkpoint
             tested = training.test()
+        training.outside.check()
         return round_results(config, rounds, program, pairs, tested, (time.perf_counter() - begun) / len(rounds))
     except DigitcmpError:
         raise
     except Exception as broken:
+        if training is not None:
+            training.outside.check()  # the next round would find it, however this one ended
         if len(rounds) > 1:
             raise
         error, (one,) = f"{type(broken).__name__}: {first_line(broken)}", rounds

@@ -263,7 +263,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {  # before anything is trained, or 
     "loss, remembers": (["loss.terms=[{loss: centred}]"], r"loss.terms: centred of my/plugins.py \w+: it gives something else when it is"),
     "augmentation, remembers": (
         ["augment=sliding"],
-        r"augment.kind=sliding of my/plugins.py \w+: it gives something else when it is asked",
+        r"augment.kind=sliding of my/plugins.py \w+ remembers plugins.before of sliding from one step to the next, so that",
     ),
     "optimizer, random": (["optimizer=random"], r"optimizer.algorithm=random of my/plugins.py \w+: it draws random numbers that are not"),
     "optimizer, checkpoints": (

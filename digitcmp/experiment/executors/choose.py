@@ -18,6 +18,7 @@ from digitcmp.experiment.executors.stacked import StackedExecutor
 from digitcmp.experiment.executors.stacking import round_memory
 from digitcmp.system import cpu_count
 from digitcmp.train.own_optimizer import check_kept
+from digitcmp.train.rehearsal import rehearse
 from digitcmp.train.round import round_pairs, train_spec
 from digitcmp.train.schedules import check_shape
 
@@ -115,8 +116,8 @@ def preflight(config: Config) -> None:
 
 
 def check_means(config: Config) -> None:
-    """Raise ConfigError when there is no such device, optimiser or schedule, for too many workers, or for a network that cannot be
-    stacked where it is to be."""
+    """Raise ConfigError when there is no such device, optimiser or schedule, for too many workers, for parts of others that remember what
+    they must not, or for a network that cannot be stacked where it is to be."""
     cores = cpu_count()
     if config.engine == "processes" and not hasattr(os, "fork"):
         raise ConfigError("engine=processes: this system cannot fork processes; use engine=serial")
@@ -124,6 +125,7 @@ def check_means(config: Config) -> None:
         limit = f"use at most {CROWD * cores}, or leave it null for one per core"
         raise ConfigError(f"workers={config.workers}: there {are(cores)} {counted(cores, 'core')}; {limit}")
     check_shape(config.scheduler.shape, train_spec(config).shape)
+    rehearse(config)
     if config.checkpoint_every:
         check_kept(config.optimizer)
     if choose(config, len(config.seeds))[0] == "stacked" or (config.engine == "ray" and (config.ray.gpus or config.stack_size)):

@@ -1,0 +1,136 @@
+"""What a value of somebody's own code holds, in a form that can be compared with what it holds later. Never more than a sample of what is
+large: this is looked at while rounds are trained."""
+
+import warnings
+from array import array
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from digitcmp.promises import unwrapped, written
+from digitcmp.train.memory import STATES
+
+LARGE = 2**20  # bytes of an array
+SAMPLE = 1024  # numbers of one
+MANY = 1000  # entries of a list, values in all
+DEEP = 30
+KEYS = (int, float, str, bytes)
+CODE = (type, FunctionType, BuiltinFunctionType, ModuleType)
+# Whose objects are what is in their attributes. Others (loggers, kernels that are compiled when they are first called) have there what
+# decides about no number, and are as they say of themselves.
+OPEN = ("collections", "types", "argparse", "queue")
+Held = Any  # of tuples, texts and bytes
+
+
+class Look:
+    """One look at values, each of which is looked at once."""
+
+    def __init__(self, is_own: Callable[[str], bool]) -> None:
+        """is_own: whether a module is of somebody's own."""
+        self.is_own = is_own
+        self.known: dict[int, tuple[Any, Held]] = {}  # by its id, which is nobody else's as long as it is here
+
+    def at(self, value: Any, depth: int = 0) -> Held:
+        """What a value holds; of code, which it is."""
+        if value is None or type(value) in (bool, int, float, str, bytes):
+            return type(value).__name__, repr(value)
+        if id(value) not in self.known:
+            self.known[id(value)] = value, "a circle"
+            full = depth > DEEP or len(self.known) > 100 * MANY
+            self.known[id(value)] = value, (type(value).__name__, "…" if full else self.within(value, depth + 1))
+        return self.known[id(value)][1]
+
+    def within(self, value: Any, depth: int) -> Held:
+        """The same, of what is no simple value."""
+        for kinds, simple in SIMPLE:
+            if isinstance(value, kinds):
+                return simple(value)
+        found = next((read for kinds, read in WITH_OTHERS if isinstance(value, kinds)), Look.of_object)
+        return found(self, value, depth)
+
+    def of_many(self, values: Collection[Any], depth: int) -> Held:
+        """How many they are, and what some of them hold."""
+        return len(values), tuple(self.at(one, depth) for one in few(values))
+
+    def of_mapping(self, values: Mapping[Any, Any], depth: int) -> Held:
+        """The same, with keys, of which those that are objects are which they are."""
+        named = ((key if isinstance(key, KEYS) else id(key), self.at(values[key], depth)) for key in few(values))
+        return len(values), tuple(named)
+
+    def of_object(self, value: Any, depth: int) -> Held:
+        """What is in the attributes of somebody's own object; of another one, what is behind an iterator, or what it says of itself."""
+        whose = type(value).__module__
+        if isinstance(value, nn.Module) or whose.partition(".")[0] in OPEN or self.is_own(whose):
+            return self.at(attributes(value), depth)
+        for kind, state_of in STATES.items():
+            if isinstance(value, kind):
+                return self.at(state_of(value), depth)
+        if hasattr(value, "__next__"):
+            with warnings.catch_warnings(), suppress(TypeError):
+                warnings.simplefilter("ignore")  # of itertools, which are not to be copied in later versions of Python
+                return self.at(value.__reduce__()[1:], depth)
+        said = repr(value)
+        return None if " at 0x" in said else said
+
+
+SIMPLE: list[tuple[Any, Callable[[Any], Held]]] = [  # what values of these kinds hold
+    (CODE, id),
+    (Tensor, lambda tensor: of_tensor(tensor)),
+    (np.ndarray, lambda values: of_array(values)),
+    (set | frozenset, lambda values: (len(values), hash(frozenset(values)))),
+    (bytearray | memoryview | array, bytes),
+]
+WITH_OTHERS: list[tuple[Any, Callable[[Look, Any, int], Held]]] = [  # those of these kinds, which have others in them
+    (Mapping, Look.of_mapping),
+    (list | tuple | deque, Look.of_many),
+    (MethodType, lambda look, method, depth: (id(method.__func__), look.at(method.__self__, depth))),
+    (partial, lambda look, whole, depth: look.at((whole.func, whole.args, whole.keywords), depth)),
+    (GeneratorType, lambda look, run, depth: run.gi_frame and (run.gi_frame.f_lasti, look.at(run.gi_frame.f_locals, depth))),
+]
+
+
+def attributes(value: Any) -> dict[str, Any]:
+    """Those of an object, in its dictionary or its slots."""
+    slots = [name for one in type(value).__mro__ for name in several(vars(one).get("__slots__", ()))]
+    there = {name: getattr(value, name) for name in slots if name not in ("__dict__", "__weakref__") and hasattr(value, name)}
+    return {**there, **getattr(value, "__dict__", {})}
+
+
+def several(names: Any) -> tuple[str, ...]:
+    """Slots, which may be a single name."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def few(values: Collection[Any]) -> Iterator[Any]:
+    """Not too many of them, from all over, the last one among them."""
+    step, last = -(-len(values) // MANY), len(values) - 1
+    return (one for index, one in enumerate(values) if (last - index) % step == 0)
+
+
+def of_tensor(tensor: Tensor) -> Held:
+    """The numbers of a tensor; of a large one, a sample, where they lie, and how often something was written there."""
+    tensor = unwrapped(tensor).detach()
+    about = tensor.shape, tensor.dtype, str(tensor.device)
+    if tensor.layout != torch.strided or tensor.device.type == "meta":
+        return about, id(tensor) if tensor.layout == torch.strided else tensor._version
+    if tensor.numel() * tensor.element_size() <= LARGE:
+        return about, tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    sample = tensor.view(-1)[:: -(-tensor.numel() // SAMPLE)] if tensor.is_contiguous() else tensor.flatten(1)[:, 0][:SAMPLE]
+    return about, written(tensor), tensor.data_ptr(), sample.cpu().contiguous().view(torch.uint8).numpy().tobytes()
+
+
+def of_array(values: np.ndarray[Any, Any]) -> Held:
+    """The numbers of an array; of a large one, a sample, and where it lies."""
+    about = values.shape, str(values.dtype)
+    if values.dtype.hasobject:
+        return about, repr(values)
+    if values.nbytes <= LARGE:
+        return about, values.tobytes()
+    return about, values.ctypes.data, values.flat[:: -(-values.size // SAMPLE)].tobytes()

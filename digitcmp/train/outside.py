@@ -1,0 +1,104 @@
+"""What the code of others that trains a round remembers outside of its networks and its optimiser, where the next round finds it: numbers
+would depend on which rounds were trained before in the same process, and a round that goes on from a checkpoint would not have it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from types import FunctionType, MethodType
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from digitcmp.config.allowed import OWN
+from digitcmp.config.registry import LOSSES, Registry, load
+from digitcmp.config.schema import Config
+from digitcmp.config.taken import plugins_of
+from digitcmp.data.transforms import AUGMENTATIONS
+from digitcmp.errors import ConfigError
+from digitcmp.train.held import Held, Look, attributes
+from digitcmp.train.memory import is_own
+from digitcmp.train.optimizer import OPTIMIZERS
+from digitcmp.train.reach import Reach, Several
+from digitcmp.train.schedules import SHAPES
+
+BUFFER, STATE, GIVEN = "keep it in a buffer (register_buffer)", "keep it in self.state[parameter]", "let it go by what it is given alone"
+TOLD = 3  # names
+Part = tuple[str, str, Sequence[Any]]  # what it is, what it is to do instead, and where its code begins
+
+
+class Outside:
+    """What there is of that for the parts of a training that are of others. Nothing is looked at where there are none."""
+
+    def __init__(self, config: Config, networks: Sequence[nn.Module], optimizer: Optimizer) -> None:
+        self.parts = [*parts_of(config, networks, optimizer)]
+        kinds = [kind for _, _, roots in self.parts for root in roots for kind in getattr(root, "__mro__", [type(root)])]
+        self.installed = {str(getattr(one, "__module__", "")).partition(".")[0] for one in [*kinds, *self.roots()]}
+        self.begun = self.look() if self.parts else {}
+
+    def roots(self) -> Iterator[Any]:
+        """Where the code of all parts begins."""
+        for _, _, roots in self.parts:
+            yield from roots
+
+    def look(self) -> dict[tuple[str, str], tuple[int, Held]]:
+        """What each place holds, and the part that it was found from."""
+        reach, found = Reach(self.installed), dict[tuple[str, str], tuple[int, Held]]()
+        look = Look(reach.is_own)
+        for number, (part, instead, roots) in enumerate(self.parts):
+            reach.follow(*roots)
+            objects = {(part, name): value for root in roots if instead is GIVEN for name, value in held_by(root)}
+            for place, value in {**reach.places, **objects}.items():
+                if place not in found:
+                    held = {name: look.at(one) for name, one in value.items()} if isinstance(value, Several) else look.at(value)
+                    found[place] = number, held
+        return found
+
+    def check(self) -> None:
+        """Raise ConfigError where something is not what it was when the training began; what is found anew counts from now on."""
+        now = self.look() if self.parts else {}
+        for number, (part, instead, _) in enumerate(self.parts):
+            places = [(place, held) for place, (of, held) in now.items() if of == number and place in self.begun]
+            names = dict.fromkeys(name for place, held in places for name in different(place[1], held, self.begun[place][1]))
+            if lost := [name.removeprefix(OWN) for name in names]:
+                more = f" and {len(lost) - TOLD} more" if len(lost) > TOLD else ""
+                raise ConfigError(
+                    f"{part} remembers {', '.join(lost[:TOLD])}{more} from one step to the next, so that a round's numbers would depend on "
+                    f"those trained before it; {instead} (what is made once and never changes: by a function with functools.cache)"
+                )
+        self.begun = {**now, **self.begun}
+
+
+def different(name: str, now: Held, before: Held) -> Iterator[str]:
+    """The names of what is not what it was, in a place of this name."""
+    if isinstance(now, dict) and isinstance(before, dict):
+        yield from (f"{name}.{one}" for one in {**before, **now} if now.get(one) != before.get(one))
+    elif now != before:
+        yield name
+
+
+def held_by(root: Any) -> Iterator[tuple[str, Any]]:
+    """What a part is called by remembers itself, by name: nothing, where it is a function or a class."""
+    if not isinstance(root, type | FunctionType):
+        yield "self", root if isinstance(root, MethodType | partial) else Several(attributes(root))
+
+
+def parts_of(config: Config, networks: Sequence[nn.Module], optimizer: Optimizer) -> Iterator[Part]:
+    """Those of a training that are of others."""
+    if not plugins_of(asdict(config)):
+        return
+    chosen: list[tuple[str, str, Registry[Any], str]] = [
+        ("augment.kind=", config.augment.kind, AUGMENTATIONS, GIVEN),
+        ("scheduler.shape=", config.scheduler.shape, SHAPES, GIVEN),
+        *(("loss.terms: ", term.loss, LOSSES, GIVEN) for term in config.loss.terms),
+        ("optimizer.algorithm=", config.optimizer.algorithm, OPTIMIZERS, STATE),
+    ]
+    for key, name, registry, instead in chosen:
+        if name not in registry.own and name in registry:
+            roots = [type(optimizer)] if registry is OPTIMIZERS else [load(registry[name])]
+            yield f"{key}{name} of {registry.package_of(name)}", instead, roots
+    kinds = {type(module): module for network in networks for module in network.modules()}
+    for kind, module in kinds.items():
+        if is_own(kind):
+            yield f"{kind.__module__}:{kind.__name__}", BUFFER, [kind, module]
+    yield f"model={config.model.name}", BUFFER, networks

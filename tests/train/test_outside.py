@@ -1,0 +1,183 @@
+"""What code of others remembers where no round has it for itself: wherever it is, it is seen, and told by its name."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from digitcmp.errors import ConfigError
+from digitcmp.train import outside
+from digitcmp.train.outside import GIVEN, Outside
+from tests.conftest import compose_config
+
+BEGIN = """
+import array, collections, functools, itertools, logging, random, weakref
+import numpy as np
+import torch
+from torch import nn
+import shared
+from shared import add
+"""
+SHARED = "CALLS = [0]\nSEEN = 0\ndef add():\n    CALLS[0] += 1\ndef see():\n    global SEEN\n    SEEN += 1\n"
+LATE = "CALLS = [0]\ndef add():\n    CALLS[0] += 1\n"
+REMEMBERED = {  # what is beside the function, what it does, and what is told
+    "number": ("CALLS = 0", "global CALLS; CALLS += 1", "CALLS"),
+    "list": ("CALLS = [0]", "CALLS[0] += 1", "CALLS"),
+    "dictionary": ("CALLS = {}", "CALLS['n'] = CALLS.get('n', 0) + 1", "CALLS"),
+    "set": ("SEEN = set()", "SEEN.add(len(SEEN))", "SEEN"),
+    "deque": ("LAST = collections.deque([0], maxlen=1)", "LAST.append(LAST[-1] + 1)", "LAST"),
+    "counter": ("N = collections.Counter()", "N['n'] += 1", "N"),
+    "tensor": ("MEAN = torch.zeros(3)", "MEAN.add_(1)", "MEAN"),
+    "large tensor": ("MEAN = torch.zeros(1000, 1000)", "MEAN[3, 5] += 1", "MEAN"),
+    "array": ("MEAN = np.zeros(3)", "MEAN[1] += 1", "MEAN"),
+    "large array": ("MEAN = np.zeros((1000, 1000))", "MEAN[:] += 1", "MEAN"),
+    "bytes": ("MEAN = array.array('d', [0])", "MEAN[0] += 1", "MEAN"),
+    "count": ("N = itertools.count()", "next(N)", "N"),
+    "cycle": ("N = itertools.cycle([1, 2, 3])", "next(N)", "N"),
+    "iterator": ("N = iter([1, 2, 3])", "next(N)", "N"),
+    "generator": ("N = (one for one in range(9))", "next(N)", "N"),
+    "lists in lists": ("N = [{'a': [0]}]", "N[0]['a'].append(1)", "N"),
+    "long list": ("N = [*range(5000)]", "N.append(1)", "N"),
+    "object": ("class A:\n    n = 0\nA_ = A()", "A_.n += 1", "A_"),
+    "object with slots": ("class A:\n    __slots__ = 'n'\nA_ = A(); A_.n = 0", "A_.n += 1", "A_"),
+    "what an object calls": ("N = [0]\nclass A:\n    def add(self): N[0] += 1\nA_ = A()", "A_.add()", "N"),
+    "module": ("M = nn.BatchNorm1d(3)", "M(torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))", "M"),
+    "optimiser": ("P = [nn.Parameter(torch.ones(1))]\nO = torch.optim.Adam(P)", "P[0].grad = torch.ones(1); O.step()", "P, mine.O"),
+    "weak": ("class A: pass\nKEY = A()\nW = weakref.WeakKeyDictionary()", "W[KEY] = W.get(KEY, 0) + 1", "W"),
+    "closure": (
+        "def made():\n    n = 0\n    def f():\n        nonlocal n; n += 1\n    return f\nf = made()",
+        "f()",
+        "n of made.<locals>.f",
+    ),
+    "decorator": (
+        "def counted(f):\n    n = [0]\n    @functools.wraps(f)\n    def g():\n        n[0] += 1\n    return g\n@counted\ndef f(): pass",
+        "f()",
+        "n of f",
+    ),
+    "torch's decorator": ("N = [0]\n@torch.no_grad()\ndef f(): N[0] += 1", "f()", "N"),
+    "attribute of a function": ("def f():\n    f.n = getattr(f, 'n', 0) + 1", "f()", "f.n"),
+    "default": ("def f(n=[]):\n    n.append(1)", "f()", "n of f"),
+    "default by name": ("def f(*, n=[]):\n    n.append(1)", "f()", "n of f"),
+    "attribute of a class": ("class A:\n    n = 0", "A.n += 1", "A.n"),
+    "list of a class": ("class A:\n    n = [0]", "A().n.append(1)", "A.n"),
+    "attribute of a class below": ("class A:\n    n = [0]\nclass B(A): pass", "B.n.append(1)", "A.n"),
+    "new attribute of a class": ("class A: pass", "A.n = getattr(A, 'n', 0) + 1", "A.n"),
+    "function within": ("N = [0]", "(lambda: N.append(1))()", "N"),
+    "function in a dictionary": ("N = [0]\nF = {'f': lambda: N.append(1)}", "F['f']()", "N"),
+    "partial": ("N = [0]\ndef f(n): N.append(n)\ng = functools.partial(f, 1)", "g()", "N"),
+    "what a partial is given": ("def f(n): n.append(1)\ng = functools.partial(f, [])", "g()", "g"),
+    "static method": ("N = [0]\nclass A:\n    @staticmethod\n    def f(): N.append(1)", "A.f()", "N"),
+    "property": ("N = [0]\nclass A:\n    @property\n    def f(self): N.append(1)", "A().f", "N"),
+    "within a cache": ("N = [0]\n@functools.cache\ndef f(n): N.append(n)", "f(len(N))", "N"),
+    "another module": ("", "shared.CALLS[0] += 1", "shared.CALLS"),
+    "function of another module": ("", "shared.see()", "shared.SEEN"),
+    "imported function": ("", "add()", "shared.CALLS"),
+    "import within": ("", "from shared import see; see()", "shared.SEEN"),
+    "new": ("", "global N; N = 1", "N"),
+    "made once": ("GRID = None", "global GRID\n    if GRID is None: GRID = torch.ones(3)", "GRID"),
+    "Python's generator": ("", "random.random()", "the state of random"),
+    "NumPy's generator": ("", "np.random.rand()", "the state of numpy"),
+    "a generator": ("R = random.Random(0)", "R.random()", "R"),
+    "torch's generator": ("R = torch.Generator()", "torch.rand(1, generator=R)", "R"),
+    "switched": ("def a(): pass\ndef b(): pass\nf = a", "global f; f = b", "f"),
+}
+FINE = {
+    "constants": ("GRID = torch.ones(3)\nclass A:\n    n = 3", "GRID * A.n"),
+    "cache": ("@functools.cache\ndef grid(n): return torch.ones(n)", "grid(3)"),
+    "cache of a method": ("class A:\n    @functools.lru_cache\n    def grid(self): return 3\nA_ = A()", "A_.grid()"),
+    "logger": ("LOG = logging.getLogger('mine')", "LOG.debug('told')"),
+    "what others count": ("N = [0]\ndef other(): N.append(1)", "pass"),
+    "its own": ("class A:\n    def __init__(self): self.n = 0\n    def add(self): self.n += 1", "a = A(); a.add()"),
+    "generators of its own": ("", "random.Random(3).random(), np.random.default_rng(0).random()"),
+    "switched back": ("N = [0]", "N.append(1); N.pop()"),
+}
+Make = Callable[[str, str], ModuleType]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """Modules of somebody's own: `mine`, with a function `step` that does something, and one that it imports."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "shared.py").write_text(SHARED)
+    (tmp_path / "late.py").write_text(LATE)
+
+    def made(beside: str, does: str) -> ModuleType:
+        (tmp_path / "mine.py").write_text(f"{BEGIN}{beside}\ndef step():\n    {does}\n")
+        return importlib.import_module("mine")
+
+    yield made
+    for name in ("mine", "shared", "late"):
+        sys.modules.pop(name, None)
+
+
+def looked_at(monkeypatch: pytest.MonkeyPatch, *roots: object) -> Outside:
+    """A loss that begins there, when its training begins."""
+    monkeypatch.setattr(outside, "parts_of", lambda *_: iter([("loss.terms: mine", GIVEN, roots)]))
+    weight = torch.nn.Parameter(torch.ones(1))
+    return Outside(compose_config(), [], torch.optim.SGD([weight]))
+
+
+@pytest.mark.parametrize("name", REMEMBERED)
+def test_what_is_remembered_is_seen(name: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is kept in, and however the function comes to it."""
+    beside, does, told = REMEMBERED[name]
+    module = make(beside, does)
+    own = looked_at(monkeypatch, module.step)
+    own.check()
+    module.step()
+    with pytest.raises(ConfigError) as refused:
+        own.check()
+    told = told if told.startswith(("shared", "the")) else f"mine.{told}"
+    assert str(refused.value).startswith(f"loss.terms: mine remembers {told} from one step to the next, so that a round's numbers would")
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_changes_nothing_is_taken(name: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Constants, what is made for a call, caches, and what another part of a file does."""
+    beside, does = FINE[name]
+    module = make(beside, does)
+    own = looked_at(monkeypatch, module.step)
+    module.step()
+    if hasattr(module, "other"):
+        module.other()
+    own.check()
+
+
+def test_what_is_imported_late_counts_from_then_on(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the first epoch it begins as it always does."""
+    module = make("", "from late import add; add()")
+    own = looked_at(monkeypatch, module.step)
+    module.step()
+    own.check()
+    module.step()
+    with pytest.raises(ConfigError, match=r"remembers late\.CALLS from one step to the next"):
+        own.check()
+
+
+@pytest.mark.parametrize("made", ["Term()", "Term().__call__", "functools.partial(Term())"])
+def test_an_object_that_is_called_remembers_nothing(made: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss may be one, or a method of one."""
+    module = make(f"class Term:\n    n = 0\n    def __call__(self): self.n += 1\nterm = {made}", "pass")
+    own = looked_at(monkeypatch, module.term)
+    module.term()
+    with pytest.raises(ConfigError, match=r"loss\.terms: mine remembers self"):
+        own.check()
+
+
+def test_many_names_are_told_in_short(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first three."""
+    module = make("A = [0]; B = [0]; C = [0]; D = [0]; E = [0]", "for one in (A, B, C, D, E): one.append(1)")
+    own = looked_at(monkeypatch, module.step)
+    module.step()
+    with pytest.raises(ConfigError, match=r"mine\.A, mine\.B, mine\.C and 2 more from one step"):
+        own.check()
+
+
+def test_no_work_without_code_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is looked at."""
+    monkeypatch.setattr(outside, "Look", None)
+    Outside(compose_config(), [torch.nn.Linear(1, 1)], torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])).check()
