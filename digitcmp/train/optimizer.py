@@ -69,10 +69,23 @@ def make_optimizer(
     if means.pop("recordable"):
         for group in groups:
             group["lr"] = torch.tensor(group.get("lr", lr), device=program.tensors()[0].device)
+    return called(found, algorithm, groups, lr=lr, **means, **options)
+
+
+def called(found: type[Optimizer], name: str, parameters: Sequence[Any], **given: Any) -> Optimizer:
+    """An optimiser of this class, which has this name, over parameters, or groups of them. Raises ConfigError where it does not take what
+    it is given."""
+    takes = inspect.signature(found).parameters
+    lost = [one for one in given if one not in takes]
+    if lost and not any(one.kind is one.VAR_KEYWORD for one in takes.values()):
+        raise ConfigError(
+            f"optimizer.algorithm={name}: {found.__name__} takes no {' and no '.join(lost)}; an optimiser is called with the parameters, "
+            f"lr, weight_decay and the keys of its own dataclass, by their names ({', '.join(given)})"
+        )
     try:
-        return uncompiled(found)(groups, lr=lr, **means, **options)  # type: ignore[call-arg]
+        return uncompiled(found)(parameters, **given)
     except TypeError as error:
-        raise ConfigError(f"optimizer.algorithm={algorithm}: {error}") from error
+        raise ConfigError(f"optimizer.algorithm={name}: {error}") from error
 
 
 def own_options(optimizer: OptimizerConfig) -> dict[str, Any]:

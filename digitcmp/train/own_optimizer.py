@@ -3,7 +3,8 @@ remembers is where checkpoints find it."""
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from traceback import extract_tb
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from digitcmp.config.schema import OptimizerConfig
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.promises import is_looked_at, seeded
 from digitcmp.train.memory import alike, changed, is_of_elements, of_class, plain, remembered, tensors_in
-from digitcmp.train.optimizer import OPTIMIZERS, find_algorithm, own_options, uncompiled
+from digitcmp.train.optimizer import OPTIMIZERS, called, find_algorithm, own_options
 from digitcmp.train.state import is_number
 
 ROUNDS, STEPS, TRIED = 3, 3, ((4, 5), (6,), (2, 3, 3, 3))  # what one is tried with: dense weights, biases, a convolution
@@ -34,11 +35,12 @@ class Watched:
         self.begun = outside(optimizer)
 
     def step(self) -> None:
-        """Take a step. Raises ConfigError where it is random, or a round beside others comes to something else than alone."""
+        """Take a step. Raises ConfigError where it is random, asks for a closure, or a round beside others comes to something else than
+        alone."""
         looked, index = is_looked_at(self.calls), self.looks % self.rounds
         alone = self.alone(index) if looked and self.rounds > 1 else None
         self.calls += 1
-        with seeded(self.part, *parameters_of(self.optimizer)) if looked else nullcontext():
+        with seeded(self.part, *parameters_of(self.optimizer)) if looked else nullcontext(), no_closure(self.part):
             self.optimizer.step()
         if alone is not None:
             self.looks += 1
@@ -82,6 +84,21 @@ class Watched:
             )
 
 
+@contextmanager
+def no_closure(part: str) -> Iterator[None]:
+    """Raise ConfigError, which names this optimiser, where a step fails for lack of a closure: its error says so, or the line that
+    raises it."""
+    try:
+        yield
+    except Exception as error:
+        if "closure" not in f"{error} {extract_tb(error.__traceback__)[-1].line}":
+            raise
+        raise ConfigError(
+            f"{part}: its step asks for a closure, which it is not given ({type(error).__name__}: {error}); let it go by the gradients "
+            "that parameters have, and take two steps, one after the other, for what needs gradients at two places"
+        ) from error
+
+
 def watched(optimizer: Optimizer, name: str, rounds: int) -> Watched | None:
     """The optimiser of this name, watched; None for one of torch's. rounds: as for `Watched`."""
     package = OPTIMIZERS.package_of(name)
@@ -112,8 +129,8 @@ def try_out(optimizer: OptimizerConfig, shapes: Sequence[tuple[int, ...]], round
         return None
     random = torch.Generator().manual_seed(0)
     parameters = [torch.nn.Parameter(torch.randn(*shape, generator=random)) for shape in shapes]
-    algorithm = uncompiled(find_algorithm(optimizer.algorithm))
-    own = watched(algorithm(parameters, lr=optimizer.lr, **own_options(optimizer)), optimizer.algorithm, rounds)  # type: ignore[call-arg]
+    made = called(find_algorithm(optimizer.algorithm), optimizer.algorithm, parameters, lr=optimizer.lr, **own_options(optimizer))
+    own = watched(made, optimizer.algorithm, rounds)
     assert own is not None
     for _ in range(STEPS):
         for parameter in parameters:

@@ -91,6 +91,22 @@ def counted(root):
     LOADED[0] += 1
     return load("digits", root)
 
+class Narrow(torch.optim.SGD):
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, lr=lr)
+
+class Twice(torch.optim.SGD):
+    def step(self, closure=None):
+        closure()
+
+@dataclass
+class NarrowKeys(OptimizerConfig):
+    algorithm: str = key("narrow", help="x")
+    lr: float = key(0.05, help="x", above=0)
+@dataclass
+class TwiceKeys(OptimizerConfig):
+    algorithm: str = key("twice", help="x")
+    lr: float = key(0.05, help="x", above=0)
 @dataclass
 class WarmKeys(OptimizerConfig):
     algorithm: str = key("warm", help="x")
@@ -103,7 +119,7 @@ class Mixes(AugmentConfig):
     kind: str = key("mixing", help="x")
 
 blocks = {"gate": block(Gate), "late": block(Late), "broken": block(Broken), "grid": block(Grid), "cached": block(Cached)}
-optimizers = {"warm": Component(Warm, WarmKeys)}
+optimizers = {"warm": Component(Warm, WarmKeys), "narrow": Component(Narrow, NarrowKeys), "twice": Component(Twice, TwiceKeys)}
 schedules = {"falling": Component(falling, Falls)}
 augmentations = {"mixing": Component(mixing, Mixes)}
 losses = {"stage": stage}
@@ -181,3 +197,14 @@ def test_what_a_block_makes_when_it_is_called_is_told_before_the_training(train:
     assert "digitcmp.own.plugins:Grid remembers self.grid, which a checkpoint does not have" in ended.err
     assert not Path("run").exists()
     assert train(tower("grid")).code == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("name", "words"), [("narrow", ": Narrow takes no weight_decay; an optimiser is called"), ("twice", "its step asks for a closure")]
+)
+def test_what_an_optimiser_asks_for_in_vain_is_told_before_the_training(name: str, words: str, engine: str, train: Cli) -> None:
+    """An argument that it does not have, and a closure."""
+    ended = train(f"optimizer={name}", *ENGINES[engine])
+    assert words in ended.err.strip().splitlines()[-1]
+    assert not Path("run").exists()

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from digitcmp.errors import ConfigError
 from digitcmp.train.memory import NetworkMemory, is_own
-from digitcmp.train.optimizer import ALGORITHMS, uncompiled
+from digitcmp.train.optimizer import ALGORITHMS, called, uncompiled
 from digitcmp.train.own_optimizer import Watched
 
 SHAPES = (4, 5), (6,), (2, 3, 3, 3)
@@ -165,6 +165,56 @@ def test_further_axes_are_behind_those_of_a_parameter() -> None:
     ):
         stepped(lambda parameters: Own(parameters, grown))
     stepped(lambda parameters: Own(parameters, grown), rounds=1).check_kept()
+
+
+def called_closure(at: At, closure: Any) -> None:
+    """As SAM does."""
+    del at
+    closure()
+
+
+def asserted_closure(at: At, closure: Any) -> None:
+    """Without a word."""
+    del at
+    assert closure is not None
+
+
+def asked_closure(at: At, closure: Any) -> None:
+    """In words."""
+    del at
+    if closure is None:
+        raise RuntimeError("this takes a closure")
+
+
+@pytest.mark.parametrize("asks", [called_closure, asserted_closure, asked_closure])
+def test_what_asks_for_a_closure_is_refused(asks: Callable[[At, Any], None]) -> None:
+    """However it fails without one; another error stays what it is."""
+    with pytest.raises(ConfigError, match=r"own of plugins\.py: its step asks for a closure, which it is not given \(.*Error: .*\); let"):
+        stepped(lambda parameters: Own(parameters, lambda at: asks(at, None)), rounds=1)
+    with pytest.raises(ZeroDivisionError):
+        stepped(lambda parameters: Own(parameters, lambda _: 1 / 0), rounds=1)
+
+
+def test_torchs_own_that_asks_for_a_closure_is_refused() -> None:
+    """Where somebody offers it."""
+    with pytest.raises(ConfigError, match=r"its step asks for a closure"):
+        stepped(lambda parameters: torch.optim.LBFGS(parameters), rounds=1)
+
+
+class Narrow(torch.optim.SGD):
+    """Takes nothing but a learning rate."""
+
+    def __init__(self, parameters: list[Tensor], lr: float) -> None:
+        super().__init__(parameters, lr=lr)
+
+
+def test_what_an_optimiser_does_not_take_is_told() -> None:
+    """And what it is given."""
+    weight = torch.nn.Parameter(torch.ones(1))
+    told = r"optimizer\.algorithm=narrow: Narrow takes no weight_decay and no k; an optimiser is called with .* \(lr, weight_decay, k\)"
+    with pytest.raises(ConfigError, match=told):
+        called(Narrow, "narrow", [weight], lr=0.1, weight_decay=0.0, k=3)
+    assert isinstance(called(Narrow, "narrow", [weight], lr=0.1), Narrow)
 
 
 def test_what_cannot_be_copied_is_refused() -> None:
