@@ -108,7 +108,8 @@ def surrounding_norm(block: Block, layer: Any, part: Part) -> nn.Module:
 
 def make_core(block: Block, layer: Any, inputs: Shape) -> nn.Module:
     """The core of a layer, for what comes in. Raises ConfigError for a class of others that cannot be made, or is no module."""
-    kind = load(block.module)
+    with torch.device("cpu"):  # what is imported has numbers in its tensors
+        kind = load(block.module)
     try:
         core: nn.Module = kind(layer, inputs)
     except DigitcmpError:

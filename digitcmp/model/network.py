@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from digitcmp.config.blocks import Shape
 from digitcmp.config.comparators import CLASSES, READINGS
+from digitcmp.config.offered import offers
 from digitcmp.config.schema import SIZE, DigitHead, ModelConfig
 from digitcmp.model.blocks import Conv, Logits, Tower, flat
 from digitcmp.model.comparators import READERS, Posterior
@@ -169,6 +170,7 @@ class PairNetwork(nn.Module):
 
 def build(model: ModelConfig, random: torch.Generator, device: torch.device, size: int = SIZE) -> PairNetwork:
     """A network with fresh weights. Nothing is drawn from a global generator."""
+    offers()  # files of others are imported for it: not within, where their tensors would have no numbers
     with torch.device("meta"):
         network = PairNetwork(model, size)
     # what `to_empty` does, which imports sympy for it, 0.7 s of the first round
@@ -180,5 +182,6 @@ def build(model: ModelConfig, random: torch.Generator, device: torch.device, siz
 
 def count_parameters(model: ModelConfig, size: int = SIZE) -> int:
     """How many numbers the network learns. Takes no memory."""
+    offers()  # files of others are imported for it: not within, where their tensors would have no numbers
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in PairNetwork(model, size).parameters())

@@ -116,14 +116,15 @@ def few(values: Collection[Any]) -> Iterator[Any]:
 
 def of_tensor(tensor: Tensor) -> Held:
     """The numbers of a tensor; of a large one, a sample, where they lie, and how often something was written there."""
+    writes = written(tensor)  # of a detached one, torch may not count them
     tensor = unwrapped(tensor).detach()
     about = tensor.shape, tensor.dtype, str(tensor.device)
     if tensor.layout != torch.strided or tensor.device.type == "meta":
-        return about, id(tensor) if tensor.layout == torch.strided else tensor._version
+        return about, writes
     if tensor.numel() * tensor.element_size() <= LARGE:
         return about, tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
     sample = tensor.view(-1)[:: -(-tensor.numel() // SAMPLE)] if tensor.is_contiguous() else tensor.flatten(1)[:, 0][:SAMPLE]
-    return about, written(tensor), tensor.data_ptr(), sample.cpu().contiguous().view(torch.uint8).numpy().tobytes()
+    return about, writes, tensor.data_ptr(), sample.cpu().contiguous().view(torch.uint8).numpy().tobytes()
 
 
 def of_array(values: np.ndarray[Any, Any]) -> Held:

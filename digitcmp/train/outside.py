@@ -19,10 +19,11 @@ from digitcmp.errors import ConfigError
 from digitcmp.train.held import Held, Look, attributes
 from digitcmp.train.memory import is_own
 from digitcmp.train.optimizer import OPTIMIZERS
-from digitcmp.train.reach import Reach, Several
+from digitcmp.train.reach import DRAWN, Reach, Several
 from digitcmp.train.schedules import SHAPES
 
 BUFFER, STATE, GIVEN = "keep it in a buffer (register_buffer)", "keep it in self.state[parameter]", "let it go by what it is given alone"
+RANDOM = "draw from a generator of its own that is made for each round, or from the keys that it is given"
 TOLD = 3  # names
 Part = tuple[str, str, Sequence[Any]]  # what it is, what it is to do instead, and where its code begins
 
@@ -61,6 +62,7 @@ class Outside:
             places = [(place, held) for place, (of, held) in now.items() if of == number and place in self.begun]
             names = dict.fromkeys(name for place, held in places for name in different(place[1], held, self.begun[place][1]))
             if lost := [name.removeprefix(OWN) for name in names]:
+                instead = RANDOM if lost[0].startswith(DRAWN) else instead
                 more = f" and {len(lost) - TOLD} more" if len(lost) > TOLD else ""
                 raise ConfigError(
                     f"{part} remembers {', '.join(lost[:TOLD])}{more} from one step to the next, so that a round's numbers would depend on "

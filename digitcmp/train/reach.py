@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from digitcmp.config.own_code import is_own
 from digitcmp.train.held import attributes
 
+DRAWN = "the state of "  # of a library that draws random numbers
 ABSENT = object()  # in place of what is not there yet
 OTHERS = ("torch", "numpy", "triton", "digitcmp")  # whose are no rounds' concern, wherever they are installed
 CACHED = type(lru_cache(lambda: None))
@@ -101,7 +102,7 @@ class Reach:
             elif value is not ABSENT:
                 yield value
             if value is random or (value is np and "random" in names):
-                self.places["", f"the state of {value.__name__}"] = random.getstate() if value is random else np.random.get_state()  # noqa: NPY002
+                self.places["", f"{DRAWN}{value.__name__}"] = random.getstate() if value is random else np.random.get_state()  # noqa: NPY002
         for one in beyond:
             if self.is_own(one.__name__) and (one.__name__, names) not in self.named:
                 self.named.add((one.__name__, names))

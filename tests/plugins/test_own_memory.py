@@ -1,13 +1,17 @@
 """Parts of somebody's own that remember something from round to round are refused by every engine, before or while they are trained: the
 numbers of a round would depend on those that were trained before it."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from digitcmp.config import offered
 from digitcmp.config.allowed import ALLOWED
-from tests.conftest import Ended
+from digitcmp.model.network import build
+from tests.conftest import Ended, compose_config
 
 Cli = Callable[..., Ended]
 FILE = """
@@ -21,6 +25,7 @@ from digitcmp.config.schema import AugmentConfig, OptimizerConfig, SchedulerConf
 from digitcmp.data.sources import load
 
 CALLS, LATE, STEPS, LOADED, MADE = [0], [0], [0], [0], [0]
+TABLE = torch.ones(600, 600)
 
 class Gate(nn.Module):
     def __init__(self, layer, inputs):
@@ -61,7 +66,7 @@ def grid(width):
 
 class Cached(Gate):
     def forward(self, x):
-        return x + grid(x.shape[-1]) * len(LOADED)
+        return x + grid(x.shape[-1]) * len(LOADED) * TABLE[0, 0]
 
 class Warm(torch.optim.SGD):
     steps = 0
@@ -186,7 +191,7 @@ def test_a_round_that_breaks_hands_nothing_on(train: Cli) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_is_counted_elsewhere_is_taken(engine: str, train: Cli) -> None:
-    """When blocks are made and data are loaded, and what is cached."""
+    """When blocks are made and data are loaded, and what is cached; and a large constant, whichever process imports it."""
     ended = train(tower("cached"), "data=counted", *ENGINES[engine])
     assert ended.code == 0, ended.err
 
@@ -208,3 +213,15 @@ def test_what_an_optimiser_asks_for_in_vain_is_told_before_the_training(name: st
     ended = train(f"optimizer={name}", *ENGINES[engine])
     assert words in ended.err.strip().splitlines()[-1]
     assert not Path("run").exists()
+
+
+def test_what_is_imported_when_a_network_is_built_has_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a worker process, where nobody has imported it before."""
+    file = tmp_path / "plugins.py"
+    file.write_text(FILE)
+    monkeypatch.setenv(ALLOWED, str(file))
+    model = compose_config("data=digits", tower("cached")).model
+    offered.read.cache_clear()
+    sys.modules.pop("digitcmp.own.plugins")
+    build(model, torch.Generator(), torch.device("cpu"))
+    assert sys.modules["digitcmp.own.plugins"].TABLE.device.type == "cpu"

@@ -87,6 +87,7 @@ REMEMBERED = {  # what is beside the function, what it does, and what is told
 }
 FINE = {
     "constants": ("GRID = torch.ones(3)\nclass A:\n    n = 3", "GRID * A.n"),
+    "large constants": ("GRID = torch.ones(1000, 1000).mul_(2)\nA = np.ones((1000, 1000))", "GRID[0] * A[0, 0]"),
     "cache": ("@functools.cache\ndef grid(n): return torch.ones(n)", "grid(3)"),
     "cache of a method": ("class A:\n    @functools.lru_cache\n    def grid(self): return 3\nA_ = A()", "A_.grid()"),
     "logger": ("LOG = logging.getLogger('mine')", "LOG.debug('told')"),
@@ -145,6 +146,8 @@ def test_what_changes_nothing_is_taken(name: str, make: Make, monkeypatch: pytes
     if hasattr(module, "other"):
         module.other()
     own.check()
+    with torch.inference_mode():
+        own.check()
 
 
 def test_what_is_imported_late_counts_from_then_on(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
