@@ -2,9 +2,11 @@
 nothing is random but from a round's seed, and rounds that are stacked have nothing to do with each other. (The contract tests look at more:
 docs/adding.md.)"""
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor  # torch.func.debug_unwrap, which torch 2.6 does not have
@@ -57,6 +59,27 @@ def seeded(part: str, *given: Tensor) -> Iterator[None]:
             f"{part}: it draws random numbers that are not from a round's seed, so that no round could be trained again as it was; draw "
             "none, or from the keys that it is given"
         )
+
+
+@contextmanager
+def made_alike(part: str) -> Iterator[None]:
+    """What somebody's code makes within the block is the same each time: torch's numbers are (those of weights are drawn anew anyway, from
+    the round's seed), and its tensors are on the CPU. Raises ConfigError where Python's or NumPy's are drawn, which nothing seeds."""
+    before = drawn()
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        yield
+    if drawn() != before:
+        raise ConfigError(
+            f"{part} draws random numbers where it is made, from a generator that nothing seeds; draw weights and buffers in a method "
+            "initialise(self, random), from that"
+        )
+
+
+def drawn() -> tuple[object, ...]:
+    """What Python's and NumPy's own generators would draw next."""
+    name, state, *others = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), name, str(list(state)), *others
 
 
 @contextmanager

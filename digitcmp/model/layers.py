@@ -16,7 +16,7 @@ from digitcmp.config.graph import Part
 from digitcmp.config.registry import load
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.kernels.operations import BatchNorm2d, GroupNorm, max_pool2d
-from digitcmp.promises import untouched
+from digitcmp.promises import made_alike, untouched
 from digitcmp.seeding import uniform
 
 Step = tuple[Callable[..., Tensor], bool]  # what is done, and whether it takes noise
@@ -107,11 +107,18 @@ def surrounding_norm(block: Block, layer: Any, part: Part) -> nn.Module:
 
 
 def make_core(block: Block, layer: Any, inputs: Shape) -> nn.Module:
-    """The core of a layer, for what comes in. Raises ConfigError for a class of others that cannot be made, or is no module."""
-    with torch.device("cpu"):  # what is imported has numbers in its tensors
+    """The core of a layer, for what comes in. Raises ConfigError for a class of others that cannot be made, or is no module.
+
+    Those of others are made with numbers in their tensors, since they may work with them.
+    """
+    with torch.device("cpu"):
         kind = load(block.module)
     try:
-        core: nn.Module = kind(layer, inputs)
+        if block.module in OURS:
+            core: nn.Module = kind(layer, inputs)
+        else:
+            with made_alike(named(layer)):
+                core = kind(layer, inputs)
     except DigitcmpError:
         raise
     except Exception as error:

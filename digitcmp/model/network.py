@@ -176,8 +176,17 @@ def build(model: ModelConfig, random: torch.Generator, device: torch.device, siz
     # what `to_empty` does, which imports sympy for it, 0.7 s of the first round
     empty = {name: torch.empty(tensor.shape, dtype=tensor.dtype, device=device) for name, tensor in network.state_dict().items()}
     network.load_state_dict(empty, assign=True)
+    bring_constants(network, device)
     initialise(network, random, model.init, model.zero_bias)
     return network.to(memory_format=torch.channels_last)
+
+
+def bring_constants(network: nn.Module, device: torch.device) -> None:
+    """Bring tensors that layers of others have as attributes, neither weights nor buffers, to where these are."""
+    for module in network.modules():
+        for name, value in [*vars(module).items()]:
+            if isinstance(value, Tensor) and value.device.type != "meta":
+                setattr(module, name, value.to(device))
 
 
 def count_parameters(model: ModelConfig, size: int = SIZE) -> int:

@@ -1,9 +1,12 @@
 """Blocks of others: whatever they give, no number is another for it; and what they are given stays what it was."""
 
+import functools
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,6 +19,7 @@ from digitcmp.errors import ConfigError
 from digitcmp.model.blocks import Conv
 from digitcmp.model.dense import Dense
 from digitcmp.model.layers import make_core
+from digitcmp.model.network import bring_constants, count_parameters
 from digitcmp.train.program import Program, SingleProgram, make_program
 from tests.conftest import compose_config, train_round
 from tests.model.test_layers import fresh, model
@@ -178,3 +182,70 @@ def test_one_that_cannot_be_made(name: str, words: str, monkeypatch: pytest.Monk
     monkeypatch.setitem(BLOCKS, name, Block(made, "images", lambda _, inputs: Core(inputs)))
     with pytest.raises(ConfigError, match=f"^kind={name}: {words}"):
         fresh(model(tower=[ConvLayer(kind=name)]))
+
+
+@functools.cache
+def window(size: int) -> Tensor:
+    """A constant."""
+    return torch.linspace(0.5, 1, size)
+
+
+MADE: dict[str, Callable[[int], Any]] = {  # what constructors keep, for an image of so many pixels
+    "tensor": lambda size: torch.linspace(0.5, 1, size),
+    "cached": window,
+    "number": lambda size: float(torch.linspace(0.5, 1, size).mean()),
+    "list": lambda size: sum(one.item() for one in torch.linspace(0.5, 1, size)),
+    "array": lambda size: float(torch.linspace(0.5, 1, size).numpy()[0]),
+    "drawn": lambda size: torch.rand(size),  # the same numbers each time
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_a_constructor_works_out_has_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors, numbers and arrays, whichever network is made, alone and in a stack; nothing is drawn from torch's own generator."""
+
+    class Own(nn.Module):
+        def __init__(self, layer: Layer, inputs: Shape) -> None:
+            super().__init__()
+            del layer
+            self.factor = MADE[name](inputs[-1])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.factor
+
+    monkeypatch.setitem(BLOCKS, "made", Block(Own, "images", lambda _, inputs: Core(inputs)))
+    before = torch.get_rng_state()
+    config = compose_config("model=net2", "model.tower=[{channels: 4, pool: 2}, {kind: made}]")
+    assert count_parameters(config.model) > 0
+    for count, program in enumerate(programs(tower=config.model.tower), 1):
+        assert all(torch.isfinite(one).all() for one in step(program, torch.ones(count, 3, 2, 14, 14)))
+    networks = [fresh(model(tower=config.model.tower)) for _ in range(2)]
+    kept = [one.factor for network in networks for one in network.modules() if isinstance(one, Own)]
+    assert torch.equal(*map(torch.as_tensor, kept))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand])
+def test_a_constructor_that_draws_what_nothing_seeds(draw: Callable[[], float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its numbers would be others each time."""
+
+    class Own(nn.Module):
+        def __init__(self, layer: Layer, inputs: Shape) -> None:
+            super().__init__()
+            del layer, inputs
+            self.factor = draw()
+
+    monkeypatch.setitem(BLOCKS, "made", Block(Own, "images", lambda _, inputs: Core(inputs)))
+    with pytest.raises(ConfigError, match="kind=made draws random numbers where it is made, from a generator that nothing seeds"):
+        make_core(BLOCKS["made"], ConvLayer(kind="made"), (4, 7, 7))
+
+
+def test_constants_go_where_the_weights_are() -> None:
+    """Tensors that are attributes; those without numbers stay."""
+    module = nn.Sequential(nn.Linear(2, 2))
+    module.mask, module.none = torch.ones(2), torch.ones(2, device="meta")
+    bring_constants(module, torch.device("cpu"))
+    assert module.mask.tolist() == [1, 1]
+    assert module.none.device.type == "meta"
+    bring_constants(module, torch.device("meta"))
+    assert module.mask.device.type == "meta"
