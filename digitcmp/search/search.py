@@ -32,7 +32,7 @@ from digitcmp.search.loop import Search
 from digitcmp.search.preview import few_of, whole_of
 from digitcmp.search.space import shown
 from digitcmp.search.spec import SearchSpec, make_spec
-from digitcmp.search.storage import open_storage, storage_url
+from digitcmp.search.storage import check_url, open_storage, storage_url
 from digitcmp.search.study import Counts, SharedStudy, open_study
 from digitcmp.terminal import Terminal, say, tell
 
@@ -59,18 +59,18 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
     settings = spec.settings
     print_left_out(left_out_of(spec.base.data), console, getattr(launcher, "told", set()))
     away = launcher if isinstance(launcher, SlurmLauncher) else None
+    checked_url(whole, away)  # a preview tells nothing of a search that would be refused
+    url = checked_url(spec, away)
+    pruner, sampler = make_pruner(settings, spec.trial.steps), make_sampler(settings, settings.seed)
+    name = settings.study_name or spec.folder.absolute().name
+    check_folder(spec.folder, name)
     if spec.base.dry_run:
         show_space(spec, console, away)
         if away:
             away.show_script()
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    url = storage_url(settings.storage, spec.folder, shared=away is not None)
     with open_storage(url) as storage:
-        pruner = make_pruner(settings, spec.trial.steps)
-        name = settings.study_name or spec.folder.absolute().name
-        check_folder(spec.folder, name)
-        sampler = make_sampler(settings, settings.seed)
         shared = SharedStudy(storage, open_study(storage, name, settings, spec.identity(), sampler, pruner), settings)
         spec.folder.mkdir(parents=True, exist_ok=True)
         if whole.base.preview:
@@ -90,6 +90,13 @@ def search(settings: SearchConfig, context: HydraContext, config: DictConfig, la
         conclude(spec, shared, context, config, launcher, console)
     if whole.base.preview:
         preview.tell(spec.folder, console)
+
+
+def checked_url(spec: SearchSpec, away: SlurmLauncher | None) -> str:
+    """Where the study of a search is kept. Raises SearchError where that says so itself that it cannot be."""
+    url = storage_url(spec.settings.storage, spec.folder, shared=away is not None)
+    check_url(url)
+    return url
 
 
 def note_finalists(shared: SharedStudy, console: Console) -> None:

@@ -143,6 +143,12 @@ def parse(url: str) -> sqlalchemy.URL:
     raise SearchError(f"storage={told}: use sqlite:///FILE, journal:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
 
 
+def check_url(url: str) -> None:
+    """Raise SearchError for one that `open_storage` would not open, as far as it says so itself."""
+    if not url.startswith(JOURNAL) and (parsed := parse(url)).drivername in POSTGRES:
+        check_options(parsed, without_passwords(parsed.render_as_string(hide_password=True)))
+
+
 def check_options(url: sqlalchemy.URL, name: str) -> None:
     """Raise SearchError for what is no option of PostgreSQL's own: psycopg would take some for arguments of Python."""
     from psycopg.pq import Conninfo

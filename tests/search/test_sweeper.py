@@ -608,6 +608,17 @@ def test_wrong_input_is_told_in_one_line(run_cli: Cli, arguments: list[str], wor
     assert ended.err.startswith("digitcmp: ")
 
 
+STORAGES = [(arguments, words) for arguments, words in WRONG if "use sqlite:///FILE" in words or "one from the root" in words]
+
+
+@pytest.mark.parametrize("what", ["dry_run=true", "preview=true"])
+@pytest.mark.parametrize(("arguments", "words"), STORAGES, ids=str)
+def test_a_storage_that_a_dry_run_and_a_preview_do_not_open(run_cli: Cli, arguments: list[str], words: str, what: str) -> None:
+    """They promise nothing that the search itself would refuse, but for what a database says when it is opened."""
+    ended = run_cli(*OURS, *arguments, what)
+    assert (ended.code, words in ended.err, len(ended.err.splitlines())) == (1, True, 1), ended.err
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
