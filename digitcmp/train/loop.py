@@ -88,6 +88,7 @@ class Training:
         tested = max(part.target.shape[1] for part in (pairs.test, pairs.val) if part is not None)
         keys = config.model.test_dropout, self.member_seeds, program.dropouts, tested, config.test_batch, pairs.test.images.device
         noise = dropout_keys(*keys)
+        self.outside.pause()
         self.test_look = Evaluation(predictor, pairs.test, config.test_batch, noise)
         self.val_look = None if pairs.val is None else Evaluation(predictor, pairs.val, config.test_batch, noise)
 
@@ -96,6 +97,7 @@ class Training:
         that were tested."""
         config, trainer, begun = self.spec.config, self.trainer, time.perf_counter()
         stopping, val_look = trainer.stopping, self.val_look
+        self.outside.go_on()
         for epoch, sampled in enumerate(self.spec.sampler.sample(self.trained_on, self.member_seeds, config.epochs, self.done), self.done):
             if self.spec.follower is not None:
                 trainer.factors = [self.spec.follower(accuracies) for accuracies in stopping.history]
@@ -117,7 +119,9 @@ class Training:
             finite = [sound] if val is None else [sound, val.finite]
             healthy = [math.isfinite(value) and all(rest) for value, *rest in zip(loss, *finite, strict=True)]
             ended, state = [*stopping.ended], partial(self.state, epoch + 1)
+            self.outside.pause()
             yield Epoch(epoch + 1, loss, accuracy, test, tested, val, healthy, ended, time.perf_counter() - begun, state)
+            self.outside.go_on()
             if not any(healthy):
                 return
             begun = time.perf_counter()

@@ -1,12 +1,15 @@
 """What the code of others that trains a round remembers outside of its networks and its optimiser, where the next round finds it: numbers
 would depend on which rounds were trained before in the same process, and a round that goes on from a checkpoint would not have it."""
 
+import pickle
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
 
+import numpy as np
 from torch import nn
 from torch.optim import Optimizer
 
@@ -19,7 +22,7 @@ from digitcmp.errors import ConfigError
 from digitcmp.train.held import Held, Look, attributes
 from digitcmp.train.memory import is_own
 from digitcmp.train.optimizer import OPTIMIZERS
-from digitcmp.train.reach import DRAWN, Reach, Several
+from digitcmp.train.reach import Reach, Several
 from digitcmp.train.schedules import SHAPES
 
 BUFFER, STATE, GIVEN = "keep it in a buffer (register_buffer)", "keep it in self.state[parameter]", "let it go by what it is given alone"
@@ -35,7 +38,10 @@ class Outside:
         self.parts = [*parts_of(config, networks, optimizer)]
         kinds = [kind for _, _, roots in self.parts for root in roots for kind in getattr(root, "__mro__", [type(root)])]
         self.installed = {str(getattr(one, "__module__", "")).partition(".")[0] for one in [*kinds, *self.roots()]}
+        self.draws = list[str]()  # those parts whose code draws random numbers, as far as can be told
         self.begun = self.look() if self.parts else {}
+        self.drawn = generators()
+        self.paused: dict[str, Held] | None = None
 
     def roots(self) -> Iterator[Any]:
         """Where the code of all parts begins."""
@@ -46,8 +52,11 @@ class Outside:
         """What each place holds, and the part that it was found from."""
         reach, found = Reach(self.installed), dict[tuple[str, str], tuple[int, Held]]()
         look = Look(reach.is_own)
+        self.draws = []
         for number, (part, instead, roots) in enumerate(self.parts):
             reach.follow(*roots)
+            self.draws += [part] if reach.draws else []
+            reach.draws = False
             objects = {(part, name): value for root in roots if instead is GIVEN for name, value in held_by(root)}
             for place, value in {**reach.places, **objects}.items():
                 if place not in found:
@@ -62,13 +71,42 @@ class Outside:
             places = [(place, held) for place, (of, held) in now.items() if of == number and place in self.begun]
             names = dict.fromkeys(name for place, held in places for name in different(place[1], held, self.begun[place][1]))
             if lost := [name.removeprefix(OWN) for name in names]:
-                instead = RANDOM if lost[0].startswith(DRAWN) else instead
                 more = f" and {len(lost) - TOLD} more" if len(lost) > TOLD else ""
-                raise ConfigError(
-                    f"{part} remembers {', '.join(lost[:TOLD])}{more} from one step to the next, so that a round's numbers would depend on "
-                    f"those trained before it; {instead} (what is made once and never changes: by a function with functools.cache)"
-                )
+                raise handed_on(part, ", ".join(lost[:TOLD]) + more, instead)
         self.begun = {**now, **self.begun}
+        self.check_drawn()
+
+    def check_drawn(self) -> None:
+        """Raise ConfigError where random numbers were drawn from a state that a library has, by whatever name. Nothing of digitcmp or
+        torch draws from these; what callbacks draw is left out."""
+        now = self.paused or generators()
+        moved = [name for name, state in now.items() if state != self.drawn[name]]
+        if moved and self.begun:  # there is code of others
+            parts = self.draws or [part for part, _, _ in self.parts if part != self.parts[-1][0]] or [self.parts[-1][0]]
+            raise handed_on(" or ".join(parts), ", ".join(f"the state of {name}" for name in moved), RANDOM)
+
+    def pause(self) -> None:
+        """Others than these parts have their turn: what draws random numbers from now on is nobody's concern."""
+        self.paused = generators()
+
+    def go_on(self) -> None:
+        """It is the turn of these parts again."""
+        before, now = self.paused or {}, generators()
+        self.drawn.update({name: now[name] for name, state in before.items() if state == self.drawn[name]})
+        self.paused = None
+
+
+def generators() -> dict[str, Held]:
+    """The states that Python's and NumPy's random numbers are drawn from where no generator is named."""
+    return {"random": random.getstate(), "numpy": pickle.dumps(np.random.get_state(legacy=False))}  # noqa: NPY002
+
+
+def handed_on(part: str, names: str, instead: str) -> ConfigError:
+    """What a part remembers from round to round, and what it is to do instead."""
+    return ConfigError(
+        f"{part} remembers {names} from one step to the next, so that a round's numbers would depend on "
+        f"those trained before it; {instead} (what is made once and never changes: by a function with functools.cache)"
+    )
 
 
 def different(name: str, now: Held, before: Held) -> Iterator[str]:

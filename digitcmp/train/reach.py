@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from digitcmp.config.own_code import is_own
 from digitcmp.train.held import attributes
 
-DRAWN = "the state of "  # of a library that draws random numbers
+DRAW = (random, np.random, random.random.__self__, np.random.rand.__self__)  # type: ignore[attr-defined]  # what draws from a shared state
 ABSENT = object()  # in place of what is not there yet
 OTHERS = ("torch", "numpy", "triton", "digitcmp")  # whose are no rounds' concern, wherever they are installed
 CACHED = type(lru_cache(lambda: None))
@@ -48,6 +48,7 @@ class Reach:
         self.places: dict[tuple[str, str], Any] = {}
         self.seen: dict[int, Any] = {}
         self.waiting: list[Any] = []
+        self.draws = False  # whether code was found that names what draws random numbers from a state of a library's
 
     def follow(self, *values: Any) -> None:
         """Find what can be remembered in from these on: functions, classes, and whatever has them in it."""
@@ -101,8 +102,7 @@ class Reach:
                 beyond.append(value)
             elif value is not ABSENT:
                 yield value
-            if value is random or (value is np and "random" in names):
-                self.places["", f"{DRAWN}{value.__name__}"] = random.getstate() if value is random else np.random.get_state()  # noqa: NPY002
+            self.draws |= name == "random" or any(one is value or one is getattr(value, "__self__", None) for one in DRAW)
         for one in beyond:
             if self.is_own(one.__name__) and (one.__name__, names) not in self.named:
                 self.named.add((one.__name__, names))

@@ -1,22 +1,28 @@
 """Parts of somebody's own that remember something from round to round are refused by every engine, before or while they are trained: the
 numbers of a round would depend on those that were trained before it."""
 
+import random
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from digitcmp.config import offered
 from digitcmp.config.allowed import ALLOWED
+from digitcmp.errors import ConfigError
 from digitcmp.model.network import build
+from digitcmp.train.round import train_rounds
 from tests.conftest import Ended, compose_config
 
 Cli = Callable[..., Ended]
 FILE = """
 import functools
 from dataclasses import dataclass
+from random import random as drawn
 import torch
 from torch import nn
 from digitcmp.config.blocks import Block, Core
@@ -67,6 +73,11 @@ def grid(width):
 class Cached(Gate):
     def forward(self, x):
         return x + grid(x.shape[-1]) * len(LOADED) * TABLE[0, 0]
+
+class Drawing(Gate):
+    def forward(self, x):
+        from numpy import random as other
+        return x * (1 + 0 * drawn() * other.rand())
 
 class Warm(torch.optim.SGD):
     steps = 0
@@ -124,6 +135,7 @@ class Mixes(AugmentConfig):
     kind: str = key("mixing", help="x")
 
 blocks = {"gate": block(Gate), "late": block(Late), "broken": block(Broken), "grid": block(Grid), "cached": block(Cached)}
+blocks["drawing"] = block(Drawing)
 optimizers = {"warm": Component(Warm, WarmKeys), "narrow": Component(Narrow, NarrowKeys), "twice": Component(Twice, TwiceKeys)}
 schedules = {"falling": Component(falling, Falls)}
 augmentations = {"mixing": Component(mixing, Mixes)}
@@ -146,6 +158,7 @@ def tower(kind: str) -> str:
 
 REFUSED = {
     "block": (tower("gate"), "digitcmp.own.plugins:Gate remembers plugins.CALLS from one step"),
+    "block, random": (tower("drawing"), "digitcmp.own.plugins:Drawing remembers the state of random, the state of numpy from one step"),
     "block, late": (tower("late"), "digitcmp.own.plugins:Late remembers "),
     "optimiser": ("optimizer=warm", "remembers plugins.Warm.steps from one step"),
     "schedule": ("scheduler=falling", "remembers plugins.STEPS from one step"),
@@ -213,6 +226,25 @@ def test_what_an_optimiser_asks_for_in_vain_is_told_before_the_training(name: st
     ended = train(f"optimizer={name}", *ENGINES[engine])
     assert words in ended.err.strip().splitlines()[-1]
     assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("name", ["cached", "drawing"])
+def test_what_callbacks_draw_is_nobodys_concern(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether before a checkpoint or after the last epoch; what a block draws from the same state still is."""
+    file = tmp_path / "plugins.py"
+    file.write_text(FILE)
+    monkeypatch.setenv(ALLOWED, str(file))
+    config = compose_config("data=digits", tower(name), "checkpoint_every=1", *SIZES[:4])
+    made: list[object] = []
+
+    def drawn(*_: object) -> bool:
+        random.random(), np.random.rand()  # noqa: NPY002
+        return True
+
+    told = "Drawing remembers the state of random, the state of numpy from one step"
+    with pytest.raises(ConfigError, match=told) if name == "drawing" else nullcontext():
+        train_rounds(config, [0], torch.device("cpu"), drawn, on_checkpoint=made.append)
+    assert len(made) == (0 if name == "drawing" else 2)
 
 
 def test_what_is_imported_when_a_network_is_built_has_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

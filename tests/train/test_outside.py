@@ -15,7 +15,7 @@ from digitcmp.train.outside import GIVEN, Outside
 from tests.conftest import compose_config
 
 BEGIN = """
-import array, collections, functools, itertools, logging, random, weakref
+import array, collections, functools, importlib, itertools, logging, random, weakref
 import numpy as np
 import torch
 from torch import nn
@@ -81,6 +81,11 @@ REMEMBERED = {  # what is beside the function, what it does, and what is told
     "made once": ("GRID = None", "global GRID\n    if GRID is None: GRID = torch.ones(3)", "GRID"),
     "Python's generator": ("", "random.random()", "the state of random"),
     "NumPy's generator": ("", "np.random.rand()", "the state of numpy"),
+    "Python's generator, by the name of a function": ("from random import random as drawn", "drawn()", "the state of random"),
+    "NumPy's, by the name of a function": ("from numpy.random import rand", "rand()", "the state of numpy"),
+    "NumPy's, by another name": ("import numpy.random as npr", "npr.rand()", "the state of numpy"),
+    "imported within": ("", "from numpy import random as r; r.rand()", "the state of numpy"),
+    "imported by a text": ("", "importlib.import_module('ran' + 'dom').random()", "the state of random"),
     "a generator": ("R = random.Random(0)", "R.random()", "R"),
     "torch's generator": ("R = torch.Generator()", "torch.rand(1, generator=R)", "R"),
     "switched": ("def a(): pass\ndef b(): pass\nf = a", "global f; f = b", "f"),
@@ -169,6 +174,36 @@ def test_an_object_that_is_called_remembers_nothing(made: str, make: Make, monke
     module.term()
     with pytest.raises(ConfigError, match=r"loss\.terms: mine remembers self"):
         own.check()
+
+
+def test_what_callbacks_draw_is_nobodys_concern(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between epochs: neither is it taken for what a part draws, nor does it hide that."""
+    module = make("", "random.random()")
+    own = looked_at(monkeypatch, module.step)
+    own.pause()
+    module.step()
+    own.check()
+    own.go_on()
+    own.check()
+    module.step()
+    own.pause()
+    module.step()
+    own.go_on()
+    with pytest.raises(ConfigError, match=r"^loss\.terms: mine remembers the state of random from one step"):
+        own.check()
+
+
+def test_who_draws_is_told_where_it_can_be(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what its code names; else all parts that it may be are."""
+    for does, told in (("random.random()", "mine"), ("importlib.import_module('ran' + 'dom').uniform(0, 1)", "a or mine")):
+        module = make("def other(): pass", does)
+        roots = [("a", GIVEN, [module.other]), ("mine", GIVEN, [module.step]), ("model=x", GIVEN, [])]
+        monkeypatch.setattr(outside, "parts_of", lambda *_, roots=roots: iter(roots))
+        own = Outside(compose_config(), [], torch.optim.SGD([torch.nn.Parameter(torch.ones(1))]))
+        module.step()
+        with pytest.raises(ConfigError, match=rf"^{told} remembers the state of random from one step"):
+            own.check()
+        sys.modules.pop("mine")
 
 
 def test_many_names_are_told_in_short(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
