@@ -1,12 +1,13 @@
 """What a value of somebody's own code holds, in a form that can be compared with what it holds later. Never more than a sample of what is
 large: this is looked at while rounds are trained."""
 
+import gc
 import warnings
 from array import array
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
 
@@ -26,7 +27,36 @@ CODE = (type, FunctionType, BuiltinFunctionType, ModuleType)
 # Whose objects are what is in their attributes. Others (loggers, kernels that are compiled when they are first called) have there what
 # decides about no number, and are as they say of themselves.
 OPEN = ("collections", "types", "argparse", "queue")
+CACHED = type(lru_cache(lambda: None))
 Held = Any  # of tuples, texts and bytes
+
+
+class Entries(dict[Any, Held]):
+    """What a cache holds, which is what it was as long as each entry is: others may come, go, and be made anew."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether no entry of both has changed."""
+        if not isinstance(other, Entries):
+            return False
+        common = ((self[key], other[key]) for key in self if key in other)
+        return all(now == before for (now_is, now), (before_is, before) in common if now_is == before_is)
+
+    def __ne__(self, other: object) -> bool:
+        """Whether one has."""
+        return not self == other
+
+
+def grown(before: Held, now: Held) -> Held:
+    """What was held before, with what caches in it have got since."""
+    if isinstance(before, Entries) and isinstance(now, Entries):
+        return Entries({**before, **now})
+    if isinstance(before, tuple) and isinstance(now, tuple) and len(before) == len(now):
+        return tuple(map(grown, before, now))
+    if type(before) is dict and type(now) is dict:
+        return {name: grown(held, now.get(name)) for name, held in before.items()}
+    return before
 
 
 class Look:
@@ -64,6 +94,14 @@ class Look:
         named = ((key if isinstance(key, KEYS) else id(key), self.at(values[key], depth)) for key in few(values))
         return len(values), tuple(named)
 
+    def of_cached(self, function: Any, depth: int) -> Held:
+        """Which function it is that is cached, and what it has given by now, where it is somebody's own or given to a cache by somebody."""
+        inner = function.__wrapped__
+        if isinstance(inner, FunctionType) and not self.is_own(inner.__module__):
+            return id(function)
+        found = results(function)
+        return id(function), Entries({key: (id(found[key]), self.at(found[key], depth)) for key in few(found)})
+
     def of_object(self, value: Any, depth: int) -> Held:
         """What is in the attributes of somebody's own object; of another one, what is behind an iterator, or what it says of itself."""
         whose = type(value).__module__
@@ -90,6 +128,7 @@ SIMPLE: list[tuple[Any, Callable[[Any], Held]]] = [  # what values of these kind
 WITH_OTHERS: list[tuple[Any, Callable[[Look, Any, int], Held]]] = [  # those of these kinds, which have others in them
     (Mapping, Look.of_mapping),
     (list | tuple | deque, Look.of_many),
+    (CACHED, Look.of_cached),
     (MethodType, lambda look, method, depth: (id(method.__func__), look.at(method.__self__, depth))),
     (partial, lambda look, whole, depth: look.at((whole.func, whole.args, whole.keywords), depth)),
     (GeneratorType, lambda look, run, depth: run.gi_frame and (run.gi_frame.f_lasti, look.at(run.gi_frame.f_locals, depth))),
@@ -101,6 +140,17 @@ def attributes(value: Any) -> dict[str, Any]:
     slots = [name for one in type(value).__mro__ for name in several(vars(one).get("__slots__", ()))]
     there = {name: getattr(value, name) for name in slots if name not in ("__dict__", "__weakref__") and hasattr(value, name)}
     return {**there, **getattr(value, "__dict__", {})}
+
+
+def results(cached: Any) -> dict[Any, Any]:
+    """What a function of functools.cache or lru_cache has given and keeps, by what it was given."""
+    held = gc.get_referents(cached)
+    place = next(index for index, one in enumerate(held) if one is cached.__wrapped__) - 1  # of the cache, in front of the function
+    kept = held[place]
+    if not isinstance(kept, dict) or cached.cache_parameters()["maxsize"] is None:
+        return dict(kept) if isinstance(kept, dict) else {}
+    ordered = held[place - 3 * len(kept) : place]  # key, result and kind of each
+    return dict(zip(ordered[0::3], ordered[1::3], strict=True))
 
 
 def several(names: Any) -> tuple[str, ...]:

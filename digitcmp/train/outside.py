@@ -19,7 +19,7 @@ from digitcmp.config.schema import Config
 from digitcmp.config.taken import plugins_of
 from digitcmp.data.transforms import AUGMENTATIONS
 from digitcmp.errors import ConfigError
-from digitcmp.train.held import Held, Look, attributes
+from digitcmp.train.held import Held, Look, attributes, grown
 from digitcmp.train.memory import is_own
 from digitcmp.train.optimizer import OPTIMIZERS
 from digitcmp.train.reach import Reach, Several
@@ -73,7 +73,7 @@ class Outside:
             if lost := [name.removeprefix(OWN) for name in names]:
                 more = f" and {len(lost) - TOLD} more" if len(lost) > TOLD else ""
                 raise handed_on(part, ", ".join(lost[:TOLD]) + more, instead)
-        self.begun = {**now, **self.begun}
+        self.begun = now | {place: (of, grown(held, now[place][1]) if place in now else held) for place, (of, held) in self.begun.items()}
         self.check_drawn()
 
     def check_drawn(self) -> None:

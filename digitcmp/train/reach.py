@@ -4,7 +4,7 @@ functions and of classes, defaults; found from the code itself, wherever it lead
 import random
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -12,12 +12,11 @@ import numpy as np
 from torch import Tensor, nn
 
 from digitcmp.config.own_code import is_own
-from digitcmp.train.held import attributes
+from digitcmp.train.held import CACHED, attributes, few, results
 
 DRAW = (random, np.random, random.random.__self__, np.random.rand.__self__)  # type: ignore[attr-defined]  # what draws from a shared state
 ABSENT = object()  # in place of what is not there yet
 OTHERS = ("torch", "numpy", "triton", "digitcmp")  # whose are no rounds' concern, wherever they are installed
-CACHED = type(lru_cache(lambda: None))
 PLAIN = (int, float, str, bytes, Tensor, type(None))
 WIDE = 1000  # entries of a list that are looked at for code
 
@@ -27,7 +26,7 @@ PARTS: list[tuple[Any, Callable[[Any], Iterable[Any]]]] = [  # what is in values
     (staticmethod | classmethod, lambda method: (method.__func__,)),
     (property, lambda value: (value.fget, value.fset, value.fdel)),
     (cached_property, lambda value: (value.func,)),
-    (CACHED, lambda cached: (cached.__wrapped__,)),
+    (CACHED, lambda cached: (cached.__wrapped__, *few(results(cached).values()))),
     (partial, lambda whole: (whole.func, *whole.args, *whole.keywords.values())),
     (Mapping, lambda values: values.values() if len(values) <= WIDE else ()),
     (list | tuple | set | frozenset, lambda values: values if len(values) <= WIDE else ()),
@@ -66,6 +65,8 @@ class Reach:
             return self.of_function(value)
         if isinstance(value, type):
             return self.of_class(value)
+        if isinstance(value, CACHED) and self.is_own(str(value.__module__)):
+            self.places[f"{id(value)}", f"{value.__module__}.{value.__qualname__}"] = value
         for kinds, parts in PARTS:
             if isinstance(value, kinds):
                 return parts(value)

@@ -73,6 +73,16 @@ REMEMBERED = {  # what is beside the function, what it does, and what is told
     "static method": ("N = [0]\nclass A:\n    @staticmethod\n    def f(): N.append(1)", "A.f()", "N"),
     "property": ("N = [0]\nclass A:\n    @property\n    def f(self): N.append(1)", "A().f", "N"),
     "within a cache": ("N = [0]\n@functools.cache\ndef f(n): N.append(n)", "f(len(N))", "N"),
+    "what a cache gives": ("@functools.cache\ndef mean(): return torch.zeros(3)\nmean()", "mean().add_(1)", "mean"),
+    "large, from a cache": ("@functools.cache\ndef mean(): return torch.zeros(1000, 1000)\nmean()", "mean()[0].add_(1)", "mean"),
+    "a cache with a size": ("@functools.lru_cache\ndef n(a, b=1): return [a]\nn(2); n(2, b=3); n(2.5)", "n(2, b=3).append(1)", "n"),
+    "a cache of a library's": ("zeros = functools.cache(torch.zeros)\nzeros(3)", "zeros(3).add_(1)", "zeros"),
+    "a cached method": ("class A:\n    @functools.cache\n    def n(self): return [0]\nA_ = A(); A_.n()", "A_.n().append(1)", "A.n"),
+    "a function from a cache": (
+        "@functools.cache\ndef made():\n    n = [0]\n    return lambda: n.append(1)\nmade()",
+        "made()()",
+        "n of made.<locals>.<lambda>",
+    ),
     "another module": ("", "shared.CALLS[0] += 1", "shared.CALLS"),
     "function of another module": ("", "shared.see()", "shared.SEEN"),
     "imported function": ("", "add()", "shared.CALLS"),
@@ -94,6 +104,9 @@ FINE = {
     "constants": ("GRID = torch.ones(3)\nclass A:\n    n = 3", "GRID * A.n"),
     "large constants": ("GRID = torch.ones(1000, 1000).mul_(2)\nA = np.ones((1000, 1000))", "GRID[0] * A[0, 0]"),
     "cache": ("@functools.cache\ndef grid(n): return torch.ones(n)", "grid(3)"),
+    "cache with a size": ("@functools.lru_cache(2)\ndef grid(n): return torch.ones(n)\ngrid(1)", "[grid(n) for n in (2, 3, 4, 1)]"),
+    "large, made anew": ("@functools.lru_cache(1)\ndef n(a): return torch.ones(a, 999)\nn(999)", "k = [n(999)]; n(1); k += [n(999)]"),
+    "no cache": ("@functools.lru_cache(0)\ndef grid(n): return [n]\ngrid(1)", "grid(1).append(2)"),
     "cache of a method": ("class A:\n    @functools.lru_cache\n    def grid(self): return 3\nA_ = A()", "A_.grid()"),
     "logger": ("LOG = logging.getLogger('mine')", "LOG.debug('told')"),
     "what others count": ("N = [0]\ndef other(): N.append(1)", "pass"),
@@ -163,6 +176,19 @@ def test_what_is_imported_late_counts_from_then_on(make: Make, monkeypatch: pyte
     own.check()
     module.step()
     with pytest.raises(ConfigError, match=r"remembers late\.CALLS from one step to the next"):
+        own.check()
+
+
+@pytest.mark.parametrize("around", ["@functools.cache", "class A:\n  @staticmethod\n  @functools.cache", "class A:\n  @functools.cache"])
+def test_what_is_cached_late_counts_from_then_on(around: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a cache gets in the first epoch, too."""
+    whole, indent = ("A.mean", "  ") if "class" in around else ("mean", "")
+    module = make(f"{around}\n{indent}def mean(): return torch.zeros(3)", f"{whole}().add_(1)")
+    own = looked_at(monkeypatch, module.step)
+    module.step()
+    own.check()
+    module.step()
+    with pytest.raises(ConfigError, match=rf"remembers mine\.{whole} from"):
         own.check()
 
 
