@@ -2,11 +2,16 @@
 large: this is looked at while rounds are trained."""
 
 import gc
+import io
+import sys
+import threading
 import warnings
+import weakref
 from array import array
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import lru_cache, partial
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
@@ -79,6 +84,8 @@ class Look:
 
     def within(self, value: Any, depth: int) -> Held:
         """The same, of what is no simple value."""
+        if isinstance(value, ModuleType) and self.is_made(value):
+            return self.at({name: one for name, one in vars(value).items() if not name.startswith("__")}, depth)
         for kinds, simple in SIMPLE:
             if isinstance(value, kinds):
                 return simple(value)
@@ -90,9 +97,28 @@ class Look:
         return len(values), tuple(self.at(one, depth) for one in few(values))
 
     def of_mapping(self, values: Mapping[Any, Any], depth: int) -> Held:
-        """The same, with keys, of which those that are objects are which they are."""
-        named = ((key if isinstance(key, KEYS) else id(key), self.at(values[key], depth)) for key in few(values))
+        """The same, with keys, of which those that are objects are which they are, and what somebody's own hold."""
+        named = ((key if isinstance(key, KEYS) else self.of_member(key, depth), self.at(values[key], depth)) for key in few(values))
         return len(values), tuple(named)
+
+    def of_set(self, values: Collection[Any], depth: int) -> Held:
+        """How many they are, which, and what those that are somebody's own hold."""
+        return len(values), hash(frozenset(values)), {id(one): self.of_member(one, depth) for one in few(values)}
+
+    def of_member(self, value: Any, depth: int) -> Held:
+        """Which one a member of a set or a key is, and what somebody's own holds, but for parts of networks, which are seen to there."""
+        looked = self.is_own(type(value).__module__) and not isinstance(value, nn.Module)
+        return id(value), self.at(value, depth) if looked else None
+
+    def of_weak(self, there: Any, depth: int) -> Held:
+        """Which one a weak reference leads to, and what that holds, with the same exception."""
+        return id(there()), None if isinstance(there(), nn.Module) else self.at(there(), depth)
+
+    def is_made(self, module: ModuleType) -> bool:
+        """Whether a module is an object like others: of a class of somebody's own, or of no file."""
+        kind = type(module)
+        made = module.__spec__ is None and sys.modules.get(module.__name__) is not module
+        return made if kind is ModuleType else self.is_own(kind.__module__)
 
     def of_cached(self, function: Any, depth: int) -> Held:
         """Which function it is that is cached, and what it has given by now, where it is somebody's own or given to a cache by somebody."""
@@ -122,12 +148,16 @@ SIMPLE: list[tuple[Any, Callable[[Any], Held]]] = [  # what values of these kind
     (CODE, id),
     (Tensor, lambda tensor: of_tensor(tensor)),
     (np.ndarray, lambda values: of_array(values)),
-    (set | frozenset, lambda values: (len(values), hash(frozenset(values)))),
     (bytearray | memoryview | array, bytes),
 ]
 WITH_OTHERS: list[tuple[Any, Callable[[Look, Any, int], Held]]] = [  # those of these kinds, which have others in them
     (Mapping, Look.of_mapping),
     (list | tuple | deque, Look.of_many),
+    (set | frozenset | weakref.WeakSet, Look.of_set),
+    (threading.local, lambda look, values, depth: look.at(attributes(values), depth)),  # of this thread
+    (ContextVar, lambda look, variable, depth: look.at(value_of(variable), depth)),
+    (weakref.ref, Look.of_weak),
+    (io.StringIO | io.BytesIO, lambda look, file, depth: None if file.closed else look.at((file.tell(), file.getvalue()), depth)),
     (CACHED, Look.of_cached),
     (MethodType, lambda look, method, depth: (id(method.__func__), look.at(method.__self__, depth))),
     (partial, lambda look, whole, depth: look.at((whole.func, whole.args, whole.keywords), depth)),
@@ -151,6 +181,13 @@ def results(cached: Any) -> dict[Any, Any]:
         return dict(kept) if isinstance(kept, dict) else {}
     ordered = held[place - 3 * len(kept) : place]  # key, result and kind of each
     return dict(zip(ordered[0::3], ordered[1::3], strict=True))
+
+
+def value_of(variable: ContextVar[Any]) -> Any:
+    """What a variable has here, or by default; None where it has nothing."""
+    with suppress(LookupError):
+        return variable.get()
+    return None
 
 
 def several(names: Any) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ PARTS: list[tuple[Any, Callable[[Any], Iterable[Any]]]] = [  # what is in values
     (cached_property, lambda value: (value.func,)),
     (CACHED, lambda cached: (cached.__wrapped__, *few(results(cached).values()))),
     (partial, lambda whole: (whole.func, *whole.args, *whole.keywords.values())),
-    (Mapping, lambda values: values.values() if len(values) <= WIDE else ()),
+    (Mapping, lambda values: (*values.keys(), *values.values()) if len(values) <= WIDE else ()),
     (list | tuple | set | frozenset, lambda values: values if len(values) <= WIDE else ()),
     (nn.Module, lambda module: (type(module), *vars(module).values())),
 ]

@@ -15,7 +15,7 @@ from digitcmp.train.outside import GIVEN, Outside
 from tests.conftest import compose_config
 
 BEGIN = """
-import array, collections, functools, importlib, itertools, logging, random, weakref
+import array, collections, contextvars, functools, importlib, io, itertools, logging, random, threading, types, weakref
 import numpy as np
 import torch
 from torch import nn
@@ -48,6 +48,18 @@ REMEMBERED = {  # what is beside the function, what it does, and what is told
     "module": ("M = nn.BatchNorm1d(3)", "M(torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))", "M"),
     "optimiser": ("P = [nn.Parameter(torch.ones(1))]\nO = torch.optim.Adam(P)", "P[0].grad = torch.ones(1); O.step()", "P, mine.O"),
     "weak": ("class A: pass\nKEY = A()\nW = weakref.WeakKeyDictionary()", "W[KEY] = W.get(KEY, 0) + 1", "W"),
+    "weak reference": ("class A:\n    n = 0\nA_ = A(); W = [weakref.ref(A_)]", "W[0]().n += 1", "W"),
+    "variable of a context": ("V = contextvars.ContextVar('V')", "V.set(V.get(0) + 1)", "V"),
+    "object in such a variable": ("V = contextvars.ContextVar('V', default=[0])", "V.get().append(1)", "V"),
+    "of a thread": ("T = threading.local()\nT.n = 0", "T.n += 1", "T"),
+    "of a thread, in a class": ("class A(threading.local):\n    n = 0\nT = A()", "T.n += 1", "T"),
+    "member of a set": ("class A:\n    n = 0\nS = {A()}", "next(iter(S)).n += 1", "S"),
+    "member of a weak set": ("class A:\n    n = 0\nA_ = A(); S = [weakref.WeakSet([A_])]", "[*S[0]][0].n += 1", "S"),
+    "key": ("class A:\n    n = 0\nD = {A(): 1}", "[*D][0].n += 1", "D"),
+    "text in memory": ("F = io.StringIO()", "F.write('a')", "F"),
+    "bytes in memory": ("F = io.BytesIO(b'ab')", "F.seek(1)", "F"),
+    "module that is made": ("M = types.ModuleType('made')\nM.n = 0", "M.n += 1", "M"),
+    "module of a class": ("class A(types.ModuleType):\n    n = 0\nM = A('made')", "M.n += 1", "M"),
     "closure": (
         "def made():\n    n = 0\n    def f():\n        nonlocal n; n += 1\n    return f\nf = made()",
         "f()",
@@ -108,6 +120,17 @@ FINE = {
     "large, made anew": ("@functools.lru_cache(1)\ndef n(a): return torch.ones(a, 999)\nn(999)", "k = [n(999)]; n(1); k += [n(999)]"),
     "no cache": ("@functools.lru_cache(0)\ndef grid(n): return [n]\ngrid(1)", "grid(1).append(2)"),
     "cache of a method": ("class A:\n    @functools.lru_cache\n    def grid(self): return 3\nA_ = A()", "A_.grid()"),
+    "constants in many things": (
+        "class A: pass\nS = {A(), 1, 'a'}; D = {A(): 1, 'b': A(), (1, 2): 3}; A_ = A(); W = weakref.ref(A_)\n"
+        "V = contextvars.ContextVar('V'); F = io.StringIO('a'); G = io.StringIO('a'); G.close(); T = threading.local()\n"
+        "M = types.ModuleType('made'); M.n = M",
+        "S, D, W(), V.get(None), F.getvalue(), G, vars(T), M.n",
+    ),
+    "parts of networks, weakly": (
+        "class A(nn.Linear): pass\nA_ = [A(1, 1)]\nW = weakref.ref(A_[0]); D = weakref.WeakKeyDictionary({A_[0]: 1}); "
+        "S = weakref.WeakSet(A_)\ndef other(): A_[0].weight.data.add_(1)",
+        "W, D, S",
+    ),
     "logger": ("LOG = logging.getLogger('mine')", "LOG.debug('told')"),
     "what others count": ("N = [0]\ndef other(): N.append(1)", "pass"),
     "its own": ("class A:\n    def __init__(self): self.n = 0\n    def add(self): self.n += 1", "a = A(); a.add()"),
