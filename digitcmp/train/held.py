@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
+from enum import Enum
 from functools import lru_cache, partial
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
@@ -151,6 +152,7 @@ SIMPLE: list[tuple[Any, Callable[[Any], Held]]] = [  # what values of these kind
     (bytearray | memoryview | array, bytes),
 ]
 WITH_OTHERS: list[tuple[Any, Callable[[Look, Any, int], Held]]] = [  # those of these kinds, which have others in them
+    (Enum, lambda look, member, depth: look.at(STATES[Enum](member), depth)),
     (Mapping, Look.of_mapping),
     (list | tuple | deque, Look.of_many),
     (set | frozenset | weakref.WeakSet, Look.of_set),

@@ -4,6 +4,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from enum import Enum
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -23,6 +24,7 @@ STATES: dict[type, Callable[[Any], Any]] = {
     torch.Generator: torch.Generator.get_state,
     random.Random: random.Random.getstate,
     torch.optim.Optimizer: lambda optimizer: [optimizer.state, optimizer.param_groups],  # one within another
+    Enum: lambda member: {name: one for name, one in vars(member).items() if name == "_value_" or not is_of_enum(name)},
     np.random.Generator: lambda generator: generator.bit_generator.state,
 }
 MANY = (list, tuple, set, frozenset, deque)
@@ -61,6 +63,11 @@ def is_own(kind: type) -> bool:
     """Whether a class is of others than torch and digitcmp."""
     whose = f"{kind.__module__}."
     return whose.startswith(OWN) or not whose.startswith(OURS)
+
+
+def is_of_enum(name: str) -> bool:
+    """Whether an attribute of an Enum, or of a member of one, is what Python itself remembers there: other members, found by now."""
+    return name.startswith("_") and name.endswith("_")
 
 
 def is_of_elements(shape: torch.Size, parameter: torch.Size) -> bool:

@@ -159,7 +159,8 @@ def outside(optimizer: Optimizer) -> dict[str, Any]:
     found |= {f"self.state[{name!r}]": value for name, value in optimizer.state.items() if not isinstance(name, Tensor)}
     for number, group in enumerate(optimizer.param_groups):
         found |= {f"param_groups[{number}][{name!r}]": value for name, value in group.items() if name not in MOVED}
-    return remembered(found, [optimizer, *parameters])
+    # an optimiser within, which may have the same state and groups, adds nothing with these
+    return remembered(found, [optimizer, *parameters, optimizer.state, optimizer.param_groups, *optimizer.param_groups])
 
 
 def is_kept(name: object, value: object) -> bool:

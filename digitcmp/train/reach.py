@@ -4,6 +4,7 @@ functions and of classes, defaults; found from the code itself, wherever it lead
 import random
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from enum import EnumType
 from functools import cached_property, partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from digitcmp.config.own_code import is_own
 from digitcmp.train.held import CACHED, attributes, few, results
+from digitcmp.train.memory import is_of_enum
 
 DRAW = (random, np.random, random.random.__self__, np.random.rand.__self__)  # type: ignore[attr-defined]  # what draws from a shared state
 ABSENT = object()  # in place of what is not there yet
@@ -113,7 +115,7 @@ class Reach:
         """The same, for a class and those that it is below, as far as they are of somebody's own."""
         for one in kind.__mro__:
             if self.is_own(one.__module__):
-                named = {name: value for name, value in vars(one).items() if not name.startswith("_abc_")}
+                named = {name: value for name, value in vars(one).items() if not is_kept_by_python(one, name)}
                 yield from named.values()
                 kept = {name: value for name, value in named.items() if not (name.startswith("__") and name.endswith("__"))}
                 self.places[f"{one.__module__}:{id(one)}", f"{one.__module__}.{one.__qualname__}"] = Several(kept)
@@ -124,6 +126,11 @@ class Reach:
             top = module.partition(".")[0]
             self.own[module] = is_own(module) or (top in self.installed and top not in (*OTHERS, *sys.stdlib_module_names))
         return self.own[module]
+
+
+def is_kept_by_python(kind: type, name: str) -> bool:
+    """Whether this attribute of a class is what Python itself remembers there: of abstract ones, and the members of an Enum."""
+    return name.startswith("_abc_") or (isinstance(kind, EnumType) and is_of_enum(name))
 
 
 def closure(function: FunctionType) -> Iterator[tuple[str, Any]]:

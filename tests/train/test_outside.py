@@ -15,7 +15,7 @@ from digitcmp.train.outside import GIVEN, Outside
 from tests.conftest import compose_config
 
 BEGIN = """
-import array, collections, contextvars, functools, importlib, io, itertools, logging, random, threading, types, weakref
+import array, collections, contextvars, enum, functools, importlib, io, itertools, logging, random, threading, types, weakref
 import numpy as np
 import torch
 from torch import nn
@@ -75,6 +75,8 @@ REMEMBERED = {  # what is beside the function, what it does, and what is told
     "default": ("def f(n=[]):\n    n.append(1)", "f()", "n of f"),
     "default by name": ("def f(*, n=[]):\n    n.append(1)", "f()", "n of f"),
     "attribute of a class": ("class A:\n    n = 0", "A.n += 1", "A.n"),
+    "member of an enum": ("class A(enum.Enum):\n    X = [1]", "A.X.value.append(1)", "A.X"),
+    "attribute of an enum": ("class A(enum.Enum):\n    X = 1", "A.n = getattr(A, 'n', 0) + 1", "A.n"),
     "list of a class": ("class A:\n    n = [0]", "A().n.append(1)", "A.n"),
     "attribute of a class below": ("class A:\n    n = [0]\nclass B(A): pass", "B.n.append(1)", "A.n"),
     "new attribute of a class": ("class A: pass", "A.n = getattr(A, 'n', 0) + 1", "A.n"),
@@ -130,6 +132,11 @@ FINE = {
         "class A(nn.Linear): pass\nA_ = [A(1, 1)]\nW = weakref.ref(A_[0]); D = weakref.WeakKeyDictionary({A_[0]: 1}); "
         "S = weakref.WeakSet(A_)\ndef other(): A_[0].weight.data.add_(1)",
         "W, D, S",
+    ),
+    "flags together": ("class A(enum.Flag):\n    X = 1\n    Y = 2\n    Z = 4", "A.X | A.Z, ~A.Y, A(7)"),
+    "members of an enum": (
+        "class A(enum.Enum):\n    X = 1\n    Y = [2]\nB = {A.X: 1, 'b': A.Y}; C = {A.X}",
+        "A(1), A([2]), A['Y'], B[A.X]",
     ),
     "logger": ("LOG = logging.getLogger('mine')", "LOG.debug('told')"),
     "what others count": ("N = [0]\ndef other(): N.append(1)", "pass"),

@@ -1,5 +1,6 @@
 """Optimisers of others while they step: what couples stacked rounds, is random, or cannot go on from a checkpoint is refused by name."""
 
+import enum
 import functools
 import itertools
 import random
@@ -280,6 +281,72 @@ def test_what_a_checkpoint_would_not_have_is_refused(name: str, monkeypatch: pyt
     own = stepped(lambda parameters: Own(parameters, change), rounds=1)
     with pytest.raises(ConfigError, match=rf"own of plugins\.py remembers {told}, which a checkpoint does"):
         own.check_kept()
+
+
+class Ahead(torch.optim.Optimizer):
+    """Lookahead, around another optimiser that shares some of what it has."""
+
+    def __init__(self, parameters: list[Tensor], shares: str) -> None:
+        super().__init__(parameters, {"lr": 0.1, "betas": (0.9, 0.99)})
+        self.base = torch.optim.AdamW(parameters, lr=0.1)
+        if "state" in shares:
+            self.state = self.base.state
+        elif "memories" in shares:
+            for parameter in parameters:
+                self.base.state[parameter] = self.state[parameter] = {}
+        if "groups" in shares:
+            self.base.param_groups = self.param_groups = [self.base.param_groups[0]]
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One, and every second time half of the way back."""
+        self.base.step(closure)
+        for parameter in self.param_groups[0]["params"]:
+            memory = self.state[parameter]
+            memory["count"] = memory.get("count", 0) + 1
+            slow = memory.setdefault("slow", parameter.clone())
+            if memory["count"] % 2 == 0:
+                parameter.copy_(slow.lerp_(parameter, 0.5))
+
+
+@pytest.mark.parametrize("shares", ["state and groups", "state"])
+def test_what_an_optimiser_within_shares_is_kept(shares: str) -> None:
+    """Its state is the outer one's, which checkpoints have; a change of what else it has is told."""
+    own = stepped(lambda parameters: Ahead(parameters, shares), steps=20, rounds=1)
+    own.check_kept()
+    stepped(lambda parameters: Ahead(parameters, shares), steps=20)
+    if "groups" not in shares:
+        own.optimizer.base.param_groups[0]["betas"] = 0.5, 0.5  # type: ignore[attr-defined]
+        with pytest.raises(ConfigError, match=r"remembers self\.base, which a checkpoint does not have"):
+            own.check_kept()
+
+
+@pytest.mark.parametrize("shares", ["", "groups", "memories", "memories and groups"])
+def test_what_an_optimiser_within_has_for_itself_is_told(shares: str) -> None:
+    """No checkpoint has its state; what was remembered of a parameter is put into that of the outer one alone."""
+    own = stepped(lambda parameters: Ahead(parameters, shares), rounds=1)
+    with pytest.raises(ConfigError, match=r"remembers self\.base, which a checkpoint does not have"):
+        own.check_kept()
+
+
+class Mode(enum.Flag):
+    """How to step."""
+
+    FAST, SMALL, EVEN = 1, 2, 4
+
+
+def test_flags_that_are_put_together_are_no_memory() -> None:
+    """Python keeps what it has found of them with a member, and in its class."""
+
+    def changed(at: At) -> None:
+        assert ~at.own.param_groups[0]["mode"] | kept(at, "mode", lambda: Mode.EVEN)
+
+    def make(parameters: list[Tensor]) -> Optimizer:
+        own = Own(parameters, changed)
+        vars(own)["mode"] = own.param_groups[0]["mode"] = Mode.EVEN
+        return own
+
+    stepped(make, rounds=1).check_kept()
 
 
 class Counted(Own):
