@@ -207,7 +207,7 @@ def test_errors(kept: Callable[[str], Path], ask: Callable[..., Ended], tmp_path
     logs_of(folder)[0].unlink()
     assert "holds no finished round" in error(folder)
     (folder / "records" / "a.jsonl").mkdir()
-    assert "a.jsonl cannot be read" in error(folder)
+    assert "holds no finished round (records/a.jsonl cannot be read: Is a directory; its rounds are left out)" in error(folder)
     train(tmp_path / "unseen", "test=false", "data.val_pairs=50")
     assert "was trained with test=false" in error(tmp_path / "unseen")
 

@@ -40,5 +40,6 @@ def kept_seed(directory: Path, seed: int | None = None) -> int:
 def nothing_done(directory: Path, records: Records) -> str:
     """What is said of a run without a finished round, of which there is nothing to ask."""
     failed = [record.row for record in records.rounds.values()]
-    why = f" ({counted(len(failed), 'round')} failed: {failed[0].error})" if failed else ""
+    unread = f" ({records.damaged[0]})" if records.damaged else ""
+    why = f" ({counted(len(failed), 'round')} failed: {failed[0].error})" if failed else unread
     return f"{directory} holds no finished round{why}; there is nothing to ask"

@@ -323,8 +323,8 @@ def test_a_run_knows_how_far_it_is(tmp_path: Path) -> None:
 def test_a_finished_run_imports_no_torch(tmp_path: Path) -> None:
     """The same command again, with nothing left to train, for a single run and for a sweep."""
     code = "import sys\nfrom digitcmp.cli import main\nmain()\nassert 'torch' not in sys.modules"
-    for mode in ([], ["--multirun", "hydra.sweep.dir=sweep"]):
-        command = [*TINY, "hydra.run.dir=run", *mode]
+    for mode in (["hydra.run.dir=run"], ["--multirun", "hydra.sweep.dir=sweep"]):
+        command = [*TINY, *mode]
         subprocess.run([*PYTHON, *command], cwd=tmp_path, check=True, capture_output=True)
         again = subprocess.run([sys.executable, "-c", code, *command], cwd=tmp_path, check=False, capture_output=True, text=True)
         assert again.returncode == 0, again.stderr

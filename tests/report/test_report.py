@@ -238,7 +238,8 @@ def test_damaged_records_are_named(tmp_path: Path) -> None:
     assert frames.damaged == [f"{tmp_path}: records/{log.name}, line {line}, is damaged; its round is left out" for line in (1, 2)]
     log.unlink()
     log.mkdir()
-    assert read_frames(tmp_path, read_about(tmp_path)).damaged == [f"{log} cannot be read: Is a directory; its rounds are left out"]
+    unread = f"{tmp_path}: records/{log.name} cannot be read: Is a directory; its rounds are left out"
+    assert read_frames(tmp_path, read_about(tmp_path)).damaged == [unread]
 
 
 def test_reports_do_not_import_torch() -> None:
