@@ -41,7 +41,7 @@ class Flaky(torch.optim.SGD):
         super().step(closure)
         told = Path("broken")  # from which learning rate on, up to which one, and which rounds: every so many
         words = told.read_text().split() if told.exists() else ["inf"]
-        low, high, every = map(float, words + ["inf", "2"][len(words) - 1 :])
+        low, high, every = map(float, words + ["inf", "3"][len(words) - 1 :])
         if any(low <= group["lr"] < high for group in self.param_groups) and self.number % every == 0:
             for group in self.param_groups:
                 for parameter in group["params"]:
@@ -59,7 +59,7 @@ Cli = Callable[..., Ended]
 
 @pytest.fixture(autouse=True)
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An optimiser that breaks every second round while a file says so."""
+    """An optimiser that breaks now and then while a file says so."""
     monkeypatch.setenv(ALLOWED, "")
     monkeypatch.chdir(tmp_path)
     Path("my").mkdir()
@@ -79,7 +79,8 @@ def rounds_of(number: int) -> dict[int, tuple[str, str]]:
 
 
 def hold_broken(run_cli: Cli, broken: float) -> Ended:
-    """A search, then its final, in which every second round breaks from this learning rate on; then nothing breaks any more."""
+    """A search, then its final, in which every third round breaks from this learning rate on (a finalist has two, and is tried out before
+    them); then nothing breaks any more."""
     ended = run_cli(*SEARCH, START, "hydra.sweeper.n_trials=2")
     assert ended.code == 0, ended.err
     Path("broken").write_text(str(broken))
