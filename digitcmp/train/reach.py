@@ -107,7 +107,8 @@ class Reach:
                 yield value
             self.draws |= name == "random" or any(one is value or one is getattr(value, "__self__", None) for one in DRAW)
         for one in beyond:
-            if self.is_own(one.__name__) and (one.__name__, names) not in self.named:
+            known = sys.modules.get(one.__name__) is one  # others, which are made, are objects
+            if known and self.is_own(one.__name__) and (one.__name__, names) not in self.named:
                 self.named.add((one.__name__, names))
                 yield from self.of_module(vars(one), one.__name__, names)
 

@@ -59,6 +59,7 @@ REMEMBERED = {  # what is beside the function, what it does, and what is told
     "text in memory": ("F = io.StringIO()", "F.write('a')", "F"),
     "bytes in memory": ("F = io.BytesIO(b'ab')", "F.seek(1)", "F"),
     "module that is made": ("M = types.ModuleType('made')\nM.n = 0", "M.n += 1", "M"),
+    "module of another's name": ("M = types.ModuleType('late')\nM.n = 0", "M.n += 1", "M"),
     "module of a class": ("class A(types.ModuleType):\n    n = 0\nM = A('made')", "M.n += 1", "M"),
     "closure": (
         "def made():\n    n = 0\n    def f():\n        nonlocal n; n += 1\n    return f\nf = made()",
