@@ -92,7 +92,6 @@ class Hooks(Failing):
         cannot work, before a directory is made; give a sweep that is not what its name says a folder of its own."""
         del kwargs
         sweeps.check_names(config, config.hydra.sweep.dir)
-        sweeps.check_many(config)
         slurm.check_given(config.hydra, multirun=True)
         sweeps.check_beside(config)
         check_storage("callbacks", OmegaConf.to_container(config.callbacks, resolve=False))

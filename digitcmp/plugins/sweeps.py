@@ -133,7 +133,8 @@ def told(folder: str) -> str:
 
 
 def check_whole(config: DictConfig) -> None:
-    """Raise ConfigError for several values, or a search, of what is for a whole sweep, and for batches of no job."""
+    """Raise ConfigError for the folder of one run, several values, or a search, of what is for a whole sweep, and batches of no job."""
+    check_many(config)
     if (most := config.hydra.sweeper.get("max_batch_size")) is not None and most < 1:
         raise ConfigError(f"hydra.sweeper.max_batch_size={most}: must be a whole number, at least 1")
     params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]

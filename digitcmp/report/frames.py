@@ -18,7 +18,7 @@ from digitcmp.experiment.about import read_about
 from digitcmp.experiment.folders import natural, runs_and_others
 from digitcmp.given import folder_of
 from digitcmp.inert import line
-from digitcmp.report.origins import last_begun, not_begun, sweep_of
+from digitcmp.report.origins import in_order, last_begun, not_begun, sweep_of
 from digitcmp.report.runs import EPOCH_COLUMNS, about_pictures, flatten, read_frames, typed, was_tested
 from digitcmp.report.snapshot import Snapshot
 from digitcmp.report.texts import TEXT
@@ -121,31 +121,6 @@ def read_abouts(tops: list[Path], for_report: bool, notes: list[str]) -> list[tu
     if len(kept) < len(found):
         notes.append(f"not tested (test=false), and left out: {counted(len(found) - len(kept), 'run')}")
     return kept
-
-
-def in_order(runs: list[tuple[Path, dict[str, Any]]]) -> list[tuple[Path, dict[str, Any]]]:
-    """The runs of a sweep in the order in which commands have asked for them. runs: those that were begun first come first.
-
-    A command that names known runs as they were puts new ones in front of the known one that follows them; one that names them in
-    another order is right; others stay where they are.
-    """
-    commands: dict[int, list[tuple[int, int]]] = {}
-    for index, (_, about) in enumerate(runs):
-        for began, number in about.get("jobs") or [[0, index]]:  # a run that was no job, or is older than these numbers
-            commands.setdefault(began, []).append((number, index))
-    order: list[int] = []
-    for began in sorted(commands):
-        asked = list(dict.fromkeys(index for _, index in sorted(commands[began])))
-        if [index for index in asked if index in order] != [index for index in order if index in asked]:
-            order = [*asked, *(index for index in order if index not in asked)]
-            continue
-        place, known = len(order), set(order)
-        for index in reversed(asked):
-            if index in known:
-                place = order.index(index)
-            else:
-                order.insert(place, index)
-    return [runs[index] for index in order]
 
 
 def run_frame(tops: list[Path], directories: Sequence[Path], abouts: Sequence[dict[str, Any]]) -> pd.DataFrame:

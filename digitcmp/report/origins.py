@@ -63,6 +63,31 @@ def last_begun(about: dict[str, Any]) -> int:
     return max((began for began, _ in about.get("jobs") or []), default=0)
 
 
+def in_order(runs: list[tuple[Path, dict[str, Any]]]) -> list[tuple[Path, dict[str, Any]]]:
+    """The runs of a sweep in the order in which commands have asked for them. runs: those that were begun first come first.
+
+    A command that names known runs as they were puts new ones in front of the known one that follows them; one that names them in
+    another order is right; others stay where they are.
+    """
+    commands: dict[int, list[tuple[int, int]]] = {}
+    for index, (_, about) in enumerate(runs):
+        for began, number in about.get("jobs") or [[0, index]]:  # a run that was no job, or is older than these numbers
+            commands.setdefault(began, []).append((number, index))
+    order: list[int] = []
+    for began in sorted(commands):
+        asked = list(dict.fromkeys(index for _, index in sorted(commands[began])))
+        if [index for index in asked if index in order] != [index for index in order if index in asked]:
+            order = [*asked, *(index for index in order if index not in asked)]
+            continue
+        place, known = len(order), set(order)
+        for index in reversed(asked):
+            if index in known:
+                place = order.index(index)
+            else:
+                order.insert(place, index)
+    return [runs[index] for index in order]
+
+
 def read_typed(folder: Path) -> Typed | None:
     """What the sweep in this folder was told; None where that cannot be read."""
     try:
