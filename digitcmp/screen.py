@@ -49,9 +49,30 @@ def sentence(text: str, most: int) -> str:
     """A sentence in lines of at most so many columns that end between words; long ones (paths) stay whole, commands are `continued`."""
     if len(text) <= most:
         return text
-    said, *commands = COMMAND.split(text)
+    said, *commands = parted(text)
     lines = [textwrap.fill(said, most, break_long_words=False, break_on_hyphens=False)]
     return "\n".join([*lines, *(continued(command, most) for command in commands)])
+
+
+def parted(text: str) -> list[str]:
+    """What a sentence says, and each command that follows: whole, also where `python -m` stands within quotes of its own."""
+    said, *parts = COMMAND.split(text)
+    commands: list[str] = []
+    for part in parts:
+        if commands and not is_closed(commands[-1]):
+            commands[-1] += f" {part}"
+        else:
+            commands.append(part)
+    return [said, *commands]
+
+
+def is_closed(command: str) -> bool:
+    """Whether each quotation in it has an end."""
+    try:
+        shlex.split(command)
+    except ValueError:
+        return False
+    return True
 
 
 def continued(command: str, most: int, lead: int = 0) -> str:

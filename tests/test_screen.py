@@ -30,10 +30,13 @@ def test_a_wrapped_line_loses_nothing_and_fits(line: str, most: int) -> None:
     assert max(map(len, wrapped.split("\n"))) <= most or len(line) <= most
 
 
-@given(WORDS, st.integers(20, 80), st.booleans())
-def test_a_sentence_ends_its_lines_between_words(words: str, most: int, commanded: bool) -> None:
-    """Whatever is longer than a line stays whole; a command has lines of its own, which a shell joins."""
-    command = "python -m digitcmp --multirun model=net1,net2 hydra.sweep.dir=outputs/a_folder_of_mine"
+COMMANDS = ["model=net1,net2 hydra.sweep.dir=outputs/a_folder_of_mine", "model=net1 'hydra.run.dir=runs by python -m digitcmp '\"'\"'s'"]
+
+
+@given(WORDS, st.integers(20, 80), st.booleans(), st.sampled_from(COMMANDS))
+def test_a_sentence_ends_its_lines_between_words(words: str, most: int, commanded: bool, typed: str) -> None:
+    """Whatever is longer than a line stays whole; a command has lines of its own, which a shell joins, whatever its values quote."""
+    command = f"python -m digitcmp --multirun {typed}"
     folded = screen.sentence(f"{words}, as in: {command}" if commanded else words, most)
     lines = folded.split("\n")
     if commanded:

@@ -1,6 +1,6 @@
 """Everything a report tells, worked out: from folders to frames of statistics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,22 +82,17 @@ def study(
     plans = read_plans(sweep.runs["directory"], set(known["configuration_hash"]), sweep.warnings)
     base = choose_baseline(plans, sweep, known, lacking) if baseline is None else find_baseline(known, baseline, called)
     decided = verdicts(plans if metric == TEST_ACCURACY else [], known, rounds)
-    keys, measured_on = pairs_of(metric.column)
-    apart = [] if different_data else on_other_pairs(known, base, keys)
+    apart = [] if different_data else on_other_pairs(known, base, metric)
     unmeasured = list(table.loc[lacking, "label"])  # no digit head, no validation pairs
     check_measured(base, [str(label) for label in table.loc[~lacking, "label"]], metric)
     left_out = {*apart, *unmeasured}  # whose failed rounds would else be pairs
     comparisons = without_tests(compare(rounds[~rounds["label"].isin(left_out)], base, metric, left_out), shared)
     distances = labelled(sweep.distances if metric.on_pairs else sweep.distances[:0], sweep, known)
-    told_of = {
-        f"not compared with {base}, as they have other {measured_on}": apart,
-        f"no {metric.title} on record": unmeasured,
-        CHOSEN: with_best_weights(known) if metric.column == "val_accuracy" else [],
-    }
     swept = find_swept(table, known, list(known.columns[3:]))  # behind label, hash and parameters
     beside = pd.DataFrame() if swept is None or apart else line_differences(rounds, swept, base, metric)
-    warnings = cautions(sweep, rounds, known, table, comparisons) + about_shares(shared) + further_cautions(told_of, plans, len(table))
-    warnings += missing_folds(sweep, rounds) + without_effects(rounds, known)
+    warnings = cautions(sweep, rounds, known, table, comparisons) + about_shares(shared)
+    warnings += without_comparison(base, metric, apart, unmeasured) + about_choice(metric, known)
+    warnings += further_cautions(plans, len(table)) + missing_folds(sweep, rounds) + without_effects(rounds, known)
     return Study(
         name=", ".join(name_of(Path(folder)) for folder in folders),
         metric=metric,
@@ -157,13 +152,23 @@ def without_effects(rounds: pd.DataFrame, known: pd.DataFrame) -> list[str]:
     return [f"no effects of what was switched, as every round failed: {some(failed)}"] if failed and find_design(known) else []
 
 
-def further_cautions(told_of: Mapping[str, Sequence[str]], plans: Sequence[Plan], configured: int) -> list[str]:
-    """Warnings about labels, by what is told of them, about verdicts, and about more configurations than figures show."""
-    warnings = [f"{what}: {some(labels)}" for what, labels in told_of.items() if labels]
-    warnings += [CAUTION] if plans else []
-    return warnings + (
-        [f"figures but that of distances show the first {DRAWN} of {configured} configurations"] if configured > DRAWN else []
-    )
+def without_comparison(baseline: str, metric: Metric, apart: Sequence[str], unmeasured: Sequence[str]) -> list[str]:
+    """The warnings of labels that the comparisons are without: those that are measured on other pairs, those that are not measured."""
+    measured_on = pairs_of(metric.column)[1]
+    told_of = {f"not compared with {baseline}, as they have other {measured_on}": apart, f"no {metric.title} on record": unmeasured}
+    return [f"{what}: {some(labels)}" for what, labels in told_of.items() if labels]
+
+
+def about_choice(metric: Metric, known: pd.DataFrame) -> list[str]:
+    """The warning of accuracies on the validation pairs that the weights were chosen by."""
+    chosen = with_best_weights(known) if metric.column == "val_accuracy" else []
+    return [f"{CHOSEN}: {some(chosen)}"] if chosen else []
+
+
+def further_cautions(plans: Sequence[Plan], configured: int) -> list[str]:
+    """The warnings of verdicts, and of more configurations than figures show."""
+    drawn = [f"figures but that of distances show the first {DRAWN} of {configured} configurations"] if configured > DRAWN else []
+    return [CAUTION] * bool(plans) + drawn
 
 
 def first_and_last(folders: Sequence[str | Path], known: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFrame:
@@ -197,9 +202,9 @@ def check_measured(baseline: str, measured: Sequence[str], metric: Metric) -> No
         raise RunError(f"baseline {baseline!r}: it has no {metric.title} on record, with which to compare others; choose one of {there}")
 
 
-def on_other_pairs(known: pd.DataFrame, baseline: str, keys: Sequence[str]) -> list[str]:
-    """The labels of the configurations whose rounds are measured on others than the baseline's of the same seed. keys: what makes those."""
-    there = data_keys(known, keys)
+def on_other_pairs(known: pd.DataFrame, baseline: str, metric: Metric) -> list[str]:
+    """The labels of the configurations whose rounds are measured on others than the baseline's of the same seed."""
+    there = data_keys(known, pairs_of(metric.column)[0])
     if there.empty:
         return []
     tested = there.astype(TEXT).fillna("").agg("|".join, axis=1)
