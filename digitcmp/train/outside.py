@@ -82,8 +82,12 @@ class Outside:
         now = self.paused or generators()
         moved = [name for name, state in now.items() if state != self.drawn[name]]
         if moved and self.begun:  # there is code of others
-            parts = self.draws or [part for part, _, _ in self.parts if part != self.parts[-1][0]] or [self.parts[-1][0]]
-            raise handed_on(" or ".join(parts), ", ".join(f"the state of {name}" for name in moved), RANDOM)
+            raise handed_on(" or ".join(self.draws or self.suspects()), ", ".join(f"the state of {name}" for name in moved), RANDOM)
+
+    def suspects(self) -> list[str]:
+        """The parts that something is due to of which nobody knows whose it is: the model only where there is no other."""
+        *others, model = [part for part, _, _ in self.parts]
+        return others or [model]
 
     def pause(self) -> None:
         """Others than these parts have their turn: what draws random numbers from now on is nobody's concern."""
