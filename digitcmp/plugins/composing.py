@@ -8,7 +8,7 @@ values and the list of overrides; what depends on them is an interpolation, whic
 import copy
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config.composed import check, official, typed, unchecked, without_hydra
+from digitcmp.config.composed import as_given, check, official, settled, typed, without_hydra
 from digitcmp.config.overrides import overrides_of
 from digitcmp.config.schema import AUTO, Config
 from digitcmp.plugins.remembering import Memory, Remembering, parsed
@@ -35,9 +35,9 @@ class Template:
 
     composed: DictConfig
     places: dict[str, tuple[str, int]]
-    config: Config | None = None  # typed, for some values; None where that cannot be taken for others
+    config: Config | None = None  # as it was given, for some values
     given: list[str] = field(default_factory=list)  # the overrides that it stands for at the moment
-    alone: bool | None = None  # whether nothing is worked out from these values; None until it is known
+    alone: bool = False  # whether nothing is worked out from these values, but what `settled` does
     asked: bool = False  # for a job's configuration: the first is typed for itself, as it may be the only one
 
     def fill(self, overrides: Sequence[str]) -> DictConfig:
@@ -59,24 +59,36 @@ class Template:
         first, self.asked = not self.asked, True
         if first:
             return typed(self.composed)
-        if self.alone is None:  # a plain value refers to nothing, so that this is so for all
-            self.alone = not (official(self.composed.hydra) or depends(self.composed, keys))
+        if self.config is None:
+            self.config = as_given(self.composed)
+            # a plain value refers to nothing, so that this is so for all
+            self.alone = not (official(self.composed.hydra) or depends(self.composed, keys) or makes_more(self.config, keys))
         if not self.alone or self.composed.rounds == AUTO:
             return typed(self.composed)
-        if self.config is None:
-            self.config = unchecked(self.composed)
         config = copy.deepcopy(self.config)
         for key in keys:
             put(config, key, OmegaConf.select(self.composed, key))
-        return check(config)
+        return check(settled(config))
+
+
+def along(config: Config, key: str) -> Iterator[Any]:
+    """The objects and lists on the way to the value of a dotted key, what has it last."""
+    node: Any = config
+    yield node
+    for part in key.split(".")[:-1]:
+        node = node[int(part)] if isinstance(node, list) else getattr(node, part)
+        yield node
+
+
+def makes_more(config: Config, keys: Sequence[str]) -> bool:
+    """Whether an object that has one of these keys, which is then somebody's own, may work something out when it is made."""
+    return any(hasattr(node, "__post_init__") for key in keys for node in along(config, key))
 
 
 def put(config: Config, key: str, value: Any) -> None:
     """Give a dotted key of a configuration object a value."""
-    *path, last = key.split(".")
-    node: Any = config
-    for part in path:
-        node = node[int(part)] if isinstance(node, list) else getattr(node, part)
+    *_, node = along(config, key)
+    last = key.rpartition(".")[2]
     if isinstance(node, list):
         node[int(last)] = value
     else:

@@ -25,10 +25,21 @@ OPTIMIZERS = Registry[type[Optimizer]]("optimizers", {name: getattr(torch.optim,
 
 
 def find_algorithm(name: str) -> type[Optimizer]:
-    """The class with this name, of torch.optim or of another package. Raises ConfigError for one that is unknown or would mix rounds."""
+    """The class with this name, of torch.optim or of another package. Raises ConfigError for one that is unknown or would mix rounds, and
+    for what is no such class."""
     if name not in OPTIMIZERS:
         raise ConfigError(f"optimizer.algorithm={name}: choose one of {', '.join(OPTIMIZERS)}")
-    return OPTIMIZERS[name]
+    found: object = OPTIMIZERS[name]
+    if not (isinstance(found, type) and issubclass(found, Optimizer)):
+        raise ConfigError(
+            f"optimizer.algorithm={name}: {name_of(found)} is no class below torch.optim.Optimizer, as an optimiser has to be"
+        )
+    return found
+
+
+def name_of(thing: object) -> str:
+    """What a function or a class is called; what another object is of."""
+    return str(getattr(thing, "__qualname__", type(thing).__qualname__))
 
 
 def uncompiled(algorithm: type[Optimizer]) -> type[Optimizer]:

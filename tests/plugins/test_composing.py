@@ -22,6 +22,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp import cli
+from digitcmp.config.allowed import ALLOWED
 from digitcmp.config.composed import typed
 from digitcmp.plugins import launcher, remembering
 from digitcmp.plugins.checking import SELDOM, collected_seldom
@@ -285,6 +286,8 @@ def typed_jobs(sweep: DictConfig, loader: TemplateLoader, jobs: list[list[str]])
         (["optimizer=adam,sgd"], ["optimizer.momentum=0.5,2", "seed=0,3,-1"]),
         (["model=wsn"], ["model.digit_dense.0.units=5,0,7", "model.weight_sharing=null,true"]),
         (["optimizer=adam"], ["optimizer.betas.0=0.5,2"]),
+        (["model=net1"], ["data.folds=3,null,4", "data.train_pairs=600,1000"]),  # folds say how many pairs are held out
+        (["model=lenet"], ["model.tower.0.norm=false,none,batch"]),  # spelt in two ways
     ],
 )
 def test_typed_copies_are_what_is_typed_by_itself(
@@ -308,6 +311,38 @@ def test_typed_copies_are_what_is_typed_by_itself(
     assert len(found) >= 2
     for shared, alone in found:
         assert shared == alone
+
+
+DERIVED = """
+from dataclasses import dataclass
+import torch
+from digitcmp.config.registry import Component
+from digitcmp.config.schema import OptimizerConfig, key
+
+@dataclass
+class Keys(OptimizerConfig):
+    algorithm: str = key("derived", help="x")
+    lr: float = key(0.05, help="x", above=0)
+    def __post_init__(self):
+        self.weight_decay = self.lr / 10
+
+class Derived(torch.optim.SGD):
+    pass
+
+optimizers = {"derived": Component(Derived, Keys)}
+"""
+
+
+def test_what_somebodys_own_keys_work_out_is_that_of_each_job(run_cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In a dataclass that works something out when it is made."""
+    monkeypatch.setenv(ALLOWED, "")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plugins.py").write_text(DERIVED)
+    sweep = ("optimizer=derived", "optimizer.lr=0.1,0.2,0.4", "hydra.sweep.dir=sweep")
+    ended = run_cli("--multirun", "--allow-code", "plugins.py", *TINY, *sweep)
+    assert ended.code == 0, ended.err
+    found = [json.loads(path.read_text())["configuration"]["optimizer"] for path in tmp_path.glob("sweep/*/run.json")]
+    assert sorted((one["lr"], one["weight_decay"]) for one in found) == [(0.1, 0.01), (0.2, 0.02), (0.4, 0.04)]
 
 
 def test_templates_are_given_up_when_there_are_too_many(composed_jobs: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,9 @@ class Narrow(torch.optim.SGD):
     def __init__(self, parameters, lr):
         super().__init__(parameters, lr=lr)
 
+def made(parameters, lr):
+    return torch.optim.SGD(parameters, lr=lr)
+
 class Twice(torch.optim.SGD):
     def step(self, closure=None):
         closure()
@@ -118,6 +121,10 @@ class Twice(torch.optim.SGD):
 @dataclass
 class NarrowKeys(OptimizerConfig):
     algorithm: str = key("narrow", help="x")
+    lr: float = key(0.05, help="x", above=0)
+@dataclass
+class MadeKeys(OptimizerConfig):
+    algorithm: str = key("made", help="x")
     lr: float = key(0.05, help="x", above=0)
 @dataclass
 class TwiceKeys(OptimizerConfig):
@@ -137,6 +144,7 @@ class Mixes(AugmentConfig):
 blocks = {"gate": block(Gate), "late": block(Late), "broken": block(Broken), "grid": block(Grid), "cached": block(Cached)}
 blocks["drawing"] = block(Drawing)
 optimizers = {"warm": Component(Warm, WarmKeys), "narrow": Component(Narrow, NarrowKeys), "twice": Component(Twice, TwiceKeys)}
+optimizers["made"] = Component(made, MadeKeys)
 schedules = {"falling": Component(falling, Falls)}
 augmentations = {"mixing": Component(mixing, Mixes)}
 losses = {"stage": stage}
@@ -219,10 +227,15 @@ def test_what_a_block_makes_when_it_is_called_is_told_before_the_training(train:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
-    ("name", "words"), [("narrow", ": Narrow takes no weight_decay; an optimiser is called"), ("twice", "its step asks for a closure")]
+    ("name", "words"),
+    [
+        ("narrow", ": Narrow takes no weight_decay; an optimiser is called"),
+        ("twice", "its step asks for a closure"),
+        ("made", "optimizer.algorithm=made: made is no class below torch.optim.Optimizer"),
+    ],
 )
 def test_what_an_optimiser_asks_for_in_vain_is_told_before_the_training(name: str, words: str, engine: str, train: Cli) -> None:
-    """An argument that it does not have, and a closure."""
+    """An argument that it does not have, a closure, and to be made by a function."""
     ended = train(f"optimizer={name}", *ENGINES[engine])
     assert words in ended.err.strip().splitlines()[-1]
     assert not Path("run").exists()
