@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from digitcmp.promises import unwrapped, written
-from digitcmp.train.memory import STATES
+from digitcmp.train.memory import STATES, is_worked_out, kept
 
 LARGE = 2**20  # bytes of an array
 SAMPLE = 1024  # numbers of one
@@ -133,16 +133,21 @@ class Look:
         """What is in the attributes of somebody's own object; of another one, what is behind an iterator, or what it says of itself."""
         whose = type(value).__module__
         if isinstance(value, nn.Module) or whose.partition(".")[0] in OPEN or self.is_own(whose):
-            return self.at(attributes(value), depth)
+            named = attributes(value)
+            return self.at(kept(value, named), depth), self.of_worked_out(value, named, depth)
         for kind, state_of in STATES.items():
             if isinstance(value, kind):
                 return self.at(state_of(value), depth)
-        if hasattr(value, "__next__"):
-            with warnings.catch_warnings(), suppress(TypeError):
-                warnings.simplefilter("ignore")  # of itertools, which are not to be copied in later versions of Python
-                return self.at(value.__reduce__()[1:], depth)
+        for read in (of_iterator, of_saved):
+            if (state := read(value)) is not None:
+                return self.at(state, depth)
         said = repr(value)
-        return None if " at 0x" in said else said
+        return None if " at 0x" in said or any(is_worked_out(type(value), name) for name in attributes(value)) else said
+
+    def of_worked_out(self, value: Any, named: Mapping[str, Any], depth: int) -> Held:
+        """What properties have worked out that are in its attributes: a cache."""
+        names = [name for name in named if is_worked_out(type(value), name)]
+        return Entries({name: (id(named[name]), self.at(named[name], depth)) for name in names})
 
 
 SIMPLE: list[tuple[Any, Callable[[Any], Held]]] = [  # what values of these kinds hold
@@ -183,6 +188,23 @@ def results(cached: Any) -> dict[Any, Any]:
         return dict(kept) if isinstance(kept, dict) else {}
     ordered = held[place - 3 * len(kept) : place]  # key, result and kind of each
     return dict(zip(ordered[0::3], ordered[1::3], strict=True))
+
+
+def of_iterator(value: Any) -> Any:
+    """What is behind an iterator, where it can say so."""
+    if not hasattr(value, "__next__"):
+        return None
+    with warnings.catch_warnings(), suppress(Exception):
+        warnings.simplefilter("ignore")  # of itertools, which are not to be copied in later versions of Python
+        return value.__reduce__()[1:]
+    return None
+
+
+def of_saved(value: Any) -> Any:
+    """What an object would have saved of it, as schedulers of torch's and many a meter have."""
+    with suppress(Exception):
+        return value.state_dict()
+    return None
 
 
 def value_of(variable: ContextVar[Any]) -> Any:

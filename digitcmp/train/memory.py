@@ -18,14 +18,18 @@ from digitcmp.promises import NEAR, unwrapped
 EQUAL = {"rtol": 0.0, "atol": 0.0}
 OURS, OWN = ("digitcmp.", "torch.", "builtins."), "digitcmp.own."  # how the names of modules begin
 CODE = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType)
+NUMPYS = np.random.rand.__self__  # type: ignore[attr-defined]  # what NumPy draws from where no generator is named
 STATES: dict[type, Callable[[Any], Any]] = {
     np.ndarray: np.ndarray.tolist,
     np.generic: np.generic.tolist,
     torch.Generator: torch.Generator.get_state,
     random.Random: random.Random.getstate,
     torch.optim.Optimizer: lambda optimizer: [optimizer.state, optimizer.param_groups],  # one within another
-    Enum: lambda member: {name: one for name, one in vars(member).items() if name == "_value_" or not is_of_enum(name)},
+    Enum: lambda member: {name: one for name, one in kept(member, vars(member)).items() if name == "_value_" or not is_of_enum(name)},
     np.random.Generator: lambda generator: generator.bit_generator.state,
+    # that of NumPy itself is told of by its name
+    np.random.RandomState: lambda generator: None if generator is NUMPYS else generator.get_state(legacy=False),
+    np.random.BitGenerator: lambda generator: generator.state,
 }
 MANY = (list, tuple, set, frozenset, deque)
 
@@ -54,7 +58,8 @@ def attributes(networks: Sequence[nn.Module]) -> dict[str, tuple[str, dict[str, 
         parts = [*network.modules(), *network.parameters(), *network.buffers()]
         for name, module in network.named_modules():
             if is_own(type(module)):
-                values = {f"self.{key}": value for key, value in vars(module).items() if key not in standard} | of_class(type(module))
+                own = {f"self.{key}": value for key, value in kept(module, vars(module)).items() if key not in standard}
+                values = own | of_class(type(module))
                 found[f"{place}.{name}"] = f"{type(module).__module__}:{type(module).__name__}", remembered(values, parts)
     return found
 
@@ -63,6 +68,19 @@ def is_own(kind: type) -> bool:
     """Whether a class is of others than torch and digitcmp."""
     whose = f"{kind.__module__}."
     return whose.startswith(OWN) or not whose.startswith(OURS)
+
+
+def kept(value: object, named: Mapping[str, Any]) -> dict[str, Any]:
+    """What an object has in attributes, but for what a property has worked out when it was first asked for, and keeps there."""
+    return {name: one for name, one in named.items() if not is_worked_out(type(value), name)}
+
+
+def is_worked_out(kind: type, name: str) -> bool:
+    """Whether objects of a class have this attribute from a property that gives way to what it has worked out (`functools.cached_property`,
+    `torch.distributions.utils.lazy_property`)."""
+    found = next((vars(one)[name] for one in kind.__mro__ if name in vars(one)), None)
+    called = isinstance(found, FunctionType | staticmethod | classmethod | BuiltinFunctionType)
+    return hasattr(type(found), "__get__") and not hasattr(type(found), "__set__") and not called
 
 
 def is_of_enum(name: str) -> bool:
@@ -119,7 +137,7 @@ def plain(value: Any, seen: frozenset[int] = frozenset()) -> Any:
         if isinstance(value, kind):
             return plain(state_of(value), seen)
     if hasattr(value, "__dict__"):
-        return plain(vars(value), seen)
+        return plain(kept(value, vars(value)), seen)
     said = repr(value)
     return None if " at 0x" in said else said
 

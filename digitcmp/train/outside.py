@@ -20,7 +20,7 @@ from digitcmp.config.taken import plugins_of
 from digitcmp.data.transforms import AUGMENTATIONS
 from digitcmp.errors import ConfigError
 from digitcmp.train.held import Held, Look, attributes, grown
-from digitcmp.train.memory import is_own
+from digitcmp.train.memory import is_own, kept
 from digitcmp.train.optimizer import OPTIMIZERS
 from digitcmp.train.reach import Reach, Several
 from digitcmp.train.schedules import SHAPES
@@ -124,7 +124,7 @@ def different(name: str, now: Held, before: Held) -> Iterator[str]:
 def held_by(root: Any) -> Iterator[tuple[str, Any]]:
     """What a part is called by remembers itself, by name: nothing, where it is a function or a class."""
     if not isinstance(root, type | FunctionType):
-        yield "self", root if isinstance(root, MethodType | partial) else Several(attributes(root))
+        yield "self", root if isinstance(root, MethodType | partial) else Several(kept(root, attributes(root)))
 
 
 def parts_of(config: Config, networks: Sequence[nn.Module], optimizer: Optimizer) -> Iterator[Part]:

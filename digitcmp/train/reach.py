@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from digitcmp.config.own_code import is_own
 from digitcmp.train.held import CACHED, attributes, few, results
-from digitcmp.train.memory import is_of_enum
+from digitcmp.train.memory import NUMPYS, is_of_enum
 
-DRAW = (random, np.random, random.random.__self__, np.random.rand.__self__)  # type: ignore[attr-defined]  # what draws from a shared state
+DRAW = (random, np.random, random.random.__self__, NUMPYS)  # type: ignore[attr-defined]  # what draws from a shared state
 ABSENT = object()  # in place of what is not there yet
 OTHERS = ("torch", "numpy", "triton", "digitcmp")  # whose are no rounds' concern, wherever they are installed
 PLAIN = (int, float, str, bytes, Tensor, type(None))

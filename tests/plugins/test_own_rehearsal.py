@@ -13,8 +13,9 @@ from tests.conftest import Ended
 
 Cli = Callable[..., Ended]
 FILE = """
-import logging, os, time
+import functools, logging, os, time
 from dataclasses import dataclass
+import numpy as np
 import torch
 from torch import nn
 from digitcmp.config.blocks import Block, Core
@@ -57,6 +58,33 @@ class Told(Layer):
         with open("shapes", "a") as file:
             print(x.shape, file=file)
         return x
+
+class Worked(Layer):
+    @functools.cached_property
+    def grid(self):
+        return torch.linspace(0, 1, 3)
+    def forward(self, x):
+        return x + self.grid[1]
+
+class Drawing(Layer):
+    def forward(self, x):
+        return x * (1 + np.random.default_rng().random())
+
+class Made(Layer):
+    def __init__(self, layer, inputs):
+        super().__init__(layer, inputs)
+        self.scale = np.random.default_rng().random()
+    def forward(self, x):
+        return x * self.scale
+
+class Counted(Layer):
+    made = 0
+    def __init__(self, layer, inputs):
+        super().__init__(layer, inputs)
+        Counted.made += 1
+        self.scale = Counted.made
+    def forward(self, x):
+        return x / self.scale
 
 class Velocity(torch.optim.Optimizer):
     def __init__(self, parameters, lr, weight_decay=0.0):
@@ -102,9 +130,9 @@ def tower(kind: str) -> str:
     return f"model.tower=[{{channels: 2, pool: 4}}, {{kind: {kind}}}]"
 
 
-@pytest.mark.parametrize("kind", ["environment", "file", "logger", "library", "clock"])
+@pytest.mark.parametrize("kind", ["environment", "file", "logger", "library", "clock", "drawing", "made", "counted"])
 def test_what_decides_from_elsewhere_is_refused(kind: str, train: Cli) -> None:
-    """Wherever that is."""
+    """Wherever that is, generators that nothing seeds and how many blocks were made among it."""
     ended = train(tower(kind))
     assert ended.code == 1
     (line,) = ended.err.strip().splitlines()
@@ -112,11 +140,12 @@ def test_what_decides_from_elsewhere_is_refused(kind: str, train: Cli) -> None:
     assert not Path("run").exists()
 
 
-def test_what_decides_nothing_is_taken(train: Cli) -> None:
-    """A file that it writes, and the environment."""
-    ended = train(tower("told"), "checkpoint_every=1")
+@pytest.mark.parametrize("kind", ["told", "worked"])
+def test_what_decides_nothing_is_taken(kind: str, train: Cli) -> None:
+    """A file that it writes, the environment, and what a property works out once."""
+    ended = train(tower(kind), "checkpoint_every=1")
     assert ended.code == 0, ended.err
-    assert Path("shapes").is_file()
+    assert Path("shapes").is_file() == (kind == "told")
 
 
 def test_what_no_checkpoint_has_is_refused_with_checkpoints(train: Cli) -> None:

@@ -15,7 +15,8 @@ from digitcmp.train.outside import GIVEN, Outside
 from tests.conftest import compose_config
 
 BEGIN = """
-import array, collections, contextvars, enum, functools, importlib, io, itertools, logging, random, threading, types, weakref
+import array, collections, contextvars, dataclasses, enum, functools, importlib, io, itertools, logging, random, re
+import threading, types, weakref
 import numpy as np
 import torch
 from torch import nn
@@ -112,6 +113,18 @@ REMEMBERED = {  # what is beside the function, what it does, and what is told
     "imported within": ("", "from numpy import random as r; r.rand()", "the state of numpy"),
     "imported by a text": ("", "importlib.import_module('ran' + 'dom').random()", "the state of random"),
     "a generator": ("R = random.Random(0)", "R.random()", "R"),
+    "NumPy's old generator": ("R = np.random.RandomState(0)", "R.randn()", "R"),
+    "bits of NumPy's": ("R = np.random.PCG64(0)", "R.random_raw()", "R"),
+    "a scheduler": (
+        "O = torch.optim.SGD([torch.ones(1)])\nS = torch.optim.lr_scheduler.StepLR(O, 3); O.step()",
+        "S.step()",
+        "S",
+    ),
+    "what a property has worked out": (
+        "class A:\n    @functools.cached_property\n    def n(self): return [0]\nA_ = A(); A_.n",
+        "A_.n.append(1)",
+        "A_",
+    ),
     "torch's generator": ("R = torch.Generator()", "torch.rand(1, generator=R)", "R"),
     "switched": ("def a(): pass\ndef b(): pass\nf = a", "global f; f = b", "f"),
 }
@@ -133,6 +146,17 @@ FINE = {
         "class A(nn.Linear): pass\nA_ = [A(1, 1)]\nW = weakref.ref(A_[0]); D = weakref.WeakKeyDictionary({A_[0]: 1}); "
         "S = weakref.WeakSet(A_)\ndef other(): A_[0].weight.data.add_(1)",
         "W, D, S",
+    ),
+    "properties that are worked out once": (
+        "@dataclasses.dataclass(frozen=True)\nclass A:\n    n: int\n"
+        "    @functools.cached_property\n    def mean(self): return torch.ones(self.n)\n"
+        "class B(enum.Enum):\n    X = 1\n    @functools.cached_property\n    def n(self): return [self.value]\n"
+        "A_ = A(3); D = torch.distributions.Categorical(logits=torch.ones(3))",
+        "A_.mean, B.X.n, D.probs",
+    ),
+    "an iterator that cannot be copied": (
+        "L = iter(torch.utils.data.DataLoader([1, 2, 3]))\nclass C(dict): pass\nD = C(a=1); M = re.finditer('a', 'aa')",
+        "L, D, M",
     ),
     "flags together": ("class A(enum.Flag):\n    X = 1\n    Y = 2\n    Z = 4", "A.X | A.Z, ~A.Y, A(7)"),
     "members of an enum": (
