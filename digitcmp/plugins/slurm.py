@@ -5,6 +5,7 @@ launcher finds on record, so that everything else is as it is without Slurm. Imp
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
+from digitcmp.config.allowed import code_let_in
 from digitcmp.config.overrides import overrides_of
 from digitcmp.config.rules import auto_together
 from digitcmp.config.schema import Slurm
@@ -31,6 +33,7 @@ from digitcmp.plugins.launcher import DigitcmpLauncher
 from digitcmp.plugins.sweeper import TYPED
 from digitcmp.terminal import Terminal
 
+DATA = "DIGITCMP_DATA"  # where data are
 CHECKPOINT = 10  # epochs, where nothing else was asked for
 OWN = re.compile(r"hydra/launcher|hydra\.sweep\.dir|dry_run|slurm(\..+)?")  # keys that a task gets others of, or none
 
@@ -62,8 +65,10 @@ class SlurmLauncher(DigitcmpLauncher):
         own = ["hydra/launcher=digitcmp", f"hydra.sweep.dir={where}"]
         if self.config.checkpoint_every is None and "checkpoint_every" not in map(key_of, given):
             own.insert(0, f"checkpoint_every={CHECKPOINT}")  # a task may end at any moment
-        command = [sys.executable, "-m", "digitcmp", *given, *own]
-        return slurm.script(options, self.folder.name, command, Path.cwd(), {TYPED: self.typed})
+        command = [sys.executable, "-m", "digitcmp", *code_let_in(), *given, *own]
+        # of this environment a task may have nothing (sbatch --export=NONE), nor has whoever submits the script again
+        data = {name: os.environ[name] for name in (DATA,) if name in os.environ}
+        return slurm.script(options, self.folder.name, command, Path.cwd(), {TYPED: self.typed, **data})
 
     @property
     def typed(self) -> str:

@@ -183,13 +183,16 @@ def test_rounds_as_many_as_it_takes(run_cli: Cli, tmp_path: Path) -> None:
 
 
 def test_code_of_ones_own(run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is let in reaches the tasks of the array and their workers, and is on record; nothing of it runs otherwise."""
+    """A file that is let in reaches the tasks of the array and their workers, and is on record; nothing of it runs otherwise. So do data,
+    and nothing else is needed of the environment here."""
     monkeypatch.setenv(ALLOWED, "")
     file = str(new.make("plugins", None, Path("my_conf")))
     parts = ["augment=dim", "model.tower=[{channels: 4, pool: 3}, {kind: scaled}]", "rounds=2", "report=false", "hydra.sweep.dir=theirs"]
     refused = run_cli(*ON_SLURM, "--config-dir", "my_conf", *parts)
     assert (refused.code, f"add --allow-code {file}" in refused.err, (tmp_path / "theirs").exists()) == (1, True, False)
-    ended = run_cli(*ON_SLURM, "--config-dir", "my_conf", "--allow-code", file, "engine=processes", *parts)
+    ended = run_cli(
+        *ON_SLURM, "--config-dir", "my_conf", "--allow-code", file, 'slurm.options=["--export=NONE"]', "engine=processes", *parts
+    )
     assert ended.code == 0, ended.err
     assert [record.row.status for record in on_record(tmp_path / "theirs")] == ["done"] * 2
     assert list(about(tmp_path / "theirs")["plugins"]) == [file]
