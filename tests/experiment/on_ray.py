@@ -417,6 +417,17 @@ def test_a_node_dies(nodes: Nodes) -> None:
     assert set(heard.values()) == {1}
 
 
+def test_a_node_is_gone_that_ray_still_names(nodes: Nodes) -> None:
+    """It has died a moment before: the others are asked, and it is none of them."""
+    ray.shutdown()
+    fourth = nodes.start(NODE, "--num-cpus=1")
+    fourth.kill()
+    with RayExecutor(config(), print) as executor:
+        assert executor.workers == len(nodes.all) - 1
+        finish(executor, executor.submit(Task(config(), (0,)), lambda *_: None))
+    nodes.lose(fourth)
+
+
 def test_a_node_hangs(nodes: Nodes) -> None:
     """It says nothing more, and its connections stay, as when its power or network fails: what it has begun, and what it was to begin, is
     trained elsewhere as soon as Ray gives it up. Ray itself would leave what it was to begin with it for seven minutes."""
@@ -642,7 +653,16 @@ def test_code_of_ones_own(run_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None
     ray.shutdown()  # a command connects when it knows what is let in
     file = str(new.make("plugins", None, Path("my_conf")))
     own = ("--config-dir", "my_conf", "--allow-code", file, "augment=dim", "model.tower=[{channels: 4, pool: 3}, {kind: scaled}]")
+    in_time, gone = joining.in_time, list[Path]()
+
+    def joined(start: dict[str, Any]) -> None:
+        in_time(start)
+        gone.append(Path(start["runtime_env"]["working_dir"]))
+
+    monkeypatch.setattr(joining, "in_time", joined)
     ended = run_cli(*own, *TINY, *RAY, "rounds=2", "hydra.run.dir=run")
+    # what the command is killed by finds nothing to leave, while it trains
+    assert [one.exists() for one in gone] == [False]
     ray.shutdown()
     assert ended.code == 0, ended.err
     assert finished(Path("run")) == {0: 1, 1: 1}

@@ -24,6 +24,7 @@ from digitcmp.experiment.executors.node import packed
 from digitcmp.experiment.executors.probe import About, difference, here, make_probe
 
 ANSWER = 300.0  # seconds that a node may take to import torch and to say what it is
+GIVEN_UP = 3.0  # seconds
 SLICE = 1.0  # of them, after which it is looked whether there is a node here still
 PACKAGE = Path(digitcmp.__file__).parent
 
@@ -83,10 +84,12 @@ class Cluster:
                 self.asked[node.id, device] = asking.remote(device)
         for node in nodes:
             with nullcontext() if patience else suppress(RunError):
-                self.abouts[node.id, device] = self.answer(node, device, patience)
+                if (about := self.answer(node, device, patience)) is not None:
+                    self.abouts[node.id, device] = about
 
-    def answer(self, node: Node, device: str, patience: float) -> "About":
-        """What a node says. Raises RunError for one that cannot, or has not in time."""
+    def answer(self, node: Node, device: str, patience: float) -> "About | None":
+        """What a node says; None for one that is gone, as Ray has found out meanwhile. Raises RunError for one that cannot say, or has not
+        in time."""
         end = time.monotonic() + patience
         try:
             while not ray.wait([self.asked[node.id, device]], timeout=min(SLICE, patience))[0]:
@@ -97,6 +100,8 @@ class Cluster:
             return ray.get(self.asked[node.id, device])
         except RayError as error:
             own_node_is_there()
+            if is_gone(node):
+                return None
             raise RunError(f"engine=ray: node {node.host} cannot begin a task: {told(error)}") from error
 
     def travel(self) -> None:
@@ -135,6 +140,16 @@ def alive() -> list[dict[str, Any]]:
     """What Ray says of the nodes that it takes for alive. Raises RunError where the node on this machine has ended."""
     own_node_is_there()
     return [one for one in ray.nodes() if one["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def is_gone(node: Node) -> bool:
+    """Whether Ray has given up a node that takes no task: it says so of its tasks a moment before it does of the node itself."""
+    ends = time.monotonic() + GIVEN_UP
+    while there := node.id in {one["NodeID"] for one in alive()}:
+        if time.monotonic() >= ends:
+            break
+        time.sleep(0.1)
+    return not there
 
 
 def fitting(has: dict[str, float], options: Options) -> int:

@@ -7,10 +7,11 @@ import re
 import shutil
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
@@ -50,13 +51,11 @@ def join(address: str | None, **environment: Any) -> None:
         "logging_level": logging.ERROR,
         "runtime_env": {"env_vars": {**ONE_THREAD, **KEEP_MEMORY, **carried()}, **environment},
     }
-    if files():
-        start["runtime_env"]["working_dir"] = str(copied(files()))
     try:
-        if address is None:
-            begin(start)
-        else:
-            in_time(start)
+        with copied(files()) as folder:
+            if folder is not None:
+                start["runtime_env"]["working_dir"] = str(folder)
+            begin(start) if address is None else in_time(start)
     except Exception as error:  # of its many kinds, one is Exception itself
         if address is None:
             logs = f"; its logs are in {error.folder / 'logs'}" if isinstance(error, NotStartedError) else ""
@@ -74,13 +73,17 @@ def carried() -> dict[str, str]:
     return {ALLOWED: ",".join(file.name for file in files())} if files() else {}
 
 
-def copied(let_in: Sequence[Path]) -> Path:
-    """A folder with these files and the modules beside them, which Ray takes to the nodes."""
-    folder = Path(mkdtemp(prefix="digitcmp-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    for file in {path for one in let_in for path in one.parent.glob("*.py")}:
-        shutil.copy(file, folder)
-    return folder
+@contextmanager
+def copied(let_in: Sequence[Path]) -> Iterator[Path | None]:
+    """Within the block, a folder with these files and the modules beside them, which Ray takes to the nodes when it is joined; None
+    without any."""
+    if not let_in:
+        yield None
+        return
+    with TemporaryDirectory(prefix="digitcmp-", ignore_cleanup_errors=True) as folder:
+        for file in {path for one in let_in for path in one.parent.glob("*.py")}:
+            shutil.copy(file, folder)
+        yield Path(folder)
 
 
 def in_time(start: dict[str, Any]) -> None:
