@@ -1,11 +1,13 @@
 """How weights begin: drawn from an explicit generator, in float32 on the CPU, whatever the network's own type and device are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from digitcmp.errors import ConfigError
+from digitcmp.promises import written
 
 Draw = Callable[[Tensor, torch.Generator], Tensor]  # fills a weight [outputs, inputs, ...]
 
@@ -42,31 +44,75 @@ INITS: dict[str, Draw] = {"torch": torchs, "kaiming": kaiming, "xavier": xavier,
 def initialise(network: nn.Module, random: torch.Generator, init: str = "torch", zero_bias: bool = False) -> None:
     """Draw all weights. Biases are uniform within ±1 / sqrt(fan-in), as PyTorch has them, or zero; norms begin with ones and zeros.
 
-    A module with weights or buffers of another kind has a method `initialise` of its own, which is given the generator: networks are
-    made without memory, so that nothing of what a constructor puts there is left. Raises ConfigError for one that has none.
+    A module with weights or buffers of another kind, or one around it, has a method `initialise` of its own, which is given the generator
+    when what is within has been drawn: networks are made without memory, so that nothing of what a constructor puts there is left. Raises
+    ConfigError for a weight or a buffer that nothing has set.
     """
-    for module in network.modules():
+    waiting = list[Unset]()
+    for module in inner_first(network, set()):
         if callable(own := getattr(module, "initialise", None)):
+            waiting += unknown(module, set())
             own(random)
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm):
             module.reset_parameters()
         elif isinstance(module, nn.Conv2d | nn.Linear):
-            check_known(module, {"weight", "bias"})
+            waiting += unknown(module, {"weight", "bias"})
             module.weight.copy_(INITS[init](torch.empty(module.weight.shape), random))
             if module.bias is not None:
                 within = 0.0 if zero_bias else bound(module.weight)
                 module.bias.copy_(torch.empty(module.bias.shape).uniform_(-within, within, generator=random))
         else:
-            check_known(module, set())
+            waiting += unknown(module, set())
+    for one in waiting:
+        one.check()
 
 
-def check_known(module: nn.Module, known: set[str]) -> None:
-    """Raise ConfigError for a weight or a buffer of this module that nobody has initialised."""
-    for name, _ in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
-        if name not in known:
-            where = f"{type(module).__module__}:{type(module).__name__}"
-            torchs_own = where.startswith("torch.")  # which nobody can give a method
-            whose = "a class of your own below it, in its place," if torchs_own else "the class"
-            if torchs_own and ".parametrize:" in where:
-                raise ConfigError(f"{where} has {name}, which nothing sets: torch's parametrisations are not taken; work it out in forward")
-            raise ConfigError(f"{where} has {name}, which nothing sets; give {whose} a method initialise(self, random) that does")
+def inner_first(module: nn.Module, seen: set[nn.Module]) -> Iterator[nn.Module]:
+    """A module behind all that it has, each once."""
+    if module not in seen:
+        seen.add(module)
+        for child in module.children():
+            yield from inner_first(child, seen)
+        yield module
+
+
+@dataclass(frozen=True)
+class Unset:
+    """A weight or a buffer of a module that its `initialise` is to set, or that of one around it. writes: how often it has been written
+    to."""
+
+    module: nn.Module
+    name: str
+    tensor: Tensor
+    writes: int
+
+    def check(self) -> None:
+        """Raise ConfigError where nothing has set it."""
+        if not (self.tensor.isnan().any() if self.tensor.is_floating_point() else written(self.tensor) == self.writes):
+            return
+        torchs_own = place(self.module).startswith("torch.")  # which nobody can give a method
+        whose = "a class of your own below it, in its place, or around it," if torchs_own else "the class"
+        raise ConfigError(f"{nothing_sets(self.module, self.name)}; give {whose} a method initialise(self, random) that does")
+
+
+def place(module: nn.Module) -> str:
+    """Where its class is."""
+    return f"{type(module).__module__}:{type(module).__name__}"
+
+
+def nothing_sets(module: nn.Module, name: str) -> str:
+    """What is wrong with a weight or a buffer of a module."""
+    return f"{place(module)} has {name}, which nothing sets"
+
+
+def unknown(module: nn.Module, known: set[str]) -> Iterator[Unset]:
+    """The weights and buffers of this module that are set by nothing here: no numbers, until something sets them (by way of `.data`, say,
+    which torch does not count). Raises ConfigError for those that a weight of torch's is worked out from."""
+    for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
+        if name in known:
+            continue
+        if ".parametrize:" in place(module):
+            raise ConfigError(f"{nothing_sets(module, name)}: torch's parametrisations are not taken; work it out in forward")
+        if tensor.is_floating_point():
+            tensor.fill_(torch.nan)
+        yield Unset(module, name, tensor, written(tensor))
