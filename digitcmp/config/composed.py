@@ -138,13 +138,8 @@ def from_record(configuration: dict[str, Any], execution: dict[str, Any] | None 
 
 
 def unchecked(composed: DictConfig) -> Config:
-    """As `from_composed`, for a tree that need not make sense as a whole. Raises ConfigError when a required key has no value, and for a
-    key that there is not."""
-    return settled(as_given(composed))
-
-
-def as_given(composed: DictConfig) -> Config:
-    """The same, with values as they stand in the tree, where some of them follow from others, or are spelt in several ways."""
+    """As `from_composed`, for a tree that need not make sense as a whole; folds say how many pairs are held out. Raises ConfigError when a
+    required key has no value, and for a key that there is not."""
     whole = OmegaConf.get_type(composed) is Config  # as Hydra's trees are
     tree = composed if whole else OmegaConf.merge(empty(), *untyped(composed), composed)
     assert isinstance(tree, DictConfig)
@@ -162,14 +157,10 @@ def as_given(composed: DictConfig) -> Config:
         raise ConfigError(f"{chosen or first} has no value; give it one, as in {chosen or first}={'CHOICE' if chosen else 'VALUE'}")
     for unknown in sorted(set(values) - {item.name for item in fields(Config)}):
         raise ConfigError(unknown_key(unknown, f"={values[unknown]}", Config))
-    return Config(**values)
-
-
-def settled(config: Config) -> Config:
-    """The configuration itself, one however it was spelt; folds say how many pairs are held out."""
+    config = Config(**values)
     for layer in layers(config.model):
         if layer.norm == "none":
-            layer.norm = False
+            layer.norm = False  # one configuration, however it is spelt
     data = config.data
     if data.folds and data.val_pairs == 0:
         data.val_pairs = max(0, data.train_pairs // data.folds)

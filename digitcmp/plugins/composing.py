@@ -8,7 +8,7 @@ values and the list of overrides; what depends on them is an interpolation, whic
 import copy
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,14 +18,11 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitcmp.config.composed import as_given, check, official, settled, typed, without_hydra
 from digitcmp.config.overrides import overrides_of
-from digitcmp.config.schema import AUTO, Config
 from digitcmp.plugins.remembering import Memory, Remembering, parsed
 
 PLAIN = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)=([-+.\w]+)")  # a key, and a value in which nothing is quoted, listed or called
 SUBDIR = "hydra.sweep.subdir"  # the one of Hydra's own keys that jobs differ in
-REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 KEPT = 100  # compositions; each is some 160 KB
 
 
@@ -35,10 +32,7 @@ class Template:
 
     composed: DictConfig
     places: dict[str, tuple[str, int]]
-    config: Config | None = None  # as it was given, for some values
     given: list[str] = field(default_factory=list)  # the overrides that it stands for at the moment
-    alone: bool = False  # whether nothing is worked out from these values, but what `settled` does
-    asked: bool = False  # for a job's configuration: the first is typed for itself, as it may be the only one
 
     def fill(self, overrides: Sequence[str]) -> DictConfig:
         """What would have been composed for these values: the template itself, until it gets the next ones.
@@ -52,56 +46,6 @@ class Template:
                 self.composed.hydra.overrides[name][index] = text
         self.given = list(overrides)
         return self.composed
-
-    def typed(self) -> Config:
-        """The typed and checked configuration for the values that stand in it. Raises what `digitcmp.config.composed.typed` raises."""
-        keys = [key for key in self.places if key != SUBDIR]
-        first, self.asked = not self.asked, True
-        if first:
-            return typed(self.composed)
-        if self.config is None:
-            self.config = as_given(self.composed)
-            # a plain value refers to nothing, so that this is so for all
-            self.alone = not (official(self.composed.hydra) or depends(self.composed, keys) or makes_more(self.config, keys))
-        if not self.alone or self.composed.rounds == AUTO:
-            return typed(self.composed)
-        config = copy.deepcopy(self.config)
-        for key in keys:
-            put(config, key, OmegaConf.select(self.composed, key))
-        return check(settled(config))
-
-
-def along(config: Config, key: str) -> Iterator[Any]:
-    """The objects and lists on the way to the value of a dotted key, what has it last."""
-    node: Any = config
-    yield node
-    for part in key.split(".")[:-1]:
-        node = node[int(part)] if isinstance(node, list) else getattr(node, part)
-        yield node
-
-
-def makes_more(config: Config, keys: Sequence[str]) -> bool:
-    """Whether an object that has one of these keys, which is then somebody's own, may work something out when it is made."""
-    return any(hasattr(node, "__post_init__") for key in keys for node in along(config, key))
-
-
-def put(config: Config, key: str, value: Any) -> None:
-    """Give a dotted key of a configuration object a value."""
-    *_, node = along(config, key)
-    last = key.rpartition(".")[2]
-    if isinstance(node, list):
-        node[int(last)] = value
-    else:
-        setattr(node, last, value)
-
-
-def depends(composed: DictConfig, keys: Sequence[str]) -> bool:
-    """Whether a value of the job's own part (not `hydra`) may be worked out from one of these keys."""
-    text = repr(OmegaConf.to_container(without_hydra(composed), resolve=False))
-    found = [name for name in REFERENCE.findall(text) if not name.startswith("oc.env:")]
-    # nested ones, calls and relative ones are not looked into
-    opaque = text.count("${") != len(REFERENCE.findall(text)) or any(":" in name or name.startswith(".") for name in found)
-    return opaque or any(overlap(name, key) for name in found for key in keys)
 
 
 def overlap(one: str, other: str) -> bool:

@@ -132,7 +132,7 @@ def make_job(loader: TemplateLoader, sweep: DictConfig, number: int, overrides: 
         check_subdir(folder, below, composed.hydra.sweeper._target_ == SEARCHING)
         job = Job(number, list(overrides), compose, command_of(composed.hydra), directory)
         try:
-            job.whole = typed(composed) if isinstance(found, DictConfig) else found.typed()
+            job.whole = typed(composed)
             job.config = shortened(job.whole)
             job.borrowed = borrowed_name(composed.hydra.runtime, job.config.model.name)
         except (DigitcmpError, OmegaConfBaseException) as refused:

@@ -272,7 +272,7 @@ def typed_jobs(sweep: DictConfig, loader: TemplateLoader, jobs: list[list[str]])
     for overrides in jobs:
         try:
             template = loader.template(sweep, overrides)
-            found.append(typed(template) if isinstance(template, DictConfig) else template.typed())
+            found.append(typed(template if isinstance(template, DictConfig) else template.composed))
         except Exception as error:
             found.append((type(error), str(error)))
     return found
@@ -288,6 +288,7 @@ def typed_jobs(sweep: DictConfig, loader: TemplateLoader, jobs: list[list[str]])
         (["optimizer=adam"], ["optimizer.betas.0=0.5,2"]),
         (["model=net1"], ["data.folds=3,null,4", "data.train_pairs=600,1000"]),  # folds say how many pairs are held out
         (["model=lenet"], ["model.tower.0.norm=false,none,batch"]),  # spelt in two ways
+        (["+callbacks=mlflow"], ["callbacks.mlflow.experiment=a,b,c", "seed=0,1"]),
     ],
 )
 def test_typed_copies_are_what_is_typed_by_itself(
@@ -311,6 +312,14 @@ def test_typed_copies_are_what_is_typed_by_itself(
     assert len(found) >= 2
     for shared, alone in found:
         assert shared == alone
+
+
+def test_what_refers_to_the_job_is_that_of_each_job(run_cli: Cli, tmp_path: Path) -> None:
+    """To its number, say."""
+    sweep = ("data.seed=${hydra.job.num}", "optimizer.lr=0.1,0.2,0.3,0.4", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert run_cli("--multirun", *TINY, *sweep).code == 0
+    found = [json.loads(path.read_text())["configuration"] for path in tmp_path.glob("sweep/*/run.json")]
+    assert sorted((one["optimizer"]["lr"], one["data"]["seed"]) for one in found) == [(0.1, 0), (0.2, 1), (0.3, 2), (0.4, 3)]
 
 
 DERIVED = """
