@@ -101,11 +101,28 @@ def draw(
             f"data.{name}_pairs={pairs}: {source.name} has {available:,} {name} images, which make at most {available // 2:,} pairs"
         )
     # too few images: the held-out pairs get images of their own, and each part goes through its images again and again
-    share = 2 * -(-available * held_out // (2 * pairs))
-    if available - share < 2:
+    start, end = part_of(available, pairs, held_out, fold)
+    if available - (end - start) < 2:
         raise DataError(f"data.val_pairs={held_out}: leaves too few of the {available:,} {name} images of {source.name} for training")
-    order = order.roll(-fold * share)
+    if held_out and end - start < 2:
+        parts = f"the {available:,} {name} images of {source.name} are too few for {pairs // held_out} disjoint parts"
+        raise DataError(f"data.fold={fold}: {parts} (data.val_pairs={held_out}); hold more pairs out at a time, in fewer folds")
+    order, share = order.roll(-start), end - start
     return recycle(order[share:], pairs - held_out, random), recycle(order[:share], held_out, random)
+
+
+def part_of(available: int, pairs: int, held_out: int, fold: int) -> tuple[int, int]:
+    """Where the images of a fold begin and end, of so many: an even share of them, of which no other fold has any. Shares differ by at
+    most two images (three of an odd number), and are below two where the images do not suffice for so many folds."""
+    folds, share = pairs // max(held_out, 1), 2 * -(-available * held_out // (2 * pairs))
+    if share * folds <= available:
+        return fold * share, (fold + 1) * share
+
+    def end_of(parts: int) -> int:  # shares are rounded up, and so many do not fit
+        even = 2 * -(-available * held_out * parts // (2 * pairs))
+        return max(share, min(even, available - 2 * (folds - parts))) if parts else 0
+
+    return end_of(fold), end_of(fold + 1)
 
 
 def recycle(images: Tensor, pairs: int, random: torch.Generator) -> Tensor:

@@ -1,12 +1,18 @@
 """What the training pairs can be made of: folds, digits that are called another one, rare digits, three answers."""
 
+import math
+
 import pytest
 import torch
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from digitcmp.config.targets import TARGETS
-from digitcmp.data.pairs import RoundPairs, answers, make_round, misread
+from digitcmp.data.pairs import RoundPairs, answers, draw, make_round, misread, part_of
 from digitcmp.data.sources import Source, Split
+from digitcmp.errors import DataError
+from digitcmp.seeding import Stream, generator
 
 COUNT = 400
 
@@ -51,6 +57,36 @@ def test_folds_of_few_images_are_apart_too() -> None:
         one = made(repeat=True, images=90, fold=fold)
         assert one.val is not None
         assert not images_of(one.val.images, one) & images_of(one.train.images, one, normalized=True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(4, 1500), st.integers(2, 60), st.integers(1, 20), st.integers(0, 19))
+@example(1198, 10, 100, 0)  # the bundled digits: ten even shares of 120 images do not fit
+@example(11, 4, 2, 0)
+@example(9, 4, 2, 0)
+def test_folds_share_no_image(images: int, folds: int, held_out: int, more: int) -> None:
+    """Whatever the sizes, where images are used again and again: all folds are apart and of about one size, or the last are refused.
+    more: pairs that are no whole fold."""
+    few, pairs = source(repeat=True, images=images), folds * held_out + more % held_out
+    share = 2 * math.ceil(images * held_out / (2 * pairs))
+    assume(2 * pairs > images >= share + 2)
+    parts, held = [part_of(images, pairs, held_out, fold) for fold in range(folds)], list[set[int]]()
+    sizes = [end - start for start, end in parts]
+    if min(sizes) < 2:
+        assert images < 2 * folds + 3
+        with pytest.raises(DataError, match=rf"data\.fold=\d+: the {images} train images of made are too few for {folds} disjoint parts"):
+            draw(few, few.train, pairs, held_out, generator(3, Stream.PAIRS), "train", next(at for at in range(folds) if sizes[at] < 2))
+    else:
+        assert min(sizes) >= share - 2 - images % 2
+    for fold in (fold for fold in range(folds) if sizes[fold] >= 2):
+        trained, out = draw(few, few.train, pairs, held_out, generator(3, Stream.PAIRS), "train", fold)
+        assert (trained.shape, out.shape) == ((pairs - held_out, 2), (held_out, 2))
+        held.append({*out.flatten().tolist()})
+        assert not held[-1] & {*trained.flatten().tolist()}
+    assert sum(map(len, held)) == len(set.union(*held))
+    assert sizes[0] == share
+    if share * folds <= images:
+        assert parts == [(fold * share, (fold + 1) * share) for fold in range(folds)]
 
 
 def test_noisy_labels() -> None:
