@@ -6,6 +6,7 @@ averaged over 4 x 4 blocks to 8 x 8 (Alpaydin and Kaynak 1998). Both come to the
 """
 
 from collections.abc import Callable
+from math import ceil, floor
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,18 @@ from digitcmp.data.pictures import read_picture
 from digitcmp.errors import DataError
 
 Grey = NDArray[np.float32]
+Part = tuple[slice, slice]  # rows and columns
 
-LONGEST = 280  # pixels of a picture's longer side, after it has been made smaller
+SOUGHT = 1120  # pixels of a page's longer side, while it is not known where its digit is
+LONGEST = 280  # pixels of the longer side of a digit and what is around it
+MARGIN = 0.25  # of a digit's longer side: what is around it
+SMALLEST = 5  # pixels of the longer side of what may be a digit, in a picture as it is given: what is smaller is noise
 STROKE = 3  # a stroke is thinner than the longer side by this factor: what is lit unevenly varies more slowly than that
 NOISE = 3.0  # standard deviations from the background that are no ink
 FAINTEST = 0.1  # of the difference between black and white: below that there is no ink
+DARKEST = 0.95  # of the pixels of ink have at most as much as its darkest; some of the others may be noise
 SPECK = 0.02  # of all ink: a part with less is dirt
+DOT = 1.5  # pixels, as dark as the darkest ink: a part with less is noise
 EDGE = 0.1  # of the darkest ink: what is fainter does not count as a digit's edge
 
 
@@ -40,14 +47,43 @@ def read_digit(path: Path, form: str, size: int) -> Tensor:
 def digit_of(ink: Grey, form: str, size: int) -> Tensor:
     """What a network gets to see of the ink of a picture: float32 [size, size] in [0, 1], bright ink. form: the data set whose form it gets
     (`FORMS`; any other has MNIST's)."""
-    image = FORMS.get(form, as_in_mnist)(boxed(ink))
+    image = FORMS.get(form, as_in_mnist)(ink[box(ink)])
     return images.resized(torch.from_numpy(image)[None], size)[0]
 
 
 def ink_in(picture: Image.Image) -> Grey | None:
-    """The ink of a picture, [height, width] from 0 to 1; None for a blank one."""
-    ink = cleaned(ink_of(grey_of(picture)))
-    return ink if ink.any() else None
+    """The ink of a picture and what is around it, [height, width] from 0 to 1, whatever share of the picture it covers; None for a blank
+    one."""
+    page = grey_of(picture)
+    part = (slice(0, page.shape[0]), slice(0, page.shape[1]))
+    for longest in (SOUGHT, LONGEST):  # about where it is, and where exactly
+        ink = inked(page[part], longest)
+        if not ink.any():
+            return None
+        part = around(ink, part, page)
+    ink = inked(page[part], LONGEST)
+    return ink if longest_part(ink) >= SMALLEST else None
+
+
+def inked(grey: Grey, longest: int) -> Grey:
+    """The ink of a part of a page at a size of at most so many pixels, without specks."""
+    small = reduced(grey, longest)
+    return cleaned(ink_of(small), dot=DOT * small.size / grey.size)
+
+
+def around(ink: Grey, part: Part, page: Grey) -> Part:
+    """The part of a page that has this ink and a margin, as far as the page goes. part: what the ink was seen in, at any size."""
+    factors = [(place.stop - place.start) / length for place, length in zip(part, ink.shape, strict=True)]
+    edges = [
+        (place.start + factor * span.start, place.start + factor * span.stop)
+        for place, factor, span in zip(part, factors, box(ink), strict=True)
+    ]
+    margin = MARGIN * max(end - start for start, end in edges)
+    rows, columns = (
+        slice(max(0, floor(start - margin)), min(length, ceil(end + margin)))
+        for (start, end), length in zip(edges, page.shape, strict=True)
+    )
+    return rows, columns
 
 
 def grey_of(picture: Image.Image) -> Grey:
@@ -58,11 +94,13 @@ def grey_of(picture: Image.Image) -> Grey:
     grey, alpha = (np.asarray(band, dtype=np.float32) / 255 for band in picture.convert("RGBA").convert("LA").split())
     light = float((grey * alpha).sum()) > 0.5 * float(alpha.sum())
     mixed = grey * alpha + (1 - alpha) * (0.0 if light and alpha.min() < 1 else 1.0)
-    factor = LONGEST / max(mixed.shape)
-    if factor >= 1:
-        return mixed.astype(np.float32)
-    size = (max(1, round(mixed.shape[1] * factor)), max(1, round(mixed.shape[0] * factor)))
-    return resized(mixed.astype(np.float32), size)
+    return mixed.astype(np.float32)
+
+
+def reduced(grey: Grey, longest: int) -> Grey:
+    """The same with at most so many pixels on its longer side."""
+    factor = longest / max(grey.shape)
+    return grey if factor >= 1 else resized(grey, (max(1, round(grey.shape[1] * factor)), max(1, round(grey.shape[0] * factor))))
 
 
 def ink_of(grey: Grey) -> Grey:
@@ -78,25 +116,34 @@ def ink_of(grey: Grey) -> Grey:
     difference = ndimage.grey_closing(paper, size=(window, window), mode="nearest") - paper
     middle = float(np.median(difference))
     deviation = 1.4826 * float(np.median(np.abs(difference - middle)))  # the standard deviation of noise, by what most pixels do
-    floor = middle + NOISE * deviation
-    peak = float(np.quantile(difference, 0.998))
-    if peak - floor < FAINTEST:
+    least = middle + NOISE * deviation
+    seen = difference[difference - least >= FAINTEST]
+    if not seen.size:
         return np.zeros_like(grey)
-    return ((difference - floor) / (peak - floor)).clip(0, 1)
+    return ((difference - least) / (float(np.quantile(seen, DARKEST)) - least)).clip(0, 1)
 
 
-def cleaned(ink: Grey) -> Grey:
-    """Ink without specks: parts that hang together and have next to nothing of all ink."""
+def cleaned(ink: Grey, dot: float) -> Grey:
+    """Ink without specks: parts that hang together and have next to nothing of all ink, or no more than a dot has; all zero where nothing
+    else is there."""
     labels, count = ndimage.label(ink > EDGE, structure=np.ones((3, 3)))
     masses = ndimage.sum_labels(ink, labels, np.arange(1, count + 1))
-    small = np.flatnonzero(masses < SPECK * ink.sum()) + 1
-    return np.where(np.isin(labels, small), 0, ink).astype(np.float32)
+    large = masses > max(SPECK * float(masses.sum()), dot)
+    if not large.any():
+        return np.zeros_like(ink)
+    return np.where(np.isin(labels, np.flatnonzero(~large) + 1), 0, ink).astype(np.float32)
 
 
-def boxed(ink: Grey) -> Grey:
+def longest_part(ink: Grey) -> int:
+    """Pixels of the longer side of the largest part that hangs together, 0 without ink."""
+    labels, _ = ndimage.label(ink > EDGE, structure=np.ones((3, 3)))
+    return max((span.stop - span.start for part in ndimage.find_objects(labels) for span in part), default=0)
+
+
+def box(ink: Grey) -> Part:
     """The smallest part that has all the ink but faint edges."""
     rows, columns = (np.flatnonzero((ink > EDGE).any(axis=axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def resized(grey: Grey, size: tuple[int, int]) -> Grey:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -102,6 +102,100 @@ SEVEN = digit(drawn())
 def test_what_does_not_matter(made: "type[Image.Image]") -> None:
     """Which is dark and which light, colours, depth, transparency, size and place."""
     assert distance(SEVEN, digit(made())) < 0.25
+
+
+def pasted(ink: NDArray[np.uint8], height: int, width: int, top: int, left: int) -> Image.Image:
+    """Bright ink as dark ink at a place of a white page."""
+    page = np.full((height, width), 255, dtype=np.uint8)
+    page[top : top + ink.shape[0], left : left + ink.shape[1]] -= ink
+    return Image.fromarray(page)
+
+
+def bundled_ink(number: int, side: int) -> NDArray[np.uint8]:
+    """A bundled digit, at this many pixels."""
+    image = Image.fromarray((bundled().images[number] * 15.9).astype(np.uint8))
+    return np.array(image.resize((side, side), Image.Resampling.BILINEAR))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 99), st.integers(8, 400), st.tuples(*[st.integers(0, 1600)] * 4), st.sampled_from(["mnist", "digits"]))
+@example(0, 28, (148 - 28, 258 - 28, 30, 40), "mnist")
+@example(1, 8, (1592, 1392, 700, 500), "mnist")
+@example(3, 150, (850, 1250, 0, 1000), "mnist")
+def test_a_page_of_any_size(number: int, side: int, around: tuple[int, int, int, int], form: str) -> None:
+    """A digit is seen as it is without the paper around it, whatever share of the page it covers, and wherever it lies."""
+    ink, margin = bundled_ink(number, side), side // 2 + 2
+    height, width = (2 * margin + side + more for more in around[:2])
+    top, left = margin + around[2] % (around[0] + 1), margin + around[3] % (around[1] + 1)
+    seen = digit(pasted(ink, height, width, top, left), form)
+    alone = digit(pasted(ink, side + 2 * margin, side + 2 * margin, margin, margin), form)
+    if side <= 180:  # nothing is made smaller
+        torch.testing.assert_close(seen, alone, rtol=0, atol=1e-4)
+    else:
+        assert distance(alone, seen) < 0.3  # it may come to lie a pixel further
+
+
+@pytest.mark.parametrize("page", [(300, 300), (1000, 1400), (3000, 2000)])
+@pytest.mark.parametrize("length", [20, 60, 100, 150])
+def test_strokes_and_ellipses(page: tuple[int, int], length: int) -> None:
+    """Thin and round digits that cover a hundredth, or a ten-thousandth, of a page."""
+    for round_ in (False, True):
+        seen = []
+        for size, at in ((page, (page[0] // 2, 0)), ((2 * length, 2 * length), (length // 2, length // 2))):
+            picture = Image.new("L", size, 255)
+            across = round(0.7 * length) if round_ else max(2, length // 12)
+            place = (at[0], at[1], at[0] + across - 1, at[1] + length - 1)
+            if round_:
+                ImageDraw.Draw(picture).ellipse(place, outline=0, width=max(2, length // 12))
+            else:
+                ImageDraw.Draw(picture).rectangle(place, fill=0)
+            seen.append(digit(picture))
+        torch.testing.assert_close(seen[0], seen[1], rtol=0, atol=1e-4)
+
+
+@needs_mnist
+@pytest.mark.parametrize("page", [(60, 40), (148, 258), (280, 280), (1000, 1400)])
+def test_mnist_comes_back_from_any_page(page: tuple[int, int]) -> None:
+    """Unscaled, somewhere on it."""
+    known, random = load("mnist", MNIST_ROOT).test.images, np.random.default_rng(0)
+    found = []
+    for number, image in enumerate(raw_mnist(40)):
+        top, left = (int(random.integers(0, length - 28 + 1)) for length in page)
+        found.append(distance(known[number], digit(pasted(image, *page, top, left))))
+    assert np.mean(found) < 0.03
+
+
+def as_jpeg(picture: Image.Image) -> Image.Image:
+    """What JPEG makes of it."""
+    return Image.open(io.BytesIO(packed("JPEG", picture)))
+
+
+def dotted(page: NDArray[np.uint8], dots: int) -> NDArray[np.uint8]:
+    """The page with some black pixels."""
+    made = page.copy()
+    made.flat[np.random.default_rng(dots).choice(made.size, dots, replace=False)] = 0
+    return made
+
+
+@pytest.mark.parametrize("size", [(30, 40), (100, 100), (280, 280), (1400, 1000)])
+@pytest.mark.parametrize("dots", [1, 3, 20])
+def test_dots_are_no_digit(size: tuple[int, int], dots: int) -> None:
+    """Pixels that are stuck, on a blank page and beside a small digit."""
+    assert pictures.ink_in(Image.fromarray(dotted(np.full(size, 255, dtype=np.uint8), dots))) is None
+    ink = bundled_ink(0, 20)
+    page = np.asarray(pasted(ink, *size, 5, 10))
+    assert distance(digit(Image.fromarray(page)), digit(Image.fromarray(dotted(page, dots)))) < (0.3 if page.size > 10_000 else 2)
+
+
+@pytest.mark.parametrize("size", [(100, 100), (280, 280), (1400, 1000)])
+@pytest.mark.parametrize("made", ["JPEG", "noise", "both"])
+def test_small_digits_in_noise(size: tuple[int, int], made: str) -> None:
+    """Of a camera, and of what JPEG leaves around a digit."""
+    ink = bundled_ink(0, 28)
+    page = np.asarray(pasted(ink, *size, 30, 40)) * 0.8 + 20
+    noisy = page + np.random.default_rng(0).normal(0, 5, size) * (made != "JPEG")
+    picture = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+    assert distance(digit(Image.fromarray(page.astype(np.uint8))), digit(picture if made == "noise" else as_jpeg(picture))) < 0.4
 
 
 def test_uneven_light_and_dirt() -> None:
