@@ -88,7 +88,7 @@ def test_its_runs_are_told_where_it_is_not_installed(
     del installed
     assert run_cli(*PARTS, *TINY, "engine=serial", "save_model=true", "hydra.run.dir=run").code == 0
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(site)])
-    with pytest.raises(RunError, match=r"augment\.kind=blot: no installed package offers it; install the one that the run was made with"):
+    with pytest.raises(RunError, match=r"what digitcmp-example \(0\.1\.0\) offers, which is not here; install digitcmp-example$"):
         digitcmp.load_model(tmp_path / "run")
     assert len(digitcmp.load_rounds(tmp_path / "run")) == 2
 

@@ -14,6 +14,9 @@ from digitcmp.errors import ConfigError
 
 T = TypeVar("T")
 
+# Of torch.optim: those that work element by element and so treat stacked rounds as independent; LBFGS or Adafactor look at whole tensors.
+ALGORITHMS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax")
+
 
 @dataclass(frozen=True)
 class Component:

@@ -15,11 +15,16 @@ WITHIN = {"kind": BLOCKS, "loss": LOSSES}  # keys of lists' entries
 
 def plugins_of(configuration: dict[str, Any]) -> dict[str, str]:
     """The version of each package that offers a block, a data set, … of this configuration, given as plain nested values."""
-    named = [(NAMES[path], value) for path, value in leaves(configuration) if path in NAMES]
-    named += [(WITHIN[path[-1]].group, value) for path, value in leaves(configuration) if path[0] != "augment" and path[-1] in WITHIN]
     own = {BLOCKS.group: BLOCKS.own, LOSSES.group: LOSSES.own}
-    taken = [offer for group, name in named if name not in own.get(group, ()) for offer in offers()[group].get(str(name), [])]
+    taken = [offer for group, _, name in named(configuration) if name not in own.get(group, ()) for offer in offers()[group].get(name, [])]
     return {offer.package.name: offer.package.version for offer in sorted(taken, key=lambda offer: offer.package.name)}
+
+
+def named(configuration: dict[str, Any]) -> list[tuple[str, tuple[str, ...], str]]:
+    """Every name in a configuration that a package may offer: its group, the keys that lead to it, and itself."""
+    found = [(path, str(value)) for path, value in leaves(configuration) if not isinstance(value, list)]
+    chosen = [(NAMES[path], path, value) for path, value in found if path in NAMES]
+    return chosen + [(WITHIN[path[-1]].group, path, value) for path, value in found if path[0] != "augment" and path[-1] in WITHIN]
 
 
 def other_code(about: dict[str, Any]) -> str:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from digitcmp.config.composed import from_record
 from digitcmp.config.identity import configuration
 from digitcmp.config.network import batch_norm, drops
+from digitcmp.config.recorded import of_run
 from digitcmp.config.schema import Config, ModelConfig
 from digitcmp.config.taken import OTHERWISE, other_code, plugins_of
 from digitcmp.config.targets import TARGETS
@@ -120,7 +120,7 @@ def load_network(directory: Path, seed: int | None = None) -> TrainedNetwork:
     wanted = kept_seed(directory, None if seed is None else whole_of("seed", seed))
     about, path = read_about(directory, networks=True), network_path(directory, wanted)
     try:
-        config = from_record(about["configuration"])
+        config = of_run(about, needs=("blocks",))
     except ConfigError as error:
         raise RunError(f"{directory}/run.json: {error}") from error
     try:

@@ -37,7 +37,7 @@ def main() -> None:
     arguments = parser().parse_args()
     if arguments.rounds < 1:
         raise RunError(f"--rounds={arguments.rounds}: must be a whole number, at least 1")
-    warn_of_code(arguments.run)
+    warn_of_code(arguments.run, needs=("blocks", "data"))
     from digitcmp.mistakes.find import find
     from digitcmp.mistakes.output import print_findings, write
 

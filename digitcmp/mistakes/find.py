@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from digitcmp.config.composed import from_record
+from digitcmp.config.recorded import of_run
 from digitcmp.config.schema import DataConfig
 from digitcmp.config.targets import TARGETS
 from digitcmp.data.pairs import Pairs
@@ -48,7 +48,7 @@ def find(directory: Path, rounds: int, root: str | None) -> Findings:
 def data_of(directory: Path, about: dict[str, Any], root: str | None) -> DataConfig:
     """Where the pairs of a run come from. Raises RunError when run.json does not say it."""
     try:
-        return replace(from_record(about["configuration"]).data, root=data_root(about, root))
+        return replace(of_run(about, needs=("data",)).data, root=data_root(about, root))
     except ConfigError as error:
         raise RunError(f"{directory}/run.json: {error}") from error
 

@@ -12,15 +12,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from digitcmp.config.registry import Registry, thing
+from digitcmp.config.registry import ALGORITHMS, Registry, thing
 from digitcmp.config.schema import OptimizerConfig
 from digitcmp.errors import ConfigError
 from digitcmp.train.memory import is_own
 from digitcmp.train.program import Program
 
-# Those that work element by element and so treat stacked rounds as independent; LBFGS or Adafactor look at whole tensors.
 FUSED = ("SGD", "Adam", "AdamW", "Adagrad")  # all parameters in one kernel: a quarter of the time of a step per parameter
-ALGORITHMS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax")
 OPTIMIZERS = Registry[type[Optimizer]]("optimizers", {name: getattr(torch.optim, name) for name in ALGORITHMS}, thing)
 
 

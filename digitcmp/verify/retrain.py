@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from digitcmp.config.composed import from_record
 from digitcmp.config.identity import differences
+from digitcmp.config.offered import KINDS
+from digitcmp.config.recorded import MissingCodeError, of_run
 from digitcmp.config.schema import Config
 from digitcmp.errors import ConfigError, DigitcmpError, RunError
 from digitcmp.experiment.about import data_root
@@ -99,7 +100,9 @@ def config_of(directory: Path, about: dict[str, Any], seed: int, engine: str | N
     recorded = "auto" if about.get("engine") == "ray" else about.get("engine")  # nor need a cluster
     execution = {"seed": seed, "device": device, "engine": engine or recorded, "data": {"root": data_root(about, root)}}
     try:
-        return from_record(about["configuration"], execution)
+        return of_run(about, execution, needs=KINDS)
+    except MissingCodeError as error:
+        raise RunError(f"{directory}: {error}") from error
     except ConfigError as error:
         raise RunError(f"{directory}: this version cannot train its configuration ({error}); use the one that made it") from error
 
