@@ -11,9 +11,11 @@ from digitcmp.errors import ConfigError
 from digitcmp.files import shipped
 
 ALLOWED = "DIGITCMP_ALLOW_CODE"
+BEGUN_WITH = "DIGITCMP_CODE"  # in the environment: which versions of files a command and its processes have, FILE=HASH,…
 BESIDE = "plugins.py"  # in a folder of YAML files
 OWN = "digitcmp.own."  # the modules that files are, in every process that needs them
 ENDING = ("digitcmp", "hydra", "hydra_plugins", "argparse")  # packages that end the program when they have done what it was asked for
+CHANGED = list[Path]()  # files that were let in, whenever one was found changed since it had been imported
 QUITTER = "_sitebuiltins"  # of exit() and quit()
 
 
@@ -32,14 +34,27 @@ def files() -> tuple[Path, ...]:
     return tuple(Path(text).absolute() for text in allowed() if text.endswith(".py"))
 
 
-def code_here() -> tuple[tuple[str, ...], tuple[Path, ...]]:
-    """Where modules come from in this process, and which files are let in: two commands of a notebook may differ in that."""
-    return tuple(sys.path), files()
+def code_here() -> tuple[tuple[str, ...], tuple[Path, ...], int]:
+    """Where modules come from in this process, which files are let in, and how many were imported again, as they had been changed: two
+    commands of a notebook may differ in that."""
+    return tuple(sys.path), files(), len(CHANGED)
+
+
+def check_begun_with(file: Path, version: str) -> None:
+    """Raise ConfigError where the command that this process belongs to has begun with another version of a file."""
+    told = dict(one.rsplit("=", 1) for one in os.environ.get(BEGUN_WITH, "").split(",") if one)
+    if (before := told.setdefault(str(file), version)) != version:
+        raise ConfigError(
+            f"{file} has been changed since the command began ({before} then, {version} now), and the rounds to come would be trained with "
+            "other code than those before; change it back, or train all anew in another folder"
+        )
+    os.environ[BEGUN_WITH] = ",".join(f"{name}={one}" for name, one in told.items())
 
 
 def let_in(names: Sequence[str], folder: str | Path | None = None) -> None:
-    """Let modules and files in. folder: one of YAML files, which may have a file beside them. Raises ConfigError for what is neither, for a
-    file that there is not, for one beside them that is not let in, and for a YAML file that would not be read (`check_names`)."""
+    """Let modules and files in, for a command that begins. folder: one of YAML files, which may have a file beside them. Raises ConfigError
+    for what is neither, for a file that there is not, for one beside them that is not let in, for a YAML file that would not be read
+    (`check_names`), and for modules that are changed and that this process has had before (`offered.renew`)."""
     for name in names:
         if not name.endswith(".py") and not all(part.isidentifier() for part in name.split(".")):
             raise ConfigError(f"--allow-code {name}: this is no module and no file; give package.module or FILE.py")
@@ -56,6 +71,10 @@ def let_in(names: Sequence[str], folder: str | Path | None = None) -> None:
         )
     if folder is not None:
         check_names(Path(folder))
+    from digitcmp.config.offered import renew  # needs what is here
+
+    os.environ.pop(BEGUN_WITH, None)
+    renew()
 
 
 def check_names(folder: Path) -> None:

@@ -19,13 +19,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from digitcmp.config.allowed import ALLOWED, OWN, code_here, files
-from digitcmp.config.own_code import version_of
+from digitcmp.config.allowed import ALLOWED, CHANGED, OWN, check_begun_with, code_here, files
+from digitcmp.config.own_code import parts_of, version_of
 from digitcmp.errors import ConfigError
 from digitcmp.given import shown
 
 NAME = re.compile(r"\w[\w.-]*")
 PREFIX = "digitcmp."
+IMPORTED: dict[Path, dict[str, str]] = {}  # of the files that are imported: the hashes of what they consist of, as it was then
 KINDS = {  # groups of entry points: what each holds, and how it is chosen
     "blocks": "kind",
     "data": "data",
@@ -87,9 +88,10 @@ def offers() -> dict[str, dict[str, list[Offer]]]:
 
 
 @lru_cache(maxsize=1)
-def read(path: tuple[str, ...], let_in: tuple[Path, ...]) -> dict[str, dict[str, list[Offer]]]:
-    """See `offers`. path: of modules, on which packages are found; let_in: files."""
-    del path
+def read(path: tuple[str, ...], let_in: tuple[Path, ...], changed: int) -> dict[str, dict[str, list[Offer]]]:
+    """See `offers`. path: of modules, on which packages are found; let_in: files; changed: how many of these were, since they were
+    imported."""
+    del path, changed
     found: dict[str, dict[str, list[Offer]]] = {group: {} for group in KINDS}
     whole = entry_points()
     for group in KINDS:
@@ -99,11 +101,33 @@ def read(path: tuple[str, ...], let_in: tuple[Path, ...]) -> dict[str, dict[str,
                 found[group][point.name] = sorted([*found[group].get(point.name, []), offer], key=lambda offer: offer.package.name)
     for file in let_in:
         module = module_of(file, let_in)
-        package = Package(f"{file.parent.name}/{file.name}", version_of(module.__name__, file), code=file)
+        version = version_of(module.__name__, file)
+        check_begun_with(file, version)
+        package = Package(f"{file.parent.name}/{file.name}", version, code=file)
         for group in KINDS:
             for name, thing in named(file, group, getattr(module, group, {})).items():
                 found[group].setdefault(name, []).append(Offer(group, name, package, thing, partial(itself, thing)))
     return found
+
+
+def renew() -> None:
+    """Import files that were let in again, where they have been changed since this process has imported them, before the next command: it
+    would train with the code of before. Raises ConfigError where what they import from elsewhere has been changed, of which a process has
+    one version."""
+    for file in filter(Path.is_file, files()):
+        now = parts_of(f"{OWN}{file.stem}", file)
+        parts = IMPORTED.get(file, now)
+        changed = [name for name in {**parts, **now} if parts.get(name) != now.get(name)]
+        if others := [name for name in changed if name in parts and name in now and not name.startswith(OWN)]:
+            raise ConfigError(
+                f"{file}: {', '.join(others)}, which it imports, has been changed since this process has imported it, and would be used as "
+                "it was; begin a new process (in a notebook: restart its kernel)"
+            )
+        if changed:
+            CHANGED.append(file)
+            del IMPORTED[file]
+            for name in [name for name in sys.modules if name.startswith(OWN)]:
+                del sys.modules[name]
 
 
 def named(file: Path, group: str, given: object) -> Mapping[str, Any]:
@@ -129,8 +153,8 @@ def module_of(file: Path, let_in: tuple[Path, ...]) -> ModuleType:
     if [other.stem for other in let_in].count(file.stem) > 1:
         raise ConfigError(f"--allow-code {file}: another file of this name is let in, too; give one of them another name")
     import_module("digitcmp.own").__path__ = [str(one.parent) for one in let_in]
-    if (known := sys.modules.get(name)) is not None and known.__file__ != str(file):
-        del sys.modules[name]
+    forget_others(let_in)
+    new = name not in sys.modules
     invalidate_caches()
     with imported(file):
         found, before = find_spec(name), Path.cwd()
@@ -141,7 +165,19 @@ def module_of(file: Path, let_in: tuple[Path, ...]) -> ModuleType:
         if Path.cwd() != before:
             os.chdir(before)
             raise ConfigError(f"{file} changes the working folder when it is imported, and with it where results go; take that out")
+        if new:
+            IMPORTED[file] = parts_of(name, file)
         return module
+
+
+def forget_others(let_in: tuple[Path, ...]) -> None:
+    """Let modules go that an earlier command has let in, and those beside them, which may have the names of others now."""
+    folders = {file.parent for file in let_in}
+    named = {f"{OWN}{file.stem}": file for file in let_in}
+    for name, module in [*sys.modules.items()]:
+        file = Path(getattr(module, "__file__", None) or "")
+        if name.startswith(OWN) and (file != named.get(name, file) or not any(file.is_relative_to(one) for one in folders)):
+            del sys.modules[name]
 
 
 def package_of(point: EntryPoint, distribution: Distribution) -> Package:

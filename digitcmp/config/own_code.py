@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, resolve_name
@@ -16,6 +16,22 @@ DIGITS = 12  # of the hash
 
 def version_of(module: str, file: Path) -> str:
     """A hash of a module that has been imported from this file, and of all of somebody's own that it imports, wherever in it that is."""
+    own = dict.fromkeys([file, *(path for _, path in sorted(sources(module, file).items()))])
+    return hashed(path.read_bytes() for path in own)
+
+
+def parts_of(module: str, file: Path) -> dict[str, str]:
+    """The hashes of these, by the modules that they are."""
+    return {name: hashed([path.read_bytes()]) for name, path in sources(module, file).items()}
+
+
+def hashed(contents: Iterable[bytes]) -> str:
+    """A hash of what is in files."""
+    return hashlib.sha256(b"".join(contents)).hexdigest()[:DIGITS]
+
+
+def sources(module: str, file: Path) -> dict[str, Path]:
+    """The files of a module, and of all of somebody's own that it imports, by the modules that they are."""
     files = {module: file}
     waiting = [module]
     while waiting:
@@ -23,8 +39,7 @@ def version_of(module: str, file: Path) -> str:
             if name not in files and (path := source_of(name)) is not None:
                 files[name] = path
                 waiting.append(name)
-    own = dict.fromkeys([file, *(path for _, path in sorted(files.items()))])
-    return hashlib.sha256(b"".join(path.read_bytes() for path in own)).hexdigest()[:DIGITS]
+    return files
 
 
 def imports(file: Path, module: str) -> Iterator[str]:
