@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp import __version__, entry, session
 from digitcmp.config import messages, schema
-from digitcmp.config.composed import OFFICIAL, check_auto, official, typed
+from digitcmp.config.composed import OFFICIAL, check_auto, typed
 from digitcmp.config.identity import execution_keys
 from digitcmp.config.overrides import overrides_of
 from digitcmp.config.sizes import check_jobs
@@ -35,7 +35,7 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
 from digitcmp.notice import notice
 from digitcmp.passwords import check_storage, into_environment
-from digitcmp.plugins import named, options, previews, resolvers, slurm, sweeper, sweeps, unnamed
+from digitcmp.plugins import named, official, options, previews, resolvers, slurm, sweeper, sweeps, unnamed
 from digitcmp.plugins.changed import changes
 from digitcmp.plugins.failing import Failing
 from digitcmp.plugins.jobs import command_of, job_of
@@ -103,7 +103,7 @@ class Hooks(Failing):
         sweeps.check_whole(config)
         if config.dry_run:
             sweeps.check_ours(config, "dry_run=true", ("digitcmp", "slurm"))
-        sweeps.check_official(config)
+        official.check_official(config)
         unnamed.claim(config, "sweep")
         if folder := sweeps.give_folder(config, lambda: run_name("-", changes(config), execution_keys())):
             tell(Terminal(), f"the sweep is changed, so that it goes into a folder of its own: {folder}")
@@ -126,8 +126,8 @@ class Hooks(Failing):
             return
         if config.hydra.sweeper._target_ == SEARCHING:  # which has written its own summary, and told of its failed trials
             return
-        if official(config.hydra):
-            sweeper.print_found(directory)
+        if config.hydra.sweeper._target_ == OFFICIAL:
+            sweeper.print_found(directory, config.hydra.sweeper.direction)
             return
         if busy := list(filter(in_use, runs)):
             print(f"{counted(len(busy), 'run')} in {directory}: another process still trains rounds of them, and reports at its end")

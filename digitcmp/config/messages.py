@@ -15,6 +15,7 @@ from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, Omega
 from digitcmp.config.known import ADDED, known_text, no_null, within_list
 from digitcmp.config.meant import apart, blank, colon, word
 from digitcmp.config.references import reference
+from digitcmp.config.samplers import of_samplers
 from digitcmp.config.schema import AUTO, GROUP_SCHEMAS, Config
 from digitcmp.config.several import comma
 from digitcmp.config.unread import first, frames_of, unreadable, written_last
@@ -137,6 +138,8 @@ def wrong_type(error: ValidationError) -> str:
         return f"{error.full_key}=null: must have a value"
     if "Cannot convert 'list' to string" in str(error) or "Cannot convert 'dict' to string" in str(error):
         return f"{error.full_key}: must be one value; for a run of each: --multirun {error.full_key}=A,B"
+    if group := re.search(r"str is not a subclass of SamplerConfig. value: (\w+)", str(error)):
+        return f"{error.full_key}={group[1]}: this is a group; choose one so: {error.full_key.replace('.', '/')}={group[1]}"
     if "is not a ListConfig" in str(error):
         return f"{error.full_key}: must be a list, as in {error.full_key}=[A,B]"
     if other := re.search(r"Value '(.*)' of type '.*' is incompatible with type hint 'Union\[int, str\]'", str(error)):
@@ -167,12 +170,14 @@ def unknown_key(path: str, value: str = "", kind: Any = None) -> str:
         return f"{shown}: this key is added with a plus sign: +{shown}"
     if added := get_close_matches(path, ADDED, n=1, cutoff=0.8):  # experiments=net1
         return f"{shown}: there is no such key; did you mean +{added[0]}{value}?"
+    if told := of_samplers(path, value):
+        return told
     group, _, name = path.rpartition(".")
     owners = [choice for choice, schema in of_choices(group) if name in {item.name for item in fields(schema)}]
     if owners:
         return f"{shown}: the chosen {group} has no such key; it belongs to {', '.join(f'{group}={choice}' for choice in owners)}"
     known = known_keys()
-    beside = [item.name for item in fields(kind) if not item.name.startswith("_")] if is_dataclass(kind) else []
+    beside = [item.name for item in fields(kind) if not item.name.startswith("_") and item.name != "defaults"] if is_dataclass(kind) else []
     beside = beside or list(dict.fromkeys(key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == group))
     if not group or not beside:
         return f"{shown}: there is no such key{suggestion(path, [*known, RUN_DIR])}; --help-keys explains all keys"

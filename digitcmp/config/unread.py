@@ -13,6 +13,7 @@ from digitcmp.errors import shortened
 
 # where ordinary exceptions mean wrong input: Hydra, the official Optuna sweeper, and what they call
 READERS = ("hydra.", "hydra_plugins.hydra_optuna_sweeper", "omegaconf.", "optuna.", "sqlalchemy.", "psycopg.", "yaml.")
+STORAGE = "hydra.sweeper.storage"
 MANY = 50  # frames at the end of a stack without an end: one of what goes round in it is among them
 
 
@@ -45,7 +46,8 @@ def unreadable(error: BaseException, arguments: Sequence[str]) -> str:
         return f"{read_last(error)}: a value has more lists or keys within each other than can be read"
     if type(error).__module__.startswith("sqlalchemy."):  # of the official sweeper; ours has its own words (`search.storage`)
         said = re.sub(r"^connection failed: ", "", first(str(getattr(error, "orig", None) or error)))
-        return f"hydra.sweeper.storage: {said}; is it there, and may it be written?"
+        given = next((one for one in arguments if one.startswith(f"{STORAGE}=") and "${" not in one), STORAGE)  # others hold a password
+        return f"{given}: {said}; is it there, and may it be written?"
     return too_long(error, arguments) if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG else ""
 
 

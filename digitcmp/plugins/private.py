@@ -22,6 +22,11 @@ def error_of(ended: JobReturn) -> Any:
     return ended._return_value if ended.status == JobStatus.FAILED else None
 
 
+def made_by_the_official(override: Override) -> Any:
+    """The Optuna distribution that the official sweeper makes of an override, as it is. Raises what `distribution_of` raises."""
+    return create_optuna_distribution_from_override(override)
+
+
 def distribution_of(override: Override) -> Any:
     """The Optuna distribution that the official sweeper makes of an override; its text where it is a plain value.
 
@@ -39,7 +44,7 @@ def distribution_of(override: Override) -> Any:
         if value.transformers and count(override) > MOST_CHOICES:
             raise ValueError(f"it has {count(override):,} values; at most {MOST_CHOICES:,} can be listed")
     # the sweeper does this within `sweep` only
-    made = create_optuna_distribution_from_override(override)
+    made = made_by_the_official(override)
     return logarithmic(made) if isinstance(value, RangeSweep) and value.tags else made
 
 

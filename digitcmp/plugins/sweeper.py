@@ -143,10 +143,12 @@ def register() -> None:
     store.store(group="hydra/sweeper", name="optuna", node=official, provider="digitcmp", replace=True)
 
 
-def print_found(directory: Path) -> None:
-    """Print what a search of the official sweeper has found, where it has left its results in this folder."""
+def print_found(directory: Path, direction: Any) -> None:
+    """Print what a search of the official sweeper has found, where it has left its results in this folder. direction: as it was told,
+    a text or its own kind."""
     results = directory / "optimization_results.yaml"
     if results.exists():
         found = yaml.safe_load(read_text(results))
         values = " ".join(f"{name}={value}" for name, value in found.get("best_params", {}).items())
-        print(line(f"best validation accuracy {found.get('best_value', float('nan')):.2%}: {values}; see {results}"))
+        which = "lowest" if getattr(direction, "name", direction) == "minimize" else "best"
+        print(line(f"{which} validation accuracy {found.get('best_value', float('nan')):.2%}: {values}; see {results}"))

@@ -1,4 +1,4 @@
-"""Where a sweep goes, and what a sweep of the official sweeper may ask for: found out before Hydra writes anything."""
+"""Where a sweep goes, and what it may ask for: found out before Hydra writes anything."""
 
 import re
 import sys
@@ -9,9 +9,8 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from digitcmp.config.composed import OFFICIAL
 from digitcmp.config.overrides import overrides_of
 from digitcmp.config.several import WHOLE, for_many
 from digitcmp.counting import counted
@@ -22,7 +21,7 @@ from digitcmp.names import check_folder, check_name
 from digitcmp.plugins.changed import own_folder
 from digitcmp.plugins.composing import key_of
 from digitcmp.plugins.subdirs import check_into, check_outside, is_searched, literal, sweeper_of
-from digitcmp.search.config import INSTEAD, TARGET
+from digitcmp.search.config import TARGET
 
 DIR, OF_ONE = "hydra.sweep.dir", "hydra.run.dir"
 PLACES = (DIR, "hydra.sweep", "hydra")  # keys that say where a sweep goes
@@ -199,21 +198,3 @@ def check_ours(config: DictConfig, what: str, launchers: tuple[str, ...]) -> Non
         if (chosen := config.hydra.runtime.choices.get(f"hydra/{part}")) not in known:
             use = f"hydra/{part}={known[0] if part == 'launcher' else known[-1]}"
             raise ConfigError(f"{what} with hydra/{part}={chosen}: it trains everything that it is given; use {use}")
-
-
-def check_official(config: DictConfig) -> None:
-    """Raise ConfigError for what the official sweeper would do, and what makes no sense: searching for luck, several directions."""
-    sweeper = config.hydra.sweeper
-    if sweeper._target_ != OFFICIAL:
-        return
-    if isinstance(sweeper.direction, ListConfig):
-        raise ConfigError(f"hydra.sweeper.direction={directions(sweeper.direction)}: a run has one objective; give one direction")
-    params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-    for override in OverridesParser.create().parse_overrides([*params, *overrides_of(config.hydra)]):
-        if override.is_sweep_override() and (name := override.get_key_element().lstrip("+")) in INSTEAD:
-            raise ConfigError(f"{override.input_line}: {INSTEAD[name]}")
-
-
-def directions(listed: ListConfig) -> str:
-    """A list of directions as it is written on the command line."""
-    return f"[{','.join(getattr(one, 'name', str(one)) for one in listed)}]"

@@ -1,4 +1,4 @@
-"""A named sweep's folder belongs to that sweep, a study's folder to that study; what the official sweeper must not search."""
+"""A named sweep's folder belongs to that sweep, a study's folder to that study."""
 
 import json
 import re
@@ -235,21 +235,3 @@ def assert_refused(ended: Ended, line: str) -> None:
     assert ended.code == 1
     assert ended.err.startswith(f"digitcmp: {line}")
     assert ended.err.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("argument", "line"),
-    [
-        ("seed=choice(0,1)", "seed=choice(0,1): every trial is trained on the same seeds; rounds=R takes R of them"),
-        ("rounds=range(1,3)", "rounds=range(1,3): every trial is trained on the same seeds; give their number once, as in rounds=3"),
-        (
-            "hydra.sweeper.direction=[maximize,minimize]",
-            "hydra.sweeper.direction=[maximize,minimize]: a run has one objective; give one direction",
-        ),
-    ],
-)
-def test_what_the_official_sweeper_is_refused(run_cli: Cli, tmp_path: Path, argument: str, line: str) -> None:
-    """Searching for luck, and for two things at once: one line, before anything is written."""
-    ended = run_cli("--multirun", "hydra/sweeper=optuna", *TINY, "optimizer.lr=interval(0.01,1)", argument, "hydra.sweep.dir=out")
-    assert (ended.code, ended.err) == (1, f"digitcmp: {line}\n")
-    assert not list(tmp_path.iterdir())
