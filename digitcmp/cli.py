@@ -35,7 +35,7 @@ from digitcmp.experiment.scheduler import train
 from digitcmp.files import shipped
 from digitcmp.notice import notice
 from digitcmp.passwords import check_storage, into_environment
-from digitcmp.plugins import named, official, options, previews, resolvers, slurm, sweeper, sweeps, unnamed
+from digitcmp.plugins import named, official, options, orphans, previews, resolvers, slurm, sweeper, sweeps, unnamed
 from digitcmp.plugins.changed import changes
 from digitcmp.plugins.failing import Failing
 from digitcmp.plugins.jobs import command_of, job_of
@@ -101,8 +101,6 @@ class Hooks(Failing):
             check_jobs([*params, *overrides_of(config.hydra)])
         check_auto(config, config.hydra)
         sweeps.check_whole(config)
-        if config.dry_run:
-            sweeps.check_ours(config, "dry_run=true", ("digitcmp", "slurm"))
         official.check_official(config)
         unnamed.claim(config, "sweep")
         if folder := sweeps.give_folder(config, lambda: run_name("-", changes(config), execution_keys())):
@@ -111,6 +109,7 @@ class Hooks(Failing):
             previews.give_folder(config, single=False)
         sweeps.check_kind(config)
         sweeps.make_absolute(config)
+        orphans.mark(config.hydra)
         session.goes_to(config.hydra.sweep.dir)
 
     @carried_out
@@ -149,6 +148,7 @@ class Hooks(Failing):
 def job(composed: DictConfig) -> float:
     """One job of Hydra: one run. Returns what a search maximises (see `digitcmp.experiment.run.objective`)."""
     settings, console = HydraConfig.get(), Terminal()
+    orphans.watch(settings)
     alone = settings.mode == RunMode.RUN
     whole = typed(composed, settings)
     if whole.save_model is None:

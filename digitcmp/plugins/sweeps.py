@@ -132,7 +132,8 @@ def told(folder: str) -> str:
 
 
 def check_whole(config: DictConfig) -> None:
-    """Raise ConfigError for the folder of one run, several values, or a search, of what is for a whole sweep, and batches of no job."""
+    """Raise ConfigError for the folder of one run, several values, or a search, of what is for a whole sweep, batches of no job, and a dry
+    run of what would be trained."""
     check_many(config)
     if (most := config.hydra.sweeper.get("max_batch_size")) is not None and most < 1:
         raise ConfigError(f"hydra.sweeper.max_batch_size={most}: must be a whole number, at least 1")
@@ -143,6 +144,8 @@ def check_whole(config: DictConfig) -> None:
         (override,) = OverridesParser.create().parse_overrides([text])
         if text in params or override.is_sweep_override():
             raise ConfigError(f"{text}: this is for a whole sweep; give it one value, as in {key}=true")
+    if config.dry_run:
+        check_ours(config, "dry_run=true", ("digitcmp", "slurm"))
 
 
 def check_names(config: DictConfig, folder: str) -> None:
