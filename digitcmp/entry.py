@@ -5,7 +5,7 @@ import os
 import sys
 
 from digitcmp.notice import notice, takes_back
-from digitcmp.room import TOO_MANY, guard_memory, is_cause, is_of_threads, more_threads, told
+from digitcmp.room import TOO_MANY, guard_memory, guard_threads, is_cause, is_of_threads, more_threads, told
 
 TYPE_CHECKING = False  # as in `typing`, which a file of the working folder could be
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def command(module: str, loads: str) -> "NoReturn":
     forget_working_folder()
     open_streams()
     guard_memory()
+    guard_threads()
     os.environ["MPLBACKEND"] = "agg"  # figures go into files; another one, of a notebook or a mistyped one, may not be there to be loaded
     if works(sys.argv[1:]):
         notice.show(f"loading {loads} …")

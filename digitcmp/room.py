@@ -22,25 +22,41 @@ class Room:
             sys.exit(f"digitcmp: {too_few(self.limit)}")
 
 
+class Threads:
+    """Ends the program in a line before torch is imported: where too few threads can be started, its library for them (libgomp) ends the
+    program itself at the first large tensor. Told to importlib as a finder, which finds nothing."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Called by importlib for each module that is not loaded yet."""
+        if name == "torch":
+            sys.meta_path.remove(self)
+            if not more_threads(1 if "numpy" in sys.modules else 2):  # which begins with as many
+                sys.exit(f"digitcmp: {TOO_MANY}")
+
+
 def too_few(limit: int) -> str:
     """That so little address space does not do, in a line. limit: bytes."""
     allowed, needed = (f"{number / 1e6:,.0f} MB" for number in (limit, LEAST))
     return f"{allowed} of memory are too few for NumPy and what needs it, which take {needed} (ulimit -v); allow more"
 
 
-def more_threads() -> bool:
-    """Whether as many threads as a library begins with can be started here: one for each processor."""
+def more_threads(libraries: int = 1) -> bool:
+    """Whether as many threads as so many libraries begin with can be started here: one for each processor. None of them is left."""
     import os
     import threading
 
-    over = threading.Event()
+    over, begun = threading.Event(), list[threading.Thread]()
     try:
-        for _ in range(os.cpu_count() or 1):
-            threading.Thread(target=over.wait, daemon=True).start()
+        for _ in range(libraries * (os.cpu_count() or 1)):
+            one = threading.Thread(target=over.wait, daemon=True)
+            one.start()
+            begun.append(one)
     except RuntimeError:
         return False
     finally:
         over.set()
+        for one in begun:
+            one.join()
     return True
 
 
@@ -73,6 +89,16 @@ def guard_memory() -> None:
         sys.exit(f"digitcmp: {too_few(limit)}")
     if limit is not None and limit < LEAST:
         sys.meta_path.insert(0, Room(limit))
+
+
+def guard_threads() -> None:
+    """Where threads are limited, see whether there are enough of them before torch is imported, which takes hundreds of times as long."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return
+    if hasattr(resource, "RLIMIT_NPROC") and resource.getrlimit(resource.RLIMIT_NPROC)[0] != resource.RLIM_INFINITY:
+        sys.meta_path.insert(0, Threads())
 
 
 def address_space() -> int | None:
