@@ -446,6 +446,8 @@ BAD_SWEEPS = {
     "model=net1,wsm": "model=wsm: there is no such choice (did you mean wsn?)",
     "aux_weight=interval(0,1)": "aux_weight=interval(0,1): this is for a search, unless its values are listed; did you mean: ",
     "seed=0,1 hydra.mode=RUN": "hydra.mode=RUN: this is for one run, and --multirun is for many; leave one of them out",
+    "seed=0,1 +hydra.job.env_set.EP=2": "hydra.job.env_set.EP=2: the rounds of a sweep are trained together, in one environment; "
+    "set variables in front of the command, as in: EP=2 python -m digitcmp --multirun …",
     "+sweeps=tabel1": "+sweeps=tabel1: there is no such choice (did you mean table1?)",
     "model.stride=2,3": "model.stride=2: there is no such key (did you mean model.tower.0.stride?); model has name,",
     "hydra.sweeper.foo=1": "hydra.sweeper.foo=1: there is no such key; hydra.sweeper has max_batch_size, params",

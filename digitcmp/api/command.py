@@ -96,8 +96,10 @@ def carry_out(arguments: list[str]) -> None:
     """What the command line does with these arguments. Raises DigitcmpError with the line that it would print (the error behind it only
     with HYDRA_FULL_ERROR=1), and what is a fault of the program."""
     from digitcmp import cli
+    from digitcmp.plugins.recipes import tell
 
     trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    tell.cache_clear()  # what is said once is said once a command
     try:
         cli.carry_out(arguments)
     except SystemExit as end:

@@ -21,6 +21,7 @@ from digitcmp.config.values import check_value, walk
 from digitcmp.data.fingerprint import fingerprint_of
 from digitcmp.errors import ConfigError
 
+PAIRS = ("kernel", "padding", "pool", "stride", "pool_stride")  # keys of layers that take [H,W], or one number for both
 OFFICIAL = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 
 
@@ -158,9 +159,12 @@ def unchecked(composed: DictConfig) -> Config:
     for unknown in sorted(set(values) - {item.name for item in fields(Config)}):
         raise ConfigError(unknown_key(unknown, f"={values[unknown]}", Config))
     config = Config(**values)
-    for layer in layers(config.model):
+    for layer in layers(config.model):  # one configuration, however it is spelt
         if layer.norm == "none":
-            layer.norm = False  # one configuration, however it is spelt
+            layer.norm = False
+        for name in PAIRS:
+            if isinstance(pair := getattr(layer, name, None), list) and len(pair) == 2 and pair[0] == pair[1]:
+                setattr(layer, name, pair[0])
     data = config.data
     if data.folds and data.val_pairs == 0:
         data.val_pairs = max(0, data.train_pairs // data.folds)

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digitcmp.arguments import sources
 from digitcmp.config.allowed import code_let_in
-from digitcmp.config.composed import typed
+from digitcmp.config.composed import official, typed
 from digitcmp.config.identity import configuration, configuration_hash, differences, flat
 from digitcmp.config.overrides import overrides_of
 from digitcmp.config.schema import AUTO, Config
@@ -180,6 +180,9 @@ def command_of(hydra: Any, alone: bool = False) -> str:
     keys = {override.lstrip("+").split("=")[0] for override in own}
     given = [part for override in overrides if override not in own for part in settings_of(override.partition("=")[2], folder)]
     kept = [part for part in given if part.lstrip("+").split("=")[0] not in keys]
+    if official(hydra):  # which is not tested, whatever it was told
+        own = [*(override for override in own if override.partition("=")[0] != "test"), "test=false"]
+    place += [override for override in hydras if override.lstrip("+").startswith("hydra.job.env_set")]
     return shlex.join(["python", "-m", "digitcmp", *folder, *code_let_in(), *kept, *own, *paths_of(hydra), *place])
 
 

@@ -1,6 +1,7 @@
 """Where a sweep goes, and what it may ask for: found out before Hydra writes anything."""
 
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from hashlib import sha256
@@ -146,6 +147,12 @@ def check_whole(config: DictConfig) -> None:
             raise ConfigError(f"{text}: this is for a whole sweep; give it one value, as in {key}=true")
     if config.dry_run:
         check_ours(config, "dry_run=true", ("digitcmp", "slurm"))
+    if (given := config.hydra.job.env_set) and not others(config.hydra):
+        first, value = next(iter(given.items()))
+        raise ConfigError(
+            f"hydra.job.env_set.{first}={value}: the rounds of a sweep are trained together, in one environment; set variables in front of "
+            f"the command, as in: {first}={shlex.quote(str(value))} python -m digitcmp --multirun …"
+        )
 
 
 def check_names(config: DictConfig, folder: str) -> None:

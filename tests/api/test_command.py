@@ -238,6 +238,14 @@ def test_one_folder(call: Callable[..., digitcmp.Result], spelt: str, folder: st
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_recipe_leaves_out_is_said_by_every_call(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Once each."""
+    for folder in ("one", "other"):
+        with pytest.raises(ConfigError, match="aux_weight=-1"):
+            digitcmp.run(["+experiment=best", "optimizer=adam", "aux_weight=-1"], tmp_path / folder, progress=False)
+        assert capfd.readouterr().err.count("what +experiment=best says for optimizer=sgd is left out") == 1
+
+
 def test_failed_rounds(tmp_path: Path) -> None:
     """End a call with an error; what was done is there."""
     with pytest.raises(RunError, match="failed"):

@@ -140,6 +140,8 @@ def test_choices_are_never_taken_for_each_other() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [("model.dropout=0", "model.dropout=-0.0"), ("optimizer.lr=1e-3", "optimizer.lr=0.001"), ("aux_weight=0.0", "epochs=25")]
+    + [(f"model.tower.0.{name}=2", f"model.tower.0.{name}=[2,2]") for name in ("kernel", "padding", "pool", "pool_stride")]
+    + [("model.tower.0.stride=1", "model.tower.0.stride=[1,1]")]
     + [(f"model.{layer}.0.norm=none", f"model.{layer}.0.norm=false") for layer in ("tower", "digit_dense")],
 )
 def test_one_configuration_spelt_in_two_ways(one: str, other: str) -> None:

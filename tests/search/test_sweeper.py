@@ -59,6 +59,16 @@ def states() -> list[str]:
     return [trial.state.name for trial in study().trials]
 
 
+def test_a_trial_of_the_official_sweeper_has_its_command(run_cli: Cli, tmp_path: Path) -> None:
+    """It is not tested, whatever it was told: that is a part of its configuration."""
+    official = ["--multirun", "hydra/sweeper=optuna", "hydra.sweep.dir=out", *TINY, "test=true", SPACE, "hydra.sweeper.n_trials=1"]
+    assert run_cli(*official, "report=false").code == 0
+    (first,) = [json.loads(path.read_text()) for path in tmp_path.glob("out/*/run.json")]
+    assert run_cli(*shlex.split(first["command"])[3:], "hydra.run.dir=again").code == 0
+    again = json.loads((tmp_path / "again" / "run.json").read_text())
+    assert again["configuration"] == first["configuration"]
+
+
 def test_the_official_sweeper_works_as_it_is(run_cli: Cli) -> None:
     """It maximises the mean validation accuracy over the run's rounds, and nothing is tested."""
     options = ["--multirun", "hydra/sweeper=optuna", "hydra.sweep.dir=out", *TINY, "rounds=2", few(4), "hydra.sweeper.n_jobs=2"]
