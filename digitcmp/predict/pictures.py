@@ -28,6 +28,13 @@ LONGEST = 280  # pixels of the longer side of a digit and what is around it
 MARGIN = 0.25  # of a digit's longer side: what is around it
 SMALLEST = 5  # pixels of the longer side of what may be a digit, in a picture as it is given: what is smaller is noise
 STROKE = 3  # a stroke is thinner than the longer side by this factor: what is lit unevenly varies more slowly than that
+COARSE = 64  # pixels of a page's longer side, at which the light on it is worked out
+FRAME = 0.15  # of half a page: its border, which shows the light
+FITS = 8  # times, each without what was darker the time before
+PAPER = 0.7  # of the border is paper
+LEAST = 0.01  # of the difference between black and white: paper differs by that
+UNLIKE = 0.03  # of it: light that differs by more from a quadratic surface is of another kind
+LEVEL = 0.05  # of it: light that differs by less across the page is level
 NOISE = 3.0  # standard deviations from the background that are no ink
 FAINTEST = 0.1  # of the difference between black and white: below that there is no ink
 DARKEST = 0.95  # of the pixels of ink have at most as much as its darkest; some of the others may be noise
@@ -54,15 +61,30 @@ def digit_of(ink: Grey, form: str, size: int) -> Tensor:
 def ink_in(picture: Image.Image) -> Grey | None:
     """The ink of a picture and what is around it, [height, width] from 0 to 1, whatever share of the picture it covers; None for a blank
     one."""
-    page = grey_of(picture)
+    page = levelled(grey_of(picture))
     part = (slice(0, page.shape[0]), slice(0, page.shape[1]))
-    for longest in (SOUGHT, LONGEST):  # about where it is, and where exactly
-        ink = inked(page[part], longest)
+    ink = inked(page, SOUGHT)  # about where it is, then where exactly
+    for _ in range(2):
         if not ink.any():
             return None
         part = around(ink, part, page)
-    ink = inked(page[part], LONGEST)
+        ink = inked_in(page, part)
     return ink if longest_part(ink) >= SMALLEST else None
+
+
+def inked_in(page: Grey, part: Part) -> Grey:
+    """The ink in a part of a page, at a size of at most `LONGEST` pixels. What is paper there shows from farther around: a shadow that
+    begins in the part would else be cut off."""
+    longer = max(place.stop - place.start for place in part)
+    wide = tuple(
+        slice(max(0, place.start - longer), min(length, place.stop + longer)) for place, length in zip(part, page.shape, strict=True)
+    )
+    ink = inked(page[wide], round(LONGEST * max(1.0, max(place.stop - place.start for place in wide) / longer)))
+    rows, columns = (
+        slice(*(round((edge - place.start) * length / (place.stop - place.start)) for edge in (own.start, own.stop)))
+        for own, place, length in zip(part, wide, ink.shape, strict=True)
+    )
+    return ink[rows, columns]
 
 
 def inked(grey: Grey, longest: int) -> Grey:
@@ -103,15 +125,48 @@ def reduced(grey: Grey, longest: int) -> Grey:
     return grey if factor >= 1 else resized(grey, (max(1, round(grey.shape[1] * factor)), max(1, round(grey.shape[0] * factor))))
 
 
+def levelled(grey: Grey) -> Grey:
+    """A page without the light that changes slowly across it, as beside a window or towards the corners of a photograph: what becomes
+    darker towards the border is no ink. The light is a quadratic surface through the page's border, but for what is darker there than
+    most of it. A page that is level, whose border is not paper, or whose light is of another kind (a shadow), is as it is."""
+    if not is_dark_on_light(grey):
+        return grey
+    small = reduced(grey, COARSE)  # in which there is no noise
+    y, x = (np.linspace(-1, 1, length, dtype=np.float32) for length in small.shape)
+    rows, columns = np.nonzero(np.maximum(np.abs(y)[:, None], np.abs(x)[None]) > 1 - FRAME)
+    seen, few = small[rows, columns], np.stack(quadratic(y[rows], x[columns]), axis=1)
+    kept = np.ones(len(seen), dtype=bool)
+    for _ in range(FITS):
+        surface = np.linalg.lstsq(few[kept], seen[kept])[0]
+        over = seen - few @ surface
+        kept = over > -NOISE * max(1.4826 * float(np.median(np.abs(over[kept]))), LEAST)
+        if kept.mean() < PAPER:
+            return grey
+    if float(np.quantile(np.abs(over[kept]), DARKEST)) > UNLIKE or float(np.ptp(few @ surface)) < LEVEL:
+        return grey
+    y, x = np.linspace(-1, 1, grey.shape[0], dtype=np.float32)[:, None], np.linspace(-1, 1, grey.shape[1], dtype=np.float32)[None]
+    light = sum(np.float32(weight) * term for weight, term in zip(surface, quadratic(y, x), strict=True))
+    return grey - light + np.float32((few @ surface).max())
+
+
+def quadratic(y: Grey, x: Grey) -> list[Grey]:
+    """The terms of a quadratic surface at these points."""
+    return [np.ones_like(x), x, y, x * x, x * y, y * y]
+
+
+def is_dark_on_light(grey: Grey) -> bool:
+    """Whether ink is darker than what it is on, by a picture's border."""
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    return float(np.median(border)) > (float(grey.min()) + float(grey.max())) / 2
+
+
 def ink_of(grey: Grey) -> Grey:
     """How much ink there is at each pixel, [height, width] from 0 to 1, zero everywhere in a blank picture.
 
     The background is what is left when all that is thinner than a stroke may be is filled (a grey-scale closing, Serra 1982), so that
     uneven light does not matter; whether ink is dark or light follows from the picture's border.
     """
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    dark = float(np.median(border)) > (float(grey.min()) + float(grey.max())) / 2
-    paper = grey if dark else 1 - grey
+    paper = grey if is_dark_on_light(grey) else 1 - grey
     window = max(3, max(paper.shape) // STROKE) | 1
     difference = ndimage.grey_closing(paper, size=(window, window), mode="nearest") - paper
     middle = float(np.median(difference))
