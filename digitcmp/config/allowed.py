@@ -42,6 +42,8 @@ def code_here() -> tuple[tuple[str, ...], tuple[Path, ...], int]:
 
 def check_begun_with(file: Path, version: str) -> None:
     """Raise ConfigError where the command that this process belongs to has begun with another version of a file."""
+    if BEGUN_WITH not in os.environ:
+        return
     told = dict(one.rsplit("=", 1) for one in os.environ.get(BEGUN_WITH, "").split(",") if one)
     if (before := told.setdefault(str(file), version)) != version:
         raise ConfigError(
@@ -73,7 +75,7 @@ def let_in(names: Sequence[str], folder: str | Path | None = None) -> None:
         check_names(Path(folder))
     from digitcmp.config.offered import renew  # needs what is here
 
-    os.environ.pop(BEGUN_WITH, None)
+    os.environ[BEGUN_WITH] = ""
     renew()
 
 

@@ -20,13 +20,13 @@ from types import ModuleType
 from typing import Any
 
 from digitcmp.config.allowed import ALLOWED, CHANGED, OWN, check_begun_with, code_here, files
-from digitcmp.config.own_code import parts_of, version_of
+from digitcmp.config.own_code import parts_of, sources, version_of
 from digitcmp.errors import ConfigError
 from digitcmp.given import shown
 
 NAME = re.compile(r"\w[\w.-]*")
 PREFIX = "digitcmp."
-IMPORTED: dict[Path, dict[str, str]] = {}  # of the files that are imported: the hashes of what they consist of, as it was then
+IMPORTED: dict[Path, tuple[str, dict[str, str]]] = {}  # of files that are imported: version, and hashes of what it is of, as they were then
 KINDS = {  # groups of entry points: what each holds, and how it is chosen
     "blocks": "kind",
     "data": "data",
@@ -101,7 +101,7 @@ def read(path: tuple[str, ...], let_in: tuple[Path, ...], changed: int) -> dict[
                 found[group][point.name] = sorted([*found[group].get(point.name, []), offer], key=lambda offer: offer.package.name)
     for file in let_in:
         module = module_of(file, let_in)
-        version = version_of(module.__name__, file)
+        version, _ = IMPORTED[file]
         check_begun_with(file, version)
         package = Package(f"{file.parent.name}/{file.name}", version, code=file)
         for group in KINDS:
@@ -116,7 +116,7 @@ def renew() -> None:
     one version."""
     for file in filter(Path.is_file, files()):
         now = parts_of(f"{OWN}{file.stem}", file)
-        parts = IMPORTED.get(file, now)
+        _, parts = IMPORTED.get(file, ("", now))
         changed = [name for name in {**parts, **now} if parts.get(name) != now.get(name)]
         if others := [name for name in changed if name in parts and name in now and not name.startswith(OWN)]:
             raise ConfigError(
@@ -165,9 +165,26 @@ def module_of(file: Path, let_in: tuple[Path, ...]) -> ModuleType:
         if Path.cwd() != before:
             os.chdir(before)
             raise ConfigError(f"{file} changes the working folder when it is imported, and with it where results go; take that out")
-        if new:
-            IMPORTED[file] = parts_of(name, file)
+        if new or file not in IMPORTED:
+            check_beside(name, file)
+            IMPORTED[file] = version_of(name, file), parts_of(name, file)
         return module
+
+
+def check_beside(name: str, file: Path) -> None:
+    """Raise ConfigError where a file that is let in has got what is beside another one in place of what is beside itself."""
+    for other, path in sources(name, file).items():
+        if other.startswith(OWN) and root(other, path) != file.parent:
+            raise ConfigError(
+                f"--allow-code {file}: it imports {other.removeprefix(OWN)}, for which Python takes {path}, beside another file that is "
+                "let in; give one of them another name"
+            )
+
+
+def root(name: str, path: Path) -> Path:
+    """The folder that a module lies in, with the packages that it is of."""
+    within = name.removeprefix(OWN).count(".") + (path.name == "__init__.py")
+    return path.parents[within]
 
 
 def forget_others(let_in: tuple[Path, ...]) -> None:
@@ -175,8 +192,10 @@ def forget_others(let_in: tuple[Path, ...]) -> None:
     folders = {file.parent for file in let_in}
     named = {f"{OWN}{file.stem}": file for file in let_in}
     for name, module in [*sys.modules.items()]:
-        file = Path(getattr(module, "__file__", None) or "")
-        if name.startswith(OWN) and (file != named.get(name, file) or not any(file.is_relative_to(one) for one in folders)):
+        if not name.startswith(OWN):
+            continue
+        place = getattr(module, "__file__", None)  # none of a package without a file
+        if place is None or (file := Path(place)) != named.get(name, file) or root(name, file) not in folders:
             del sys.modules[name]
 
 

@@ -1,5 +1,6 @@
 """How weights begin: drawn from an explicit generator, in float32 on the CPU, whatever the network's own type and device are."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,10 @@ from torch import Tensor, nn
 from digitcmp.errors import ConfigError
 from digitcmp.promises import written
 
+NORMS = (  # which begin with ones and zeros
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+    *(nn.GroupNorm, nn.LayerNorm, nn.RMSNorm),
+)
 Draw = Callable[[Tensor, torch.Generator], Tensor]  # fills a weight [outputs, inputs, ...]
 
 
@@ -53,7 +58,7 @@ def initialise(network: nn.Module, random: torch.Generator, init: str = "torch",
         if callable(own := getattr(module, "initialise", None)):
             waiting += unknown(module, set())
             own(random)
-        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm):
+        elif isinstance(module, NORMS):
             module.reset_parameters()
         elif isinstance(module, nn.Conv2d | nn.Linear):
             waiting += unknown(module, {"weight", "bias"})
@@ -87,8 +92,13 @@ class Unset:
     writes: int
 
     def check(self) -> None:
-        """Raise ConfigError where nothing has set it."""
-        if not (self.tensor.isnan().any() if self.tensor.is_floating_point() else written(self.tensor) == self.writes):
+        """Raise ConfigError where nothing has set it, in whatever way."""
+        now = getattr(self.module, self.name)
+        if now is self.tensor and not now.is_floating_point():
+            unset = written(now) == self.writes and bool(now.numel()) and bool((now == number_for(now)).all())
+        else:
+            unset = bool(now.isnan().any())
+        if not unset:
             return
         torchs_own = place(self.module).startswith("torch.")  # which nobody can give a method
         whose = "a class of your own below it, in its place, or around it," if torchs_own else "the class"
@@ -105,6 +115,13 @@ def nothing_sets(module: nn.Module, name: str) -> str:
     return f"{place(module)} has {name}, which nothing sets"
 
 
+def number_for(tensor: Tensor) -> float:
+    """What stands where nothing is set: no number, or one that nobody needs; of flags, one of two."""
+    if tensor.is_floating_point() or tensor.is_complex():
+        return math.nan
+    return 1 if tensor.dtype == torch.bool else 117
+
+
 def unknown(module: nn.Module, known: set[str]) -> Iterator[Unset]:
     """The weights and buffers of this module that are set by nothing here: no numbers, until something sets them (by way of `.data`, say,
     which torch does not count). Raises ConfigError for those that a weight of torch's is worked out from."""
@@ -113,6 +130,5 @@ def unknown(module: nn.Module, known: set[str]) -> Iterator[Unset]:
             continue
         if ".parametrize:" in place(module):
             raise ConfigError(f"{nothing_sets(module, name)}: torch's parametrisations are not taken; work it out in forward")
-        if tensor.is_floating_point():
-            tensor.fill_(torch.nan)
+        tensor.fill_(number_for(tensor))
         yield Unset(module, name, tensor, written(tensor))

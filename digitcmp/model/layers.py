@@ -16,6 +16,7 @@ from digitcmp.config.graph import Part
 from digitcmp.config.registry import load
 from digitcmp.errors import ConfigError, DigitcmpError
 from digitcmp.kernels.operations import BatchNorm2d, GroupNorm, max_pool2d
+from digitcmp.model.weights import check_weights
 from digitcmp.promises import made_alike, untouched
 from digitcmp.seeding import uniform
 
@@ -127,6 +128,8 @@ def make_core(block: Block, layer: Any, inputs: Shape) -> nn.Module:
         raise ConfigError(f"{named(layer)}: it cannot be made ({type(error).__name__}: {error})") from error
     if not isinstance(core, nn.Module):
         raise ConfigError(f"{named(layer)}: it makes no torch.nn.Module but a {type(core).__name__}")
+    if block.module not in OURS:
+        check_weights(named(layer), core)
     return core
 
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
+from scipy.special import ndtr
 from torch import Tensor
 
 from digitcmp.data import images
@@ -33,7 +34,7 @@ FRAME = 0.15  # of half a page: its border, which shows the light
 FITS = 8  # times, each without what was darker the time before
 PAPER = 0.7  # of the border is paper
 LEAST = 0.01  # of the difference between black and white: paper differs by that
-UNLIKE = 0.03  # of it: light that differs by more from a quadratic surface is of another kind
+UNLIKE = 0.03  # of it: light that differs by more from a cubic surface is of another kind
 LEVEL = 0.05  # of it: light that differs by less across the page is level
 NOISE = 3.0  # standard deviations from the background that are no ink
 FAINTEST = 0.1  # of the difference between black and white: below that there is no ink
@@ -127,14 +128,14 @@ def reduced(grey: Grey, longest: int) -> Grey:
 
 def levelled(grey: Grey) -> Grey:
     """A page without the light that changes slowly across it, as beside a window or towards the corners of a photograph: what becomes
-    darker towards the border is no ink. The light is a quadratic surface through the page's border, but for what is darker there than
+    darker towards the border is no ink. The light is a cubic surface through the page's border, but for what is darker there than
     most of it. A page that is level, whose border is not paper, or whose light is of another kind (a shadow), is as it is."""
     if not is_dark_on_light(grey):
         return grey
     small = reduced(grey, COARSE)  # in which there is no noise
     y, x = (np.linspace(-1, 1, length, dtype=np.float32) for length in small.shape)
     rows, columns = np.nonzero(np.maximum(np.abs(y)[:, None], np.abs(x)[None]) > 1 - FRAME)
-    seen, few = small[rows, columns], np.stack(quadratic(y[rows], x[columns]), axis=1)
+    seen, few = small[rows, columns], np.stack(cubic(y[rows], x[columns]), axis=1)
     kept = np.ones(len(seen), dtype=bool)
     for _ in range(FITS):
         surface = np.linalg.lstsq(few[kept], seen[kept])[0]
@@ -145,13 +146,13 @@ def levelled(grey: Grey) -> Grey:
     if float(np.quantile(np.abs(over[kept]), DARKEST)) > UNLIKE or float(np.ptp(few @ surface)) < LEVEL:
         return grey
     y, x = np.linspace(-1, 1, grey.shape[0], dtype=np.float32)[:, None], np.linspace(-1, 1, grey.shape[1], dtype=np.float32)[None]
-    light = sum(np.float32(weight) * term for weight, term in zip(surface, quadratic(y, x), strict=True))
+    light = sum(np.float32(weight) * term for weight, term in zip(surface, cubic(y, x), strict=True))
     return grey - light + np.float32((few @ surface).max())
 
 
-def quadratic(y: Grey, x: Grey) -> list[Grey]:
-    """The terms of a quadratic surface at these points."""
-    return [np.ones_like(x), x, y, x * x, x * y, y * y]
+def cubic(y: Grey, x: Grey) -> list[Grey]:
+    """The terms of a cubic surface at these points. (One of a higher degree would be free within the border that it is told by.)"""
+    return [np.ones_like(x), x, y, x * x, x * y, y * y, x**3, x * x * y, x * y * y, y**3]
 
 
 def is_dark_on_light(grey: Grey) -> bool:
@@ -169,13 +170,21 @@ def ink_of(grey: Grey) -> Grey:
     paper = grey if is_dark_on_light(grey) else 1 - grey
     window = max(3, max(paper.shape) // STROKE) | 1
     difference = ndimage.grey_closing(paper, size=(window, window), mode="nearest") - paper
-    middle = float(np.median(difference))
-    deviation = 1.4826 * float(np.median(np.abs(difference - middle)))  # the standard deviation of noise, by what most pixels do
+    middle, deviation = noise_of(difference)
     least = middle + NOISE * deviation
     seen = difference[difference - least >= FAINTEST]
     if not seen.size:
         return np.zeros_like(grey)
     return ((difference - least) / (float(np.quantile(seen, DARKEST)) - least)).clip(0, 1)
+
+
+def noise_of(difference: Grey) -> tuple[float, float]:
+    """The middle of what the pixels of paper differ from the background by, and its standard deviation: by what most pixels do, or the
+    lowest ones where most are ink; of normal noise, both say the same."""
+    middle = float(np.median(difference))
+    deviation = 1.4826 * float(np.median(np.abs(difference - middle)))
+    lowest, low = (float(one) for one in np.quantile(difference, ndtr([-2.0, -1.0])))
+    return min(((middle, deviation), (low + (low - lowest), low - lowest)), key=sum)
 
 
 def cleaned(ink: Grey, dot: float) -> Grey:

@@ -38,6 +38,8 @@ class Outside:
         self.parts = [*parts_of(config, networks, optimizer)]
         kinds = [kind for _, _, roots in self.parts for root in roots for kind in getattr(root, "__mro__", [type(root)])]
         self.installed = {str(getattr(one, "__module__", "")).partition(".")[0] for one in [*kinds, *self.roots()]}
+        learned = (one for network in networks for one in (*network.modules(), *network.parameters(), *network.buffers()))
+        self.learned = set(map(id, learned))
         self.draws = list[str]()  # those parts whose code draws random numbers, as far as can be told
         self.begun = self.look() if self.parts else {}
         self.drawn = generators()
@@ -59,6 +61,11 @@ class Outside:
             reach.draws = False
             objects = {(part, name): value for root in roots if instead is GIVEN for name, value in held_by(root)}
             for place, value in {**reach.places, **objects}.items():
+                if id(value) in self.learned and place in reach.places:
+                    raise ConfigError(
+                        f"{part}: a function keeps a part of the network ({place[1].removeprefix(OWN)}), which is another one as soon as "
+                        "the network is copied or stacked; use a method of its class, or functools.partial of one"
+                    )
                 if place not in found:
                     held = {name: look.at(one) for name, one in value.items()} if isinstance(value, Several) else look.at(value)
                     found[place] = number, held

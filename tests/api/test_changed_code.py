@@ -11,7 +11,7 @@ import pytest
 
 import digitcmp
 from digitcmp.config import offered
-from digitcmp.config.allowed import ALLOWED, BEGUN_WITH
+from digitcmp.config.allowed import ALLOWED, BEGUN_WITH, let_in
 from digitcmp.errors import ConfigError
 
 FILE = """
@@ -112,18 +112,31 @@ def test_what_python_has_once_is_refused(lab: Lab) -> None:
     assert lab.run() == first
 
 
-def test_two_folders_have_modules_of_one_name(lab: Lab) -> None:
-    """Each takes what is beside itself."""
-    lab.write(beside=4.0, name="other")
-    one, other = lab.run(), lab.run(name="other")
+@pytest.mark.parametrize("name", ["other", "my/other"])
+def test_two_folders_have_modules_of_one_name(name: str, lab: Lab) -> None:
+    """Each takes what is beside itself, also where one lies in the other."""
+    lab.write(beside=4.0, name=name)
+    one, other = lab.run(), lab.run(name=name)
     assert one[1] != other[1]
     assert lab.run() == one
+
+
+def test_two_files_at_once_have_what_is_beside_them(lab: Lab) -> None:
+    """Where it has one name, one of them would have that of the other."""
+    lab.write(beside=4.0, name="other")
+    (lab.top / "other" / "plugins.py").rename(lab.top / "other" / "more.py")
+    with pytest.raises(ConfigError, match=r"more\.py: it imports factors, for which Python takes .*my/factors\.py, beside another"):
+        digitcmp.run(["--allow-code", "my/plugins.py", "--allow-code", "other/more.py", *SIZES], folder="run", progress=False)
 
 
 def test_a_process_of_a_command_has_the_code_that_it_began_with(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that comes later, say, when the file has been changed; a command that begins then takes it as it is."""
     monkeypatch.setenv(ALLOWED, str(lab.top / "my" / "plugins.py"))
     monkeypatch.delenv(BEGUN_WITH, raising=False)
+    offered.read.cache_clear()
+    assert "mine" in offered.offers()["optimizers"]
+    assert BEGUN_WITH not in os.environ  # this is no command
+    let_in([])
     offered.read.cache_clear()
     assert "mine" in offered.offers()["optimizers"]
     begun = os.environ[BEGUN_WITH]

@@ -60,6 +60,26 @@ def test_a_part_sets_what_torchs_parts_in_it_have() -> None:
     assert all(0 <= value < 1 for name in ("weights.0", "weights.1", "slopes.weight") for value in found[name].tolist())
 
 
+def test_whatever_way_it_is_set() -> None:
+    """Another tensor in its place, by way of `.data`, whole numbers and flags; norms of every kind begin by themselves."""
+
+    class Ways(Part):
+        def initialise(self, random: torch.Generator) -> None:
+            self.own = nn.Parameter(torch.rand(3, generator=random))
+            self.count = torch.tensor(3)
+            self.order.data.copy_(torch.arange(3))
+            self.flags.data.copy_(torch.tensor([True, False]))
+
+    part = Ways(own=nn.Parameter(torch.zeros(2)), norm=nn.InstanceNorm2d(2, affine=True), rms=nn.RMSNorm(3))
+    part.register_buffer("order", torch.zeros(3, dtype=torch.long))
+    part.register_buffer("none", torch.zeros(0, dtype=torch.long))
+    part.register_buffer("flags", torch.zeros(2, dtype=torch.bool))
+    found = begun(part)
+    assert (found["count"].item(), found["order"].tolist(), found["flags"].tolist()) == (3, [0, 1, 2], [True, False])
+    assert found["own"].shape == (3,)
+    assert found["norm.weight"].tolist() == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("left", "told"),
     [

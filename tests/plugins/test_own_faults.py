@@ -5,10 +5,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from digitcmp.config import offered
-from digitcmp.config.allowed import ALLOWED, OWN
+from digitcmp.config.allowed import ALLOWED, BEGUN_WITH, OWN
 from digitcmp.mistakes import cli as mistakes
 from tests.conftest import Ended
 
@@ -70,6 +71,34 @@ class Slopes(Plain):
     def __init__(self, layer, inputs):
         super().__init__(layer, inputs)
         self.slopes = nn.PReLU()
+class Tied(Plain):
+    def __init__(self, layer, inputs):
+        super().__init__(layer, inputs)
+        self.a, self.b = nn.Conv2d(inputs[0], inputs[0], 1), nn.Conv2d(inputs[0], inputs[0], 1)
+        self.b.weight = self.a.weight
+class Kept(Plain):
+    def __init__(self, layer, inputs):
+        super().__init__(layer, inputs)
+        self.a = nn.Conv2d(inputs[0], inputs[0], 1)
+        self.decayed = {"weights": [self.a.weight]}
+class Listed(Plain):
+    def __init__(self, layer, inputs):
+        super().__init__(layer, inputs)
+        self.parts = [nn.Conv2d(inputs[0], inputs[0], 1)]
+class Shared(Plain):
+    def __init__(self, layer, inputs):
+        super().__init__(layer, inputs)
+        self.a = nn.Conv2d(inputs[0], inputs[0], 1)
+        self.again, self.parts, self.grid = self.a, [self.a], [torch.ones(1)]
+    def forward(self, x):
+        return self.again(self.parts[0](x)) * self.grid[0].to(x.device)
+class Closes(Plain):
+    def __init__(self, layer, inputs):
+        super().__init__(layer, inputs)
+        self.a = nn.Conv2d(inputs[0], inputs[0], 1)
+        self.twice = lambda x: self.a(self.a(x))
+    def forward(self, x):
+        return self.twice(x)
 class Random(Plain):
     def forward(self, x):
         return torch.nn.functional.dropout(x, 0.5)
@@ -87,6 +116,7 @@ blocks = {
     "core": block(core=fail), "coreless": block(core=lambda *_: None), "shape": block(core=lambda *_: Core((3,))),
     "sides": block(core=lambda *_: Core((3, 0, 2.5))), "random": block(Random),
     "counts": block(Counts), "averages": block(Averages), "buffers": block(Buffers),
+    "tied": block(Tied), "kept": block(Kept), "listed": block(Listed), "shared": block(Shared), "closes": block(Closes),
     "normed": block(Normed), "slopes": block(Slopes), "options": block(options=Options),
 }
 
@@ -226,6 +256,16 @@ REFUSED: dict[str, tuple[list[str], str]] = {  # before anything is trained, or 
     "block, made": (tower("made"), r"kind=made of my/plugins.py \w+: it cannot be made \(KeyError: 'k'\)"),
     "block, none": (tower("none"), r"kind=none of my/plugins.py \w+: it makes no torch.nn.Module but a NoneType"),
     "block, parametrised": (tower("normed"), "torch.nn.utils.parametrize:ParametrizationList has original.*; work it out in forward"),
+    "block, tied": (
+        tower("tied"),
+        r"kind=tied of my/plugins.py \w+: a.weight and b.weight are one tensor, which would",
+    ),
+    "block, kept": (tower("kept"), r"kind=kept of my/plugins.py \w+: self.decayed keeps a.weight, which is another tensor as soon as"),
+    "block, listed": (tower("listed"), r"kind=listed of my/plugins.py \w+: self.parts has weights that torch does not find there"),
+    "block, closes": (
+        tower("closes"),
+        r"digitcmp.own.plugins:Closes: a function keeps a part of the network \(plugins.self of Closes.__init__.<locals>.<lambda>\)",
+    ),
     "block, a class of torch's": (
         tower("slopes"),
         "torch.nn.modules.activation:PReLU has weight, which nothing sets; give a class of your own",
@@ -364,6 +404,16 @@ def test_blocks_that_remember(kind: str, told: str, engine: str, train: Cli) -> 
         assert ended.err.startswith(f"digitcmp: checkpoint_every: {told}, which a checkpoint does not have; keep it in a buffer")
 
 
+@pytest.mark.parametrize("engine", ["serial", "stacked"])
+def test_a_block_that_has_a_part_in_several_places(engine: str, train: Cli) -> None:
+    """One module under two names, in a list, too, is one everywhere; so is what is worked out."""
+    train(*tower("shared"), f"engine={engine}", "epochs=3", "checkpoint_every=1", code=0)
+    rows = pd.read_csv("run/rounds.csv")
+    assert rows["status"].eq("done").all()
+    train(*tower("shared"), "engine=serial", "epochs=3", "hydra.run.dir=again", code=0)
+    assert rows["train_loss"].tolist() == pytest.approx(pd.read_csv("again/rounds.csv")["train_loss"].tolist(), abs=1e-5)
+
+
 IN_WORKERS = ["block, made", "block, forward", "block, leaves", "optimizer, leaves", "schedule, leaves", "augmentation", "loss, none"]
 
 
@@ -415,6 +465,7 @@ def test_a_kept_network_that_fails(run_cli: Cli, run_main: Cli, tmp_path: Path, 
     offered.read.cache_clear()
     for module in [name for name in sys.modules if name.startswith(OWN)]:
         del sys.modules[module]
+    monkeypatch.delenv(BEGUN_WITH)  # that of the command before
     ended = run_main(mistakes.main, "run")
     assert ended.code == 1
     assert "Traceback" not in ended.err

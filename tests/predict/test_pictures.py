@@ -202,6 +202,7 @@ LIGHTS = {  # by row and column, from 0 to 1
     "from one side": lambda row, column: 0.5 + 0.5 * column + 0 * row,
     "from above": lambda row, column: 1 - 0.6 * row + 0 * column,
     "darker corners": lambda row, column: 1 - 0.5 * ((2 * row - 1) ** 2 + (2 * column - 1) ** 2) / 2,
+    "a lamp": lambda row, column: 0.5 + 0.5 * np.exp(-((row - 0.3) ** 2 + (column - 0.3) ** 2) / 0.3),
     "a soft shadow": lambda row, column: 0.6 + 0.4 / (1 + np.exp(-(column - 0.44) * 32)) + 0 * row,
 }
 
@@ -215,6 +216,17 @@ def test_light_of_every_kind(light: str, noise: float) -> None:
     rows, columns = np.mgrid[0:1:600j, 0:1:800j]
     page = LIGHTS[light](rows, columns) * (1 - 0.8 * ink) + np.random.default_rng(0).normal(0, 1, ink.shape) * noise
     assert distance(SEVEN, digit(Image.fromarray((page.clip(0, 1) * 255).astype(np.uint8)))) < 0.3
+
+
+@pytest.mark.parametrize("margin", [0, 3, 12])
+def test_a_picture_that_is_cut_to_its_digit(margin: int) -> None:
+    """Most of it is ink, as of a nought with a thick stroke."""
+    picture = Image.new("L", (200 + 2 * margin, 260 + 2 * margin), 255)
+    ImageDraw.Draw(picture).ellipse((margin, margin, 200 + margin, 260 + margin), outline=0, width=60)
+    wide = Image.new("L", (600, 600), 255)
+    wide.paste(picture, (200, 170))
+    assert (np.asarray(picture) == 0).mean() > 0.5 or margin
+    assert distance(digit(wide), digit(picture)) < 0.3
 
 
 def test_uneven_light_and_dirt() -> None:
