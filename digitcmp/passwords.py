@@ -14,6 +14,7 @@ from digitcmp.errors import ConfigError
 VARIABLE = "DIGITCMP_STORAGE"
 REFERENCE = f"${{oc.env:{VARIABLE}}}"
 MASK = "***"
+OURS = "://USER:PASSWORD@"  # in advice behind what is shown: no password reaches to it
 KEY = re.compile(r"[+~]*[\w./]*stor[\w./]*", re.IGNORECASE)  # also a mistyped one
 OF_CALLBACKS = re.compile(r"\+*(callbacks\.[\w.-]+)")
 SCHEME = re.compile(r"^[\w+.-]*:/*")
@@ -24,7 +25,7 @@ QUERY = re.compile(r"\b(\w*pass(?:word|wd)?)=(?!\*\*\*)[^&'\"]*", re.IGNORECASE)
 
 def without_passwords(text: str) -> str:
     """A text in which the passwords of URLs are hidden: all that may belong to one, rather too much than too little."""
-    return QUERY.sub(rf"\1={MASK}", USER.sub(rf"\1:{MASK}@", text))
+    return OURS.join(QUERY.sub(rf"\1={MASK}", USER.sub(rf"\1:{MASK}@", part)) for part in text.split(OURS))
 
 
 def holds_password(url: str) -> bool:

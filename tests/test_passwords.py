@@ -110,6 +110,12 @@ def test_the_reason_is_not_taken_for_a_password(run_cli: Cli) -> None:
     assert SECRET not in ended.err
 
 
+def test_advice_behind_a_url_is_shown() -> None:
+    """It has a URL in it, too, whose password is none."""
+    told = without_passwords("storage=mysql://me:secret@h/x: needs mysqlclient; use postgresql://USER:PASSWORD@HOST/DATABASE, or null")
+    assert told == "storage=mysql://me:***@h/x: needs mysqlclient; use postgresql://USER:PASSWORD@HOST/DATABASE, or null"
+
+
 def test_masking_is_idempotent_and_keeps_the_rest() -> None:
     """What comes after a URL is still there."""
     text = "storage=postgresql://me:***@db/studies: no route to host; ask me@host"

@@ -113,7 +113,8 @@ def draw(
 
 def part_of(available: int, pairs: int, held_out: int, fold: int) -> tuple[int, int]:
     """Where the images of a fold begin and end, of so many: an even share of them, of which no other fold has any. Shares differ by at
-    most two images (three of an odd number), and are below two where the images do not suffice for so many folds."""
+    most two images (three of an odd number), and are below two where the images do not suffice for so many folds beside the first one,
+    whose share is that of a single part."""
     folds, share = pairs // max(held_out, 1), 2 * -(-available * held_out // (2 * pairs))
     if share * folds <= available:
         return fold * share, (fold + 1) * share

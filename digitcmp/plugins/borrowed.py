@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -32,6 +32,7 @@ REPLACED: list[tuple[Any, str]] = [
 ]
 
 
+STORED: dict[str, Any] = {}  # groups of Hydra's own: its plugins store their choices when they are imported, once in a process
 lent = threading.Lock()  # to whom the process is lent: all of this is there once
 
 
@@ -94,15 +95,26 @@ def hydra_kept() -> Iterator[None]:
     resolvers = dict(BaseContainer._resolvers)
     replaced = [(owner, name, vars(owner)[name]) for owner, name in REPLACED]
     hydra.clear()
+    add(STORED, store.repo)
     try:
         yield
     finally:
+        STORED["hydra"] = copied(store.repo["hydra"])
         hydra.hydra, job.cfg, store.repo, runtime = before
         JobRuntime.instance().conf = OmegaConf.create(runtime)
         BaseContainer._resolvers.clear()
         BaseContainer._resolvers.update(resolvers)
         for owner, name, value in replaced:
             setattr(owner, name, value)
+
+
+def add(groups: Mapping[str, Any], repo: dict[str, Any]) -> None:
+    """Put groups of a store, and what is in them, into another one that does not have them."""
+    for name, part in groups.items():
+        if isinstance(part, dict):
+            add(part, repo.setdefault(name, {}))
+        else:
+            repo.setdefault(name, part)
 
 
 def copied(repo: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from multiprocessing import parent_process
-from typing import Any, NoReturn
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -49,13 +49,16 @@ def identity(process: int) -> str:
     return f"{process} {start_time(process)} {host_id()}"
 
 
-def end_with(command: int) -> NoReturn:
-    """Wait until the process with this number has ended; then end this one, whatever it is doing."""
+def end_with(command: int) -> None:
+    """Wait until the process with this number has ended; then end this one, whatever it is doing. Nothing is done where nobody can tell:
+    the process is no parent of this one, and the system does not say which there are."""
     try:
         ended = os.pidfd_open(command)  # not on every system
         if identity(command) == os.environ.get(VARIABLE):
             select.select([ended], [], [])
     except (AttributeError, OSError):
-        while os.getppid() == command:
+        if not start_time(os.getpid()) and os.getppid() != command:
+            return
+        while identity(command) == os.environ.get(VARIABLE) if start_time(os.getpid()) else os.getppid() == command:
             time.sleep(LOOK)
     os._exit(1)

@@ -238,6 +238,20 @@ def test_one_folder(call: Callable[..., digitcmp.Result], spelt: str, folder: st
     assert not list(tmp_path.iterdir())
 
 
+def test_plugins_of_hydras_in_a_second_call(tmp_path: Path) -> None:
+    """They store what can be chosen of them once in a process."""
+    for folder in ("one", "other"):
+        search = {
+            "hydra/sweeper": "optuna",
+            "hydra.sweeper.n_trials": 1,
+            "aux_weight": "interval(0,1)",
+            "data.val_pairs": 20,
+            "model": "wsn",
+        }
+        found = digitcmp.sweep({**SMALL, **search, "report": False}, tmp_path / folder, progress=False)
+        assert len(found.rounds) == 1
+
+
 def test_what_a_recipe_leaves_out_is_said_by_every_call(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Once each."""
     for folder in ("one", "other"):

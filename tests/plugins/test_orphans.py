@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from digitcmp.plugins import orphans
 from digitcmp.plugins.orphans import VARIABLE, identity, mark, watch
-from digitcmp.system import start_time
+from digitcmp.system import host_id, start_time
 from tests.experiment.test_resume import PYTHON
 from tests.plugins.test_launchers import STOCK, TINY, installed
 
@@ -115,12 +115,20 @@ def test_a_process_is_its_own_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert VARIABLE not in os.environ
 
 
-def test_a_system_that_tells_of_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of its parent is looked at."""
-    parents, codes = [7, 7, 1], list[int]()
+@pytest.mark.parametrize("told", [True, False], ids=["which there are", "nothing"])
+def test_a_system_that_tells_of_no_end(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at whether the process is there, or which one is the parent; where that is another one, nobody can tell."""
+    parents, starts, codes = [7, 7, 7, 1], ["then", "then", ""], list[int]()
     monkeypatch.delattr(os, "pidfd_open", raising=False)
     monkeypatch.setattr(orphans, "LOOK", 0.0)
-    monkeypatch.setattr(os, "getppid", lambda: parents.pop(0))
+    monkeypatch.setattr(orphans, "start_time", lambda process: (starts.pop(0) if process == 7 else "mine") if told else "")
+    monkeypatch.setattr(os, "getppid", lambda: 3 if told else parents.pop(0))
     monkeypatch.setattr(os, "_exit", codes.append)
+    monkeypatch.setenv(VARIABLE, f"7 then {host_id()}")
     orphans.end_with(7)
-    assert (parents, codes) == ([], [1])
+    assert codes == [1]
+    assert (starts if told else parents) == []
+    monkeypatch.setattr(os, "getppid", lambda: 3)
+    if not told:
+        orphans.end_with(7)
+        assert codes == [1]
