@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from digitcmp import cli
-from digitcmp.config.allowed import ALLOWED
+from digitcmp.config.allowed import ALLOWED, BEGUN_WITH
 from digitcmp.config.composed import from_composed
 from digitcmp.config.schema import Config
 from digitcmp.entry import interrupts
@@ -109,6 +109,7 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
             code = end.code if isinstance(end.code, int) else 1
         finally:
             GlobalHydra.instance().clear()
+            os.environ.pop(BEGUN_WITH, None)  # with the process of the command
         out, err = capfd.readouterr()
         return Ended(code, out, err)
 

@@ -223,6 +223,7 @@ def test_a_file_that_has_changed(run_cli: Cli, run_main: Callable[..., Ended], m
     digitcmp.load_model("run")
     Path(FILE).write_text(f"{Path(FILE).read_text()}\n# and something else\n")
     offered.read.cache_clear()  # as in a process of its own
+    offered.IMPORTED.clear()
     told = rf"{OTHERWISE}: {FILE} \([0-9a-f]+ on record, [0-9a-f]+ now\)"
     for main, *arguments in asking:
         ended = run_main(main, *arguments)

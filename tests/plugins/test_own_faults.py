@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from digitcmp.config import offered
-from digitcmp.config.allowed import ALLOWED, BEGUN_WITH, OWN
+from digitcmp.config.allowed import ALLOWED, OWN
 from digitcmp.mistakes import cli as mistakes
 from tests.conftest import Ended
 
@@ -465,7 +465,6 @@ def test_a_kept_network_that_fails(run_cli: Cli, run_main: Cli, tmp_path: Path, 
     offered.read.cache_clear()
     for module in [name for name in sys.modules if name.startswith(OWN)]:
         del sys.modules[module]
-    monkeypatch.delenv(BEGUN_WITH)  # that of the command before
     ended = run_main(mistakes.main, "run")
     assert ended.code == 1
     assert "Traceback" not in ended.err
