@@ -90,19 +90,19 @@ class Unset:
         """Raise ConfigError where nothing has set it, in whatever way, or not all of it."""
         if not bool(getattr(self.module, self.name).isnan().any()):
             return
-        torchs_own = place(self.module).startswith("torch.")  # which nobody can give a method
+        torchs_own = class_name(self.module).startswith("torch.")  # which nobody can give a method
         whose = "a class of your own below it, in its place, or around it," if torchs_own else "the class"
         raise ConfigError(f"{nothing_sets(self.module, self.name)}; give {whose} a method initialise(self, random) that does")
 
 
-def place(module: nn.Module) -> str:
-    """Where its class is."""
+def class_name(module: nn.Module) -> str:
+    """Its class, and the module that has it."""
     return f"{type(module).__module__}:{type(module).__name__}"
 
 
 def nothing_sets(module: nn.Module, name: str) -> str:
     """What is wrong with a weight of a module."""
-    return f"{place(module)} has {name}, which nothing sets"
+    return f"{class_name(module)} has {name}, which nothing sets"
 
 
 def unknown(module: nn.Module, known: set[str]) -> Iterator[Unset]:
@@ -111,7 +111,7 @@ def unknown(module: nn.Module, known: set[str]) -> Iterator[Unset]:
     for name, tensor in module.named_parameters(recurse=False):
         if name in known or not (tensor.is_floating_point() or tensor.is_complex()):
             continue
-        if ".parametrize:" in place(module):
+        if ".parametrize:" in class_name(module):
             raise ConfigError(f"{nothing_sets(module, name)}: torch's parametrisations are not taken; work it out in forward")
         tensor.fill_(torch.nan)
         yield Unset(module, name)

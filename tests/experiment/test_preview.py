@@ -103,7 +103,10 @@ def test_a_search(run_cli: Cli, tmp_path: Path) -> None:
             ["hydra/launcher=basic"],
             "preview=true with hydra/launcher=basic: it trains everything that it is given; use hydra/launcher=digitcmp",
         ),
-        (["hydra/sweeper=optuna"], "preview=true with hydra/sweeper=optuna: it trains everything that it is given"),
+        (
+            ["hydra/sweeper=optuna", "optimizer.lr=interval(0.1,1)"],
+            "preview=true with hydra/sweeper=optuna: it trains everything that it is given",
+        ),
         (["preview=true,true"], "preview=true,true: this is for a whole sweep; give it one value"),
         (["dry_run=choice(true,false)"], "dry_run=choice(true,false): this is for a whole sweep; give it one value"),
         (["hydra/sweeper=digitcmp_optuna", "data.val_pairs=20", "preview=choice(true,false)"], "preview=choice(true,false): this is for"),

@@ -131,7 +131,7 @@ def first_difference(one: Any, other: Any) -> Any:
         ["model=wsn", "model.digit_dense.0.units=5,6", "data.root=null,x"],
         ["model=decoder", "data.target=le,gt", "aux_weight=1,2"],
         ["+sweeps=table1", "model.comparator.reads=features", "optimizer={lr:0.5}", "optimizer.lr=0.1,0.2"],
-        ["seed=range(2)", "+hydra.job.env_set.SEED=${seed}", "hydra.verbose=true"],
+        ["seed=range(2)", "hydra.verbose=true"],
         ["+experiment=best,net1", "scheduler=constant,cosine", "augment=none"],
         ["model=net1,wsn", "hydra.searchpath=[pkg://digitcmp]", "hydra/job_logging=none"],
     ],
