@@ -83,8 +83,12 @@ def imported(what: object) -> Iterator[None]:
 
 
 def offers() -> dict[str, dict[str, list[Offer]]]:
-    """What packages offer: by group and name; several may offer the same one. Raises ConfigError for a file that cannot be imported."""
-    return read(*code_here())
+    """What packages offer: by group and name; several may offer the same one. Raises ConfigError for a file that cannot be imported, or is
+    not the one that the command has begun with."""
+    found = read(*code_here())
+    for file in files():
+        check_begun_with(file, IMPORTED[file][0])
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -101,9 +105,7 @@ def read(path: tuple[str, ...], let_in: tuple[Path, ...], changed: int) -> dict[
                 found[group][point.name] = sorted([*found[group].get(point.name, []), offer], key=lambda offer: offer.package.name)
     for file in let_in:
         module = module_of(file, let_in)
-        version, _ = IMPORTED[file]
-        check_begun_with(file, version)
-        package = Package(f"{file.parent.name}/{file.name}", version, code=file)
+        package = Package(f"{file.parent.name}/{file.name}", IMPORTED[file][0], code=file)
         for group in KINDS:
             for name, thing in named(file, group, getattr(module, group, {})).items():
                 found[group].setdefault(name, []).append(Offer(group, name, package, thing, partial(itself, thing)))
@@ -174,7 +176,9 @@ def module_of(file: Path, let_in: tuple[Path, ...]) -> ModuleType:
 def check_beside(name: str, file: Path) -> None:
     """Raise ConfigError where a file that is let in has got what is beside another one in place of what is beside itself."""
     for other, path in sources(name, file).items():
-        if other.startswith(OWN) and root(other, path) != file.parent:
+        first = file.parent / other.removeprefix(OWN).partition(".")[0]
+        beside = other.startswith(OWN) and (first.is_dir() or first.with_suffix(".py").is_file())
+        if beside and root(other, path).resolve() != file.parent.resolve():
             raise ConfigError(
                 f"--allow-code {file}: it imports {other.removeprefix(OWN)}, for which Python takes {path}, beside another file that is "
                 "let in; give one of them another name"
@@ -189,13 +193,13 @@ def root(name: str, path: Path) -> Path:
 
 def forget_others(let_in: tuple[Path, ...]) -> None:
     """Let modules go that an earlier command has let in, and those beside them, which may have the names of others now."""
-    folders = {file.parent for file in let_in}
-    named = {f"{OWN}{file.stem}": file for file in let_in}
+    folders = {file.parent.resolve() for file in let_in}
+    named = {f"{OWN}{file.stem}": file.resolve() for file in let_in}
     for name, module in [*sys.modules.items()]:
         if not name.startswith(OWN):
             continue
         place = getattr(module, "__file__", None)  # none of a package without a file
-        if place is None or (file := Path(place)) != named.get(name, file) or root(name, file) not in folders:
+        if place is None or (file := Path(place).resolve()) != named.get(name, file) or root(name, file) not in folders:
             del sys.modules[name]
 
 

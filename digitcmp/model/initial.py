@@ -1,5 +1,6 @@
 """How weights begin: drawn from an explicit generator, in float32 on the CPU, whatever the network's own type and device are."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from digitcmp.errors import ConfigError
+from digitcmp.promises import written
 
 NORMS = (  # which begin with ones and zeros
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
@@ -47,9 +49,9 @@ INITS: dict[str, Draw] = {"torch": torchs, "kaiming": kaiming, "xavier": xavier,
 def initialise(network: nn.Module, random: torch.Generator, init: str = "torch", zero_bias: bool = False) -> None:
     """Draw all weights. Biases are uniform within ±1 / sqrt(fan-in), as PyTorch has them, or zero; norms begin with ones and zeros.
 
-    A module with weights of another kind, or one around it, has a method `initialise` of its own, which is given the generator when what
-    is within has been drawn: networks are made without memory, so that nothing of what a constructor puts there is left; buffers keep
-    that. Raises ConfigError for a weight that nothing has set.
+    A module with weights or buffers of another kind, or one around it, has a method `initialise` of its own, which is given the generator
+    when what is within has been drawn: networks are made without memory, so that nothing of what a constructor puts there is left. Raises
+    ConfigError for a weight or a buffer that nothing has set.
     """
     waiting = list[Unset]()
     for module in inner_first(network, set()):
@@ -57,6 +59,7 @@ def initialise(network: nn.Module, random: torch.Generator, init: str = "torch",
             waiting += unknown(module, set())
             own(random)
         elif isinstance(module, NORMS):
+            waiting += unknown(module, {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"})
             module.reset_parameters()
         elif isinstance(module, nn.Conv2d | nn.Linear):
             waiting += unknown(module, {"weight", "bias"})
@@ -81,14 +84,26 @@ def inner_first(module: nn.Module, seen: set[nn.Module]) -> Iterator[nn.Module]:
 
 @dataclass(frozen=True)
 class Unset:
-    """A weight of a module that its `initialise` is to set, or that of one around it."""
+    """A weight or a buffer of a module that its `initialise` is to set, or that of one around it. writes: how often it has been written
+    to."""
 
     module: nn.Module
     name: str
+    tensor: Tensor
+    writes: int
 
     def check(self) -> None:
-        """Raise ConfigError where nothing has set it, in whatever way, or not all of it."""
-        if not bool(getattr(self.module, self.name).isnan().any()):
+        """Raise ConfigError where nothing has set it, in whatever way, or something has put another kind of tensor in its place."""
+        now = getattr(self.module, self.name, None)
+        if not isinstance(now, Tensor) or (now.shape, now.dtype) != (self.tensor.shape, self.tensor.dtype):
+            raise ConfigError(
+                f"{class_name(self.module)}: its initialise makes {self.name} another tensor than its constructor; set its numbers"
+            )
+        if now is self.tensor and not now.is_floating_point():
+            unset = written(now) == self.writes and bool(now.numel()) and bool((now == number_for(now)).all())
+        else:
+            unset = bool(now.isnan().any())
+        if not unset:
             return
         torchs_own = class_name(self.module).startswith("torch.")  # which nobody can give a method
         whose = "a class of your own below it, in its place, or around it," if torchs_own else "the class"
@@ -101,17 +116,24 @@ def class_name(module: nn.Module) -> str:
 
 
 def nothing_sets(module: nn.Module, name: str) -> str:
-    """What is wrong with a weight of a module."""
+    """What is wrong with a weight or a buffer of a module."""
     return f"{class_name(module)} has {name}, which nothing sets"
 
 
+def number_for(tensor: Tensor) -> float:
+    """What stands where nothing is set: no number, or one that nobody needs; of flags, one of two."""
+    if tensor.is_floating_point() or tensor.is_complex():
+        return math.nan
+    return 1 if tensor.dtype == torch.bool else 117
+
+
 def unknown(module: nn.Module, known: set[str]) -> Iterator[Unset]:
-    """The weights of this module that are set by nothing here: no numbers, until something sets them. Raises ConfigError for those that a
-    weight of torch's is worked out from."""
-    for name, tensor in module.named_parameters(recurse=False):
-        if name in known or not (tensor.is_floating_point() or tensor.is_complex()):
+    """The weights and buffers of this module that are set by nothing here: no numbers, until something sets them (by way of `.data`, say,
+    which torch does not count). Raises ConfigError for those that a weight of torch's is worked out from."""
+    for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
+        if name in known:
             continue
         if ".parametrize:" in class_name(module):
             raise ConfigError(f"{nothing_sets(module, name)}: torch's parametrisations are not taken; work it out in forward")
-        tensor.fill_(torch.nan)
-        yield Unset(module, name)
+        tensor.fill_(number_for(tensor))
+        yield Unset(module, name, tensor, written(tensor))

@@ -173,19 +173,18 @@ def build(model: ModelConfig, random: torch.Generator, device: torch.device, siz
     offers()  # files of others are imported for it: not within, where their tensors would have no numbers
     with torch.device("meta"):
         network = PairNetwork(model, size)
-    # what `to_empty` does, which imports sympy for it, 0.7 s of the first round; buffers of others' have the numbers of their constructor
-    made = {name: tensor.to(device) for name, tensor in network.named_buffers() if tensor.device.type != "meta"}
+    # what `to_empty` does, which imports sympy for it, 0.7 s of the first round
     empty = {name: torch.empty(tensor.shape, dtype=tensor.dtype, device=device) for name, tensor in network.state_dict().items()}
-    network.load_state_dict({name: made.get(name, tensor) for name, tensor in empty.items()}, assign=True)
+    network.load_state_dict(empty, assign=True)
     bring_constants(network, device)
     initialise(network, random, model.init, model.zero_bias)
-    return network.to(memory_format=torch.channels_last)
+    return network.to(device, memory_format=torch.channels_last)  # what `initialise` has put in a tensor's place is on the CPU
 
 
 def bring_constants(network: nn.Module, device: torch.device) -> None:
-    """Bring tensors that layers of others have as attributes, no weights, and buffers that are not saved, to where weights are."""
+    """Bring tensors that layers of others have as attributes, neither weights nor buffers, to where these are."""
     for module in network.modules():
-        for name, value in [*vars(module).items(), *module.named_buffers(recurse=False)]:
+        for name, value in [*vars(module).items()]:
             if isinstance(value, Tensor) and value.device.type != "meta":
                 setattr(module, name, value.to(device))
 

@@ -41,7 +41,7 @@ def watch(hydra: Any) -> None:
         return
     watching.add(os.getpid())
     with suppress(RuntimeError):  # no more threads are allowed here (ulimit -u)
-        threading.Thread(target=end_with, args=(command,), name="digitcmp-orphans", daemon=True).start()
+        threading.Thread(target=end_with, args=(command, identity(command)), name="digitcmp-orphans", daemon=True).start()
 
 
 def identity(process: int) -> str:
@@ -49,16 +49,16 @@ def identity(process: int) -> str:
     return f"{process} {start_time(process)} {host_id()}"
 
 
-def end_with(command: int) -> None:
-    """Wait until the process with this number has ended; then end this one, whatever it is doing. Nothing is done where nobody can tell:
-    the process is no parent of this one, and the system does not say which there are."""
+def end_with(command: int, known: str) -> None:
+    """Wait until the process with this number, which was known so, has ended; then end this one, whatever it is doing. Nothing is done
+    where nobody can tell: the process is no parent of this one, and the system does not say which there are."""
     try:
         ended = os.pidfd_open(command)  # not on every system
-        if identity(command) == os.environ.get(VARIABLE):
+        if identity(command) == known:
             select.select([ended], [], [])
     except (AttributeError, OSError):
         if not start_time(os.getpid()) and os.getppid() != command:
             return
-        while identity(command) == os.environ.get(VARIABLE) if start_time(os.getpid()) else os.getppid() == command:
+        while identity(command) == known if start_time(os.getpid()) else os.getppid() == command:
             time.sleep(LOOK)
     os._exit(1)

@@ -138,7 +138,7 @@ def levelled(grey: Grey) -> Grey:
     seen, few = small[rows, columns], np.stack(cubic(y[rows], x[columns]), axis=1)
     kept = np.ones(len(seen), dtype=bool)
     for _ in range(FITS):
-        surface = np.linalg.lstsq(few[kept], seen[kept])[0]
+        surface = np.linalg.lstsq(few[kept], seen[kept], rcond=None)[0]
         over = seen - few @ surface
         kept = over > -NOISE * max(1.4826 * float(np.median(np.abs(over[kept]))), LEAST)
         if kept.mean() < PAPER:

@@ -63,8 +63,8 @@ class Outside:
             for place, value in {**reach.places, **objects}.items():
                 if id(value) in self.learned and place in reach.places:
                     raise ConfigError(
-                        f"{part}: a function keeps a part of the network ({place[1].removeprefix(OWN)}), which is another one as soon as "
-                        "the network is copied or stacked; use a method of its class, or functools.partial of one"
+                        f"{part}: {place[1].removeprefix(OWN)} is a part of the network, which is another one as soon as that is copied or "
+                        "stacked; let no function and no global keep it: use a method of its class, or functools.partial of one"
                     )
                 if place not in found:
                     held = {name: look.at(one) for name, one in value.items()} if isinstance(value, Several) else look.at(value)

@@ -129,6 +129,16 @@ def test_two_files_at_once_have_what_is_beside_them(lab: Lab) -> None:
         digitcmp.run(["--allow-code", "my/plugins.py", "--allow-code", "other/more.py", *SIZES], folder="run", progress=False)
 
 
+def test_a_file_may_import_another_one_that_is_let_in(lab: Lab) -> None:
+    """Of another folder, where nothing of its name is beside itself."""
+    (lab.top / "common").mkdir()
+    (lab.top / "common" / "shared.py").write_text("SHARED = 1.0\n")
+    file = lab.top / "my" / "plugins.py"
+    file.write_text("from .shared import SHARED\n" + file.read_text())
+    given = ["--allow-code", "common/shared.py", "--allow-code", "my/plugins.py", *SIZES, "engine=serial"]
+    assert len(digitcmp.run(given, folder="run", progress=False).rounds) == 2
+
+
 def test_a_process_of_a_command_has_the_code_that_it_began_with(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that comes later, say, when the file has been changed; a command that begins then takes it as it is."""
     monkeypatch.setenv(ALLOWED, str(lab.top / "my" / "plugins.py"))

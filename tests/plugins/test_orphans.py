@@ -124,11 +124,11 @@ def test_a_system_that_tells_of_no_end(told: bool, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(orphans, "start_time", lambda process: (starts.pop(0) if process == 7 else "mine") if told else "")
     monkeypatch.setattr(os, "getppid", lambda: 3 if told else parents.pop(0))
     monkeypatch.setattr(os, "_exit", codes.append)
-    monkeypatch.setenv(VARIABLE, f"7 then {host_id()}")
-    orphans.end_with(7)
+    known = f"7 then {host_id()}"
+    orphans.end_with(7, known)
     assert codes == [1]
     assert (starts if told else parents) == []
     monkeypatch.setattr(os, "getppid", lambda: 3)
     if not told:
-        orphans.end_with(7)
+        orphans.end_with(7, known)
         assert codes == [1]

@@ -264,7 +264,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {  # before anything is trained, or 
     "block, listed": (tower("listed"), r"kind=listed of my/plugins.py \w+: self.parts has weights that torch does not find there"),
     "block, closes": (
         tower("closes"),
-        r"digitcmp.own.plugins:Closes: a function keeps a part of the network \(plugins.self of Closes.__init__.<locals>.<lambda>\)",
+        r"digitcmp.own.plugins:Closes: plugins.self of Closes.__init__.<locals>.<lambda> is a part of the network, which is another",
     ),
     "block, a class of torch's": (
         tower("slopes"),
