@@ -152,10 +152,28 @@ def restore(config: Config, state: dict[str, Tensor], seed: int) -> TrainedNetwo
         kinds = {name: tensor.dtype for name, tensor in network.state_dict().items()}
         if any(tensor.dtype != kinds.get(name, tensor.dtype) for name, tensor in own.items()):
             raise ValueError("its numbers are of another kind")
-        network.load_state_dict(own, assign=True)
+        fill(network, own)
     if state:
         raise ValueError(f"it has tensors of no network: {', '.join(sorted(state)[:3])}")
     return TrainedNetwork(networks, mean, std, seed, config)
+
+
+def fill(network: PairNetwork, saved: dict[str, Tensor]) -> None:
+    """Give a network without numbers those that were saved. A module under two names is saved under one, and buffers that torch does not
+    save are saved here. Raises what torch raises where they do not fit."""
+    whole = dict([*network.named_parameters(remove_duplicate=False), *network.named_buffers(remove_duplicate=False)])
+    named = {id(tensor): name for name, tensor in whole.items() if name in saved}
+    others = {name: named[id(tensor)] for name, tensor in whole.items() if name not in saved and id(tensor) in named}
+    apart = saved.keys() & whole.keys() - network.state_dict().keys()
+    network.load_state_dict(
+        {**{name: tensor for name, tensor in saved.items() if name not in apart}, **{name: saved[one] for name, one in others.items()}},
+        assign=True,
+    )
+    for name in apart:
+        if saved[name].shape != whole[name].shape:
+            raise ValueError(f"{name} has another shape")
+        of, _, last = name.rpartition(".")
+        setattr(network.get_submodule(of), last, saved[name])
 
 
 def batchwise(model: ModelConfig) -> str:

@@ -178,7 +178,7 @@ def build(model: ModelConfig, random: torch.Generator, device: torch.device, siz
     network.load_state_dict(empty, assign=True)
     bring_constants(network, device)
     initialise(network, random, model.init, model.zero_bias)
-    return network.to(device, memory_format=torch.channels_last)  # what `initialise` has put in a tensor's place is on the CPU
+    return network.to(device).to(memory_format=torch.channels_last)  # what `initialise` has put in a tensor's place is on the CPU
 
 
 def bring_constants(network: nn.Module, device: torch.device) -> None:

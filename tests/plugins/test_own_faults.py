@@ -10,6 +10,7 @@ import pytest
 
 from digitcmp.config import offered
 from digitcmp.config.allowed import ALLOWED, OWN
+from digitcmp.experiment.networks import load_model
 from digitcmp.mistakes import cli as mistakes
 from tests.conftest import Ended
 
@@ -90,8 +91,11 @@ class Shared(Plain):
         super().__init__(layer, inputs)
         self.a = nn.Conv2d(inputs[0], inputs[0], 1)
         self.again, self.parts, self.grid = self.a, [self.a], [torch.ones(1)]
+        self.register_buffer("order", torch.arange(inputs[0]), persistent=False)
+    def initialise(self, random):
+        self.order.copy_(torch.randperm(len(self.order), generator=random))
     def forward(self, x):
-        return self.again(self.parts[0](x)) * self.grid[0].to(x.device)
+        return self.again(self.parts[0](x))[:, self.order] * self.grid[0].to(x.device)
 class Closes(Plain):
     def __init__(self, layer, inputs):
         super().__init__(layer, inputs)
@@ -406,9 +410,12 @@ def test_blocks_that_remember(kind: str, told: str, engine: str, train: Cli) -> 
 
 @pytest.mark.parametrize("engine", ["serial", "stacked"])
 def test_a_block_that_has_a_part_in_several_places(engine: str, train: Cli) -> None:
-    """One module under two names, in a list, too, is one everywhere; so is what is worked out."""
-    train(*tower("shared"), f"engine={engine}", "epochs=3", "checkpoint_every=1", code=0)
+    """One module under two names, in a list, too, is one everywhere, and in the kept network; so is a buffer that torch does not save."""
+    train(*tower("shared"), f"engine={engine}", "epochs=3", "checkpoint_every=1", "save_model=true", code=0)
     rows = pd.read_csv("run/rounds.csv")
+    (kept,) = [module for module in load_model("run").networks[0].modules() if type(module).__name__ == "Shared"]
+    assert kept.again is kept.a
+    assert sorted(kept.order.tolist()) == [*range(len(kept.order))]
     assert rows["status"].eq("done").all()
     train(*tower("shared"), "engine=serial", "epochs=3", "hydra.run.dir=again", code=0)
     assert rows["train_loss"].tolist() == pytest.approx(pd.read_csv("again/rounds.csv")["train_loss"].tolist(), abs=1e-5)
