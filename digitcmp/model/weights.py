@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from digitcmp.config.own_code import is_own
+from digitcmp.config.allowed import OWN
 from digitcmp.errors import ConfigError
 
 STANDARD = frozenset(vars(nn.Module()))  # attributes of every module
@@ -27,20 +27,21 @@ def check_weights(part: str, core: nn.Module) -> None:
                 )
     known = {id(module) for module in core.modules()}
     for name, module in core.named_modules():
-        if is_own(type(module).__module__):
+        whose = type(module).__module__
+        if whose.partition(".")[0] not in ("torch", "digitcmp") or whose.startswith(OWN):
             for key in vars(module).keys() - STANDARD:
                 check_attribute(part, whole(name, key), vars(module)[key], places, known)
 
 
 def check_attribute(part: str, name: str, value: Any, places: Mapping[int, str], known: Collection[int]) -> None:
     """The same, of what is in an attribute. places: of the weights and buffers, by their ids; known: the ids of the modules."""
-    for tensor in tensors_in(value, {*known}):
-        if id(tensor) in places:
+    for one in parts_in(value, {*known}):
+        if id(one) in places:
             raise ConfigError(
-                f"{part}: self.{name} keeps {places[id(tensor)]}, which is another tensor as soon as the network is copied, stacked or "
-                f"loaded; take it from where it is (self.{places[id(tensor)]})"
+                f"{part}: self.{name} keeps {places[id(one)]}, which is another tensor as soon as the network is copied, stacked or "
+                f"loaded; take it from where it is (self.{places[id(one)]})"
             )
-        if isinstance(tensor, nn.Parameter):
+        if isinstance(one, nn.Parameter) or (isinstance(one, nn.Module) and [*one.parameters(), *one.buffers()]):
             raise ConfigError(
                 f"{part}: self.{name} has weights that torch does not find there, so that nothing would train them; use nn.ModuleList, "
                 "nn.ModuleDict or nn.ParameterList"
@@ -52,22 +53,20 @@ def whole(name: str, key: str) -> str:
     return f"{name}.{key}" if name else key
 
 
-def tensors_in(value: Any, seen: set[int]) -> Iterator[Tensor]:
-    """The tensors in a value, and in modules that it has. seen: what is not looked at (again)."""
+def parts_in(value: Any, seen: set[int]) -> Iterator[Tensor | nn.Module]:
+    """The tensors and modules in a value. seen: what is not looked at (again)."""
     if id(value) in seen:
         return
     seen.add(id(value))
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor | nn.Module):
         yield value
         return
     inner: Collection[Any] = ()
-    if isinstance(value, nn.Module):
-        inner = [*value.parameters(), *value.buffers()]
-    elif isinstance(value, Mapping):
+    if isinstance(value, Mapping):
         inner = [*value.values()]
     elif isinstance(value, partial):
         inner = [value.func, *value.args, *value.keywords.values()]
     elif isinstance(value, list | tuple | set | frozenset):
         inner = value
     for one in inner:
-        yield from tensors_in(one, seen)
+        yield from parts_in(one, seen)

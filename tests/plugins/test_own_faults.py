@@ -86,6 +86,10 @@ class Listed(Plain):
     def __init__(self, layer, inputs):
         super().__init__(layer, inputs)
         self.parts = [nn.Conv2d(inputs[0], inputs[0], 1)]
+class CountedNorms(Plain):
+    def __init__(self, layer, inputs):
+        super().__init__(layer, inputs)
+        self.norms = {"a": nn.BatchNorm2d(inputs[0], affine=False)}
 class Shared(Plain):
     def __init__(self, layer, inputs):
         super().__init__(layer, inputs)
@@ -121,6 +125,7 @@ blocks = {
     "sides": block(core=lambda *_: Core((3, 0, 2.5))), "random": block(Random),
     "counts": block(Counts), "averages": block(Averages), "buffers": block(Buffers),
     "tied": block(Tied), "kept": block(Kept), "listed": block(Listed), "shared": block(Shared), "closes": block(Closes),
+    "counted": block(CountedNorms),
     "normed": block(Normed), "slopes": block(Slopes), "options": block(options=Options),
 }
 
@@ -266,6 +271,10 @@ REFUSED: dict[str, tuple[list[str], str]] = {  # before anything is trained, or 
     ),
     "block, kept": (tower("kept"), r"kind=kept of my/plugins.py \w+: self.decayed keeps a.weight, which is another tensor as soon as"),
     "block, listed": (tower("listed"), r"kind=listed of my/plugins.py \w+: self.parts has weights that torch does not find there"),
+    "block, listed, buffers": (
+        tower("counted"),
+        r"kind=counted of my/plugins.py \w+: self.norms has weights that torch does not",
+    ),
     "block, closes": (
         tower("closes"),
         r"digitcmp.own.plugins:Closes: plugins.self of Closes.__init__.<locals>.<lambda> is a part of the network, which is another",
